@@ -1,0 +1,160 @@
+//! Whom a token speaks for.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+/// A location (sub-account) or company (agency): `location:<id>` or `company:<id>`, in every language that one string.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Account {
+    text: Arc<str>,
+}
+
+impl Account {
+    /// The location with this id.
+    pub fn location(id: &str) -> Result<Self> {
+        Self::of(AccountKind::Location, id)
+    }
+
+    /// The company with this id.
+    pub fn company(id: &str) -> Result<Self> {
+        Self::of(AccountKind::Company, id)
+    }
+
+    /// Reads `location:<id>` or `company:<id>`. The id is 1 to 128 printable ASCII characters without spaces.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.len() > MAX_LENGTH {
+            return Err(Error::argument(format!(
+                "an account is at most {MAX_LENGTH} bytes, this one has {}: give `location:<id>` or `company:<id>`",
+                text.len()
+            )));
+        }
+        let kind = AccountKind::ALL
+            .into_iter()
+            .find(|kind| text.strip_prefix(kind.prefix()).is_some())
+            .ok_or_else(|| Error::argument("an account is written `location:<id>` or `company:<id>`"))?;
+        let id = &text[kind.prefix().len()..];
+        if id.is_empty() {
+            return Err(Error::argument("the account's id is empty: give `location:<id>` or `company:<id>`"));
+        }
+        if !id.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Error::argument(
+                "the account's id holds a space, a control character or a character outside ASCII",
+            ));
+        }
+        Ok(Self { text: text.into() })
+    }
+
+    /// `location:<id>` or `company:<id>`.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The id without its kind.
+    pub fn id(&self) -> &str {
+        &self.text[self.kind().prefix().len()..]
+    }
+
+    /// Location or company.
+    pub fn kind(&self) -> AccountKind {
+        if self.text.starts_with(AccountKind::Location.prefix()) {
+            AccountKind::Location
+        } else {
+            AccountKind::Company
+        }
+    }
+
+    fn of(kind: AccountKind, id: &str) -> Result<Self> {
+        if id.len() > MAX_LENGTH {
+            return Err(Error::argument("the account's id is too long"));
+        }
+        Self::parse(&format!("{}{id}", kind.prefix()))
+    }
+}
+
+impl FromStr for Account {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The class of an account and of its tokens; HoopAI's `userType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum AccountKind {
+    /// A sub-account.
+    Location,
+    /// An agency.
+    Company,
+}
+
+impl AccountKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Location, Self::Company];
+
+    /// The spelling on the wire: `Location` or `Company`.
+    pub const fn user_type(self) -> &'static str {
+        match self {
+            Self::Location => "Location",
+            Self::Company => "Company",
+        }
+    }
+
+    /// Reads the spelling on the wire, in any case.
+    pub fn from_user_type(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.user_type().eq_ignore_ascii_case(text))
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Location => "location:",
+            Self::Company => "company:",
+        }
+    }
+}
+
+impl fmt::Display for AccountKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.user_type())
+    }
+}
+
+const MAX_LENGTH: usize = 137;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+
+    #[test]
+    fn reads_both_kinds() {
+        let account = Account::parse("location:ve9EPM428h8vShlRW1KT").unwrap();
+        assert_eq!((account.kind(), account.id()), (AccountKind::Location, "ve9EPM428h8vShlRW1KT"));
+        assert_eq!(Account::company("c1").unwrap().as_str(), "company:c1");
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        let long = format!("location:{}", "x".repeat(1 << 20));
+        for text in ["", "location", "location:", "user:1", "Location:1", " location:1", "location:a b", "location:a\n", "location:é", "company:\0", &long]
+        {
+            assert_eq!(Account::parse(text).unwrap_err().code(), ErrorCode::InvalidArgument, "{:.40}", text);
+        }
+        assert_eq!(Account::location(&"x".repeat(1 << 20)).unwrap_err().code(), ErrorCode::InvalidArgument);
+    }
+}

@@ -1,0 +1,499 @@
+//! Snapshots: the ready-to-send headers of each account, found without a lock.
+//!
+//! The table is open addressing over (tag, snapshot) pairs: one line of the table and one of the snapshot make a hit.
+//! Readers load atomics only; writers of one shard take turns.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use zeroize::Zeroizing;
+
+use crate::account::Account;
+use crate::clock::{Clock, Timestamp};
+use crate::headers::Constants;
+use crate::secret::constant_time_eq;
+use crate::sync::{Mutex, lock};
+
+/// The immutable headers of one account, with the moments at which they stop being good.
+#[repr(C)]
+pub(crate) struct Snapshot {
+    /// Until here, on both clocks, it is served with no further thought.
+    soft: Moment,
+    /// The account, beside the check: the first line of a snapshot is all that a hit reads.
+    name: Name,
+    authorization: Zeroizing<Box<str>>,
+    constants: Arc<Constants>,
+    /// From here on callers wait for a refresh.
+    hard: Moment,
+    expires: Moment,
+    pub(crate) generation: u64,
+}
+
+/// A moment on the wall clock and on the monotonic one. It has come when it has come on either: the wall clock counts
+/// through a suspended machine, the monotonic one through a clock set back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    wall: i64,
+    monotonic: u64,
+}
+
+impl Moment {
+    pub(crate) const NEVER: Self = Self { wall: i64::MAX, monotonic: u64::MAX };
+    pub(crate) const PAST: Self = Self { wall: i64::MIN, monotonic: 0 };
+
+    pub(crate) fn at(when: Timestamp, clock: &dyn Clock) -> Self {
+        let left = u64::try_from(when.0.saturating_sub(clock.now().0)).unwrap_or(0);
+        Self { wall: when.0, monotonic: clock.monotonic().saturating_add(left) }
+    }
+
+    #[inline]
+    pub(crate) fn has_come(self, clock: &dyn Clock) -> bool {
+        clock.now().0 >= self.wall || clock.monotonic() >= self.monotonic
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn new(name: &str, token: &str, constants: Arc<Constants>, generation: u64) -> Self {
+        let mut authorization = String::with_capacity(BEARER.len() + token.len());
+        authorization.push_str(BEARER);
+        authorization.push_str(token);
+        Self {
+            soft: Moment::NEVER,
+            name: Name::new(name),
+            authorization: Zeroizing::new(authorization.into_boxed_str()),
+            constants,
+            hard: Moment::NEVER,
+            expires: Moment::NEVER,
+            generation,
+        }
+    }
+
+    pub(crate) fn with_moments(mut self, soft: Moment, hard: Moment, expires: Moment) -> Self {
+        (self.soft, self.hard, self.expires) = (soft, hard, expires);
+        self
+    }
+
+    /// The same token with another soft moment.
+    pub(crate) fn with_soft(&self, soft: Moment) -> Self {
+        Self::new(self.name(), self.token(), Arc::clone(&self.constants), self.generation)
+            .with_moments(soft, self.hard, self.expires)
+    }
+
+    #[inline]
+    pub(crate) fn is_fresh(&self, clock: &dyn Clock) -> bool {
+        !self.soft.has_come(clock)
+    }
+
+    pub(crate) fn is_hard(&self, clock: &dyn Clock) -> bool {
+        self.hard.has_come(clock)
+    }
+
+    pub(crate) fn is_expired(&self, clock: &dyn Clock) -> bool {
+        self.expires.has_come(clock)
+    }
+
+    pub(crate) fn authorization(&self) -> &str {
+        &self.authorization
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.authorization[BEARER.len()..]
+    }
+
+    pub(crate) fn constants(&self) -> &Constants {
+        &self.constants
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    pub(crate) fn same_token(&self, other: &Self) -> bool {
+        constant_time_eq(self.authorization.as_bytes(), other.authorization.as_bytes())
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("account", &self.name()).field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+/// Where a handle finds its account's snapshot.
+pub(crate) type Slot = ArcSwapOption<Snapshot>;
+
+/// All snapshots of a client.
+pub(crate) struct Cache {
+    hasher: foldhash::quality::RandomState,
+    shards: Box<[Shard]>,
+    /// The most snapshots a shard keeps.
+    limit: usize,
+}
+
+impl Cache {
+    /// A cache for `limit` accounts; 0 is unbounded.
+    pub(crate) fn new(limit: u64) -> Self {
+        let shards = if limit == 0 || limit > 4096 { SHARDS } else { 1 };
+        let limit = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX).div_ceil(shards) };
+        Self {
+            hasher: foldhash::quality::RandomState::default(),
+            shards: (0..shards).map(|_| Shard::new()).collect(),
+            limit,
+        }
+    }
+
+    /// The snapshot of an account, if it is fresh.
+    #[inline]
+    pub(crate) fn fresh(&self, name: &str, clock: &dyn Clock) -> Option<Arc<Snapshot>> {
+        let tag = self.tag(name);
+        self.shard(tag).table.load().find(tag, name, |snapshot| snapshot.is_fresh(clock))
+    }
+
+    /// The snapshot of an account, fresh or not.
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Snapshot>> {
+        let tag = self.tag(name);
+        self.shard(tag).table.load().find(tag, name, |_| true)
+    }
+
+    /// Makes `snapshot` the one that all callers get from now on.
+    pub(crate) fn publish(&self, snapshot: Arc<Snapshot>) {
+        let tag = self.tag(snapshot.name());
+        let shard = self.shard(tag);
+        let mut writer = lock(&shard.writer);
+        if let Some(slot) = writer.slots.get(snapshot.name()).and_then(Weak::upgrade) {
+            slot.store(Some(Arc::clone(&snapshot)));
+        }
+        shard.put(&mut writer, tag, snapshot, self.limit);
+    }
+
+    /// Forgets the snapshot of an account.
+    pub(crate) fn forget(&self, name: &str) {
+        let tag = self.tag(name);
+        let shard = self.shard(tag);
+        let mut writer = lock(&shard.writer);
+        if let Some(slot) = writer.slots.get(name).and_then(Weak::upgrade) {
+            slot.store(None);
+        }
+        if shard.table.load().clear(tag, name) {
+            writer.live -= 1;
+        }
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&self) {
+        for shard in &self.shards {
+            let mut writer = lock(&shard.writer);
+            for slot in writer.slots.values().filter_map(Weak::upgrade) {
+                slot.store(None);
+            }
+            shard.table.store(Arc::new(Table::new(SMALLEST)));
+            (writer.used, writer.live) = (0, 0);
+        }
+    }
+
+    /// The slot that a handle of this account reads; kept in step with the table while any handle lives.
+    pub(crate) fn slot(&self, account: &Account) -> Arc<Slot> {
+        let tag = self.tag(account.as_str());
+        let shard = self.shard(tag);
+        let mut writer = lock(&shard.writer);
+        if let Some(slot) = writer.slots.get(account.as_str()).and_then(Weak::upgrade) {
+            return slot;
+        }
+        if writer.slots.len() >= 2 * writer.slots_swept.max(16) {
+            writer.slots.retain(|_, slot| slot.strong_count() > 0);
+            writer.slots_swept = writer.slots.len();
+        }
+        let slot = Arc::new(Slot::new(shard.table.load().find(tag, account.as_str(), |_| true)));
+        writer.slots.insert(account.as_str().into(), Arc::downgrade(&slot));
+        slot
+    }
+
+    /// How many accounts are cached.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(&shard.writer).live).sum()
+    }
+
+    #[inline]
+    fn tag(&self, name: &str) -> u64 {
+        // Zero marks an empty bucket.
+        self.hasher.hash_one(name.as_bytes()) | 1
+    }
+
+    #[inline]
+    fn shard(&self, tag: u64) -> &Shard {
+        &self.shards[(tag >> 32) as usize % self.shards.len()]
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+struct Shard {
+    table: ArcSwap<Table>,
+    writer: Mutex<Writer>,
+}
+
+#[derive(Default)]
+struct Writer {
+    /// Buckets with a tag, those whose snapshot was cleared included.
+    used: usize,
+    live: usize,
+    slots: HashMap<Box<str>, Weak<Slot>>,
+    slots_swept: usize,
+}
+
+impl Shard {
+    fn new() -> Self {
+        Self { table: ArcSwap::from_pointee(Table::new(SMALLEST)), writer: Mutex::new(Writer::default()) }
+    }
+
+    fn put(&self, writer: &mut Writer, tag: u64, snapshot: Arc<Snapshot>, limit: usize) {
+        let mut table = self.table.load_full();
+        if table.replace(tag, &snapshot) {
+            return;
+        }
+        if writer.live >= limit {
+            // Any victim is right in the long run; the one that follows the newcomer's place costs no bookkeeping.
+            if table.evict(tag) {
+                writer.live -= 1;
+            }
+        }
+        if (writer.used + 1) * 4 > table.buckets.len() * 3 {
+            table = Arc::new(table.grown(writer.live + 1));
+            writer.used = writer.live;
+            table.insert(tag, snapshot);
+            self.table.store(table);
+        } else {
+            table.insert(tag, snapshot);
+        }
+        writer.used += 1;
+        writer.live += 1;
+    }
+}
+
+struct Table {
+    buckets: Box<[Bucket]>,
+}
+
+#[derive(Default)]
+struct Bucket {
+    tag: AtomicU64,
+    snapshot: ArcSwapOption<Snapshot>,
+}
+
+impl Table {
+    fn new(size: usize) -> Self {
+        Self { buckets: (0..size).map(|_| Bucket::default()).collect() }
+    }
+
+    /// The buckets a tag may stand in, in order, up to the first that was never used.
+    #[inline]
+    fn probe(&self, tag: u64) -> impl Iterator<Item = (u64, &Bucket)> {
+        let mask = self.buckets.len() - 1;
+        let start = (tag >> 1) as usize;
+        (0..self.buckets.len()).map(move |step| &self.buckets[(start + step) & mask]).map_while(|bucket| {
+            let tag = bucket.tag.load(Ordering::Acquire);
+            (tag != 0).then_some((tag, bucket))
+        })
+    }
+
+    #[inline]
+    fn find(&self, tag: u64, name: &str, wanted: impl Fn(&Snapshot) -> bool) -> Option<Arc<Snapshot>> {
+        for (found, bucket) in self.probe(tag) {
+            if found == tag {
+                let guard = bucket.snapshot.load();
+                if let Some(snapshot) = &*guard
+                    && snapshot.name() == name
+                {
+                    return wanted(snapshot).then(|| Arc::clone(snapshot));
+                }
+            }
+        }
+        None
+    }
+
+    /// Puts the snapshot in the place of its account's earlier one, if there is one.
+    fn replace(&self, tag: u64, snapshot: &Arc<Snapshot>) -> bool {
+        let Some(bucket) = self.place(tag, snapshot.name()) else { return false };
+        bucket.snapshot.store(Some(Arc::clone(snapshot)));
+        true
+    }
+
+    fn clear(&self, tag: u64, name: &str) -> bool {
+        let Some(bucket) = self.place(tag, name) else { return false };
+        bucket.snapshot.store(None);
+        true
+    }
+
+    fn place(&self, tag: u64, name: &str) -> Option<&Bucket> {
+        self.probe(tag)
+            .find(|(found, bucket)| {
+                *found == tag && bucket.snapshot.load().as_ref().is_some_and(|snapshot| snapshot.name() == name)
+            })
+            .map(|(_, bucket)| bucket)
+    }
+
+    /// Takes the first bucket that was never used; there is one, the table is never full.
+    fn insert(&self, tag: u64, snapshot: Arc<Snapshot>) {
+        let mask = self.buckets.len() - 1;
+        let start = (tag >> 1) as usize;
+        let free = (0..self.buckets.len())
+            .map(|step| &self.buckets[(start + step) & mask])
+            .find(|bucket| bucket.tag.load(Ordering::Relaxed) == 0);
+        if let Some(bucket) = free {
+            bucket.snapshot.store(Some(snapshot));
+            // A reader that sees the tag sees the snapshot.
+            bucket.tag.store(tag, Ordering::Release);
+        }
+    }
+
+    fn evict(&self, tag: u64) -> bool {
+        let mask = self.buckets.len() - 1;
+        let start = (tag >> 1) as usize;
+        (0..self.buckets.len())
+            .map(|step| &self.buckets[(start + step) & mask])
+            .any(|bucket| bucket.snapshot.swap(None).is_some())
+    }
+
+    fn grown(&self, live: usize) -> Self {
+        let table = Self::new((live * 2).next_power_of_two().max(SMALLEST));
+        for bucket in &self.buckets {
+            if let Some(snapshot) = bucket.snapshot.load_full() {
+                table.insert(bucket.tag.load(Ordering::Relaxed), snapshot);
+            }
+        }
+        table
+    }
+}
+
+/// An account's text, inside the snapshot where it is short, as the platform's are.
+enum Name {
+    Inline(u8, [u8; INLINE]),
+    Boxed(Box<str>),
+}
+
+impl Name {
+    fn new(text: &str) -> Self {
+        let mut bytes = [0; INLINE];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(place), Ok(length)) => {
+                place.copy_from_slice(text.as_bytes());
+                Self::Inline(length, bytes)
+            }
+            _ => Self::Boxed(text.into()),
+        }
+    }
+
+    #[inline]
+    fn as_str(&self) -> &str {
+        match self {
+            // Copied from a `str` as a whole, so it is one.
+            Self::Inline(length, bytes) => {
+                bytes.get(..usize::from(*length)).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+            }
+            Self::Boxed(text) => text,
+        }
+    }
+}
+
+const BEARER: &str = "Bearer ";
+const SHARDS: usize = 64;
+const SMALLEST: usize = 8;
+const INLINE: usize = 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use std::time::Duration;
+
+    fn snapshot(name: &str, token: &str) -> Arc<Snapshot> {
+        let constants = Arc::new(Constants { version: String::new(), user_agent: String::new() });
+        Arc::new(Snapshot::new(name, token, constants, 1))
+    }
+
+    #[test]
+    fn finds_what_was_published_and_nothing_else() {
+        let cache = Cache::new(0);
+        for i in 0..10_000 {
+            cache.publish(snapshot(&format!("location:{i}"), &i.to_string()));
+        }
+        cache.publish(snapshot("location:7", "new"));
+        assert_eq!(cache.len(), 10_000);
+        for i in (0..10_000).filter(|i| *i != 7) {
+            assert_eq!(cache.get(&format!("location:{i}")).unwrap().token(), i.to_string());
+        }
+        assert_eq!(cache.get("location:7").unwrap().token(), "new");
+        assert!(cache.get("location:10000").is_none());
+        cache.forget("location:7");
+        assert!(cache.get("location:7").is_none());
+        cache.clear();
+        assert_eq!(cache.len(), 0);
+    }
+
+    #[test]
+    fn a_bounded_cache_stays_bounded() {
+        for limit in [1, 10, 5_000] {
+            let cache = Cache::new(limit);
+            for i in 0..20_000 {
+                let name = format!("location:{i}");
+                cache.publish(snapshot(&name, "t"));
+                assert!(cache.get(&name).is_some());
+            }
+            assert!(cache.len() <= usize::try_from(limit).unwrap().next_multiple_of(SHARDS), "{}", cache.len());
+        }
+    }
+
+    #[test]
+    fn forgetting_and_publishing_for_ever_does_not_fill_the_table() {
+        let cache = Cache::new(0);
+        for i in 0..50_000 {
+            let name = format!("location:{i}");
+            cache.publish(snapshot(&name, "t"));
+            cache.forget(&name);
+        }
+        assert_eq!(cache.len(), 0);
+        assert!(cache.shards.iter().all(|shard| shard.table.load().buckets.len() <= 16));
+    }
+
+    #[test]
+    fn handles_follow_the_table() {
+        let cache = Cache::new(0);
+        let account = Account::location("l").unwrap();
+        let slot = cache.slot(&account);
+        assert!(slot.load().is_none());
+        cache.publish(snapshot(account.as_str(), "a"));
+        assert_eq!(slot.load().as_ref().unwrap().token(), "a");
+        assert!(Arc::ptr_eq(&slot, &cache.slot(&account)));
+        cache.forget(account.as_str());
+        assert!(slot.load().is_none());
+    }
+
+    #[test]
+    fn long_names_work() {
+        let name = format!("location:{}", "x".repeat(100));
+        let cache = Cache::new(0);
+        cache.publish(snapshot(&name, "a"));
+        assert_eq!(cache.get(&name).unwrap().name(), name);
+    }
+
+    #[test]
+    fn a_moment_comes_on_either_clock() {
+        let clock = ManualClock::new(Timestamp(1_000_000));
+        let moment = Moment::at(Timestamp(1_060_000), &clock);
+        assert!(!moment.has_come(&clock));
+        clock.jump_to(Timestamp(-86_400_000));
+        assert!(!moment.has_come(&clock));
+        clock.advance(Duration::from_secs(60));
+        assert!(moment.has_come(&clock));
+        clock.jump_to(Timestamp(2_000_000));
+        assert!(moment.has_come(&clock));
+    }
+}

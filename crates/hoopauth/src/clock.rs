@@ -1,0 +1,138 @@
+//! Time, injectable.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Where the client takes the time from. Called on the hot path: it must be quick and must not block.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Milliseconds since the Unix epoch, as the system believes. May jump.
+    fn now(&self) -> Timestamp;
+
+    /// Milliseconds on a clock that never jumps; its zero is arbitrary.
+    fn monotonic(&self) -> u64;
+
+    /// Lets `duration` pass.
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// This moment plus `duration`.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// This moment minus `duration`.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long from `earlier` to this; zero if `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Whole seconds since the Unix epoch.
+    pub fn as_secs(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+}
+
+/// The system's clocks. Coarse (a few milliseconds) where the system has them: a read costs nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[inline]
+    fn now(&self) -> Timestamp {
+        Timestamp(system::now_millis())
+    }
+
+    #[inline]
+    fn monotonic(&self) -> u64 {
+        system::monotonic_millis()
+    }
+}
+
+/// A clock that moves only when told: for tests, and for programs that simulate.
+#[derive(Debug, Default)]
+pub struct ManualClock {
+    wall: AtomicI64,
+    monotonic: AtomicU64,
+}
+
+impl ManualClock {
+    /// A clock standing at `now`.
+    pub fn new(now: Timestamp) -> Self {
+        Self { wall: AtomicI64::new(now.0), monotonic: AtomicU64::new(1) }
+    }
+
+    /// Lets `duration` pass, on both the wall and the monotonic clock.
+    pub fn advance(&self, duration: Duration) {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.monotonic.fetch_add(millis, Ordering::SeqCst);
+        self.wall.fetch_add(i64::try_from(millis).unwrap_or(i64::MAX), Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock, as an administrator would; no time passes on the monotonic one.
+    pub fn jump_to(&self, now: Timestamp) {
+        self.wall.store(now.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> u64 {
+        self.monotonic.load(Ordering::SeqCst)
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.advance(duration);
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod system {
+    use rustix::time::{ClockId, clock_gettime};
+
+    #[inline]
+    pub(super) fn now_millis() -> i64 {
+        let time = clock_gettime(ClockId::RealtimeCoarse);
+        time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    }
+
+    #[inline]
+    pub(super) fn monotonic_millis() -> u64 {
+        let time = clock_gettime(ClockId::MonotonicCoarse);
+        (time.tv_sec * 1000 + time.tv_nsec / 1_000_000).cast_unsigned()
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod system {
+    use std::sync::LazyLock;
+    use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    pub(super) fn now_millis() -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    pub(super) fn monotonic_millis() -> u64 {
+        u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}

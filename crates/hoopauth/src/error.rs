@@ -1,0 +1,328 @@
+//! The one error type, and the numbers every language knows it by.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::account::Account;
+
+/// What every fallible function of this crate answers.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure: what went wrong, what to do next, and what the server said.
+///
+/// The message never holds a secret. Cloning is cheap: all callers that waited for one refresh get the same error.
+#[derive(Clone, thiserror::Error)]
+#[error("{} [{}]", self.inner.message, self.inner.code)]
+pub struct Error {
+    inner: Arc<Inner>,
+}
+
+impl Error {
+    /// An error of `code` whose `message` says what to do next. Host stores and transports build theirs with it.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        let retryable = matches!(
+            code,
+            ErrorCode::Network | ErrorCode::Timeout | ErrorCode::RateLimited | ErrorCode::LeaseTimeout
+        );
+        Self {
+            inner: Arc::new(Inner {
+                code,
+                message: message.into(),
+                status: None,
+                server_message: None,
+                trace_id: None,
+                retry_after: None,
+                retryable,
+                account: None,
+            }),
+        }
+    }
+
+    /// Which failure this is.
+    pub fn code(&self) -> ErrorCode {
+        self.inner.code
+    }
+
+    /// What happened and what to do next.
+    pub fn message(&self) -> &str {
+        &self.inner.message
+    }
+
+    /// The HTTP status, where an answer caused the error.
+    pub fn status(&self) -> Option<u16> {
+        self.inner.status
+    }
+
+    /// The server's own words, control characters removed and cut at 500 characters.
+    pub fn server_message(&self) -> Option<&str> {
+        self.inner.server_message.as_deref()
+    }
+
+    /// The server's `traceId`, for its support.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.inner.trace_id.as_deref()
+    }
+
+    /// How long to wait before the next try, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.inner.retry_after
+    }
+
+    /// Whether the same call can succeed later with nothing changed by a person.
+    pub fn is_retryable(&self) -> bool {
+        self.inner.retryable
+    }
+
+    /// The account it is about.
+    pub fn account(&self) -> Option<&Account> {
+        self.inner.account.as_ref()
+    }
+
+    /// Adds the HTTP status.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.edit().status = Some(status);
+        self
+    }
+
+    /// Adds the server's words; they are cleaned and cut.
+    #[must_use]
+    pub fn with_server_message(mut self, message: Option<&str>) -> Self {
+        self.edit().server_message = message.map(clean);
+        self
+    }
+
+    /// Adds the server's trace id; it is cleaned and cut.
+    #[must_use]
+    pub fn with_trace_id(mut self, trace_id: Option<&str>) -> Self {
+        self.edit().trace_id = trace_id.map(clean);
+        self
+    }
+
+    /// Adds when to try again; the error becomes retryable.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        let inner = self.edit();
+        inner.retry_after = Some(wait);
+        inner.retryable = true;
+        self
+    }
+
+    /// Says whether a retry can help.
+    #[must_use]
+    pub fn with_retryable(mut self, retryable: bool) -> Self {
+        self.edit().retryable = retryable;
+        self
+    }
+
+    /// Adds the account, unless one is named already.
+    #[must_use]
+    pub fn with_account(mut self, account: &Account) -> Self {
+        let inner = self.edit();
+        if inner.account.is_none() {
+            inner.account = Some(account.clone());
+        }
+        self
+    }
+
+    fn edit(&mut self) -> &mut Inner {
+        Arc::make_mut(&mut self.inner)
+    }
+
+    pub(crate) fn argument(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidArgument, message)
+    }
+
+    pub(crate) fn state(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidState, message)
+    }
+
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Config, message)
+    }
+
+    pub(crate) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::MalformedResponse, message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.inner;
+        f.debug_struct("Error")
+            .field("code", &inner.code)
+            .field("message", &inner.message)
+            .field("status", &inner.status)
+            .field("server_message", &inner.server_message)
+            .field("trace_id", &inner.trace_id)
+            .field("retry_after", &inner.retry_after)
+            .field("retryable", &inner.retryable)
+            .field("account", &inner.account)
+            .finish()
+    }
+}
+
+#[derive(Clone)]
+struct Inner {
+    code: ErrorCode,
+    message: String,
+    status: Option<u16>,
+    server_message: Option<String>,
+    trace_id: Option<String>,
+    retry_after: Option<Duration>,
+    retryable: bool,
+    account: Option<Account>,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal $name:literal,)*) => {
+        /// Which failure an [`Error`] is. The number is the same in every language; unknown numbers mean failure.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        #[repr(i32)]
+        pub enum ErrorCode {
+            $($(#[$doc])* $variant = $number,)*
+        }
+
+        impl ErrorCode {
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The number that crosses language borders.
+            pub const fn number(self) -> i32 {
+                self as i32
+            }
+
+            /// The constant's name, such as `NO_GRANT`.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// An argument is empty, too long, not UTF-8 or of the wrong form.
+    InvalidArgument = 1 "INVALID_ARGUMENT",
+    /// The client is closed, was called from within one of its own callbacks, or can't do this with its credential.
+    InvalidState = 2 "INVALID_STATE",
+    /// The caller cancelled the wait.
+    Cancelled = 3 "CANCELLED",
+    /// An option is unknown, missing or wrong; the message names it.
+    Config = 10 "CONFIG",
+    /// The server could not be reached or the connection broke.
+    Network = 20 "NETWORK",
+    /// No answer in time.
+    Timeout = 21 "TIMEOUT",
+    /// The server's certificate could not be verified.
+    Tls = 22 "TLS",
+    /// The grant is over for good: send the user through authorization again.
+    ReauthorizationRequired = 30 "REAUTHORIZATION_REQUIRED",
+    /// This account was never authorized here.
+    NoGrant = 31 "NO_GRANT",
+    /// The redirect's `state` is missing, wrong, expired or was used before.
+    StateMismatch = 32 "STATE_MISMATCH",
+    /// The user, or the platform, refused the authorization.
+    AuthorizationDenied = 33 "AUTHORIZATION_DENIED",
+    /// The token endpoint refuses the request itself: a wrong client id, secret or parameter.
+    TokenRequestRejected = 34 "TOKEN_REQUEST_REJECTED",
+    /// The account is paused; its grant is kept and works again later.
+    AccountInactive = 35 "ACCOUNT_INACTIVE",
+    /// The answer is not what the protocol allows.
+    MalformedResponse = 36 "MALFORMED_RESPONSE",
+    /// A limit is reached; `retry_after` says when it is worth trying again.
+    RateLimited = 37 "RATE_LIMITED",
+    /// The token lacks a scope.
+    InsufficientScope = 40 "INSUFFICIENT_SCOPE",
+    /// A company's token where a location's is needed, or the reverse.
+    WrongTokenClass = 41 "WRONG_TOKEN_CLASS",
+    /// The token speaks for another account.
+    WrongAccount = 42 "WRONG_ACCOUNT",
+    /// The Private Integration token is refused: copy the current one from the settings.
+    InvalidPrivateIntegration = 43 "INVALID_PRIVATE_INTEGRATION",
+    /// Another HTTP status that is a failure.
+    HttpStatus = 44 "HTTP_STATUS",
+    /// The store could not read or write.
+    Store = 50 "STORE",
+    /// Another holder kept the right to refresh for longer than `max_wait`.
+    LeaseTimeout = 51 "LEASE_TIMEOUT",
+    /// The store's key is missing or not the one its rows were sealed with.
+    StoreKey = 52 "STORE_KEY",
+    /// A stored row does not open or does not parse.
+    StoreCorrupt = 53 "STORE_CORRUPT",
+    /// The webhook carries no signature.
+    SignatureMissing = 60 "SIGNATURE_MISSING",
+    /// The webhook's signature is wrong.
+    SignatureInvalid = 61 "SIGNATURE_INVALID",
+    /// The webhook is too old or from the future.
+    WebhookStale = 62 "WEBHOOK_STALE",
+    /// The webhook was handled before.
+    WebhookReplayed = 63 "WEBHOOK_REPLAYED",
+    /// The webhook's body is not an event.
+    WebhookMalformed = 64 "WEBHOOK_MALFORMED",
+    /// A panic was caught at a language border.
+    Panic = 90 "PANIC",
+    /// A defect of hoopauth; please report it.
+    Internal = 91 "INTERNAL",
+    /// A callback of the host program failed.
+    CallbackFailed = 92 "CALLBACK_FAILED",
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Text from outside, made safe for a message or a log: no control characters, no token-like runs, at most 500 characters.
+pub(crate) fn clean(text: &str) -> String {
+    let text: String =
+        text.chars().take(SERVER_TEXT_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    text.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '=')))
+        .map(|run| {
+            let word = run.trim_end_matches(|c: char| {
+                !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '='))
+            });
+            if looks_secret(word) { run.replace(word, "[redacted]") } else { run.to_owned() }
+        })
+        .collect()
+}
+
+/// A server may echo what it was sent. JWTs and Private Integration tokens have a shape; long unbroken runs with
+/// digits are treated alike. Ids (24 characters, UUIDs) stay readable.
+fn looks_secret(word: &str) -> bool {
+    word.starts_with("eyJ") && word.len() > 16
+        || word.starts_with("pit-") && word.len() > 12
+        || word.len() > 40 && word.bytes().any(|b| b.is_ascii_digit())
+}
+
+const SERVER_TEXT_LIMIT: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_unique() {
+        let mut numbers: Vec<_> = ErrorCode::ALL.iter().map(|c| c.number()).collect();
+        numbers.dedup();
+        assert_eq!(numbers.len(), ErrorCode::ALL.len());
+        let names: std::collections::HashSet<_> = ErrorCode::ALL.iter().map(|c| c.name()).collect();
+        assert_eq!(names.len(), ErrorCode::ALL.len());
+    }
+
+    #[test]
+    fn echoed_secrets_are_cut_out_of_server_text() {
+        let text = clean("token eyJhbGciOiJSUzI1NiJ9.eyJzdWIi is bad\r\nfor 5f0c1ab2 pit-0123456789abcdef");
+        assert_eq!(text, "token [redacted] is bad  for 5f0c1ab2 [redacted]");
+        assert_eq!(clean(&"x".repeat(9_000)).len(), SERVER_TEXT_LIMIT);
+    }
+
+    #[test]
+    fn display_names_the_code() {
+        assert_eq!(Error::config("`scopes` is empty").to_string(), "`scopes` is empty [CONFIG]");
+    }
+}

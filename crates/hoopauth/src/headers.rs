@@ -1,0 +1,130 @@
+//! The header rules: what every request to HoopAI carries.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::cache::Snapshot;
+use crate::error::{Error, Result};
+
+/// Ready-made headers of one account for one method. Immutable; cloning shares it.
+///
+/// `Authorization`, `Version` and `User-Agent` always; `Content-Type: application/json` for POST, PUT and PATCH.
+#[derive(Clone)]
+pub struct Headers {
+    snapshot: Arc<Snapshot>,
+    content_type: bool,
+    version: Option<Arc<str>>,
+}
+
+impl Headers {
+    #[inline]
+    pub(crate) fn new(snapshot: Arc<Snapshot>, method: &str) -> Self {
+        Self { snapshot, content_type: carries_body(method), version: None }
+    }
+
+    /// The value of `Authorization`: `Bearer` and the token. A secret: send it, don't print it.
+    pub fn authorization(&self) -> &str {
+        self.snapshot.authorization()
+    }
+
+    /// The value of `Version`.
+    pub fn version(&self) -> &str {
+        self.version.as_deref().unwrap_or(&self.snapshot.constants().version)
+    }
+
+    /// The value of `User-Agent`.
+    pub fn user_agent(&self) -> &str {
+        &self.snapshot.constants().user_agent
+    }
+
+    /// The value of `Content-Type`, where the method carries a body.
+    pub fn content_type(&self) -> Option<&'static str> {
+        self.content_type.then_some(JSON)
+    }
+
+    /// The same headers with another `Version`, for this call.
+    pub fn with_version(mut self, version: &str) -> Result<Self> {
+        let version = version.trim_ascii();
+        if version.is_empty() || version.len() > 64 || !version.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Error::argument("a version is 1 to 64 printable ASCII characters, such as `2021-07-28`"));
+        }
+        self.version = Some(version.into());
+        Ok(self)
+    }
+
+    /// Names and values, in this order: `Authorization`, `Version`, `User-Agent`, `Content-Type`.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            Some(("Authorization", self.authorization())),
+            Some(("Version", self.version())),
+            Some(("User-Agent", self.user_agent())),
+            self.content_type().map(|value| ("Content-Type", value)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// The same as a map of the `http` crate, `Authorization` marked sensitive.
+    pub fn to_header_map(&self) -> http::HeaderMap {
+        let mut map = http::HeaderMap::with_capacity(4);
+        for (name, value) in self.iter() {
+            // Every part was checked to be printable ASCII when it was taken in.
+            if let (Ok(name), Ok(mut value)) =
+                (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(value))
+            {
+                value.set_sensitive(name == http::header::AUTHORIZATION);
+                map.insert(name, value);
+            }
+        }
+        map
+    }
+
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Headers")
+            .field("authorization", &"[redacted]")
+            .field("version", &self.version())
+            .field("content_type", &self.content_type())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The parts of the headers that are the same for all accounts of a client.
+#[derive(Debug)]
+pub(crate) struct Constants {
+    pub(crate) version: String,
+    pub(crate) user_agent: String,
+}
+
+/// RFC 9110: methods are case-sensitive, but people write `post`.
+#[inline]
+fn carries_body(method: &str) -> bool {
+    match method.len() {
+        3 => method.eq_ignore_ascii_case("put"),
+        4 => method.eq_ignore_ascii_case("post"),
+        5 => method.eq_ignore_ascii_case("patch"),
+        _ => false,
+    }
+}
+
+const JSON: &str = "application/json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_type_for_bodies_in_any_case() {
+        for method in ["POST", "put", "Patch"] {
+            assert!(carries_body(method));
+        }
+        for method in ["GET", "DELETE", "HEAD", "", "POSTS", "\u{130}OST"] {
+            assert!(!carries_body(method));
+        }
+    }
+}

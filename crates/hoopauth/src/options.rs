@@ -1,0 +1,418 @@
+//! The one table of options. Builder, environment, every binding and the documentation page come from it.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::account::{Account, AccountKind};
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptionRow {
+    /// The option's name, the same in every language.
+    pub name: &'static str,
+    /// What its text must be.
+    pub kind: OptionKind,
+    /// The default, as text; `None` where there is none.
+    pub default: Option<&'static str>,
+    /// What it does, its unit and limits.
+    pub meaning: &'static str,
+}
+
+impl OptionRow {
+    /// The environment variable that `from_env` reads: `HOOPAUTH_<NAME>`.
+    pub fn environment(&self) -> String {
+        format!("HOOPAUTH_{}", self.name.to_ascii_uppercase())
+    }
+}
+
+/// What the text of an option must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OptionKind {
+    /// Visible text, white space trimmed at the ends.
+    Text,
+    /// Text that is never shown.
+    Secret,
+    /// Seconds as a decimal, between the two limits.
+    Seconds(f64, f64),
+    /// A whole number between the two limits.
+    Number(u64, u64),
+    /// Words separated by spaces.
+    List,
+    /// An absolute URL; `http` on loopback hosts only.
+    Url,
+    /// `location:<id>` or `company:<id>`.
+    Account,
+    /// `Location` or `Company`.
+    UserType,
+}
+
+macro_rules! table {
+    ($($name:ident $variant:expr, $default:expr, $meaning:literal;)*) => {
+        /// Every option there is.
+        pub static OPTIONS: &[OptionRow] = &[
+            $(OptionRow { name: stringify!($name), kind: $variant, default: $default, meaning: $meaning },)*
+        ];
+
+        impl crate::client::ClientBuilder {
+            $(
+                #[doc = $meaning]
+                ///
+                /// The same as `option` with this name: durations in seconds, lists separated by spaces.
+                #[must_use]
+                pub fn $name(self, value: impl std::fmt::Display) -> Self {
+                    self.option(stringify!($name), &value.to_string())
+                }
+            )*
+        }
+    };
+}
+
+table! {
+    private_integration_token OptionKind::Secret, None, "A Private Integration token: the credential of programs that serve one account.";
+    private_integration_token_next OptionKind::Secret, None, "The second Private Integration token while one is rotated; both work for seven days.";
+    access_token OptionKind::Secret, None, "A static access token from elsewhere. It is never refreshed.";
+    client_id OptionKind::Text, None, "The OAuth client id, `<app id>-<suffix>`.";
+    client_secret OptionKind::Secret, None, "The OAuth client secret.";
+    redirect_uri OptionKind::Text, None, "Where the authorization page sends the user back to; as registered with the app.";
+    scopes OptionKind::List, None, "The scopes to ask for, separated by spaces. Ask for the least.";
+    user_type OptionKind::UserType, None, "`Location` or `Company`: the class of token a code exchange asks for. Unset: whatever the user chose.";
+    default_account OptionKind::Account, None, "The account that is meant where none is named.";
+    api_base OptionKind::Url, Some("https://services.leadconnectorhq.com"), "The API's base URL.";
+    authorize_url OptionKind::Url, Some("https://marketplace.gohighlevel.com/oauth/chooselocation"), "The authorization page.";
+    token_url OptionKind::Url, Some("https://services.leadconnectorhq.com/oauth/token"), "The token endpoint.";
+    location_token_url OptionKind::Url, Some("https://services.leadconnectorhq.com/oauth/locationToken"), "The endpoint that mints a location's token from its company's.";
+    api_version OptionKind::Text, Some("2021-07-28"), "The `Version` header.";
+    store OptionKind::Text, Some("memory:"), "Where grants live: `memory:` (this process only).";
+    store_key OptionKind::Secret, None, "The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by spaces: the first seals, all open.";
+    refresh_before OptionKind::Seconds(0.0, 86_400.0), Some("60"), "Seconds of life below which callers wait for a refresh; never more than a tenth of the token's life.";
+    timeout OptionKind::Seconds(0.001, 86_400.0), Some("30"), "Seconds for a whole call with all its tries.";
+    attempt_timeout OptionKind::Seconds(0.001, 9.0), Some("8"), "Seconds for one HTTP attempt; at most 9, so that two fit into the 20 seconds in which a refresh can be repeated.";
+    connect_timeout OptionKind::Seconds(0.001, 9.0), Some("5"), "Seconds to connect.";
+    max_wait OptionKind::Seconds(0.0, 3_600.0), Some("10"), "The longest, in seconds, that a caller waits for a refresh under way elsewhere or for the token-request budget.";
+    max_retries OptionKind::Number(0, 10), Some("2"), "How often a failed request is repeated.";
+    token_requests_per_minute OptionKind::Number(1, 1_000_000), Some("5"), "The budget of the token endpoint.";
+    cache_accounts OptionKind::Number(0, u64::MAX), Some("0"), "How many accounts' headers are kept in memory; 0: as many as are used.";
+    ca_file OptionKind::Text, None, "A PEM file whose certificates are trusted beside the system's.";
+    proxy OptionKind::Text, None, "A proxy URL for everything but loopback. Unset: the environment's.";
+    user_agent OptionKind::Text, None, "The `User-Agent` header. Unset: `hoopauth/<version> (<language>)`.";
+}
+
+/// Option values as text, checked one by one as they are set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OptionSet {
+    values: Vec<(&'static str, Secret)>,
+}
+
+impl OptionSet {
+    /// Sets an option; the last value wins. An empty value is refused: leave the option out instead.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let row = row(name)?;
+        let value = check(row, value)?;
+        self.values.retain(|(n, _)| *n != row.name);
+        self.values.push((row.name, value));
+        Ok(())
+    }
+
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.values.iter().any(|(n, _)| *n == name)
+    }
+
+    pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
+        self.values.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone())
+    }
+
+    /// The value, else the row's default.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        self.secret(name).map(|value| value.expose().to_owned()).or_else(|| {
+            OPTIONS.iter().find(|row| row.name == name).and_then(|row| row.default).map(str::to_owned)
+        })
+    }
+
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
+        self.text(name).map(|text| text.split_ascii_whitespace().map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    pub(crate) fn seconds(&self, name: &str) -> Duration {
+        let seconds = self.text(name).and_then(|text| text.parse().ok()).unwrap_or(0.0);
+        Duration::try_from_secs_f64(seconds).unwrap_or_default()
+    }
+
+    pub(crate) fn number(&self, name: &str) -> u64 {
+        self.text(name).and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    pub(crate) fn account(&self, name: &str) -> Result<Option<Account>> {
+        self.text(name).map(|text| Account::parse(&text)).transpose()
+    }
+
+    pub(crate) fn user_type(&self) -> Option<AccountKind> {
+        self.text("user_type").and_then(|text| AccountKind::from_user_type(&text))
+    }
+
+    /// Fills what is unset from the environment: `HOOPAUTH_<NAME>`, then HoopAI's own names.
+    pub(crate) fn fill_from(&mut self, read: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<()> {
+        let text = |name: &str| match read(name).map(std::ffi::OsString::into_string) {
+            None => Ok(None),
+            Some(Ok(text)) if text.trim_ascii().is_empty() => Ok(None),
+            Some(Ok(text)) => Ok(Some(text)),
+            Some(Err(_)) => Err(Error::config(format!("the environment variable `{name}` is not UTF-8"))),
+        };
+        let own_credential = CREDENTIALS.iter().any(|name| self.is_set(name));
+        for row in OPTIONS.iter().filter(|row| !(own_credential && CREDENTIALS.contains(&row.name))) {
+            if self.is_set(row.name) {
+                continue;
+            }
+            if let Some(value) = text(&row.environment())? {
+                self.set(row.name, &value)?;
+            }
+        }
+        if !CREDENTIALS.iter().any(|name| self.is_set(name))
+            && let Some(token) = text(HOOPAI_TOKEN)?
+        {
+            self.set("private_integration_token", &token)?;
+        }
+        if !self.is_set("default_account")
+            && let Some(id) = text(LOCATION_ID)?
+        {
+            let id = id.trim_ascii();
+            let account = if id.contains(':') { id.to_owned() } else { format!("location:{id}") };
+            self.set("default_account", &account)?;
+        }
+        Ok(())
+    }
+}
+
+/// The documentation page, in Markdown; `docs/options.md` is this text.
+pub fn options_page() -> String {
+    use std::fmt::Write as _;
+
+    let mut page = String::from(PAGE_HEAD);
+    for row in OPTIONS {
+        let default = row.default.map_or_else(|| "-".to_owned(), |text| format!("`{text}`"));
+        let kind = match row.kind {
+            OptionKind::Text => "text".to_owned(),
+            OptionKind::Secret => "secret".to_owned(),
+            OptionKind::Seconds(low, high) => format!("seconds, {low} to {high}"),
+            OptionKind::Number(low, u64::MAX) => format!("number, from {low}"),
+            OptionKind::Number(low, high) => format!("number, {low} to {high}"),
+            OptionKind::List => "list".to_owned(),
+            OptionKind::Url => "URL".to_owned(),
+            OptionKind::Account => "account".to_owned(),
+            OptionKind::UserType => "`Location` or `Company`".to_owned(),
+        };
+        let _ = writeln!(
+            page,
+            "| `{}` | {kind} | {default} | `{}` | {} |",
+            row.name,
+            row.environment(),
+            row.meaning
+        );
+    }
+    page
+}
+
+fn row(name: &str) -> Result<&'static OptionRow> {
+    OPTIONS.iter().find(|row| row.name == name).ok_or_else(|| {
+        let shown: String = name.chars().take(64).filter(|c| c.is_ascii_graphic()).collect();
+        let near = OPTIONS
+            .iter()
+            .find(|row| row.name.eq_ignore_ascii_case(&shown.replace('-', "_")))
+            .map_or_else(String::new, |row| format!("; did you mean `{}`?", row.name));
+        Error::config(format!("there is no option `{shown}`{near}"))
+    })
+}
+
+fn check(row: &OptionRow, value: &str) -> Result<Secret> {
+    let name = row.name;
+    if value.len() > MAX_VALUE {
+        return Err(Error::config(format!("`{name}` is longer than {MAX_VALUE} bytes")));
+    }
+    let value = value.trim_ascii();
+    if value.is_empty() {
+        return Err(Error::config(format!("`{name}` is empty: give a value or leave it out")));
+    }
+    if value.chars().any(|c| c.is_control() && !(row.kind == OptionKind::List && c.is_ascii_whitespace())) {
+        return Err(Error::config(format!("`{name}` holds a control character")));
+    }
+    match row.kind {
+        OptionKind::Text => {
+            if HEADER_TEXT.contains(&name) && !value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+                return Err(Error::config(format!("`{name}` goes into a header and must be printable ASCII")));
+            }
+        }
+        OptionKind::List => {}
+        OptionKind::Secret => check_secret(name, value)?,
+        OptionKind::Seconds(low, high) => {
+            let seconds: f64 = value
+                .parse()
+                .map_err(|_| Error::config(format!("`{name}` must be seconds as a decimal, such as `2.5`")))?;
+            if !(low..=high).contains(&seconds) {
+                return Err(Error::config(format!("`{name}` must be between {low} and {high} seconds")));
+            }
+        }
+        OptionKind::Number(low, high) => {
+            let number: u64 =
+                value.parse().map_err(|_| Error::config(format!("`{name}` must be a whole number")))?;
+            if !(low..=high).contains(&number) {
+                return Err(Error::config(format!("`{name}` must be between {low} and {high}")));
+            }
+        }
+        OptionKind::Url => {
+            check_url(name, value)?;
+        }
+        OptionKind::Account => {
+            Account::parse(value).map_err(|error| Error::config(format!("`{name}`: {}", error.message())))?;
+        }
+        OptionKind::UserType => {
+            AccountKind::from_user_type(value)
+                .ok_or_else(|| Error::config(format!("`{name}` must be `Location` or `Company`")))?;
+        }
+    }
+    Ok(Secret::new(value))
+}
+
+fn check_secret(name: &str, value: &str) -> Result<()> {
+    if name == "store_key" {
+        if value.split_ascii_whitespace().any(|key| key.len() < 16) {
+            return Err(Error::config("`store_key` needs at least 16 bytes: make one with a password generator"));
+        }
+        return Ok(());
+    }
+    if !value.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Error::config(format!(
+            "`{name}` holds white space or a character outside ASCII: copy it again, it is one word"
+        )));
+    }
+    Ok(())
+}
+
+fn check_url(name: &str, value: &str) -> Result<Url> {
+    let url = Url::parse(value)
+        .map_err(|error| Error::config(format!("`{name}` is not an absolute URL: {error}")))?;
+    let loopback = match url.host() {
+        Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => return Err(Error::config(format!("`{name}` names no host"))),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        "http" => return Err(Error::config(format!("`{name}` must be https: http is for loopback hosts only"))),
+        _ => return Err(Error::config(format!("`{name}` must be an https URL"))),
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err(Error::config(format!("`{name}` must hold no user, password or fragment")));
+    }
+    Ok(url)
+}
+
+/// Exactly one of these makes the credential.
+pub(crate) const CREDENTIALS: &[&str] = &["private_integration_token", "access_token", "client_id", "client_secret"];
+
+const HOOPAI_TOKEN: &str = "HOOPAI_TOKEN";
+const LOCATION_ID: &str = "LOCATION_ID";
+const HEADER_TEXT: &[&str] = &["api_version", "user_agent", "client_id", "proxy", "redirect_uri"];
+const MAX_VALUE: usize = 65_536;
+const PAGE_HEAD: &str = "# Options
+
+Every option has one name in every language. Values are text: seconds as decimals, lists separated by spaces.
+What the program sets explicitly goes before the environment; the environment is read by `from_env` only. HoopAI's own
+names come last: `HOOPAI_TOKEN` (a Private Integration token) and `LOCATION_ID` (the default account).
+
+| option | kind | default | environment | meaning |
+|---|---|---|---|---|
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+
+    fn refuse(name: &str, value: &str) -> Error {
+        let error = OptionSet::default().set(name, value).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Config, "{name}={value:.40}");
+        error
+    }
+
+    #[test]
+    fn every_option_refuses_empty_long_and_control() {
+        let long = "x".repeat(1 << 20);
+        for row in OPTIONS {
+            for bad in ["", "  ", "a\0b", "a\u{7}b", "a\u{85}b", &long] {
+                let error = refuse(row.name, bad);
+                assert!(error.message().contains(row.name), "{}", error.message());
+            }
+        }
+    }
+
+    #[test]
+    fn defaults_pass_their_own_checks() {
+        for row in OPTIONS {
+            if let Some(default) = row.default {
+                OptionSet::default().set(row.name, default).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn urls_are_https_or_loopback() {
+        for good in ["http://127.0.0.1:1", "http://[::1]:9/x", "http://localhost", "https://example.com/a"] {
+            OptionSet::default().set("api_base", good).unwrap();
+        }
+        for bad in ["http://example.com", "http://127.0.0.1.example.com", "ftp://localhost", "//x", "x", "https://u:p@example.com"] {
+            refuse("api_base", bad);
+        }
+    }
+
+    #[test]
+    fn tokens_are_trimmed_and_one_word() {
+        let mut set = OptionSet::default();
+        set.set("private_integration_token", "pit-1234\r\n").unwrap();
+        assert_eq!(set.secret("private_integration_token").unwrap().expose(), "pit-1234");
+        let error = refuse("private_integration_token", "pit-12 34");
+        assert!(!error.message().contains("34"));
+    }
+
+    #[test]
+    fn numbers_have_limits() {
+        for bad in ["-1", "NaN", "inf", "1e9", "1,5", "86401"] {
+            refuse("refresh_before", bad);
+        }
+        refuse("token_requests_per_minute", "0");
+        refuse("no_such_option", "1");
+        assert!(refuse("Client-Id", "1").message().contains("`client_id`"));
+    }
+
+    #[test]
+    fn explicit_goes_before_environment_before_hoopai_names() {
+        let env = |name: &str| match name {
+            "HOOPAUTH_API_VERSION" => Some("v3".into()),
+            "HOOPAI_TOKEN" => Some("pit-env\n".into()),
+            "LOCATION_ID" => Some("abc".into()),
+            _ => None,
+        };
+        let mut set = OptionSet::default();
+        set.fill_from(env).unwrap();
+        assert_eq!(set.text("api_version").unwrap(), "v3");
+        assert_eq!(set.secret("private_integration_token").unwrap().expose(), "pit-env");
+        assert_eq!(set.text("default_account").unwrap(), "location:abc");
+
+        let mut set = OptionSet::default();
+        set.set("access_token", "mine").unwrap();
+        set.set("api_version", "2021-04-15").unwrap();
+        set.fill_from(env).unwrap();
+        assert!(!set.is_set("private_integration_token"));
+        assert_eq!(set.text("api_version").unwrap(), "2021-04-15");
+    }
+
+    #[test]
+    fn the_page_is_the_committed_one() {
+        let committed = include_str!("../../../docs/options.md");
+        assert_eq!(committed, options_page(), "run `make docs`");
+    }
+}

@@ -1,0 +1,260 @@
+//! The store of one process: gone with it.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use super::{Begin, BackOff, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest, TokenStore};
+use crate::account::Account;
+use crate::budget::SlidingLog;
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+
+/// Grants in memory. Serves one process: a forked child has a copy that would spend the parent's refresh tokens, so there
+/// it answers `INVALID_STATE`.
+#[derive(Debug)]
+pub struct MemoryStore {
+    process: u32,
+    inner: Mutex<Inner>,
+    freed: Condvar,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self { process: std::process::id(), inner: Mutex::new(Inner::default()), freed: Condvar::new() }
+    }
+
+    /// The guard, unless this is a forked copy (whose lock may be held for ever by a thread that is not here).
+    fn inner(&self) -> Result<MutexGuard<'_, Inner>> {
+        if self.process != std::process::id() {
+            return Err(Error::state(
+                "a forked process can't use its parent's memory store: make the client after the fork, or use a store that processes share",
+            ));
+        }
+        Ok(lock(&self.inner))
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TokenStore for MemoryStore {
+    fn load(&self, key: &Key<'_>, now: Timestamp) -> Result<Option<Record>> {
+        Ok(self.inner()?.load(&owned(key), now))
+    }
+
+    fn save(&self, key: &Key<'_>, expected: u64, record: &NewRecord) -> Result<bool> {
+        Ok(self.inner()?.save(owned(key), expected, record))
+    }
+
+    fn accounts(&self, app: &str) -> Result<Vec<Account>> {
+        Ok(self.inner()?.accounts(app, |row| row.record.grant.is_some()))
+    }
+
+    fn open_marks(&self, app: &str) -> Result<Vec<Account>> {
+        Ok(self.inner()?.accounts(app, |row| row.mark.is_some()))
+    }
+
+    fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {
+        let key = owned(key);
+        let until = Instant::now().checked_add(wait);
+        let mut inner = self.inner()?;
+        while inner.leased.contains(&key) {
+            let left = until.map_or(wait, |until| until.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Ok(None);
+            }
+            inner = crate::sync::wait(&self.freed, inner, left);
+        }
+        inner.leased.insert(key.clone());
+        Ok(Some(Box::new(MemoryLease { store: self, key })))
+    }
+
+    fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Slot> {
+        Ok(self.inner()?.budgets.entry(app.to_owned()).or_default().take(request, now))
+    }
+
+    fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {
+        let mut inner = self.inner()?;
+        inner.claims.retain(|_, until| *until > now);
+        Ok(inner.claims.insert((app.to_owned(), *id), until).is_none())
+    }
+
+    fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()> {
+        self.inner()?.claims.remove(&(app.to_owned(), *id));
+        Ok(())
+    }
+
+    fn changes(&self) -> Result<u64> {
+        Ok(self.inner()?.changes)
+    }
+}
+
+#[derive(Debug)]
+struct MemoryLease<'a> {
+    store: &'a MemoryStore,
+    key: OwnedKey,
+}
+
+impl Lease for MemoryLease<'_> {
+    fn load(&mut self, now: Timestamp) -> Result<Option<Record>> {
+        Ok(self.store.inner()?.load(&self.key, now))
+    }
+
+    fn begin(&mut self, expected: u64, fingerprint: Fingerprint, slot: SlotRequest, now: Timestamp) -> Result<Begin> {
+        let mut inner = self.store.inner()?;
+        let inner = &mut *inner;
+        let Some(row) = inner.rows.get_mut(&self.key).filter(|row| row.record.generation == expected) else {
+            return Ok(Begin::Moved);
+        };
+        if let Slot::Wait(wait) = inner.budgets.entry(self.key.0.clone()).or_default().take(slot, now) {
+            return Ok(Begin::Wait(wait));
+        }
+        if row.mark.is_none_or(|(before, _)| before != fingerprint) {
+            row.mark = Some((fingerprint, now));
+        }
+        Ok(Begin::Marked)
+    }
+
+    fn save(&mut self, expected: u64, record: &NewRecord) -> Result<bool> {
+        Ok(self.store.inner()?.save(self.key.clone(), expected, record))
+    }
+
+    fn note(&mut self, expected: u64, close_mark: bool, back_off: Option<&BackOff>) -> Result<()> {
+        let mut inner = self.store.inner()?;
+        if let Some(row) = inner.rows.get_mut(&self.key).filter(|row| row.record.generation == expected) {
+            if close_mark {
+                row.mark = None;
+            }
+            row.record.back_off = back_off.cloned();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for MemoryLease<'_> {
+    fn drop(&mut self) {
+        // In a forked child the lease is the parent's: nothing to give back.
+        if let Ok(mut inner) = self.store.inner() {
+            inner.leased.remove(&self.key);
+            drop(inner);
+            self.store.freed.notify_all();
+        }
+    }
+}
+
+type OwnedKey = (String, Account);
+
+#[derive(Debug, Default)]
+struct Inner {
+    rows: HashMap<OwnedKey, Row>,
+    leased: HashSet<OwnedKey>,
+    budgets: HashMap<String, SlidingLog>,
+    claims: HashMap<(String, Fingerprint), Timestamp>,
+    changes: u64,
+}
+
+#[derive(Debug)]
+struct Row {
+    record: Record,
+    mark: Option<(Fingerprint, Timestamp)>,
+}
+
+impl Inner {
+    fn load(&self, key: &OwnedKey, now: Timestamp) -> Option<Record> {
+        let row = self.rows.get(key)?;
+        let mark = row.mark.map(|(fingerprint, sent)| Mark { fingerprint, age: now.since(sent) });
+        Some(Record { mark, ..row.record.clone() })
+    }
+
+    fn save(&mut self, key: OwnedKey, expected: u64, new: &NewRecord) -> bool {
+        if self.rows.get(&key).map_or(0, |row| row.record.generation) != expected {
+            return false;
+        }
+        let record = Record {
+            generation: expected + 1,
+            grant: new.grant.clone(),
+            expires_at: new.expires_at,
+            seen: new.seen.clone(),
+            mark: None,
+            back_off: None,
+        };
+        if let Some(mut before) = self.rows.insert(key, Row { record, mark: None })
+            && let Some(bytes) = &mut before.record.grant
+        {
+            zeroize::Zeroize::zeroize(bytes);
+        }
+        self.changes += 1;
+        true
+    }
+
+    fn accounts(&self, app: &str, wanted: impl Fn(&Row) -> bool) -> Vec<Account> {
+        self.rows
+            .iter()
+            .filter(|((of, _), row)| of == app && wanted(row))
+            .map(|((_, account), _)| account.clone())
+            .collect()
+    }
+}
+
+fn owned(key: &Key<'_>) -> OwnedKey {
+    (key.app.to_owned(), key.account.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_record(bytes: &[u8]) -> NewRecord {
+        NewRecord { grant: Some(bytes.to_vec()), expires_at: Timestamp(0), seen: vec![] }
+    }
+
+    #[test]
+    fn compare_and_set_never_upserts() {
+        let store = MemoryStore::new();
+        let account = Account::location("l").unwrap();
+        let key = Key { app: "app", account: &account };
+        assert!(!store.save(&key, 1, &new_record(b"x")).unwrap());
+        assert!(store.save(&key, 0, &new_record(b"a")).unwrap());
+        assert!(!store.save(&key, 0, &new_record(b"b")).unwrap());
+        assert!(store.save(&key, 1, &NewRecord { grant: None, ..new_record(b"") }).unwrap());
+        assert!(store.save(&key, 2, &new_record(b"c")).unwrap());
+        assert_eq!(store.load(&key, Timestamp(0)).unwrap().unwrap().generation, 3);
+        let other = Key { app: "other", account: &account };
+        assert!(store.load(&other, Timestamp(0)).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_lease_is_exclusive_and_freed_by_drop() {
+        let store = MemoryStore::new();
+        let account = Account::location("l").unwrap();
+        let key = Key { app: "app", account: &account };
+        let first = store.lease(&key, Duration::ZERO).unwrap();
+        assert!(first.is_some());
+        assert!(store.lease(&key, Duration::ZERO).unwrap().is_none());
+        drop(first);
+        assert!(store.lease(&key, Duration::ZERO).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_mark_keeps_its_first_time_and_goes_with_its_generation() {
+        let store = MemoryStore::new();
+        let account = Account::location("l").unwrap();
+        let key = Key { app: "app", account: &account };
+        store.save(&key, 0, &new_record(b"a")).unwrap();
+        let slot = SlotRequest { per_minute: 5, priority: super::super::Priority::Normal };
+        let mut lease = store.lease(&key, Duration::ZERO).unwrap().unwrap();
+        assert_eq!(lease.begin(7, [1; 16], slot, Timestamp(0)).unwrap(), Begin::Moved);
+        assert_eq!(lease.begin(1, [1; 16], slot, Timestamp(0)).unwrap(), Begin::Marked);
+        assert_eq!(lease.begin(1, [1; 16], slot, Timestamp(5_000)).unwrap(), Begin::Marked);
+        let mark = lease.load(Timestamp(9_000)).unwrap().unwrap().mark.unwrap();
+        assert_eq!(mark.age, Duration::from_secs(9));
+        assert_eq!(store.open_marks("app").unwrap(), vec![account.clone()]);
+        assert!(lease.save(1, &new_record(b"b")).unwrap());
+        assert!(store.load(&key, Timestamp(0)).unwrap().unwrap().mark.is_none());
+    }
+}

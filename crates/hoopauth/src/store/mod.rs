@@ -1,0 +1,188 @@
+//! Where grants live.
+//!
+//! A store keeps one [`Record`] per (app, account), the sliding log of token-endpoint requests, and short-lived claims.
+//! What is secret in a record is opaque bytes to it, sealed when a `store_key` is set.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::account::Account;
+use crate::clock::Timestamp;
+use crate::error::Result;
+
+mod memory;
+pub(crate) mod seal;
+
+pub use self::memory::MemoryStore;
+
+/// Keeps records. Every method may be called from any thread, concurrently, and must not call back into the client.
+///
+/// `now` is the client's clock; a store with a better one (a database) may use that instead, everywhere.
+pub trait TokenStore: Send + Sync + fmt::Debug {
+    /// The record of an account, or `None` if there never was one.
+    fn load(&self, key: &Key<'_>, now: Timestamp) -> Result<Option<Record>>;
+
+    /// Compare-and-set: stores `record` as generation `expected + 1` if the stored generation is `expected` (0: no record),
+    /// and clears mark and back-off. Answers whether it did. Durable when it answers `true`.
+    fn save(&self, key: &Key<'_>, expected: u64, record: &NewRecord) -> Result<bool>;
+
+    /// The accounts of an app that have a grant, in any order.
+    fn accounts(&self, app: &str) -> Result<Vec<Account>>;
+
+    /// The accounts of an app whose record carries an open mark.
+    fn open_marks(&self, app: &str) -> Result<Vec<Account>>;
+
+    /// Takes the exclusive right to refresh one account, waiting at most `wait`. `None`: another holder kept it.
+    /// It ends when the lease is dropped or its process dies; it is never taken away.
+    fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>>;
+
+    /// Takes one token-endpoint request out of the app's budget.
+    fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Slot>;
+
+    /// Remembers `id` until `until`; `false` if it was remembered already.
+    fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool>;
+
+    /// Forgets a claim.
+    fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()>;
+
+    /// A number that changes with each stored change of any record, whichever process made it.
+    fn changes(&self) -> Result<u64>;
+}
+
+/// The exclusive right to refresh one account. Dropping it gives it back.
+pub trait Lease: fmt::Debug {
+    /// The record as it is now.
+    fn load(&mut self, now: Timestamp) -> Result<Option<Record>>;
+
+    /// In one durable transaction: takes a slot of the budget and writes the mark, unless the generation moved on or the
+    /// budget has no room. A mark of the same fingerprint that is open already keeps its first-sent time.
+    fn begin(&mut self, expected: u64, fingerprint: Fingerprint, slot: SlotRequest, now: Timestamp) -> Result<Begin>;
+
+    /// As [`TokenStore::save`].
+    fn save(&mut self, expected: u64, record: &NewRecord) -> Result<bool>;
+
+    /// Changes what is noted beside the grant, if the generation is still `expected`: closes the mark, and sets the
+    /// back-off (`None` clears it). No new generation.
+    fn note(&mut self, expected: u64, close_mark: bool, back_off: Option<&BackOff>) -> Result<()>;
+}
+
+/// Which record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key<'a> {
+    /// The origin of the token endpoint and the client id.
+    pub app: &'a str,
+    /// The account.
+    pub account: &'a Account,
+}
+
+/// What is stored of an account.
+#[derive(Clone)]
+pub struct Record {
+    /// Counts up at each save, tombstones included; never restarts.
+    pub generation: u64,
+    /// The grant as opaque bytes; `None` is a tombstone.
+    pub grant: Option<Vec<u8>>,
+    /// When the access token ends, for those who look for the next to refresh.
+    pub expires_at: Timestamp,
+    /// Keyed hashes of the refresh tokens this account was ever imported or refreshed with, oldest first.
+    pub seen: Vec<Fingerprint>,
+    /// A refresh of this generation was sent and its outcome is not known.
+    pub mark: Option<Mark>,
+    /// When to try again after a failure; bound to this generation.
+    pub back_off: Option<BackOff>,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("generation", &self.generation)
+            .field("tombstone", &self.grant.is_none())
+            .field("mark", &self.mark)
+            .field("back_off", &self.back_off)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The parts of a record that a save replaces.
+#[derive(Clone)]
+pub struct NewRecord {
+    /// The grant as opaque bytes; `None` leaves a tombstone.
+    pub grant: Option<Vec<u8>>,
+    /// When the access token ends.
+    pub expires_at: Timestamp,
+    /// See [`Record::seen`].
+    pub seen: Vec<Fingerprint>,
+}
+
+impl fmt::Debug for NewRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewRecord").field("tombstone", &self.grant.is_none()).finish_non_exhaustive()
+    }
+}
+
+/// A keyed hash: tells whether two texts are the same without telling the text.
+pub type Fingerprint = [u8; 16];
+
+/// 'A refresh of this generation was sent.'
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Of the refresh token that was sent.
+    pub fingerprint: Fingerprint,
+    /// How long ago it was first sent, by the store's clock.
+    pub age: Duration,
+}
+
+/// When and why not to try yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackOff {
+    /// Whether the platform refused the refresh token (else the failure was transient).
+    pub refused: bool,
+    /// The next try.
+    pub until: Timestamp,
+    /// How many failures in a row.
+    pub failures: u32,
+    /// The number of the last error's code.
+    pub code: i32,
+    /// Its message; no secrets.
+    pub message: String,
+}
+
+/// What [`Lease::begin`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// Slot taken, mark written.
+    Marked,
+    /// No room in the budget; ask again after this time.
+    Wait(Duration),
+    /// The generation is not the expected one any more.
+    Moved,
+}
+
+/// Asks for room in the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotRequest {
+    /// `token_requests_per_minute`.
+    pub per_minute: u32,
+    /// Who asks.
+    pub priority: Priority,
+}
+
+/// Who goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// An early refresh: leaves the last slot of a minute to others.
+    Soft,
+    /// A login, or a refresh that callers wait for.
+    Normal,
+    /// The repeat of a request whose answer was lost: never held back, always counted.
+    Recovery,
+}
+
+/// What [`TokenStore::take_slot`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// Taken.
+    Taken,
+    /// No room; ask again after this time.
+    Wait(Duration),
+}
