@@ -509,7 +509,7 @@ fn is_scope_byte(byte: u8) -> bool {
 /// 32 random bytes as 43 characters: RFC 7636, 4.1 asks that of a verifier.
 fn random_text() -> Result<Secret> {
     let bytes = Zeroizing::new(random::<32>()?);
-    Ok(Secret::from(BASE64_URL_SAFE_NO_PAD.encode(&*bytes)))
+    Ok(Secret::from(BASE64_URL_SAFE_NO_PAD.encode(*bytes)))
 }
 
 /// RFC 7636, 4.2, method `S256`.

@@ -50,6 +50,10 @@ impl Moment {
         Self { wall: when.0, monotonic: clock.monotonic().saturating_add(left) }
     }
 
+    pub(crate) fn earlier(self, other: Self) -> Self {
+        Self { wall: self.wall.min(other.wall), monotonic: self.monotonic.min(other.monotonic) }
+    }
+
     #[inline]
     pub(crate) fn has_come(self, clock: &dyn Clock) -> bool {
         clock.now().0 >= self.wall || clock.monotonic() >= self.monotonic
@@ -90,6 +94,10 @@ impl Snapshot {
 
     pub(crate) fn is_hard(&self, clock: &dyn Clock) -> bool {
         self.hard.has_come(clock)
+    }
+
+    pub(crate) fn hard(&self) -> Moment {
+        self.hard
     }
 
     pub(crate) fn is_expired(&self, clock: &dyn Clock) -> bool {
@@ -213,6 +221,7 @@ impl Cache {
     }
 
     /// How many accounts are cached.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(&shard.writer).live).sum()
     }

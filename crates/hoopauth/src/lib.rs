@@ -1,1 +1,51 @@
-//! hoopauth
+//! Authentication for programs that talk to the HoopAI platform.
+//!
+//! One [`Client`] holds the credential (a Private Integration token, a static access token, or an OAuth 2.0 app) and serves
+//! any number of accounts. It hands out ready-made [`Headers`], refreshes tokens before they end, one refresh per account at
+//! a time, and never loses a rotated refresh token to a failure in between.
+//!
+//! ```
+//! # fn main() -> hoopauth::Result<()> {
+//! let client = hoopauth::Client::builder().private_integration_token("pit-0123").build()?;
+//! let headers = client.headers("POST")?;
+//! assert_eq!(headers.authorization(), "Bearer pit-0123");
+//! assert_eq!(headers.version(), "2021-07-28");
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod account;
+mod authorize;
+mod budget;
+mod cache;
+mod callback;
+mod client;
+mod clock;
+mod credential;
+mod error;
+mod flight;
+mod grant;
+mod headers;
+mod options;
+mod refresh;
+mod report;
+mod secret;
+mod sync;
+mod token_endpoint;
+
+pub mod store;
+pub mod transport;
+
+pub use crate::account::{Account, AccountKind};
+pub use crate::authorize::{AuthorizationRequest, PendingAuthorization, Redirect};
+pub use crate::client::{AccountHandle, Change, ChangeKind, Client, ClientBuilder, Health, Import};
+pub use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use crate::error::{Error, ErrorCode, Result};
+pub use crate::grant::Grant;
+pub use crate::headers::Headers;
+pub use crate::options::{OPTIONS, OptionKind, OptionRow, options_page};
+#[doc(hidden)]
+pub use crate::refresh::Step;
+pub use crate::report::Report;
+pub use crate::secret::Secret;

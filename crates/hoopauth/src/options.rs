@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::secret::Secret;
 
 /// One row of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OptionRow {
     /// The option's name, the same in every language.
     pub name: &'static str,
@@ -29,7 +29,7 @@ impl OptionRow {
 }
 
 /// What the text of an option must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum OptionKind {
     /// Visible text, white space trimmed at the ends.

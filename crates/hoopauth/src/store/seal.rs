@@ -66,7 +66,7 @@ impl KeyRing {
         key.cipher
             .seal_out_of_place_scatter(
                 Nonce::assume_unique_for_key(nonce),
-                associated(&key.id, aad),
+                associated(key.id, aad),
                 plain,
                 ciphertext,
                 &[],
@@ -93,7 +93,7 @@ impl KeyRing {
         let (nonce, rest) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or_else(corrupt)?;
         let (ciphertext, tag) = rest.split_last_chunk::<TAG_LENGTH>().ok_or_else(corrupt)?;
 
-        let key = self.key(id).ok_or_else(|| {
+        let key = self.key(*id).ok_or_else(|| {
             Error::new(
                 ErrorCode::StoreKey,
                 "a value was sealed with a key that is not among those given: add the old key after the new one",
@@ -103,7 +103,7 @@ impl KeyRing {
         key.cipher
             .open_separate_gather(
                 Nonce::assume_unique_for_key(*nonce),
-                associated(&key.id, aad),
+                associated(key.id, aad),
                 ciphertext,
                 tag,
                 &mut plain,
@@ -112,9 +112,9 @@ impl KeyRing {
         Ok(plain)
     }
 
-    fn key(&self, id: &[u8; ID_LENGTH]) -> Option<&Key> {
+    fn key(&self, id: [u8; ID_LENGTH]) -> Option<&Key> {
         // The id is public, it stands in front of every sealed value.
-        std::iter::once(&self.first).chain(&self.rest).find(|key| key.id == *id)
+        std::iter::once(&self.first).chain(&self.rest).find(|key| key.id == id)
     }
 }
 
@@ -187,9 +187,9 @@ fn derive(secret: &Secret, label: &str, part: &str) -> Result<Zeroizing<[u8; 32]
 }
 
 /// Each part behind its length, so that no two lists of parts give the same bytes.
-fn associated(id: &[u8; ID_LENGTH], parts: &[&[u8]]) -> Aad<Vec<u8>> {
+fn associated(id: [u8; ID_LENGTH], parts: &[&[u8]]) -> Aad<Vec<u8>> {
     let mut bytes = vec![VERSION];
-    bytes.extend_from_slice(id);
+    bytes.extend_from_slice(&id);
     for part in parts {
         bytes.extend_from_slice(&length(part));
         bytes.extend_from_slice(part);
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn opens_what_it_sealed() {
         let ring = ring(&["one"]);
-        for plain in [&b""[..], b"x", &[7; 100_000]] {
+        for plain in [&b""[..], b"x", &vec![7; 100_000]] {
             let sealed = ring.seal(AAD, plain).unwrap();
             assert_eq!(sealed.len(), plain.len() + OVERHEAD);
             assert_eq!(&**ring.open(AAD, &sealed).unwrap(), plain);

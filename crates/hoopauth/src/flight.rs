@@ -1,0 +1,167 @@
+//! The single flight: of all threads that want one account refreshed, one does it and the others get its result.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::account::Account;
+use crate::error::{Error, ErrorCode, Result};
+use crate::sync::{Condvar, Mutex, lock, wait};
+
+/// The refreshes under way in this process.
+#[derive(Debug)]
+pub(crate) struct Flights<T> {
+    under_way: Mutex<HashMap<Account, Arc<Flight<T>>>>,
+}
+
+impl<T: Clone> Flights<T> {
+    pub(crate) fn new() -> Self {
+        Self { under_way: Mutex::new(HashMap::new()) }
+    }
+
+    /// Joins the flight of an account: the first to come leads it.
+    pub(crate) fn join(&self, account: &Account) -> Role<'_, T> {
+        let mut under_way = lock(&self.under_way);
+        if let Some(flight) = under_way.get(account) {
+            return Role::Follower(Follower { flight: Arc::clone(flight) });
+        }
+        let flight = Arc::new(Flight { result: Mutex::new(None), landed: Condvar::new() });
+        under_way.insert(account.clone(), Arc::clone(&flight));
+        Role::Leader(Leader { flights: self, account: account.clone(), flight, landed: false })
+    }
+}
+
+/// What a caller became.
+pub(crate) enum Role<'a, T: Clone> {
+    /// Does the work and says how it ended.
+    Leader(Leader<'a, T>),
+    /// Waits, or goes on without.
+    Follower(Follower<T>),
+}
+
+/// The one that does the work.
+pub(crate) struct Leader<'a, T: Clone> {
+    flights: &'a Flights<T>,
+    account: Account,
+    flight: Arc<Flight<T>>,
+    landed: bool,
+}
+
+impl<T: Clone> Leader<'_, T> {
+    /// Gives the result to all who wait, and opens the way for the next flight.
+    pub(crate) fn land(mut self, result: Result<T>) -> Result<T> {
+        self.end(result.clone());
+        result
+    }
+
+    fn end(&mut self, result: Result<T>) {
+        self.landed = true;
+        // First out of the map, then the result: whoever joins from here on starts afresh.
+        lock(&self.flights.under_way).remove(&self.account);
+        *lock(&self.flight.result) = Some(result);
+        self.flight.landed.notify_all();
+    }
+}
+
+impl<T: Clone> Drop for Leader<'_, T> {
+    fn drop(&mut self) {
+        if !self.landed {
+            self.end(Err(Error::new(
+                ErrorCode::Internal,
+                "the refresh ended without a result because the thread that did it panicked; try again",
+            )));
+        }
+    }
+}
+
+/// One that waits.
+pub(crate) struct Follower<T> {
+    flight: Arc<Flight<T>>,
+}
+
+impl<T: Clone> Follower<T> {
+    /// The leader's result; `None` if it did not come within `longest`.
+    pub(crate) fn wait(self, longest: Duration) -> Option<Result<T>> {
+        let until = Instant::now().checked_add(longest);
+        let mut result = lock(&self.flight.result);
+        loop {
+            if let Some(result) = &*result {
+                return Some(result.clone());
+            }
+            let left = until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return None;
+            }
+            result = wait(&self.flight.landed, result, left);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Flight<T> {
+    result: Mutex<Option<Result<T>>>,
+    landed: Condvar,
+}
+
+#[cfg(all(test, feature = "shuttle"))]
+mod model {
+    use shuttle::sync::atomic::{AtomicUsize, Ordering};
+    use shuttle::thread;
+
+    use super::*;
+
+    /// Three callers in every order that 2 000 random schedules reach: each gets a value, flights never overlap, and whoever
+    /// joined a flight got that flight's value.
+    #[test]
+    fn no_schedule_overlaps_loses_or_hangs() {
+        shuttle::check_random(
+            || {
+                let flights = Arc::new(Flights::<usize>::new());
+                let flying = Arc::new(AtomicUsize::new(0));
+                let flown = Arc::new(AtomicUsize::new(0));
+                let callers: Vec<_> = (0..3)
+                    .map(|_| {
+                        let (flights, flying, flown) = (flights.clone(), flying.clone(), flown.clone());
+                        thread::spawn(move || {
+                            let account = Account::location("l").unwrap();
+                            match flights.join(&account) {
+                                Role::Leader(leader) => {
+                                    assert_eq!(flying.fetch_add(1, Ordering::SeqCst), 0, "two leaders at once");
+                                    thread::yield_now();
+                                    let value = flown.fetch_add(1, Ordering::SeqCst) + 1;
+                                    flying.fetch_sub(1, Ordering::SeqCst);
+                                    leader.land(Ok(value)).unwrap()
+                                }
+                                Role::Follower(follower) => {
+                                    follower.wait(Duration::from_secs(3600)).unwrap().unwrap()
+                                }
+                            }
+                        })
+                    })
+                    .collect();
+                for caller in callers {
+                    assert!(caller.join().unwrap() >= 1);
+                }
+            },
+            2_000,
+        );
+    }
+
+    #[test]
+    fn a_leader_that_gives_up_wakes_all() {
+        shuttle::check_random(
+            || {
+                let flights = Arc::new(Flights::<usize>::new());
+                let account = Account::location("l").unwrap();
+                let Role::Leader(leader) = flights.join(&account) else { unreachable!() };
+                let follower = match flights.join(&account) {
+                    Role::Follower(follower) => thread::spawn(move || follower.wait(Duration::from_secs(3600))),
+                    Role::Leader(_) => unreachable!(),
+                };
+                drop(leader);
+                assert_eq!(follower.join().unwrap().unwrap().unwrap_err().code(), ErrorCode::Internal);
+            },
+            2_000,
+        );
+    }
+}

@@ -1,0 +1,509 @@
+//! When to refresh, and the one protocol by which it happens.
+//!
+//! Fresh tokens are served by the client with no thought. From the soft mark on one caller refreshes early while the others
+//! are served; from the hard mark on callers wait. A refresh always goes: lease, re-read, mark and slot, send, check, save,
+//! publish, release. Whatever crashes or fails in between, the old or the new grant is in the store, and an open mark tells
+//! the next one to send the same refresh token again while the platform still answers it with the same new pair.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::account::{Account, AccountKind};
+use crate::cache::{Moment, Snapshot};
+use crate::callback::calling;
+use crate::client::{ChangeKind, Inner};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorCode, Result};
+use crate::flight::Role;
+use crate::grant::Grant;
+use crate::report::Meaning;
+use crate::store::{BackOff, Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest};
+use crate::token_endpoint::{FailureClass, TokenFailure};
+
+/// The named points of a refresh, in their order. A test can stop or fail at each.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Before the lease is asked for.
+    Lease,
+    /// The lease is held; before the store is read again.
+    Reread,
+    /// Before slot and mark are written.
+    Mark,
+    /// The mark is durable; before the request is sent.
+    Send,
+    /// The answer is here; before it is checked.
+    Check,
+    /// Before the new grant is saved.
+    Save,
+    /// The new grant is durable; before the snapshot is published.
+    Publish,
+    /// Before the lease is given back.
+    Release,
+}
+
+impl Step {
+    /// All of them, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Lease,
+        Self::Reread,
+        Self::Mark,
+        Self::Send,
+        Self::Check,
+        Self::Save,
+        Self::Publish,
+        Self::Release,
+    ];
+}
+
+/// Why a refresh is wanted.
+#[derive(Clone, Debug)]
+pub(crate) enum Need {
+    /// The token lives, but not for long: try, and wait for nothing.
+    Soft,
+    /// Callers can't go on without.
+    Hard,
+    /// The API refused this token.
+    Refused(Arc<Snapshot>),
+}
+
+impl Inner {
+    /// The slow path: whatever has to happen so that `account` has headers.
+    pub(crate) fn obtain(&self, account: &Account) -> Result<Arc<Snapshot>> {
+        let clock = &*self.clock;
+        let snapshot = match self.cache.get(account.as_str()) {
+            Some(snapshot) => snapshot,
+            None => self.read_in(account)?,
+        };
+        if self.is_unsaved(account) && !self.save_unsaved(account) && !snapshot.is_hard(clock) {
+            return Ok(snapshot);
+        }
+        if snapshot.is_fresh(clock) {
+            return Ok(snapshot);
+        }
+        let refused = self.is_refused(&snapshot);
+        if !snapshot.is_hard(clock) && !refused {
+            return Ok(self.refresh_early(account, snapshot));
+        }
+        let need = if refused { Need::Refused(Arc::clone(&snapshot)) } else { Need::Hard };
+        match self.refresh_waiting(account, &need) {
+            Ok(fresh) => Ok(fresh),
+            // The token still lives by the clock and nobody refused it: better than no headers.
+            Err(error) if !refused && !snapshot.is_expired(clock) && still_serves(error.code()) => {
+                tracing::warn!(%account, %error, "refresh failed; the token is served while it lives");
+                Ok(snapshot)
+            }
+            Err(error) => Err(error.with_account(account)),
+        }
+    }
+
+    /// Refreshes while others may do the same; waits for whoever does.
+    pub(crate) fn refresh_waiting(&self, account: &Account, need: &Need) -> Result<Arc<Snapshot>> {
+        match self.flights.join(account) {
+            Role::Leader(leader) => {
+                let result = self.lead(account, need);
+                leader.land(result.map_err(|error| error.with_account(account)))
+            }
+            Role::Follower(follower) => match follower.wait(self.settings.max_wait) {
+                Some(Ok(snapshot)) if !self.is_refused(&snapshot) => Ok(snapshot),
+                Some(Ok(_)) => Err(self.refused_again(account)),
+                Some(Err(error)) => Err(error),
+                None => Err(Error::new(
+                    ErrorCode::LeaseTimeout,
+                    "another thread's refresh of this account took longer than `max_wait`; try again",
+                )
+                .with_account(account)),
+            },
+        }
+    }
+
+    /// One caller tries; every failure is logged and the living token served.
+    fn refresh_early(&self, account: &Account, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        let Role::Leader(leader) = self.flights.join(account) else { return snapshot };
+        let result = self.lead(account, &Need::Soft);
+        match leader.land(result) {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                tracing::warn!(%account, %error, "early refresh failed; it is tried again later");
+                // Until then the calls are to cost nothing again.
+                let again = self.clock.now().plus(error.retry_after().unwrap_or(SOFT_PAUSE).max(SOFT_PAUSE));
+                let current = self.cache.get(account.as_str());
+                if let Some(current) = current.filter(|current| current.generation == snapshot.generation)
+                    && !self.is_refused(&current)
+                    && !self.is_unsaved(account)
+                {
+                    let soft = Moment::at(again, &*self.clock).earlier(current.hard());
+                    self.cache.publish(Arc::new(current.with_soft(soft)));
+                }
+                snapshot
+            }
+        }
+    }
+
+    /// Reads an account into the cache.
+    pub(crate) fn read_in(&self, account: &Account) -> Result<Arc<Snapshot>> {
+        if let Some(snapshot) = self.unsaved_snapshot(account) {
+            return Ok(snapshot);
+        }
+        let record = self.load(account)?;
+        let (record, grant) = self.open_live(account, record)?;
+        let snapshot = self.snapshot_of(&grant, record.generation);
+        self.cache.publish(Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+
+    fn lead(&self, account: &Account, need: &Need) -> Result<Arc<Snapshot>> {
+        // A flight that ended between the caller's look and now may have done the work.
+        if let Some(current) = self.cache.get(account.as_str())
+            && self.is_good(&current, need)
+            && !self.is_unsaved(account)
+        {
+            return Ok(current);
+        }
+        self.step(Step::Lease, account)?;
+        let wait = if matches!(need, Need::Soft) { Duration::ZERO } else { self.settings.max_wait };
+        let mut lease = calling(|| self.store.lease(&self.key(account), wait))?.ok_or_else(|| {
+            Error::new(ErrorCode::LeaseTimeout, "another holder refreshes this account and did not finish; try again")
+        })?;
+        let result = self.refresh_leased(account, need, &mut *lease);
+        let released = self.step(Step::Release, account);
+        drop(lease);
+        released.and(result)
+    }
+
+    fn refresh_leased(&self, account: &Account, need: &Need, lease: &mut dyn Lease) -> Result<Arc<Snapshot>> {
+        self.step(Step::Reread, account)?;
+        let unsaved = self.unsaved_grant(account);
+        let record = calling(|| lease.load(self.clock.now()))?;
+        let (record, grant) = match (unsaved, record) {
+            // What could not be saved goes before what is stored, unless someone stored something newer.
+            (Some((grant, expected)), Some(record)) if expected.is_none_or(|expected| expected == record.generation) => {
+                (record, grant)
+            }
+            (unsaved, record) => {
+                if unsaved.is_some() {
+                    self.forget_unsaved(account);
+                }
+                self.open_live(account, record)?
+            }
+        };
+        let stored = self.snapshot_of(&grant, record.generation);
+        if self.is_good(&stored, need) {
+            if !self.is_unsaved(account) {
+                self.cache.publish(Arc::clone(&stored));
+            }
+            return Ok(stored);
+        }
+        self.check_back_off(&record, need)?;
+        if grant.minted {
+            match self.mint(account, &grant, &record, need, lease) {
+                Ok(snapshot) => return Ok(snapshot),
+                Err(error) if grant.refresh_token.is_none() => {
+                    return Err(self.note_failure(&record, error, true, false, lease));
+                }
+                Err(error) => tracing::warn!(%account, %error, "minting failed; the refresh token is used"),
+            }
+        }
+        self.spend(account, grant, record, need, lease)
+    }
+
+    /// Sends the refresh token.
+    fn spend(&self, account: &Account, grant: Grant, record: Record, need: &Need, lease: &mut dyn Lease) -> Result<Arc<Snapshot>> {
+        let Some(refresh_token) = grant.refresh_token.clone() else {
+            let error = reauthorize("the access token has ended and there is no refresh token: send the user through authorization again");
+            return self.last_way_out(account, &grant, &record, need, error, lease);
+        };
+        let fingerprint = self.fingerprint(account, refresh_token.expose());
+        let open = record.mark.filter(|mark| mark.fingerprint == fingerprint);
+        let soft = matches!(need, Need::Soft);
+        let attempt = if soft { self.settings.attempt_timeout.min(SOFT_ATTEMPT) } else { self.settings.attempt_timeout };
+        let priority = match open {
+            Some(mark) if mark.age < WINDOW => Priority::Recovery,
+            _ if soft => Priority::Soft,
+            _ => Priority::Normal,
+        };
+        self.step(Step::Mark, account)?;
+        self.mark(&record, fingerprint, priority, lease)?;
+        let first_sent = self.clock.now().minus(open.map_or(Duration::ZERO, |mark| mark.age));
+        let mut tries = 0;
+        let failure = loop {
+            self.step(Step::Send, account)?;
+            tries += 1;
+            let answer = self.token_endpoint()?.refresh(account, &refresh_token, attempt);
+            self.step(Step::Check, account)?;
+            let failure = match answer {
+                Ok(answer) => match answer.check(account) {
+                    Ok(()) => {
+                        let new = answer.into_grant(account, Some(&grant), self.clock.now(), false);
+                        return self.keep(new, &record, fingerprint, lease);
+                    }
+                    Err(error) => break TokenFailure { error, class: FailureClass::Unknown },
+                },
+                Err(failure) => failure,
+            };
+            let age = self.clock.now().since(first_sent);
+            let pause = match failure.class {
+                FailureClass::Untouched => break failure,
+                FailureClass::Unknown => Duration::ZERO,
+                FailureClass::InvalidGrant => SECOND_LOOK,
+            };
+            // Inside the window the platform answers the same token with the same new pair: what was lost comes back.
+            if tries >= 2 || age + pause + attempt > WINDOW {
+                break failure;
+            }
+            if failure.class == FailureClass::InvalidGrant {
+                self.clock.sleep(pause);
+                let again = calling(|| lease.load(self.clock.now()))?;
+                if again.as_ref().is_none_or(|again| again.generation != record.generation) {
+                    return self.someone_elses(account, again);
+                }
+            }
+            self.take_slot(Priority::Recovery)?;
+        };
+        match failure.class {
+            FailureClass::InvalidGrant => {
+                let again = calling(|| lease.load(self.clock.now()))?;
+                if again.as_ref().is_none_or(|again| again.generation != record.generation) {
+                    return self.someone_elses(account, again);
+                }
+                self.last_way_out(account, &grant, &record, need, failure.error, lease)
+            }
+            FailureClass::Untouched => Err(self.note_failure(&record, failure.error, open.is_none(), false, lease)),
+            FailureClass::Unknown => Err(self.note_failure(&record, failure.error, false, false, lease)),
+        }
+    }
+
+    /// The refresh token is gone: mint from the company if that can be, else the user must authorize again.
+    fn last_way_out(
+        &self,
+        account: &Account,
+        grant: &Grant,
+        record: &Record,
+        need: &Need,
+        error: Error,
+        lease: &mut dyn Lease,
+    ) -> Result<Arc<Snapshot>> {
+        let minted = if grant.minted { Err(error.clone()) } else { self.mint(account, grant, record, need, lease) };
+        match minted {
+            Ok(snapshot) => Ok(snapshot),
+            Err(mint_error) => {
+                tracing::warn!(%account, error = %mint_error, "the refresh token is refused and the account can't be minted");
+                let error = self.note_failure(record, error, true, true, lease);
+                self.changed(account, record.generation, ChangeKind::Refused);
+                Err(error)
+            }
+        }
+    }
+
+    /// Mints a location's token from its company's grant.
+    fn mint(&self, account: &Account, grant: &Grant, record: &Record, need: &Need, lease: &mut dyn Lease) -> Result<Arc<Snapshot>> {
+        let Some(company) = grant.company_id.as_deref().filter(|_| account.kind() == AccountKind::Location) else {
+            return Err(no_grant(account));
+        };
+        let company = Account::company(company)?;
+        let timeout = if matches!(need, Need::Soft) { SOFT_ATTEMPT } else { self.settings.attempt_timeout };
+        let answer = self.mint_answer(&company, account, timeout)?;
+        let mut new = answer.into_grant(account, Some(grant), self.clock.now(), true);
+        new.company_id = Some(company.id().to_owned());
+        let fingerprint = grant.refresh_token.as_ref().map(|token| self.fingerprint(account, token.expose()));
+        self.keep(new, record, fingerprint.unwrap_or_default(), lease)
+    }
+
+    /// Asks for a location's token; refreshes the company's once if it is refused.
+    pub(crate) fn mint_answer(&self, company: &Account, location: &Account, timeout: Duration) -> Result<crate::grant::TokenAnswer> {
+        let mut bearer = self.serve(company)?;
+        let mut repeated = false;
+        loop {
+            let endpoint = self.token_endpoint()?;
+            match endpoint.mint(company, location, bearer.authorization(), timeout) {
+                Ok(answer) => {
+                    answer.check(location)?;
+                    return Ok(answer);
+                }
+                Err(failure) if failure.error.status() == Some(401) && !repeated => {
+                    let said = failure.error.server_message().unwrap_or_default().to_owned();
+                    let body = serde_json::json!({ "message": said }).to_string();
+                    match crate::report::classify(Some(company), 401, &[], body.as_bytes()) {
+                        Meaning::Refreshable(_) => {}
+                        Meaning::Final(error) | Meaning::PrivateIntegration(error) => return Err(error),
+                        Meaning::Pass => return Err(failure.error),
+                    }
+                    repeated = true;
+                    bearer = self.refresh_waiting(company, &Need::Refused(Arc::clone(&bearer)))?;
+                }
+                Err(failure) => return Err(failure.error),
+            }
+        }
+    }
+
+    /// Saves a good answer and publishes it. From here on nothing may lose it.
+    fn keep(&self, new: Grant, record: &Record, spent: Fingerprint, lease: &mut dyn Lease) -> Result<Arc<Snapshot>> {
+        let account = new.account.clone();
+        let expected = record.generation;
+        let saved = self.new_record(&new, &record.seen, Some(spent)).and_then(|new_record| {
+            self.step(Step::Save, &account)?;
+            calling(|| lease.save(expected, &new_record))
+        });
+        match saved {
+            Ok(true) => {
+                self.forget_unsaved(&account);
+                self.step(Step::Publish, &account)?;
+                let snapshot = self.snapshot_of(&new, expected + 1);
+                self.cache.publish(Arc::clone(&snapshot));
+                self.changed(&account, expected + 1, ChangeKind::Refreshed);
+                Ok(snapshot)
+            }
+            Ok(false) => {
+                self.forget_unsaved(&account);
+                let again = calling(|| lease.load(self.clock.now()))?;
+                self.someone_elses(&account, again)
+            }
+            Err(error) => {
+                tracing::error!(%account, %error, "the new grant could not be saved; it is held in memory and saved at the next call");
+                Ok(self.hold_unsaved(new, expected, error))
+            }
+        }
+    }
+
+    /// The generation moved on under us: what is stored now is right.
+    fn someone_elses(&self, account: &Account, record: Option<Record>) -> Result<Arc<Snapshot>> {
+        let (record, grant) = self.open_live(account, record).inspect_err(|_| self.cache.forget(account.as_str()))?;
+        let snapshot = self.snapshot_of(&grant, record.generation);
+        self.cache.publish(Arc::clone(&snapshot));
+        if snapshot.is_hard(&*self.clock) {
+            return Err(Error::new(ErrorCode::LeaseTimeout, "the grant changed during the refresh; try again"));
+        }
+        Ok(snapshot)
+    }
+
+    fn mark(&self, record: &Record, fingerprint: Fingerprint, priority: Priority, lease: &mut dyn Lease) -> Result<()> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let slot = SlotRequest { per_minute: self.settings.token_requests_per_minute, priority };
+            match calling(|| lease.begin(record.generation, fingerprint, slot, self.clock.now()))? {
+                Begin::Marked => return Ok(()),
+                Begin::Moved => {
+                    return Err(Error::new(ErrorCode::LeaseTimeout, "the grant changed before the refresh; try again"));
+                }
+                Begin::Wait(wait) if priority != Priority::Soft && waited + wait <= self.settings.max_wait => {
+                    self.clock.sleep(wait);
+                    waited += wait;
+                }
+                Begin::Wait(wait) => return Err(budget_spent(wait)),
+            }
+        }
+    }
+
+    /// Waits for room in the budget, at most `max_wait`.
+    pub(crate) fn take_slot(&self, priority: Priority) -> Result<()> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let request = SlotRequest { per_minute: self.settings.token_requests_per_minute, priority };
+            match calling(|| self.store.take_slot(&self.settings.app, request, self.clock.now()))? {
+                Slot::Taken => return Ok(()),
+                Slot::Wait(wait) if waited + wait <= self.settings.max_wait => {
+                    self.clock.sleep(wait);
+                    waited += wait;
+                }
+                Slot::Wait(wait) => return Err(budget_spent(wait)),
+            }
+        }
+    }
+
+    fn check_back_off(&self, record: &Record, need: &Need) -> Result<()> {
+        let Some(back_off) = record.back_off.as_ref() else { return Ok(()) };
+        let wait = back_off.until.since(self.clock.now());
+        if wait.is_zero() || wait > LONGEST_PAUSE {
+            return Ok(());
+        }
+        if back_off.refused {
+            return Err(reauthorize(&back_off.message));
+        }
+        if matches!(need, Need::Soft) {
+            return Err(Error::new(ErrorCode::RateLimited, "an early refresh failed a moment ago").with_retry_after(wait));
+        }
+        Ok(())
+    }
+
+    /// Writes down when to try again. That it can't be written changes nothing about the error.
+    fn note_failure(&self, record: &Record, error: Error, close_mark: bool, refused: bool, lease: &mut dyn Lease) -> Error {
+        let failures = record.back_off.as_ref().filter(|before| before.refused == refused).map_or(0, |b| b.failures) + 1;
+        let growth = 4u32.saturating_pow(failures.min(10) - 1);
+        let pause = if refused {
+            REFUSED_PAUSE.saturating_mul(growth).min(LONGEST_PAUSE)
+        } else if close_mark {
+            error.retry_after().unwrap_or(SOFT_PAUSE).max(SOFT_PAUSE.saturating_mul(growth)).min(LONGEST_SOFT_PAUSE)
+        } else {
+            // The pair may be waiting at the platform: the next caller shall come back while the window is open.
+            RECOVERY_PAUSE.saturating_mul(failures).min(LONGEST_SOFT_PAUSE)
+        };
+        let back_off = BackOff {
+            refused,
+            until: self.clock.now().plus(pause),
+            failures,
+            code: error.code().number(),
+            message: error.message().to_owned(),
+        };
+        if let Err(error) = calling(|| lease.note(record.generation, close_mark, Some(&back_off))) {
+            tracing::warn!(%error, "the back-off could not be stored");
+        }
+        if refused || error.retry_after().is_some() || !error.is_retryable() { error } else { error.with_retry_after(pause) }
+    }
+
+    /// Whether a snapshot satisfies a need.
+    fn is_good(&self, snapshot: &Arc<Snapshot>, need: &Need) -> bool {
+        let clock = &*self.clock;
+        match need {
+            Need::Soft => snapshot.is_fresh(clock) && !self.is_refused(snapshot),
+            Need::Hard => !snapshot.is_hard(clock) && !self.is_refused(snapshot),
+            Need::Refused(refused) => !snapshot.same_token(refused) && !snapshot.is_hard(clock),
+        }
+    }
+
+    /// The snapshot of a grant, with its moments.
+    pub(crate) fn snapshot_of(&self, grant: &Grant, generation: u64) -> Arc<Snapshot> {
+        let clock = &*self.clock;
+        let now = clock.now();
+        let expires = grant.trusted_expiry(now);
+        let life = if grant.lifetime().is_zero() { expires.since(now) } else { grant.lifetime() };
+        // Spread over the fleet: an account's early refresh starts somewhere in the last quarter of its life, the same
+        // place for every process.
+        let spread = f64::from(self.fingerprint(&grant.account, &generation.to_string())[0]) / 255.0;
+        let soft = expires.minus((life / 4).mul_f64(1.0 - spread * 0.25));
+        let hard = expires.minus(self.settings.refresh_before.min(life / 10));
+        let soft = soft.min(hard);
+        let moment = |when: Timestamp| if when <= now { Moment::PAST } else { Moment::at(when, clock) };
+        let constants = Arc::clone(&self.constants);
+        let snapshot = Snapshot::new(grant.account.as_str(), grant.access_token.expose(), constants, generation);
+        Arc::new(snapshot.with_moments(moment(soft), moment(hard), moment(expires)))
+    }
+}
+
+pub(crate) fn no_grant(account: &Account) -> Error {
+    Error::new(ErrorCode::NoGrant, "there is no grant for this account: send the user through authorization, or import one")
+        .with_account(account)
+}
+
+fn reauthorize(message: &str) -> Error {
+    Error::new(ErrorCode::ReauthorizationRequired, message)
+}
+
+fn budget_spent(wait: Duration) -> Error {
+    Error::new(ErrorCode::RateLimited, "the token-request budget of this minute is spent (`token_requests_per_minute`)")
+        .with_retry_after(wait)
+}
+
+/// Failures beside which a living token is still right to serve.
+fn still_serves(code: ErrorCode) -> bool {
+    !matches!(code, ErrorCode::NoGrant | ErrorCode::Cancelled | ErrorCode::InvalidState)
+}
+
+/// The platform answers a repeated refresh with the same new pair for 30 seconds; when those start is not documented.
+pub(crate) const WINDOW: Duration = Duration::from_secs(20);
+const SECOND_LOOK: Duration = Duration::from_secs(2);
+const SOFT_ATTEMPT: Duration = Duration::from_secs(4);
+const SOFT_PAUSE: Duration = Duration::from_secs(30);
+const RECOVERY_PAUSE: Duration = Duration::from_secs(3);
+const LONGEST_SOFT_PAUSE: Duration = Duration::from_secs(15 * 60);
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
