@@ -9,7 +9,7 @@ use crate::secret::Secret;
 mod reqwest;
 
 #[cfg(feature = "reqwest")]
-pub use self::reqwest::ReqwestTransport;
+pub use self::reqwest::{ReqwestTransport, TransportSettings};
 
 /// Sends one HTTP request and answers what came back.
 ///

@@ -1,0 +1,83 @@
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use axum::routing::{get, post};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use crate::state::Shared;
+use crate::{api, authorize, control_http, installed_locations, location_token, token};
+
+/// Marks a response that must not be sent: its connection is closed instead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoAnswer;
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("closed without an answer, as told")
+    }
+}
+
+impl std::error::Error for NoAnswer {}
+
+/// The status a client will see, 0 if none.
+pub(crate) fn answered_status(answer: &Response<Body>) -> u16 {
+    if answer.extensions().get::<NoAnswer>().is_some() { 0 } else { answer.status().as_u16() }
+}
+
+/// Accepts connections until told to stop.
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: oneshot::Receiver<()>) {
+    let routes = TowerToHyperService::new(routes(shared));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = &mut stop => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => drop(tokio::spawn(connection(stream, routes.clone()))),
+            // Out of file descriptors, most likely: let some requests end first.
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, routes: TowerToHyperService<Router>) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request: Request<Incoming>| {
+        let answer = routes.call(request);
+        async {
+            let answer = answer.await.unwrap_or_else(|never: Infallible| match never {});
+            match answer.extensions().get::<NoAnswer>() {
+                Some(no_answer) => Err(*no_answer),
+                None => Ok(answer),
+            }
+        }
+    });
+    // An error means that the client left, or that a fault broke the connection.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+fn routes(shared: Arc<Shared>) -> Router {
+    let page = get(authorize::page).post(authorize::decide);
+    Router::new()
+        .route("/oauth/chooselocation", page.clone())
+        .route("/v2/oauth/chooselocation", page)
+        .route("/oauth/token", post(token::token))
+        .route("/oauth/locationToken", post(location_token::location_token))
+        .route("/oauth/location-token", post(location_token::location_token))
+        .route("/oauth/installedLocations", get(installed_locations::installed_locations))
+        .route("/oauth/installed-locations", get(installed_locations::installed_locations))
+        .nest("/control", control_http::routes())
+        .fallback(api::api)
+        .with_state(shared)
+}

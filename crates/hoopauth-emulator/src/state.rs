@@ -1,0 +1,296 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::{Map, Value};
+
+use crate::account::Account;
+use crate::clock::Clock;
+use crate::config::{App, Company, Config, PrivateIntegration, Settings};
+use crate::error::ControlError;
+use crate::fault::{Endpoint, Faults};
+use crate::gate::{Gates, Stage};
+use crate::grants::{Grant, Grants, Lives, Presented};
+use crate::limits::Limits;
+use crate::refusal::Refusal;
+use crate::statistics::Counters;
+use crate::style::Style;
+use crate::tokens::{Claims, id};
+
+/// What all requests and the control methods share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) base: String,
+    pub(crate) gates: Gates,
+    state: Mutex<State>,
+}
+
+impl Shared {
+    pub(crate) fn new(base: String, state: State) -> Self {
+        Self { base, gates: Gates::default(), state: Mutex::new(state) }
+    }
+
+    /// The lock is never kept over an `await`.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Handles one request of an endpoint, with its latency, its gates and its faults around it.
+    pub(crate) async fn attend(&self, endpoint: Endpoint, handle: impl FnOnce() -> Response) -> Response {
+        let latency_ms = self.lock().latency_ms(endpoint);
+        if latency_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(latency_ms)).await;
+        }
+        self.gates.pass(endpoint, Stage::Request).await;
+        let fault = self.lock().faults.next(endpoint);
+        let answer = match fault {
+            None => handle(),
+            Some(fault) if fault.processed => {
+                let real = handle();
+                fault.play(Some(real)).await
+            }
+            Some(fault) => fault.play(None).await,
+        };
+        self.gates.pass(endpoint, Stage::Answer).await;
+        answer
+    }
+}
+
+/// Everything the emulated platform knows.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
+    pub(crate) limits: Limits,
+    pub(crate) counters: Counters,
+    pub(crate) grants: Grants,
+    pub(crate) codes: HashMap<String, Code>,
+    pub(crate) apps: Vec<App>,
+    pub(crate) companies: BTreeMap<Arc<str>, CompanyRecord>,
+    pub(crate) locations: HashMap<Arc<str>, LocationRecord>,
+    pub(crate) private_integrations: HashMap<String, PrivateIntegration>,
+    pub(crate) contacts: BTreeMap<String, Contact>,
+}
+
+#[derive(Debug)]
+pub(crate) struct CompanyRecord {
+    pub(crate) name: String,
+    pub(crate) user_id: String,
+    pub(crate) locations: Vec<Arc<str>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct LocationRecord {
+    pub(crate) name: String,
+    pub(crate) company_id: Arc<str>,
+    pub(crate) paused: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Contact {
+    pub(crate) location_id: String,
+    pub(crate) fields: Map<String, Value>,
+}
+
+/// An authorization code that waits to be exchanged.
+#[derive(Debug)]
+pub(crate) struct Code {
+    pub(crate) app: usize,
+    pub(crate) account: Account,
+    pub(crate) scopes: Arc<str>,
+    /// What the exchange must repeat; none for an install that the marketplace began.
+    pub(crate) redirect_uri: Option<String>,
+    pub(crate) code_challenge: Option<String>,
+    pub(crate) expires_ms: i64,
+}
+
+impl State {
+    pub(crate) fn new(config: Config) -> Result<Self, ControlError> {
+        let mut state = Self {
+            settings: config.settings,
+            clock: Clock::default(),
+            faults: Faults::default(),
+            limits: Limits::default(),
+            counters: Counters::default(),
+            grants: Grants::default(),
+            codes: HashMap::new(),
+            apps: Vec::new(),
+            companies: BTreeMap::new(),
+            locations: HashMap::new(),
+            private_integrations: HashMap::new(),
+            contacts: BTreeMap::new(),
+        };
+        config.apps.into_iter().try_for_each(|app| state.add_app(app))?;
+        config.companies.into_iter().try_for_each(|company| state.add_company(company))?;
+        config.private_integrations.into_iter().try_for_each(|token| state.add_private_integration(token))?;
+        Ok(state)
+    }
+
+    pub(crate) fn add_app(&mut self, app: App) -> Result<(), ControlError> {
+        if self.app_index(&app.client_id).is_some() {
+            return Err(ControlError::Exists(format!("the app {}", app.client_id)));
+        }
+        self.apps.push(app);
+        Ok(())
+    }
+
+    pub(crate) fn add_company(&mut self, company: Company) -> Result<(), ControlError> {
+        if self.companies.contains_key(company.id.as_str()) {
+            return Err(ControlError::Exists(format!("company:{}", company.id)));
+        }
+        let record = CompanyRecord { name: company.name, user_id: id(), locations: Vec::new() };
+        self.companies.insert(company.id.as_str().into(), record);
+        company.locations.iter().try_for_each(|(id, name)| self.add_location(&company.id, id, name))
+    }
+
+    pub(crate) fn add_location(
+        &mut self,
+        company_id: &str,
+        id: &str,
+        name: &str,
+    ) -> Result<(), ControlError> {
+        if self.locations.contains_key(id) {
+            return Err(ControlError::Exists(format!("location:{id}")));
+        }
+        let Some((company_id, _)) = self.companies.get_key_value(company_id) else {
+            return Err(ControlError::Unknown(format!("company:{company_id}")));
+        };
+        let company_id = company_id.clone();
+        let id: Arc<str> = id.into();
+        if let Some(company) = self.companies.get_mut(&company_id) {
+            company.locations.push(id.clone());
+        }
+        self.locations.insert(id, LocationRecord { name: name.into(), company_id, paused: false });
+        Ok(())
+    }
+
+    pub(crate) fn add_private_integration(&mut self, token: PrivateIntegration) -> Result<(), ControlError> {
+        self.company_of(&token.account)?;
+        if self.private_integrations.contains_key(&token.token) {
+            return Err(ControlError::Exists("this Private Integration token".into()));
+        }
+        self.private_integrations.insert(token.token.clone(), token);
+        Ok(())
+    }
+
+    /// Makes a code for the account; no scopes means the app's.
+    pub(crate) fn issue_code(&mut self, code: Code) -> Result<String, ControlError> {
+        self.company_of(&code.account)?;
+        let text = crate::tokens::hex::<20>();
+        self.codes.insert(text.clone(), code);
+        Ok(text)
+    }
+
+    /// Makes a new pair for the account.
+    pub(crate) fn issue(
+        &mut self,
+        app: usize,
+        account: &Account,
+        scopes: &str,
+        with_refresh_token: bool,
+    ) -> Result<Arc<Grant>, ControlError> {
+        let company_id = self.company_of(account)?.to_string();
+        let user_id = self.companies.get(company_id.as_str()).map(|c| c.user_id.clone()).unwrap_or_default();
+        let now_ms = self.clock.now_ms();
+        let lives = Lives {
+            access_until_ms: now_ms.saturating_add(self.settings.lifetime.saturating_mul(1_000)),
+            refresh_until_ms: now_ms.saturating_add(self.settings.refresh_lifetime.saturating_mul(1_000)),
+        };
+        let client_id = self.apps[app].client_id.clone();
+        let token = |kind, until_ms: i64| {
+            let issued_at = now_ms.div_euclid(1_000);
+            let expires_at = until_ms.div_euclid(1_000);
+            Claims { kind, account, client_id: &client_id, scopes, issued_at, expires_at }
+                .token(self.settings.token_size)
+        };
+        let grant = Grant {
+            access_token: token("access", lives.access_until_ms),
+            refresh_token: with_refresh_token.then(|| token("refresh", lives.refresh_until_ms)),
+            account: account.clone(),
+            expires_in: self.settings.lifetime,
+            scope: scopes.to_owned(),
+            company_id,
+            location_id: matches!(account, Account::Location(_)).then(|| account.id().to_owned()),
+            user_id,
+            client_id,
+        };
+        Ok(self.grants.remember(app, grant, lives))
+    }
+
+    /// Exchanges a refresh token for a new pair, or for the pair it was exchanged for within the window.
+    pub(crate) fn rotate(&mut self, app: usize, token: &str) -> Result<Arc<Grant>, Refusal> {
+        let now_ms = self.clock.now_ms();
+        let window_ms = self.window_ms();
+        match self.grants.present(token, app, now_ms, window_ms) {
+            Presented::Live { account, .. } if self.is_paused(&account) => Err(Refusal::inactive()),
+            Presented::Live { account, scopes } => {
+                let pair = self.issue(app, &account, &scopes, true).map_err(|_| Refusal::invalid_grant())?;
+                self.grants.rotated(token, &pair, now_ms, window_ms);
+                self.counters.shown.rotations += 1;
+                Ok(pair)
+            }
+            Presented::Repeated(pair) if self.is_paused(&pair.account) => Err(Refusal::inactive()),
+            Presented::Repeated(pair) => {
+                self.counters.shown.reuse_inside_window += 1;
+                Ok(pair)
+            }
+            Presented::Reused => {
+                self.counters.shown.reuse_outside_window += 1;
+                Err(Refusal::invalid_grant())
+            }
+            Presented::Worthless => Err(Refusal::invalid_grant()),
+        }
+    }
+
+    /// The index of the app with this client id and secret.
+    pub(crate) fn authenticate(&self, client_id: &str, client_secret: &str) -> Result<usize, Refusal> {
+        use crate::refusal::RefusalKind::InvalidClient;
+        let Some(app) = self.app_index(client_id) else {
+            return Err(Refusal::new(400, InvalidClient, "Invalid client: client id is unknown"));
+        };
+        if self.apps[app].client_secret != client_secret {
+            return Err(Refusal::new(401, InvalidClient, "Invalid client: client credentials are invalid"));
+        }
+        Ok(app)
+    }
+
+    pub(crate) fn app_index(&self, client_id: &str) -> Option<usize> {
+        self.apps.iter().position(|app| app.client_id == client_id)
+    }
+
+    /// The company of the account, itself if it is one.
+    pub(crate) fn company_of(&self, account: &Account) -> Result<&Arc<str>, ControlError> {
+        let found = match account {
+            Account::Company(id) => self.companies.get_key_value(id).map(|(id, _)| id),
+            Account::Location(id) => self.locations.get(id).map(|location| &location.company_id),
+        };
+        found.ok_or_else(|| ControlError::Unknown(account.to_string()))
+    }
+
+    pub(crate) fn is_paused(&self, account: &Account) -> bool {
+        match account {
+            Account::Location(id) => self.locations.get(id).is_some_and(|location| location.paused),
+            Account::Company(_) => false,
+        }
+    }
+
+    pub(crate) fn window_ms(&self) -> i64 {
+        i64::try_from(self.settings.window).unwrap_or(i64::MAX).saturating_mul(1_000)
+    }
+
+    /// What this request's answer must look like.
+    pub(crate) fn style(&self, headers: &HeaderMap) -> Style {
+        Style::of(&self.settings, headers)
+    }
+
+    fn latency_ms(&self, endpoint: Endpoint) -> u64 {
+        match endpoint {
+            Endpoint::Token => self.settings.token_latency_ms,
+            Endpoint::LocationToken => self.settings.location_token_latency_ms,
+            Endpoint::InstalledLocations | Endpoint::Api => self.settings.api_latency_ms,
+        }
+    }
+}
