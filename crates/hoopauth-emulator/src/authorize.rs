@@ -100,7 +100,7 @@ impl<'a> Authorization<'a> {
                 account,
                 scopes: self.scopes.into(),
                 redirect_uri: Some(self.redirect_uri.to_owned()),
-                code_challenge: self.code_challenge.map(ToOwned::to_owned),
+                challenge: self.code_challenge.map(ToOwned::to_owned),
                 expires_ms,
             })
         });

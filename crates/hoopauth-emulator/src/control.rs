@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::tokens;
 /// [`crate::Emulator`] dereferences to it. Clones speak for the same emulator and may be used from any thread; they
 /// don't keep it running. Accounts are written `location:<id>` or `company:<id>`. The same calls exist over HTTP, see
 /// the README.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Control {
     shared: Arc<Shared>,
 }
@@ -164,7 +165,7 @@ impl Control {
             account,
             scopes: scopes.into(),
             redirect_uri: None,
-            code_challenge: None,
+            challenge: None,
             expires_ms,
         })
     }
@@ -297,7 +298,9 @@ impl Control {
 
     /// Releases every endpoint.
     pub fn release_all(&self) {
-        Endpoint::ALL.into_iter().for_each(|endpoint| self.release(endpoint));
+        for endpoint in Endpoint::ALL {
+            self.release(endpoint);
+        }
     }
 
     /// How many requests and answers are held at this endpoint.
@@ -350,5 +353,12 @@ impl Control {
     /// Counts from zero again; limits keep their memory.
     pub fn reset_statistics(&self) {
         self.shared.lock().counters.reset();
+    }
+}
+
+/// The address only: the state may hold a hundred thousand accounts.
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("api", &self.shared.base).finish_non_exhaustive()
     }
 }

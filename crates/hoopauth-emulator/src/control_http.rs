@@ -50,7 +50,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
 
 async fn add_app(Extract(control): Extract<Control>, body: Bytes) -> Answer {
     control.add_app(read::<App>(&body)?)?;
-    done()
+    Ok(done())
 }
 
 async fn add_company(Extract(control): Extract<Control>, body: Bytes) -> Answer {
@@ -114,17 +114,17 @@ async fn add_private_integration(Extract(control): Extract<Control>, body: Bytes
 
 async fn revoke_private_integration(Extract(control): Extract<Control>, body: Bytes) -> Answer {
     control.revoke_private_integration(&read::<Token>(&body)?.token)?;
-    done()
+    Ok(done())
 }
 
 async fn pause(Extract(control): Extract<Control>, body: Bytes) -> Answer {
     control.pause(&read::<Location>(&body)?.location_id)?;
-    done()
+    Ok(done())
 }
 
 async fn unpause(Extract(control): Extract<Control>, body: Bytes) -> Answer {
     control.unpause(&read::<Location>(&body)?.location_id)?;
-    done()
+    Ok(done())
 }
 
 async fn uninstall(Extract(control): Extract<Control>, body: Bytes) -> Answer {
@@ -134,7 +134,7 @@ async fn uninstall(Extract(control): Extract<Control>, body: Bytes) -> Answer {
         account: String,
     }
     control.uninstall(&read::<Asked>(&body)?.account)?;
-    done()
+    Ok(done())
 }
 
 async fn revoke(Extract(control): Extract<Control>, body: Bytes) -> Answer {
@@ -163,7 +163,7 @@ async fn revoke(Extract(control): Extract<Control>, body: Bytes) -> Answer {
             control.revoke_refresh(account)?;
         }
     }
-    done()
+    Ok(done())
 }
 
 async fn expire(Extract(control): Extract<Control>, body: Bytes) -> Answer {
@@ -176,7 +176,7 @@ async fn expire(Extract(control): Extract<Control>, body: Bytes) -> Answer {
         Some(account) => control.expire_access(&account)?,
         None => control.expire_all_access(),
     }
-    done()
+    Ok(done())
 }
 
 #[derive(Deserialize)]
@@ -230,14 +230,14 @@ async fn settings(Extract(control): Extract<Control>) -> Answer {
 
 /// Lays the given members over the settings.
 async fn configure(Extract(control): Extract<Control>, body: Bytes) -> Answer {
-    let changes: BTreeMap<String, Value> = read(&body)?;
-    let mut changed = json!(control.settings());
-    for (name, value) in changes {
-        changed[name] = value;
+    let given: BTreeMap<String, Value> = read(&body)?;
+    let mut settings = json!(control.settings());
+    for (name, value) in given {
+        settings[name] = value;
     }
-    let changed: Settings = serde_json::from_value(changed).map_err(|why| malformed(&why.to_string()))?;
-    control.configure(|settings| *settings = changed);
-    settings(Extract(control)).await
+    let settings: Settings = serde_json::from_value(settings).map_err(|why| malformed(&why.to_string()))?;
+    control.configure(|current| *current = settings);
+    Ok(Json(json!(control.settings())))
 }
 
 async fn add_fault(Extract(control): Extract<Control>, body: Bytes) -> Answer {
@@ -288,7 +288,7 @@ async fn add_fault(Extract(control): Extract<Control>, body: Bytes) -> Answer {
         fault = fault.processed(processed);
     }
     control.add_fault(fault);
-    done()
+    Ok(done())
 }
 
 async fn pending_faults(Extract(control): Extract<Control>) -> Answer {
@@ -297,7 +297,7 @@ async fn pending_faults(Extract(control): Extract<Control>) -> Answer {
 
 async fn clear_faults(Extract(control): Extract<Control>) -> Answer {
     control.clear_faults();
-    done()
+    Ok(done())
 }
 
 async fn hold(Extract(control): Extract<Control>, body: Bytes) -> Answer {
@@ -314,7 +314,7 @@ async fn hold(Extract(control): Extract<Control>, body: Bytes) -> Answer {
     } else {
         control.hold(asked.endpoint);
     }
-    done()
+    Ok(done())
 }
 
 async fn release(Extract(control): Extract<Control>, body: Bytes) -> Answer {
@@ -327,7 +327,7 @@ async fn release(Extract(control): Extract<Control>, body: Bytes) -> Answer {
         Some(endpoint) => control.release(endpoint),
         None => control.release_all(),
     }
-    done()
+    Ok(done())
 }
 
 async fn held(Extract(shared): Extract<Arc<Shared>>, Query(asked): Query<Held>) -> Answer {
@@ -381,7 +381,7 @@ async fn reset(Extract(control): Extract<Control>) -> Answer {
     control.reset_statistics();
     control.clear_faults();
     control.release_all();
-    done()
+    Ok(done())
 }
 
 async fn unknown() -> Response {
@@ -421,8 +421,8 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ControlError> {
     serde_json::from_slice(body).map_err(|why| malformed(&why.to_string()))
 }
 
-fn done() -> Answer {
-    Ok(Json(json!({})))
+fn done() -> Json<Value> {
+    Json(json!({}))
 }
 
 fn malformed(why: &str) -> ControlError {

@@ -17,7 +17,7 @@ pub(crate) enum Stage {
 /// The gates at which requests wait until a test lets them go on.
 #[derive(Debug, Default)]
 pub(crate) struct Gates {
-    gates: Mutex<[[Gate; 2]; Endpoint::COUNT]>,
+    all: Mutex<[[Gate; 2]; Endpoint::COUNT]>,
     opened: Notify,
     changed: Notify,
     changed_blocking: Condvar,
@@ -100,7 +100,7 @@ impl Gates {
     }
 
     fn lock(&self) -> MutexGuard<'_, [[Gate; 2]; Endpoint::COUNT]> {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

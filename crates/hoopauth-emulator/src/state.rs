@@ -103,7 +103,8 @@ pub(crate) struct Code {
     pub(crate) scopes: Arc<str>,
     /// What the exchange must repeat; none for an install that the marketplace began.
     pub(crate) redirect_uri: Option<String>,
-    pub(crate) code_challenge: Option<String>,
+    /// The S256 challenge of PKCE.
+    pub(crate) challenge: Option<String>,
     pub(crate) expires_ms: i64,
 }
 

@@ -92,12 +92,12 @@ fn exchange(
     if code.app != app {
         return Err(not_found());
     }
-    if let Some(expected) = &code.redirect_uri {
-        if form.require("redirect_uri")? != expected {
-            return Err(Refusal::invalid("redirect_uri"));
-        }
+    if let Some(expected) = &code.redirect_uri
+        && form.require("redirect_uri")? != expected
+    {
+        return Err(Refusal::invalid("redirect_uri"));
     }
-    if let Some(challenge) = &code.code_challenge {
+    if let Some(challenge) = &code.challenge {
         let verifier = form.require("code_verifier")?;
         if URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes())) != *challenge {
             let message = "Invalid grant: code verifier is invalid";

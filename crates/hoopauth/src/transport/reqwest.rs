@@ -113,9 +113,11 @@ impl ReqwestTransport {
         let headers = response
             .headers()
             .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
             .collect();
-        let body = built.read(response, request.max_body, deadline, &peer)?;
+        let body = read_body(response, request.max_body, deadline, &peer)?;
         Ok(TransportResponse { status, headers, body })
     }
 }
@@ -189,6 +191,8 @@ struct Built {
     client: Client,
     /// Whether the system has no CA certificates at all: it explains every TLS failure.
     no_system_roots: bool,
+    /// For messages: a failure to connect may be the proxy's.
+    through: &'static str,
 }
 
 impl Built {
@@ -214,44 +218,12 @@ impl Built {
             (Route::Proxied, Some(proxy)) => builder.proxy(proxy),
             (Route::Proxied, None) => builder,
         };
-        let client = builder
-            .build()
-            .map_err(|error| config(format!("the HTTP client can't be built: {}", cause(&error.without_url()))))?;
-        Ok(Self { client, no_system_roots })
-    }
-
-    /// Reads the body in pieces, so that neither its length nor what it inflates to is trusted.
-    ///
-    /// The request's timeout runs on while the body arrives and ends a read that waits, so the check between two reads
-    /// only matters for a server that never lets us wait.
-    fn read(
-        &self,
-        mut response: Response,
-        max_body: usize,
-        deadline: Instant,
-        peer: &str,
-    ) -> Result<Vec<u8>, TransportError> {
-        let mut body = Vec::new();
-        let mut chunk = [0; CHUNK];
-        loop {
-            let read = match response.read(&mut chunk) {
-                Ok(0) => return Ok(body),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.explain_body(&error, peer)),
-            };
-            if body.len() + read > max_body {
-                return Err(TransportError {
-                    kind: TransportErrorKind::BodyTooLarge,
-                    message: format!("the answer of {peer} is longer than {max_body} bytes"),
-                    sent: true,
-                });
-            }
-            body.extend_from_slice(chunk.get(..read).unwrap_or_default());
-            if Instant::now() >= deadline {
-                return Err(timed_out(peer, true));
-            }
-        }
+        let client = builder.build().map_err(|error| {
+            config(format!("the HTTP client can't be built: {}", cause(&error.without_url())))
+        })?;
+        let through =
+            if route == Route::Proxied && settings.proxy.is_some() { " through `proxy`" } else { "" };
+        Ok(Self { client, no_system_roots, through })
     }
 
     fn explain(&self, error: &::reqwest::Error, peer: &str) -> TransportError {
@@ -275,22 +247,55 @@ impl Built {
             return timed_out(peer, sent);
         }
         let what = if sent { "the exchange with" } else { "the connection to" };
-        network(format!("{what} {peer} failed: {}", cause(error)), sent)
+        network(format!("{what} {peer}{} failed: {}", self.through, cause(error)), sent)
     }
+}
 
-    fn explain_body(&self, error: &io::Error, peer: &str) -> TransportError {
-        if any(error, &is_timeout) {
-            return timed_out(peer, true);
-        }
-        if any(error, &|e| e.is::<rustls::Error>()) {
-            return TransportError {
-                kind: TransportErrorKind::Tls,
-                message: format!("the TLS connection to {peer} broke: {}", cause(error)),
+/// Reads the body in pieces, so that neither its length nor what it inflates to is trusted.
+///
+/// The request's timeout runs on while the body arrives and ends a read that waits, so the check between two reads
+/// only matters for a server that never lets us wait.
+fn read_body(
+    mut response: Response,
+    max_body: usize,
+    deadline: Instant,
+    peer: &str,
+) -> Result<Vec<u8>, TransportError> {
+    let mut body = Vec::new();
+    let mut chunk = [0; CHUNK];
+    loop {
+        let read = match response.read(&mut chunk) {
+            Ok(0) => return Ok(body),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(explain_body(&error, peer)),
+        };
+        if body.len() + read > max_body {
+            return Err(TransportError {
+                kind: TransportErrorKind::BodyTooLarge,
+                message: format!("the answer of {peer} is longer than {max_body} bytes"),
                 sent: true,
-            };
+            });
         }
-        network(format!("the answer of {peer} broke off: {}", cause(error)), true)
+        body.extend_from_slice(chunk.get(..read).unwrap_or_default());
+        if Instant::now() >= deadline {
+            return Err(timed_out(peer, true));
+        }
     }
+}
+
+fn explain_body(error: &io::Error, peer: &str) -> TransportError {
+    if any(error, &is_timeout) {
+        return timed_out(peer, true);
+    }
+    if any(error, &|e| e.is::<rustls::Error>()) {
+        return TransportError {
+            kind: TransportErrorKind::Tls,
+            message: format!("the TLS connection to {peer} broke: {}", cause(error)),
+            sent: true,
+        };
+    }
+    network(format!("the answer of {peer} broke off: {}", cause(error)), true)
 }
 
 /// The system's roots and those of `ca_file`, and whether the system has none.
@@ -347,8 +352,9 @@ fn headers(pairs: &[(&'static str, crate::secret::Secret)]) -> Result<HeaderMap,
     for (name, value) in pairs {
         let key = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| config(format!("`{}` is not a header name", name.escape_debug())))?;
-        let mut value = HeaderValue::from_str(value.expose())
-            .map_err(|_| config(format!("the value of the header `{name}` has characters a header can't carry")))?;
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+            config(format!("the value of the header `{name}` has characters a header can't carry"))
+        })?;
         value.set_sensitive(true);
         headers.append(key, value);
     }
@@ -438,8 +444,11 @@ fn network(message: String, sent: bool) -> TransportError {
 }
 
 fn timed_out(peer: &str, sent: bool) -> TransportError {
-    let message =
-        if sent { format!("no full answer of {peer} in time") } else { format!("no connection to {peer} in time") };
+    let message = if sent {
+        format!("no full answer of {peer} in time")
+    } else {
+        format!("no connection to {peer} in time")
+    };
     TransportError { kind: TransportErrorKind::Timeout, message, sent }
 }
 
@@ -451,3 +460,459 @@ const MAX_IDLE: usize = 4;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const CHUNK: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn carries_method_headers_and_body() {
+        let server =
+            Server::answering(b"HTTP/1.1 201 Created\r\nX-Test: a\xff\r\nContent-Length: 5\r\n\r\nhello");
+        let response = transport().send(&post(&server.url, "grant_type=refresh_token")).unwrap();
+        assert_eq!((response.status, response.body.as_slice()), (201, &b"hello"[..]));
+        assert_eq!(response.header("x-test"), Some("a\u{fffd}"));
+        let request = server.request();
+        assert!(request.starts_with("POST /oauth/token?q=1 HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains("authorization: Bearer planted\r\n"), "{request}");
+        assert!(request.ends_with("\r\n\r\ngrant_type=refresh_token"), "{request}");
+        assert!(!request.contains("user-agent") && !request.contains("referer"), "{request}");
+    }
+
+    #[test]
+    fn a_failure_status_is_an_answer_and_a_redirect_is_not_followed() {
+        let answer =
+            "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n";
+        let server = Server::answering(answer.as_bytes());
+        let response = transport().send(&get(&server.url)).unwrap();
+        assert_eq!((response.status, response.header("location")), (302, Some("/elsewhere")));
+        let server = Server::answering(b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(transport().send(&get(&server.url)).unwrap().status, 503);
+    }
+
+    #[test]
+    fn an_answer_without_a_body_may_still_say_gzip() {
+        let server = Server::answering(b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n");
+        let response = transport().send(&get(&server.url)).unwrap();
+        assert_eq!((response.status, response.body.len()), (204, 0));
+    }
+
+    #[test]
+    fn a_body_is_capped_whatever_its_length_says() {
+        let mut request = get("");
+        for (max_body, fits) in [(5, true), (4, false), (0, false)] {
+            for head in ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {
+                let server = Server::answering(&[head.as_bytes(), b"hello"].concat());
+                request.url.clone_from(&server.url);
+                request.max_body = max_body;
+                let kind = transport().send(&request).map_err(|e| (e.kind, e.sent)).map(|r| r.body);
+                let expected =
+                    if fits { Ok(b"hello".to_vec()) } else { Err((TransportErrorKind::BodyTooLarge, true)) };
+                assert_eq!(kind, expected, "{max_body} {head}");
+            }
+        }
+    }
+
+    #[test]
+    fn gzip_is_inflated_and_counted_inflated() {
+        let server = Server::answering(&gzip_answer(HELLO_GZ, HELLO_GZ.len()));
+        assert_eq!(transport().send(&get(&server.url)).unwrap().body, b"hello");
+
+        let server = Server::answering(&gzip_answer(BOMB_GZ, BOMB_GZ.len()));
+        let mut request = get(&server.url);
+        request.max_body = 4_096;
+        assert_eq!(transport().send(&request).unwrap().body.len(), 4_096);
+
+        let server = Server::answering(&gzip_answer(BOMB_GZ, BOMB_GZ.len()));
+        request.url.clone_from(&server.url);
+        request.max_body = 4_095;
+        assert_eq!(failure(&transport(), &request), (TransportErrorKind::BodyTooLarge, true));
+    }
+
+    #[test]
+    fn broken_answers_end_at_once() {
+        let mut broken = HELLO_GZ.to_vec();
+        broken[12] ^= 0xff;
+        let answers = [
+            b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello".to_vec(),
+            b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\nhello".to_vec(),
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel".to_vec(),
+            gzip_answer(&broken, broken.len()),
+            gzip_answer(&HELLO_GZ[..HELLO_GZ.len() - 6], HELLO_GZ.len() - 6),
+            gzip_answer(b"hello", 5),
+            b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(),
+            b"\x00\x01\x02".to_vec(),
+            Vec::new(),
+        ];
+        for answer in answers {
+            let server = Server::answering(&answer);
+            let failure = failure(&transport(), &get(&server.url));
+            assert_eq!(failure, (TransportErrorKind::Network, true), "{}", String::from_utf8_lossy(&answer));
+        }
+    }
+
+    #[test]
+    fn a_dripping_body_and_a_silent_server_are_cut_at_the_deadline() {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
+        let gzip =
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n\x1f\x8b\x08\x08";
+        for head in [&head[..], &gzip[..], b""] {
+            let server = Server::dripping(head);
+            let mut request = get(&server.url);
+            request.timeout = Duration::from_millis(600);
+            assert_eq!(failure(&transport(), &request), (TransportErrorKind::Timeout, true));
+        }
+    }
+
+    #[test]
+    fn no_time_left_means_nothing_is_sent() {
+        let mut request = get("http://127.0.0.1:9/");
+        request.timeout = Duration::ZERO;
+        assert_eq!(failure(&transport(), &request), (TransportErrorKind::Timeout, false));
+        let server = Server::answering(OK);
+        let mut request = get(&server.url);
+        request.timeout = Duration::MAX;
+        assert_eq!(transport().send(&request).unwrap().status, 200);
+    }
+
+    #[test]
+    fn a_refused_connection_was_not_sent() {
+        let error = transport().send(&get(&format!("{}?code=planted", closed_port()))).unwrap_err();
+        assert_eq!((error.kind, error.sent), (TransportErrorKind::Network, false));
+        assert!(error.message.contains("127.0.0.1:") && !error.message.contains("planted"), "{error}");
+    }
+
+    #[test]
+    fn an_unreachable_proxy_or_an_unknown_name_was_not_sent() {
+        let transport = through(&closed_port());
+        for url in ["http://host.invalid/", "https://host.invalid/"] {
+            let error = transport.send(&get(url)).unwrap_err();
+            assert_eq!((error.kind, error.sent), (TransportErrorKind::Network, false));
+            assert!(error.message.contains("`proxy`"), "{error}");
+        }
+        // Where the resolver knows all names under localhost, the port is closed.
+        let failure = failure(
+            &ReqwestTransport::new(TransportSettings::default()),
+            &get("http://no.such.localhost:1/"),
+        );
+        assert_eq!(failure, (TransportErrorKind::Network, false));
+    }
+
+    #[test]
+    fn a_handshake_that_stalls_is_cut_by_the_connect_timeout() {
+        let server = Server::dripping(b"");
+        let transport = ReqwestTransport::new(TransportSettings {
+            connect_timeout: Duration::from_millis(300),
+            ..TransportSettings::default()
+        });
+        let request = get(&server.url.replace("http:", "https:"));
+        assert_eq!(failure(&transport, &request), (TransportErrorKind::Timeout, false));
+    }
+
+    #[test]
+    fn what_does_not_speak_tls_is_a_tls_error() {
+        let server = Server::answering(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let error = transport().send(&get(&server.url.replace("http:", "https:"))).unwrap_err();
+        assert_eq!((error.kind, error.sent), (TransportErrorKind::Tls, false));
+        assert!(error.message.contains("`ca_file`"), "{error}");
+    }
+
+    #[test]
+    fn wrong_requests_are_config_errors_without_secrets() {
+        let transport = transport();
+        let mut requests = vec![get("planted"), get("ftp://127.0.0.1/planted"), get("http:///"), get("")];
+        let mut request = get("http://127.0.0.1:9/");
+        request.headers.push(("X-Bad", Secret::new("planted\r\nX-Other: 1")));
+        requests.push(request);
+        let mut request = get("http://127.0.0.1:9/");
+        request.headers.push(("X Bad", Secret::new("planted")));
+        requests.push(request);
+        let mut request = get("http://127.0.0.1:9/");
+        request.method = "G ET";
+        requests.push(request);
+        for request in requests {
+            let error = transport.send(&request).unwrap_err();
+            assert_eq!((error.kind, error.sent), (TransportErrorKind::Config, false), "{request:?}");
+            assert!(!error.message.contains("planted"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_bad_ca_file_is_named() {
+        let directory = std::env::temp_dir();
+        let bad = |name: &str, content: &[u8]| {
+            let path = directory.join(format!("hoopauth-{name}-{}.pem", std::process::id()));
+            std::fs::write(&path, content).unwrap();
+            path
+        };
+        let files = [
+            directory.join("hoopauth-no-such-file.pem"),
+            directory.clone(),
+            bad("empty", b""),
+            bad("text", b"not a certificate"),
+            bad("binary", b"\xff\x00\xff"),
+            bad("broken", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            bad("cut", b"-----BEGIN CERTIFICATE-----\nAAAA\n"),
+        ];
+        for file in files {
+            let transport = ReqwestTransport::new(TransportSettings {
+                ca_file: Some(file.clone()),
+                ..TransportSettings::default()
+            });
+            let error = transport.send(&get("http://127.0.0.1:9/")).unwrap_err();
+            assert_eq!((error.kind, error.sent), (TransportErrorKind::Config, false));
+            assert!(error.message.contains("`ca_file`"), "{error}");
+            if file.is_file() {
+                std::fs::remove_file(file).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_proxy_is_named_and_its_password_is_not() {
+        for proxy in
+            ["", "http://", "socks5://u:planted@h:1", "http://u:planted@h:99999", "http://u:planted@", "a b"]
+        {
+            let transport = through(proxy);
+            let error = transport.send(&get("http://example.invalid/")).unwrap_err();
+            assert_eq!((error.kind, error.sent), (TransportErrorKind::Config, false), "{proxy}");
+            assert!(error.message.contains("`proxy`") && !error.message.contains("planted"), "{error}");
+            assert!(!format!("{transport:?}").contains("planted"));
+        }
+    }
+
+    #[test]
+    fn a_proxy_carries_everything_but_loopback() {
+        let proxy = Server::answering(OK);
+        let address = proxy.url.trim_start_matches("http://").split('/').next().unwrap().to_owned();
+        let transport = through(&format!("user:planted@{address}"));
+        assert_eq!(transport.send(&get("http://example.invalid/a")).unwrap().status, 200);
+        let request = proxy.request();
+        assert!(request.starts_with("GET http://example.invalid/a HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains("proxy-authorization: Basic dXNlcjpwbGFudGVk\r\n"), "{request}");
+
+        let server = Server::answering(OK);
+        assert_eq!(through(&closed_port()).send(&get(&server.url)).unwrap().status, 200);
+
+        let refusing =
+            Server::answering(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+        let error = through(&refusing.url).send(&get("https://example.invalid/?code=planted")).unwrap_err();
+        assert_eq!((error.kind, error.sent), (TransportErrorKind::Network, false), "{error}");
+        assert!(!error.message.contains("planted"), "{error}");
+    }
+
+    #[test]
+    fn loopback_is_known_in_all_spellings() {
+        for (url, expected) in [
+            ("http://localhost:1/", true),
+            ("http://LOCALHOST./", true),
+            ("http://a.localhost/", true),
+            ("http://127.1/", true),
+            ("http://127.255.0.1/", true),
+            ("http://[::1]/", true),
+            ("http://[::ffff:127.0.0.1]/", true),
+            ("http://localhost.example/", false),
+            ("http://notlocalhost/", false),
+            ("http://128.0.0.1/", false),
+            ("http://[::2]/", false),
+        ] {
+            assert_eq!(is_loopback(&Url::parse(url).unwrap()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn sends_and_drops_inside_a_runtime() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let server = Server::answering(OK);
+            let transport = transport();
+            assert_eq!(transport.send(&get(&server.url)).unwrap().status, 200);
+            assert_eq!(failure(&transport, &get(&closed_port())), (TransportErrorKind::Network, false));
+            drop(transport);
+            drop(ReqwestTransport::new(TransportSettings::default()));
+        });
+        let server = Server::answering(OK);
+        let transport = transport();
+        assert_eq!(transport.send(&get(&server.url)).unwrap().status, 200);
+        runtime.block_on(async move { drop(transport) });
+    }
+
+    #[test]
+    fn clients_of_another_process_are_neither_used_nor_dropped() {
+        let transport = transport();
+        let server = Server::answering(OK);
+        assert_eq!(transport.send(&get(&server.url)).unwrap().status, 200);
+        let inherited = as_inherited(&transport);
+        let server = Server::answering(OK);
+        assert_eq!(transport.send(&get(&server.url)).unwrap().status, 200);
+        assert!(inherited.upgrade().is_some());
+        assert_eq!(transport.clients.load().pid, std::process::id());
+
+        let inherited = as_inherited(&transport);
+        drop(transport);
+        assert!(inherited.upgrade().is_some());
+    }
+
+    #[test]
+    fn nothing_is_built_before_the_first_request_and_one_client_serves_all_threads() {
+        let transport = transport();
+        assert!(transport.clients().direct.get().is_none());
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let server = Server::answering(OK);
+                    assert_eq!(transport.send(&get(&server.url)).unwrap().status, 200);
+                });
+            }
+        });
+        assert!(transport.clients().direct.get().is_some());
+        assert!(transport.clients().outside.get().is_none());
+        transport.discard();
+        let server = Server::answering(OK);
+        assert_eq!(transport.send(&get(&server.url)).unwrap().status, 200);
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let transport = through("http://user:planted@proxy.example:1");
+        assert!(!format!("{transport:?} {:?}", get("http://h/")).contains("planted"));
+    }
+
+    /// Answers one connection on a thread of its own, then closes it.
+    struct Server {
+        url: String,
+        request: mpsc::Receiver<String>,
+    }
+
+    impl Server {
+        fn answering(answer: &[u8]) -> Self {
+            let answer = answer.to_vec();
+            Self::start(move |mut stream| {
+                stream.write_all(&answer)?;
+                stream.shutdown(Shutdown::Write)
+            })
+        }
+
+        fn dripping(head: &[u8]) -> Self {
+            let head = head.to_vec();
+            Self::start(move |mut stream| {
+                stream.write_all(&head)?;
+                loop {
+                    thread::sleep(Duration::from_millis(50));
+                    if head.is_empty() {
+                        // Silent, but it notices when the other side is gone.
+                        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+                        let mut rest = [0];
+                        return stream.read(&mut rest).map(drop);
+                    }
+                    stream.write_all(b"a")?;
+                }
+            })
+        }
+
+        fn start(serve: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}/oauth/token?q=1", listener.local_addr().unwrap());
+            let (sender, request) = mpsc::channel();
+            thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = sender.send(read_request(&mut stream));
+                // The client may hang up first; that is what some tests want.
+                let _ = serve(stream);
+            });
+            Self { url, request }
+        }
+
+        fn request(&self) -> String {
+            self.request.recv().unwrap()
+        }
+    }
+
+    fn read_request(stream: &mut TcpStream) -> String {
+        let mut read = Vec::new();
+        let mut chunk = [0; 1_024];
+        loop {
+            let count = stream.read(&mut chunk).unwrap_or(0);
+            read.extend_from_slice(&chunk[..count]);
+            let text = String::from_utf8_lossy(&read).into_owned();
+            let complete = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                body.len() >= length.map_or(0, |length| length.parse().unwrap())
+            });
+            // A TLS greeting starts with 22 and never looks complete.
+            if complete || count == 0 || read.first() == Some(&22) {
+                return text;
+            }
+        }
+    }
+
+    fn transport() -> ReqwestTransport {
+        ReqwestTransport::new(TransportSettings::default())
+    }
+
+    fn through(proxy: &str) -> ReqwestTransport {
+        ReqwestTransport::new(TransportSettings {
+            proxy: Some(proxy.to_owned()),
+            ..TransportSettings::default()
+        })
+    }
+
+    fn get(url: &str) -> TransportRequest {
+        TransportRequest {
+            method: "GET",
+            url: url.to_owned(),
+            headers: vec![("Authorization", Secret::new("Bearer planted"))],
+            body: Secret::new(""),
+            timeout: Duration::from_secs(20),
+            max_body: 1_000_000,
+        }
+    }
+
+    fn post(url: &str, body: &str) -> TransportRequest {
+        TransportRequest { method: "POST", body: Secret::new(body), ..get(url) }
+    }
+
+    fn failure(transport: &ReqwestTransport, request: &TransportRequest) -> (TransportErrorKind, bool) {
+        let error = transport.send(request).unwrap_err();
+        assert!(!error.message.contains("planted") && !error.message.contains("q=1"), "{error}");
+        (error.kind, error.sent)
+    }
+
+    /// Where nothing listens.
+    fn closed_port() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    }
+
+    /// Makes the transport's clients look like those of a parent process.
+    fn as_inherited(transport: &ReqwestTransport) -> std::sync::Weak<Clients> {
+        let built = transport.clients();
+        let direct = OnceCell::new();
+        let client = built.direct.get().unwrap().client.clone();
+        assert!(direct.set(Built { client, no_system_roots: false, through: "" }).is_ok());
+        let inherited = Arc::new(Clients { pid: 0, direct, outside: OnceCell::new() });
+        let weak = Arc::downgrade(&inherited);
+        transport.clients.store(inherited);
+        weak
+    }
+
+    fn gzip_answer(body: &[u8], length: usize) -> Vec<u8> {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n\r\n");
+        [head.as_bytes(), body].concat()
+    }
+
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    /// `hello`.
+    const HELLO_GZ: &[u8] =
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36\x05\
+        \x00\x00\x00";
+    /// 4096 times `a`.
+    const BOMB_GZ: &[u8] =
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xed\xc1\x01\x0d\x00\x00\x00\xc2\xa0\xac\xef\x5f\
+        \xc2\x1e\x0e\x28\x00\x00\x00\xe0\xdd\x00\x73\xdc\x99\x9c\x00\x10\x00\x00";
+}
