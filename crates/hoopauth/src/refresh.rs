@@ -188,6 +188,11 @@ impl Inner {
             }
         };
         let stored = self.snapshot_of(&grant, record.generation);
+        // The same token as the cached one: that knows its age also by the monotonic clock.
+        let stored = match self.cache.get(account.as_str()) {
+            Some(cached) if cached.generation == stored.generation && cached.same_token(&stored) => cached,
+            _ => stored,
+        };
         if self.is_good(&stored, need) {
             if !self.is_unsaved(account) {
                 self.cache.publish(Arc::clone(&stored));

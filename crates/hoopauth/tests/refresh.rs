@@ -295,6 +295,7 @@ fn lies_of_the_token_endpoint_are_typed_and_nothing_is_stored() {
         world.emulator.add_fault(Fault::new(Endpoint::Token, kind).times(2));
         assert_eq!(client.headers_for(account.as_str(), "GET").unwrap_err().code(), code);
         assert_eq!(client.export(&account).unwrap().refresh_token().unwrap(), &before);
+        world.emulator.clear_faults();
         works(&world, &client, &account);
     }
 }

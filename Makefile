@@ -1,0 +1,29 @@
+# The commands a person runs. Each sets up what it needs, inside the tree.
+CARGO ?= cargo
+PROFILE = --profile ci
+
+.PHONY: demo test lint bench docs setup
+
+demo: setup ## the main job, end to end, against a local HoopAI
+	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example demo
+
+test: setup lint ## all tests
+	$(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench
+	$(CARGO) test --locked $(PROFILE) -p hoopauth --no-default-features --lib
+	$(CARGO) test --locked $(PROFILE) -p hoopauth --features shuttle --lib flight::
+
+lint: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked $(PROFILE) --workspace --all-targets --exclude hoopauth-bench -- -D warnings
+
+bench: setup ## the promised figures, as JSON lines
+	$(CARGO) run --quiet --locked --release -p hoopauth-bench
+
+docs: setup ## writes docs/options.md from the table of options
+	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example options_page > docs/options.md
+
+setup:
+	@command -v $(CARGO) >/dev/null || { echo "a Rust toolchain is missing: install rustup, then 'rustup default stable'" >&2; exit 1; }
+	@command -v cc >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y build-essential; \
+	  else echo "a C compiler is missing: install build-essential" >&2; exit 1; fi; }
