@@ -6,13 +6,17 @@ use std::error::Error;
 
 use hoopauth::{Account, Client, ErrorCode, Report};
 use hoopauth_emulator::{
-    Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_LOCATION_IDS, DEFAULT_LOCATION_PRIVATE_INTEGRATION, Emulator,
+    Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_LOCATION_IDS,
+    DEFAULT_LOCATION_PRIVATE_INTEGRATION, Emulator,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let emulator = Emulator::start(Config::default())?;
     println!("1. a local HoopAI listens at {}", emulator.api());
-    let http = reqwest::blocking::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
+    let http = reqwest::blocking::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()?;
     let location = DEFAULT_LOCATION_IDS[0];
     let call = |headers: &hoopauth::Headers| -> Result<(u16, Vec<u8>), Box<dyn Error>> {
         let url = format!("{}/locations/{location}", emulator.api());

@@ -22,16 +22,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let http = reqwest::blocking::Client::new();
     let mut headers = client.headers_for(account.as_str(), "GET")?;
     loop {
-        let answer = http.get(format!("{base}/locations/{}", account.id())).headers(headers.to_header_map()).send()?;
+        let answer =
+            http.get(format!("{base}/locations/{}", account.id())).headers(headers.to_header_map()).send()?;
         let status = answer.status().as_u16();
         let body = answer.bytes()?;
         // A token that was refused although it should live is replaced, once.
-        match client.report(&headers, status, &[], &body)? {
-            Report::Repeat(again) => headers = again,
-            _ => {
-                println!("{status}: {}", String::from_utf8_lossy(&body));
-                return Ok(());
-            }
+        if let Report::Repeat(again) = client.report(&headers, status, &[], &body)? {
+            headers = again;
+            continue;
         }
+        println!("{status}: {}", String::from_utf8_lossy(&body));
+        return Ok(());
     }
 }

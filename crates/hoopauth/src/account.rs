@@ -151,9 +151,20 @@ mod tests {
     #[test]
     fn refuses_everything_else() {
         let long = format!("location:{}", "x".repeat(1 << 20));
-        for text in ["", "location", "location:", "user:1", "Location:1", " location:1", "location:a b", "location:a\n", "location:é", "company:\0", &long]
-        {
-            assert_eq!(Account::parse(text).unwrap_err().code(), ErrorCode::InvalidArgument, "{:.40}", text);
+        for text in [
+            "",
+            "location",
+            "location:",
+            "user:1",
+            "Location:1",
+            " location:1",
+            "location:a b",
+            "location:a\n",
+            "location:é",
+            "company:\0",
+            &long,
+        ] {
+            assert_eq!(Account::parse(text).unwrap_err().code(), ErrorCode::InvalidArgument, "{text:.40}");
         }
         assert_eq!(Account::location(&"x".repeat(1 << 20)).unwrap_err().code(), ErrorCode::InvalidArgument);
     }

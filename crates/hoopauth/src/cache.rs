@@ -83,8 +83,11 @@ impl Snapshot {
 
     /// The same token with another soft moment.
     pub(crate) fn with_soft(&self, soft: Moment) -> Self {
-        Self::new(self.name(), self.token(), Arc::clone(&self.constants), self.generation)
-            .with_moments(soft, self.hard, self.expires)
+        Self::new(self.name(), self.token(), Arc::clone(&self.constants), self.generation).with_moments(
+            soft,
+            self.hard,
+            self.expires,
+        )
     }
 
     #[inline]
@@ -127,7 +130,10 @@ impl Snapshot {
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshot").field("account", &self.name()).field("generation", &self.generation).finish_non_exhaustive()
+        f.debug_struct("Snapshot")
+            .field("account", &self.name())
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
     }
 }
 
@@ -146,7 +152,11 @@ impl Cache {
     /// A cache for `limit` accounts; 0 is unbounded.
     pub(crate) fn new(limit: u64) -> Self {
         let shards = if limit == 0 || limit > 4096 { SHARDS } else { 1 };
-        let limit = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX).div_ceil(shards) };
+        let limit = if limit == 0 {
+            usize::MAX
+        } else {
+            usize::try_from(limit).unwrap_or(usize::MAX).div_ceil(shards)
+        };
         Self {
             hasher: foldhash::quality::RandomState::default(),
             shards: (0..shards).map(|_| Shard::new()).collect(),
@@ -344,7 +354,8 @@ impl Table {
     fn place(&self, tag: u64, name: &str) -> Option<&Bucket> {
         self.probe(tag)
             .find(|(found, bucket)| {
-                *found == tag && bucket.snapshot.load().as_ref().is_some_and(|snapshot| snapshot.name() == name)
+                *found == tag
+                    && bucket.snapshot.load().as_ref().is_some_and(|snapshot| snapshot.name() == name)
             })
             .map(|(_, bucket)| bucket)
     }
@@ -404,9 +415,10 @@ impl Name {
     fn as_str(&self) -> &str {
         match self {
             // Copied from a `str` as a whole, so it is one.
-            Self::Inline(length, bytes) => {
-                bytes.get(..usize::from(*length)).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
-            }
+            Self::Inline(length, bytes) => bytes
+                .get(..usize::from(*length))
+                .and_then(|bytes| std::str::from_utf8(bytes).ok())
+                .unwrap_or_default(),
             Self::Boxed(text) => text,
         }
     }
@@ -456,7 +468,11 @@ mod tests {
                 cache.publish(snapshot(&name, "t"));
                 assert!(cache.get(&name).is_some());
             }
-            assert!(cache.len() <= usize::try_from(limit).unwrap().next_multiple_of(SHARDS), "{}", cache.len());
+            assert!(
+                cache.len() <= usize::try_from(limit).unwrap().next_multiple_of(SHARDS),
+                "{}",
+                cache.len()
+            );
         }
     }
 

@@ -27,5 +27,7 @@ pub(crate) fn refuse_reentry() -> Result<()> {
     if DEPTH.get() == 0 {
         return Ok(());
     }
-    Err(Error::state("the client was called from within one of its own callbacks: do that work after the callback returned"))
+    Err(Error::state(
+        "the client was called from within one of its own callbacks: do that work after the callback returned",
+    ))
 }

@@ -141,14 +141,18 @@ impl Client {
             return Err(Error::argument("a code is 1 to 4096 printable ASCII characters"));
         }
         let redirect_uri = self.inner.settings.redirect_uri.as_deref();
-        self.inner.exchange(&Secret::new(code), redirect_uri, None, Some(expected)).map_err(|(error, _)| error)
+        self.inner
+            .exchange(&Secret::new(code), redirect_uri, None, Some(expected))
+            .map_err(|(error, _)| error)
     }
 
     /// Mints a location's grant from its company's, and stores it.
     pub fn mint(&self, location: &Account, company: &Account) -> Result<()> {
         self.inner.check_open()?;
         if location.kind() != AccountKind::Location || company.kind() != AccountKind::Company {
-            return Err(Error::argument("a location's grant is minted from a company's: give `location:<id>`, `company:<id>`"));
+            return Err(Error::argument(
+                "a location's grant is minted from a company's: give `location:<id>`, `company:<id>`",
+            ));
         }
         let answer = self.inner.mint_answer(company, location, self.inner.settings.attempt_timeout)?;
         let mut grant = answer.into_grant(location, None, self.inner.clock.now(), true);
@@ -174,8 +178,9 @@ impl Client {
         let fingerprint = inner.fingerprint(&account, token.expose());
         for _ in 0..SAVE_TRIES {
             let record = inner.load(&account)?;
-            let (expected, seen, live) =
-                record.map_or((0, vec![], false), |record| (record.generation, record.seen, record.grant.is_some()));
+            let (expected, seen, live) = record.map_or((0, vec![], false), |record| {
+                (record.generation, record.seen, record.grant.is_some())
+            });
             if seen.contains(&fingerprint) {
                 return Ok(Import::Known);
             }
@@ -256,7 +261,9 @@ impl Client {
             expires_at: grant.trusted_expiry(now),
             refreshed_at: grant.obtained_at,
             authorized_at: grant.authorized_at,
-            last_error: unsaved_error.map(|error| error.message().to_owned()).or(back_off.as_ref().map(|b| b.message.clone())),
+            last_error: unsaved_error
+                .map(|error| error.message().to_owned())
+                .or(back_off.as_ref().map(|b| b.message.clone())),
             needs_reauthorization: back_off.is_some_and(|back_off| back_off.refused),
             unsaved: is_unsaved,
             idle_days_left: grant.refresh_token.as_ref().map(|_| idle_ends.since(now).as_secs() / 86_400),
@@ -269,7 +276,13 @@ impl Client {
     /// A 401 that a refresh can cure is cured, once, and answered with [`Report::Repeat`]; what a refresh can't cure is a typed
     /// error; what is no matter of authentication is [`Report::Pass`]. `answer_headers` are those of the answer; of its body
     /// the first kilobytes are enough.
-    pub fn report(&self, headers: &Headers, status: u16, answer_headers: &[(&str, &str)], body: &[u8]) -> Result<Report> {
+    pub fn report(
+        &self,
+        headers: &Headers,
+        status: u16,
+        answer_headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Report> {
         self.inner.check_open()?;
         let snapshot = headers.snapshot();
         let account = Account::parse(snapshot.name()).ok();
@@ -503,7 +516,8 @@ impl ClientBuilder {
         };
         let default_account = options.account("default_account")?;
         let static_name = credential.static_token().map(|_| String::new());
-        let default_name = default_account.as_ref().map(|account| account.as_str().to_owned()).or(static_name);
+        let default_name =
+            default_account.as_ref().map(|account| account.as_str().to_owned()).or(static_name);
         let keys = Keys::derive(options, &credential)?;
         let transport = match self.transport.take() {
             Some(transport) => Some(transport),
@@ -589,7 +603,9 @@ impl Inner {
             return Ok(snapshot);
         }
         if self.process != std::process::id() {
-            return Err(Error::state("the process was forked since the client was made: make a client of its own in the child"));
+            return Err(Error::state(
+                "the process was forked since the client was made: make a client of its own in the child",
+            ));
         }
         self.obtain(&Account::parse(name)?)
     }
@@ -628,12 +644,16 @@ impl Inner {
     fn oauth(&self) -> Result<(&str, &Secret)> {
         match &self.credential {
             Credential::OAuth { client_id, client_secret } => Ok((client_id, client_secret)),
-            _ => Err(Error::state("this needs OAuth: the client has a static token; set `client_id` and `client_secret`")),
+            _ => Err(Error::state(
+                "this needs OAuth: the client has a static token; set `client_id` and `client_secret`",
+            )),
         }
     }
 
     fn keys(&self) -> Result<&Keys> {
-        self.keys.as_ref().ok_or_else(|| Error::state("this needs OAuth: set `client_id` and `client_secret`"))
+        self.keys
+            .as_ref()
+            .ok_or_else(|| Error::state("this needs OAuth: set `client_id` and `client_secret`"))
     }
 
     fn pending_ring(&self) -> Result<&KeyRing> {
@@ -664,7 +684,9 @@ impl Inner {
     }
 
     pub(crate) fn fingerprint(&self, account: &Account, token: &str) -> Fingerprint {
-        self.keys.as_ref().map_or_else(Fingerprint::default, |keys| keys.fingerprint.of(account.as_str(), token))
+        self.keys
+            .as_ref()
+            .map_or_else(Fingerprint::default, |keys| keys.fingerprint.of(account.as_str(), token))
     }
 
     pub(crate) fn step(&self, step: Step, account: &Account) -> Result<()> {
@@ -701,10 +723,17 @@ impl Inner {
     }
 
     /// Makes what is stored of a grant. `spent` is a refresh token's fingerprint to be remembered beside the new one's.
-    pub(crate) fn new_record(&self, grant: &Grant, seen: &[Fingerprint], spent: Option<Fingerprint>) -> Result<NewRecord> {
+    pub(crate) fn new_record(
+        &self,
+        grant: &Grant,
+        seen: &[Fingerprint],
+        spent: Option<Fingerprint>,
+    ) -> Result<NewRecord> {
         let plain = grant.to_bytes()?;
         let bytes = match self.keys.as_ref().and_then(|keys| keys.grants.as_ref()) {
-            Some(ring) => ring.seal(&[self.settings.app.as_bytes(), grant.account.as_str().as_bytes()], &plain)?,
+            Some(ring) => {
+                ring.seal(&[self.settings.app.as_bytes(), grant.account.as_str().as_bytes()], &plain)?
+            }
             None => plain.to_vec(),
         };
         let mut seen = seen.to_vec();
@@ -904,7 +933,7 @@ impl Inner {
         lock(&self.refused).get(&account).is_some_and(|refused| refused.snapshot.same_token(snapshot))
     }
 
-    pub(crate) fn refused_again(&self, account: &Account) -> Error {
+    pub(crate) fn refused_again(account: &Account) -> Error {
         Error::new(
             ErrorCode::HttpStatus,
             "the API refuses token after token of this account; wait, and check that the app is still installed",
@@ -915,7 +944,12 @@ impl Inner {
     }
 
     /// After a refreshable 401: another token than the refused one.
-    fn replace_refused(&self, account: &Account, reported: &Snapshot, error: &Error) -> Result<Arc<Snapshot>> {
+    fn replace_refused(
+        &self,
+        account: &Account,
+        reported: &Snapshot,
+        error: &Error,
+    ) -> Result<Arc<Snapshot>> {
         let current = match self.cache.get(account.as_str()) {
             Some(current) => current,
             None => self.read_in(account)?,
@@ -927,7 +961,9 @@ impl Inner {
         let now = self.clock.monotonic();
         {
             let mut map = lock(&self.refused);
-            let before = map.get(account).filter(|before| now.saturating_sub(before.at) < REFUSED_SPAN.as_millis() as u64);
+            let before = map
+                .get(account)
+                .filter(|before| Duration::from_millis(now.saturating_sub(before.at)) < REFUSED_SPAN);
             let in_a_row = match before {
                 Some(before) if before.snapshot.same_token(reported) => before.in_a_row,
                 Some(before) => before.in_a_row + 1,
@@ -935,7 +971,7 @@ impl Inner {
             };
             if in_a_row > REFUSED_IN_A_ROW {
                 drop(map);
-                return Err(self.refused_again(account).with_server_message(error.server_message()));
+                return Err(Self::refused_again(account).with_server_message(error.server_message()));
             }
             map.insert(account.clone(), Refused { snapshot: Arc::clone(&refused), at: now, in_a_row });
         }
@@ -944,7 +980,7 @@ impl Inner {
         }
         let snapshot = self.refresh_waiting(account, &Need::Refused(refused))?;
         if snapshot.same_token(reported) {
-            return Err(self.refused_again(account));
+            return Err(Self::refused_again(account));
         }
         Ok(snapshot)
     }
@@ -953,10 +989,11 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         // Not in a forked child: what is held there is the parent's.
-        if self.unsaved_count.load(Ordering::SeqCst) > 0 && self.process == std::process::id() {
-            if let Err(error) = self.save_all_unsaved() {
-                tracing::error!(%error, "a grant could not be saved before the client ended");
-            }
+        if self.unsaved_count.load(Ordering::SeqCst) > 0
+            && self.process == std::process::id()
+            && let Err(error) = self.save_all_unsaved()
+        {
+            tracing::error!(%error, "a grant could not be saved before the client ended");
         }
     }
 }
@@ -1019,9 +1056,9 @@ struct Keys {
 impl Keys {
     fn derive(options: &OptionSet, credential: &Credential) -> Result<Option<Self>> {
         let Credential::OAuth { client_secret, .. } = credential else { return Ok(None) };
-        let store_keys: Vec<Secret> = options.secret("store_key").map_or_else(Vec::new, |text| {
-            text.expose().split_ascii_whitespace().map(Secret::from).collect()
-        });
+        let store_keys: Vec<Secret> = options
+            .secret("store_key")
+            .map_or_else(Vec::new, |text| text.expose().split_ascii_whitespace().map(Secret::from).collect());
         let store_keys: Vec<&Secret> = store_keys.iter().collect();
         let base = if store_keys.is_empty() { vec![client_secret] } else { store_keys.clone() };
         let grants =
@@ -1037,9 +1074,9 @@ impl Keys {
 fn open_store(text: &str) -> Result<Arc<dyn TokenStore>> {
     match text.split_once(':').map(|(scheme, _)| scheme) {
         Some("memory") if text == "memory:" => Ok(Arc::new(MemoryStore::new())),
-        Some("sqlite" | "postgres" | "postgresql") => {
-            Err(Error::config("`store`: this build has no such store; use `memory:` or give the builder a store"))
-        }
+        Some("sqlite" | "postgres" | "postgresql") => Err(Error::config(
+            "`store`: this build has no such store; use `memory:` or give the builder a store",
+        )),
         _ => Err(Error::config("`store` must be `memory:`")),
     }
 }

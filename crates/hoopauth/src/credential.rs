@@ -23,14 +23,22 @@ impl Credential {
         let id = options.text("client_id");
         let secret = options.secret("client_secret");
         if options.is_set("private_integration_token_next") && integration.is_none() {
-            return Err(Error::config("`private_integration_token_next` goes with `private_integration_token`"));
+            return Err(Error::config(
+                "`private_integration_token_next` goes with `private_integration_token`",
+            ));
         }
         match (integration, access, id, secret) {
             (Some(token), None, None, None) => Ok(Self::PrivateIntegration { token }),
             (None, Some(token), None, None) => Ok(Self::AccessToken { token }),
-            (None, None, Some(client_id), Some(client_secret)) => Ok(Self::OAuth { client_id, client_secret }),
-            (None, None, Some(_), None) => Err(Error::config("`client_secret` is missing: it goes with `client_id`")),
-            (None, None, None, Some(_)) => Err(Error::config("`client_id` is missing: it goes with `client_secret`")),
+            (None, None, Some(client_id), Some(client_secret)) => {
+                Ok(Self::OAuth { client_id, client_secret })
+            }
+            (None, None, Some(_), None) => {
+                Err(Error::config("`client_secret` is missing: it goes with `client_id`"))
+            }
+            (None, None, None, Some(_)) => {
+                Err(Error::config("`client_id` is missing: it goes with `client_secret`"))
+            }
             (None, None, None, None) => Err(Error::config(
                 "no credential: set `private_integration_token`, `access_token`, or `client_id` and `client_secret`",
             )),

@@ -281,14 +281,16 @@ impl fmt::Display for ErrorCode {
 pub(crate) fn clean(text: &str) -> String {
     let text: String =
         text.chars().take(SERVER_TEXT_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    text.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '=')))
-        .map(|run| {
-            let word = run.trim_end_matches(|c: char| {
-                !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '='))
-            });
-            if looks_secret(word) { run.replace(word, "[redacted]") } else { run.to_owned() }
-        })
-        .collect()
+    text.split_inclusive(|c: char| {
+        !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '='))
+    })
+    .map(|run| {
+        let word = run.trim_end_matches(|c: char| {
+            !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '='))
+        });
+        if looks_secret(word) { run.replace(word, "[redacted]") } else { run.to_owned() }
+    })
+    .collect()
 }
 
 /// A server may echo what it was sent. JWTs and Private Integration tokens have a shape; long unbroken runs with

@@ -126,7 +126,11 @@ mod model {
                             let account = Account::location("l").unwrap();
                             match flights.join(&account) {
                                 Role::Leader(leader) => {
-                                    assert_eq!(flying.fetch_add(1, Ordering::SeqCst), 0, "two leaders at once");
+                                    assert_eq!(
+                                        flying.fetch_add(1, Ordering::SeqCst),
+                                        0,
+                                        "two leaders at once"
+                                    );
                                     thread::yield_now();
                                     let value = flown.fetch_add(1, Ordering::SeqCst) + 1;
                                     flying.fetch_sub(1, Ordering::SeqCst);
@@ -155,7 +159,9 @@ mod model {
                 let account = Account::location("l").unwrap();
                 let Role::Leader(leader) = flights.join(&account) else { unreachable!() };
                 let follower = match flights.join(&account) {
-                    Role::Follower(follower) => thread::spawn(move || follower.wait(Duration::from_secs(3600))),
+                    Role::Follower(follower) => {
+                        thread::spawn(move || follower.wait(Duration::from_secs(3600)))
+                    }
                     Role::Leader(_) => unreachable!(),
                 };
                 drop(leader);

@@ -144,8 +144,11 @@ impl Grant {
             })
             .map_err(|error| Error::argument(error.message().to_owned()).with_account(&self.account))?;
         let ids = self.company_id.iter().chain(&self.user_id);
-        if ids.clone().any(|id| id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic())) {
-            return Err(Error::argument("an id is 1 to 128 printable ASCII characters").with_account(&self.account));
+        if ids.clone().any(|id| id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()))
+        {
+            return Err(
+                Error::argument("an id is 1 to 128 printable ASCII characters").with_account(&self.account)
+            );
         }
         Ok(())
     }
@@ -169,8 +172,11 @@ impl Grant {
 
     pub(crate) fn from_bytes(account: &Account, bytes: &[u8]) -> Result<Self> {
         let stored: Stored<'_> = serde_json::from_slice(bytes).map_err(|_| {
-            Error::new(ErrorCode::StoreCorrupt, "the stored grant does not parse: authorize this account again")
-                .with_account(account)
+            Error::new(
+                ErrorCode::StoreCorrupt,
+                "the stored grant does not parse: authorize this account again",
+            )
+            .with_account(account)
         })?;
         Ok(Self {
             account: account.clone(),
@@ -217,7 +223,9 @@ impl TokenAnswer {
             Error::malformed("the token endpoint's answer is not the JSON it should be; try again, then ask HoopAI's support")
         })?;
         let access_token = wire.access_token.take().filter(|token| !token.is_empty()).ok_or_else(|| {
-            Error::malformed("the token endpoint's answer holds no access token; try again, then ask HoopAI's support")
+            Error::malformed(
+                "the token endpoint's answer holds no access token; try again, then ask HoopAI's support",
+            )
         })?;
         let access_token = Secret::new(access_token);
         check_token("access token", access_token.expose())?;
@@ -233,7 +241,9 @@ impl TokenAnswer {
         let user_type = match wire.user_type.as_deref().filter(|text| !text.is_empty()) {
             None => None,
             Some(text) => Some(AccountKind::from_user_type(text).ok_or_else(|| {
-                Error::malformed("the token endpoint's answer has a `userType` that is neither Location nor Company")
+                Error::malformed(
+                    "the token endpoint's answer has a `userType` that is neither Location nor Company",
+                )
             })?),
         };
         let id = |text: &mut Option<String>| text.take().filter(|id| !id.is_empty());
@@ -258,7 +268,9 @@ impl TokenAnswer {
             AccountKind::Location => &self.location_id,
             AccountKind::Company => &self.company_id,
         };
-        let missing = || Error::malformed(format!("the token endpoint's answer is of class {kind} but holds no id of one"));
+        let missing = || {
+            Error::malformed(format!("the token endpoint's answer is of class {kind} but holds no id of one"))
+        };
         let id = id.as_deref().ok_or_else(missing)?;
         match kind {
             AccountKind::Location => Account::location(id),
@@ -275,7 +287,10 @@ impl TokenAnswer {
         {
             return Err(Error::new(
                 ErrorCode::WrongTokenClass,
-                format!("the token endpoint answered a {kind} token where a {} token was asked for", account.kind()),
+                format!(
+                    "the token endpoint answered a {kind} token where a {} token was asked for",
+                    account.kind()
+                ),
             )
             .with_account(account));
         }
@@ -294,12 +309,20 @@ impl TokenAnswer {
     }
 
     /// Makes the grant that follows `before` (none for a new authorization).
-    pub(crate) fn into_grant(self, account: &Account, before: Option<&Grant>, now: Timestamp, minted: bool) -> Grant {
+    pub(crate) fn into_grant(
+        self,
+        account: &Account,
+        before: Option<&Grant>,
+        now: Timestamp,
+        minted: bool,
+    ) -> Grant {
         Grant {
             account: account.clone(),
             access_token: self.access_token,
             // RFC 6749 §6: where no new refresh token comes, the old one goes on.
-            refresh_token: self.refresh_token.or_else(|| before.and_then(|grant| grant.refresh_token.clone())),
+            refresh_token: self
+                .refresh_token
+                .or_else(|| before.and_then(|grant| grant.refresh_token.clone())),
             obtained_at: now,
             expires_at: now.plus(self.lifetime),
             authorized_at: before.map_or(now, |grant| grant.authorized_at),
@@ -330,7 +353,9 @@ fn lifetime(expires_in: Option<&RawValue>) -> Duration {
     let text = expires_in.map_or("", RawValue::get).trim_matches('"').trim();
     match text.parse::<f64>() {
         Ok(seconds) if seconds < 1.0 => SHORTEST,
-        Ok(seconds) if seconds <= TEN_YEARS => Duration::try_from_secs_f64(seconds.floor()).unwrap_or(DOCUMENTED),
+        Ok(seconds) if seconds <= TEN_YEARS => {
+            Duration::try_from_secs_f64(seconds.floor()).unwrap_or(DOCUMENTED)
+        }
         _ => DOCUMENTED,
     }
 }
@@ -411,7 +436,9 @@ mod tests {
 
     #[test]
     fn every_kind_of_expires_in() {
-        let of = |raw: &str| parse(&format!(r#"{{"access_token":"a","expires_in":{raw}}}"#)).unwrap().lifetime.as_secs();
+        let of = |raw: &str| {
+            parse(&format!(r#"{{"access_token":"a","expires_in":{raw}}}"#)).unwrap().lifetime.as_secs()
+        };
         for (raw, seconds) in [
             ("3600", 3600),
             ("\"3600\"", 3600),
@@ -455,7 +482,8 @@ mod tests {
 
     #[test]
     fn class_is_told_by_user_type_not_by_ids() {
-        let answer = parse(r#"{"access_token":"a","userType":"Company","companyId":"c","locationId":"l"}"#).unwrap();
+        let answer =
+            parse(r#"{"access_token":"a","userType":"Company","companyId":"c","locationId":"l"}"#).unwrap();
         assert_eq!(answer.account(Some(AccountKind::Location)).unwrap().as_str(), "company:c");
         let location = Account::location("l").unwrap();
         assert_eq!(answer.check(&location).unwrap_err().code(), ErrorCode::WrongTokenClass);
@@ -469,7 +497,10 @@ mod tests {
     #[test]
     fn stored_form_round_trips() {
         let account = Account::location("l").unwrap();
-        let grant = Grant::new(account.clone(), "a").with_refresh_token("r").with_scopes(["x", "y"]).with_company_id("c");
+        let grant = Grant::new(account.clone(), "a")
+            .with_refresh_token("r")
+            .with_scopes(["x", "y"])
+            .with_company_id("c");
         let back = Grant::from_bytes(&account, &grant.to_bytes().unwrap()).unwrap();
         assert_eq!((back.access_token.expose(), back.scopes.len(), back.company_id()), ("a", 2, Some("c")));
         assert_eq!(Grant::from_bytes(&account, b"{").unwrap_err().code(), ErrorCode::StoreCorrupt);

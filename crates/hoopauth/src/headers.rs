@@ -46,7 +46,9 @@ impl Headers {
     pub fn with_version(mut self, version: &str) -> Result<Self> {
         let version = version.trim_ascii();
         if version.is_empty() || version.len() > 64 || !version.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Error::argument("a version is 1 to 64 printable ASCII characters, such as `2021-07-28`"));
+            return Err(Error::argument(
+                "a version is 1 to 64 printable ASCII characters, such as `2021-07-28`",
+            ));
         }
         self.version = Some(version.into());
         Ok(self)

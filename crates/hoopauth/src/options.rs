@@ -62,7 +62,6 @@ macro_rules! table {
                 #[doc = $meaning]
                 ///
                 /// The same as `option` with this name: durations in seconds, lists separated by spaces.
-                #[must_use]
                 pub fn $name(self, value: impl std::fmt::Display) -> Self {
                     self.option(stringify!($name), &value.to_string())
                 }
@@ -133,7 +132,9 @@ impl OptionSet {
     }
 
     pub(crate) fn list(&self, name: &str) -> Vec<String> {
-        self.text(name).map(|text| text.split_ascii_whitespace().map(str::to_owned).collect()).unwrap_or_default()
+        self.text(name)
+            .map(|text| text.split_ascii_whitespace().map(str::to_owned).collect())
+            .unwrap_or_default()
     }
 
     pub(crate) fn seconds(&self, name: &str) -> Duration {
@@ -217,7 +218,7 @@ pub fn options_page() -> String {
 
 fn row(name: &str) -> Result<&'static OptionRow> {
     OPTIONS.iter().find(|row| row.name == name).ok_or_else(|| {
-        let shown: String = name.chars().take(64).filter(|c| c.is_ascii_graphic()).collect();
+        let shown: String = name.chars().take(64).filter(char::is_ascii_graphic).collect();
         let near = OPTIONS
             .iter()
             .find(|row| row.name.eq_ignore_ascii_case(&shown.replace('-', "_")))
@@ -241,15 +242,17 @@ fn check(row: &OptionRow, value: &str) -> Result<Secret> {
     match row.kind {
         OptionKind::Text => {
             if HEADER_TEXT.contains(&name) && !value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-                return Err(Error::config(format!("`{name}` goes into a header and must be printable ASCII")));
+                return Err(Error::config(format!(
+                    "`{name}` goes into a header and must be printable ASCII"
+                )));
             }
         }
         OptionKind::List => {}
         OptionKind::Secret => check_secret(name, value)?,
         OptionKind::Seconds(low, high) => {
-            let seconds: f64 = value
-                .parse()
-                .map_err(|_| Error::config(format!("`{name}` must be seconds as a decimal, such as `2.5`")))?;
+            let seconds: f64 = value.parse().map_err(|_| {
+                Error::config(format!("`{name}` must be seconds as a decimal, such as `2.5`"))
+            })?;
             if !(low..=high).contains(&seconds) {
                 return Err(Error::config(format!("`{name}` must be between {low} and {high} seconds")));
             }
@@ -278,7 +281,9 @@ fn check(row: &OptionRow, value: &str) -> Result<Secret> {
 fn check_secret(name: &str, value: &str) -> Result<()> {
     if name == "store_key" {
         if value.split_ascii_whitespace().any(|key| key.len() < 16) {
-            return Err(Error::config("`store_key` needs at least 16 bytes: make one with a password generator"));
+            return Err(Error::config(
+                "`store_key` needs at least 16 bytes: make one with a password generator",
+            ));
         }
         return Ok(());
     }
@@ -302,7 +307,9 @@ fn check_url(name: &str, value: &str) -> Result<Url> {
     match url.scheme() {
         "https" => {}
         "http" if loopback => {}
-        "http" => return Err(Error::config(format!("`{name}` must be https: http is for loopback hosts only"))),
+        "http" => {
+            return Err(Error::config(format!("`{name}` must be https: http is for loopback hosts only")));
+        }
         _ => return Err(Error::config(format!("`{name}` must be an https URL"))),
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
@@ -312,7 +319,8 @@ fn check_url(name: &str, value: &str) -> Result<Url> {
 }
 
 /// Exactly one of these makes the credential.
-pub(crate) const CREDENTIALS: &[&str] = &["private_integration_token", "access_token", "client_id", "client_secret"];
+pub(crate) const CREDENTIALS: &[&str] =
+    &["private_integration_token", "access_token", "client_id", "client_secret"];
 
 const HOOPAI_TOKEN: &str = "HOOPAI_TOKEN";
 const LOCATION_ID: &str = "LOCATION_ID";
@@ -364,7 +372,14 @@ mod tests {
         for good in ["http://127.0.0.1:1", "http://[::1]:9/x", "http://localhost", "https://example.com/a"] {
             OptionSet::default().set("api_base", good).unwrap();
         }
-        for bad in ["http://example.com", "http://127.0.0.1.example.com", "ftp://localhost", "//x", "x", "https://u:p@example.com"] {
+        for bad in [
+            "http://example.com",
+            "http://127.0.0.1.example.com",
+            "ftp://localhost",
+            "//x",
+            "x",
+            "https://u:p@example.com",
+        ] {
             refuse("api_base", bad);
         }
     }

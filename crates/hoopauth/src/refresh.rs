@@ -106,7 +106,7 @@ impl Inner {
             }
             Role::Follower(follower) => match follower.wait(self.settings.max_wait) {
                 Some(Ok(snapshot)) if !self.is_refused(&snapshot) => Ok(snapshot),
-                Some(Ok(_)) => Err(self.refused_again(account)),
+                Some(Ok(_)) => Err(Self::refused_again(account)),
                 Some(Err(error)) => Err(error),
                 None => Err(Error::new(
                     ErrorCode::LeaseTimeout,
@@ -163,7 +163,10 @@ impl Inner {
         self.step(Step::Lease, account)?;
         let wait = if matches!(need, Need::Soft) { Duration::ZERO } else { self.settings.max_wait };
         let mut lease = calling(|| self.store.lease(&self.key(account), wait))?.ok_or_else(|| {
-            Error::new(ErrorCode::LeaseTimeout, "another holder refreshes this account and did not finish; try again")
+            Error::new(
+                ErrorCode::LeaseTimeout,
+                "another holder refreshes this account and did not finish; try again",
+            )
         })?;
         let result = self.refresh_leased(account, need, &mut *lease);
         let released = self.step(Step::Release, account);
@@ -177,7 +180,9 @@ impl Inner {
         let record = calling(|| lease.load(self.clock.now()))?;
         let (record, grant) = match (unsaved, record) {
             // What could not be saved goes before what is stored, unless someone stored something newer.
-            (Some((grant, expected)), Some(record)) if expected.is_none_or(|expected| expected == record.generation) => {
+            (Some((grant, expected)), Some(record))
+                if expected.is_none_or(|expected| expected == record.generation) =>
+            {
                 (record, grant)
             }
             (unsaved, record) => {
@@ -209,26 +214,39 @@ impl Inner {
                 Err(error) => tracing::warn!(%account, %error, "minting failed; the refresh token is used"),
             }
         }
-        self.spend(account, grant, record, need, lease)
+        self.spend(account, &grant, &record, need, lease)
     }
 
     /// Sends the refresh token.
-    fn spend(&self, account: &Account, grant: Grant, record: Record, need: &Need, lease: &mut dyn Lease) -> Result<Arc<Snapshot>> {
+    fn spend(
+        &self,
+        account: &Account,
+        grant: &Grant,
+        record: &Record,
+        need: &Need,
+        lease: &mut dyn Lease,
+    ) -> Result<Arc<Snapshot>> {
         let Some(refresh_token) = grant.refresh_token.clone() else {
-            let error = reauthorize("the access token has ended and there is no refresh token: send the user through authorization again");
-            return self.last_way_out(account, &grant, &record, need, error, lease);
+            let error = reauthorize(
+                "the access token has ended and there is no refresh token: send the user through authorization again",
+            );
+            return self.last_way_out(account, grant, record, need, error, lease);
         };
         let fingerprint = self.fingerprint(account, refresh_token.expose());
         let open = record.mark.filter(|mark| mark.fingerprint == fingerprint);
         let soft = matches!(need, Need::Soft);
-        let attempt = if soft { self.settings.attempt_timeout.min(SOFT_ATTEMPT) } else { self.settings.attempt_timeout };
+        let attempt = if soft {
+            self.settings.attempt_timeout.min(SOFT_ATTEMPT)
+        } else {
+            self.settings.attempt_timeout
+        };
         let priority = match open {
             Some(mark) if mark.age < WINDOW => Priority::Recovery,
             _ if soft => Priority::Soft,
             _ => Priority::Normal,
         };
         self.step(Step::Mark, account)?;
-        self.mark(&record, fingerprint, priority, lease)?;
+        self.mark(record, fingerprint, priority, lease)?;
         let first_sent = self.clock.now().minus(open.map_or(Duration::ZERO, |mark| mark.age));
         let mut tries = 0;
         let failure = loop {
@@ -239,8 +257,8 @@ impl Inner {
             let failure = match answer {
                 Ok(answer) => match answer.check(account) {
                     Ok(()) => {
-                        let new = answer.into_grant(account, Some(&grant), self.clock.now(), false);
-                        return self.keep(new, &record, fingerprint, lease);
+                        let new = answer.into_grant(account, Some(grant), self.clock.now(), false);
+                        return self.keep(new, record, fingerprint, lease);
                     }
                     Err(error) => break TokenFailure { error, class: FailureClass::Unknown },
                 },
@@ -271,10 +289,12 @@ impl Inner {
                 if again.as_ref().is_none_or(|again| again.generation != record.generation) {
                     return self.someone_elses(account, again);
                 }
-                self.last_way_out(account, &grant, &record, need, failure.error, lease)
+                self.last_way_out(account, grant, record, need, failure.error, lease)
             }
-            FailureClass::Untouched => Err(self.note_failure(&record, failure.error, open.is_none(), false, lease)),
-            FailureClass::Unknown => Err(self.note_failure(&record, failure.error, false, false, lease)),
+            FailureClass::Untouched => {
+                Err(self.note_failure(record, failure.error, open.is_none(), false, lease))
+            }
+            FailureClass::Unknown => Err(self.note_failure(record, failure.error, false, false, lease)),
         }
     }
 
@@ -288,7 +308,8 @@ impl Inner {
         error: Error,
         lease: &mut dyn Lease,
     ) -> Result<Arc<Snapshot>> {
-        let minted = if grant.minted { Err(error.clone()) } else { self.mint(account, grant, record, need, lease) };
+        let minted =
+            if grant.minted { Err(error.clone()) } else { self.mint(account, grant, record, need, lease) };
         match minted {
             Ok(snapshot) => Ok(snapshot),
             Err(mint_error) => {
@@ -301,8 +322,16 @@ impl Inner {
     }
 
     /// Mints a location's token from its company's grant.
-    fn mint(&self, account: &Account, grant: &Grant, record: &Record, need: &Need, lease: &mut dyn Lease) -> Result<Arc<Snapshot>> {
-        let Some(company) = grant.company_id.as_deref().filter(|_| account.kind() == AccountKind::Location) else {
+    fn mint(
+        &self,
+        account: &Account,
+        grant: &Grant,
+        record: &Record,
+        need: &Need,
+        lease: &mut dyn Lease,
+    ) -> Result<Arc<Snapshot>> {
+        let Some(company) = grant.company_id.as_deref().filter(|_| account.kind() == AccountKind::Location)
+        else {
             return Err(no_grant(account));
         };
         let company = Account::company(company)?;
@@ -315,7 +344,12 @@ impl Inner {
     }
 
     /// Asks for a location's token; refreshes the company's once if it is refused.
-    pub(crate) fn mint_answer(&self, company: &Account, location: &Account, timeout: Duration) -> Result<crate::grant::TokenAnswer> {
+    pub(crate) fn mint_answer(
+        &self,
+        company: &Account,
+        location: &Account,
+        timeout: Duration,
+    ) -> Result<crate::grant::TokenAnswer> {
         let mut bearer = self.serve(company)?;
         let mut repeated = false;
         loop {
@@ -342,7 +376,13 @@ impl Inner {
     }
 
     /// Saves a good answer and publishes it. From here on nothing may lose it.
-    fn keep(&self, new: Grant, record: &Record, spent: Fingerprint, lease: &mut dyn Lease) -> Result<Arc<Snapshot>> {
+    fn keep(
+        &self,
+        new: Grant,
+        record: &Record,
+        spent: Fingerprint,
+        lease: &mut dyn Lease,
+    ) -> Result<Arc<Snapshot>> {
         let account = new.account.clone();
         let expected = record.generation;
         let saved = self.new_record(&new, &record.seen, Some(spent)).and_then(|new_record| {
@@ -372,25 +412,40 @@ impl Inner {
 
     /// The generation moved on under us: what is stored now is right.
     fn someone_elses(&self, account: &Account, record: Option<Record>) -> Result<Arc<Snapshot>> {
-        let (record, grant) = self.open_live(account, record).inspect_err(|_| self.cache.forget(account.as_str()))?;
+        let (record, grant) =
+            self.open_live(account, record).inspect_err(|_| self.cache.forget(account.as_str()))?;
         let snapshot = self.snapshot_of(&grant, record.generation);
         self.cache.publish(Arc::clone(&snapshot));
         if snapshot.is_hard(&*self.clock) {
-            return Err(Error::new(ErrorCode::LeaseTimeout, "the grant changed during the refresh; try again"));
+            return Err(Error::new(
+                ErrorCode::LeaseTimeout,
+                "the grant changed during the refresh; try again",
+            ));
         }
         Ok(snapshot)
     }
 
-    fn mark(&self, record: &Record, fingerprint: Fingerprint, priority: Priority, lease: &mut dyn Lease) -> Result<()> {
+    fn mark(
+        &self,
+        record: &Record,
+        fingerprint: Fingerprint,
+        priority: Priority,
+        lease: &mut dyn Lease,
+    ) -> Result<()> {
         let mut waited = Duration::ZERO;
         loop {
             let slot = SlotRequest { per_minute: self.settings.token_requests_per_minute, priority };
             match calling(|| lease.begin(record.generation, fingerprint, slot, self.clock.now()))? {
                 Begin::Marked => return Ok(()),
                 Begin::Moved => {
-                    return Err(Error::new(ErrorCode::LeaseTimeout, "the grant changed before the refresh; try again"));
+                    return Err(Error::new(
+                        ErrorCode::LeaseTimeout,
+                        "the grant changed before the refresh; try again",
+                    ));
                 }
-                Begin::Wait(wait) if priority != Priority::Soft && waited + wait <= self.settings.max_wait => {
+                Begin::Wait(wait)
+                    if priority != Priority::Soft && waited + wait <= self.settings.max_wait =>
+                {
                     self.clock.sleep(wait);
                     waited += wait;
                 }
@@ -425,19 +480,32 @@ impl Inner {
             return Err(reauthorize(&back_off.message));
         }
         if matches!(need, Need::Soft) {
-            return Err(Error::new(ErrorCode::RateLimited, "an early refresh failed a moment ago").with_retry_after(wait));
+            return Err(Error::new(ErrorCode::RateLimited, "an early refresh failed a moment ago")
+                .with_retry_after(wait));
         }
         Ok(())
     }
 
     /// Writes down when to try again. That it can't be written changes nothing about the error.
-    fn note_failure(&self, record: &Record, error: Error, close_mark: bool, refused: bool, lease: &mut dyn Lease) -> Error {
-        let failures = record.back_off.as_ref().filter(|before| before.refused == refused).map_or(0, |b| b.failures) + 1;
+    fn note_failure(
+        &self,
+        record: &Record,
+        error: Error,
+        close_mark: bool,
+        refused: bool,
+        lease: &mut dyn Lease,
+    ) -> Error {
+        let failures =
+            record.back_off.as_ref().filter(|before| before.refused == refused).map_or(0, |b| b.failures) + 1;
         let growth = 4u32.saturating_pow(failures.min(10) - 1);
         let pause = if refused {
             REFUSED_PAUSE.saturating_mul(growth).min(LONGEST_PAUSE)
         } else if close_mark {
-            error.retry_after().unwrap_or(SOFT_PAUSE).max(SOFT_PAUSE.saturating_mul(growth)).min(LONGEST_SOFT_PAUSE)
+            error
+                .retry_after()
+                .unwrap_or(SOFT_PAUSE)
+                .max(SOFT_PAUSE.saturating_mul(growth))
+                .min(LONGEST_SOFT_PAUSE)
         } else {
             // The pair may be waiting at the platform: the next caller shall come back while the window is open.
             RECOVERY_PAUSE.saturating_mul(failures).min(LONGEST_SOFT_PAUSE)
@@ -452,7 +520,11 @@ impl Inner {
         if let Err(error) = calling(|| lease.note(record.generation, close_mark, Some(&back_off))) {
             tracing::warn!(%error, "the back-off could not be stored");
         }
-        if refused || error.retry_after().is_some() || !error.is_retryable() { error } else { error.with_retry_after(pause) }
+        if refused || error.retry_after().is_some() || !error.is_retryable() {
+            error
+        } else {
+            error.with_retry_after(pause)
+        }
     }
 
     /// Whether a snapshot satisfies a need.
@@ -479,14 +551,18 @@ impl Inner {
         let soft = soft.min(hard);
         let moment = |when: Timestamp| if when <= now { Moment::PAST } else { Moment::at(when, clock) };
         let constants = Arc::clone(&self.constants);
-        let snapshot = Snapshot::new(grant.account.as_str(), grant.access_token.expose(), constants, generation);
+        let snapshot =
+            Snapshot::new(grant.account.as_str(), grant.access_token.expose(), constants, generation);
         Arc::new(snapshot.with_moments(moment(soft), moment(hard), moment(expires)))
     }
 }
 
 pub(crate) fn no_grant(account: &Account) -> Error {
-    Error::new(ErrorCode::NoGrant, "there is no grant for this account: send the user through authorization, or import one")
-        .with_account(account)
+    Error::new(
+        ErrorCode::NoGrant,
+        "there is no grant for this account: send the user through authorization, or import one",
+    )
+    .with_account(account)
 }
 
 fn reauthorize(message: &str) -> Error {
@@ -494,8 +570,11 @@ fn reauthorize(message: &str) -> Error {
 }
 
 fn budget_spent(wait: Duration) -> Error {
-    Error::new(ErrorCode::RateLimited, "the token-request budget of this minute is spent (`token_requests_per_minute`)")
-        .with_retry_after(wait)
+    Error::new(
+        ErrorCode::RateLimited,
+        "the token-request budget of this minute is spent (`token_requests_per_minute`)",
+    )
+    .with_retry_after(wait)
 }
 
 /// Failures beside which a living token is still right to serve.

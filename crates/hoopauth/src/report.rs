@@ -30,7 +30,12 @@ pub(crate) enum Meaning {
 }
 
 /// Reads an answer. The rows are those that integrators recorded against the live service.
-pub(crate) fn classify(account: Option<&Account>, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Meaning {
+pub(crate) fn classify(
+    account: Option<&Account>,
+    status: u16,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Meaning {
     if !matches!(status, 400 | 401 | 403 | 429) {
         return Meaning::Pass;
     }
@@ -59,7 +64,10 @@ pub(crate) fn classify(account: Option<&Account>, status: u16, headers: &[(&str,
         429 => {
             let mut error = build(ErrorCode::RateLimited, "the API's rate limit is reached: wait");
             let find = |name: &str| {
-                headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).and_then(|(_, v)| v.trim().parse::<u64>().ok())
+                headers
+                    .iter()
+                    .find(|(n, _)| n.eq_ignore_ascii_case(name))
+                    .and_then(|(_, v)| v.trim().parse::<u64>().ok())
             };
             if let Some(seconds) = find("retry-after") {
                 error = error.with_retry_after(Duration::from_secs(seconds.min(86_400)));
@@ -68,17 +76,19 @@ pub(crate) fn classify(account: Option<&Account>, status: u16, headers: &[(&str,
             }
             Meaning::Final(error)
         }
-        400 if says("api version") => {
-            Meaning::Final(build(ErrorCode::HttpStatus, "the `Version` header does not fit this path: set `api_version`"))
-        }
+        400 if says("api version") => Meaning::Final(build(
+            ErrorCode::HttpStatus,
+            "the `Version` header does not fit this path: set `api_version`",
+        )),
         400 => Meaning::Pass,
         _ if says("invalid private integration token") => Meaning::PrivateIntegration(build(
             ErrorCode::InvalidPrivateIntegration,
             "the Private Integration token is wrong or was rotated: copy the current one from the settings",
         )),
-        _ if says("version header") || says("api version") => {
-            Meaning::Final(build(ErrorCode::HttpStatus, "the `Version` header is missing or wrong: set `api_version`"))
-        }
+        _ if says("version header") || says("api version") => Meaning::Final(build(
+            ErrorCode::HttpStatus,
+            "the `Version` header is missing or wrong: set `api_version`",
+        )),
         _ if says("not authorized for this scope") => Meaning::Final(build(
             ErrorCode::InsufficientScope,
             "the token lacks a scope for this: add it to the app and to `scopes`, then authorize again",
@@ -87,13 +97,16 @@ pub(crate) fn classify(account: Option<&Account>, status: u16, headers: &[(&str,
             ErrorCode::WrongTokenClass,
             "this operation needs a token of the other class: a location's instead of its company's, or the reverse",
         )),
-        _ if says("user type mismatch") || says("user type is not yet supported") => {
-            Meaning::Final(build(ErrorCode::WrongTokenClass, "this operation does not serve this class of token"))
-        }
-        _ if says("access to this location") || says("not accessible from this token") => Meaning::Final(build(
-            ErrorCode::WrongAccount,
-            "the token speaks for another account than the one the request names",
+        _ if says("user type mismatch") || says("user type is not yet supported") => Meaning::Final(build(
+            ErrorCode::WrongTokenClass,
+            "this operation does not serve this class of token",
         )),
+        _ if says("access to this location") || says("not accessible from this token") => {
+            Meaning::Final(build(
+                ErrorCode::WrongAccount,
+                "the token speaks for another account than the one the request names",
+            ))
+        }
         403 if says("1010") => Meaning::Final(build(
             ErrorCode::HttpStatus,
             "the platform's edge refuses the `User-Agent`: send the one of these headers",
@@ -116,7 +129,12 @@ mod tests {
             (401, "Invalid JWT", ErrorCode::ReauthorizationRequired, true),
             (401, "Invalid token: access token is invalid", ErrorCode::ReauthorizationRequired, true),
             (401, "Invalid Private Integration token", ErrorCode::InvalidPrivateIntegration, false),
-            (401, "This authClass type is not allowed to access this scope. Please", ErrorCode::WrongTokenClass, false),
+            (
+                401,
+                "This authClass type is not allowed to access this scope. Please",
+                ErrorCode::WrongTokenClass,
+                false,
+            ),
             (401, "The token is not authorized for this scope.", ErrorCode::InsufficientScope, false),
             (401, "Token's user type mismatch!", ErrorCode::WrongTokenClass, false),
             (401, "This token's user type is not yet supported!", ErrorCode::WrongTokenClass, false),
@@ -127,7 +145,8 @@ mod tests {
             (403, "This location is not accessible from this token!", ErrorCode::WrongAccount, false),
             (429, "Too Many Requests", ErrorCode::RateLimited, false),
         ] {
-            let body = serde_json::json!({ "statusCode": status, "message": text, "traceId": "t" }).to_string();
+            let body =
+                serde_json::json!({ "statusCode": status, "message": text, "traceId": "t" }).to_string();
             let (error, can_refresh) = match classify(None, status, &[], body.as_bytes()) {
                 Meaning::Refreshable(error) => (error, true),
                 Meaning::PrivateIntegration(error) | Meaning::Final(error) => (error, false),
@@ -142,7 +161,9 @@ mod tests {
 
     #[test]
     fn what_is_no_matter_of_authentication_passes() {
-        for (status, body) in [(200, &b"{}"[..]), (404, b"{}"), (500, b"Invalid JWT"), (400, b"{\"message\":\"name\"}")] {
+        for (status, body) in
+            [(200, &b"{}"[..]), (404, b"{}"), (500, b"Invalid JWT"), (400, b"{\"message\":\"name\"}")]
+        {
             assert!(matches!(classify(None, status, &[], body), Meaning::Pass));
         }
     }

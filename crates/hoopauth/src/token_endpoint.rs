@@ -80,8 +80,10 @@ impl TokenEndpoint<'_> {
         timeout: Duration,
     ) -> Result<TokenAnswer, TokenFailure> {
         let form = [("companyId", company.id()), ("locationId", location.id())];
-        let headers =
-            vec![("Authorization", Secret::new(authorization)), ("Version", Secret::new(self.constants.version.as_str()))];
+        let headers = vec![
+            ("Authorization", Secret::new(authorization)),
+            ("Version", Secret::new(self.constants.version.as_str())),
+        ];
         self.post(self.location_token_url, &form, headers, timeout)
     }
 
@@ -111,7 +113,8 @@ impl TokenEndpoint<'_> {
             timeout,
             max_body: LARGEST_ANSWER,
         };
-        let response = crate::callback::calling(|| self.transport.send(&request)).map_err(lost)?;
+        let response =
+            crate::callback::calling(|| self.transport.send(&request)).map_err(|error| lost(&error))?;
         read(response)
     }
 }
@@ -119,29 +122,37 @@ impl TokenEndpoint<'_> {
 fn read(mut response: TransportResponse) -> Result<TokenAnswer, TokenFailure> {
     let answer = match response.status {
         _ if response.body.len() > LARGEST_ANSWER => Err(TokenFailure {
-            error: Error::malformed("the token endpoint's answer is longer than 1 MiB").with_status(response.status),
+            error: Error::malformed("the token endpoint's answer is longer than 1 MiB")
+                .with_status(response.status),
             class: FailureClass::Unknown,
         }),
-        200..=299 => TokenAnswer::parse(&response.body)
-            .map_err(|error| TokenFailure { error: error.with_status(response.status), class: FailureClass::Unknown }),
+        200..=299 => TokenAnswer::parse(&response.body).map_err(|error| TokenFailure {
+            error: error.with_status(response.status),
+            class: FailureClass::Unknown,
+        }),
         _ => Err(refusal(&response)),
     };
     zeroize::Zeroize::zeroize(&mut response.body);
     answer
 }
 
-fn lost(error: TransportError) -> TokenFailure {
+fn lost(error: &TransportError) -> TokenFailure {
     let (code, retryable) = match error.kind {
         TransportErrorKind::Network => (ErrorCode::Network, true),
         TransportErrorKind::Timeout => (ErrorCode::Timeout, true),
         TransportErrorKind::Tls => (ErrorCode::Tls, false),
         TransportErrorKind::Config => (ErrorCode::Config, false),
         TransportErrorKind::Callback => (ErrorCode::CallbackFailed, false),
-        TransportErrorKind::BodyTooLarge | TransportErrorKind::Malformed => (ErrorCode::MalformedResponse, false),
+        TransportErrorKind::BodyTooLarge | TransportErrorKind::Malformed => {
+            (ErrorCode::MalformedResponse, false)
+        }
     };
     TokenFailure {
-        error: Error::new(code, format!("the token endpoint gave no answer: {}", crate::error::clean(&error.message)))
-            .with_retryable(retryable),
+        error: Error::new(
+            code,
+            format!("the token endpoint gave no answer: {}", crate::error::clean(&error.message)),
+        )
+        .with_retryable(retryable),
         class: if error.sent { FailureClass::Unknown } else { FailureClass::Untouched },
     }
 }
@@ -166,7 +177,8 @@ fn classify(status: u16, body: &Refusal) -> (ErrorCode, FailureClass, String) {
     let text = body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
     let code = body.code.as_deref().unwrap_or_default();
     let says = |part: &str| text.contains(part);
-    let rejected = |message: &str| (ErrorCode::TokenRequestRejected, FailureClass::Untouched, message.to_owned());
+    let rejected =
+        |message: &str| (ErrorCode::TokenRequestRejected, FailureClass::Untouched, message.to_owned());
     match status {
         429 => (
             ErrorCode::RateLimited,
@@ -181,7 +193,8 @@ fn classify(status: u16, body: &Refusal) -> (ErrorCode, FailureClass, String) {
         300..=399 => (
             ErrorCode::MalformedResponse,
             FailureClass::Untouched,
-            "the token endpoint answered with a redirect, which is not followed: check `token_url`".to_owned(),
+            "the token endpoint answered with a redirect, which is not followed: check `token_url`"
+                .to_owned(),
         ),
         _ if says("not active") => (
             ErrorCode::AccountInactive,
@@ -191,17 +204,18 @@ fn classify(status: u16, body: &Refusal) -> (ErrorCode, FailureClass, String) {
         _ if code == "invalid_client" || says("invalid client") => {
             rejected("the token endpoint does not know this client: check `client_id` and `client_secret`")
         }
-        _ if says("authorization code") || says("authorization_code") => {
-            rejected("the authorization code is wrong, expired or was used: send the user through authorization again")
-        }
+        _ if says("authorization code") || says("authorization_code") => rejected(
+            "the authorization code is wrong, expired or was used: send the user through authorization again",
+        ),
         _ if code == "invalid_grant" || says("invalid grant") || says("refresh token is invalid") => (
             ErrorCode::ReauthorizationRequired,
             FailureClass::InvalidGrant,
-            "the grant is expired, revoked or was used elsewhere: send the user through authorization again".to_owned(),
+            "the grant is expired, revoked or was used elsewhere: send the user through authorization again"
+                .to_owned(),
         ),
-        _ if says("parameter") || status == 422 => {
-            rejected("the token endpoint refuses a parameter: check `redirect_uri`, `user_type` and the app's settings")
-        }
+        _ if says("parameter") || status == 422 => rejected(
+            "the token endpoint refuses a parameter: check `redirect_uri`, `user_type` and the app's settings",
+        ),
         _ => rejected("the token endpoint refuses the request: check the app's settings"),
     }
 }
@@ -261,18 +275,40 @@ mod tests {
 
     #[test]
     fn every_row_of_the_error_table() {
-        use ErrorCode::{AccountInactive, HttpStatus, RateLimited, ReauthorizationRequired, TokenRequestRejected};
+        use ErrorCode::{
+            AccountInactive, HttpStatus, RateLimited, ReauthorizationRequired, TokenRequestRejected,
+        };
         use FailureClass::{InvalidGrant, Unknown, Untouched};
         for (status, body, code, class) in [
-            (400, r#"{"statusCode":400,"message":"Invalid grant: refresh token is invalid"}"#, ReauthorizationRequired, InvalidGrant),
-            (400, r#"{"error":"invalid_grant","error_description":"gone"}"#, ReauthorizationRequired, InvalidGrant),
-            (400, r#"{"error":{"code":"invalid_grant","message":"x","details":{},"resolution":"y"}}"#, ReauthorizationRequired, InvalidGrant),
+            (
+                400,
+                r#"{"statusCode":400,"message":"Invalid grant: refresh token is invalid"}"#,
+                ReauthorizationRequired,
+                InvalidGrant,
+            ),
+            (
+                400,
+                r#"{"error":"invalid_grant","error_description":"gone"}"#,
+                ReauthorizationRequired,
+                InvalidGrant,
+            ),
+            (
+                400,
+                r#"{"error":{"code":"invalid_grant","message":"x","details":{},"resolution":"y"}}"#,
+                ReauthorizationRequired,
+                InvalidGrant,
+            ),
             (400, r#"{"message":"Location is not active"}"#, AccountInactive, Untouched),
             (400, r#"{"message":"Invalid parameter: user_type"}"#, TokenRequestRejected, Untouched),
             (400, r#"{"message":"Missing parameter: code"}"#, TokenRequestRejected, Untouched),
             (400, r#"{"error":"invalid_client"}"#, TokenRequestRejected, Untouched),
             (401, r#"{"error":"invalid_client","error_description":"no"}"#, TokenRequestRejected, Untouched),
-            (401, r#"{"error":"UnAuthorized!","error_description":"Authorization code not found"}"#, TokenRequestRejected, Untouched),
+            (
+                401,
+                r#"{"error":"UnAuthorized!","error_description":"Authorization code not found"}"#,
+                TokenRequestRejected,
+                Untouched,
+            ),
             (422, r#"{"message":"grant_type must be a string"}"#, TokenRequestRejected, Untouched),
             (422, r#"{"message":["a must be","b must be"]}"#, TokenRequestRejected, Untouched),
             (429, "", RateLimited, Untouched),

@@ -83,7 +83,10 @@ fn an_unsolicited_code_must_be_for_the_expected_account() {
     assert_eq!(error.code(), ErrorCode::WrongAccount);
     assert!(client.accounts().unwrap().is_empty());
     client.complete_unsolicited(&install(&location(1)), &location(1)).unwrap();
-    assert_eq!(client.complete_unsolicited("never issued", &location(1)).unwrap_err().code(), ErrorCode::InvalidArgument);
+    assert_eq!(
+        client.complete_unsolicited("never issued", &location(1)).unwrap_err().code(),
+        ErrorCode::InvalidArgument
+    );
     let error = client.complete_unsolicited("never-issued", &location(1)).unwrap_err();
     assert_eq!(error.code(), ErrorCode::TokenRequestRejected);
 }
@@ -92,7 +95,8 @@ fn an_unsolicited_code_must_be_for_the_expected_account() {
 fn a_pending_authorization_of_another_app_does_not_open() {
     let world = World::new();
     let client = world.client();
-    let sealed = client.seal_pending(&client.begin(client.authorization_request().unwrap()).unwrap()).unwrap();
+    let sealed =
+        client.seal_pending(&client.begin(client.authorization_request().unwrap()).unwrap()).unwrap();
     let other = world.builder().client_secret("another-secret").build().unwrap();
     assert_eq!(other.open_pending(&sealed).unwrap_err().code(), ErrorCode::StateMismatch);
 }

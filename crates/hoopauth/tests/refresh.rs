@@ -97,7 +97,10 @@ fn a_lost_answer_is_asked_for_again_inside_the_window() {
         world.emulator.add_fault(Fault::new(Endpoint::Token, kind));
         works(&world, &client, &account);
         let statistics = world.emulator.statistics();
-        assert_eq!((statistics.rotations, statistics.reuse_inside_window, statistics.reuse_outside_window), (1, 1, 0));
+        assert_eq!(
+            (statistics.rotations, statistics.reuse_inside_window, statistics.reuse_outside_window),
+            (1, 1, 0)
+        );
     }
 }
 
@@ -159,7 +162,10 @@ fn a_panic_at_each_step_loses_nothing() {
             .unwrap();
         client.import(world.grant(&account), false).unwrap();
         world.pass(DAY);
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| client.headers_for(account.as_str(), "GET"))).unwrap_err();
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            client.headers_for(account.as_str(), "GET")
+        }))
+        .unwrap_err();
         works(&world, &client, &account);
         assert_eq!(world.emulator.statistics().reuse_outside_window, 0, "{step:?}");
     }
@@ -255,7 +261,10 @@ fn invalid_client_marks_no_account() {
     let wrong = world.builder().client_secret("wrong-secret").build().unwrap();
     wrong.import(world.grant(&account), false).unwrap();
     world.pass(DAY);
-    assert_eq!(wrong.headers_for(account.as_str(), "GET").unwrap_err().code(), ErrorCode::TokenRequestRejected);
+    assert_eq!(
+        wrong.headers_for(account.as_str(), "GET").unwrap_err().code(),
+        ErrorCode::TokenRequestRejected
+    );
     assert!(!wrong.health(&account).unwrap().needs_reauthorization);
     works(&world, &world.client(), &account);
 }
@@ -310,7 +319,9 @@ fn a_refreshable_401_is_cured_once_and_others_are_typed() {
     world.emulator.revoke_access(account.as_str()).unwrap();
     let (status, body) = world.call(&headers, &format!("/locations/{}", account.id()));
     assert_eq!(status, 401);
-    let Report::Repeat(again) = client.report(&headers, status, &[], body.as_bytes()).unwrap() else { panic!() };
+    let Report::Repeat(again) = client.report(&headers, status, &[], body.as_bytes()).unwrap() else {
+        panic!()
+    };
     assert_eq!(world.call(&again, &format!("/locations/{}", account.id())).0, 200);
     // A late report of the old headers spends nothing.
     let Report::Repeat(_) = client.report(&headers, status, &[], body.as_bytes()).unwrap() else { panic!() };
@@ -333,7 +344,11 @@ fn an_api_that_refuses_every_token_is_not_refreshed_for_ever() {
         let Ok(headers) = client.headers_for(account.as_str(), "GET") else { break };
         let _ = client.report(&headers, 401, &[], br#"{"message":"Invalid JWT"}"#);
     }
-    assert!(world.emulator.statistics().token_requests <= 3, "{}", world.emulator.statistics().token_requests);
+    assert!(
+        world.emulator.statistics().token_requests <= 3,
+        "{}",
+        world.emulator.statistics().token_requests
+    );
 }
 
 #[test]
@@ -391,7 +406,10 @@ fn a_clock_a_day_off_breaks_nothing() {
 fn the_budget_holds_callers_back_with_the_time_to_wait() {
     let world = World::new();
     let client = world.builder().token_requests_per_minute(2).build().unwrap();
-    let expired = |i| Grant::new(location(i), "x").with_refresh_token(world.grant(&location(i)).refresh_token().unwrap().clone());
+    let expired = |i| {
+        Grant::new(location(i), "x")
+            .with_refresh_token(world.grant(&location(i)).refresh_token().unwrap().clone())
+    };
     for i in 0..3 {
         client.import(expired(i), false).unwrap();
     }

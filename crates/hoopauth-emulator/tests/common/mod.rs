@@ -1,4 +1,5 @@
 //! A small HTTP client over hyper: one connection per request, no redirects followed, nothing added.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::net::SocketAddr;

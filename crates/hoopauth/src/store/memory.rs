@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::{Begin, BackOff, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest, TokenStore};
+use super::{
+    BackOff, Begin, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest, TokenStore,
+};
 use crate::account::Account;
 use crate::budget::SlidingLog;
 use crate::clock::Timestamp;
@@ -105,7 +107,13 @@ impl Lease for MemoryLease<'_> {
         Ok(self.store.inner()?.load(&self.key, now))
     }
 
-    fn begin(&mut self, expected: u64, fingerprint: Fingerprint, slot: SlotRequest, now: Timestamp) -> Result<Begin> {
+    fn begin(
+        &mut self,
+        expected: u64,
+        fingerprint: Fingerprint,
+        slot: SlotRequest,
+        now: Timestamp,
+    ) -> Result<Begin> {
         let mut inner = self.store.inner()?;
         let inner = &mut *inner;
         let Some(row) = inner.rows.get_mut(&self.key).filter(|row| row.record.generation == expected) else {

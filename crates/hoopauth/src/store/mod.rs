@@ -56,7 +56,13 @@ pub trait Lease: fmt::Debug {
 
     /// In one durable transaction: takes a slot of the budget and writes the mark, unless the generation moved on or the
     /// budget has no room. A mark of the same fingerprint that is open already keeps its first-sent time.
-    fn begin(&mut self, expected: u64, fingerprint: Fingerprint, slot: SlotRequest, now: Timestamp) -> Result<Begin>;
+    fn begin(
+        &mut self,
+        expected: u64,
+        fingerprint: Fingerprint,
+        slot: SlotRequest,
+        now: Timestamp,
+    ) -> Result<Begin>;
 
     /// As [`TokenStore::save`].
     fn save(&mut self, expected: u64, record: &NewRecord) -> Result<bool>;

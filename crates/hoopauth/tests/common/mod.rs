@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use hoopauth::store::{MemoryStore, TokenStore};
 use hoopauth::{Account, Client, ClientBuilder, Grant, ManualClock, Timestamp};
-use hoopauth_emulator::{Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_LOCATION_IDS, DEFAULT_SCOPES, Emulator};
+use hoopauth_emulator::{
+    Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_LOCATION_IDS, DEFAULT_SCOPES, Emulator,
+};
 
 pub struct World {
     pub emulator: Emulator,
@@ -74,7 +76,11 @@ impl World {
 }
 
 pub fn http() -> reqwest::blocking::Client {
-    reqwest::blocking::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+    reqwest::blocking::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .unwrap()
 }
 
 pub fn location(index: usize) -> Account {

@@ -1,0 +1,93 @@
+//! Everything runs with the log at `trace`; no planted secret may come out anywhere.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use common::{World, approve, location};
+use hoopauth::{Error, ErrorCode, Step};
+use hoopauth_emulator::{DEFAULT_CLIENT_SECRET, Endpoint, Fault, FaultKind};
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn no_secret_comes_out_of_logs_errors_or_debug() {
+    let log = Captured::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let mut seen = String::new();
+    let mut secrets = vec![DEFAULT_CLIENT_SECRET.to_owned()];
+    tracing::subscriber::with_default(subscriber, || {
+        let world = World::new();
+        let broken = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let flag = broken.clone();
+        let client = world
+            .builder()
+            .step_hook(move |step, _| match step {
+                Step::Save if flag.load(std::sync::atomic::Ordering::SeqCst) => {
+                    Err(Error::new(ErrorCode::Store, "disk full"))
+                }
+                _ => Ok(()),
+            })
+            .build()
+            .unwrap();
+        let account = location(0);
+        let pending = client.begin(client.authorization_request().unwrap().pkce(true)).unwrap();
+        secrets.push(pending.state().expose().to_owned());
+        let redirect = approve(pending.url(), &account);
+        seen += &format!("{pending:?} {client:?} {:?}", world.builder());
+        client.complete(&pending, &redirect).unwrap();
+        seen += &format!("{:?}", client.complete(&pending, &redirect).unwrap_err());
+        for fault in [
+            FaultKind::LostAnswer,
+            FaultKind::MalformedJson,
+            FaultKind::Status { status: 500, headers: Vec::new(), body: String::new() },
+        ] {
+            let grant = client.export(&account).unwrap();
+            secrets.push(grant.access_token().expose().to_owned());
+            secrets.push(grant.refresh_token().unwrap().expose().to_owned());
+            // A server that echoes what it was sent must not make us repeat it.
+            let echo = serde_json::json!({ "message": format!("bad token {}", grant.refresh_token().unwrap().expose()) });
+            world.pass(90_000);
+            world.emulator.add_fault(Fault::status(Endpoint::Token, 422, &echo.to_string()));
+            world.emulator.add_fault(Fault::new(Endpoint::Token, fault));
+            for _ in 0..3 {
+                match client.headers_for(account.as_str(), "GET") {
+                    Ok(headers) => seen += &format!("{headers:?}"),
+                    Err(error) => seen += &format!("{error} {error:?}"),
+                }
+            }
+            seen += &format!("{grant:?} {:?}", client.health(&account));
+        }
+        broken.store(true, std::sync::atomic::Ordering::SeqCst);
+        world.pass(90_000);
+        let _ = client.headers_for(account.as_str(), "GET");
+        let grant = client.export(&account).unwrap();
+        secrets.push(grant.access_token().expose().to_owned());
+        secrets.push(grant.refresh_token().unwrap().expose().to_owned());
+    });
+    seen += &String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(seen.contains("disk full"), "the log was captured");
+    for secret in secrets {
+        assert!(!seen.contains(&secret), "a secret of {} characters came out", secret.len());
+        let part: String = secret.chars().take(40).collect();
+        assert!(!seen.contains(&part), "the start of a secret came out");
+    }
+}
