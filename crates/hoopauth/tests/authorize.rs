@@ -1,5 +1,5 @@
 //! Logging in through the emulator's authorization page.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

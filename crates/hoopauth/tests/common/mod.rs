@@ -1,5 +1,11 @@
 //! What the tests share: an emulator, a client of it, and a clock that both go by.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "each test uses a part; a helper that fails fails its test"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
