@@ -1,5 +1,5 @@
 //! Everything runs with the log at `trace`; no planted secret may come out anywhere.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::format_push_string)]
 
 mod common;
 

@@ -1,0 +1,68 @@
+//! Instructions per call, counted by callgrind: the same on every machine and under every load.
+
+use std::hint::black_box;
+use std::process::{Command, Stdio};
+
+use hoopauth::AccountHandle;
+use serde_json::json;
+
+use crate::fixture::{client_over, indices, name};
+use crate::line;
+
+/// The difference of a long and a short run, per call; `None` without valgrind.
+pub(crate) fn measure(via: &str, mode: &str) -> Option<f64> {
+    let value = match (count(mode, FEW), count(mode, FEW + CALLS)) {
+        (Ok(few), Ok(many)) => (many - few) / f64::from(CALLS),
+        (Err(missing), _) | (_, Err(missing)) => {
+            line("headers_instructions", via, ACCOUNTS, None, "instructions", json!({"missing": missing}));
+            return None;
+        }
+    };
+    line("headers_instructions", via, ACCOUNTS, Some(value), "instructions", json!({}));
+    Some(value)
+}
+
+pub(crate) fn loop_name(calls: usize) {
+    let client = client_over(ACCOUNTS);
+    let names: Vec<String> = (0..ACCOUNTS).map(name).collect();
+    for i in indices(ACCOUNTS, LONGEST).into_iter().take(calls) {
+        black_box(client.headers_for(black_box(&names[i as usize]), "GET").unwrap());
+    }
+}
+
+pub(crate) fn loop_handle(calls: usize) {
+    let client = client_over(ACCOUNTS);
+    let handles: Vec<AccountHandle> = (0..ACCOUNTS).map(|i| client.account(&name(i)).unwrap()).collect();
+    for i in indices(ACCOUNTS, LONGEST).into_iter().take(calls) {
+        black_box(black_box(&handles[i as usize]).headers("GET").unwrap());
+    }
+}
+
+/// All instructions of one run, or why they could not be counted.
+fn count(mode: &str, calls: u32) -> Result<f64, String> {
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let out = directory.path().join("callgrind.out");
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let status = Command::new("valgrind")
+        .arg("--tool=callgrind")
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(program)
+        .args([mode, &calls.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .map_err(|error| format!("valgrind: {error}"))?;
+    if !status.success() {
+        return Err(format!("valgrind: {status}"));
+    }
+    let text = std::fs::read_to_string(&out).map_err(|error| format!("callgrind: {error}"))?;
+    let total =
+        |line: &str| line.strip_prefix("summary:").or(line.strip_prefix("totals:"))?.trim().parse().ok();
+    text.lines().find_map(total).ok_or_else(|| "callgrind: no total".to_owned())
+}
+
+const ACCOUNTS: usize = 1_000;
+const FEW: u32 = 1_000;
+const CALLS: u32 = 100_000;
+/// Both runs make the same order, so that it costs both the same.
+const LONGEST: usize = (FEW + CALLS) as usize;

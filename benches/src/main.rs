@@ -1,0 +1,99 @@
+//! Measures what hoopauth promises and prints JSON lines; the last ones are the promises. Exit status 1: one is broken.
+//!
+//! What is compared runs in one process, in alternating rounds; each value is the median of its rounds.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a program that prints its results, and has nothing to do but stop where a measurement fails"
+)]
+
+mod fixture;
+mod instructions;
+mod memory;
+mod speed;
+mod storm;
+
+use std::process::{Command, ExitCode};
+
+use serde_json::{Value, json};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse().expect("a number");
+    match arguments[..] {
+        [] => return all(),
+        ["loop-name", calls] => instructions::loop_name(number(calls)),
+        ["loop-handle", calls] => instructions::loop_handle(number(calls)),
+        ["bytes", accounts] => println!("{}", memory::bytes_per_account(number(accounts))),
+        _ => {
+            eprintln!("usage: hoopauth-bench [loop-name CALLS | loop-handle CALLS | bytes ACCOUNTS]");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn all() -> ExitCode {
+    let speed = speed::measure();
+    let by_name = instructions::measure("rust", "loop-name");
+    let by_handle = instructions::measure("handle", "loop-handle");
+    let ratio = memory::measure();
+    let storm = storm::measure();
+    let promises = [
+        at_most("headers_1", Some(speed.name_1), 0.75 * speed.floor_1),
+        at_most("headers_1000000", Some(speed.name_million), 0.35 * speed.floor_million),
+        at_most("headers_handle_1", Some(speed.handle_1), 0.35 * speed.floor_1),
+        promise("headers_two_threads", Some(speed.two_threads), 1.8, speed.two_threads >= 1.8),
+        at_most("headers_instructions", by_name, 400.0),
+        at_most("headers_instructions_handle", by_handle, 120.0),
+        at_most("bytes_per_account_ratio", Some(ratio), 1.35),
+        promise(
+            "refresh_storm_requests",
+            Some(storm.requests),
+            1.0,
+            (storm.requests - 1.0).abs() < f64::EPSILON,
+        ),
+        at_most("refresh_storm_failures", Some(storm.failures), 0.0),
+    ];
+    if promises.iter().all(|kept| *kept) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A value that could not be measured is no broken promise.
+fn at_most(name: &str, value: Option<f64>, limit: f64) -> bool {
+    promise(name, value, limit, value.is_none_or(|value| value <= limit))
+}
+
+fn promise(name: &str, value: Option<f64>, limit: f64, ok: bool) -> bool {
+    let value = value.map(rounded);
+    println!(
+        "{}",
+        json!({"bench": "promise", "name": name, "value": value, "limit": rounded(limit), "ok": ok})
+    );
+    ok
+}
+
+/// Prints one measurement; `more` is an object of further keys.
+fn line(bench: &str, via: &str, n: usize, value: Option<f64>, unit: &str, more: Value) {
+    let value = value.map(rounded);
+    let mut line = json!({"bench": bench, "via": via, "n": n, "value": value, "unit": unit});
+    if let (Some(line), Value::Object(more)) = (line.as_object_mut(), more) {
+        line.extend(more);
+    }
+    println!("{line}");
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// This program again, in a process that holds nothing yet.
+fn again() -> Command {
+    Command::new(std::env::current_exe().expect("the path of this program"))
+}
