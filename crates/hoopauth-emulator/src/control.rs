@@ -296,6 +296,11 @@ impl Control {
         self.shared.gates.open(endpoint);
     }
 
+    /// Lets this many go on of those that are held at this endpoint, answers first, and goes on holding.
+    pub fn release_some(&self, endpoint: Endpoint, count: usize) {
+        self.shared.gates.let_through(endpoint, count);
+    }
+
     /// Releases every endpoint.
     pub fn release_all(&self) {
         for endpoint in Endpoint::ALL {
@@ -319,6 +324,11 @@ impl Control {
     /// The emulator's time in seconds since 1970.
     pub fn now(&self) -> i64 {
         self.shared.lock().clock.now_ms().div_euclid(1_000)
+    }
+
+    /// The emulator's time in milliseconds since 1970.
+    pub fn now_millis(&self) -> i64 {
+        self.shared.lock().clock.now_ms()
     }
 
     /// Sets the emulator's time.

@@ -252,6 +252,7 @@ async fn add_fault(Extract(control): Extract<Control>, body: Bytes) -> Answer {
         body: Option<Value>,
         location: Option<String>,
         bytes: Option<usize>,
+        pause_ms: Option<u64>,
         #[serde(default = "once")]
         times: u32,
         #[serde(default)]
@@ -281,6 +282,7 @@ async fn add_fault(Extract(control): Extract<Control>, body: Bytes) -> Answer {
         },
         "large_body" => FaultKind::LargeBody { bytes },
         "gzip_bomb" => FaultKind::GzipBomb { bytes },
+        "drip" => FaultKind::Drip { pause_ms: asked.pause_ms.unwrap_or(DEFAULT_PAUSE_MS) },
         other => return Err(malformed(&format!("there is no fault `{other}`"))),
     };
     let mut fault = Fault::new(asked.endpoint, kind).times(asked.times).after(asked.after);
@@ -322,10 +324,13 @@ async fn release(Extract(control): Extract<Control>, body: Bytes) -> Answer {
     #[serde(default, deny_unknown_fields)]
     struct Asked {
         endpoint: Option<Endpoint>,
+        count: Option<usize>,
     }
-    match read::<Asked>(&body)?.endpoint {
-        Some(endpoint) => control.release(endpoint),
-        None => control.release_all(),
+    match read::<Asked>(&body)? {
+        Asked { endpoint: Some(endpoint), count: Some(count) } => control.release_some(endpoint, count),
+        Asked { endpoint: Some(endpoint), count: None } => control.release(endpoint),
+        Asked { endpoint: None, count: None } => control.release_all(),
+        Asked { endpoint: None, count: Some(_) } => return Err(malformed("`count` needs `endpoint`")),
     }
     Ok(done())
 }
@@ -439,3 +444,4 @@ fn once() -> u32 {
 
 /// More than a client should be willing to read.
 const DEFAULT_BYTES: usize = 64 << 20;
+const DEFAULT_PAUSE_MS: u64 = 200;

@@ -3,6 +3,7 @@ use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -10,6 +11,7 @@ use axum::response::Response;
 use flate2::{Compress, Compression, Crc, FlushCompress};
 use hyper::body::Frame;
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::server::NoAnswer;
 use crate::tokens::random;
@@ -109,6 +111,7 @@ impl Fault {
             FaultKind::MalformedJson => json(StatusCode::OK, UNFINISHED),
             FaultKind::Garbage => json(StatusCode::OK, random::<4_096>().to_vec()),
             FaultKind::LargeBody { bytes } => json(StatusCode::OK, Body::new(Flood { left: bytes })),
+            FaultKind::Drip { pause_ms } => json(StatusCode::OK, Body::new(Drip::new(pause_ms))),
             FaultKind::GzipBomb { bytes } => {
                 let mut answer = json(StatusCode::OK, gzip_of_spaces(bytes));
                 answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -160,6 +163,11 @@ pub enum FaultKind {
     LargeBody {
         /// Length of the body.
         bytes: usize,
+    },
+    /// One byte of white space at a time, for ever: every read of the client succeeds, the answer never ends.
+    Drip {
+        /// Real milliseconds between two bytes.
+        pause_ms: u64,
     },
     /// A short gzip body that unpacks to JSON white space of about this many bytes.
     GzipBomb {
@@ -271,6 +279,33 @@ impl HttpBody for Flood {
         };
         self.left -= chunk.len();
         Poll::Ready(Some(Ok(Frame::data(chunk))))
+    }
+}
+
+/// A body of single spaces that never ends.
+struct Drip {
+    pause: Duration,
+    next: Pin<Box<Sleep>>,
+}
+
+impl Drip {
+    fn new(pause_ms: u64) -> Self {
+        Self { pause: Duration::from_millis(pause_ms), next: Box::pin(sleep(Duration::ZERO)) }
+    }
+}
+
+impl HttpBody for Drip {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        std::task::ready!(self.next.as_mut().poll(context));
+        let next = Instant::now() + self.pause;
+        self.next.as_mut().reset(next);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b" ")))))
     }
 }
 

@@ -29,6 +29,8 @@ struct Gate {
     held: usize,
     /// Counts releases, so that a gate that is closed again at once still lets go whom it held.
     released: u64,
+    /// How many of those that wait may go although the gate stays closed; never more than wait.
+    passes: usize,
 }
 
 impl Gates {
@@ -41,6 +43,18 @@ impl Gates {
         for gate in &mut self.lock()[endpoint as usize] {
             gate.closed = false;
             gate.released += 1;
+            gate.passes = 0;
+        }
+        self.opened.notify_waiters();
+    }
+
+    /// Lets this many of those that wait go on, answers first, and leaves the gates closed.
+    pub(crate) fn let_through(&self, endpoint: Endpoint, count: usize) {
+        let mut left = count;
+        for gate in self.lock()[endpoint as usize].iter_mut().rev() {
+            let passes = left.min(gate.held - gate.passes);
+            gate.passes += passes;
+            left -= passes;
         }
         self.opened.notify_waiters();
     }
@@ -88,7 +102,12 @@ impl Gates {
         loop {
             opened.await;
             opened = self.opened.notified();
-            if self.lock()[endpoint as usize][stage as usize].released != came {
+            let gate = &mut self.lock()[endpoint as usize][stage as usize];
+            if gate.released != came {
+                return;
+            }
+            if gate.passes > 0 {
+                gate.passes -= 1;
                 return;
             }
         }
@@ -113,7 +132,11 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.gates.lock()[self.endpoint as usize][self.stage as usize].held -= 1;
+        {
+            let gate = &mut self.gates.lock()[self.endpoint as usize][self.stage as usize];
+            gate.held -= 1;
+            gate.passes = gate.passes.min(gate.held);
+        }
         self.gates.announce();
     }
 }

@@ -102,6 +102,7 @@ fn faults_are_queued_and_reset() {
         "garbage",
         "large_body",
         "gzip_bomb",
+        "drip",
     ] {
         post(
             &emulator,
@@ -114,7 +115,7 @@ fn faults_are_queued_and_reset() {
         "faults",
         &json!({ "endpoint": "api", "kind": "redirect", "location": "/x", "processed": true }),
     );
-    assert_eq!(ask(&emulator, "GET", "faults", &json!({})).json()["pending"], 17);
+    assert_eq!(ask(&emulator, "GET", "faults", &json!({})).json()["pending"], 19);
     for wrong in [
         json!({ "endpoint": "token", "kind": "earthquake" }),
         json!({ "endpoint": "token", "kind": "status" }),
@@ -139,9 +140,11 @@ fn holds_are_waited_for() {
         let waiting = scope.spawn(|| refresh(&emulator, &seed(&emulator)).send().ok());
         let one = ask(&emulator, "GET", "held?endpoint=token&at_least=1&timeout=60", &json!({})).json();
         assert_eq!(one, json!({ "held": 1, "reached": true }));
-        post(&emulator, "release", &json!({ "endpoint": "token" }));
+        post(&emulator, "release", &json!({ "endpoint": "token", "count": 1 }));
         waiting.join().unwrap();
     });
+    post(&emulator, "release", &json!({ "endpoint": "token" }));
+    assert_eq!(ask(&emulator, "POST", "release", &json!({ "count": 1 })).status, 400);
     post(&emulator, "hold", &json!({ "endpoint": "api", "answers": true }));
     post(&emulator, "release", &json!({}));
 }
@@ -151,6 +154,7 @@ fn the_clock_is_set() {
     let emulator = start();
     let set = post(&emulator, "clock", &json!({ "frozen": true, "now": 1_700_000_000 }));
     assert_eq!(set, json!({ "now": 1_700_000_000, "frozen": true }));
+    assert_eq!(emulator.now_millis() / 1_000, emulator.now());
     assert_eq!(post(&emulator, "clock", &json!({ "advance": -100 }))["now"], 1_699_999_900);
     post(&emulator, "clock", &json!({ "frozen": false }));
     assert_eq!(ask(&emulator, "GET", "clock", &json!({})).json()["frozen"], false);

@@ -122,6 +122,26 @@ fn bodies_can_be_wrong_in_many_ways() {
 }
 
 #[test]
+fn an_answer_can_drip_for_ever_and_does_not_keep_the_emulator() {
+    let emulator = start();
+    emulator.add_fault(Fault::new(Endpoint::Api, FaultKind::Drip { pause_ms: 1 }));
+    let mut stream = TcpStream::connect(emulator.api().strip_prefix("http://").unwrap()).unwrap();
+    write!(stream, "GET /contacts/ HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    stream.set_read_timeout(Some(FOREVER)).unwrap();
+    let mut came = Vec::new();
+    while came.windows(6).filter(|bytes| bytes == b"1\r\n \r\n").count() < 3 {
+        let mut some = [0; 512];
+        let length = stream.read(&mut some).unwrap();
+        assert!(length > 0);
+        came.extend(&some[..length]);
+    }
+    assert!(came.starts_with(b"HTTP/1.1 200"));
+    drop(emulator);
+    let _ = stream.read_to_end(&mut came);
+    assert!(!came.ends_with(b"0\r\n\r\n"));
+}
+
+#[test]
 fn faults_keep_to_their_endpoint_and_to_their_turn() {
     let emulator = start();
     let token = emulator.issue_grant(LOCATION, &[]).unwrap().access_token;
@@ -159,6 +179,34 @@ fn held_requests_go_on_when_released() {
     assert_eq!(emulator.held(Endpoint::Token), 0);
     assert!(!emulator.wait_until_held(Endpoint::Token, 1, Duration::ZERO));
     refresh(&emulator, &seed(&emulator)).send().ok();
+}
+
+#[test]
+fn held_requests_go_on_one_by_one() {
+    let emulator = start();
+    let tokens = [seed(&emulator), seed(&emulator), seed(&emulator)];
+    emulator.hold(Endpoint::Token);
+    thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        for token in &tokens {
+            let (sender, emulator) = (sender.clone(), &emulator);
+            scope.spawn(move || sender.send(refresh(emulator, token).send().status).unwrap());
+        }
+        assert!(emulator.wait_until_held(Endpoint::Token, 3, FOREVER));
+        for left in [2, 1] {
+            emulator.release_some(Endpoint::Token, 1);
+            assert_eq!(receiver.recv_timeout(FOREVER), Ok(200));
+            assert_eq!(emulator.held(Endpoint::Token), left);
+            assert_eq!(emulator.statistics().rotations, 3 - left as u64);
+        }
+        emulator.release_some(Endpoint::Token, 5);
+        assert_eq!(receiver.recv_timeout(FOREVER), Ok(200));
+        // What was left over is not saved up: the next one waits again.
+        let waiting = scope.spawn(|| refresh(&emulator, &tokens[0]).send().status);
+        assert!(emulator.wait_until_held(Endpoint::Token, 1, FOREVER));
+        emulator.release(Endpoint::Token);
+        assert_eq!(waiting.join().unwrap(), 200);
+    });
 }
 
 #[test]
