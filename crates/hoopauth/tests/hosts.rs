@@ -1,0 +1,241 @@
+//! Transports and stores of the host's own, at their worst.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+
+use common::{World, location};
+use hoopauth::store::{
+    BackOff, Begin, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, TokenStore,
+};
+use hoopauth::transport::{
+    Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
+};
+use hoopauth::{Account, Error, ErrorCode, Result, Timestamp};
+
+#[derive(Debug)]
+struct Scripted(fn(&TransportRequest) -> std::result::Result<TransportResponse, TransportError>);
+
+impl Transport for Scripted {
+    fn send(&self, request: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+        (self.0)(request)
+    }
+}
+
+fn ok(status: u16, body: Vec<u8>) -> std::result::Result<TransportResponse, TransportError> {
+    Ok(TransportResponse { status, headers: vec![], body })
+}
+
+#[test]
+fn a_transport_that_lies_or_returns_too_much_is_a_typed_error() {
+    type Script = fn(&TransportRequest) -> std::result::Result<TransportResponse, TransportError>;
+    let scripts: [(Script, ErrorCode); 7] = [
+        (|_| ok(200, vec![b' '; 2 << 20]), ErrorCode::MalformedResponse),
+        (|_| ok(200, vec![0xff; 10]), ErrorCode::MalformedResponse),
+        (|_| ok(0, vec![]), ErrorCode::TokenRequestRejected),
+        (|_| ok(700, vec![]), ErrorCode::HttpStatus),
+        (|_| ok(302, vec![]), ErrorCode::MalformedResponse),
+        (
+            |_| Err(TransportError { kind: TransportErrorKind::Tls, message: "x\u{7}".into(), sent: false }),
+            ErrorCode::Tls,
+        ),
+        (
+            |_| {
+                Err(TransportError { kind: TransportErrorKind::Callback, message: String::new(), sent: true })
+            },
+            ErrorCode::CallbackFailed,
+        ),
+    ];
+    for (script, code) in scripts {
+        let world = World::new();
+        let account = location(0);
+        let client = world.builder().transport(Arc::new(Scripted(script))).build().unwrap();
+        client.import(world.grant(&account), false).unwrap();
+        let before = client.export(&account).unwrap().refresh_token().unwrap().clone();
+        world.pass(86_399);
+        let error = client.headers_for(account.as_str(), "GET").unwrap_err();
+        assert_eq!(error.code(), code, "{error:?}");
+        assert!(!error.message().contains('\u{7}'));
+        assert_eq!(client.export(&account).unwrap().refresh_token().unwrap(), &before);
+    }
+}
+
+#[derive(Debug)]
+struct Hanging {
+    entered: Barrier,
+    leave: Barrier,
+}
+
+impl Transport for Hanging {
+    fn send(&self, _: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+        self.entered.wait();
+        self.leave.wait();
+        Err(TransportError { kind: TransportErrorKind::Timeout, message: "too late".into(), sent: false })
+    }
+}
+
+#[test]
+fn behind_a_hanging_transport_callers_give_up_or_are_served() {
+    let world = World::new();
+    let transport = Arc::new(Hanging { entered: Barrier::new(2), leave: Barrier::new(2) });
+    let client = world.builder().transport(transport.clone()).max_wait(0.01).build().unwrap();
+    let (dead, living) = (location(0), location(1));
+    client.import(world.grant(&dead), false).unwrap();
+    world.pass(86_399);
+    client.import(world.grant(&living), false).unwrap();
+    std::thread::scope(|scope| {
+        let leader = scope.spawn(|| client.headers_for(dead.as_str(), "GET").unwrap_err().code());
+        transport.entered.wait();
+        let error = client.headers_for(dead.as_str(), "GET").unwrap_err();
+        assert_eq!(error.code(), ErrorCode::LeaseTimeout);
+        assert!(error.is_retryable());
+        // Another account's callers notice nothing.
+        client.headers_for(living.as_str(), "GET").unwrap();
+        transport.leave.wait();
+        assert_eq!(leader.join().unwrap(), ErrorCode::Timeout);
+    });
+}
+
+/// A memory store whose every call fails while it is told to.
+#[derive(Debug)]
+struct Failing {
+    store: Arc<hoopauth::store::MemoryStore>,
+    broken: Arc<AtomicBool>,
+}
+
+impl Failing {
+    fn check(&self) -> Result<()> {
+        match self.broken.load(Ordering::SeqCst) {
+            true => Err(Error::new(ErrorCode::Store, "the disk is gone")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl TokenStore for Failing {
+    fn load(&self, key: &Key<'_>, now: Timestamp) -> Result<Option<Record>> {
+        self.check()?;
+        self.store.load(key, now)
+    }
+    fn save(&self, key: &Key<'_>, expected: u64, record: &NewRecord) -> Result<bool> {
+        self.check()?;
+        self.store.save(key, expected, record)
+    }
+    fn accounts(&self, app: &str) -> Result<Vec<Account>> {
+        self.check()?;
+        self.store.accounts(app)
+    }
+    fn open_marks(&self, app: &str) -> Result<Vec<Account>> {
+        self.check()?;
+        self.store.open_marks(app)
+    }
+    fn lease<'a>(&'a self, key: &Key<'_>, wait: std::time::Duration) -> Result<Option<Box<dyn Lease + 'a>>> {
+        self.check()?;
+        let lease = self.store.lease(key, wait)?;
+        Ok(lease.map(|lease| Box::new(FailingLease { lease, of: self }) as Box<dyn Lease>))
+    }
+    fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Slot> {
+        self.check()?;
+        self.store.take_slot(app, request, now)
+    }
+    fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {
+        self.check()?;
+        self.store.claim(app, id, until, now)
+    }
+    fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()> {
+        self.check()?;
+        self.store.unclaim(app, id)
+    }
+    fn changes(&self) -> Result<u64> {
+        self.check()?;
+        self.store.changes()
+    }
+}
+
+#[derive(Debug)]
+struct FailingLease<'a> {
+    lease: Box<dyn Lease + 'a>,
+    of: &'a Failing,
+}
+
+impl Lease for FailingLease<'_> {
+    fn load(&mut self, now: Timestamp) -> Result<Option<Record>> {
+        self.of.check()?;
+        self.lease.load(now)
+    }
+    fn begin(
+        &mut self,
+        expected: u64,
+        fingerprint: Fingerprint,
+        slot: SlotRequest,
+        now: Timestamp,
+    ) -> Result<Begin> {
+        self.of.check()?;
+        self.lease.begin(expected, fingerprint, slot, now)
+    }
+    fn save(&mut self, expected: u64, record: &NewRecord) -> Result<bool> {
+        self.of.check()?;
+        self.lease.save(expected, record)
+    }
+    fn note(&mut self, expected: u64, close_mark: bool, back_off: Option<&BackOff>) -> Result<()> {
+        self.of.check()?;
+        self.lease.note(expected, close_mark, back_off)
+    }
+}
+
+#[test]
+fn a_store_that_breaks_at_any_step_keeps_the_old_or_the_new_grant() {
+    for step in hoopauth::Step::ALL {
+        let world = World::new();
+        let account = location(0);
+        let broken = Arc::new(AtomicBool::new(false));
+        let store = Failing { store: world.store.clone(), broken: broken.clone() };
+        let (armed, switch) = (Arc::new(AtomicBool::new(false)), broken.clone());
+        let arm = armed.clone();
+        let client = world
+            .builder()
+            .token_store(Arc::new(store))
+            .step_hook(move |at, _| {
+                if at == step && arm.swap(false, Ordering::SeqCst) {
+                    switch.store(true, Ordering::SeqCst);
+                }
+                Ok(())
+            })
+            .build()
+            .unwrap();
+        client.import(world.grant(&account), false).unwrap();
+        world.pass(86_399);
+        armed.store(true, Ordering::SeqCst);
+        let first = client.headers_for(account.as_str(), "GET");
+        if let Err(error) = &first {
+            assert_eq!((error.code(), error.message()), (ErrorCode::Store, "the disk is gone"), "{step:?}");
+        }
+        broken.store(false, Ordering::SeqCst);
+        let headers = client.headers_for(account.as_str(), "GET").unwrap();
+        assert_eq!(world.call(&headers, &format!("/locations/{}", account.id())).0, 200, "{step:?}");
+        drop(client);
+        // What is stored now is good for the next process too.
+        let next = world.client();
+        world.pass(86_399);
+        let headers = next.headers_for(account.as_str(), "GET").unwrap();
+        assert_eq!(world.call(&headers, &format!("/locations/{}", account.id())).0, 200, "{step:?}");
+        assert_eq!(world.emulator.statistics().reuse_outside_window, 0, "{step:?}");
+    }
+}
+
+#[test]
+fn inside_an_async_runtime_nothing_panics() {
+    let world = World::new();
+    let account = location(0);
+    let client = world.client();
+    client.import(world.grant(&account), false).unwrap();
+    world.pass(86_399);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        client.headers_for(account.as_str(), "GET").unwrap();
+        drop(client);
+    });
+    assert_eq!(world.emulator.statistics().rotations, 1);
+}
