@@ -24,6 +24,7 @@ impl Transport for Scripted {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it is what a transport answers")]
 fn ok(status: u16, body: Vec<u8>) -> std::result::Result<TransportResponse, TransportError> {
     Ok(TransportResponse { status, headers: vec![], body })
 }
@@ -107,10 +108,10 @@ struct Failing {
 
 impl Failing {
     fn check(&self) -> Result<()> {
-        match self.broken.load(Ordering::SeqCst) {
-            true => Err(Error::new(ErrorCode::Store, "the disk is gone")),
-            false => Ok(()),
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorCode::Store, "the disk is gone"));
         }
+        Ok(())
     }
 }
 
