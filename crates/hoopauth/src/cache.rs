@@ -244,7 +244,8 @@ impl Cache {
 
     #[inline]
     fn shard(&self, tag: u64) -> &Shard {
-        &self.shards[(tag >> 32) as usize % self.shards.len()]
+        // Their number is a power of two.
+        &self.shards[(tag >> 32) as usize & (self.shards.len() - 1)]
     }
 }
 
@@ -329,7 +330,7 @@ impl Table {
             if found == tag {
                 let guard = bucket.snapshot.load();
                 if let Some(snapshot) = &*guard
-                    && snapshot.name() == name
+                    && snapshot.name.is(name)
                 {
                     return wanted(snapshot).then(|| Arc::clone(snapshot));
                 }
@@ -355,7 +356,7 @@ impl Table {
         self.probe(tag)
             .find(|(found, bucket)| {
                 *found == tag
-                    && bucket.snapshot.load().as_ref().is_some_and(|snapshot| snapshot.name() == name)
+                    && bucket.snapshot.load().as_ref().is_some_and(|snapshot| snapshot.name.is(name))
             })
             .map(|(_, bucket)| bucket)
     }
@@ -411,7 +412,15 @@ impl Name {
         }
     }
 
+    /// Compares bytes: a hit does not pay for a check of UTF-8.
     #[inline]
+    fn is(&self, text: &str) -> bool {
+        match self {
+            Self::Inline(length, bytes) => bytes.get(..usize::from(*length)) == Some(text.as_bytes()),
+            Self::Boxed(own) => **own == *text,
+        }
+    }
+
     fn as_str(&self) -> &str {
         match self {
             // Copied from a `str` as a whole, so it is one.

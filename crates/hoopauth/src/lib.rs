@@ -18,6 +18,7 @@
 mod account;
 mod authorize;
 mod budget;
+mod builder;
 mod cache;
 mod callback;
 mod client;
@@ -27,6 +28,7 @@ mod error;
 mod flight;
 mod grant;
 mod headers;
+mod inner;
 mod options;
 mod refresh;
 mod report;
@@ -39,7 +41,8 @@ pub mod transport;
 
 pub use crate::account::{Account, AccountKind};
 pub use crate::authorize::{AuthorizationRequest, PendingAuthorization, Redirect};
-pub use crate::client::{AccountHandle, Change, ChangeKind, Client, ClientBuilder, Health, Import};
+pub use crate::builder::ClientBuilder;
+pub use crate::client::{AccountHandle, Change, ChangeKind, Client, Health, Import};
 pub use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use crate::error::{Error, ErrorCode, Result};
 pub use crate::grant::Grant;

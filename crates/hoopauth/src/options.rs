@@ -57,7 +57,7 @@ macro_rules! table {
             $(OptionRow { name: stringify!($name), kind: $variant, default: $default, meaning: $meaning },)*
         ];
 
-        impl crate::client::ClientBuilder {
+        impl crate::builder::ClientBuilder {
             $(
                 #[doc = $meaning]
                 ///

@@ -1,0 +1,255 @@
+//! How a client is configured: the builder, and the options in the form they are used in.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::Duration;
+
+use crate::account::{Account, AccountKind};
+use crate::cache::Cache;
+use crate::client::{Change, Client};
+use crate::clock::{Clock, SystemClock};
+use crate::credential::Credential;
+use crate::error::{Error, Result};
+use crate::flight::Flights;
+use crate::headers::Constants;
+use crate::inner::Inner;
+use crate::options::OptionSet;
+use crate::refresh::Step;
+use crate::secret::Secret;
+use crate::store::seal::{FINGERPRINT_LABEL, Fingerprinter, GRANT_LABEL, KeyRing, PENDING_LABEL};
+use crate::store::{MemoryStore, TokenStore};
+use crate::sync::Mutex;
+use crate::transport::Transport;
+
+/// Configures a [`Client`]. A wrong value is reported by [`build`](Self::build).
+#[derive(Default)]
+#[must_use]
+pub struct ClientBuilder {
+    options: OptionSet,
+    environment: bool,
+    error: Option<Error>,
+    store: Option<Arc<dyn TokenStore>>,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Option<Arc<dyn Clock>>,
+    on_change: Option<ChangeHook>,
+    step_hook: Option<StepHook>,
+    language: Option<&'static str>,
+}
+
+impl ClientBuilder {
+    /// Sets an option of the table by name. The last value wins.
+    pub fn option(mut self, name: &str, value: &str) -> Self {
+        if let Err(error) = self.options.set(name, value) {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Lets the environment fill what is not set explicitly.
+    pub fn environment(mut self) -> Self {
+        self.environment = true;
+        self
+    }
+
+    /// A store of the host's own, instead of the option `store`.
+    pub fn token_store(mut self, store: Arc<dyn TokenStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// A transport of the host's own, instead of reqwest.
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// A clock of the host's own, instead of the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Calls `hook` after each change of a grant, on whatever thread made it. It must not call the client.
+    pub fn on_change(mut self, hook: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+        self.on_change = Some(Box::new(hook));
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn step_hook(mut self, hook: impl Fn(Step, &Account) -> Result<()> + Send + Sync + 'static) -> Self {
+        self.step_hook = Some(Box::new(hook));
+        self
+    }
+
+    /// The language of a binding, for the `User-Agent`.
+    #[doc(hidden)]
+    pub fn language(mut self, language: &'static str) -> Self {
+        self.language = Some(language);
+        self
+    }
+
+    /// Checks everything and makes the client. No I/O happens here; all errors are `CONFIG` and name the option.
+    pub fn build(mut self) -> Result<Client> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        if self.environment {
+            self.options.fill_from(|name| std::env::var_os(name))?;
+        }
+        let options = &self.options;
+        let credential = Credential::from_options(options)?;
+        let settings = Settings::read(options, &credential)?;
+        let constants = Arc::new(Constants {
+            version: options.text("api_version").unwrap_or_default(),
+            user_agent: options.text("user_agent").unwrap_or_else(|| {
+                format!("hoopauth/{} ({})", env!("CARGO_PKG_VERSION"), self.language.unwrap_or("rust"))
+            }),
+        });
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => open_store(&options.text("store").unwrap_or_default())?,
+        };
+        let default_account = options.account("default_account")?;
+        let static_name = credential.static_token().map(|_| String::new());
+        let default_name =
+            default_account.as_ref().map(|account| account.as_str().to_owned()).or(static_name);
+        let keys = Keys::derive(options, &credential)?;
+        let transport = match self.transport.take() {
+            Some(transport) => Some(transport),
+            None => default_transport(options),
+        };
+        Ok(Client {
+            inner: Arc::new(Inner {
+                cache: Cache::new(options.number("cache_accounts")),
+                clock: self.clock.take().unwrap_or_else(|| Arc::new(SystemClock)),
+                settings,
+                credential,
+                constants,
+                default_name,
+                default_account,
+                keys,
+                store,
+                transport,
+                flights: Flights::new(),
+                unsaved: Mutex::new(HashMap::new()),
+                unsaved_count: AtomicUsize::new(0),
+                refused: Mutex::new(HashMap::new()),
+                closed: AtomicBool::new(false),
+                process: std::process::id(),
+                on_change: self.on_change.take(),
+                step_hook: self.step_hook.take(),
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// The options in the form they are used in.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Origin of the token endpoint and client id: what everything stored is keyed by.
+    pub(crate) app: String,
+    pub(crate) authorize_url: String,
+    pub(crate) token_url: String,
+    pub(crate) location_token_url: String,
+    pub(crate) redirect_uri: Option<String>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) user_type: Option<AccountKind>,
+    pub(crate) refresh_before: Duration,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) max_wait: Duration,
+    pub(crate) max_retries: u32,
+    pub(crate) token_requests_per_minute: u32,
+}
+
+impl Settings {
+    fn read(options: &OptionSet, credential: &Credential) -> Result<Self> {
+        let text = |name: &str| options.text(name).unwrap_or_default();
+        let token_url = text("token_url");
+        let origin = url::Url::parse(&token_url)
+            .map_err(|_| Error::config("`token_url` is not a URL"))?
+            .origin()
+            .ascii_serialization();
+        let app = match credential {
+            Credential::OAuth { client_id, .. } => format!("{origin} {client_id}"),
+            _ => origin,
+        };
+        let number = |name: &str| u32::try_from(options.number(name)).unwrap_or(u32::MAX);
+        Ok(Self {
+            app,
+            authorize_url: text("authorize_url"),
+            token_url,
+            location_token_url: text("location_token_url"),
+            redirect_uri: options.text("redirect_uri"),
+            scopes: options.list("scopes"),
+            user_type: options.user_type(),
+            refresh_before: options.seconds("refresh_before"),
+            attempt_timeout: options.seconds("attempt_timeout").min(options.seconds("timeout")),
+            max_wait: options.seconds("max_wait"),
+            max_retries: number("max_retries"),
+            token_requests_per_minute: number("token_requests_per_minute"),
+        })
+    }
+}
+
+/// The keys of an OAuth client, each derived with its own label.
+pub(crate) struct Keys {
+    pub(crate) grants: Option<KeyRing>,
+    pub(crate) pending: KeyRing,
+    pub(crate) fingerprint: Fingerprinter,
+}
+
+impl Keys {
+    fn derive(options: &OptionSet, credential: &Credential) -> Result<Option<Self>> {
+        let Credential::OAuth { client_secret, .. } = credential else { return Ok(None) };
+        let store_keys: Vec<Secret> = options
+            .secret("store_key")
+            .map_or_else(Vec::new, |text| text.expose().split_ascii_whitespace().map(Secret::from).collect());
+        let store_keys: Vec<&Secret> = store_keys.iter().collect();
+        let base = if store_keys.is_empty() { vec![client_secret] } else { store_keys.clone() };
+        let grants =
+            if store_keys.is_empty() { None } else { Some(KeyRing::from_secrets(&store_keys, GRANT_LABEL)?) };
+        Ok(Some(Self {
+            grants,
+            pending: KeyRing::from_secrets(&base, PENDING_LABEL)?,
+            fingerprint: Fingerprinter::from_secret(base[0], FINGERPRINT_LABEL)?,
+        }))
+    }
+}
+
+fn open_store(text: &str) -> Result<Arc<dyn TokenStore>> {
+    match text.split_once(':').map(|(scheme, _)| scheme) {
+        Some("memory") if text == "memory:" => Ok(Arc::new(MemoryStore::new())),
+        Some("sqlite" | "postgres" | "postgresql") => Err(Error::config(
+            "`store`: this build has no such store; use `memory:` or give the builder a store",
+        )),
+        _ => Err(Error::config("`store` must be `memory:`")),
+    }
+}
+
+#[cfg(feature = "reqwest")]
+#[allow(clippy::unnecessary_wraps, reason = "without the feature there is none")]
+fn default_transport(options: &OptionSet) -> Option<Arc<dyn Transport>> {
+    use crate::transport::{ReqwestTransport, TransportSettings};
+
+    Some(Arc::new(ReqwestTransport::new(TransportSettings {
+        connect_timeout: options.seconds("connect_timeout"),
+        ca_file: options.text("ca_file").map(Into::into),
+        proxy: options.text("proxy"),
+    })))
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn default_transport(_options: &OptionSet) -> Option<Arc<dyn Transport>> {
+    None
+}
+
+pub(crate) type ChangeHook = Box<dyn Fn(&Change) + Send + Sync>;
+pub(crate) type StepHook = Box<dyn Fn(Step, &Account) -> Result<()> + Send + Sync>;

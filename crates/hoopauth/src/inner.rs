@@ -1,0 +1,481 @@
+//! What all parts of a client share: keys, store, transport, and the grants that could not be saved yet.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::account::Account;
+use crate::builder::{ChangeHook, Keys, Settings, StepHook};
+use crate::cache::{Cache, Moment, Snapshot};
+use crate::callback::{calling, refuse_reentry};
+use crate::client::{Change, ChangeKind};
+use crate::clock::Clock;
+use crate::credential::Credential;
+use crate::error::{Error, ErrorCode, Result};
+use crate::flight::Flights;
+use crate::grant::Grant;
+use crate::headers::Constants;
+use crate::refresh::{Need, Step, no_grant};
+use crate::secret::Secret;
+use crate::store::seal::{Fingerprinter, KeyRing};
+use crate::store::{Fingerprint, Key, NewRecord, Priority, Record, TokenStore};
+use crate::sync::{Mutex, lock};
+use crate::token_endpoint::{FailureClass, TokenEndpoint};
+use crate::transport::Transport;
+
+/// What all parts of a client share.
+pub(crate) struct Inner {
+    pub(crate) cache: Cache,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    pub(crate) credential: Credential,
+    pub(crate) constants: Arc<Constants>,
+    pub(crate) default_name: Option<String>,
+    pub(crate) default_account: Option<Account>,
+    pub(crate) keys: Option<Keys>,
+    pub(crate) store: Arc<dyn TokenStore>,
+    pub(crate) transport: Option<Arc<dyn Transport>>,
+    pub(crate) flights: Flights<Arc<Snapshot>>,
+    pub(crate) unsaved: Mutex<HashMap<Account, Unsaved>>,
+    pub(crate) unsaved_count: AtomicUsize,
+    pub(crate) refused: Mutex<HashMap<Account, Refused>>,
+    pub(crate) closed: AtomicBool,
+    pub(crate) process: u32,
+    pub(crate) on_change: Option<ChangeHook>,
+    pub(crate) step_hook: Option<StepHook>,
+}
+
+/// A good answer that the store did not take.
+pub(crate) struct Unsaved {
+    pub(crate) grant: Grant,
+    /// The generation it replaces; `None`: whatever is there (a new authorization).
+    pub(crate) expected: Option<u64>,
+    pub(crate) error: Error,
+}
+
+/// The last token that the API refused.
+pub(crate) struct Refused {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) at: u64,
+    pub(crate) in_a_row: u32,
+}
+
+impl Inner {
+    /// Everything but a fresh snapshot.
+    #[cold]
+    pub(crate) fn slow(&self, name: &str) -> Result<Arc<Snapshot>> {
+        self.check_open()?;
+        if let Some(token) = self.credential.static_token() {
+            self.check_static_account(name)?;
+            let snapshot = Arc::new(Snapshot::new(name, token.expose(), Arc::clone(&self.constants), 0));
+            self.cache.publish(Arc::clone(&snapshot));
+            return Ok(snapshot);
+        }
+        if self.process != std::process::id() {
+            return Err(Error::state(
+                "the process was forked since the client was made: make a client of its own in the child",
+            ));
+        }
+        self.obtain(&Account::parse(name)?)
+    }
+
+    /// A snapshot of another account, for use within a refresh.
+    pub(crate) fn serve(&self, account: &Account) -> Result<Arc<Snapshot>> {
+        match self.cache.fresh(account.as_str(), &*self.clock) {
+            Some(snapshot) => Ok(snapshot),
+            None => self.obtain(account),
+        }
+    }
+
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(Error::state("the client is closed: make a new one"));
+        }
+        refuse_reentry()
+    }
+
+    /// A static token speaks for one account; if the program said which, no other may be asked for.
+    pub(crate) fn check_static_account(&self, name: &str) -> Result<()> {
+        if self.credential.static_token().is_none() || name.is_empty() {
+            return Ok(());
+        }
+        let account = Account::parse(name)?;
+        match &self.default_account {
+            Some(own) if *own != account => Err(Error::new(
+                ErrorCode::WrongAccount,
+                "the static token speaks for `default_account` only: use OAuth to serve several accounts",
+            )
+            .with_account(&account)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn oauth(&self) -> Result<(&str, &Secret)> {
+        match &self.credential {
+            Credential::OAuth { client_id, client_secret } => Ok((client_id, client_secret)),
+            _ => Err(Error::state(
+                "this needs OAuth: the client has a static token; set `client_id` and `client_secret`",
+            )),
+        }
+    }
+
+    pub(crate) fn keys(&self) -> Result<&Keys> {
+        self.keys
+            .as_ref()
+            .ok_or_else(|| Error::state("this needs OAuth: set `client_id` and `client_secret`"))
+    }
+
+    pub(crate) fn pending_ring(&self) -> Result<&KeyRing> {
+        self.keys().map(|keys| &keys.pending)
+    }
+
+    pub(crate) fn fingerprinter(&self) -> Result<&Fingerprinter> {
+        self.keys().map(|keys| &keys.fingerprint)
+    }
+
+    pub(crate) fn token_endpoint(&self) -> Result<TokenEndpoint<'_>> {
+        let (client_id, client_secret) = self.oauth()?;
+        let transport = self.transport.as_deref().ok_or_else(|| {
+            Error::config("no transport: enable the feature `reqwest` or give the builder a transport")
+        })?;
+        Ok(TokenEndpoint {
+            transport,
+            token_url: &self.settings.token_url,
+            location_token_url: &self.settings.location_token_url,
+            client_id,
+            client_secret,
+            constants: &self.constants,
+        })
+    }
+
+    pub(crate) fn key<'a>(&'a self, account: &'a Account) -> Key<'a> {
+        Key { app: &self.settings.app, account }
+    }
+
+    pub(crate) fn fingerprint(&self, account: &Account, token: &str) -> Fingerprint {
+        self.keys
+            .as_ref()
+            .map_or_else(Fingerprint::default, |keys| keys.fingerprint.of(account.as_str(), token))
+    }
+
+    pub(crate) fn step(&self, step: Step, account: &Account) -> Result<()> {
+        self.step_hook.as_ref().map_or(Ok(()), |hook| hook(step, account))
+    }
+
+    pub(crate) fn changed(&self, account: &Account, generation: u64, kind: ChangeKind) {
+        tracing::debug!(%account, generation, ?kind, "the grant changed");
+        if let Some(hook) = &self.on_change {
+            let change = Change { account: account.clone(), generation, kind };
+            calling(|| hook(&change));
+        }
+    }
+
+    pub(crate) fn load(&self, account: &Account) -> Result<Option<Record>> {
+        calling(|| self.store.load(&self.key(account), self.clock.now()))
+    }
+
+    /// Opens the grant of a record; `NO_GRANT` for none and for a tombstone.
+    pub(crate) fn open_live(&self, account: &Account, record: Option<Record>) -> Result<(Record, Grant)> {
+        let mut record = record.ok_or_else(|| no_grant(account))?;
+        let bytes = record.grant.take().ok_or_else(|| no_grant(account))?;
+        let bytes = zeroize::Zeroizing::new(bytes);
+        let grant = match self.keys.as_ref().and_then(|keys| keys.grants.as_ref()) {
+            Some(ring) => {
+                let plain = ring
+                    .open(&[self.settings.app.as_bytes(), account.as_str().as_bytes()], &bytes)
+                    .map_err(|error| error.with_account(account))?;
+                Grant::from_bytes(account, &plain)?
+            }
+            None => Grant::from_bytes(account, &bytes)?,
+        };
+        Ok((record, grant))
+    }
+
+    /// Makes what is stored of a grant. `spent` is a refresh token's fingerprint to be remembered beside the new one's.
+    pub(crate) fn new_record(
+        &self,
+        grant: &Grant,
+        seen: &[Fingerprint],
+        spent: Option<Fingerprint>,
+    ) -> Result<NewRecord> {
+        let plain = grant.to_bytes()?;
+        let bytes = match self.keys.as_ref().and_then(|keys| keys.grants.as_ref()) {
+            Some(ring) => {
+                ring.seal(&[self.settings.app.as_bytes(), grant.account.as_str().as_bytes()], &plain)?
+            }
+            None => plain.to_vec(),
+        };
+        let mut seen = seen.to_vec();
+        let now = grant.refresh_token.as_ref().map(|token| self.fingerprint(&grant.account, token.expose()));
+        for fingerprint in spent.into_iter().chain(now) {
+            if !seen.contains(&fingerprint) {
+                seen.push(fingerprint);
+            }
+        }
+        // The seed that an app imports at every start is the first: it must never be forgotten.
+        while seen.len() > MOST_SEEN {
+            seen.remove(KEPT_SEEDS);
+        }
+        Ok(NewRecord { grant: Some(bytes), expires_at: grant.expires_at, seen })
+    }
+
+    /// Exchanges a code and stores the grant.
+    pub(crate) fn exchange(
+        &self,
+        code: &Secret,
+        redirect_uri: Option<&str>,
+        verifier: Option<&Secret>,
+        expected: Option<&Account>,
+    ) -> std::result::Result<Account, (Error, FailureClass)> {
+        let untouched = |error: Error| (error, FailureClass::Untouched);
+        let asked = expected.map(Account::kind).or(self.settings.user_type);
+        let mut tries = 0;
+        let answer = loop {
+            self.take_slot(Priority::Normal).map_err(untouched)?;
+            let endpoint = self.token_endpoint().map_err(untouched)?;
+            match endpoint.exchange(code, redirect_uri, verifier, asked, self.settings.attempt_timeout) {
+                Ok(answer) => break answer,
+                // A code is good for one use: only what surely never arrived is sent again.
+                Err(failure)
+                    if failure.class == FailureClass::Untouched
+                        && failure.error.code() == ErrorCode::Network
+                        && tries < self.settings.max_retries =>
+                {
+                    tries += 1;
+                }
+                Err(failure) => {
+                    let class =
+                        if failure.error.is_retryable() { failure.class } else { FailureClass::Unknown };
+                    return Err((failure.error, class));
+                }
+            }
+        };
+        let stored = || -> Result<Account> {
+            let account = answer.account(asked)?;
+            if let Some(kind) = asked
+                && kind != account.kind()
+            {
+                return Err(Error::new(
+                    ErrorCode::WrongTokenClass,
+                    format!(
+                        "the user authorized a {} where a {kind} was asked for; nothing was stored: authorize again and choose a {kind}",
+                        account.kind()
+                    ),
+                ));
+            }
+            if let Some(expected) = expected {
+                answer.check(expected)?;
+            }
+            let grant = answer.into_grant(&account, None, self.clock.now(), false);
+            self.adopt(grant);
+            Ok(account)
+        };
+        stored().map_err(|error| (error, FailureClass::Unknown))
+    }
+
+    /// Stores a new authorization over whatever is there; if the store fails it is held in memory.
+    pub(crate) fn adopt(&self, grant: Grant) {
+        let account = grant.account.clone();
+        match self.save_over(&grant) {
+            Ok(generation) => {
+                self.forget_unsaved(&account);
+                lock(&self.refused).remove(&account);
+                self.cache.publish(self.snapshot_of(&grant, generation));
+                self.changed(&account, generation, ChangeKind::Saved);
+            }
+            Err(error) => {
+                tracing::error!(%account, %error, "the new grant could not be saved; it is held in memory and saved at the next call");
+                self.hold(grant, None, error);
+            }
+        }
+    }
+
+    pub(crate) fn save_over(&self, grant: &Grant) -> Result<u64> {
+        for _ in 0..SAVE_TRIES {
+            let (expected, seen) =
+                self.load(&grant.account)?.map_or((0, vec![]), |record| (record.generation, record.seen));
+            let new = self.new_record(grant, &seen, None)?;
+            if calling(|| self.store.save(&self.key(&grant.account), expected, &new))? {
+                return Ok(expected + 1);
+            }
+        }
+        Err(busy(&grant.account))
+    }
+
+    /// Keeps a refreshed pair that could not be saved.
+    pub(crate) fn hold_unsaved(&self, grant: Grant, expected: u64, error: Error) -> Arc<Snapshot> {
+        self.hold(grant, Some(expected), error)
+    }
+
+    pub(crate) fn hold(&self, grant: Grant, expected: Option<u64>, error: Error) -> Arc<Snapshot> {
+        let account = grant.account.clone();
+        let snapshot = self.held_snapshot(&grant, expected);
+        let mut unsaved = lock(&self.unsaved);
+        unsaved.insert(account.clone(), Unsaved { grant, expected, error });
+        self.unsaved_count.store(unsaved.len(), Ordering::SeqCst);
+        drop(unsaved);
+        self.cache.publish(Arc::clone(&snapshot));
+        self.changed(&account, expected.unwrap_or(0), ChangeKind::Unsaved);
+        snapshot
+    }
+
+    /// Never fresh, so that each call comes by and tries to save it.
+    pub(crate) fn held_snapshot(&self, grant: &Grant, expected: Option<u64>) -> Arc<Snapshot> {
+        Arc::new(self.snapshot_of(grant, expected.unwrap_or(0) + 1).with_soft(Moment::PAST))
+    }
+
+    pub(crate) fn is_unsaved(&self, account: &Account) -> bool {
+        self.unsaved_count.load(Ordering::SeqCst) > 0 && lock(&self.unsaved).contains_key(account)
+    }
+
+    pub(crate) fn unsaved_grant(&self, account: &Account) -> Option<(Grant, Option<u64>)> {
+        if self.unsaved_count.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        lock(&self.unsaved).get(account).map(|held| (held.grant.clone(), held.expected))
+    }
+
+    pub(crate) fn unsaved_snapshot(&self, account: &Account) -> Option<Arc<Snapshot>> {
+        let (grant, expected) = self.unsaved_grant(account)?;
+        let snapshot = self.held_snapshot(&grant, expected);
+        self.cache.publish(Arc::clone(&snapshot));
+        Some(snapshot)
+    }
+
+    pub(crate) fn forget_unsaved(&self, account: &Account) {
+        let mut unsaved = lock(&self.unsaved);
+        unsaved.remove(account);
+        self.unsaved_count.store(unsaved.len(), Ordering::SeqCst);
+    }
+
+    /// Tries to save what is held of an account; whether nothing is held any more.
+    pub(crate) fn save_unsaved(&self, account: &Account) -> bool {
+        let Some((grant, expected)) = self.unsaved_grant(account) else { return true };
+        let saved = match expected {
+            None => self.save_over(&grant).map(Some),
+            Some(expected) => self.load(account).and_then(|record| {
+                let seen = record.map_or_else(Vec::new, |record| record.seen);
+                let new = self.new_record(&grant, &seen, None)?;
+                let saved = calling(|| self.store.save(&self.key(account), expected, &new))?;
+                Ok(saved.then_some(expected + 1))
+            }),
+        };
+        match saved {
+            Ok(generation) => {
+                self.forget_unsaved(account);
+                match generation {
+                    Some(generation) => {
+                        self.cache.publish(self.snapshot_of(&grant, generation));
+                        self.changed(account, generation, ChangeKind::Saved);
+                    }
+                    // Someone stored something newer meanwhile: that is right.
+                    None => self.cache.forget(account.as_str()),
+                }
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%account, %error, "the held grant could not be saved yet");
+                if let Some(held) = lock(&self.unsaved).get_mut(account) {
+                    held.error = error;
+                }
+                false
+            }
+        }
+    }
+
+    pub(crate) fn save_all_unsaved(&self) -> Result<()> {
+        let accounts: Vec<_> = lock(&self.unsaved).keys().cloned().collect();
+        let mut result = Ok(());
+        for account in accounts {
+            if !self.save_unsaved(&account)
+                && let Some(held) = lock(&self.unsaved).get(&account)
+            {
+                result = Err(held.error.clone().with_account(&account));
+            }
+        }
+        self.cache.clear();
+        result
+    }
+
+    pub(crate) fn is_refused(&self, snapshot: &Snapshot) -> bool {
+        let Ok(account) = Account::parse(snapshot.name()) else { return false };
+        lock(&self.refused).get(&account).is_some_and(|refused| refused.snapshot.same_token(snapshot))
+    }
+
+    pub(crate) fn refused_again(account: &Account) -> Error {
+        Error::new(
+            ErrorCode::HttpStatus,
+            "the API refuses token after token of this account; wait, and check that the app is still installed",
+        )
+        .with_status(401)
+        .with_retry_after(REFUSED_SPAN)
+        .with_account(account)
+    }
+
+    /// After a refreshable 401: another token than the refused one.
+    pub(crate) fn replace_refused(
+        &self,
+        account: &Account,
+        reported: &Snapshot,
+        error: &Error,
+    ) -> Result<Arc<Snapshot>> {
+        let current = match self.cache.get(account.as_str()) {
+            Some(current) => current,
+            None => self.read_in(account)?,
+        };
+        if !current.same_token(reported) && !self.is_refused(&current) && !current.is_hard(&*self.clock) {
+            return Ok(current);
+        }
+        let refused = Arc::new(reported.with_soft(Moment::PAST));
+        let now = self.clock.monotonic();
+        {
+            let mut map = lock(&self.refused);
+            let before = map
+                .get(account)
+                .filter(|before| Duration::from_millis(now.saturating_sub(before.at)) < REFUSED_SPAN);
+            let in_a_row = match before {
+                Some(before) if before.snapshot.same_token(reported) => before.in_a_row,
+                Some(before) => before.in_a_row + 1,
+                None => 1,
+            };
+            if in_a_row > REFUSED_IN_A_ROW {
+                drop(map);
+                return Err(Self::refused_again(account).with_server_message(error.server_message()));
+            }
+            map.insert(account.clone(), Refused { snapshot: Arc::clone(&refused), at: now, in_a_row });
+        }
+        if current.same_token(reported) {
+            self.cache.publish(Arc::clone(&refused));
+        }
+        let snapshot = self.refresh_waiting(account, &Need::Refused(refused))?;
+        if snapshot.same_token(reported) {
+            return Err(Self::refused_again(account));
+        }
+        Ok(snapshot)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Not in a forked child: what is held there is the parent's.
+        if self.unsaved_count.load(Ordering::SeqCst) > 0
+            && self.process == std::process::id()
+            && let Err(error) = self.save_all_unsaved()
+        {
+            tracing::error!(%error, "a grant could not be saved before the client ended");
+        }
+    }
+}
+
+pub(crate) fn busy(account: &Account) -> Error {
+    Error::new(ErrorCode::Store, "the grant changes faster than it can be written; try again")
+        .with_retryable(true)
+        .with_account(account)
+}
+
+pub(crate) const SAVE_TRIES: usize = 16;
+const MOST_SEEN: usize = 64;
+const KEPT_SEEDS: usize = 16;
+const REFUSED_SPAN: Duration = Duration::from_secs(60);
+const REFUSED_IN_A_ROW: u32 = 2;
