@@ -60,9 +60,9 @@ fn all() -> ExitCode {
     if promises.iter().all(|kept| *kept) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A value that could not be measured is no broken promise.
+/// A value that could not be measured is not kept either: a promise is shown or it is not.
 fn at_most(name: &str, value: Option<f64>, limit: f64) -> bool {
-    promise(name, value, limit, value.is_none_or(|value| value <= limit))
+    promise(name, value, limit, value.is_some_and(|value| value <= limit))
 }
 
 fn promise(name: &str, value: Option<f64>, limit: f64, ok: bool) -> bool {

@@ -56,7 +56,8 @@ impl Moment {
 
     #[inline]
     pub(crate) fn has_come(self, clock: &dyn Clock) -> bool {
-        clock.now().0 >= self.wall || clock.monotonic() >= self.monotonic
+        let (wall, monotonic) = clock.both();
+        wall.0 >= self.wall || monotonic >= self.monotonic
     }
 }
 
