@@ -72,7 +72,7 @@ macro_rules! table {
 
 table! {
     private_integration_token OptionKind::Secret, None, "A Private Integration token: the credential of programs that serve one account.";
-    private_integration_token_next OptionKind::Secret, None, "The second Private Integration token while one is rotated; both work for seven days.";
+    private_integration_token_next OptionKind::Secret, None, "The second Private Integration token while one is rotated; both work for seven days. Checked, but not used yet in this version.";
     access_token OptionKind::Secret, None, "A static access token from elsewhere. It is never refreshed.";
     client_id OptionKind::Text, None, "The OAuth client id, `<app id>-<suffix>`.";
     client_secret OptionKind::Secret, None, "The OAuth client secret.";
@@ -88,7 +88,7 @@ table! {
     store OptionKind::Text, Some("memory:"), "Where grants live: `memory:` (this process only).";
     store_key OptionKind::Secret, None, "The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by spaces: the first seals, all open.";
     refresh_before OptionKind::Seconds(0.0, 86_400.0), Some("60"), "Seconds of life below which callers wait for a refresh; never more than a tenth of the token's life.";
-    timeout OptionKind::Seconds(0.001, 86_400.0), Some("30"), "Seconds for a whole call with all its tries.";
+    timeout OptionKind::Seconds(0.001, 86_400.0), Some("30"), "Seconds for a whole call with all its tries. In this version it bounds each attempt only.";
     attempt_timeout OptionKind::Seconds(0.001, 9.0), Some("8"), "Seconds for one HTTP attempt; at most 9, so that two fit into the 20 seconds in which a refresh can be repeated.";
     connect_timeout OptionKind::Seconds(0.001, 9.0), Some("5"), "Seconds to connect.";
     max_wait OptionKind::Seconds(0.0, 3_600.0), Some("10"), "The longest, in seconds, that a caller waits for a refresh under way elsewhere or for the token-request budget.";
