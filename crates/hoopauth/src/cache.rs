@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::{ArcSwap, Guard};
 use zeroize::Zeroizing;
 
 use crate::account::Account;
@@ -77,6 +77,12 @@ impl Snapshot {
         }
     }
 
+    /// What stands where there is no snapshot: nobody's, and never fresh.
+    fn nothing() -> Self {
+        let constants = Arc::new(Constants { version: String::new(), user_agent: String::new() });
+        Self::new("", "", constants, 0).with_moments(Moment::PAST, Moment::PAST, Moment::PAST)
+    }
+
     pub(crate) fn with_moments(mut self, soft: Moment, hard: Moment, expires: Moment) -> Self {
         (self.soft, self.hard, self.expires) = (soft, hard, expires);
         self
@@ -138,8 +144,11 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// Where a handle finds its account's snapshot.
-pub(crate) type Slot = ArcSwapOption<Snapshot>;
+/// A snapshot in use: it costs two atomic operations and leaves the snapshot's own memory alone.
+pub(crate) type Served = Guard<Arc<Snapshot>>;
+
+/// Where a handle finds its account's snapshot; [`Snapshot::nothing`] where there is none.
+pub(crate) type Slot = ArcSwap<Snapshot>;
 
 /// All snapshots of a client.
 pub(crate) struct Cache {
@@ -158,24 +167,30 @@ impl Cache {
         } else {
             usize::try_from(limit).unwrap_or(usize::MAX).div_ceil(shards)
         };
+        let nothing = Arc::new(Snapshot::nothing());
         Self {
             hasher: foldhash::quality::RandomState::default(),
-            shards: (0..shards).map(|_| Shard::new()).collect(),
+            shards: (0..shards).map(|_| Shard::new(&nothing)).collect(),
             limit,
         }
     }
 
-    /// The snapshot of an account, if it is fresh.
+    /// The snapshot of an account, if it is fresh. Takes no lock; may miss one that is being moved.
     #[inline]
-    pub(crate) fn fresh(&self, name: &str, clock: &dyn Clock) -> Option<Arc<Snapshot>> {
+    pub(crate) fn fresh(&self, name: &str, clock: &dyn Clock) -> Option<Served> {
         let tag = self.tag(name);
-        self.shard(tag).table.load().find(tag, name, |snapshot| snapshot.is_fresh(clock))
+        self.shard(tag).find(tag, name).filter(|snapshot| snapshot.is_fresh(clock))
     }
 
     /// The snapshot of an account, fresh or not.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Snapshot>> {
         let tag = self.tag(name);
-        self.shard(tag).table.load().find(tag, name, |_| true)
+        let shard = self.shard(tag);
+        let found = shard.find(tag, name).or_else(|| {
+            let _unmoved = lock(&shard.writer);
+            shard.find(tag, name)
+        });
+        found.map(Guard::into_inner)
     }
 
     /// Makes `snapshot` the one that all callers get from now on.
@@ -184,7 +199,7 @@ impl Cache {
         let shard = self.shard(tag);
         let mut writer = lock(&shard.writer);
         if let Some(slot) = writer.slots.get(snapshot.name()).and_then(Weak::upgrade) {
-            slot.store(Some(Arc::clone(&snapshot)));
+            slot.store(Arc::clone(&snapshot));
         }
         shard.put(&mut writer, tag, snapshot, self.limit);
     }
@@ -195,10 +210,10 @@ impl Cache {
         let shard = self.shard(tag);
         let mut writer = lock(&shard.writer);
         if let Some(slot) = writer.slots.get(name).and_then(Weak::upgrade) {
-            slot.store(None);
+            slot.store(Arc::clone(&shard.nothing));
         }
-        if shard.table.load().clear(tag, name) {
-            writer.live -= 1;
+        if let Some(place) = shard.place(tag, name) {
+            shard.remove(&mut writer, place);
         }
     }
 
@@ -207,10 +222,10 @@ impl Cache {
         for shard in &self.shards {
             let mut writer = lock(&shard.writer);
             for slot in writer.slots.values().filter_map(Weak::upgrade) {
-                slot.store(None);
+                slot.store(Arc::clone(&shard.nothing));
             }
-            shard.table.store(Arc::new(Table::new(SMALLEST)));
-            (writer.used, writer.live) = (0, 0);
+            shard.empty(shard.buckets());
+            writer.live = 0;
         }
     }
 
@@ -226,7 +241,8 @@ impl Cache {
             writer.slots.retain(|_, slot| slot.strong_count() > 0);
             writer.slots_swept = writer.slots.len();
         }
-        let slot = Arc::new(Slot::new(shard.table.load().find(tag, account.as_str(), |_| true)));
+        let found = shard.find(tag, account.as_str());
+        let slot = Arc::new(Slot::new(found.map_or_else(|| Arc::clone(&shard.nothing), Guard::into_inner)));
         writer.slots.insert(account.as_str().into(), Arc::downgrade(&slot));
         slot
     }
@@ -256,143 +272,171 @@ impl fmt::Debug for Cache {
     }
 }
 
+/// A part of the table, with one writer at a time.
+///
+/// It grows into a level of twice the size; the old level stays allocated, emptied, so that readers need no guard for the
+/// table itself. A reader that meets a writer moving a snapshot may miss it, never get another account's: those who miss look
+/// again under the writer's lock before they do anything costly.
 struct Shard {
-    table: ArcSwap<Table>,
+    current: AtomicUsize,
+    levels: [OnceLock<Box<[Bucket]>>; LEVELS],
+    nothing: Arc<Snapshot>,
     writer: Mutex<Writer>,
 }
 
 #[derive(Default)]
 struct Writer {
-    /// Buckets with a tag, those whose snapshot was cleared included.
-    used: usize,
     live: usize,
     slots: HashMap<Box<str>, Weak<Slot>>,
     slots_swept: usize,
 }
 
-impl Shard {
-    fn new() -> Self {
-        Self { table: ArcSwap::from_pointee(Table::new(SMALLEST)), writer: Mutex::new(Writer::default()) }
-    }
-
-    fn put(&self, writer: &mut Writer, tag: u64, snapshot: Arc<Snapshot>, limit: usize) {
-        let mut table = self.table.load_full();
-        if table.replace(tag, &snapshot) {
-            return;
-        }
-        if writer.live >= limit {
-            // Any victim is right in the long run; the one that follows the newcomer's place costs no bookkeeping.
-            if table.evict(tag) {
-                writer.live -= 1;
-            }
-        }
-        if (writer.used + 1) * 4 > table.buckets.len() * 3 {
-            table = Arc::new(table.grown(writer.live + 1));
-            writer.used = writer.live;
-            table.insert(tag, snapshot);
-            self.table.store(table);
-        } else {
-            table.insert(tag, snapshot);
-        }
-        writer.used += 1;
-        writer.live += 1;
-    }
-}
-
-struct Table {
-    buckets: Box<[Bucket]>,
-}
-
-#[derive(Default)]
+/// A snapshot and the hash of its account's name; the tag 0 ends a probe.
 struct Bucket {
     tag: AtomicU64,
-    snapshot: ArcSwapOption<Snapshot>,
+    snapshot: ArcSwap<Snapshot>,
 }
 
-impl Table {
-    fn new(size: usize) -> Self {
-        Self { buckets: (0..size).map(|_| Bucket::default()).collect() }
+impl Shard {
+    fn new(nothing: &Arc<Snapshot>) -> Self {
+        let shard = Self {
+            current: AtomicUsize::new(0),
+            levels: [const { OnceLock::new() }; LEVELS],
+            nothing: Arc::clone(nothing),
+            writer: Mutex::new(Writer::default()),
+        };
+        shard.level(0);
+        shard
     }
 
-    /// The buckets a tag may stand in, in order, up to the first that was never used.
-    #[inline]
-    fn probe(&self, tag: u64) -> impl Iterator<Item = (u64, &Bucket)> {
-        let mask = self.buckets.len() - 1;
-        let start = (tag >> 1) as usize;
-        (0..self.buckets.len()).map(move |step| &self.buckets[(start + step) & mask]).map_while(|bucket| {
-            let tag = bucket.tag.load(Ordering::Acquire);
-            (tag != 0).then_some((tag, bucket))
+    /// The buckets of a level, made when first asked for.
+    fn level(&self, level: usize) -> &[Bucket] {
+        self.levels[level].get_or_init(|| {
+            let bucket =
+                || Bucket { tag: AtomicU64::new(0), snapshot: ArcSwap::new(Arc::clone(&self.nothing)) };
+            (0..SMALLEST << level).map(|_| bucket()).collect()
         })
     }
 
     #[inline]
-    fn find(&self, tag: u64, name: &str, wanted: impl Fn(&Snapshot) -> bool) -> Option<Arc<Snapshot>> {
-        for (found, bucket) in self.probe(tag) {
+    fn buckets(&self) -> &[Bucket] {
+        self.levels[self.current.load(Ordering::Acquire)].get().map_or(&[], |buckets| buckets)
+    }
+
+    #[inline]
+    fn find(&self, tag: u64, name: &str) -> Option<Served> {
+        for bucket in probe(self.buckets(), tag) {
+            let found = bucket.tag.load(Ordering::Acquire);
             if found == tag {
-                let guard = bucket.snapshot.load();
-                if let Some(snapshot) = &*guard
-                    && snapshot.name.is(name)
-                {
-                    return wanted(snapshot).then(|| Arc::clone(snapshot));
+                let snapshot = bucket.snapshot.load();
+                if snapshot.name.is(name) {
+                    return Some(snapshot);
                 }
+            } else if found == 0 {
+                return None;
             }
         }
         None
     }
 
-    /// Puts the snapshot in the place of its account's earlier one, if there is one.
-    fn replace(&self, tag: u64, snapshot: &Arc<Snapshot>) -> bool {
-        let Some(bucket) = self.place(tag, snapshot.name()) else { return false };
-        bucket.snapshot.store(Some(Arc::clone(snapshot)));
-        true
-    }
+    // What follows is for the holder of the writer's lock.
 
-    fn clear(&self, tag: u64, name: &str) -> bool {
-        let Some(bucket) = self.place(tag, name) else { return false };
-        bucket.snapshot.store(None);
-        true
-    }
-
-    fn place(&self, tag: u64, name: &str) -> Option<&Bucket> {
-        self.probe(tag)
-            .find(|(found, bucket)| {
-                *found == tag
-                    && bucket.snapshot.load().as_ref().is_some_and(|snapshot| snapshot.name.is(name))
-            })
-            .map(|(_, bucket)| bucket)
-    }
-
-    /// Takes the first bucket that was never used; there is one, the table is never full.
-    fn insert(&self, tag: u64, snapshot: Arc<Snapshot>) {
-        let mask = self.buckets.len() - 1;
-        let start = (tag >> 1) as usize;
-        let free = (0..self.buckets.len())
-            .map(|step| &self.buckets[(start + step) & mask])
-            .find(|bucket| bucket.tag.load(Ordering::Relaxed) == 0);
-        if let Some(bucket) = free {
-            bucket.snapshot.store(Some(snapshot));
-            // A reader that sees the tag sees the snapshot.
-            bucket.tag.store(tag, Ordering::Release);
+    fn put(&self, writer: &mut Writer, tag: u64, snapshot: Arc<Snapshot>, limit: usize) {
+        if let Some(place) = self.place(tag, snapshot.name()) {
+            self.buckets()[place].snapshot.store(snapshot);
+            return;
         }
+        let level = self.current.load(Ordering::Relaxed);
+        let full = (writer.live + 1) * 4 > self.buckets().len() * 3;
+        if writer.live >= limit || (full && level + 1 == LEVELS) {
+            // Any victim is right in the long run; the one at the newcomer's place costs no bookkeeping.
+            let buckets = self.buckets();
+            let occupied = |place: &usize| buckets[*place].tag.load(Ordering::Relaxed) != 0;
+            if let Some(victim) = places(buckets.len(), tag).find(occupied) {
+                self.remove(writer, victim);
+            }
+        } else if full {
+            let (old, new) = (self.buckets(), self.level(level + 1));
+            for bucket in old {
+                let tag = bucket.tag.load(Ordering::Relaxed);
+                if tag != 0 {
+                    insert(new, tag, bucket.snapshot.load_full());
+                }
+            }
+            self.current.store(level + 1, Ordering::Release);
+            self.empty(old);
+        }
+        insert(self.buckets(), tag, snapshot);
+        writer.live += 1;
     }
 
-    fn evict(&self, tag: u64) -> bool {
-        let mask = self.buckets.len() - 1;
-        let start = (tag >> 1) as usize;
-        (0..self.buckets.len())
-            .map(|step| &self.buckets[(start + step) & mask])
-            .any(|bucket| bucket.snapshot.swap(None).is_some())
-    }
-
-    fn grown(&self, live: usize) -> Self {
-        let table = Self::new((live * 2).next_power_of_two().max(SMALLEST));
-        for bucket in &self.buckets {
-            if let Some(snapshot) = bucket.snapshot.load_full() {
-                table.insert(bucket.tag.load(Ordering::Relaxed), snapshot);
+    fn place(&self, tag: u64, name: &str) -> Option<usize> {
+        let buckets = self.buckets();
+        for place in places(buckets.len(), tag) {
+            let found = buckets[place].tag.load(Ordering::Relaxed);
+            if found == tag && buckets[place].snapshot.load().name.is(name) {
+                return Some(place);
+            } else if found == 0 {
+                return None;
             }
         }
-        table
+        None
     }
+
+    /// Empties a bucket and moves up what was pushed past it, so that probes stay short without gravestones.
+    fn remove(&self, writer: &mut Writer, mut hole: usize) {
+        let buckets = self.buckets();
+        let mask = buckets.len() - 1;
+        let mut next = (hole + 1) & mask;
+        loop {
+            let tag = buckets[next].tag.load(Ordering::Relaxed);
+            if tag == 0 {
+                break;
+            }
+            let from_home = next.wrapping_sub(home(tag)) & mask;
+            if from_home >= next.wrapping_sub(hole) & mask {
+                buckets[hole].snapshot.store(buckets[next].snapshot.load_full());
+                buckets[hole].tag.store(tag, Ordering::Release);
+                hole = next;
+            }
+            next = (next + 1) & mask;
+        }
+        self.empty(&buckets[hole..=hole]);
+        writer.live -= 1;
+    }
+
+    fn empty(&self, buckets: &[Bucket]) {
+        for bucket in buckets.iter().filter(|bucket| bucket.tag.load(Ordering::Relaxed) != 0) {
+            bucket.tag.store(0, Ordering::Release);
+            bucket.snapshot.store(Arc::clone(&self.nothing));
+        }
+    }
+}
+
+/// Takes the first empty bucket; there is one, a level is never full.
+fn insert(buckets: &[Bucket], tag: u64, snapshot: Arc<Snapshot>) {
+    if let Some(bucket) = probe(buckets, tag).find(|bucket| bucket.tag.load(Ordering::Relaxed) == 0) {
+        bucket.snapshot.store(snapshot);
+        // A reader that sees the tag sees the snapshot.
+        bucket.tag.store(tag, Ordering::Release);
+    }
+}
+
+/// The buckets a tag may stand in, in order.
+#[inline]
+fn probe(buckets: &[Bucket], tag: u64) -> impl Iterator<Item = &Bucket> {
+    let mask = buckets.len().wrapping_sub(1);
+    (0..buckets.len()).map(move |step| &buckets[home(tag).wrapping_add(step) & mask])
+}
+
+/// Where those buckets are.
+fn places(buckets: usize, tag: u64) -> impl Iterator<Item = usize> {
+    (0..buckets).map(move |step| home(tag).wrapping_add(step) & buckets.wrapping_sub(1))
+}
+
+#[inline]
+fn home(tag: u64) -> usize {
+    (tag >> 1) as usize
 }
 
 /// An account's text, inside the snapshot where it is short, as the platform's are.
@@ -435,8 +479,10 @@ impl Name {
 }
 
 const BEARER: &str = "Bearer ";
-const SHARDS: usize = 64;
+const SHARDS: usize = 16;
 const SMALLEST: usize = 8;
+/// The largest level has 2³⁰ buckets.
+const LEVELS: usize = 28;
 const INLINE: usize = 30;
 
 #[cfg(test)]
@@ -495,7 +541,7 @@ mod tests {
             cache.forget(&name);
         }
         assert_eq!(cache.len(), 0);
-        assert!(cache.shards.iter().all(|shard| shard.table.load().buckets.len() <= 16));
+        assert!(cache.shards.iter().all(|shard| shard.buckets().len() == SMALLEST));
     }
 
     #[test]
@@ -503,12 +549,12 @@ mod tests {
         let cache = Cache::new(0);
         let account = Account::location("l").unwrap();
         let slot = cache.slot(&account);
-        assert!(slot.load().is_none());
+        assert!(slot.load().name().is_empty());
         cache.publish(snapshot(account.as_str(), "a"));
-        assert_eq!(slot.load().as_ref().unwrap().token(), "a");
+        assert_eq!(slot.load().token(), "a");
         assert!(Arc::ptr_eq(&slot, &cache.slot(&account)));
         cache.forget(account.as_str());
-        assert!(slot.load().is_none());
+        assert!(slot.load().name().is_empty());
     }
 
     #[test]

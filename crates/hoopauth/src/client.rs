@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::account::{Account, AccountKind};
 use crate::authorize::{AuthorizationRequest, AuthorizeDefaults, PendingAuthorization, Redirect};
 use crate::builder::ClientBuilder;
-use crate::cache::Slot;
+use crate::cache::{Served, Slot};
 use crate::callback::calling;
 use crate::clock::Timestamp;
 use crate::credential::Credential;
@@ -59,7 +59,7 @@ impl Client {
         if let Some(snapshot) = self.inner.cache.fresh(account, &*self.inner.clock) {
             return Ok(Headers::new(snapshot, method));
         }
-        self.inner.slow(account).map(|snapshot| Headers::new(snapshot, method))
+        self.inner.slow(account).map(|snapshot| Headers::new(Served::from_inner(snapshot), method))
     }
 
     /// A handle of one account: its headers without looking the account up again.
@@ -302,7 +302,10 @@ impl Client {
             _ => return Err(error),
         };
         let snapshot = self.inner.replace_refused(&refused, snapshot, &error)?;
-        let repeat = Headers::new(snapshot, if headers.content_type().is_some() { "POST" } else { "GET" });
+        let repeat = Headers::new(
+            Served::from_inner(snapshot),
+            if headers.content_type().is_some() { "POST" } else { "GET" },
+        );
         let same_version = headers.version() == repeat.version();
         Ok(Report::Repeat(if same_version { repeat } else { repeat.with_version(headers.version())? }))
     }
@@ -335,14 +338,14 @@ impl AccountHandle {
     /// The headers for a request of this account.
     #[inline]
     pub fn headers(&self, method: &str) -> Result<Headers> {
-        let guard = self.slot.load();
-        if let Some(snapshot) = &*guard
-            && snapshot.is_fresh(&*self.inner.clock)
-        {
-            return Ok(Headers::new(Arc::clone(snapshot), method));
+        let served = self.slot.load();
+        if served.is_fresh(&*self.inner.clock) {
+            return Ok(Headers::new(served, method));
         }
-        drop(guard);
-        self.inner.slow(self.account.as_str()).map(|snapshot| Headers::new(snapshot, method))
+        drop(served);
+        self.inner
+            .slow(self.account.as_str())
+            .map(|snapshot| Headers::new(Served::from_inner(snapshot), method))
     }
 
     /// Whose handle it is.

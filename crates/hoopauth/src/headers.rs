@@ -3,22 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::cache::Snapshot;
+use crate::cache::{Served, Snapshot};
 use crate::error::{Error, Result};
 
 /// Ready-made headers of one account for one method. Immutable; cloning shares it.
 ///
 /// `Authorization`, `Version` and `User-Agent` always; `Content-Type: application/json` for POST, PUT and PATCH.
-#[derive(Clone)]
 pub struct Headers {
-    snapshot: Arc<Snapshot>,
+    snapshot: Served,
     content_type: bool,
     version: Option<Arc<str>>,
 }
 
 impl Headers {
     #[inline]
-    pub(crate) fn new(snapshot: Arc<Snapshot>, method: &str) -> Self {
+    pub(crate) fn new(snapshot: Served, method: &str) -> Self {
         Self { snapshot, content_type: carries_body(method), version: None }
     }
 
@@ -83,6 +82,16 @@ impl Headers {
 
     pub(crate) fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+}
+
+impl Clone for Headers {
+    fn clone(&self) -> Self {
+        Self {
+            snapshot: Served::from_inner(Arc::clone(&self.snapshot)),
+            content_type: self.content_type,
+            version: self.version.clone(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::account::Account;
 use crate::builder::{ChangeHook, Keys, Settings, StepHook};
-use crate::cache::{Cache, Moment, Snapshot};
+use crate::cache::{Cache, Moment, Served, Snapshot};
 use crate::callback::{calling, refuse_reentry};
 use crate::client::{Change, ChangeKind};
 use crate::clock::Clock;
@@ -83,7 +83,7 @@ impl Inner {
     /// A snapshot of another account, for use within a refresh.
     pub(crate) fn serve(&self, account: &Account) -> Result<Arc<Snapshot>> {
         match self.cache.fresh(account.as_str(), &*self.clock) {
-            Some(snapshot) => Ok(snapshot),
+            Some(snapshot) => Ok(Served::into_inner(snapshot)),
             None => self.obtain(account),
         }
     }
