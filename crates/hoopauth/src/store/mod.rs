@@ -12,8 +12,12 @@ use crate::error::Result;
 
 mod memory;
 pub(crate) mod seal;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use self::memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub(crate) use self::sqlite::SqliteStore;
 
 /// Keeps records. Every method may be called from any thread, concurrently, and must not call back into the client.
 ///
