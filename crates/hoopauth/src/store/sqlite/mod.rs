@@ -13,6 +13,7 @@ mod failure;
 mod lock;
 mod schema;
 
+pub(crate) use self::database::sync_folder;
 use self::database::{Handle, REGISTRY};
 use self::failure::{Failure, bad_row};
 use super::{
@@ -37,6 +38,22 @@ impl SqliteStore {
     /// The store in the file at `path`, which is made if it is not there; its folder is not.
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, process: std::process::id(), handle: OnceCell::new() }
+    }
+
+    /// Whether it was used yet.
+    pub(crate) fn is_open(&self) -> bool {
+        self.handle.get().is_some()
+    }
+
+    /// Whether any account of any app has a grant.
+    pub(crate) fn has_grants(&self) -> Result<bool> {
+        self.handle()?.read(|connection| {
+            Ok(connection.query_row(
+                "SELECT EXISTS (SELECT 1 FROM account WHERE sealed IS NOT NULL)",
+                [],
+                |row| row.get(0),
+            )?)
+        })
     }
 
     fn handle(&self) -> Result<&Handle> {
@@ -357,7 +374,7 @@ fn read(text: &str) -> Result<BackOff> {
 }
 
 /// For this user alone.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options

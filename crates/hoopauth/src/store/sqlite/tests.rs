@@ -61,7 +61,7 @@ fn compare_and_set_never_upserts() {
     let record = store.load(&key, NOW).unwrap().unwrap();
     assert_eq!((record.generation, record.grant.as_deref()), (1, Some(&b"a"[..])));
     assert_eq!((record.expires_at, record.seen), (Timestamp(7), vec![[1; 16], [2; 16]]));
-    assert_eq!(store.accounts("app").unwrap(), [account.clone()]);
+    assert_eq!(store.accounts("app").unwrap(), std::slice::from_ref(&account));
 
     assert!(store.save(&key, 1, &NewRecord { grant: None, ..new_record(b"") }).unwrap());
     assert_eq!(store.accounts("app").unwrap(), []);
@@ -89,7 +89,7 @@ fn a_mark_keeps_its_first_time_and_goes_with_its_generation() {
     let mut lease = store.lease(&key, Duration::ZERO).unwrap().unwrap();
     assert_eq!(lease.begin(7, [1; 16], SLOT, NOW).unwrap(), Begin::Moved);
     assert_eq!(lease.begin(1, [1; 16], SLOT, NOW).unwrap(), Begin::Marked);
-    assert_eq!(store.open_marks("app").unwrap(), [account.clone()]);
+    assert_eq!(store.open_marks("app").unwrap(), std::slice::from_ref(&account));
     let later = NOW.plus(Duration::from_secs(9));
     assert_eq!(lease.begin(1, [1; 16], SLOT, later).unwrap(), Begin::Marked);
     let mark = lease.load(later).unwrap().unwrap().mark.unwrap();
@@ -266,12 +266,12 @@ fn a_full_disk_keeps_what_is_there() {
         store.handle().unwrap().read(set).unwrap()
     };
     limit(1);
-    let error = store.save(&key, 1, &new_record(&[b'x'; 100_000])).unwrap_err();
+    let error = store.save(&key, 1, &new_record(&vec![b'x'; 100_000])).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Store);
     assert!(error.message().contains("is full"), "{error}");
     assert_eq!(store.load(&key, NOW).unwrap().unwrap().grant.as_deref(), Some(&b"old"[..]));
     limit(1_000_000);
-    assert!(store.save(&key, 1, &new_record(&[b'x'; 100_000])).unwrap());
+    assert!(store.save(&key, 1, &new_record(&vec![b'x'; 100_000])).unwrap());
 }
 
 #[test]
@@ -336,14 +336,14 @@ fn a_second_copy_of_the_library_in_the_process_is_refused() {
     let folder = Folder::new();
     let store = folder.store();
     let account = account();
-    let _lease = store.lease(&key(&account), Duration::ZERO).unwrap().unwrap();
+    let lease = store.lease(&key(&account), Duration::ZERO).unwrap().unwrap();
     let copy: &Registry = Box::leak(Box::new(Registry::new()));
     for _ in 0..2 {
         assert_eq!(copy.open(&folder.path()).unwrap_err().code(), ErrorCode::InvalidState);
     }
     // That it looked has cost no lock: another process still can't have the lease.
     assert!(!another_process_can_lock(&folder, lock::place("app", account.as_str())));
-    drop(_lease);
+    drop(lease);
     assert!(another_process_can_lock(&folder, lock::place("app", account.as_str())));
     drop(store);
     let handle = copy.open(&folder.path()).unwrap();
