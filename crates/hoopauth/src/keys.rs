@@ -180,7 +180,8 @@ fn key_error(path: &Path, what: &str) -> Error {
 const FILE_PREFIX: &str = "file:";
 const LEAST_KEY: usize = 16;
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests {
     use std::sync::{Arc, Barrier};
 
