@@ -76,9 +76,11 @@ fn storm(threads: &str) {
 fn park(step: &str) {
     let step = Step::ALL.into_iter().find(|at| format!("{at:?}") == step).unwrap();
     let hook = move |at, _: &_| {
-        while at == step {
+        if at == step {
             say("there");
-            pause();
+            loop {
+                pause();
+            }
         }
         Ok(())
     };
