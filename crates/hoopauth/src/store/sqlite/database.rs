@@ -199,7 +199,7 @@ impl Database {
     }
 
     /// In a forked child: closes what the parent had open.
-    fn disown(&self) -> Result<()> {
+    pub(super) fn disown(&self) -> Result<()> {
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),

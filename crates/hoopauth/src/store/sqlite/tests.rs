@@ -368,6 +368,16 @@ except OSError: sys.exit(7)";
 }
 
 #[test]
+fn a_fork_in_the_middle_of_a_transaction_leaves_no_way() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let handle = store.handle().unwrap();
+    let code = handle.write(|_| Ok(handle.disown().unwrap_err().code())).unwrap();
+    assert_eq!(code, ErrorCode::InvalidState);
+    handle.disown().unwrap();
+}
+
+#[test]
 fn stores_on_one_file_are_one_however_it_is_named() {
     let folder = Folder::new();
     let store = folder.store();
