@@ -13,6 +13,19 @@ pub(crate) struct SlidingLog {
 }
 
 impl SlidingLog {
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        let (times, _) = bytes.as_chunks::<8>();
+        Self { sent: times.iter().map(|time| Timestamp(i64::from_be_bytes(*time))).collect() }
+    }
+
+    /// The log as a store keeps it.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.sent.iter().flat_map(|sent| sent.0.to_be_bytes()).collect()
+    }
+
     pub(crate) fn take(&mut self, request: SlotRequest, now: Timestamp) -> Slot {
         // After a clock that jumped back, requests 'of the future' count as of now: nobody waits longer than a minute.
         for sent in self.sent.iter_mut().filter(|sent| **sent > now) {

@@ -15,11 +15,12 @@ use crate::error::{Error, Result};
 use crate::flight::Flights;
 use crate::headers::Constants;
 use crate::inner::Inner;
+use crate::keys::{KeySource, LazyKeys};
 use crate::options::OptionSet;
 use crate::refresh::Step;
-use crate::secret::Secret;
-use crate::store::seal::{FINGERPRINT_LABEL, Fingerprinter, GRANT_LABEL, KeyRing, PENDING_LABEL};
 use crate::store::{MemoryStore, TokenStore};
+#[cfg(feature = "sqlite")]
+use crate::store::{SqliteStore, UserStore};
 use crate::sync::Mutex;
 use crate::transport::Transport;
 
@@ -107,15 +108,18 @@ impl ClientBuilder {
                 format!("hoopauth/{} ({})", env!("CARGO_PKG_VERSION"), self.language.unwrap_or("rust"))
             }),
         });
-        let store = match self.store.take() {
-            Some(store) => store,
-            None => open_store(&options.text("store").unwrap_or_default())?,
+        let (store, source) = match self.store.take() {
+            Some(store) => (store, KeySource::parse(options.secret("store_key").as_ref())),
+            None => open_store(options, &credential)?,
         };
         let default_account = options.account("default_account")?;
         let static_name = credential.static_token().map(|_| String::new());
         let default_name =
             default_account.as_ref().map(|account| account.as_str().to_owned()).or(static_name);
-        let keys = Keys::derive(options, &credential)?;
+        let keys = match &credential {
+            Credential::OAuth { client_secret, .. } => Some(LazyKeys::new(source, client_secret.clone())),
+            _ => None,
+        };
         let transport = match self.transport.take() {
             Some(transport) => Some(transport),
             None => default_transport(options),
@@ -199,39 +203,55 @@ impl Settings {
     }
 }
 
-/// The keys of an OAuth client, each derived with its own label.
-pub(crate) struct Keys {
-    pub(crate) grants: Option<KeyRing>,
-    pub(crate) pending: KeyRing,
-    pub(crate) fingerprint: Fingerprinter,
-}
-
-impl Keys {
-    fn derive(options: &OptionSet, credential: &Credential) -> Result<Option<Self>> {
-        let Credential::OAuth { client_secret, .. } = credential else { return Ok(None) };
-        let store_keys: Vec<Secret> = options
-            .secret("store_key")
-            .map_or_else(Vec::new, |text| text.expose().split_ascii_whitespace().map(Secret::from).collect());
-        let store_keys: Vec<&Secret> = store_keys.iter().collect();
-        let base = if store_keys.is_empty() { vec![client_secret] } else { store_keys.clone() };
-        let grants =
-            if store_keys.is_empty() { None } else { Some(KeyRing::from_secrets(&store_keys, GRANT_LABEL)?) };
-        Ok(Some(Self {
-            grants,
-            pending: KeyRing::from_secrets(&base, PENDING_LABEL)?,
-            fingerprint: Fingerprinter::from_secret(base[0], FINGERPRINT_LABEL)?,
-        }))
-    }
-}
-
-fn open_store(text: &str) -> Result<Arc<dyn TokenStore>> {
-    match text.split_once(':').map(|(scheme, _)| scheme) {
-        Some("memory") if text == "memory:" => Ok(Arc::new(MemoryStore::new())),
-        Some("sqlite" | "postgres" | "postgresql") => Err(Error::config(
-            "`store`: this build has no such store; use `memory:` or give the builder a store",
+/// The store that the options name, and where its key comes from.
+fn open_store(options: &OptionSet, credential: &Credential) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+    let text = options.text("store").unwrap_or_default();
+    let key = options.secret("store_key");
+    let source = KeySource::parse(key.as_ref());
+    match text.split_once(':') {
+        Some(("memory", "")) => Ok((Arc::new(MemoryStore::new()), source)),
+        Some(("sqlite", path)) => open_sqlite(path, key.is_some(), source, credential),
+        Some(("postgres" | "postgresql", _)) => Err(Error::config(
+            "`store`: this build has no PostgreSQL; use `sqlite:PATH`, or give the builder a store",
         )),
-        _ => Err(Error::config("`store` must be `memory:`")),
+        _ => Err(Error::config("`store` must be `memory:`, `sqlite:` or `sqlite:PATH`")),
     }
+}
+
+#[cfg(feature = "sqlite")]
+fn open_sqlite(
+    path: &str,
+    has_key: bool,
+    source: KeySource,
+    credential: &Credential,
+) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+    if path.starts_with("//") {
+        return Err(Error::config("`store` is no URL: write `sqlite:/folder/file` for an absolute path"));
+    }
+    // A static token is never stored: no file, no key.
+    if credential.static_token().is_some() {
+        return Ok((Arc::new(MemoryStore::new()), source));
+    }
+    if path.is_empty() {
+        let store = Arc::new(UserStore::of_this_user()?);
+        let source = if has_key { source } else { KeySource::User(Arc::clone(&store)) };
+        return Ok((store, source));
+    }
+    if !has_key {
+        return Err(Error::config(
+            "`store_key` is missing: a store at a path of its own is sealed with a key that you keep; set it to a random \
+             secret, or to `file:` and the path of a file that holds one",
+        ));
+    }
+    // From here on it means the same file, wherever the program goes.
+    let path = std::path::absolute(path)
+        .map_err(|error| Error::config(format!("`store`: the path is not usable ({error})")))?;
+    Ok((Arc::new(SqliteStore::new(path)), source))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn open_sqlite(_: &str, _: bool, _: KeySource, _: &Credential) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+    Err(Error::config("`store`: this build has no SQLite; use `memory:` or give the builder a store"))
 }
 
 #[cfg(feature = "reqwest")]

@@ -174,10 +174,13 @@ impl Client {
         let fingerprint = inner.fingerprint(&account, token.expose());
         for _ in 0..SAVE_TRIES {
             let record = inner.load(&account)?;
+            if let Some(record) = &record {
+                inner.check_replaceable(&account, record)?;
+            }
             let (expected, seen, live) = record.map_or((0, vec![], false), |record| {
                 (record.generation, record.seen, record.grant.is_some())
             });
-            if seen.contains(&fingerprint) {
+            if inner.has_seen(&account, token.expose(), &seen)? {
                 return Ok(Import::Known);
             }
             if live && !replace {
@@ -223,6 +226,7 @@ impl Client {
                 inner.cache.forget(account.as_str());
                 return Ok(false);
             };
+            inner.check_replaceable(account, &record)?;
             let tombstone = NewRecord { grant: None, expires_at: Timestamp(0), seen: record.seen };
             if calling(|| inner.store.save(&inner.key(account), record.generation, &tombstone))? {
                 inner.forget_unsaved(account);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::account::Account;
-use crate::builder::{ChangeHook, Keys, Settings, StepHook};
+use crate::builder::{ChangeHook, Settings, StepHook};
 use crate::cache::{Cache, Moment, Served, Snapshot};
 use crate::callback::{calling, refuse_reentry};
 use crate::client::{Change, ChangeKind};
@@ -16,9 +16,10 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::flight::Flights;
 use crate::grant::Grant;
 use crate::headers::Constants;
+use crate::keys::{Keys, LazyKeys};
 use crate::refresh::{Need, Step, no_grant};
 use crate::secret::Secret;
-use crate::store::seal::{Fingerprinter, KeyRing};
+use crate::store::seal::{Fingerprinter, KeyRing, is_sealed};
 use crate::store::{Fingerprint, Key, NewRecord, Priority, Record, TokenStore};
 use crate::sync::{Mutex, lock};
 use crate::token_endpoint::{FailureClass, TokenEndpoint};
@@ -33,7 +34,7 @@ pub(crate) struct Inner {
     pub(crate) constants: Arc<Constants>,
     pub(crate) default_name: Option<String>,
     pub(crate) default_account: Option<Account>,
-    pub(crate) keys: Option<Keys>,
+    pub(crate) keys: Option<LazyKeys>,
     pub(crate) store: Arc<dyn TokenStore>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) flights: Flights<Arc<Snapshot>>,
@@ -123,7 +124,8 @@ impl Inner {
     pub(crate) fn keys(&self) -> Result<&Keys> {
         self.keys
             .as_ref()
-            .ok_or_else(|| Error::state("this needs OAuth: set `client_id` and `client_secret`"))
+            .ok_or_else(|| Error::state("this needs OAuth: set `client_id` and `client_secret`"))?
+            .get()
     }
 
     pub(crate) fn pending_ring(&self) -> Result<&KeyRing> {
@@ -154,9 +156,50 @@ impl Inner {
     }
 
     pub(crate) fn fingerprint(&self, account: &Account, token: &str) -> Fingerprint {
-        self.keys
-            .as_ref()
-            .map_or_else(Fingerprint::default, |keys| keys.fingerprint.of(account.as_str(), token))
+        // Without keys nothing can be opened or saved either.
+        let keys = self.keys.as_ref().and_then(|keys| keys.get().ok());
+        keys.map_or_else(Fingerprint::default, |keys| keys.fingerprint.of(account.as_str(), token))
+    }
+
+    /// Whether a token is among those that an account was imported or refreshed with, under any of the keys.
+    pub(crate) fn has_seen(&self, account: &Account, token: &str, seen: &[Fingerprint]) -> Result<bool> {
+        let keys = self.keys()?;
+        let mut all = std::iter::once(&keys.fingerprint).chain(&keys.older_fingerprints);
+        Ok(all.any(|fingerprint| seen.contains(&fingerprint.of(account.as_str(), token))))
+    }
+
+    /// The key ring of the store, if it is sealed.
+    fn ring(&self) -> Result<Option<&KeyRing>> {
+        match &self.keys {
+            Some(keys) => Ok(keys.get()?.grants.as_ref()),
+            None => Ok(None),
+        }
+    }
+
+    /// Refuses to replace a grant that another key sealed: whoever has that key still needs it. One that is damaged may go.
+    pub(crate) fn check_replaceable(&self, account: &Account, record: &Record) -> Result<()> {
+        let Some(bytes) = &record.grant else { return Ok(()) };
+        match self.open_bytes(account, bytes) {
+            Err(error) if error.code() == ErrorCode::StoreKey => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn open_bytes(&self, account: &Account, bytes: &[u8]) -> Result<Grant> {
+        match self.ring()? {
+            Some(ring) => {
+                let plain = ring
+                    .open(&[self.settings.app.as_bytes(), account.as_str().as_bytes()], bytes)
+                    .map_err(|error| error.with_account(account))?;
+                Grant::from_bytes(account, &plain)
+            }
+            None if is_sealed(bytes) => Err(Error::new(
+                ErrorCode::StoreKey,
+                "the grant is sealed and no key is given: set `store_key` to the one it was sealed with",
+            )
+            .with_account(account)),
+            None => Grant::from_bytes(account, bytes),
+        }
     }
 
     pub(crate) fn step(&self, step: Step, account: &Account) -> Result<()> {
@@ -180,15 +223,7 @@ impl Inner {
         let mut record = record.ok_or_else(|| no_grant(account))?;
         let bytes = record.grant.take().ok_or_else(|| no_grant(account))?;
         let bytes = zeroize::Zeroizing::new(bytes);
-        let grant = match self.keys.as_ref().and_then(|keys| keys.grants.as_ref()) {
-            Some(ring) => {
-                let plain = ring
-                    .open(&[self.settings.app.as_bytes(), account.as_str().as_bytes()], &bytes)
-                    .map_err(|error| error.with_account(account))?;
-                Grant::from_bytes(account, &plain)?
-            }
-            None => Grant::from_bytes(account, &bytes)?,
-        };
+        let grant = self.open_bytes(account, &bytes)?;
         Ok((record, grant))
     }
 
@@ -200,7 +235,7 @@ impl Inner {
         spent: Option<Fingerprint>,
     ) -> Result<NewRecord> {
         let plain = grant.to_bytes()?;
-        let bytes = match self.keys.as_ref().and_then(|keys| keys.grants.as_ref()) {
+        let bytes = match self.ring()? {
             Some(ring) => {
                 ring.seal(&[self.settings.app.as_bytes(), grant.account.as_str().as_bytes()], &plain)?
             }
@@ -293,8 +328,11 @@ impl Inner {
 
     pub(crate) fn save_over(&self, grant: &Grant) -> Result<u64> {
         for _ in 0..SAVE_TRIES {
-            let (expected, seen) =
-                self.load(&grant.account)?.map_or((0, vec![]), |record| (record.generation, record.seen));
+            let record = self.load(&grant.account)?;
+            if let Some(record) = &record {
+                self.check_replaceable(&grant.account, record)?;
+            }
+            let (expected, seen) = record.map_or((0, vec![]), |record| (record.generation, record.seen));
             let new = self.new_record(grant, &seen, None)?;
             if calling(|| self.store.save(&self.key(&grant.account), expected, &new))? {
                 return Ok(expected + 1);

@@ -29,6 +29,7 @@ mod flight;
 mod grant;
 mod headers;
 mod inner;
+mod keys;
 mod options;
 mod refresh;
 mod report;

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::account::{Account, AccountKind};
 use crate::error::{Error, Result};
+use crate::keys::check_store_key;
 use crate::secret::Secret;
 
 /// One row of the table.
@@ -85,8 +86,8 @@ table! {
     token_url OptionKind::Url, Some("https://services.leadconnectorhq.com/oauth/token"), "The token endpoint.";
     location_token_url OptionKind::Url, Some("https://services.leadconnectorhq.com/oauth/locationToken"), "The endpoint that mints a location's token from its company's.";
     api_version OptionKind::Text, Some("2021-07-28"), "The `Version` header.";
-    store OptionKind::Text, Some("memory:"), "Where grants live: `memory:` (this process only).";
-    store_key OptionKind::Secret, None, "The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by spaces: the first seals, all open.";
+    store OptionKind::Text, Some("memory:"), "Where grants live: `memory:` (this process only), `sqlite:PATH` (a file that processes of one computer share; needs `store_key`), or `sqlite:` (the file of this user in its default place, with its own key).";
+    store_key OptionKind::Secret, None, "The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by spaces: the first seals, all open. Or `file:PATH`: a file that holds it.";
     refresh_before OptionKind::Seconds(0.0, 86_400.0), Some("60"), "Seconds of life below which callers wait for a refresh; never more than a tenth of the token's life.";
     timeout OptionKind::Seconds(0.001, 86_400.0), Some("30"), "Seconds for a whole call with all its tries. In this version it bounds each attempt only.";
     attempt_timeout OptionKind::Seconds(0.001, 9.0), Some("8"), "Seconds for one HTTP attempt; at most 9, so that two fit into the 20 seconds in which a refresh can be repeated.";
@@ -280,12 +281,7 @@ fn check(row: &OptionRow, value: &str) -> Result<Secret> {
 
 fn check_secret(name: &str, value: &str) -> Result<()> {
     if name == "store_key" {
-        if value.split_ascii_whitespace().any(|key| key.len() < 16) {
-            return Err(Error::config(
-                "`store_key` needs at least 16 bytes: make one with a password generator",
-            ));
-        }
-        return Ok(());
+        return check_store_key(value);
     }
     if !value.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::config(format!(

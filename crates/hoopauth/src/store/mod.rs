@@ -12,8 +12,16 @@ use crate::error::Result;
 
 mod memory;
 pub(crate) mod seal;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(feature = "sqlite")]
+mod user;
 
 pub use self::memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub(crate) use self::sqlite::{SqliteStore, private, sync_folder};
+#[cfg(feature = "sqlite")]
+pub(crate) use self::user::UserStore;
 
 /// Keeps records. Every method may be called from any thread, concurrently, and must not call back into the client.
 ///

@@ -1,0 +1,100 @@
+//! The tables, their versions, and whether a file is ours at all.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::Failure;
+use crate::error::{Error, ErrorCode};
+
+/// Whether there is nothing left to do; an error if the file is not ours to use.
+pub(super) fn is_current(connection: &Connection) -> Result<bool, Failure> {
+    let version = check(connection)?;
+    let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    Ok(version == MIGRATIONS.len() && journal == "wal")
+}
+
+/// Makes the tables, or brings older ones forward. One process at a time.
+pub(super) fn set_up(connection: &mut Connection) -> Result<(), Failure> {
+    if check(connection)? == 0 {
+        // Only in an empty file does this have an effect. A grant is a few kilobytes: on small pages half of each is lost.
+        connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+    }
+    let journal: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if journal != "wal" {
+        return Err(Error::new(
+            ErrorCode::Store,
+            "the store's folder can't hold a write-ahead log: put the store on a local disk",
+        )
+        .into());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for migration in &MIGRATIONS[check(&transaction)?..] {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The version of the tables in the file; 0 for an empty one.
+fn check(connection: &Connection) -> Result<usize, Failure> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION && (application, version, tables) != (0, 0, 0) {
+        return Err(Error::config(
+            "`store`: the file is the database of another program: give a path of its own",
+        )
+        .into());
+    }
+    match usize::try_from(version) {
+        Ok(version) if version <= MIGRATIONS.len() => Ok(version),
+        _ => Err(Error::new(
+            ErrorCode::Store,
+            format!(
+                "the store was written by a later release (its schema is {version}, this release knows {}): upgrade \
+                 hoopauth in every program that shares it",
+                MIGRATIONS.len()
+            ),
+        )
+        .into()),
+    }
+}
+
+/// Each brings the schema one version forward; what was released is never changed.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE app (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        sent BLOB NOT NULL DEFAULT x''
+    ) STRICT;
+    CREATE TABLE account (
+        id INTEGER PRIMARY KEY,
+        app INTEGER NOT NULL REFERENCES app,
+        name TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        sealed BLOB,
+        expires_at INTEGER NOT NULL,
+        seen BLOB NOT NULL,
+        mark BLOB,
+        marked_at INTEGER,
+        back_off TEXT,
+        UNIQUE (app, name)
+    ) STRICT;
+    CREATE INDEX tombstone ON account (app, name) WHERE sealed IS NULL;
+    CREATE INDEX open_mark ON account (app, name) WHERE mark IS NOT NULL;
+    CREATE TABLE claim (
+        app INTEGER NOT NULL REFERENCES app,
+        id BLOB NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (app, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX claim_end ON claim (until);
+    CREATE TABLE counter (changes INTEGER NOT NULL) STRICT;
+    INSERT INTO counter VALUES (0);
+"];
+
+/// 'hoop'.
+const APPLICATION: i64 = 0x686f_6f70;
+const PAGE_SIZE: i64 = 16_384;

@@ -1,0 +1,389 @@
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use super::database::Registry;
+use super::*;
+use crate::error::ErrorCode;
+use crate::store::Priority;
+
+const NOW: Timestamp = Timestamp(1_000_000);
+const SLOT: SlotRequest = SlotRequest { per_minute: 5, priority: Priority::Normal };
+
+struct Folder {
+    folder: tempfile::TempDir,
+}
+
+impl Folder {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("grants.db")
+    }
+
+    fn store(&self) -> SqliteStore {
+        SqliteStore::new(self.path())
+    }
+}
+
+fn account() -> Account {
+    Account::location("l").unwrap()
+}
+
+fn key(account: &Account) -> Key<'_> {
+    Key { app: "app", account }
+}
+
+fn new_record(bytes: &[u8]) -> NewRecord {
+    NewRecord { grant: Some(bytes.to_vec()), expires_at: Timestamp(7), seen: vec![[1; 16], [2; 16]] }
+}
+
+fn pragma(store: &SqliteStore, name: &str) -> String {
+    let value = |connection: &Connection| {
+        Ok(connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))?)
+    };
+    format!("{:?}", store.handle().unwrap().read(value).unwrap())
+}
+
+#[test]
+fn compare_and_set_never_upserts() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let account = account();
+    let key = key(&account);
+    assert!(store.load(&key, NOW).unwrap().is_none());
+    assert!(!store.save(&key, 1, &new_record(b"x")).unwrap());
+    assert!(store.save(&key, 0, &new_record(b"a")).unwrap());
+    assert!(!store.save(&key, 0, &new_record(b"b")).unwrap());
+    let record = store.load(&key, NOW).unwrap().unwrap();
+    assert_eq!((record.generation, record.grant.as_deref()), (1, Some(&b"a"[..])));
+    assert_eq!((record.expires_at, record.seen), (Timestamp(7), vec![[1; 16], [2; 16]]));
+    assert_eq!(store.accounts("app").unwrap(), std::slice::from_ref(&account));
+
+    assert!(store.save(&key, 1, &NewRecord { grant: None, ..new_record(b"") }).unwrap());
+    assert_eq!(store.accounts("app").unwrap(), []);
+    assert!(store.save(&key, 2, &new_record(b"c")).unwrap());
+    assert!(!store.save(&key, u64::MAX - 1, &new_record(b"c")).is_ok_and(|saved| saved));
+    let other = Key { app: "other", account: &account };
+    assert!(store.load(&other, NOW).unwrap().is_none());
+    assert_eq!(store.accounts("other").unwrap(), []);
+
+    // All of it is there for the next one, who also sees whether anything changed.
+    let next = folder.store();
+    assert_eq!(next.load(&key, NOW).unwrap().unwrap().generation, 3);
+    let changes = next.changes().unwrap();
+    assert!(store.save(&key, 3, &new_record(b"d")).unwrap());
+    assert_ne!(next.changes().unwrap(), changes);
+}
+
+#[test]
+fn a_mark_keeps_its_first_time_and_goes_with_its_generation() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let account = account();
+    let key = key(&account);
+    store.save(&key, 0, &new_record(b"a")).unwrap();
+    let mut lease = store.lease(&key, Duration::ZERO).unwrap().unwrap();
+    assert_eq!(lease.begin(7, [1; 16], SLOT, NOW).unwrap(), Begin::Moved);
+    assert_eq!(lease.begin(1, [1; 16], SLOT, NOW).unwrap(), Begin::Marked);
+    assert_eq!(store.open_marks("app").unwrap(), std::slice::from_ref(&account));
+    let later = NOW.plus(Duration::from_secs(9));
+    assert_eq!(lease.begin(1, [1; 16], SLOT, later).unwrap(), Begin::Marked);
+    let mark = lease.load(later).unwrap().unwrap().mark.unwrap();
+    assert_eq!((mark.fingerprint, mark.age), ([1; 16], Duration::from_secs(9)));
+
+    let back_off =
+        BackOff { refused: true, until: Timestamp(5), failures: 2, code: 30, message: "\"no\"".into() };
+    lease.note(7, true, Some(&back_off)).unwrap();
+    assert!(lease.load(later).unwrap().unwrap().back_off.is_none());
+    lease.note(1, false, Some(&back_off)).unwrap();
+    let record = lease.load(later).unwrap().unwrap();
+    assert_eq!((record.back_off, record.mark.is_some()), (Some(back_off), true));
+    lease.note(1, true, None).unwrap();
+    let record = lease.load(later).unwrap().unwrap();
+    assert_eq!((record.back_off, record.mark), (None, None));
+
+    lease.begin(1, [3; 16], SLOT, later).unwrap();
+    assert!(lease.save(1, &new_record(b"b")).unwrap());
+    assert!(lease.load(later).unwrap().unwrap().mark.is_none());
+    assert_eq!(store.open_marks("app").unwrap(), []);
+    // The next generation has a budget that remembers: three are taken.
+    assert_eq!(lease.begin(2, [4; 16], SLOT, later).unwrap(), Begin::Marked);
+    assert_eq!(lease.begin(2, [4; 16], SLOT, later).unwrap(), Begin::Marked);
+    assert_eq!(lease.begin(2, [5; 16], SLOT, later).unwrap(), Begin::Wait(Duration::from_secs(51)));
+    assert_eq!(lease.load(later).unwrap().unwrap().mark.unwrap().fingerprint, [4; 16]);
+    assert_eq!(store.take_slot("other", SLOT, later).unwrap(), Slot::Taken);
+}
+
+#[test]
+fn a_lease_is_exclusive_and_holds_up_nobody_else() {
+    let folder = Folder::new();
+    let (store, other) = (folder.store(), folder.store());
+    let (one, two) = (account(), Account::location("m").unwrap());
+    let first = store.lease(&key(&one), Duration::ZERO).unwrap().unwrap();
+    assert!(store.lease(&key(&one), Duration::ZERO).unwrap().is_none());
+    assert!(other.lease(&key(&one), Duration::from_millis(1)).unwrap().is_none());
+    // Another account and another app go on.
+    let mut second = other.lease(&key(&two), Duration::ZERO).unwrap().unwrap();
+    assert!(second.save(0, &new_record(b"m")).unwrap());
+    assert!(store.save(&key(&one), 0, &new_record(b"l")).unwrap());
+    let elsewhere = Key { app: "other", account: &one };
+    assert!(store.lease(&elsewhere, Duration::ZERO).unwrap().is_some());
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| other.lease(&key(&one), Duration::from_secs(60)).unwrap().is_some());
+        drop(first);
+        assert!(waiting.join().unwrap());
+    });
+}
+
+#[test]
+fn a_reader_does_not_wait_for_a_transaction() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let account = account();
+    store.save(&key(&account), 0, &new_record(b"a")).unwrap();
+    let inside = store.handle().unwrap().write(|_| Ok(store.load(&key(&account), NOW).unwrap().is_some()));
+    assert!(inside.unwrap());
+}
+
+#[test]
+fn many_threads_share_few_connections() {
+    let folder = Folder::new();
+    let store = folder.store();
+    thread::scope(|scope| {
+        for thread in 0..32 {
+            let store = &store;
+            scope.spawn(move || {
+                let account = Account::location(&thread.to_string()).unwrap();
+                for round in 0..4 {
+                    assert!(store.save(&key(&account), round, &new_record(b"a")).unwrap());
+                    assert_eq!(store.load(&key(&account), NOW).unwrap().unwrap().generation, round + 1);
+                }
+            });
+        }
+    });
+    assert_eq!(store.changes().unwrap(), 128);
+}
+
+#[test]
+fn claims_end() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let until = NOW.plus(Duration::from_secs(1));
+    assert!(store.claim("app", &[1; 16], until, NOW).unwrap());
+    assert!(!store.claim("app", &[1; 16], until, NOW).unwrap());
+    assert!(store.claim("other", &[1; 16], until, NOW).unwrap());
+    store.unclaim("app", &[1; 16]).unwrap();
+    assert!(store.claim("app", &[1; 16], until, NOW).unwrap());
+    assert!(store.claim("app", &[1; 16], until, until).unwrap());
+}
+
+#[test]
+fn what_is_committed_is_on_the_disk() {
+    let folder = Folder::new();
+    let store = folder.store();
+    assert_eq!(pragma(&store, "synchronous"), "Integer(2)");
+    assert_eq!(pragma(&store, "journal_mode"), "Text(\"wal\")");
+    assert_eq!(pragma(&store, "page_size"), "Integer(16384)");
+    // After the last store is closed the file alone is whole.
+    store.save(&key(&account()), 0, &new_record(b"a")).unwrap();
+    drop(store);
+    let mut log = folder.path().into_os_string();
+    log.push("-wal");
+    assert_eq!(fs::metadata(log).unwrap().len(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    for existing in [false, true] {
+        let folder = Folder::new();
+        if existing {
+            fs::write(folder.path(), b"").unwrap();
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o666)).unwrap();
+        }
+        let store = folder.store();
+        store.save(&key(&account()), 0, &new_record(b"a")).unwrap();
+        let _lease = store.lease(&key(&account()), Duration::ZERO).unwrap().unwrap();
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder.folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+            names.push(name);
+        }
+        names.sort();
+        assert_eq!(names, ["grants.db", "grants.db-lock", "grants.db-shm", "grants.db-wal"]);
+    }
+}
+
+#[test]
+fn files_that_are_not_ours_are_refused_and_left_alone() {
+    let refused = |prepare: &dyn Fn(&Path)| {
+        let folder = Folder::new();
+        prepare(&folder.path());
+        let before = fs::read(folder.path()).ok();
+        let error = folder.store().load(&key(&account()), NOW).unwrap_err();
+        assert_eq!(fs::read(folder.path()).ok(), before);
+        (error.code(), error.message().to_owned())
+    };
+    let run = |path: &Path, batch: &str| Connection::open(path).unwrap().execute_batch(batch).unwrap();
+
+    let (code, message) = refused(&|path| fs::write(path, [b'x'; 5000]).unwrap());
+    assert!(code == ErrorCode::StoreCorrupt && message.contains("not a database"), "{message}");
+    let (code, message) = refused(&|path| run(path, "CREATE TABLE mine (x)"));
+    assert!(code == ErrorCode::Config && message.contains("another program"), "{message}");
+    let (code, message) = refused(&|path| {
+        SqliteStore::new(path.to_owned()).changes().unwrap();
+        run(path, "PRAGMA user_version = 99");
+    });
+    assert!(code == ErrorCode::Store && message.contains("later release") && message.contains("99"));
+    let (code, _) = refused(&|path| fs::create_dir(path).unwrap());
+    assert_eq!(code, ErrorCode::Config);
+
+    let missing = SqliteStore::new(Folder::new().path());
+    let error = missing.changes().unwrap_err();
+    assert!(error.code() == ErrorCode::Store && error.message().contains("make the folder"), "{error}");
+}
+
+#[test]
+fn a_full_disk_keeps_what_is_there() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let account = account();
+    let key = key(&account);
+    store.save(&key, 0, &new_record(b"old")).unwrap();
+    let limit = |pages: i64| {
+        let set = |connection: &Connection| {
+            Ok(connection
+                .pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))?)
+        };
+        store.handle().unwrap().read(set).unwrap()
+    };
+    limit(1);
+    let error = store.save(&key, 1, &new_record(&vec![b'x'; 100_000])).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Store);
+    assert!(error.message().contains("is full"), "{error}");
+    assert_eq!(store.load(&key, NOW).unwrap().unwrap().grant.as_deref(), Some(&b"old"[..]));
+    limit(1_000_000);
+    assert!(store.save(&key, 1, &new_record(&vec![b'x'; 100_000])).unwrap());
+}
+
+#[test]
+fn a_lock_of_another_program_is_named() {
+    let folder = Folder::new();
+    let store = folder.store();
+    store.save(&key(&account()), 0, &new_record(b"a")).unwrap();
+    let set = |connection: &Connection| Ok(connection.busy_timeout(Duration::from_millis(1))?);
+    store.handle().unwrap().read(set).unwrap();
+    let other = Connection::open(folder.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = store.save(&key(&account()), 1, &new_record(b"b")).unwrap_err();
+    assert!(error.code() == ErrorCode::Store && error.is_retryable(), "{error:?}");
+    assert!(error.message().contains("locked by another program"), "{error}");
+    assert!(store.load(&key(&account()), NOW).unwrap().is_some());
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(store.save(&key(&account()), 1, &new_record(b"b")).unwrap());
+}
+
+#[test]
+fn a_row_that_does_not_parse_is_that_accounts_trouble() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let (one, two) = (account(), Account::location("m").unwrap());
+    for account in [&one, &two] {
+        store.save(&key(account), 0, &new_record(b"a")).unwrap();
+    }
+    for broken in ["seen = x'00'", "back_off = 'x'", "generation = -1"] {
+        let batch = format!("UPDATE account SET {broken} WHERE name = 'location:l'");
+        store.handle().unwrap().write(|transaction| Ok(transaction.execute_batch(&batch)?)).unwrap();
+        let error = store.load(&key(&one), NOW).unwrap_err();
+        assert_eq!((error.code(), error.account()), (ErrorCode::StoreCorrupt, Some(&one)), "{broken}");
+        assert!(store.load(&key(&two), NOW).unwrap().is_some());
+        let mended = "UPDATE account SET seen = x'', back_off = NULL, generation = 1";
+        store.handle().unwrap().write(|transaction| Ok(transaction.execute_batch(mended)?)).unwrap();
+    }
+}
+
+#[test]
+fn removed_files_are_noticed() {
+    let folder = Folder::new();
+    let store = folder.store();
+    store.changes().unwrap();
+    let lock = folder.folder.path().join("grants.db-lock");
+    fs::rename(&lock, folder.folder.path().join("elsewhere")).unwrap();
+    let error = store.lease(&key(&account()), Duration::ZERO).unwrap_err();
+    assert!(error.code() == ErrorCode::Store && error.message().contains("lock file"), "{error}");
+    fs::rename(folder.folder.path().join("elsewhere"), &lock).unwrap();
+    assert!(store.lease(&key(&account()), Duration::ZERO).unwrap().is_some());
+
+    fs::rename(folder.path(), folder.folder.path().join("moved")).unwrap();
+    let error = store.changes().unwrap_err();
+    assert!(error.code() == ErrorCode::Store && error.message().contains("removed or replaced"), "{error}");
+    fs::rename(folder.folder.path().join("moved"), folder.path()).unwrap();
+    store.changes().unwrap();
+}
+
+/// A registry is all that a copy of the library has for itself.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn a_second_copy_of_the_library_in_the_process_is_refused() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let account = account();
+    let lease = store.lease(&key(&account), Duration::ZERO).unwrap().unwrap();
+    let copy: &Registry = Box::leak(Box::new(Registry::new()));
+    for _ in 0..2 {
+        assert_eq!(copy.open(&folder.path()).unwrap_err().code(), ErrorCode::InvalidState);
+    }
+    // That it looked has cost no lock: another process still can't have the lease.
+    assert!(!another_process_can_lock(&folder, lock::place("app", account.as_str())));
+    drop(lease);
+    assert!(another_process_can_lock(&folder, lock::place("app", account.as_str())));
+    drop(store);
+    let handle = copy.open(&folder.path()).unwrap();
+    assert_eq!(folder.store().changes().unwrap_err().code(), ErrorCode::InvalidState);
+    drop(handle);
+    folder.store().changes().unwrap();
+}
+
+#[cfg(unix)]
+fn another_process_can_lock(folder: &Folder, place: u64) -> bool {
+    let script = "import fcntl, sys
+try: fcntl.lockf(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(sys.argv[2]))
+except OSError: sys.exit(7)";
+    let status = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(folder.folder.path().join("grants.db-lock"))
+        .arg(place.to_string())
+        .status()
+        .unwrap();
+    assert!(matches!(status.code(), Some(0 | 7)), "{status}");
+    status.success()
+}
+
+#[test]
+fn a_fork_in_the_middle_of_a_transaction_leaves_no_way() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let handle = store.handle().unwrap();
+    let code = handle.write(|_| Ok(handle.disown().unwrap_err().code())).unwrap();
+    assert_eq!(code, ErrorCode::InvalidState);
+    handle.disown().unwrap();
+}
+
+#[test]
+fn stores_on_one_file_are_one_however_it_is_named() {
+    let folder = Folder::new();
+    let store = folder.store();
+    store.changes().unwrap();
+    let longer = folder.folder.path().join(".").join("grants.db");
+    let other = Arc::new(SqliteStore::new(longer));
+    let _lease = store.lease(&key(&account()), Duration::ZERO).unwrap().unwrap();
+    assert!(other.lease(&key(&account()), Duration::ZERO).unwrap().is_none());
+}

@@ -1,0 +1,135 @@
+//! The store of one user in its default place, with its key beside it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, SqliteStore, TokenStore};
+use crate::account::Account;
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorCode, Result};
+
+/// A SQLite store in the user's data folder, which is made at the first use.
+#[derive(Debug)]
+pub(crate) struct UserStore {
+    folder: PathBuf,
+    key_path: PathBuf,
+    store: SqliteStore,
+}
+
+impl UserStore {
+    /// The store of the user that this process runs as. No I/O.
+    pub(crate) fn of_this_user() -> Result<Self> {
+        data_folder(|name| std::env::var_os(name).map(PathBuf::from))
+            .map(|folder| Self::at(folder.join("hoopauth")))
+            .ok_or_else(|| {
+                Error::config(
+                    "`store`: this user has no home folder: give a path, `sqlite:PATH`, and a `store_key`",
+                )
+            })
+    }
+
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        let (path, key_path) = (folder.join("grants.db"), folder.join("store.key"));
+        Self { folder, key_path, store: SqliteStore::new(path) }
+    }
+
+    pub(crate) fn key_path(&self) -> &Path {
+        &self.key_path
+    }
+
+    /// Whether there is anything that was sealed with a key.
+    pub(crate) fn has_grants(&self) -> Result<bool> {
+        self.store()?.has_grants()
+    }
+
+    fn store(&self) -> Result<&SqliteStore> {
+        if !self.store.is_open() {
+            let mut builder = fs::DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.create(&self.folder).map_err(|error| {
+                Error::new(
+                    ErrorCode::Store,
+                    format!(
+                        "the folder `{}` could not be made ({error}): give another path, `sqlite:PATH`, and a `store_key`",
+                        self.folder.display()
+                    ),
+                )
+            })?;
+        }
+        Ok(&self.store)
+    }
+}
+
+impl TokenStore for UserStore {
+    fn load(&self, key: &Key<'_>, now: Timestamp) -> Result<Option<Record>> {
+        self.store()?.load(key, now)
+    }
+
+    fn save(&self, key: &Key<'_>, expected: u64, record: &NewRecord) -> Result<bool> {
+        self.store()?.save(key, expected, record)
+    }
+
+    fn accounts(&self, app: &str) -> Result<Vec<Account>> {
+        self.store()?.accounts(app)
+    }
+
+    fn open_marks(&self, app: &str) -> Result<Vec<Account>> {
+        self.store()?.open_marks(app)
+    }
+
+    fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {
+        self.store()?.lease(key, wait)
+    }
+
+    fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Slot> {
+        self.store()?.take_slot(app, request, now)
+    }
+
+    fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {
+        self.store()?.claim(app, id, until, now)
+    }
+
+    fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()> {
+        self.store()?.unclaim(app, id)
+    }
+
+    fn changes(&self) -> Result<u64> {
+        self.store()?.changes()
+    }
+}
+
+/// Where the system wants the data of a user's programs: on Linux `$XDG_DATA_HOME`, else `~/.local/share`.
+fn data_folder(read: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let absolute = |name| read(name).filter(|path| path.is_absolute());
+    if cfg!(windows) {
+        absolute("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        absolute("HOME").map(|home| home.join("Library/Application Support"))
+    } else {
+        absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(not(any(windows, target_os = "macos")))]
+    #[test]
+    fn the_folder_is_the_systems() {
+        let of = |data: Option<&str>, home: Option<&str>| {
+            data_folder(|name| match name {
+                "XDG_DATA_HOME" => data.map(PathBuf::from),
+                "HOME" => home.map(PathBuf::from),
+                _ => None,
+            })
+        };
+        assert_eq!(of(Some("/data"), Some("/home/me")), Some("/data".into()));
+        // A relative one is to be ignored, says the specification.
+        assert_eq!(of(Some("data"), Some("/home/me")), Some("/home/me/.local/share".into()));
+        assert_eq!(of(None, None), None);
+    }
+}

@@ -1,0 +1,232 @@
+//! What the child processes do: this test binary started again, with a role.
+
+use std::io::Write;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hoopauth::{Client, ClientBuilder, Error, Step};
+use nix::sys::signal::{Signal, raise};
+use nix::unistd::{ForkResult, fork, pause};
+
+use crate::common::location;
+
+pub(crate) const ROLE: &str = "HOOPAUTH_TEST_ROLE";
+pub(crate) const ARGUMENT: &str = "HOOPAUTH_TEST_ARGUMENT";
+
+/// Not a test: where child processes begin. Without a role there is nothing to do.
+#[test]
+fn entry() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let argument = std::env::var(ARGUMENT).unwrap_or_default();
+    match role.as_str() {
+        "storm" => storm(&argument),
+        "park" => park(&argument),
+        "spend" => spend(),
+        "doomed" => doomed(argument.parse().unwrap()),
+        "fork midway" => fork_midway(),
+        "fork and go on" => fork_and_go_on(),
+        "import until full" => import_until_full(),
+        "read" => read(),
+        "use the default store" => use_the_default_store(),
+        other => panic!("no role {other}"),
+    }
+    std::process::exit(0);
+}
+
+fn builder() -> ClientBuilder {
+    Client::builder().environment()
+}
+
+fn client() -> Client {
+    builder().build().unwrap()
+}
+
+fn say(text: &str) {
+    println!("@{text}");
+    std::io::stdout().flush().unwrap();
+}
+
+fn wait_for_go() {
+    say("ready");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+/// Threads that all want the same headers at once.
+fn storm(threads: &str) {
+    let threads = threads.parse().unwrap();
+    let client = client();
+    let (barrier, failures) = (Barrier::new(threads), AtomicUsize::new(0));
+    wait_for_go();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                barrier.wait();
+                if let Err(error) = client.headers_for(location(0).as_str(), "GET") {
+                    eprintln!("{error:?}");
+                    failures.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    say(&failures.load(Ordering::SeqCst).to_string());
+}
+
+/// Refreshes and stops at a step for ever.
+fn park(step: &str) {
+    let step = Step::ALL.into_iter().find(|at| format!("{at:?}") == step).unwrap();
+    let hook = move |at, _: &_| {
+        if at == step {
+            say("there");
+            loop {
+                pause();
+            }
+        }
+        Ok(())
+    };
+    let client = builder().step_hook(hook).build().unwrap();
+    let _ = client.headers_for(location(0).as_str(), "GET");
+    panic!("the refresh ended");
+}
+
+/// Asks for the headers of every account there is; says how many it got, and the error of the others.
+fn spend() {
+    let client = client();
+    let accounts = client.accounts().unwrap();
+    wait_for_go();
+    let results: Vec<_> =
+        accounts.iter().map(|account| client.headers_for(account.as_str(), "GET")).collect();
+    let codes: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).map(Error::code).collect();
+    say(&format!(
+        "{} {}",
+        results.len() - codes.len(),
+        codes.iter().map(|code| code.name()).collect::<Vec<_>>().join(" ")
+    ));
+}
+
+/// Serves all accounts until it dies: at a step of some refresh, or at any moment.
+fn doomed(seed: u64) {
+    let chance = std::sync::Mutex::new(seed);
+    let draw = move |below: u64| {
+        let mut state = chance.lock().unwrap();
+        // xorshift64
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state % below
+    };
+    if draw(4) == 0 {
+        let moment = Duration::from_millis(draw(600));
+        std::thread::spawn(move || {
+            std::thread::sleep(moment);
+            raise(Signal::SIGKILL).unwrap();
+        });
+    }
+    let client = builder()
+        .step_hook(move |_, _| {
+            if draw(12) == 0 {
+                raise(Signal::SIGKILL).unwrap();
+            }
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    let accounts = client.accounts().unwrap();
+    loop {
+        for account in &accounts {
+            if let Err(error) = client.headers_for(account.as_str(), "GET")
+                && !error.is_retryable()
+            {
+                eprintln!("{account}: {error:?}");
+                std::process::exit(3);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Forks in the middle of a refresh; both sides then stand still.
+fn fork_midway() {
+    let hook = |at, _: &_| {
+        if at == Step::Send {
+            // SAFETY: the child calls nothing but `pause`.
+            match unsafe { fork() }.unwrap() {
+                ForkResult::Child => {}
+                ForkResult::Parent { child } => say(&child.to_string()),
+            }
+            loop {
+                pause();
+            }
+        }
+        Ok(())
+    };
+    let client = builder().step_hook(hook).build().unwrap();
+    let _ = client.headers_for(location(0).as_str(), "GET");
+    panic!("the refresh ended");
+}
+
+/// Forks with the store open: the child leaves what it inherited alone and makes its own, and both go on.
+fn fork_and_go_on() {
+    let before = client();
+    before.headers_for(location(0).as_str(), "GET").unwrap();
+    // SAFETY: no other thread of ours runs; the harness's one waits. glibc keeps its allocator usable in the child.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            let error = before.headers_for(location(1).as_str(), "GET").unwrap_err();
+            assert_eq!(error.code(), hoopauth::ErrorCode::InvalidState);
+            assert_eq!(before.accounts().unwrap_err().code(), hoopauth::ErrorCode::InvalidState);
+            let own = client();
+            own.headers_for(location(1).as_str(), "GET").unwrap();
+            drop(before);
+            say("refreshed");
+            // Until the parent is gone: then the child alone holds the store.
+            std::io::stdin().read_line(&mut String::new()).unwrap();
+            own.headers_for(location(2).as_str(), "GET").unwrap();
+            say("alone");
+            std::process::exit(0);
+        }
+        ForkResult::Parent { child } => {
+            say(&child.to_string());
+            // The parent goes on while the child does.
+            for _ in 0..20 {
+                let grant = before.export(&location(0)).unwrap();
+                before.import(grant.with_scopes(["again"]), true).unwrap();
+            }
+            say("parent done");
+            pause();
+        }
+    }
+}
+
+fn import_until_full() {
+    let client = client();
+    let token = "x".repeat(4000);
+    for number in 0..100_000 {
+        let account = hoopauth::Account::location(&format!("n{number}")).unwrap();
+        let grant = hoopauth::Grant::new(account, token.clone()).with_refresh_token(format!("r{number}"));
+        if let Err(error) = client.import(grant, false) {
+            say(&format!("{number} {} {}", error.code().name(), error.message()));
+            // What was stored before is still there for this process too.
+            client.export(&hoopauth::Account::location("n0").unwrap()).unwrap();
+            return;
+        }
+    }
+    panic!("it never got full");
+}
+
+fn read() {
+    match client().export(&location(0)) {
+        Ok(_) => say("read"),
+        Err(error) => say(&format!("{} {}", error.code().name(), error.message())),
+    }
+}
+
+fn use_the_default_store() {
+    wait_for_go();
+    let client = client();
+    let account = location(0);
+    match client.import(hoopauth::Grant::new(account.clone(), "planted-access"), false) {
+        Ok(_) => say(client.export(&account).unwrap().access_token().expose()),
+        Err(error) => say(&format!("{} {}", error.code().name(), error.message())),
+    }
+}

@@ -1,0 +1,14 @@
+//! The SQLite store with real files and real processes, which are killed.
+#![cfg(all(unix, feature = "sqlite", feature = "reqwest"))]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::exit)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod child;
+mod faults;
+mod fork;
+mod kills;
+mod sealing;
+mod site;
+mod together;

@@ -1,0 +1,188 @@
+//! What is sealed opens for its key, app and account only, and nothing sealed is overwritten with another key.
+
+use std::fs;
+
+use hoopauth::{Account, Client, ErrorCode, Grant};
+use rusqlite::Connection;
+
+use crate::common::{World, location};
+use crate::site::{KEY, Process, Site};
+
+const OTHER: &str = "the-other-key-0123456789";
+
+fn code<T>(result: hoopauth::Result<T>) -> ErrorCode {
+    result.err().unwrap().code()
+}
+
+fn grant(account: &Account) -> Grant {
+    Grant::new(account.clone(), "planted-access").with_refresh_token("planted-refresh")
+}
+
+#[test]
+fn a_path_of_its_own_needs_a_key() {
+    let builder = || Client::builder().client_id("i").client_secret("s").store("sqlite:somewhere.db");
+    let error = builder().build().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Config);
+    assert!(error.message().contains("`store_key`"), "{error}");
+    for store in ["sqlite", "sqlite://x", "sqlit:x", "memory:x", "postgres://x"] {
+        assert_eq!(code(builder().store_key(KEY).store(store).build()), ErrorCode::Config, "{store}");
+    }
+    builder().store_key(KEY).build().unwrap();
+    assert!(!fs::exists("somewhere.db").unwrap());
+}
+
+#[test]
+fn a_static_token_opens_no_store() {
+    let site = Site::new();
+    let client = Client::builder()
+        .private_integration_token("pit-1")
+        .store(format!("sqlite:{}", site.path().display()))
+        .build()
+        .unwrap();
+    client.headers("GET").unwrap();
+    client.accounts().unwrap();
+    assert_eq!(fs::read_dir(site.folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_wrong_key_opens_nothing_and_overwrites_nothing() {
+    let site = Site::new();
+    let account = location(0);
+    site.client().import(grant(&account), false).unwrap();
+    let wrong = site.builder().store_key(OTHER).build().unwrap();
+    assert_eq!(code(wrong.headers_for(account.as_str(), "GET")), ErrorCode::StoreKey);
+    assert_eq!(code(wrong.export(&account)), ErrorCode::StoreKey);
+    assert_eq!(code(wrong.import(grant(&account), true)), ErrorCode::StoreKey);
+    assert_eq!(code(wrong.remove(&account)), ErrorCode::StoreKey);
+    assert_eq!(site.client().export(&account).unwrap().access_token().expose(), "planted-access");
+
+    // Without a key at all: the same, in any store.
+    let world = World::new();
+    world.builder().store_key(KEY).build().unwrap().import(grant(&account), false).unwrap();
+    let bare = world.client();
+    assert_eq!(code(bare.export(&account)), ErrorCode::StoreKey);
+    assert_eq!(code(bare.import(grant(&account), true)), ErrorCode::StoreKey);
+    assert_eq!(code(bare.remove(&account)), ErrorCode::StoreKey);
+}
+
+#[test]
+fn keys_are_changed_one_after_the_other() {
+    let site = Site::new();
+    let account = location(0);
+    let file = site.folder.path().join("keys of mine");
+    fs::write(&file, format!("{OTHER}\n{KEY}\n")).unwrap();
+    site.client().import(grant(&account), false).unwrap();
+    let both = site.builder().store_key(format!("file:{}", file.display())).build().unwrap();
+    // The seed is known under the old key too.
+    assert_eq!(both.import(grant(&account), true).unwrap(), hoopauth::Import::Known);
+    let newer = Grant::new(account.clone(), "newer").with_refresh_token("newer-refresh");
+    both.import(newer, true).unwrap();
+    let only_new = site.builder().store_key(OTHER).build().unwrap();
+    assert_eq!(only_new.export(&account).unwrap().access_token().expose(), "newer");
+}
+
+#[test]
+fn rows_open_where_they_belong_only() {
+    let site = Site::new();
+    let (one, two) = (location(0), location(1));
+    let client = site.client();
+    client.import(grant(&one), false).unwrap();
+    client.import(grant(&two), false).unwrap();
+    let other_app = site.builder().client_id("other-app").build().unwrap();
+    other_app.import(grant(&one), false).unwrap();
+
+    let database = Connection::open(site.path()).unwrap();
+    let copy = |from: &Account, app: i64, to: &Account| {
+        let copied = database
+            .execute(
+                "UPDATE account SET sealed = (SELECT sealed FROM account WHERE app = 1 AND name = ?1) \
+                 WHERE app = ?2 AND name = ?3",
+                (from.as_str(), app, to.as_str()),
+            )
+            .unwrap();
+        assert_eq!(copied, 1);
+    };
+    copy(&one, 1, &two);
+    copy(&one, 2, &one);
+    for (client, account) in [(&client, &two), (&other_app, &one)] {
+        let error = client.export(account).unwrap_err();
+        assert_eq!((error.code(), error.account()), (ErrorCode::StoreCorrupt, Some(account)));
+    }
+    client.export(&one).unwrap();
+    // What is damaged may be authorized again.
+    client.import(Grant::new(two.clone(), "again").with_refresh_token("again-refresh"), true).unwrap();
+    client.export(&two).unwrap();
+}
+
+#[test]
+fn flipped_bits_are_that_accounts_trouble() {
+    let site = Site::new();
+    let (one, two) = (location(0), location(1));
+    let client = site.client();
+    client.import(grant(&one), false).unwrap();
+    client.import(grant(&two), false).unwrap();
+    let database = Connection::open(site.path()).unwrap();
+    let whole: Vec<u8> = database
+        .query_row("SELECT sealed FROM account WHERE name = ?1", [one.as_str()], |row| row.get(0))
+        .unwrap();
+    let set = |bytes: &[u8]| {
+        database.execute("UPDATE account SET sealed = ?1 WHERE name = ?2", (bytes, one.as_str())).unwrap();
+    };
+    for at in 0..whole.len() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 8);
+        set(&flipped);
+        assert_eq!(code(client.export(&one)), ErrorCode::StoreCorrupt, "byte {at}");
+    }
+    client.export(&two).unwrap();
+    set(&whole);
+    client.export(&one).unwrap();
+}
+
+#[test]
+fn no_token_can_be_read_in_the_files() {
+    let site = Site::new();
+    let client = site.client();
+    client.import(grant(&location(0)), false).unwrap();
+    for entry in fs::read_dir(site.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        for planted in [&b"planted"[..], KEY.as_bytes()] {
+            assert!(!bytes.windows(planted.len()).any(|window| window == planted), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_users_own_store_has_a_key_of_its_own() {
+    let site = Site::new();
+    let start = || {
+        let mut command = site.command("use the default store");
+        command
+            .env("HOOPAUTH_STORE", "sqlite:")
+            .env("XDG_DATA_HOME", site.folder.path())
+            .env("HOME", site.folder.path())
+            .env_remove("HOOPAUTH_STORE_KEY");
+        Process::start(&mut command)
+    };
+    let mut processes: Vec<_> = (0..4).map(|_| start()).collect();
+    for process in &mut processes {
+        assert_eq!(process.line(), "ready");
+    }
+    for process in &mut processes {
+        process.go();
+    }
+    for process in &mut processes {
+        assert_eq!(process.line(), "planted-access");
+    }
+    if cfg!(not(target_os = "macos")) {
+        let folder = site.folder.path().join("hoopauth");
+        assert!(fs::exists(folder.join("grants.db")).unwrap());
+        fs::remove_file(folder.join("store.key")).unwrap();
+        let mut process = start();
+        process.line();
+        process.go();
+        assert!(process.line().starts_with("STORE_KEY "));
+        assert!(!fs::exists(folder.join("store.key")).unwrap(), "a lost key is not replaced");
+    }
+}
