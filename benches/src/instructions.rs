@@ -9,10 +9,11 @@ use serde_json::json;
 use crate::fixture::{client_over, indices, name};
 use crate::line;
 
-/// The difference of a long and a short run, per call; `None` without valgrind. A run that fails is a broken benchmark.
+/// What the calls add to the same loop without them, per call; `None` without valgrind. A run that fails is a broken
+/// benchmark.
 pub(crate) fn measure(via: &str, mode: &str) -> Option<f64> {
-    let value = match (count(mode, FEW), count(mode, FEW + CALLS)) {
-        (Ok(few), Ok(many)) => (many - few) / f64::from(CALLS),
+    let value = match (count(mode, "bare"), count(mode, "call")) {
+        (Ok(bare), Ok(calls)) => (calls - bare) / f64::from(CALLS),
         (Err(missing), _) | (_, Err(missing)) => {
             line("headers_instructions", via, ACCOUNTS, None, "instructions", json!({"missing": missing}));
             return None;
@@ -22,24 +23,30 @@ pub(crate) fn measure(via: &str, mode: &str) -> Option<f64> {
     Some(value)
 }
 
-pub(crate) fn loop_name(calls: usize) {
+pub(crate) fn loop_name(calling: bool) {
     let client = client_over(ACCOUNTS);
     let names: Vec<String> = (0..ACCOUNTS).map(name).collect();
-    for i in indices(ACCOUNTS, LONGEST).into_iter().take(calls) {
-        black_box(client.headers_for(black_box(&names[i as usize]), "GET").unwrap());
+    for i in indices(ACCOUNTS, CALLS as usize) {
+        let name = black_box(&names[i as usize]);
+        if calling {
+            black_box(client.headers_for(name, "GET").unwrap());
+        }
     }
 }
 
-pub(crate) fn loop_handle(calls: usize) {
+pub(crate) fn loop_handle(calling: bool) {
     let client = client_over(ACCOUNTS);
     let handles: Vec<AccountHandle> = (0..ACCOUNTS).map(|i| client.account(&name(i)).unwrap()).collect();
-    for i in indices(ACCOUNTS, LONGEST).into_iter().take(calls) {
-        black_box(black_box(&handles[i as usize]).headers("GET").unwrap());
+    for i in indices(ACCOUNTS, CALLS as usize) {
+        let handle = black_box(&handles[i as usize]);
+        if calling {
+            black_box(handle.headers("GET").unwrap());
+        }
     }
 }
 
 /// All instructions of one run, or why they could not be counted.
-fn count(mode: &str, calls: u32) -> Result<f64, String> {
+fn count(mode: &str, calling: &str) -> Result<f64, String> {
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let out = directory.path().join("callgrind.out");
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
@@ -47,7 +54,7 @@ fn count(mode: &str, calls: u32) -> Result<f64, String> {
         .arg("--tool=callgrind")
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program)
-        .args([mode, &calls.to_string()])
+        .args([mode, calling])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
@@ -60,7 +67,4 @@ fn count(mode: &str, calls: u32) -> Result<f64, String> {
 }
 
 const ACCOUNTS: usize = 1_000;
-const FEW: u32 = 1_000;
 const CALLS: u32 = 100_000;
-/// Both runs make the same order, so that it costs both the same.
-const LONGEST: usize = (FEW + CALLS) as usize;

@@ -24,11 +24,11 @@ fn main() -> ExitCode {
     let number = |text: &str| text.parse().expect("a number");
     match arguments[..] {
         [] => return all(),
-        ["loop-name", calls] => instructions::loop_name(number(calls)),
-        ["loop-handle", calls] => instructions::loop_handle(number(calls)),
+        ["loop-name", what] => instructions::loop_name(what == "call"),
+        ["loop-handle", what] => instructions::loop_handle(what == "call"),
         ["bytes", accounts] => println!("{}", memory::bytes_per_account(number(accounts))),
         _ => {
-            eprintln!("usage: hoopauth-bench [loop-name CALLS | loop-handle CALLS | bytes ACCOUNTS]");
+            eprintln!("usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | bytes ACCOUNTS]");
             return ExitCode::from(2);
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::account::{Account, AccountKind};
 use crate::cache::Cache;
 use crate::client::{Change, Client};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{ClientClock, Clock};
 use crate::credential::Credential;
 use crate::error::{Error, Result};
 use crate::flight::Flights;
@@ -127,7 +127,7 @@ impl ClientBuilder {
         Ok(Client {
             inner: Arc::new(Inner {
                 cache: Cache::new(options.number("cache_accounts")),
-                clock: self.clock.take().unwrap_or_else(|| Arc::new(SystemClock)),
+                clock: self.clock.take().map_or(ClientClock::System, ClientClock::Injected),
                 settings,
                 credential,
                 constants,

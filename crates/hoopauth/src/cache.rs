@@ -13,7 +13,7 @@ use arc_swap::{ArcSwap, Guard};
 use zeroize::Zeroizing;
 
 use crate::account::Account;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{ClientClock, Clock, Timestamp};
 use crate::headers::Constants;
 use crate::secret::constant_time_eq;
 use crate::sync::{Mutex, lock};
@@ -55,7 +55,7 @@ impl Moment {
     }
 
     #[inline]
-    pub(crate) fn has_come(self, clock: &dyn Clock) -> bool {
+    pub(crate) fn has_come(self, clock: &(impl Clock + ?Sized)) -> bool {
         let (wall, monotonic) = clock.both();
         wall.0 >= self.wall || monotonic >= self.monotonic
     }
@@ -98,7 +98,7 @@ impl Snapshot {
     }
 
     #[inline]
-    pub(crate) fn is_fresh(&self, clock: &dyn Clock) -> bool {
+    pub(crate) fn is_fresh(&self, clock: &(impl Clock + ?Sized)) -> bool {
         !self.soft.has_come(clock)
     }
 
@@ -177,7 +177,7 @@ impl Cache {
 
     /// The snapshot of an account, if it is fresh. Takes no lock; may miss one that is being moved.
     #[inline]
-    pub(crate) fn fresh(&self, name: &str, clock: &dyn Clock) -> Option<Served> {
+    pub(crate) fn fresh(&self, name: &str, clock: &ClientClock) -> Option<Served> {
         let tag = self.tag(name);
         self.shard(tag).find(tag, name).filter(|snapshot| snapshot.is_fresh(clock))
     }

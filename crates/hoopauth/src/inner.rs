@@ -10,7 +10,7 @@ use crate::builder::{ChangeHook, Settings, StepHook};
 use crate::cache::{Cache, Moment, Served, Snapshot};
 use crate::callback::{calling, refuse_reentry};
 use crate::client::{Change, ChangeKind};
-use crate::clock::Clock;
+use crate::clock::{ClientClock, Clock};
 use crate::credential::Credential;
 use crate::error::{Error, ErrorCode, Result};
 use crate::flight::Flights;
@@ -28,7 +28,7 @@ use crate::transport::Transport;
 /// What all parts of a client share.
 pub(crate) struct Inner {
     pub(crate) cache: Cache,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: ClientClock,
     pub(crate) settings: Settings,
     pub(crate) credential: Credential,
     pub(crate) constants: Arc<Constants>,
@@ -83,7 +83,7 @@ impl Inner {
 
     /// A snapshot of another account, for use within a refresh.
     pub(crate) fn serve(&self, account: &Account) -> Result<Arc<Snapshot>> {
-        match self.cache.fresh(account.as_str(), &*self.clock) {
+        match self.cache.fresh(account.as_str(), &self.clock) {
             Some(snapshot) => Ok(Served::into_inner(snapshot)),
             None => self.obtain(account),
         }
@@ -462,7 +462,7 @@ impl Inner {
             Some(current) => current,
             None => self.read_in(account)?,
         };
-        if !current.same_token(reported) && !self.is_refused(&current) && !current.is_hard(&*self.clock) {
+        if !current.same_token(reported) && !self.is_refused(&current) && !current.is_hard(&self.clock) {
             return Ok(current);
         }
         let refused = Arc::new(reported.with_soft(Moment::PAST));

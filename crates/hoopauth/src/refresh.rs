@@ -12,7 +12,7 @@ use crate::account::{Account, AccountKind};
 use crate::cache::{Moment, Snapshot};
 use crate::callback::calling;
 use crate::client::ChangeKind;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorCode, Result};
 use crate::flight::Role;
 use crate::grant::Grant;
@@ -71,7 +71,7 @@ pub(crate) enum Need {
 impl Inner {
     /// The slow path: whatever has to happen so that `account` has headers.
     pub(crate) fn obtain(&self, account: &Account) -> Result<Arc<Snapshot>> {
-        let clock = &*self.clock;
+        let clock = &self.clock;
         let snapshot = match self.cache.get(account.as_str()) {
             Some(snapshot) => snapshot,
             None => self.read_in(account)?,
@@ -133,7 +133,7 @@ impl Inner {
                     && !self.is_refused(&current)
                     && !self.is_unsaved(account)
                 {
-                    let soft = Moment::at(again, &*self.clock).earlier(current.hard());
+                    let soft = Moment::at(again, &self.clock).earlier(current.hard());
                     self.cache.publish(Arc::new(current.with_soft(soft)));
                 }
                 snapshot
@@ -417,7 +417,7 @@ impl Inner {
             self.open_live(account, record).inspect_err(|_| self.cache.forget(account.as_str()))?;
         let snapshot = self.snapshot_of(&grant, record.generation);
         self.cache.publish(Arc::clone(&snapshot));
-        if snapshot.is_hard(&*self.clock) {
+        if snapshot.is_hard(&self.clock) {
             return Err(Error::new(
                 ErrorCode::LeaseTimeout,
                 "the grant changed during the refresh; try again",
@@ -530,7 +530,7 @@ impl Inner {
 
     /// Whether a snapshot satisfies a need.
     fn is_good(&self, snapshot: &Arc<Snapshot>, need: &Need) -> bool {
-        let clock = &*self.clock;
+        let clock = &self.clock;
         match need {
             Need::Soft => snapshot.is_fresh(clock) && !self.is_refused(snapshot),
             Need::Hard => !snapshot.is_hard(clock) && !self.is_refused(snapshot),
@@ -540,7 +540,7 @@ impl Inner {
 
     /// The snapshot of a grant, with its moments.
     pub(crate) fn snapshot_of(&self, grant: &Grant, generation: u64) -> Arc<Snapshot> {
-        let clock = &*self.clock;
+        let clock = &self.clock;
         let now = clock.now();
         let expires = grant.trusted_expiry(now);
         let life = if grant.lifetime().is_zero() { expires.since(now) } else { grant.lifetime() };
