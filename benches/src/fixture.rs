@@ -7,6 +7,7 @@ use hoopauth::store::{Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequ
 use hoopauth::{Account, Client, Clock, Grant, Import, Result, SystemClock, Timestamp};
 
 pub(crate) const TOKEN_BYTES: usize = 900;
+pub(crate) const NAME_BYTES: usize = "location:".len() + 20;
 
 /// A client over accounts 0 to `count`, all with fresh tokens.
 pub(crate) fn client_over(count: usize) -> Client {

@@ -26,9 +26,13 @@ fn main() -> ExitCode {
         [] => return all(),
         ["loop-name", what] => instructions::loop_name(what == "call"),
         ["loop-handle", what] => instructions::loop_handle(what == "call"),
+        ["speed", accounts] => speed::compare(number(accounts)),
+        ["threads", accounts] => speed::compare_threads(number(accounts)),
         ["bytes", accounts] => println!("{}", memory::bytes_per_account(number(accounts))),
         _ => {
-            eprintln!("usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | bytes ACCOUNTS]");
+            eprintln!(
+                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | bytes ACCOUNTS]"
+            );
             return ExitCode::from(2);
         }
     }

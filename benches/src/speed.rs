@@ -6,10 +6,10 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use hoopauth::AccountHandle;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::fixture::{client_over, indices, name, token};
-use crate::{line, median, rounded};
+use crate::fixture::{NAME_BYTES, client_over, indices, name, token};
+use crate::{again, line, median, rounded};
 
 /// What the promises are about, in nanoseconds per call; `two_threads` is a ratio.
 pub(crate) struct Speed {
@@ -21,83 +21,87 @@ pub(crate) struct Speed {
     pub(crate) two_threads: f64,
 }
 
+/// Each size in a process of its own: none inherits the heap that another left.
 pub(crate) fn measure() -> Speed {
-    let one = compare(1, 1_000_000, true);
-    compare(1_000, 1_000_000, true);
-    let two_threads = compare_threads(100_000);
-    compare(100_000, 1_000_000, false);
-    let million = compare(1_000_000, 1_000_000, false);
+    let one = alone("speed", 1);
+    alone("speed", 1_000);
+    let threads = alone("threads", 100_000);
+    alone("speed", 100_000);
+    let million = alone("speed", 1_000_000);
     Speed {
-        name_1: one.name,
-        floor_1: one.floor,
-        handle_1: one.handle,
-        name_million: million.name,
-        floor_million: million.floor,
-        two_threads,
+        name_1: one["headers"],
+        floor_1: one["headers_floor"],
+        handle_1: one["headers_handle"],
+        name_million: million["headers"],
+        floor_million: million["headers_floor"],
+        two_threads: threads["headers_two_threads"],
     }
 }
 
-struct Compared {
-    name: f64,
-    floor: f64,
-    handle: f64,
+/// Runs this program for one size, passes its lines on and returns their values.
+fn alone(mode: &str, n: usize) -> HashMap<String, f64> {
+    let output = again().args([mode, &n.to_string()]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut values = HashMap::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        println!("{line}");
+        let line: Value = serde_json::from_str(line).unwrap();
+        values.insert(line["bench"].as_str().unwrap().to_owned(), line["value"].as_f64().unwrap());
+    }
+    values
 }
 
 /// Headers by name, by handle and from the plain map, over `n` accounts.
-fn compare(n: usize, calls: usize, with_handles: bool) -> Compared {
+pub(crate) fn compare(n: usize) {
+    let with_handles = n <= 1_000;
     let client = client_over(n);
-    let names: Vec<String> = (0..n).map(name).collect();
-    let floor: HashMap<String, String> = names.iter().cloned().zip((0..n).map(token)).collect();
+    let floor: HashMap<String, String> = (0..n).map(|i| (name(i), token(i))).collect();
     let handles: Vec<AccountHandle> =
-        names.iter().filter(|_| with_handles).map(|name| client.account(name).unwrap()).collect();
-    let order = indices(n, calls);
+        (0..n).filter(|_| with_handles).map(|i| client.account(&name(i)).unwrap()).collect();
+    let order = indices(n, CALLS);
+    let names = Names::in_order(&order);
 
     let (mut by_name, mut by_floor, mut by_handle) = (vec![], vec![], vec![]);
     for _ in 0..ROUNDS {
-        by_name.push(per_call(&order, |i| {
-            black_box(client.headers_for(black_box(&names[i]), "GET").unwrap());
+        by_name.push(per_call(|call| {
+            black_box(client.headers_for(black_box(names.of(call)), "GET").unwrap());
         }));
-        by_floor.push(per_call(&order, |i| {
-            let token = floor.get(black_box(names[i].as_str())).unwrap();
+        by_floor.push(per_call(|call| {
+            let token = floor.get(black_box(names.of(call))).unwrap();
             black_box(format!("Bearer {token}"));
         }));
         if with_handles {
-            by_handle.push(per_call(&order, |i| {
-                black_box(black_box(&handles[i]).headers("GET").unwrap());
+            by_handle.push(per_call(|call| {
+                black_box(black_box(&handles[order[call] as usize]).headers("GET").unwrap());
             }));
         }
     }
 
-    let (name, floor) = (median(by_name), median(by_floor));
-    line("headers", "rust", n, Some(name), "ns", json!({}));
-    line("headers_floor", "rust", n, Some(floor), "ns", json!({}));
-    let handle = if with_handles { median(by_handle) } else { f64::NAN };
+    line("headers", "rust", n, Some(median(by_name)), "ns", json!({}));
+    line("headers_floor", "rust", n, Some(median(by_floor)), "ns", json!({}));
     if with_handles {
-        line("headers_handle", "rust", n, Some(handle), "ns", json!({}));
+        line("headers_handle", "rust", n, Some(median(by_handle)), "ns", json!({}));
     }
-    Compared { name, floor, handle }
 }
 
 /// How much more two threads do than one, over the same `n` accounts; the plain map's figure tells what the machine allows.
-fn compare_threads(n: usize) -> f64 {
+pub(crate) fn compare_threads(n: usize) {
     let client = client_over(n);
-    let names: Vec<String> = (0..n).map(name).collect();
-    let floor: HashMap<String, String> = names.iter().cloned().zip((0..n).map(token)).collect();
-    two_threads("headers_floor_two_threads", n, |i| {
-        let token = floor.get(black_box(names[i].as_str())).unwrap();
+    let floor: HashMap<String, String> = (0..n).map(|i| (name(i), token(i))).collect();
+    let names = Names::in_order(&indices(n, 2 * CALLS));
+    two_threads("headers_floor_two_threads", n, |call| {
+        let token = floor.get(black_box(names.of(call))).unwrap();
         black_box(format!("Bearer {token}"));
     });
-    two_threads("headers_two_threads", n, |i| {
-        black_box(client.headers_for(black_box(&names[i]), "GET").unwrap());
-    })
+    two_threads("headers_two_threads", n, |call| {
+        black_box(client.headers_for(black_box(names.of(call)), "GET").unwrap());
+    });
 }
 
 /// Each round times one thread, two, two, one: what slows the machine down meanwhile meets both alike.
-fn two_threads(bench: &str, n: usize, call: impl Fn(usize) + Sync) -> f64 {
-    let order = indices(n, 2_000_000);
-    let (first, second) = order.split_at(order.len() / 2);
-    let one = || elapsed(&call, &[first]).as_secs_f64();
-    let two = || elapsed(&call, &[first, second]).as_secs_f64();
+fn two_threads(bench: &str, n: usize, call: impl Fn(usize) + Sync) {
+    let one = || elapsed(&call, 1).as_secs_f64();
+    let two = || elapsed(&call, 2).as_secs_f64();
     one();
     two();
     let ratios: Vec<f64> = (0..2 * ROUNDS)
@@ -108,24 +112,21 @@ fn two_threads(bench: &str, n: usize, call: impl Fn(usize) + Sync) -> f64 {
         .collect();
     let least = rounded(ratios.iter().copied().fold(f64::INFINITY, f64::min));
     let most = rounded(ratios.iter().copied().fold(0.0, f64::max));
-    let ratio = median(ratios);
-    line(bench, "rust", n, Some(ratio), "ratio", json!({ "least": least, "most": most }));
-    ratio
+    line(bench, "rust", n, Some(median(ratios)), "ratio", json!({ "least": least, "most": most }));
 }
 
-/// How long a thread for each of `orders` takes, from the common start to the end of the last.
-fn elapsed(call: &(impl Fn(usize) + Sync), orders: &[&[u32]]) -> Duration {
-    let barrier = Barrier::new(orders.len());
+/// How long `threads` threads take for their own calls each, from the common start to the end of the last.
+fn elapsed(call: &(impl Fn(usize) + Sync), threads: usize) -> Duration {
+    let barrier = Barrier::new(threads);
     let barrier = &barrier;
     std::thread::scope(|scope| {
-        let threads: Vec<_> = orders
-            .iter()
-            .map(|order| {
+        let threads: Vec<_> = (0..threads)
+            .map(|thread| {
                 scope.spawn(move || {
                     barrier.wait();
                     let start = Instant::now();
-                    for &i in *order {
-                        call(i as usize);
+                    for i in thread * CALLS..(thread + 1) * CALLS {
+                        call(i);
                     }
                     (start, Instant::now())
                 })
@@ -139,12 +140,27 @@ fn elapsed(call: &(impl Fn(usize) + Sync), orders: &[&[u32]]) -> Duration {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a few million calls are exact")]
-fn per_call(order: &[u32], call: impl Fn(usize)) -> f64 {
+fn per_call(call: impl Fn(usize)) -> f64 {
     let start = Instant::now();
-    for &i in order {
-        call(i as usize);
-    }
-    start.elapsed().as_secs_f64() * 1e9 / order.len() as f64
+    (0..CALLS).for_each(call);
+    start.elapsed().as_secs_f64() * 1e9 / CALLS as f64
 }
 
+/// The names as a program has them that was just asked for an account: at hand, one after the other, in no order.
+struct Names(String);
+
+impl Names {
+    fn in_order(order: &[u32]) -> Self {
+        let names = Self(order.iter().map(|i| name(*i as usize)).collect());
+        assert_eq!(names.0.len(), order.len() * NAME_BYTES);
+        names
+    }
+
+    #[inline]
+    fn of(&self, call: usize) -> &str {
+        &self.0[call * NAME_BYTES..(call + 1) * NAME_BYTES]
+    }
+}
+
+const CALLS: usize = 1_000_000;
 const ROUNDS: usize = 7;
