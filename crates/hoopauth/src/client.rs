@@ -151,6 +151,7 @@ impl Client {
                 "a location's grant is minted from a company's: give `location:<id>`, `company:<id>`",
             ));
         }
+        let _call = self.inner.begin_call();
         let answer = self.inner.mint_answer(company, location, self.inner.settings.attempt_timeout)?;
         let mut grant = answer.into_grant(location, None, self.inner.clock.now(), true);
         grant.company_id = Some(company.id().to_owned());

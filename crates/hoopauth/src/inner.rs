@@ -12,6 +12,7 @@ use crate::callback::{calling, refuse_reentry};
 use crate::client::{Change, ChangeKind};
 use crate::clock::{ClientClock, Clock};
 use crate::credential::Credential;
+use crate::deadline::timed_out;
 use crate::error::{Error, ErrorCode, Result};
 use crate::flight::Flights;
 use crate::grant::Grant;
@@ -78,6 +79,7 @@ impl Inner {
                 "the process was forked since the client was made: make a client of its own in the child",
             ));
         }
+        let _call = self.begin_call();
         self.obtain(&Account::parse(name)?)
     }
 
@@ -263,13 +265,18 @@ impl Inner {
         verifier: Option<&Secret>,
         expected: Option<&Account>,
     ) -> std::result::Result<Account, (Error, FailureClass)> {
+        let _call = self.begin_call();
         let untouched = |error: Error| (error, FailureClass::Untouched);
         let asked = expected.map(Account::kind).or(self.settings.user_type);
         let mut tries = 0;
         let answer = loop {
             self.take_slot(Priority::Normal).map_err(untouched)?;
             let endpoint = self.token_endpoint().map_err(untouched)?;
-            match endpoint.exchange(code, redirect_uri, verifier, asked, self.settings.attempt_timeout) {
+            let attempt = self.at_most(self.settings.attempt_timeout);
+            if attempt.is_zero() {
+                return Err(untouched(timed_out()));
+            }
+            match endpoint.exchange(code, redirect_uri, verifier, asked, attempt) {
                 Ok(answer) => break answer,
                 // A code is good for one use: only what surely never arrived is sent again.
                 Err(failure)
@@ -458,6 +465,7 @@ impl Inner {
         reported: &Snapshot,
         error: &Error,
     ) -> Result<Arc<Snapshot>> {
+        let _call = self.begin_call();
         let current = match self.cache.get(account.as_str()) {
             Some(current) => current,
             None => self.read_in(account)?,

@@ -24,6 +24,7 @@ mod callback;
 mod client;
 mod clock;
 mod credential;
+mod deadline;
 mod error;
 mod flight;
 mod grant;

@@ -89,7 +89,7 @@ table! {
     store OptionKind::Text, Some("memory:"), "Where grants live: `memory:` (this process only), `sqlite:PATH` (a file that processes of one computer share; needs `store_key`), or `sqlite:` (the file of this user in its default place, with its own key).";
     store_key OptionKind::Secret, None, "The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by spaces: the first seals, all open. Or `file:PATH`: a file that holds it.";
     refresh_before OptionKind::Seconds(0.0, 86_400.0), Some("60"), "Seconds of life below which callers wait for a refresh; never more than a tenth of the token's life.";
-    timeout OptionKind::Seconds(0.001, 86_400.0), Some("30"), "Seconds for a whole call with all its tries. In this version it bounds each attempt only.";
+    timeout OptionKind::Seconds(0.001, 86_400.0), Some("30"), "Seconds for a whole call with all its tries and waits.";
     attempt_timeout OptionKind::Seconds(0.001, 9.0), Some("8"), "Seconds for one HTTP attempt; at most 9, so that two fit into the 20 seconds in which a refresh can be repeated.";
     connect_timeout OptionKind::Seconds(0.001, 9.0), Some("5"), "Seconds to connect.";
     max_wait OptionKind::Seconds(0.0, 3_600.0), Some("10"), "The longest, in seconds, that a caller waits for a refresh under way elsewhere or for the token-request budget.";

@@ -13,6 +13,7 @@ use crate::cache::{Moment, Snapshot};
 use crate::callback::calling;
 use crate::client::ChangeKind;
 use crate::clock::{Clock, Timestamp};
+use crate::deadline::timed_out;
 use crate::error::{Error, ErrorCode, Result};
 use crate::flight::Role;
 use crate::grant::Grant;
@@ -105,7 +106,7 @@ impl Inner {
                 let result = self.lead(account, need);
                 leader.land(result.map_err(|error| error.with_account(account)))
             }
-            Role::Follower(follower) => match follower.wait(self.settings.max_wait) {
+            Role::Follower(follower) => match follower.wait(self.at_most(self.settings.max_wait)) {
                 Some(Ok(snapshot)) if !self.is_refused(&snapshot) => Ok(snapshot),
                 Some(Ok(_)) => Err(Self::refused_again(account)),
                 Some(Err(error)) => Err(error),
@@ -162,7 +163,8 @@ impl Inner {
             return Ok(current);
         }
         self.step(Step::Lease, account)?;
-        let wait = if matches!(need, Need::Soft) { Duration::ZERO } else { self.settings.max_wait };
+        let wait =
+            if matches!(need, Need::Soft) { Duration::ZERO } else { self.at_most(self.settings.max_wait) };
         let mut lease = calling(|| self.store.lease(&self.key(account), wait))?.ok_or_else(|| {
             Error::new(
                 ErrorCode::LeaseTimeout,
@@ -250,10 +252,16 @@ impl Inner {
         self.mark(record, fingerprint, priority, lease)?;
         let first_sent = self.clock.now().minus(open.map_or(Duration::ZERO, |mark| mark.age));
         let mut tries = 0;
+        // What not sending again says: after a lost answer the token may still be spent.
+        let mut unsent = FailureClass::Untouched;
         let failure = loop {
             self.step(Step::Send, account)?;
             tries += 1;
-            let answer = self.token_endpoint()?.refresh(account, &refresh_token, attempt);
+            let left = self.at_most(attempt);
+            if left.is_zero() {
+                break TokenFailure { error: timed_out(), class: unsent };
+            }
+            let answer = self.token_endpoint()?.refresh(account, &refresh_token, left);
             self.step(Step::Check, account)?;
             let failure = match answer {
                 Ok(answer) => match answer.check(account) {
@@ -265,6 +273,7 @@ impl Inner {
                 },
                 Err(failure) => failure,
             };
+            unsent = FailureClass::Unknown;
             let age = self.clock.now().since(first_sent);
             let pause = match failure.class {
                 FailureClass::Untouched => break failure,
@@ -355,7 +364,11 @@ impl Inner {
         let mut repeated = false;
         loop {
             let endpoint = self.token_endpoint()?;
-            match endpoint.mint(company, location, bearer.authorization(), timeout) {
+            let left = self.at_most(timeout);
+            if left.is_zero() {
+                return Err(timed_out());
+            }
+            match endpoint.mint(company, location, bearer.authorization(), left) {
                 Ok(answer) => {
                     answer.check(location)?;
                     return Ok(answer);
@@ -445,7 +458,8 @@ impl Inner {
                     ));
                 }
                 Begin::Wait(wait)
-                    if priority != Priority::Soft && waited + wait <= self.settings.max_wait =>
+                    if priority != Priority::Soft
+                        && wait <= self.at_most(self.settings.max_wait.saturating_sub(waited)) =>
                 {
                     self.clock.sleep(wait);
                     waited += wait;
@@ -462,7 +476,7 @@ impl Inner {
             let request = SlotRequest { per_minute: self.settings.token_requests_per_minute, priority };
             match calling(|| self.store.take_slot(&self.settings.app, request, self.clock.now()))? {
                 Slot::Taken => return Ok(()),
-                Slot::Wait(wait) if waited + wait <= self.settings.max_wait => {
+                Slot::Wait(wait) if wait <= self.at_most(self.settings.max_wait.saturating_sub(waited)) => {
                     self.clock.sleep(wait);
                     waited += wait;
                 }

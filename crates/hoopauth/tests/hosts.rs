@@ -4,7 +4,8 @@
 mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
+use std::time::Duration;
 
 use common::{World, location};
 use hoopauth::store::{
@@ -13,7 +14,7 @@ use hoopauth::store::{
 use hoopauth::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
-use hoopauth::{Account, Error, ErrorCode, Result, Timestamp};
+use hoopauth::{Account, Error, ErrorCode, ManualClock, Result, Timestamp};
 
 #[derive(Debug)]
 struct Scripted(fn(&TransportRequest) -> std::result::Result<TransportResponse, TransportError>);
@@ -60,6 +61,50 @@ fn a_transport_that_lies_or_returns_too_much_is_a_typed_error() {
         assert_eq!(error.code(), code, "{error:?}");
         assert!(!error.message().contains('\u{7}'));
         assert_eq!(client.export(&account).unwrap().refresh_token().unwrap(), &before);
+    }
+}
+
+/// Notes how long each request may take, takes that long by the clock, and gives no answer.
+#[derive(Debug)]
+struct Slow {
+    clock: Arc<ManualClock>,
+    takes: Duration,
+    allowed: Mutex<Vec<Duration>>,
+}
+
+impl Transport for Slow {
+    fn send(&self, request: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+        self.allowed.lock().unwrap().push(request.timeout);
+        self.clock.advance(self.takes.min(request.timeout));
+        Err(TransportError { kind: TransportErrorKind::Timeout, message: "too late".into(), sent: true })
+    }
+}
+
+#[test]
+fn the_timeout_bounds_the_whole_call_not_each_try() {
+    let millis = Duration::from_millis;
+    for (timeout, takes, expected) in [
+        ("30", 8_000, &[8_000, 8_000][..]),
+        ("10", 8_000, &[8_000, 2_000]),
+        ("5", 8_000, &[5_000]),
+        ("1", 400, &[1_000, 600]),
+    ] {
+        let world = World::new();
+        let account = location(0);
+        let slow =
+            Arc::new(Slow { clock: world.clock.clone(), takes: millis(takes), allowed: Mutex::default() });
+        let client = world.builder().option("timeout", timeout).transport(slow.clone()).build().unwrap();
+        client.import(world.grant(&account), false).unwrap();
+        world.pass(86_400);
+        let error = client.headers_for(account.as_str(), "GET").unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Timeout, "{error:?}");
+        assert!(error.is_retryable());
+        let expected: Vec<_> = expected.iter().copied().map(millis).collect();
+        assert_eq!(*slow.allowed.lock().unwrap(), expected, "timeout={timeout}");
+
+        // The next call has its own time, and finds what may have been spent still within the window.
+        client.headers_for(account.as_str(), "GET").unwrap_err();
+        assert!(slow.allowed.lock().unwrap().len() > expected.len());
     }
 }
 

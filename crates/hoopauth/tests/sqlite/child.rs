@@ -172,6 +172,8 @@ fn fork_and_go_on() {
     // SAFETY: no other thread of ours runs; the harness's one waits. glibc keeps its allocator usable in the child.
     match unsafe { fork() }.unwrap() {
         ForkResult::Child => {
+            // Fresh headers are memory and nothing else; all that would use what was inherited is refused.
+            before.headers_for(location(0).as_str(), "GET").unwrap();
             let error = before.headers_for(location(1).as_str(), "GET").unwrap_err();
             assert_eq!(error.code(), hoopauth::ErrorCode::InvalidState);
             assert_eq!(before.accounts().unwrap_err().code(), hoopauth::ErrorCode::InvalidState);

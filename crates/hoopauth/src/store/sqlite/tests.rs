@@ -113,7 +113,7 @@ fn a_mark_keeps_its_first_time_and_goes_with_its_generation() {
     // The next generation has a budget that remembers: three are taken.
     assert_eq!(lease.begin(2, [4; 16], SLOT, later).unwrap(), Begin::Marked);
     assert_eq!(lease.begin(2, [4; 16], SLOT, later).unwrap(), Begin::Marked);
-    assert_eq!(lease.begin(2, [5; 16], SLOT, later).unwrap(), Begin::Wait(Duration::from_secs(51)));
+    assert_eq!(lease.begin(2, [5; 16], SLOT, later).unwrap(), Begin::Wait(Duration::from_secs(52)));
     assert_eq!(lease.load(later).unwrap().unwrap().mark.unwrap().fingerprint, [4; 16]);
     assert_eq!(store.take_slot("other", SLOT, later).unwrap(), Slot::Taken);
 }

@@ -1,0 +1,53 @@
+//! The time one call of the program may take: `timeout`, with all its tries and waits.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::error::{Error, ErrorCode};
+use crate::inner::Inner;
+
+thread_local! {
+    /// When the call that this thread is in must end, on its client's monotonic clock.
+    static DEADLINE: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// While it lives, everything this thread does for a client ends by one deadline.
+pub(crate) struct Call {
+    outermost: bool,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if self.outermost {
+            DEADLINE.set(None);
+        }
+    }
+}
+
+impl Inner {
+    /// Begins a call, or goes on with the one that led here.
+    pub(crate) fn begin_call(&self) -> Call {
+        let outermost = DEADLINE.get().is_none();
+        if outermost {
+            let timeout = u64::try_from(self.settings.timeout.as_millis()).unwrap_or(u64::MAX);
+            DEADLINE.set(Some(self.clock.monotonic().saturating_add(timeout)));
+        }
+        Call { outermost }
+    }
+
+    /// `longest`, or what is left of the call.
+    pub(crate) fn at_most(&self, longest: Duration) -> Duration {
+        match DEADLINE.get() {
+            Some(deadline) => {
+                longest.min(Duration::from_millis(deadline.saturating_sub(self.clock.monotonic())))
+            }
+            None => longest,
+        }
+    }
+}
+
+/// The error of a call that ran out of time before it could send (again).
+pub(crate) fn timed_out() -> Error {
+    Error::new(ErrorCode::Timeout, "the call took longer than `timeout`; try again").with_retryable(true)
+}
