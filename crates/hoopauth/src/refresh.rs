@@ -244,7 +244,7 @@ impl Inner {
             self.settings.attempt_timeout
         };
         let priority = match open {
-            Some(mark) if mark.age < WINDOW => Priority::Recovery,
+            Some(mark) if mark.age < LONGEST_WINDOW => Priority::Recovery,
             _ if soft => Priority::Soft,
             _ => Priority::Normal,
         };
@@ -252,14 +252,14 @@ impl Inner {
         self.mark(record, fingerprint, priority, lease)?;
         let first_sent = self.clock.now().minus(open.map_or(Duration::ZERO, |mark| mark.age));
         let mut tries = 0;
-        // What not sending again says: after a lost answer the token may still be spent.
-        let mut unsent = FailureClass::Untouched;
+        // Whether some try, of this call or an earlier one, may have spent the token.
+        let mut in_doubt = open.is_some();
         let failure = loop {
             self.step(Step::Send, account)?;
             tries += 1;
             let left = self.at_most(attempt);
             if left.is_zero() {
-                break TokenFailure { error: timed_out(), class: unsent };
+                break TokenFailure { error: timed_out(), class: FailureClass::Untouched };
             }
             let answer = self.token_endpoint()?.refresh(account, &refresh_token, left);
             self.step(Step::Check, account)?;
@@ -273,7 +273,7 @@ impl Inner {
                 },
                 Err(failure) => failure,
             };
-            unsent = FailureClass::Unknown;
+            in_doubt |= failure.class == FailureClass::Unknown;
             let age = self.clock.now().since(first_sent);
             let pause = match failure.class {
                 FailureClass::Untouched => break failure,
@@ -301,9 +301,7 @@ impl Inner {
                 }
                 self.last_way_out(account, grant, record, need, failure.error, lease)
             }
-            FailureClass::Untouched => {
-                Err(self.note_failure(record, failure.error, open.is_none(), false, lease))
-            }
+            FailureClass::Untouched => Err(self.note_failure(record, failure.error, !in_doubt, false, lease)),
             FailureClass::Unknown => Err(self.note_failure(record, failure.error, false, false, lease)),
         }
     }
@@ -599,6 +597,8 @@ fn still_serves(code: ErrorCode) -> bool {
 
 /// The platform answers a repeated refresh with the same new pair for 30 seconds; when those start is not documented.
 pub(crate) const WINDOW: Duration = Duration::from_secs(20);
+/// As long as that answer may still be had, asking for it does not wait for the budget.
+const LONGEST_WINDOW: Duration = Duration::from_secs(30);
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 const SOFT_ATTEMPT: Duration = Duration::from_secs(4);
 const SOFT_PAUSE: Duration = Duration::from_secs(30);

@@ -177,7 +177,7 @@ impl TokenStore for Failing {
         self.check()?;
         self.store.open_marks(app)
     }
-    fn lease<'a>(&'a self, key: &Key<'_>, wait: std::time::Duration) -> Result<Option<Box<dyn Lease + 'a>>> {
+    fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {
         self.check()?;
         let lease = self.store.lease(key, wait)?;
         Ok(lease.map(|lease| Box::new(FailingLease { lease, of: self }) as Box<dyn Lease>))

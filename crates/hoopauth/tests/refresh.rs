@@ -118,6 +118,23 @@ fn answers_lost_twice_come_back_with_the_next_call() {
 }
 
 #[test]
+fn a_lost_answer_stays_in_doubt_when_the_next_try_is_turned_away() {
+    let world = World::new();
+    let client = world.client();
+    let account = location(0);
+    client.import(world.grant(&account), false).unwrap();
+    world.pass(DAY);
+    world.emulator.add_fault(Fault::new(Endpoint::Token, FaultKind::LostAnswer));
+    world.emulator.add_fault(Fault::status(Endpoint::Token, 429, "{}"));
+    client.headers_for(account.as_str(), "GET").unwrap_err();
+    // Other accounts use the budget up: what is in doubt does not wait for it.
+    world.pass(25);
+    let hurried = world.builder().token_requests_per_minute(1).max_wait(0).build().unwrap();
+    works(&world, &hurried, &account);
+    assert_eq!(world.emulator.statistics().reuse_outside_window, 0);
+}
+
+#[test]
 fn failing_or_stopping_at_each_step_loses_nothing() {
     for step in Step::ALL {
         let world = World::new();
@@ -417,7 +434,7 @@ fn the_budget_holds_callers_back_with_the_time_to_wait() {
     works(&world, &client, &location(1));
     let error = client.headers_for(location(2).as_str(), "GET").unwrap_err();
     assert_eq!(error.code(), ErrorCode::RateLimited);
-    assert!(error.retry_after().unwrap() <= Duration::from_secs(60));
+    assert!(error.retry_after().unwrap() <= Duration::from_secs(61));
     world.pass(60);
     works(&world, &client, &location(2));
     assert_eq!(world.emulator.statistics().token_requests_peak_per_minute, 2);
