@@ -141,6 +141,7 @@ impl ClientBuilder {
                 unsaved_count: AtomicUsize::new(0),
                 refused: Mutex::new(HashMap::new()),
                 closed: AtomicBool::new(false),
+                maintainers: AtomicUsize::new(0),
                 process: std::process::id(),
                 on_change: self.on_change.take(),
                 step_hook: self.step_hook.take(),

@@ -106,6 +106,11 @@ impl Snapshot {
         self.hard.has_come(clock)
     }
 
+    /// When the token ends, by the wall clock.
+    pub(crate) fn ends(&self) -> Timestamp {
+        Timestamp(self.expires.wall)
+    }
+
     pub(crate) fn hard(&self) -> Moment {
         self.hard
     }

@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) unsaved_count: AtomicUsize,
     pub(crate) refused: Mutex<HashMap<Account, Refused>>,
     pub(crate) closed: AtomicBool,
+    /// How many threads of this process maintain the fleet.
+    pub(crate) maintainers: AtomicUsize,
     pub(crate) process: u32,
     pub(crate) on_change: Option<ChangeHook>,
     pub(crate) step_hook: Option<StepHook>,
@@ -74,11 +76,7 @@ impl Inner {
             self.cache.publish(Arc::clone(&snapshot));
             return Ok(snapshot);
         }
-        if self.process != std::process::id() {
-            return Err(Error::state(
-                "the process was forked since the client was made: make a client of its own in the child",
-            ));
-        }
+        self.check_process()?;
         let _call = self.begin_call();
         self.obtain(&Account::parse(name)?)
     }
@@ -89,6 +87,15 @@ impl Inner {
             Some(snapshot) => Ok(Served::into_inner(snapshot)),
             None => self.obtain(account),
         }
+    }
+
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if self.process != std::process::id() {
+            return Err(Error::state(
+                "the process was forked since the client was made: make a client of its own in the child",
+            ));
+        }
+        Ok(())
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {

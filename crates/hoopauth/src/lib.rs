@@ -31,6 +31,7 @@ mod grant;
 mod headers;
 mod inner;
 mod keys;
+mod maintain;
 mod options;
 mod refresh;
 mod report;
@@ -49,6 +50,7 @@ pub use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use crate::error::{Error, ErrorCode, Result};
 pub use crate::grant::Grant;
 pub use crate::headers::Headers;
+pub use crate::maintain::Maintenance;
 pub use crate::options::{OPTIONS, OptionKind, OptionRow, options_page};
 #[doc(hidden)]
 pub use crate::refresh::Step;

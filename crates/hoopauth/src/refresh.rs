@@ -67,6 +67,11 @@ pub(crate) enum Need {
     Hard,
     /// The API refused this token.
     Refused(Arc<Snapshot>),
+    /// Maintenance wants it renewed once it has less than this to live: it waits for nothing, and `urgent` or not decides
+    /// whether it leaves room in the budget to others.
+    Maintain { window: Duration, urgent: bool },
+    /// A refresh whose outcome is not known stands open.
+    Recover,
 }
 
 impl Inner {
@@ -84,6 +89,11 @@ impl Inner {
             return Ok(snapshot);
         }
         let refused = self.is_refused(&snapshot);
+        if !snapshot.is_hard(clock) && !refused && self.is_maintained() {
+            let later = Arc::new(snapshot.with_soft(snapshot.hard()));
+            self.cache.publish(Arc::clone(&later));
+            return Ok(later);
+        }
         if !snapshot.is_hard(clock) && !refused {
             return Ok(self.refresh_early(account, snapshot));
         }
@@ -154,6 +164,13 @@ impl Inner {
         Ok(snapshot)
     }
 
+    /// As [`refresh_waiting`](Self::refresh_waiting), unless another thread does it already.
+    pub(crate) fn refresh_alone(&self, account: &Account, need: &Need) -> Option<Result<Arc<Snapshot>>> {
+        let Role::Leader(leader) = self.flights.join(account) else { return None };
+        let result = self.lead(account, need);
+        Some(leader.land(result.map_err(|error| error.with_account(account))))
+    }
+
     fn lead(&self, account: &Account, need: &Need) -> Result<Arc<Snapshot>> {
         // A flight that ended between the caller's look and now may have done the work.
         if let Some(current) = self.cache.get(account.as_str())
@@ -163,8 +180,11 @@ impl Inner {
             return Ok(current);
         }
         self.step(Step::Lease, account)?;
-        let wait =
-            if matches!(need, Need::Soft) { Duration::ZERO } else { self.at_most(self.settings.max_wait) };
+        let wait = if matches!(need, Need::Soft | Need::Maintain { .. }) {
+            Duration::ZERO
+        } else {
+            self.at_most(self.settings.max_wait)
+        };
         let mut lease = calling(|| self.store.lease(&self.key(account), wait))?.ok_or_else(|| {
             Error::new(
                 ErrorCode::LeaseTimeout,
@@ -201,7 +221,16 @@ impl Inner {
             Some(cached) if cached.generation == stored.generation && cached.same_token(&stored) => cached,
             _ => stored,
         };
-        if self.is_good(&stored, need) {
+        let good = match need {
+            Need::Recover => record.mark.is_none(),
+            Need::Maintain { window, .. } => {
+                let window = (*window).min(grant.lifetime().mul_f64(WIDEST));
+                let left = grant.trusted_expiry(self.clock.now()).since(self.clock.now());
+                self.is_good(&stored, &Need::Soft) && left > window
+            }
+            _ => self.is_good(&stored, need),
+        };
+        if good {
             if !self.is_unsaved(account) {
                 self.cache.publish(Arc::clone(&stored));
             }
@@ -245,11 +274,12 @@ impl Inner {
         };
         let priority = match open {
             Some(mark) if mark.age < LONGEST_WINDOW => Priority::Recovery,
-            _ if soft => Priority::Soft,
+            _ if soft || matches!(need, Need::Maintain { urgent: false, .. }) => Priority::Soft,
             _ => Priority::Normal,
         };
         self.step(Step::Mark, account)?;
-        self.mark(record, fingerprint, priority, lease)?;
+        let patient = !matches!(need, Need::Soft | Need::Maintain { .. });
+        self.mark(record, fingerprint, priority, patient, lease)?;
         let first_sent = self.clock.now().minus(open.map_or(Duration::ZERO, |mark| mark.age));
         let mut tries = 0;
         // Whether some try, of this call or an earlier one, may have spent the token.
@@ -280,8 +310,11 @@ impl Inner {
                 FailureClass::Unknown => Duration::ZERO,
                 FailureClass::InvalidGrant => SECOND_LOOK,
             };
-            // Inside the window the platform answers the same token with the same new pair: what was lost comes back.
-            if tries >= 2 || age + pause + attempt > WINDOW {
+            // Inside the window the platform answers the same token with the same new pair: what was lost comes back. What was
+            // refused twice before is asked for once.
+            let known = record.back_off.as_ref().is_some_and(|before| before.refused)
+                && failure.class == FailureClass::InvalidGrant;
+            if known || tries >= 2 || age + pause + attempt > WINDOW {
                 break failure;
             }
             if failure.class == FailureClass::InvalidGrant {
@@ -442,6 +475,7 @@ impl Inner {
         record: &Record,
         fingerprint: Fingerprint,
         priority: Priority,
+        patient: bool,
         lease: &mut dyn Lease,
     ) -> Result<()> {
         let mut waited = Duration::ZERO;
@@ -456,8 +490,7 @@ impl Inner {
                     ));
                 }
                 Begin::Wait(wait)
-                    if priority != Priority::Soft
-                        && wait <= self.at_most(self.settings.max_wait.saturating_sub(waited)) =>
+                    if patient && wait <= self.at_most(self.settings.max_wait.saturating_sub(waited)) =>
                 {
                     self.clock.sleep(wait);
                     waited += wait;
@@ -492,7 +525,7 @@ impl Inner {
         if back_off.refused {
             return Err(reauthorize(&back_off.message));
         }
-        if matches!(need, Need::Soft) {
+        if matches!(need, Need::Soft | Need::Maintain { .. }) {
             return Err(Error::new(ErrorCode::RateLimited, "an early refresh failed a moment ago")
                 .with_retry_after(wait));
         }
@@ -547,6 +580,8 @@ impl Inner {
             Need::Soft => snapshot.is_fresh(clock) && !self.is_refused(snapshot),
             Need::Hard => !snapshot.is_hard(clock) && !self.is_refused(snapshot),
             Need::Refused(refused) => !snapshot.same_token(refused) && !snapshot.is_hard(clock),
+            // Only the store knows.
+            Need::Maintain { .. } | Need::Recover => false,
         }
     }
 
@@ -599,6 +634,8 @@ fn still_serves(code: ErrorCode) -> bool {
 pub(crate) const WINDOW: Duration = Duration::from_secs(20);
 /// As long as that answer may still be had, asking for it does not wait for the budget.
 const LONGEST_WINDOW: Duration = Duration::from_secs(30);
+/// The part of a token's life that maintenance may begin to renew it in, at most.
+const WIDEST: f64 = 0.98;
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 const SOFT_ATTEMPT: Duration = Duration::from_secs(4);
 const SOFT_PAUSE: Duration = Duration::from_secs(30);

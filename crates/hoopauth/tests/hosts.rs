@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{World, location};
 use hoopauth::store::{
-    BackOff, Begin, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, TokenStore,
+    BackOff, Begin, Due, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, TokenStore,
 };
 use hoopauth::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
@@ -176,6 +176,10 @@ impl TokenStore for Failing {
     fn open_marks(&self, app: &str) -> Result<Vec<Account>> {
         self.check()?;
         self.store.open_marks(app)
+    }
+    fn due(&self, app: &str, now: Timestamp, limit: usize) -> Result<Due> {
+        self.check()?;
+        self.store.due(app, now, limit)
     }
     fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {
         self.check()?;

@@ -1,10 +1,10 @@
 //! The store of one process: gone with it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::{
-    BackOff, Begin, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest, TokenStore,
+    BackOff, Begin, Due, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest, TokenStore,
 };
 use crate::account::Account;
 use crate::budget::SlidingLog;
@@ -59,6 +59,20 @@ impl TokenStore for MemoryStore {
 
     fn open_marks(&self, app: &str) -> Result<Vec<Account>> {
         Ok(self.inner()?.accounts(app, |row| row.mark.is_some()))
+    }
+
+    fn due(&self, app: &str, now: Timestamp, limit: usize) -> Result<Due> {
+        let inner = self.inner()?;
+        let Some(deadlines) = inner.deadlines.get(app) else { return Ok(Due::default()) };
+        let waits = |account: &Account| {
+            let row = inner.rows.get(&(app.to_owned(), account.clone()));
+            row.and_then(|row| row.record.back_off.as_ref()).is_some_and(|back_off| back_off.until > now)
+        };
+        let first = deadlines.iter().filter(|(_, account)| !waits(account)).take(limit);
+        Ok(Due {
+            total: deadlines.len() as u64,
+            first: first.map(|(at, account)| (account.clone(), *at)).collect(),
+        })
     }
 
     fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {
@@ -160,6 +174,8 @@ type OwnedKey = (String, Account);
 #[derive(Debug, Default)]
 struct Inner {
     rows: HashMap<OwnedKey, Row>,
+    /// The live grants of each app by the end of their tokens.
+    deadlines: HashMap<String, BTreeSet<(Timestamp, Account)>>,
     leased: HashSet<OwnedKey>,
     budgets: HashMap<String, SlidingLog>,
     claims: HashMap<(String, Fingerprint), Timestamp>,
@@ -191,6 +207,13 @@ impl Inner {
             mark: None,
             back_off: None,
         };
+        let deadlines = self.deadlines.entry(key.0.clone()).or_default();
+        if let Some(before) = self.rows.get(&key) {
+            deadlines.remove(&(before.record.expires_at, key.1.clone()));
+        }
+        if new.grant.is_some() {
+            deadlines.insert((new.expires_at, key.1.clone()));
+        }
         if let Some(mut before) = self.rows.insert(key, Row { record, mark: None })
             && let Some(bytes) = &mut before.record.grant
         {

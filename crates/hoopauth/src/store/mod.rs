@@ -40,6 +40,10 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     /// The accounts of an app whose record carries an open mark.
     fn open_marks(&self, app: &str) -> Result<Vec<Account>>;
 
+    /// The accounts of an app whose tokens end first, and how many have a grant at all: what maintenance goes by. At most
+    /// `limit`, soonest first, without those whose back-off lasts beyond `now`.
+    fn due(&self, app: &str, now: Timestamp, limit: usize) -> Result<Due>;
+
     /// Takes the exclusive right to refresh one account, waiting at most `wait`. `None`: another holder kept it.
     /// It ends when the lease is dropped or its process dies; it is never taken away.
     fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>>;
@@ -132,6 +136,15 @@ impl fmt::Debug for NewRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewRecord").field("tombstone", &self.grant.is_none()).finish_non_exhaustive()
     }
+}
+
+/// What [`TokenStore::due`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// How many accounts have a grant.
+    pub total: u64,
+    /// Those that end first, and when.
+    pub first: Vec<(Account, Timestamp)>,
 }
 
 /// A keyed hash: tells whether two texts are the same without telling the text.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, SqliteStore, TokenStore};
+use super::{Due, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, SqliteStore, TokenStore};
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
@@ -78,6 +78,10 @@ impl TokenStore for UserStore {
 
     fn open_marks(&self, app: &str) -> Result<Vec<Account>> {
         self.store()?.open_marks(app)
+    }
+
+    fn due(&self, app: &str, now: Timestamp, limit: usize) -> Result<Due> {
+        self.store()?.due(app, now, limit)
     }
 
     fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {

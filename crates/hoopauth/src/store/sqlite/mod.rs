@@ -17,7 +17,7 @@ pub(crate) use self::database::sync_folder;
 use self::database::{Handle, REGISTRY};
 use self::failure::{Failure, bad_row};
 use super::{
-    BackOff, Begin, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest, TokenStore,
+    BackOff, Begin, Due, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest, TokenStore,
 };
 use crate::account::Account;
 use crate::budget::SlidingLog;
@@ -89,6 +89,31 @@ impl TokenStore for SqliteStore {
             app,
             "SELECT account.name FROM account JOIN app ON app.id = app WHERE app.name = ?1 AND mark IS NOT NULL",
         )
+    }
+
+    fn due(&self, app: &str, now: Timestamp, limit: usize) -> Result<Due> {
+        self.handle()?.read(|connection| {
+            let total: i64 = connection
+                .prepare_cached(
+                    "SELECT count(*) FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) AND sealed IS NOT NULL",
+                )?
+                .query_row([app], |row| row.get(0))?;
+            let mut statement = connection.prepare_cached(
+                "SELECT name, expires_at FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
+                 AND sealed IS NOT NULL AND (back_off IS NULL OR json_extract(back_off, '$[1]') <= ?2) \
+                 ORDER BY expires_at LIMIT ?3",
+            )?;
+            let mut rows = statement.query(params![app, now.0, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+            let mut first = Vec::new();
+            while let Some(row) = rows.next()? {
+                let name: String = row.get(0)?;
+                first.push((
+                    Account::parse(&name).map_err(|_| bad_row("account"))?,
+                    Timestamp(row.get(1)?),
+                ));
+            }
+            Ok(Due { total: u64::try_from(total).unwrap_or(0), first })
+        })
     }
 
     fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {

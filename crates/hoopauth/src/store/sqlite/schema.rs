@@ -83,6 +83,7 @@ const MIGRATIONS: [&str; 1] = ["
         UNIQUE (app, name)
     ) STRICT;
     CREATE INDEX tombstone ON account (app, name) WHERE sealed IS NULL;
+    CREATE INDEX deadline ON account (app, expires_at) WHERE sealed IS NOT NULL;
     CREATE INDEX open_mark ON account (app, name) WHERE mark IS NOT NULL;
     CREATE TABLE claim (
         app INTEGER NOT NULL REFERENCES app,
