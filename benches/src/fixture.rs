@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hoopauth::store::{Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, TokenStore};
+use hoopauth::store::{Due, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, TokenStore};
 use hoopauth::{Account, Client, Clock, Grant, Import, Result, SystemClock, Timestamp};
 
 pub(crate) const TOKEN_BYTES: usize = 900;
@@ -91,6 +91,10 @@ impl TokenStore for Forgetful {
 
     fn open_marks(&self, _: &str) -> Result<Vec<Account>> {
         Ok(Vec::new())
+    }
+
+    fn due(&self, _: &str, _: Timestamp, _: usize) -> Result<Due> {
+        Ok(Due::default())
     }
 
     fn lease<'a>(&'a self, _: &Key<'_>, _: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {

@@ -9,6 +9,7 @@
 )]
 
 mod fixture;
+mod fleet;
 mod instructions;
 mod memory;
 mod speed;
@@ -28,10 +29,11 @@ fn main() -> ExitCode {
         ["loop-handle", what] => instructions::loop_handle(what == "call"),
         ["speed", accounts] => speed::compare(number(accounts)),
         ["threads", accounts] => speed::compare_threads(number(accounts)),
+        ["fleet"] => drop(fleet::measure()),
         ["bytes", accounts] => println!("{}", memory::bytes_per_account(number(accounts))),
         _ => {
             eprintln!(
-                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | bytes ACCOUNTS]"
+                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | fleet | bytes ACCOUNTS]"
             );
             return ExitCode::from(2);
         }
@@ -45,6 +47,7 @@ fn all() -> ExitCode {
     let by_handle = instructions::measure("handle", "loop-handle");
     let ratio = memory::measure();
     let storm = storm::measure();
+    let fleet = fleet::measure();
     let promises = [
         at_most("headers_1", Some(speed.name_1), 0.75 * speed.floor_1),
         at_most("headers_1000000", Some(speed.name_million), 0.35 * speed.floor_million),
@@ -60,6 +63,9 @@ fn all() -> ExitCode {
             (storm.requests - 1.0).abs() < f64::EPSILON,
         ),
         at_most("refresh_storm_failures", Some(storm.failures), 0.0),
+        at_most("fleet_expired_calls", Some(fleet.expired_calls), 0.0),
+        at_most("fleet_peak_per_minute", Some(fleet.peak_per_minute), 5.0),
+        promise("fleet_largest", Some(fleet.largest), 6_840.0, fleet.largest >= 6_840.0),
     ];
     if promises.iter().all(|kept| *kept) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
