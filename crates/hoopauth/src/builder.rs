@@ -10,6 +10,7 @@ use crate::account::{Account, AccountKind};
 use crate::cache::Cache;
 use crate::client::{Change, Client};
 use crate::clock::{ClientClock, Clock};
+use crate::context::Calls;
 use crate::credential::Credential;
 use crate::error::{Error, Result};
 use crate::flight::Flights;
@@ -36,7 +37,7 @@ pub struct ClientBuilder {
     clock: Option<Arc<dyn Clock>>,
     on_change: Option<ChangeHook>,
     step_hook: Option<StepHook>,
-    language: Option<&'static str>,
+    language: Option<String>,
 }
 
 impl ClientBuilder {
@@ -86,8 +87,8 @@ impl ClientBuilder {
 
     /// The language of a binding, for the `User-Agent`.
     #[doc(hidden)]
-    pub fn language(mut self, language: &'static str) -> Self {
-        self.language = Some(language);
+    pub fn language(mut self, language: &str) -> Self {
+        self.language = Some(language.to_owned());
         self
     }
 
@@ -105,7 +106,11 @@ impl ClientBuilder {
         let constants = Arc::new(Constants {
             version: options.text("api_version").unwrap_or_default(),
             user_agent: options.text("user_agent").unwrap_or_else(|| {
-                format!("hoopauth/{} ({})", env!("CARGO_PKG_VERSION"), self.language.unwrap_or("rust"))
+                format!(
+                    "hoopauth/{} ({})",
+                    env!("CARGO_PKG_VERSION"),
+                    self.language.as_deref().unwrap_or("rust")
+                )
             }),
         });
         let (store, source) = match self.store.take() {
@@ -142,6 +147,7 @@ impl ClientBuilder {
                 refused: Mutex::new(HashMap::new()),
                 closed: AtomicBool::new(false),
                 maintainers: AtomicUsize::new(0),
+                calls: Arc::new(Calls::default()),
                 process: std::process::id(),
                 on_change: self.on_change.take(),
                 step_hook: self.step_hook.take(),

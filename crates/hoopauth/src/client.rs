@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::account::{Account, AccountKind};
 use crate::authorize::{AuthorizationRequest, AuthorizeDefaults, PendingAuthorization, Redirect};
 use crate::builder::ClientBuilder;
-use crate::cache::{Served, Slot};
+use crate::cache::{Served, Slot, Snapshot};
 use crate::callback::calling;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credential;
@@ -61,6 +61,32 @@ impl Client {
             None => Served::from_inner(self.inner.slow(account)?),
         };
         Ok(Headers::new(served, method))
+    }
+
+    /// The headers for a request of `account`, if they are cached and fresh: never waits, never does I/O.
+    #[inline]
+    pub fn fresh_headers(&self, account: &str, method: &str) -> Option<Headers> {
+        self.inner.cache.fresh(account, &self.inner.clock).map(|served| Headers::new(served, method))
+    }
+
+    /// Headers as they were sent, put together again from the value of `Authorization`: for a host that kept no [`Headers`]
+    /// until the answer came and now wants to [`report`](Self::report) it.
+    pub fn sent_headers(&self, account: &str, method: &str, authorization: &str) -> Result<Headers> {
+        let token = authorization
+            .strip_prefix("Bearer ")
+            .filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()))
+            .ok_or_else(|| Error::argument("`Authorization` is `Bearer ` and the token that was sent"))?;
+        if !(account.is_empty() && self.inner.credential.static_token().is_some()) {
+            Account::parse(account)?;
+        }
+        let snapshot = Snapshot::new(account, token, Arc::clone(&self.inner.constants), 0);
+        Ok(Headers::new(Served::from_inner(Arc::new(snapshot)), method))
+    }
+
+    /// The name of the default account: `default_account`, or empty for a static token without one; `None` where there is
+    /// neither.
+    pub fn default_account(&self) -> Option<&str> {
+        self.inner.default_name.as_deref()
     }
 
     /// A handle of one account: its headers without looking the account up again.
@@ -317,9 +343,15 @@ impl Client {
     }
 
     /// Saves what is unsaved and ends this client and its clones; later calls are `INVALID_STATE`.
+    ///
+    /// Calls that go on after their callers left ([`within`](Self::within)) are waited for, at most `timeout`.
     pub fn close(&self) -> Result<()> {
         if self.inner.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
+        }
+        // A forked child has none of those threads.
+        if self.inner.check_process().is_ok() {
+            self.inner.calls.finish(self.inner.settings.timeout);
         }
         self.inner.cache.clear();
         self.inner.save_all_unsaved()
@@ -365,6 +397,13 @@ impl AccountHandle {
     /// Whose handle it is.
     pub fn account(&self) -> &Account {
         &self.account
+    }
+
+    /// The headers for a request of this account, if they are cached and fresh: never waits, never does I/O.
+    #[inline]
+    pub fn fresh_headers(&self, method: &str) -> Option<Headers> {
+        let served = self.slot.load();
+        served.is_fresh(&self.inner.clock).then(|| Headers::new(served, method))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::cache::{Cache, Moment, Served, Snapshot};
 use crate::callback::{calling, refuse_reentry};
 use crate::client::{Change, ChangeKind};
 use crate::clock::{ClientClock, Clock};
+use crate::context::Calls;
 use crate::credential::Credential;
 use crate::deadline::timed_out;
 use crate::error::{Error, ErrorCode, Result};
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) closed: AtomicBool,
     /// How many threads of this process maintain the fleet.
     pub(crate) maintainers: AtomicUsize,
+    /// Calls on threads of their own, which may outlive their callers.
+    pub(crate) calls: Arc<Calls>,
     pub(crate) process: u32,
     pub(crate) on_change: Option<ChangeHook>,
     pub(crate) step_hook: Option<StepHook>,
@@ -480,7 +483,9 @@ impl Inner {
         if !current.same_token(reported) && !self.is_refused(&current) && !current.is_hard(&self.clock) {
             return Ok(current);
         }
-        let refused = Arc::new(reported.with_soft(Moment::PAST));
+        // The cached one knows when it ends, which headers that a host put together again do not.
+        let refused = if current.same_token(reported) { &*current } else { reported };
+        let refused = Arc::new(refused.with_soft(Moment::PAST));
         let now = self.clock.monotonic();
         {
             let mut map = lock(&self.refused);

@@ -23,12 +23,15 @@ mod cache;
 mod callback;
 mod client;
 mod clock;
+mod context;
 mod credential;
 mod deadline;
 mod error;
 mod flight;
 mod grant;
 mod headers;
+#[doc(hidden)]
+pub mod host_log;
 mod inner;
 mod keys;
 mod maintain;
@@ -47,6 +50,7 @@ pub use crate::authorize::{AuthorizationRequest, PendingAuthorization, Redirect}
 pub use crate::builder::ClientBuilder;
 pub use crate::client::{AccountHandle, Change, ChangeKind, Client, Health, Import};
 pub use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use crate::context::Context;
 pub use crate::error::{Error, ErrorCode, Result};
 pub use crate::grant::Grant;
 pub use crate::headers::Headers;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::callback::calling;
 use crate::client::Client;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{ClientClock, Clock, Timestamp};
+use crate::context::Context;
 use crate::error::{Error, ErrorCode, Result};
 use crate::inner::Inner;
 use crate::refresh::Need;
@@ -21,7 +22,12 @@ impl Client {
     /// finished within seconds, ahead of the budget. Blocks; failures are logged and tried again. Errors: `INVALID_STATE`
     /// without OAuth, once the client is closed, and in a forked child.
     pub fn maintain(&self, until: Timestamp) -> Result<()> {
-        self.inner.maintain(until)
+        self.maintain_within(until, &Context::new())
+    }
+
+    /// As [`maintain`](Self::maintain), until `context` ends: `CANCELLED`, `TIMEOUT`. A refresh under way is finished first.
+    pub fn maintain_within(&self, until: Timestamp, context: &Context) -> Result<()> {
+        self.inner.maintain(until, context)
     }
 
     /// As [`maintain`](Self::maintain) on a thread of its own, until the answer is dropped or the client closed.
@@ -100,17 +106,22 @@ struct Round {
 }
 
 impl Inner {
-    fn maintain(&self, until: Timestamp) -> Result<()> {
+    fn maintain(&self, until: Timestamp, context: &Context) -> Result<()> {
         let mut round = Round::default();
         self.maintained(|| {
             loop {
                 self.check_maintainable()?;
+                context.check()?;
                 let now = self.clock.now();
                 if now >= until {
                     return Ok(());
                 }
                 let pause = self.next_pause(&mut round);
-                self.clock.sleep(pause.min(until.since(self.clock.now())));
+                let pause = pause.min(until.since(self.clock.now()));
+                match &self.clock {
+                    ClientClock::System => context.pause(pause),
+                    ClientClock::Injected(clock) => clock.sleep(pause),
+                }
             }
         })
     }

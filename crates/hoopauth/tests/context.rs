@@ -1,0 +1,145 @@
+//! Calls with a deadline, and calls that another thread cancels.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use common::{World, location};
+use hoopauth::{Client, Context, Error, ErrorCode, Headers, Report, Timestamp};
+use hoopauth_emulator::Endpoint;
+
+const ENOUGH: Duration = Duration::from_secs(30);
+const FOREVER: Timestamp = Timestamp(i64::MAX);
+
+/// A world whose first location has an expired token, and whose token endpoint holds back its answers.
+fn held_world() -> (World, Client) {
+    let world = World::new();
+    let client = world.client();
+    client.import(world.grant(&location(0)), true).unwrap();
+    world.pass(86_399);
+    world.emulator.hold_answers(Endpoint::Token);
+    (world, client)
+}
+
+fn headers(client: &Client, context: &Context) -> Result<Headers, Error> {
+    client.within(context, |client| client.headers_for(location(0).as_str(), "GET"))
+}
+
+/// The refresh whose caller left is finished, saved, and served to the next caller.
+fn it_went_on(world: &World, client: &Client) {
+    world.emulator.release(Endpoint::Token);
+    let headers = client.headers_for(location(0).as_str(), "GET").unwrap();
+    assert_eq!(world.call(&headers, "/locations/hoopLocation00000001").0, 200);
+    assert_eq!(world.emulator.statistics().token_requests, 1);
+}
+
+#[test]
+fn another_thread_cancels_and_the_refresh_goes_on() {
+    let (world, client) = held_world();
+    let context = Context::new();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| headers(&client, &context));
+        assert!(world.emulator.wait_until_held(Endpoint::Token, 1, ENOUGH));
+        context.cancel();
+        assert_eq!(call.join().unwrap().unwrap_err().code(), ErrorCode::Cancelled);
+    });
+    assert_eq!(headers(&client, &context).unwrap_err().code(), ErrorCode::Cancelled, "cancelled for good");
+    it_went_on(&world, &client);
+}
+
+#[test]
+fn a_deadline_ends_the_wait_and_the_refresh_goes_on() {
+    let (world, client) = held_world();
+    let error = headers(&client, &Context::with_timeout(Duration::from_millis(50))).unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), (ErrorCode::Timeout, true));
+    assert!(world.emulator.wait_until_held(Endpoint::Token, 1, ENOUGH));
+    it_went_on(&world, &client);
+    assert_eq!(
+        headers(&client, &Context::with_timeout(Duration::ZERO)).unwrap_err().code(),
+        ErrorCode::Timeout,
+        "a deadline that has passed"
+    );
+}
+
+#[test]
+fn closing_waits_for_what_goes_on() {
+    let (world, client) = held_world();
+    let context = Context::new();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| headers(&client, &context));
+        assert!(world.emulator.wait_until_held(Endpoint::Token, 1, ENOUGH));
+        context.cancel();
+        call.join().unwrap().unwrap_err();
+        let closing = scope.spawn(|| client.close());
+        world.emulator.release(Endpoint::Token);
+        closing.join().unwrap().unwrap();
+    });
+    let stored = world.client().export(&location(0)).unwrap();
+    assert!(
+        world.emulator.is_refresh_token_live(stored.refresh_token().unwrap().expose()),
+        "the new pair was saved"
+    );
+}
+
+#[test]
+fn a_check_on_the_calling_thread_ends_the_wait() {
+    let (world, client) = held_world();
+    let (asked, asks) = mpsc::channel();
+    let error = client
+        .within_checking(
+            &Context::new(),
+            Duration::from_millis(1),
+            || {
+                asked.send(std::thread::current().id()).unwrap();
+                Err(Error::new(ErrorCode::Cancelled, "a signal"))
+            },
+            |client| client.headers_for(location(0).as_str(), "GET"),
+        )
+        .unwrap_err();
+    assert_eq!((error.code(), error.message()), (ErrorCode::Cancelled, "a signal"));
+    assert_eq!(asks.recv().unwrap(), std::thread::current().id());
+    assert!(world.emulator.wait_until_held(Endpoint::Token, 1, ENOUGH));
+    it_went_on(&world, &client);
+}
+
+#[test]
+fn a_panic_within_is_an_error() {
+    let client = Client::builder().access_token("a").build().unwrap();
+    let error = client.within(&Context::new(), |_| -> Result<(), Error> { panic!("told to") }).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Panic);
+    client.close().unwrap();
+}
+
+#[test]
+fn maintenance_ends_with_its_context() {
+    let client = Client::builder().client_id("a-b").client_secret("c").build().unwrap();
+    let context = Context::new();
+    std::thread::scope(|scope| {
+        let maintaining = scope.spawn(|| client.maintain_within(FOREVER, &context));
+        context.cancel();
+        assert_eq!(maintaining.join().unwrap().unwrap_err().code(), ErrorCode::Cancelled);
+    });
+}
+
+#[test]
+fn headers_put_together_again_can_be_reported() {
+    let world = World::new();
+    let client = world.client();
+    let account = location(0);
+    client.import(world.grant(&account), true).unwrap();
+    let sent = client.headers_for(account.as_str(), "POST").unwrap();
+    world.emulator.revoke_access(account.as_str()).unwrap();
+    let again = client.sent_headers(account.as_str(), "POST", sent.authorization()).unwrap();
+    let report = client.report(&again, 401, &[], br#"{"message":"Invalid JWT"}"#).unwrap();
+    let Report::Repeat(repeat) = report else { panic!("{report:?}") };
+    assert_ne!(repeat.authorization(), sent.authorization());
+    assert_eq!(repeat.content_type(), Some("application/json"));
+    for wrong in ["", "Bearer ", "Bearer a b", "Basic abc", "Bearer \r\n"] {
+        assert_eq!(
+            client.sent_headers(account.as_str(), "GET", wrong).unwrap_err().code(),
+            ErrorCode::InvalidArgument
+        );
+    }
+}
