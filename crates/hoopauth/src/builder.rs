@@ -19,7 +19,7 @@ use crate::inner::Inner;
 use crate::keys::{KeySource, LazyKeys};
 use crate::options::OptionSet;
 use crate::refresh::Step;
-use crate::store::{MemoryStore, TokenStore};
+use crate::store::{HostStore, MemoryStore, RowStore, TokenStore};
 #[cfg(feature = "sqlite")]
 use crate::store::{SqliteStore, UserStore};
 use crate::sync::Mutex;
@@ -59,6 +59,11 @@ impl ClientBuilder {
     pub fn token_store(mut self, store: Arc<dyn TokenStore>) -> Self {
         self.store = Some(store);
         self
+    }
+
+    /// Rows of the host's own, instead of the option `store`: the simplest way to bring a store.
+    pub fn row_store(self, rows: Arc<dyn RowStore>) -> Self {
+        self.token_store(Arc::new(HostStore::new(rows)))
     }
 
     /// A transport of the host's own, instead of reqwest.
