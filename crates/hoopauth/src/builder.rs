@@ -108,16 +108,11 @@ impl ClientBuilder {
         let options = &self.options;
         let credential = Credential::from_options(options)?;
         let settings = Settings::read(options, &credential)?;
-        let constants = Arc::new(Constants {
-            version: options.text("api_version").unwrap_or_default(),
-            user_agent: options.text("user_agent").unwrap_or_else(|| {
-                format!(
-                    "hoopauth/{} ({})",
-                    env!("CARGO_PKG_VERSION"),
-                    self.language.as_deref().unwrap_or("rust")
-                )
-            }),
+        let user_agent = options.text("user_agent").unwrap_or_else(|| {
+            format!("hoopauth/{} ({})", env!("CARGO_PKG_VERSION"), self.language.as_deref().unwrap_or("rust"))
         });
+        let version = options.text("api_version").unwrap_or_default();
+        let constants = Arc::new(Constants::new(&version, &user_agent));
         let (store, source) = match self.store.take() {
             Some(store) => (store, KeySource::parse(options.secret("store_key").as_ref())),
             None => open_store(options, &credential)?,
