@@ -176,9 +176,13 @@ static void loop(const char *how, const char *what) {
   hoopauth_account_t **handles = handles_of(client, accounts);
   uint32_t *order = order_of(accounts, calls);
   char *names = names_in(order, calls);
-  if (strcmp(what, "call") != 0) return;
-  if (strcmp(how, "name") == 0) by_name(client, names, 0, calls);
-  else by_handle(client, handles, order, calls);
+  if (strcmp(what, "call") != 0) {
+    for (size_t i = 0; i < calls; i++) kept = strcmp(how, "name") == 0 ? (void *)(names + i * NAME_BYTES) : (void *)handles[order[i]];
+  } else if (strcmp(how, "name") == 0) {
+    by_name(client, names, 0, calls);
+  } else {
+    by_handle(client, handles, order, calls);
+  }
 }
 
 static void cold(void) {
