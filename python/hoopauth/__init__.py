@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from hoopauth.types import Clock, Options, StoreLease, TokenStore, Transport
 
 __all__ = [
+    "OPTIONS",
     "AccountInactive",
     "AuthorizationDenied",
     "CallbackFailed",
@@ -86,7 +87,6 @@ __all__ = [
     "MalformedResponse",
     "Network",
     "NoGrant",
-    "OPTIONS",
     "Options",
     "Panic",
     "PendingAuthorization",

@@ -6,8 +6,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
+    from hoopauth._hoopauth import Client
+
 AUTHENTICATION = frozenset({400, 401, 403, 429})
 """The answers that may be about the token; only their bodies are read."""
+
+
+def auth(library: str, client: Client, account: str | None) -> object:
+    """Make the adapter of a library, or say how to install that."""
+    from importlib import import_module  # noqa: PLC0415
+
+    try:
+        return import_module(f"hoopauth._{library}").Auth(client, account)
+    except ModuleNotFoundError as missing:
+        message = f"this adapter needs {library}: pip install hoopauth[{library}]"
+        raise ModuleNotFoundError(message, name=missing.name) from missing
 
 
 def put(headers: Mapping[str, str], request: MutableMapping[str, str]) -> None:

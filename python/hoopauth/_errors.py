@@ -117,7 +117,7 @@ class ReauthorizationRequired(Error):
 
 
 class NoGrant(Error):
-    """This account was never authorized here."""
+    """The account was never authorized here."""
 
     code = 31
     name = "NO_GRANT"
@@ -284,7 +284,7 @@ class CallbackFailed(Error):
     name = "CALLBACK_FAILED"
 
 
-def make(  # noqa: PLR0913
+def make(  # noqa: PLR0913, PLR0917
     code: int,
     message: str,
     status: int | None,

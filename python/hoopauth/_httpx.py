@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Auth(httpx.Auth):
     """Authenticates requests to HoopAI: `httpx.Client(auth=client.httpx_auth())`, `httpx.AsyncClient(...)` alike.
 
-    A 401 that a refresh can cure is cured once and the request repeated, if its body can be sent again: bytes, text, JSON,
-    forms and seekable files can, a generator can't. Every answer carries `hoopauth_error`: None, or the exception that says
-    what a refused one means (`hoopauth.InsufficientScope`, `hoopauth.WrongAccount`, ...); it is not raised.
+    A 401 that a refresh can cure is cured once and the request repeated, if its body can be sent again: bytes, text,
+    JSON, forms and seekable files can, a generator can't. Every answer carries `hoopauth_error`: None, or the exception
+    that says what a refused one means (`hoopauth.InsufficientScope`, `hoopauth.WrongAccount`, ...); it is not raised.
 
     Raises, before anything is sent, what `Client.headers` raises, and `hoopauth.InvalidArgument` for a URL that is not
     the API's: the token goes nowhere else, and follows no redirect to another origin.
@@ -114,8 +114,9 @@ class _Body:
         self._files: list[tuple[Any, int]] = []
         if not self._again:
             # A file that is sent as it is, or those of a form. What is not known here is not sent again.
-            fields = getattr(stream, "fields", None)
-            parts = [getattr(stream, "_stream", None)] if fields is None else [getattr(f, "file", b"") for f in fields]
+            fields: Any = getattr(stream, "fields", None)
+            whole: Any = getattr(stream, "_stream", None)
+            parts: list[Any] = [whole] if fields is None else [getattr(field, "file", b"") for field in fields]
             files = [part for part in parts if not isinstance(part, str | bytes)]
             try:
                 self._files = [(file, file.tell()) for file in files]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
-from requests.cookies import extract_cookies_to_jar
 
 from hoopauth._adapter import AUTHENTICATION, put
 from hoopauth._errors import Error
@@ -20,8 +19,8 @@ class Auth(AuthBase):
     """Authenticates requests to HoopAI: `requests.get(url, auth=client.requests_auth())`.
 
     A 401 that a refresh can cure is cured once and the request repeated, if its body can be sent again: bytes, text and
-    seekable files can, a generator can't. Every answer carries `hoopauth_error`: None, or the exception that says what a
-    refused one means (`hoopauth.InsufficientScope`, `hoopauth.WrongAccount`, ...); it is not raised.
+    seekable files can, a generator can't. Every answer carries `hoopauth_error`: None, or the exception that says what
+    a refused one means (`hoopauth.InsufficientScope`, `hoopauth.WrongAccount`, ...); it is not raised.
 
     Raises, before anything is sent, what `Client.headers` raises, and `hoopauth.InvalidArgument` for a URL that is not
     the API's: the token goes nowhere else, and follows no redirect to another origin.
@@ -41,7 +40,7 @@ class Auth(AuthBase):
         def answered(response: Response, **sending: Any) -> Response:
             return self._answered(response, start, sending)
 
-        request.register_hook("response", answered)
+        request.register_hook("response", answered)  # type: ignore[no-untyped-call]
         return request
 
     def _answered(self, response: Response, start: int | None, sending: dict[str, Any]) -> Response:
@@ -62,10 +61,8 @@ class Auth(AuthBase):
             return response
         response.close()
         again = response.request.copy()
-        extract_cookies_to_jar(again._cookies, response.request, response.raw)  # type: ignore[attr-defined,no-untyped-call]  # noqa: SLF001
-        again.prepare_cookies(again._cookies)  # type: ignore[attr-defined]  # noqa: SLF001
         again.headers["Authorization"] = headers["Authorization"]
-        repeated: Response = response.connection.send(again, **sending)  # type: ignore[attr-defined]
+        repeated: Response = response.connection.send(again, **sending)
         repeated.hoopauth_error = None  # type: ignore[attr-defined]
         repeated.history.append(response)
         repeated.request = again

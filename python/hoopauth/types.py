@@ -18,8 +18,7 @@ class TokenStore(Protocol):
     data, which is opaque: keep the bytes as they are. They are sealed if the option `store_key` is set; without it they
     hold tokens. Methods are called on any thread, concurrently, and must not call the client.
 
-    What else a store may have, see the protocol's methods in `hoopauth.types.SharedTokenStore`: without it hoopauth does
-    with less.
+    What else a store may have is in `hoopauth.types.SharedTokenStore`: without it hoopauth does with less.
     """
 
     def load(self, app: str, account: str, /) -> tuple[int, bytes] | None:
@@ -103,8 +102,9 @@ class Transport(Protocol):
 
 
 class Clock(Protocol):
-    """Where the client takes the time from. Asked at every call: it must be quick. A method `sleep(seconds)` is used if
-    there is one.
+    """Where the client takes the time from. It is asked at every call and must be quick.
+
+    A method `sleep(seconds)` is used if there is one.
     """
 
     def now(self) -> float:

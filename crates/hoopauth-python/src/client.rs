@@ -408,7 +408,7 @@ impl Client {
     ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out.
     #[pyo3(signature = (account=None))]
     fn requests_auth<'py>(slf: &Bound<'py, Self>, account: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import("hoopauth._requests")?.getattr("Auth")?.call1((slf, account))
+        slf.py().import("hoopauth._adapter")?.call_method1("auth", ("requests", slf, account))
     }
 
     /// An `auth=` object for httpx, sync and async (`pip install hoopauth[httpx]`); see `hoopauth._httpx.Auth`.
@@ -417,7 +417,7 @@ impl Client {
     ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out.
     #[pyo3(signature = (account=None))]
     fn httpx_auth<'py>(slf: &Bound<'py, Self>, account: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import("hoopauth._httpx")?.getattr("Auth")?.call1((slf, account))
+        slf.py().import("hoopauth._adapter")?.call_method1("auth", ("httpx", slf, account))
     }
 
     /// Saves what is unsaved and ends this client; later calls raise `hoopauth.InvalidState`. Twice is once.

@@ -2,7 +2,12 @@
 //!
 //! Nothing is decided here. What can wait runs detached from the interpreter; what the program brings (store, transport,
 //! clock, hook) is called attached, and never with a lock held.
-#![allow(clippy::needless_pass_by_value, reason = "arguments come by value from Python")]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::doc_markdown,
+    clippy::unused_self,
+    reason = "arguments come by value from Python, doc comments are docstrings, methods have a self"
+)]
 
 mod callback;
 mod change;

@@ -32,7 +32,7 @@ fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Secret> {
         return Ok(Secret::new(value.str()?.extract::<String>()?));
     }
     if let Some(path) = value.getattr_opt("__fspath__")? {
-        return path.call0()?.extract::<String>().map(Secret::new).or_else(|_| Err(refused(value, name)));
+        return path.call0()?.extract::<String>().map(Secret::new).map_err(|_| refused(value, name));
     }
     let Ok(words) = value.extract::<Vec<Bound<'_, PyString>>>() else { return Err(refused(value, name)) };
     let words: Vec<String> = words.iter().map(|word| word.extract()).collect::<PyResult<_>>()?;

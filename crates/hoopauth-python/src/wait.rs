@@ -97,6 +97,7 @@ fn panicked() -> Error {
     Error::new(ErrorCode::Panic, "the call panicked; please report it")
 }
 
+#[allow(clippy::redundant_closure_for_method_calls, reason = "the method itself is not general enough")]
 fn checked(signalled: &mut Option<PyErr>) -> Result<()> {
     match Python::try_attach(|py| py.check_signals()) {
         Some(Ok(())) => Ok(()),

@@ -1,0 +1,130 @@
+"""Ctrl-C, deadlines and cancelling: the wait ends, the refresh does not."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import LOCATION, World, run_python
+
+import hoopauth
+
+
+def it_went_on(world: World, client: hoopauth.Client) -> None:
+    world.emulator.release()
+    headers = client.headers("GET", LOCATION)
+    assert world.emulator.call(headers, "/locations/hoopLocation00000001")[0] == 200
+    assert world.emulator.statistics()["token_requests"] == 1
+
+
+def once_held(world: World, act: Callable[[], Any]) -> threading.Thread:
+    def wait_and_act() -> None:
+        assert world.emulator.held()
+        act()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    return thread
+
+
+def test_ctrl_c_ends_the_wait(world: World) -> None:
+    client = world.ended()
+    world.emulator.hold()
+    with pytest.raises(KeyboardInterrupt):
+        once_held(world, lambda: signal.raise_signal(signal.SIGINT))
+        client.headers("GET", LOCATION)
+    it_went_on(world, client)
+
+
+def test_another_signals_handler_runs_and_the_wait_goes_on(world: World) -> None:
+    client = world.ended()
+    world.emulator.hold()
+    before = signal.signal(signal.SIGUSR1, lambda *_: world.emulator.release())
+    try:
+        thread = once_held(world, lambda: signal.raise_signal(signal.SIGUSR1))
+        assert client.headers("GET", LOCATION)
+        thread.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_ctrl_c_ends_closing(world: World) -> None:
+    client = world.ended()
+    world.emulator.hold()
+    context = hoopauth.Context()
+    once_held(world, context.cancel)
+    with pytest.raises(hoopauth.Cancelled):
+        client.headers("GET", LOCATION, context=context)
+    with pytest.raises(KeyboardInterrupt):
+        once_held(world, lambda: signal.raise_signal(signal.SIGINT))
+        client.close()
+
+
+def test_a_timeout_ends_the_wait(world: World) -> None:
+    client = world.ended()
+    world.emulator.hold()
+    with pytest.raises(hoopauth.Timeout) as raised:
+        client.headers("GET", LOCATION, timeout=0.1)
+    assert raised.value.retryable
+    it_went_on(world, client)
+
+
+def test_another_thread_cancels(world: World) -> None:
+    client = world.ended()
+    world.emulator.hold()
+    context = hoopauth.Context()
+    thread = once_held(world, context.cancel)
+    with pytest.raises(hoopauth.Cancelled):
+        client.headers("GET", LOCATION, context=context)
+    thread.join()
+    assert context.cancelled
+    with pytest.raises(hoopauth.Cancelled):
+        client.accounts(context=context)
+    it_went_on(world, client)
+
+
+def test_ctrl_c_ends_maintenance() -> None:
+    client = hoopauth.Client(client_id="a-b", client_secret="c")
+    with pytest.raises(KeyboardInterrupt):
+        threading.Timer(0.1, lambda: signal.raise_signal(signal.SIGINT)).start()
+        client.maintain(4e9)
+
+
+PROGRAM = """
+import os, signal, sys, threading, json, urllib.request, hoopauth
+options, control, path = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
+client = hoopauth.Client(**options)
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def interrupt():
+    opener.open(control + "/held?endpoint=token&at_least=1&timeout=30").read()
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
+try:
+    client.headers("GET", sys.argv[4])
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+threading.Thread(target=lambda: opener.open(control + "/release", data=b"{}").read()).start()
+"""
+
+
+def test_the_end_of_the_program_waits_for_a_refresh_under_way(world: World, tmp_path: Any) -> None:
+    import json
+
+    emulator = world.emulator
+    emulator.control("clock", {"frozen": False})
+    options = emulator.options(store=f"sqlite:{tmp_path}/grants.db", store_key="0123456789abcdef")
+    with hoopauth.Client(**options) as client:
+        grant = emulator.grant(LOCATION)
+        assert grant.refresh_token
+        client.import_grant(hoopauth.Grant(LOCATION, grant.access_token, refresh_token=grant.refresh_token))
+    emulator.hold()
+    done = run_python(PROGRAM, json.dumps(options), emulator.urls["control"], str(tmp_path), LOCATION)
+    assert done.stdout == "interrupted\n"
+    with hoopauth.Client(**options) as client:
+        new = client.export_grant(LOCATION)
+        assert new.refresh_token != grant.refresh_token
+        assert emulator.control("refresh-token", {"token": new.refresh_token})["live"]
+    assert emulator.statistics()["token_requests"] == 1
