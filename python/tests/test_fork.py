@@ -8,11 +8,10 @@ import pathlib
 import signal
 import subprocess
 import sys
-import urllib.request
 from typing import Any
 
 import pytest
-from conftest import CLIENT_ID, LOCATION, OPENER, ROOT, Emulator, World, run_python
+from conftest import LOCATION, Emulator, run_python
 
 import hoopauth
 
