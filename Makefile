@@ -2,7 +2,7 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test lint bench docs setup
+.PHONY: demo test lint bench docs header setup
 
 demo: setup ## the main job, end to end, against a local HoopAI
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example demo
@@ -21,6 +21,10 @@ bench: setup ## the promised figures, as JSON lines
 
 docs: setup ## writes docs/options.md from the table of options
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example options_page > docs/options.md
+
+header: setup ## writes include/hoopauth.h from crates/hoopauth-capi
+	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth-capi --example header > include/hoopauth.h.new
+	mv include/hoopauth.h.new include/hoopauth.h
 
 setup:
 	@command -v $(CARGO) >/dev/null || { echo "a Rust toolchain is missing: install rustup, then 'rustup default stable'" >&2; exit 1; }

@@ -1,1 +1,47 @@
-//! The C ABI of hoopauth.
+//! The C ABI of hoopauth. One file per C noun; the header `include/hoopauth.h` is made of them by cbindgen.
+//!
+//! The contract that every function keeps stands on the header's first page. What ties this crate together is in `ffi`:
+//! who owns which pointer, the guard that no panic passes, and how text comes in and goes out.
+#![allow(non_camel_case_types, reason = "the types are named as C names them")]
+#![allow(
+    clippy::doc_markdown,
+    missing_debug_implementations,
+    reason = "what is documented here is read in the header, and nothing of it is used from Rust"
+)]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "what a caller must keep is the contract on the header's first page, for all functions alike"
+)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::undocumented_unsafe_blocks,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod callbacks;
+mod ffi;
+#[cfg(feature = "fault-injection")]
+pub mod panics;
+
+pub mod account;
+pub mod authorization;
+pub mod change;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod context;
+pub mod error;
+pub mod failure;
+pub mod grant;
+pub mod headers;
+pub mod health;
+pub mod log;
+pub mod maintenance;
+pub mod status;
+pub mod store;
+pub mod text;
+pub mod transport;
+pub mod version;

@@ -19,7 +19,7 @@ use crate::inner::Inner;
 use crate::keys::{KeySource, LazyKeys};
 use crate::options::OptionSet;
 use crate::refresh::Step;
-use crate::store::{MemoryStore, TokenStore};
+use crate::store::{HostStore, MemoryStore, RowStore, TokenStore};
 #[cfg(feature = "sqlite")]
 use crate::store::{SqliteStore, UserStore};
 use crate::sync::Mutex;
@@ -59,6 +59,11 @@ impl ClientBuilder {
     pub fn token_store(mut self, store: Arc<dyn TokenStore>) -> Self {
         self.store = Some(store);
         self
+    }
+
+    /// Rows of the host's own, instead of the option `store`: the simplest way to bring a store.
+    pub fn row_store(self, rows: Arc<dyn RowStore>) -> Self {
+        self.token_store(Arc::new(HostStore::new(rows)))
     }
 
     /// A transport of the host's own, instead of reqwest.
@@ -108,17 +113,12 @@ impl ClientBuilder {
         let options = &self.options;
         let credential = Credential::from_options(options)?;
         let settings = Settings::read(options, &credential)?;
-        let constants = Arc::new(Constants {
-            version: options.text("api_version").unwrap_or_default(),
-            user_agent: options.text("user_agent").unwrap_or_else(|| {
-                format!(
-                    "hoopauth/{} ({})",
-                    env!("CARGO_PKG_VERSION"),
-                    self.language.as_deref().unwrap_or("rust")
-                )
-            }),
+        let user_agent = options.text("user_agent").unwrap_or_else(|| {
+            format!("hoopauth/{} ({})", env!("CARGO_PKG_VERSION"), self.language.as_deref().unwrap_or("rust"))
         });
         let own_store = self.store.is_some();
+        let version = options.text("api_version").unwrap_or_default();
+        let constants = Arc::new(Constants::new(&version, &user_agent));
         let (store, source) = match self.store.take() {
             Some(store) => (store, KeySource::parse(options.secret("store_key").as_ref())),
             None => open_store(options, &credential)?,

@@ -25,6 +25,7 @@ pub(crate) struct Snapshot {
     soft: Moment,
     /// The account, beside the check: the first line of a snapshot is all that a hit reads.
     name: Name,
+    /// With a NUL behind it, for C.
     authorization: Zeroizing<Box<str>>,
     constants: Arc<Constants>,
     /// From here on callers wait for a refresh.
@@ -63,9 +64,10 @@ impl Moment {
 
 impl Snapshot {
     pub(crate) fn new(name: &str, token: &str, constants: Arc<Constants>, generation: u64) -> Self {
-        let mut authorization = String::with_capacity(BEARER.len() + token.len());
+        let mut authorization = String::with_capacity(BEARER.len() + token.len() + 1);
         authorization.push_str(BEARER);
         authorization.push_str(token);
+        authorization.push('\0');
         Self {
             soft: Moment::NEVER,
             name: Name::new(name),
@@ -79,7 +81,7 @@ impl Snapshot {
 
     /// What stands where there is no snapshot: nobody's, and never fresh.
     fn nothing() -> Self {
-        let constants = Arc::new(Constants { version: String::new(), user_agent: String::new() });
+        let constants = Arc::new(Constants::new("", ""));
         Self::new("", "", constants, 0).with_moments(Moment::PAST, Moment::PAST, Moment::PAST)
     }
 
@@ -120,11 +122,15 @@ impl Snapshot {
     }
 
     pub(crate) fn authorization(&self) -> &str {
+        without_nul(&self.authorization)
+    }
+
+    pub(crate) fn authorization_with_nul(&self) -> &str {
         &self.authorization
     }
 
     pub(crate) fn token(&self) -> &str {
-        &self.authorization[BEARER.len()..]
+        &self.authorization()[BEARER.len()..]
     }
 
     pub(crate) fn constants(&self) -> &Constants {
@@ -147,6 +153,11 @@ impl fmt::Debug for Snapshot {
             .field("generation", &self.generation)
             .finish_non_exhaustive()
     }
+}
+
+/// The text of one that has a NUL behind it.
+pub(crate) fn without_nul(text: &str) -> &str {
+    text.strip_suffix('\0').unwrap_or(text)
 }
 
 /// A snapshot in use: it costs two atomic operations and leaves the snapshot's own memory alone.
@@ -497,7 +508,7 @@ mod tests {
     use std::time::Duration;
 
     fn snapshot(name: &str, token: &str) -> Arc<Snapshot> {
-        let constants = Arc::new(Constants { version: String::new(), user_agent: String::new() });
+        let constants = Arc::new(Constants::new("", ""));
         Arc::new(Snapshot::new(name, token, constants, 1))
     }
 

@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::grant::Grant;
 use crate::headers::Headers;
 use crate::inner::{Inner, SAVE_TRIES, busy};
+use crate::options::OptionSet;
 use crate::report::{Meaning, Report, classify};
 use crate::secret::Secret;
 use crate::store::NewRecord;
@@ -35,6 +36,12 @@ impl Client {
     /// Starts to configure a client.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
+    }
+
+    /// Checks an option and its value as [`ClientBuilder::option`] would, without a builder.
+    #[doc(hidden)]
+    pub fn check_option(name: &str, value: &str) -> Result<()> {
+        OptionSet::default().set(name, value)
     }
 
     /// A client configured by the environment alone: `HOOPAUTH_<OPTION>`, `HOOPAI_TOKEN`, `LOCATION_ID`.

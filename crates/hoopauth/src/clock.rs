@@ -1,9 +1,12 @@
 //! Time, injectable.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
+
+use crate::callback::calling;
 
 /// Where the client takes the time from. Called on the hot path: it must be quick and must not block.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -88,14 +91,14 @@ impl Clock for ClientClock {
     fn now(&self) -> Timestamp {
         match self {
             Self::System => SystemClock.now(),
-            Self::Injected(clock) => clock.now(),
+            Self::Injected(clock) => ask(|| clock.now(), END_OF_TIME.0),
         }
     }
 
     fn monotonic(&self) -> u64 {
         match self {
             Self::System => SystemClock.monotonic(),
-            Self::Injected(clock) => clock.monotonic(),
+            Self::Injected(clock) => ask(|| clock.monotonic(), END_OF_TIME.1),
         }
     }
 
@@ -103,17 +106,41 @@ impl Clock for ClientClock {
     fn both(&self) -> (Timestamp, u64) {
         match self {
             Self::System => SystemClock.both(),
-            Self::Injected(clock) => clock.both(),
+            Self::Injected(clock) => ask(|| clock.both(), END_OF_TIME),
         }
     }
 
     fn sleep(&self, duration: Duration) {
         match self {
             Self::System => SystemClock.sleep(duration),
-            Self::Injected(clock) => clock.sleep(duration),
+            Self::Injected(clock) => ask(|| clock.sleep(duration), ()),
         }
     }
 }
+
+/// Asks a host's clock. If it calls the client, that asks the clock again: it then reads the end of all time, at which nothing is
+/// fresh, so that the call meets the error of a call from within a callback.
+fn ask<T>(ask: impl FnOnce() -> T, inside: T) -> T {
+    if ASKING.replace(true) {
+        return inside;
+    }
+    let _done = Done;
+    calling(ask)
+}
+
+struct Done;
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        ASKING.set(false);
+    }
+}
+
+thread_local! {
+    static ASKING: Cell<bool> = const { Cell::new(false) };
+}
+
+const END_OF_TIME: (Timestamp, u64) = (Timestamp(i64::MAX), u64::MAX);
 
 /// A clock that moves only when told: for tests, and for programs that simulate.
 #[derive(Debug, Default)]

@@ -278,7 +278,7 @@ impl fmt::Display for ErrorCode {
 }
 
 /// Text from outside, made safe for a message or a log: no control characters, no token-like runs, at most 500 characters.
-pub(crate) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let text: String =
         text.chars().take(SERVER_TEXT_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect();
     text.split_inclusive(|c: char| {

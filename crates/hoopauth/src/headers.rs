@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::cache::{Served, Snapshot};
+use crate::cache::{Served, Snapshot, without_nul};
 use crate::error::{Error, Result};
 
 /// Ready-made headers of one account for one method. Immutable; cloning shares it.
@@ -28,17 +28,40 @@ impl Headers {
 
     /// The value of `Version`.
     pub fn version(&self) -> &str {
-        self.version.as_deref().unwrap_or(&self.snapshot.constants().version)
+        match &self.version {
+            Some(version) => without_nul(version),
+            None => self.snapshot.constants().version(),
+        }
     }
 
     /// The value of `User-Agent`.
     pub fn user_agent(&self) -> &str {
-        &self.snapshot.constants().user_agent
+        self.snapshot.constants().user_agent()
     }
 
     /// The value of `Content-Type`, where the method carries a body.
     pub fn content_type(&self) -> Option<&'static str> {
-        self.content_type.then_some(JSON)
+        self.content_type.then(|| without_nul(JSON))
+    }
+
+    /// As [`iter`](Self::iter), each text with a NUL behind it, for C.
+    #[doc(hidden)]
+    pub fn with_nuls(&self) -> [Option<(&'static str, &str)>; 4] {
+        [
+            Some(("Authorization\0", self.snapshot.authorization_with_nul())),
+            Some(("Version\0", self.version_with_nul())),
+            Some(("User-Agent\0", &*self.snapshot.constants().user_agent)),
+            self.content_type.then_some(("Content-Type\0", JSON)),
+        ]
+    }
+
+    /// Whose they are; empty for a static token without an account.
+    pub fn account(&self) -> &str {
+        self.snapshot.name()
+    }
+
+    fn version_with_nul(&self) -> &str {
+        self.version.as_deref().unwrap_or(&self.snapshot.constants().version)
     }
 
     /// The same headers with another `Version`, for this call.
@@ -49,7 +72,7 @@ impl Headers {
                 "a version is 1 to 64 printable ASCII characters, such as `2021-07-28`",
             ));
         }
-        self.version = Some(version.into());
+        self.version = Some(format!("{version}\0").into());
         Ok(self)
     }
 
@@ -108,8 +131,23 @@ impl fmt::Debug for Headers {
 /// The parts of the headers that are the same for all accounts of a client.
 #[derive(Debug)]
 pub(crate) struct Constants {
-    pub(crate) version: String,
-    pub(crate) user_agent: String,
+    /// These have NULs behind them, for C.
+    version: Box<str>,
+    user_agent: Box<str>,
+}
+
+impl Constants {
+    pub(crate) fn new(version: &str, user_agent: &str) -> Self {
+        Self { version: format!("{version}\0").into(), user_agent: format!("{user_agent}\0").into() }
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        without_nul(&self.version)
+    }
+
+    pub(crate) fn user_agent(&self) -> &str {
+        without_nul(&self.user_agent)
+    }
 }
 
 /// RFC 9110: methods are case-sensitive, but people write `post`.
@@ -123,7 +161,7 @@ fn carries_body(method: &str) -> bool {
     }
 }
 
-const JSON: &str = "application/json";
+const JSON: &str = "application/json\0";
 
 #[cfg(test)]
 mod tests {

@@ -51,6 +51,8 @@ pub use crate::builder::ClientBuilder;
 pub use crate::client::{AccountHandle, Change, ChangeKind, Client, Health, Import};
 pub use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use crate::context::Context;
+#[doc(hidden)]
+pub use crate::error::clean as clean_text;
 pub use crate::error::{Error, ErrorCode, Result};
 pub use crate::grant::Grant;
 pub use crate::headers::Headers;

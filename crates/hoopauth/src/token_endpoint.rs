@@ -82,7 +82,7 @@ impl TokenEndpoint<'_> {
         let form = [("companyId", company.id()), ("locationId", location.id())];
         let headers = vec![
             ("Authorization", Secret::new(authorization)),
-            ("Version", Secret::new(self.constants.version.as_str())),
+            ("Version", Secret::new(self.constants.version())),
         ];
         self.post(self.location_token_url, &form, headers, timeout)
     }
@@ -104,7 +104,7 @@ impl TokenEndpoint<'_> {
     ) -> Result<TokenAnswer, TokenFailure> {
         headers.push(("Content-Type", Secret::new("application/x-www-form-urlencoded")));
         headers.push(("Accept", Secret::new("application/json")));
-        headers.push(("User-Agent", Secret::new(self.constants.user_agent.as_str())));
+        headers.push(("User-Agent", Secret::new(self.constants.user_agent())));
         let request = TransportRequest {
             method: "POST",
             url: url.to_owned(),

@@ -10,6 +10,7 @@ use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::Result;
 
+mod host;
 mod memory;
 pub(crate) mod seal;
 #[cfg(feature = "sqlite")]
@@ -17,6 +18,7 @@ mod sqlite;
 #[cfg(feature = "sqlite")]
 mod user;
 
+pub use self::host::{Held, HostStore, Leased, Listed, NewRow, Row, RowStore};
 pub use self::memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub(crate) use self::sqlite::{SqliteStore, private, sync_folder};
@@ -160,7 +162,7 @@ pub struct Mark {
 }
 
 /// When and why not to try yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct BackOff {
     /// Whether the platform refused the refresh token (else the failure was transient).
     pub refused: bool,

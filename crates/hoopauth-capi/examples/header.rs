@@ -1,0 +1,71 @@
+//! Prints `include/hoopauth.h`: the contract, then each noun, made by cbindgen of its own source file.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a tool that has nothing to do but stop where it fails"
+)]
+
+use std::path::Path;
+
+use cbindgen::{Builder, Config, DocumentationStyle, Language, Style};
+
+fn main() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let version = env!("CARGO_PKG_VERSION");
+    println!("{}", include_str!("contract.h").replace("@VERSION@", version).trim_end());
+    for (file, title) in SECTIONS {
+        let mut config = Config {
+            language: Language::C,
+            style: Style::Type,
+            no_includes: true,
+            usize_is_size_t: true,
+            documentation_style: DocumentationStyle::Doxy,
+            line_length: 110,
+            ..Config::default()
+        };
+        config.function.args = cbindgen::Layout::Auto;
+        let mut section = Vec::new();
+        Builder::new()
+            .with_config(config)
+            .with_src(source.join(file).with_extension("rs"))
+            .generate()
+            .unwrap()
+            .write(&mut section);
+        let section = String::from_utf8(section).unwrap();
+        println!("\n/* ---- {title} {}*/\n", "-".repeat(64 - title.len()));
+        // In a header, NULL is C's and backticks are noise.
+        println!("{}", section.replace('`', "").trim());
+    }
+    println!("{END}");
+}
+
+/// In this order each type is declared before it is used.
+const SECTIONS: &[(&str, &str)] = &[
+    ("version", "Versions"),
+    ("status", "Status codes"),
+    ("error", "Errors"),
+    ("text", "Text"),
+    ("context", "Deadlines and cancellation"),
+    ("failure", "Failures of callbacks"),
+    ("log", "Log"),
+    ("headers", "Headers"),
+    ("grant", "Grants"),
+    ("config", "Configuration"),
+    ("clock", "A clock of the host's own"),
+    ("change", "News of grants"),
+    ("transport", "HTTP of the host's own"),
+    ("store", "A store of the host's own"),
+    ("account", "Accounts"),
+    ("client", "Client"),
+    ("authorization", "Authorization"),
+    ("health", "Health"),
+    ("maintenance", "Maintenance"),
+];
+
+const END: &str = "
+#ifdef __cplusplus
+} /* extern \"C\" */
+#endif
+
+#endif /* HOOPAUTH_H */";

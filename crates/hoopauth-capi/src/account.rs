@@ -1,0 +1,54 @@
+//! Accounts, looked up once.
+
+use std::ffi::c_char;
+
+use hoopauth_core::{AccountHandle, Client, Result};
+
+use crate::ffi::{Handle, Shared, Text, free, lend_some, share};
+
+/// One account of a client, looked up once: its headers cost least this way.
+///
+/// Where a function takes an account, NULL means the client's default one (option `default_account`). An account belongs to the
+/// client it was made with and keeps what it needs of it. Counted: `hoopauth_account_ref`, `hoopauth_account_free`. Any thread
+/// may use it.
+pub struct hoopauth_account_t {
+    pub(crate) handle: AccountHandle,
+    name: Text,
+}
+
+impl Handle for hoopauth_account_t {
+    type Kind = Shared;
+}
+
+impl hoopauth_account_t {
+    pub(crate) fn new(client: &Client, account: &str) -> Result<Self> {
+        let handle = client.account(account)?;
+        Ok(Self { name: Text::new(handle.account().as_str()), handle })
+    }
+}
+
+/// The account as text, "location:<id>" or "company:<id>".
+///
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `account`; NULL for NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_account_name(
+    account: *const hoopauth_account_t,
+    len: *mut usize,
+) -> *const c_char {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { lend_some(account.as_ref().map(|account| &account.name), len) }
+}
+
+/// One more reference, to be freed like the first; returns `account`, NULL for NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_account_ref(account: *const hoopauth_account_t) -> *mut hoopauth_account_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { share(account) }
+}
+
+/// Gives up one reference; NULL is nothing to free. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_account_free(account: *mut hoopauth_account_t) {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { free(account) }
+}

@@ -1,0 +1,510 @@
+//! The client.
+
+use std::ffi::c_char;
+
+use hoopauth_core::{Account, Client, Context, Error, Headers, Import, Report, Result, Timestamp};
+
+use crate::account::hoopauth_account_t;
+use crate::config::hoopauth_config_t;
+use crate::context::hoopauth_context_t;
+use crate::error::hoopauth_error_t;
+use crate::ffi::{
+    Handle, Shared, Text, bytes, call, free, lend_some, make, make_some, null, put, share, text, the,
+};
+use crate::grant::hoopauth_grant_t;
+use crate::headers::{hoopauth_header_t, hoopauth_headers_t};
+use crate::status::hoopauth_status_t;
+
+/// Authenticates a program's requests: any number of accounts with one credential.
+///
+/// Counted: `hoopauth_client_ref`, `hoopauth_client_free`. Any thread may call any of its functions at any time. Getting headers
+/// of an account whose token is fresh takes no lock and does no I/O; when a refresh is due, the caller's own thread does it.
+pub struct hoopauth_client_t(pub(crate) Client);
+
+impl Handle for hoopauth_client_t {
+    type Kind = Shared;
+}
+
+/// The accounts that have a grant. The caller owns it and frees it with `hoopauth_accounts_free`. Any thread may read it.
+pub struct hoopauth_accounts_t(Vec<Text>);
+
+impl Handle for hoopauth_accounts_t {
+    type Kind = crate::ffi::Owned;
+}
+
+/// What an import did: the grant is stored.
+pub const HOOPAUTH_IMPORT_IMPORTED: i32 = 1;
+/// What an import did: nothing, for this account was imported or refreshed with that token before.
+pub const HOOPAUTH_IMPORT_KNOWN: i32 = 2;
+/// What an import did: nothing, for another live grant is there, and `replace` was not said.
+pub const HOOPAUTH_IMPORT_KEPT: i32 = 3;
+
+/// Makes a client. No I/O happens here: stores are opened and servers asked when they are first needed.
+///
+/// `config` stays the caller's. `*out` is the caller's to free. Errors: `HOOPAUTH_CONFIG`, with the option's name in the message.
+/// Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_new(
+    config: *const hoopauth_config_t,
+    out: *mut *mut hoopauth_client_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { make(out, err, || the(config, "config")?.build().map(hoopauth_client_t)) }
+}
+
+/// Looks up an account by its text, "location:<id>" or "company:<id>". It need not be authorized yet.
+///
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT`; `HOOPAUTH_WRONG_ACCOUNT` where the client has a static
+/// token of another account. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_account(
+    client: *const hoopauth_client_t,
+    account: *const c_char,
+    account_len: usize,
+    out: *mut *mut hoopauth_account_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        make(out, err, || {
+            hoopauth_account_t::new(&the(client, "client")?.0, text("account", account, account_len)?)
+        })
+    }
+}
+
+/// Headers for a request of `account` (NULL: the default one), for an HTTP method in any case.
+///
+/// An expiring token is refreshed on the way, for at most as long as `context` allows (NULL: the option `timeout`). `*out` is
+/// the caller's to free. Errors: `HOOPAUTH_NO_GRANT`, `HOOPAUTH_REAUTHORIZATION_REQUIRED`, `HOOPAUTH_ACCOUNT_INACTIVE`,
+/// `HOOPAUTH_CANCELLED`, `HOOPAUTH_TIMEOUT`, and what a refresh and the store can meet. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_headers(
+    client: *const hoopauth_client_t,
+    account: *const hoopauth_account_t,
+    method: *const c_char,
+    method_len: usize,
+    context: *const hoopauth_context_t,
+    out: *mut *mut hoopauth_headers_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        make(out, err, || {
+            let client = &the(client, "client")?.0;
+            let method = text("method", method, method_len)?;
+            let headers = match (account.as_ref(), context.as_ref()) {
+                (Some(account), None) => account.handle.headers(method),
+                (None, None) => client.headers(method),
+                (account, Some(context)) => {
+                    let name = account.map(|account| account.handle.account().as_str());
+                    headers_within(client, name, method, &context.0)
+                }
+            };
+            headers.map(hoopauth_headers_t)
+        })
+    }
+}
+
+/// As `hoopauth_client_headers`, for an account by its text: for programs that meet accounts too rarely to keep their handles.
+///
+/// Errors: as there, and `HOOPAUTH_INVALID_ARGUMENT` for text that is no account. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_headers_by_name(
+    client: *const hoopauth_client_t,
+    account: *const c_char,
+    account_len: usize,
+    method: *const c_char,
+    method_len: usize,
+    context: *const hoopauth_context_t,
+    out: *mut *mut hoopauth_headers_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        make(out, err, || {
+            let client = &the(client, "client")?.0;
+            let account = text("account", account, account_len)?;
+            let method = text("method", method, method_len)?;
+            let headers = match context.as_ref() {
+                None => client.headers_for(account, method),
+                Some(context) => headers_within(client, Some(account), method, &context.0),
+            };
+            headers.map(hoopauth_headers_t)
+        })
+    }
+}
+
+/// Headers as they were sent, put together again from the value of `Authorization`: for a host that kept no headers until the
+/// answer came and now wants to report it.
+///
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_sent_headers(
+    client: *const hoopauth_client_t,
+    account: *const hoopauth_account_t,
+    method: *const c_char,
+    method_len: usize,
+    authorization: *const c_char,
+    authorization_len: usize,
+    out: *mut *mut hoopauth_headers_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        make(out, err, || {
+            let client = &the(client, "client")?.0;
+            let method = text("method", method, method_len)?;
+            let authorization = text("authorization", authorization, authorization_len)?;
+            let name = match account.as_ref() {
+                Some(account) => account.handle.account().as_str(),
+                None => client.default_account().ok_or_else(no_default)?,
+            };
+            client.sent_headers(name, method, authorization).map(hoopauth_headers_t)
+        })
+    }
+}
+
+/// Tells what came back for a request that was sent with `headers`.
+///
+/// Where `*repeat` is set, the token was refused and there is a new one: repeat the request, once, with these headers, which are
+/// the caller's to free. Where it is NULL on success, the answer is no matter of authentication: use it. What a refresh can't
+/// cure is a typed error. Of the body the first kilobytes are enough; `answer_headers` may be NULL with count 0.
+///
+/// Errors: `HOOPAUTH_REAUTHORIZATION_REQUIRED`, `HOOPAUTH_INSUFFICIENT_SCOPE`, `HOOPAUTH_WRONG_TOKEN_CLASS`,
+/// `HOOPAUTH_WRONG_ACCOUNT`, `HOOPAUTH_INVALID_PRIVATE_INTEGRATION`, `HOOPAUTH_RATE_LIMITED`, `HOOPAUTH_HTTP_STATUS`, and what a
+/// refresh can meet. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_report(
+    client: *const hoopauth_client_t,
+    headers: *const hoopauth_headers_t,
+    http_status: u16,
+    answer_headers: *const hoopauth_header_t,
+    answer_header_count: usize,
+    body: *const u8,
+    body_len: usize,
+    context: *const hoopauth_context_t,
+    repeat: *mut *mut hoopauth_headers_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        make_some(repeat, err, || {
+            let client = &the(client, "client")?.0;
+            let headers = &the(headers, "headers")?.0;
+            let body = bytes("body", body, body_len)?;
+            let body = body.get(..REPORTED_BODY).unwrap_or(body);
+            let answer = header_pairs(answer_headers, answer_header_count)?;
+            let report = match context.as_ref() {
+                None => client.report(headers, http_status, &answer, body)?,
+                Some(context) => {
+                    let (headers, body) = (headers.clone(), body.to_vec());
+                    let answer: Vec<(String, String)> = answer
+                        .iter()
+                        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                        .collect();
+                    client.within(&context.0, move |client| {
+                        let answer: Vec<(&str, &str)> =
+                            answer.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                        client.report(&headers, http_status, &answer, &body)
+                    })?
+                }
+            };
+            Ok(match report {
+                Report::Repeat(headers) => Some(hoopauth_headers_t(headers)),
+                _ => None,
+            })
+        })
+    }
+}
+
+/// Mints the grant of `location` from that of its `company`, and stores it.
+///
+/// Errors: `HOOPAUTH_INVALID_ARGUMENT` where one is not of its kind, `HOOPAUTH_NO_GRANT` for the company, and those of the token
+/// endpoint. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_mint(
+    client: *const hoopauth_client_t,
+    location: *const hoopauth_account_t,
+    company: *const hoopauth_account_t,
+    context: *const hoopauth_context_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        call(err, || {
+            let client = &the(client, "client")?.0;
+            let (location, company) =
+                (account_or_default(client, location)?, account_or_default(client, company)?);
+            within(client, context, move |client| client.mint(&location, &company))
+        })
+    }
+}
+
+/// Imports a grant from elsewhere. `*outcome`, if `outcome` is not NULL, gets one of the constants `HOOPAUTH_IMPORT_`.
+///
+/// A grant whose refresh token this account was ever imported or refreshed with changes nothing, so that a program may import its
+/// seed at every start. Another live grant is kept unless `replace`. `grant` stays the caller's. Errors:
+/// `HOOPAUTH_INVALID_ARGUMENT`, `HOOPAUTH_INVALID_STATE` without OAuth, and those of the store. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_import(
+    client: *const hoopauth_client_t,
+    grant: *const hoopauth_grant_t,
+    replace: bool,
+    context: *const hoopauth_context_t,
+    outcome: *mut i32,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        call(err, || {
+            let client = &the(client, "client")?.0;
+            let grant = the(grant, "grant")?.grant.clone();
+            let import = within(client, context, move |client| client.import(grant, replace))?;
+            if !outcome.is_null() {
+                outcome.write(match import {
+                    Import::Known => HOOPAUTH_IMPORT_KNOWN,
+                    Import::Kept => HOOPAUTH_IMPORT_KEPT,
+                    _ => HOOPAUTH_IMPORT_IMPORTED,
+                });
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The stored grant of an account (NULL: the default one), tokens included, for moving it elsewhere.
+///
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_NO_GRANT`, and those of the store. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_export(
+    client: *const hoopauth_client_t,
+    account: *const hoopauth_account_t,
+    context: *const hoopauth_context_t,
+    out: *mut *mut hoopauth_grant_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        make(out, err, || {
+            let client = &the(client, "client")?.0;
+            let account = account_or_default(client, account)?;
+            within(client, context, move |client| client.export(&account)).map(hoopauth_grant_t::new)
+        })
+    }
+}
+
+/// Removes the grant of an account (NULL: the default one) and leaves a tombstone. `*removed`, if `removed` is not NULL, tells
+/// whether there was one.
+///
+/// Errors: those of the store. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_remove(
+    client: *const hoopauth_client_t,
+    account: *const hoopauth_account_t,
+    context: *const hoopauth_context_t,
+    removed: *mut bool,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        call(err, || {
+            let client = &the(client, "client")?.0;
+            let account = account_or_default(client, account)?;
+            let was = within(client, context, move |client| client.remove(&account))?;
+            if !removed.is_null() {
+                put("removed", removed, was)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The accounts that have a grant, sorted.
+///
+/// `*out` is the caller's to free. Errors: those of the store. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_accounts(
+    client: *const hoopauth_client_t,
+    context: *const hoopauth_context_t,
+    out: *mut *mut hoopauth_accounts_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        make(out, err, || {
+            let accounts = within(&the(client, "client")?.0, context, Client::accounts)?;
+            Ok(hoopauth_accounts_t(accounts.iter().map(|account| Text::new(account.as_str())).collect()))
+        })
+    }
+}
+
+/// How many accounts are in the list; 0 for NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_accounts_count(accounts: *const hoopauth_accounts_t) -> usize {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { accounts.as_ref() }.map_or(0, |accounts| accounts.0.len())
+}
+
+/// One account of the list, by its number from 0.
+///
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `accounts`; NULL for NULL and for a number that is not
+/// below `hoopauth_accounts_count`. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_accounts_at(
+    accounts: *const hoopauth_accounts_t,
+    index: usize,
+    len: *mut usize,
+) -> *const c_char {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { lend_some(accounts.as_ref().and_then(|accounts| accounts.0.get(index)), len) }
+}
+
+/// Frees a list of accounts; NULL is nothing to free. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_accounts_free(accounts: *mut hoopauth_accounts_t) {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { free(accounts) }
+}
+
+/// Renews the tokens of all accounts ahead of their end, within the budget, until the client's clock reads `until_ms`
+/// (milliseconds since the Unix epoch) or `context` ends. Blocks.
+///
+/// Any number of threads and processes may do this on one store: no token is renewed twice. Where it runs, callers do not refresh
+/// early themselves. Errors: `HOOPAUTH_CANCELLED`, `HOOPAUTH_TIMEOUT` when `context` ends; `HOOPAUTH_INVALID_STATE` without OAuth,
+/// after close, and in a forked child. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_maintain(
+    client: *const hoopauth_client_t,
+    until_ms: i64,
+    context: *const hoopauth_context_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        call(err, || {
+            let client = &the(client, "client")?.0;
+            match context.as_ref() {
+                Some(context) => client.maintain_within(Timestamp(until_ms), &context.0),
+                None => client.maintain(Timestamp(until_ms)),
+            }
+        })
+    }
+}
+
+/// Saves what could not be saved yet and ends the client, for all who hold references; later calls are `HOOPAUTH_INVALID_STATE`.
+///
+/// Waits for refreshes that go on after their callers left, at most for the option `timeout`. Errors: those of the store; what
+/// could not be saved is lost with the process then. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_close(
+    client: *const hoopauth_client_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { call(err, || the(client, "client")?.0.close()) }
+}
+
+/// One more reference, to be freed like the first; returns `client`, NULL for NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_ref(client: *const hoopauth_client_t) -> *mut hoopauth_client_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { share(client) }
+}
+
+/// Gives up one reference; NULL is nothing to free. With the last one, what could not be saved yet is tried once more. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_free(client: *mut hoopauth_client_t) {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { free(client) }
+}
+
+/// What is cached needs no thread that could be left.
+fn headers_within(
+    client: &Client,
+    account: Option<&str>,
+    method: &str,
+    context: &Context,
+) -> Result<Headers> {
+    let name = match account {
+        Some(name) => name,
+        None => client.default_account().ok_or_else(no_default)?,
+    };
+    if let Some(headers) = client.fresh_headers(name, method) {
+        return Ok(headers);
+    }
+    let (account, method) = (account.map(str::to_owned), method.to_owned());
+    client.within(context, move |client| match account {
+        Some(account) => client.headers_for(&account, &method),
+        None => client.headers(&method),
+    })
+}
+
+/// Does what may wait: here, or where it can be left.
+///
+/// # Safety
+/// `context` is NULL or live.
+pub(crate) unsafe fn within<T: Send + 'static>(
+    client: &Client,
+    context: *const hoopauth_context_t,
+    work: impl FnOnce(&Client) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    // SAFETY: the caller says so.
+    match unsafe { context.as_ref() } {
+        Some(context) => client.within(&context.0, work),
+        None => work(client),
+    }
+}
+
+/// # Safety
+/// `account` is NULL or live.
+pub(crate) unsafe fn account_or_default(
+    client: &Client,
+    account: *const hoopauth_account_t,
+) -> Result<Account> {
+    // SAFETY: the caller says so.
+    match unsafe { account.as_ref() } {
+        Some(account) => Ok(account.handle.account().clone()),
+        None => client
+            .default_account()
+            .filter(|name| !name.is_empty())
+            .ok_or_else(no_default)
+            .and_then(Account::parse),
+    }
+}
+
+/// # Safety
+/// `headers` is NULL or valid for `count` headers, whose texts are.
+unsafe fn header_pairs<'a>(
+    headers: *const hoopauth_header_t,
+    count: usize,
+) -> Result<Vec<(&'a str, &'a str)>> {
+    if headers.is_null() {
+        return if count == 0 { Ok(Vec::new()) } else { Err(null("answer_headers")) };
+    }
+    if count > MOST_HEADERS {
+        return Err(Error::new(
+            hoopauth_core::ErrorCode::InvalidArgument,
+            format!("an answer has at most {MOST_HEADERS} headers"),
+        ));
+    }
+    // SAFETY: the caller says so.
+    unsafe {
+        std::slice::from_raw_parts(headers, count)
+            .iter()
+            .map(|header| {
+                let name = text("name", header.name, header.name_len)?;
+                // A value outside UTF-8 is none that is looked at.
+                let value = text("value", header.value, header.value_len).unwrap_or_default();
+                Ok((name, value))
+            })
+            .collect()
+    }
+}
+
+fn no_default() -> Error {
+    Error::new(hoopauth_core::ErrorCode::Config, "no account is named and `default_account` is not set")
+}
+
+const REPORTED_BODY: usize = 65_536;
+const MOST_HEADERS: usize = 10_000;

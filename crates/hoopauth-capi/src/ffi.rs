@@ -1,0 +1,286 @@
+//! What all entry points share: ownership, the guard, text.
+
+use std::ffi::{CStr, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::Arc;
+
+use hoopauth_core::{Error, ErrorCode, Result};
+use zeroize::Zeroizing;
+
+use crate::error::hoopauth_error_t;
+use crate::status::{HOOPAUTH_OK, hoopauth_status_t};
+
+/// Ties each C type to one kind of ownership: freeing it the wrong way does not compile.
+pub(crate) trait Handle: Sized {
+    type Kind: Kind<Self>;
+}
+
+/// How a handle is owned.
+pub(crate) trait Kind<T> {
+    fn into_raw(value: T) -> *mut T;
+
+    /// # Safety
+    /// `handle` came from `into_raw` of this kind and is not used again.
+    unsafe fn free(handle: *mut T);
+}
+
+/// One owner.
+pub(crate) struct Owned;
+
+impl<T> Kind<T> for Owned {
+    fn into_raw(value: T) -> *mut T {
+        Box::into_raw(Box::new(value))
+    }
+
+    unsafe fn free(handle: *mut T) {
+        // SAFETY: `into_raw` made it of a box, and this is its last use.
+        drop(unsafe { Box::from_raw(handle) });
+    }
+}
+
+/// Counted references.
+pub(crate) struct Shared;
+
+impl<T> Kind<T> for Shared {
+    fn into_raw(value: T) -> *mut T {
+        Arc::into_raw(Arc::new(value)).cast_mut()
+    }
+
+    unsafe fn free(handle: *mut T) {
+        // SAFETY: `into_raw` made it of an `Arc`, and the caller gives up one count.
+        drop(unsafe { Arc::from_raw(handle) });
+    }
+}
+
+/// Frees a handle; NULL is nothing to free.
+///
+/// # Safety
+/// `handle` is NULL or a handle that is not used again.
+pub(crate) unsafe fn free<T: Handle>(handle: *mut T) {
+    if !handle.is_null() {
+        // A destructor of the host's may do anything; nothing of it passes the border.
+        // SAFETY: the caller says so.
+        let _ = catch_unwind(AssertUnwindSafe(|| unsafe { T::Kind::free(handle) }));
+    }
+}
+
+/// One more reference to a shared handle; NULL stays NULL.
+///
+/// # Safety
+/// `handle` is NULL or a live handle.
+pub(crate) unsafe fn share<T: Handle<Kind = Shared>>(handle: *const T) -> *mut T {
+    if !handle.is_null() {
+        // SAFETY: it is a live `Arc`.
+        unsafe { Arc::increment_strong_count(handle) };
+    }
+    handle.cast_mut()
+}
+
+/// Runs a call: `*err` is NULL from the start, a failure is put there, and no panic passes.
+///
+/// # Safety
+/// `err` is NULL or valid for a write.
+pub(crate) unsafe fn call(
+    err: *mut *mut hoopauth_error_t,
+    work: impl FnOnce() -> Result<()>,
+) -> hoopauth_status_t {
+    // SAFETY: the caller says so.
+    unsafe { clear(err) };
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(())) => HOOPAUTH_OK,
+        // SAFETY: as above.
+        Ok(Err(error)) => unsafe { fail(err, error) },
+        Err(payload) => {
+            // Dropping it may panic again.
+            std::mem::forget(payload);
+            let error = Error::new(ErrorCode::Panic, "a defect of hoopauth was met; please report it");
+            // SAFETY: as above.
+            unsafe { fail(err, error) }
+        }
+    }
+}
+
+#[cold]
+unsafe fn fail(err: *mut *mut hoopauth_error_t, error: Error) -> hoopauth_status_t {
+    let status = error.code().number();
+    if !err.is_null() {
+        // SAFETY: `call`'s caller says so.
+        unsafe { err.write(<hoopauth_error_t as Handle>::Kind::into_raw(hoopauth_error_t::new(error))) };
+    }
+    status
+}
+
+/// As [`call`], for a function that makes a handle: `*out` is NULL from the start and set on success.
+///
+/// # Safety
+/// `out` and `err` are NULL or valid for a write.
+pub(crate) unsafe fn make<T: Handle>(
+    out: *mut *mut T,
+    err: *mut *mut hoopauth_error_t,
+    work: impl FnOnce() -> Result<T>,
+) -> hoopauth_status_t {
+    // SAFETY: the caller says so.
+    unsafe { make_some(out, err, || work().map(Some)) }
+}
+
+/// As [`make`], where there may be none: `*out` stays NULL.
+///
+/// # Safety
+/// As for [`make`].
+pub(crate) unsafe fn make_some<T: Handle>(
+    out: *mut *mut T,
+    err: *mut *mut hoopauth_error_t,
+    work: impl FnOnce() -> Result<Option<T>>,
+) -> hoopauth_status_t {
+    // SAFETY: the caller says so.
+    unsafe {
+        clear(out);
+        call(err, || {
+            if out.is_null() {
+                return Err(null("the out-parameter"));
+            }
+            if let Some(value) = work()? {
+                out.write(T::Kind::into_raw(value));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Makes an out-parameter NULL.
+///
+/// # Safety
+/// `out` is NULL or valid for a write.
+pub(crate) unsafe fn clear<T>(out: *mut *mut T) {
+    if !out.is_null() {
+        // SAFETY: the caller says so.
+        unsafe { out.write(ptr::null_mut()) };
+    }
+}
+
+/// What a handle points to.
+///
+/// # Safety
+/// `handle` is NULL or live, for as long as the answer is used.
+pub(crate) unsafe fn the<'a, T>(handle: *const T, name: &str) -> Result<&'a T> {
+    // SAFETY: the caller says so.
+    unsafe { handle.as_ref() }.ok_or_else(|| null(name))
+}
+
+/// What a handle points to, to change it.
+///
+/// # Safety
+/// As for [`the`], and nobody else uses it meanwhile.
+pub(crate) unsafe fn the_mut<'a, T>(handle: *mut T, name: &str) -> Result<&'a mut T> {
+    // SAFETY: the caller says so.
+    unsafe { handle.as_mut() }.ok_or_else(|| null(name))
+}
+
+/// Text from C: `len` bytes, or up to the NUL where `len` is `HOOPAUTH_NUL_TERMINATED`. NULL with length 0 is empty text.
+///
+/// # Safety
+/// `text` is NULL or valid for that many bytes.
+#[inline]
+pub(crate) unsafe fn text<'a>(name: &str, text: *const c_char, len: usize) -> Result<&'a str> {
+    // SAFETY: the caller says so.
+    let bytes = unsafe { bytes(name, text.cast(), if len == usize::MAX { terminated(text) } else { len })? };
+    str::from_utf8(bytes)
+        .map_err(|_| Error::new(ErrorCode::InvalidArgument, format!("`{name}` is not UTF-8")))
+}
+
+/// # Safety
+/// `text` is NULL or ends with a NUL.
+unsafe fn terminated(text: *const c_char) -> usize {
+    // NULL with a length of its own is told from NULL with length 0.
+    if text.is_null() {
+        return usize::MAX;
+    }
+    // SAFETY: the caller says so.
+    unsafe { CStr::from_ptr(text) }.count_bytes()
+}
+
+/// Bytes from C. NULL with length 0 is no bytes.
+///
+/// # Safety
+/// `bytes` is NULL or valid for `len` bytes.
+#[inline]
+pub(crate) unsafe fn bytes<'a>(name: &str, bytes: *const u8, len: usize) -> Result<&'a [u8]> {
+    if bytes.is_null() {
+        return if len == 0 { Ok(&[]) } else { Err(null(name)) };
+    }
+    if isize::try_from(len).is_err() {
+        return Err(Error::new(ErrorCode::InvalidArgument, format!("`{name}` can't be that long")));
+    }
+    // SAFETY: not NULL, and valid for `len` bytes, as the caller says.
+    Ok(unsafe { std::slice::from_raw_parts(bytes, len) })
+}
+
+/// Writes a value to an out-parameter of C's own.
+///
+/// # Safety
+/// `out` is NULL or valid for a write.
+pub(crate) unsafe fn put<T>(name: &str, out: *mut T, value: T) -> Result<()> {
+    if out.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: not NULL, and valid as the caller says.
+    unsafe { out.write(value) };
+    Ok(())
+}
+
+#[cold]
+pub(crate) fn null(name: &str) -> Error {
+    Error::new(ErrorCode::InvalidArgument, format!("`{name}` is NULL"))
+}
+
+/// Text for C: NUL-terminated, wiped when dropped.
+pub(crate) struct Text(Zeroizing<Box<str>>);
+
+impl Text {
+    /// Text in which a NUL would end it early loses it.
+    pub(crate) fn new(text: &str) -> Self {
+        let mut own = String::with_capacity(text.len().saturating_add(1));
+        own.extend(text.chars().filter(|c| *c != '\0'));
+        own.push('\0');
+        Self(Zeroizing::new(own.into_boxed_str()))
+    }
+
+    /// Its address; its length goes to `len`, if that is wanted.
+    ///
+    /// # Safety
+    /// `len` is NULL or valid for a write.
+    pub(crate) unsafe fn lend(&self, len: *mut usize) -> *const c_char {
+        // SAFETY: the caller says so.
+        unsafe { lend(&self.0, len) }
+    }
+}
+
+/// Lends text that has a NUL behind it.
+///
+/// # Safety
+/// `len` is NULL or valid for a write.
+pub(crate) unsafe fn lend(with_nul: &str, len: *mut usize) -> *const c_char {
+    if !len.is_null() {
+        // SAFETY: the caller says so.
+        unsafe { len.write(with_nul.len().saturating_sub(1)) };
+    }
+    with_nul.as_ptr().cast()
+}
+
+/// What an accessor answers where there is nothing: NULL, and length 0.
+///
+/// # Safety
+/// `len` is NULL or valid for a write.
+pub(crate) unsafe fn lend_some(text: Option<&Text>, len: *mut usize) -> *const c_char {
+    // SAFETY: the caller says so.
+    unsafe {
+        if let Some(text) = text {
+            return text.lend(len);
+        }
+        if !len.is_null() {
+            len.write(0);
+        }
+        ptr::null()
+    }
+}

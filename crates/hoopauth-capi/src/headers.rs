@@ -1,0 +1,157 @@
+//! Headers of a request.
+
+use std::ffi::c_char;
+
+use hoopauth_core::Headers;
+
+use crate::error::hoopauth_error_t;
+use crate::ffi::{Handle, Owned, call, free, lend, lend_some, put, text, the, the_mut};
+use crate::status::hoopauth_status_t;
+
+/// The headers for one request: `Authorization`, `Version`, `User-Agent`, and `Content-Type` where the method carries a body.
+///
+/// The caller owns it and frees it with `hoopauth_headers_free`; it may outlive its client. Its texts live as long as it does.
+/// Any thread may read it.
+pub struct hoopauth_headers_t(pub(crate) Headers);
+
+impl Handle for hoopauth_headers_t {
+    type Kind = Owned;
+}
+
+/// A header's name and value. Both end with a NUL, which the lengths do not count.
+#[repr(C)]
+pub struct hoopauth_header_t {
+    /// The name.
+    pub name: *const c_char,
+    /// Its length in bytes; given to the library, it may be `HOOPAUTH_NUL_TERMINATED`.
+    pub name_len: usize,
+    /// The value.
+    pub value: *const c_char,
+    /// Its length in bytes; given to the library, it may be `HOOPAUTH_NUL_TERMINATED`.
+    pub value_len: usize,
+}
+
+/// How many headers there are; 0 for NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_headers_count(headers: *const hoopauth_headers_t) -> usize {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { headers.as_ref() }.map_or(0, |headers| headers.0.with_nuls().iter().flatten().count())
+}
+
+/// One of the headers, by its number from 0.
+///
+/// `*header` gets texts borrowed from `headers`. Errors: `HOOPAUTH_INVALID_ARGUMENT` for NULL and for a number that is not below
+/// `hoopauth_headers_count`. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_headers_at(
+    headers: *const hoopauth_headers_t,
+    index: usize,
+    header: *mut hoopauth_header_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        call(err, || {
+            let all = the(headers, "headers")?.0.with_nuls();
+            let (name, value) = all.iter().flatten().nth(index).ok_or_else(|| {
+                hoopauth_core::Error::new(
+                    hoopauth_core::ErrorCode::InvalidArgument,
+                    "`index` is not below the number of headers",
+                )
+            })?;
+            let (mut name_len, mut value_len) = (0, 0);
+            let (name, value) = (lend(name, &raw mut name_len), lend(value, &raw mut value_len));
+            put("header", header, hoopauth_header_t { name, name_len, value, value_len })
+        })
+    }
+}
+
+/// The value of `Authorization`: "Bearer " and the token. A secret: send it, don't print it.
+///
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_headers_authorization(
+    headers: *const hoopauth_headers_t,
+    len: *mut usize,
+) -> *const c_char {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { value(headers, 0, len) }
+}
+
+/// The value of `Version`.
+///
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_headers_version(
+    headers: *const hoopauth_headers_t,
+    len: *mut usize,
+) -> *const c_char {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { value(headers, 1, len) }
+}
+
+/// The value of `User-Agent`. HoopAI's edge refuses requests without one.
+///
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_headers_user_agent(
+    headers: *const hoopauth_headers_t,
+    len: *mut usize,
+) -> *const c_char {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { value(headers, 2, len) }
+}
+
+/// The value of `Content-Type`: "application/json" for POST, PUT and PATCH.
+///
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`, or NULL where there is none. Any thread.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_headers_content_type(
+    headers: *const hoopauth_headers_t,
+    len: *mut usize,
+) -> *const c_char {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { value(headers, 3, len) }
+}
+
+/// Replaces `Version` for this request, where an operation documents another one.
+///
+/// Texts borrowed before must not be used afterwards. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Not while another thread uses
+/// `headers`. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_headers_set_version(
+    headers: *mut hoopauth_headers_t,
+    version: *const c_char,
+    version_len: usize,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        call(err, || {
+            let headers = the_mut(headers, "headers")?;
+            headers.0 = headers.0.clone().with_version(text("version", version, version_len)?)?;
+            Ok(())
+        })
+    }
+}
+
+/// Frees headers; NULL is nothing to free. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_headers_free(headers: *mut hoopauth_headers_t) {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { free(headers) }
+}
+
+/// # Safety
+/// As for the functions above.
+unsafe fn value(headers: *const hoopauth_headers_t, index: usize, len: *mut usize) -> *const c_char {
+    // SAFETY: the caller says so.
+    unsafe {
+        let Some(headers) = headers.as_ref() else { return lend_some(None, len) };
+        match headers.0.with_nuls().get(index) {
+            Some(Some((_, value))) => lend(value, len),
+            _ => lend_some(None, len),
+        }
+    }
+}

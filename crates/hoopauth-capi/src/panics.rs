@@ -1,0 +1,36 @@
+//! For tests of the guard: a panic in the middle of a call.
+
+use hoopauth_core::{ClientBuilder, Error, ErrorCode, Step};
+
+use crate::config::hoopauth_config_t;
+use crate::error::hoopauth_error_t;
+use crate::ffi::{call, the_mut};
+use crate::status::hoopauth_status_t;
+
+/// Lets clients panic at a step of the refresh, by its number from 0. Not in the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_test_panic_at(
+    config: *mut hoopauth_config_t,
+    step: usize,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        call(err, || {
+            let step =
+                Step::ALL.get(step).ok_or_else(|| Error::new(ErrorCode::InvalidArgument, "no such step"))?;
+            the_mut(config, "config")?.panic_at = Some(*step);
+            Ok(())
+        })
+    }
+}
+
+pub(crate) fn finish(panic_at: Option<Step>, builder: ClientBuilder) -> ClientBuilder {
+    builder.step_hook(move |step, _| {
+        #[allow(clippy::panic, reason = "the very thing that is to be caught")]
+        if panic_at == Some(step) {
+            panic!("a panic that a test asked for");
+        }
+        Ok(())
+    })
+}

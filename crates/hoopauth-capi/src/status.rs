@@ -1,0 +1,124 @@
+//! Status codes: the same numbers in every language.
+
+use std::ffi::c_char;
+
+use hoopauth_core::ErrorCode;
+
+/// What every fallible function returns: `HOOPAUTH_OK` or the code of a failure. Unknown codes mean failure.
+pub type hoopauth_status_t = i32;
+
+/// Success.
+pub const HOOPAUTH_OK: hoopauth_status_t = 0;
+/// An argument is empty, too long, not UTF-8 or of the wrong form.
+pub const HOOPAUTH_INVALID_ARGUMENT: hoopauth_status_t = 1;
+/// The client is closed, was called from within one of its own callbacks, or can't do this with its credential.
+pub const HOOPAUTH_INVALID_STATE: hoopauth_status_t = 2;
+/// The caller cancelled the wait.
+pub const HOOPAUTH_CANCELLED: hoopauth_status_t = 3;
+/// An option is unknown, missing or wrong; the message names it.
+pub const HOOPAUTH_CONFIG: hoopauth_status_t = 10;
+/// The server could not be reached or the connection broke.
+pub const HOOPAUTH_NETWORK: hoopauth_status_t = 20;
+/// No answer in time.
+pub const HOOPAUTH_TIMEOUT: hoopauth_status_t = 21;
+/// The server's certificate could not be verified.
+pub const HOOPAUTH_TLS: hoopauth_status_t = 22;
+/// The grant is over for good: send the user through authorization again.
+pub const HOOPAUTH_REAUTHORIZATION_REQUIRED: hoopauth_status_t = 30;
+/// This account was never authorized here.
+pub const HOOPAUTH_NO_GRANT: hoopauth_status_t = 31;
+/// The redirect's `state` is missing, wrong, expired or was used before.
+pub const HOOPAUTH_STATE_MISMATCH: hoopauth_status_t = 32;
+/// The user, or the platform, refused the authorization.
+pub const HOOPAUTH_AUTHORIZATION_DENIED: hoopauth_status_t = 33;
+/// The token endpoint refuses the request itself: a wrong client id, secret or parameter.
+pub const HOOPAUTH_TOKEN_REQUEST_REJECTED: hoopauth_status_t = 34;
+/// The account is paused; its grant is kept and works again later.
+pub const HOOPAUTH_ACCOUNT_INACTIVE: hoopauth_status_t = 35;
+/// The answer is not what the protocol allows.
+pub const HOOPAUTH_MALFORMED_RESPONSE: hoopauth_status_t = 36;
+/// A limit is reached; `retry_after` says when it is worth trying again.
+pub const HOOPAUTH_RATE_LIMITED: hoopauth_status_t = 37;
+/// The token lacks a scope.
+pub const HOOPAUTH_INSUFFICIENT_SCOPE: hoopauth_status_t = 40;
+/// A company's token where a location's is needed, or the reverse.
+pub const HOOPAUTH_WRONG_TOKEN_CLASS: hoopauth_status_t = 41;
+/// The token speaks for another account.
+pub const HOOPAUTH_WRONG_ACCOUNT: hoopauth_status_t = 42;
+/// The Private Integration token is refused: copy the current one from the settings.
+pub const HOOPAUTH_INVALID_PRIVATE_INTEGRATION: hoopauth_status_t = 43;
+/// Another HTTP status that is a failure.
+pub const HOOPAUTH_HTTP_STATUS: hoopauth_status_t = 44;
+/// The store could not read or write.
+pub const HOOPAUTH_STORE: hoopauth_status_t = 50;
+/// Another holder kept the right to refresh for longer than `max_wait`.
+pub const HOOPAUTH_LEASE_TIMEOUT: hoopauth_status_t = 51;
+/// The store's key is missing or not the one its rows were sealed with.
+pub const HOOPAUTH_STORE_KEY: hoopauth_status_t = 52;
+/// A stored row does not open or does not parse.
+pub const HOOPAUTH_STORE_CORRUPT: hoopauth_status_t = 53;
+/// The webhook carries no signature.
+pub const HOOPAUTH_SIGNATURE_MISSING: hoopauth_status_t = 60;
+/// The webhook's signature is wrong.
+pub const HOOPAUTH_SIGNATURE_INVALID: hoopauth_status_t = 61;
+/// The webhook is too old or from the future.
+pub const HOOPAUTH_WEBHOOK_STALE: hoopauth_status_t = 62;
+/// The webhook was handled before.
+pub const HOOPAUTH_WEBHOOK_REPLAYED: hoopauth_status_t = 63;
+/// The webhook's body is not an event.
+pub const HOOPAUTH_WEBHOOK_MALFORMED: hoopauth_status_t = 64;
+/// A panic was caught at a language border.
+pub const HOOPAUTH_PANIC: hoopauth_status_t = 90;
+/// A defect of hoopauth; please report it.
+pub const HOOPAUTH_INTERNAL: hoopauth_status_t = 91;
+/// A callback of the host program failed.
+pub const HOOPAUTH_CALLBACK_FAILED: hoopauth_status_t = 92;
+
+/// The name of a status, such as "NO_GRANT"; "OK" for success, "UNKNOWN" for a number this version does not know.
+///
+/// Returns static text; never NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn hoopauth_status_name(status: hoopauth_status_t) -> *const c_char {
+    let name = match status {
+        HOOPAUTH_OK => c"OK",
+        HOOPAUTH_INVALID_ARGUMENT => c"INVALID_ARGUMENT",
+        HOOPAUTH_INVALID_STATE => c"INVALID_STATE",
+        HOOPAUTH_CANCELLED => c"CANCELLED",
+        HOOPAUTH_CONFIG => c"CONFIG",
+        HOOPAUTH_NETWORK => c"NETWORK",
+        HOOPAUTH_TIMEOUT => c"TIMEOUT",
+        HOOPAUTH_TLS => c"TLS",
+        HOOPAUTH_REAUTHORIZATION_REQUIRED => c"REAUTHORIZATION_REQUIRED",
+        HOOPAUTH_NO_GRANT => c"NO_GRANT",
+        HOOPAUTH_STATE_MISMATCH => c"STATE_MISMATCH",
+        HOOPAUTH_AUTHORIZATION_DENIED => c"AUTHORIZATION_DENIED",
+        HOOPAUTH_TOKEN_REQUEST_REJECTED => c"TOKEN_REQUEST_REJECTED",
+        HOOPAUTH_ACCOUNT_INACTIVE => c"ACCOUNT_INACTIVE",
+        HOOPAUTH_MALFORMED_RESPONSE => c"MALFORMED_RESPONSE",
+        HOOPAUTH_RATE_LIMITED => c"RATE_LIMITED",
+        HOOPAUTH_INSUFFICIENT_SCOPE => c"INSUFFICIENT_SCOPE",
+        HOOPAUTH_WRONG_TOKEN_CLASS => c"WRONG_TOKEN_CLASS",
+        HOOPAUTH_WRONG_ACCOUNT => c"WRONG_ACCOUNT",
+        HOOPAUTH_INVALID_PRIVATE_INTEGRATION => c"INVALID_PRIVATE_INTEGRATION",
+        HOOPAUTH_HTTP_STATUS => c"HTTP_STATUS",
+        HOOPAUTH_STORE => c"STORE",
+        HOOPAUTH_LEASE_TIMEOUT => c"LEASE_TIMEOUT",
+        HOOPAUTH_STORE_KEY => c"STORE_KEY",
+        HOOPAUTH_STORE_CORRUPT => c"STORE_CORRUPT",
+        HOOPAUTH_SIGNATURE_MISSING => c"SIGNATURE_MISSING",
+        HOOPAUTH_SIGNATURE_INVALID => c"SIGNATURE_INVALID",
+        HOOPAUTH_WEBHOOK_STALE => c"WEBHOOK_STALE",
+        HOOPAUTH_WEBHOOK_REPLAYED => c"WEBHOOK_REPLAYED",
+        HOOPAUTH_WEBHOOK_MALFORMED => c"WEBHOOK_MALFORMED",
+        HOOPAUTH_PANIC => c"PANIC",
+        HOOPAUTH_INTERNAL => c"INTERNAL",
+        HOOPAUTH_CALLBACK_FAILED => c"CALLBACK_FAILED",
+        _ => c"UNKNOWN",
+    };
+    name.as_ptr()
+}
+
+/// The code of a number that a callback returned; `None` for success and for unknown numbers.
+pub(crate) fn code(status: hoopauth_status_t) -> Option<ErrorCode> {
+    ErrorCode::ALL.iter().copied().find(|code| code.number() == status)
+}

@@ -1,0 +1,1781 @@
+/*
+ * hoopauth 0.1.0 - authentication for programs that talk to the HoopAI platform.
+ *
+ * Made by cbindgen from crates/hoopauth-capi; `make header` writes it anew. MIT OR Apache-2.0.
+ *
+ * THE CONTRACT
+ *
+ * Names      Everything is called hoopauth_<noun>_<verb>; types are opaque and end in _t. Functions that act for a client begin with
+ *            hoopauth_client_.
+ *
+ * Status     Every function that can fail, constructors too, returns a hoopauth_status_t: HOOPAUTH_OK (0) or a code. Codes are
+ *            constants, never an enum: more may come, and an unknown one means failure. In-parameters stand first, then the
+ *            out-parameter, last an optional hoopauth_error_t **err (NULL: not wanted), which tells more. *out and *err are NULL from
+ *            the start of each call, so what is not NULL afterwards is yours.
+ *
+ * Text       In: UTF-8, a pointer and a length in bytes; the length HOOPAUTH_NUL_TERMINATED means 'up to the NUL'; NULL with length 0
+ *            is empty text. Texts are copied. Out: borrowed from the handle it was asked of, NUL-terminated, valid until that handle
+ *            is changed or freed; its length goes to an optional size_t.
+ *
+ * Ownership  Only handles are freed, each by its own _free, which takes NULL. Handles with a _ref are counted: each reference is freed
+ *            on its own. No memory of yours is ever freed by the library, none of the library's by you.
+ *
+ * Threads    Functions that take a const handle may be called from any number of threads at once; others need the handle for
+ *            themselves. A handle must not be freed while another thread uses it; take a _ref for that thread.
+ *
+ * Waiting    Functions that may wait take a hoopauth_context_t, by which another thread can end the wait; NULL: none, the option
+ *            `timeout` holds. Time spans are seconds as double, moments are milliseconds since the Unix epoch as int64_t.
+ *
+ * NULL       A NULL where a handle or text is needed is HOOPAUTH_INVALID_ARGUMENT, never a crash. Accessors of a NULL handle return
+ *            nothing (NULL, 0, false). Where a function takes an account, NULL means the client's default one.
+ *
+ * Callbacks  Structs of functions: `struct_size` is sizeof the struct (zero the struct first, so that members of later versions are
+ *            zero), `user_data` comes back as the first argument, `destroy` is called once when nothing uses the table any more, and
+ *            not at all if the registration failed. Tables are copied. Callbacks come from any thread, several at once, with no lock
+ *            of the library's held but the account's lease. They must not throw or longjmp through the library. A call into the
+ *            library's clients from within a callback is HOOPAUTH_INVALID_STATE. What a callback gets is good until it returns.
+ *
+ * Fork       A forked child must not use, and need not free, what its parent made: it makes its own client. Headers that are cached go
+ *            on; everything else is HOOPAUTH_INVALID_STATE there.
+ *
+ * Secrets    Error messages, log records and names hold no secret. Tokens come out of the functions that say so, and nowhere else.
+ *            What the library holds is wiped when it is freed.
+ *
+ * Versions   A program compiled against this header runs on every library with the same HOOPAUTH_ABI_VERSION (see
+ *            hoopauth_abi_version) that is not older. Each declaration says since when it is there.
+ */
+#ifndef HOOPAUTH_H
+#define HOOPAUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of this header, as text; hoopauth_version() is that of the library. */
+#define HOOPAUTH_VERSION "0.1.0"
+
+/* As the length of a text: up to its NUL. */
+#define HOOPAUTH_NUL_TERMINATED SIZE_MAX
+
+/* ---- Versions --------------------------------------------------------*/
+
+/**
+ * The version of the ABI that this header describes. It changes only where a program that was compiled against an older
+ * header can't run on the library any more.
+ */
+#define HOOPAUTH_ABI_VERSION 1
+
+/**
+ * The version of the library, as numbers.
+ */
+#define HOOPAUTH_VERSION_MAJOR 0
+
+/**
+ * See HOOPAUTH_VERSION_MAJOR.
+ */
+#define HOOPAUTH_VERSION_MINOR 1
+
+/**
+ * See HOOPAUTH_VERSION_MAJOR.
+ */
+#define HOOPAUTH_VERSION_PATCH 0
+
+/**
+ * The version of the ABI that the library has. A program that was compiled with another HOOPAUTH_ABI_VERSION must not use
+ * it.
+ *
+ * Any thread. Since 0.1.
+ */
+uint32_t hoopauth_abi_version(void);
+
+/**
+ * The version of the library, such as "0.1.0"; the macro HOOPAUTH_VERSION is that of the header.
+ *
+ * Returns static text; never NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_version(void);
+
+/* ---- Status codes ----------------------------------------------------*/
+
+/**
+ * What every fallible function returns: HOOPAUTH_OK or the code of a failure. Unknown codes mean failure.
+ */
+typedef int32_t hoopauth_status_t;
+
+/**
+ * Success.
+ */
+#define HOOPAUTH_OK 0
+
+/**
+ * An argument is empty, too long, not UTF-8 or of the wrong form.
+ */
+#define HOOPAUTH_INVALID_ARGUMENT 1
+
+/**
+ * The client is closed, was called from within one of its own callbacks, or can't do this with its credential.
+ */
+#define HOOPAUTH_INVALID_STATE 2
+
+/**
+ * The caller cancelled the wait.
+ */
+#define HOOPAUTH_CANCELLED 3
+
+/**
+ * An option is unknown, missing or wrong; the message names it.
+ */
+#define HOOPAUTH_CONFIG 10
+
+/**
+ * The server could not be reached or the connection broke.
+ */
+#define HOOPAUTH_NETWORK 20
+
+/**
+ * No answer in time.
+ */
+#define HOOPAUTH_TIMEOUT 21
+
+/**
+ * The server's certificate could not be verified.
+ */
+#define HOOPAUTH_TLS 22
+
+/**
+ * The grant is over for good: send the user through authorization again.
+ */
+#define HOOPAUTH_REAUTHORIZATION_REQUIRED 30
+
+/**
+ * This account was never authorized here.
+ */
+#define HOOPAUTH_NO_GRANT 31
+
+/**
+ * The redirect's state is missing, wrong, expired or was used before.
+ */
+#define HOOPAUTH_STATE_MISMATCH 32
+
+/**
+ * The user, or the platform, refused the authorization.
+ */
+#define HOOPAUTH_AUTHORIZATION_DENIED 33
+
+/**
+ * The token endpoint refuses the request itself: a wrong client id, secret or parameter.
+ */
+#define HOOPAUTH_TOKEN_REQUEST_REJECTED 34
+
+/**
+ * The account is paused; its grant is kept and works again later.
+ */
+#define HOOPAUTH_ACCOUNT_INACTIVE 35
+
+/**
+ * The answer is not what the protocol allows.
+ */
+#define HOOPAUTH_MALFORMED_RESPONSE 36
+
+/**
+ * A limit is reached; retry_after says when it is worth trying again.
+ */
+#define HOOPAUTH_RATE_LIMITED 37
+
+/**
+ * The token lacks a scope.
+ */
+#define HOOPAUTH_INSUFFICIENT_SCOPE 40
+
+/**
+ * A company's token where a location's is needed, or the reverse.
+ */
+#define HOOPAUTH_WRONG_TOKEN_CLASS 41
+
+/**
+ * The token speaks for another account.
+ */
+#define HOOPAUTH_WRONG_ACCOUNT 42
+
+/**
+ * The Private Integration token is refused: copy the current one from the settings.
+ */
+#define HOOPAUTH_INVALID_PRIVATE_INTEGRATION 43
+
+/**
+ * Another HTTP status that is a failure.
+ */
+#define HOOPAUTH_HTTP_STATUS 44
+
+/**
+ * The store could not read or write.
+ */
+#define HOOPAUTH_STORE 50
+
+/**
+ * Another holder kept the right to refresh for longer than max_wait.
+ */
+#define HOOPAUTH_LEASE_TIMEOUT 51
+
+/**
+ * The store's key is missing or not the one its rows were sealed with.
+ */
+#define HOOPAUTH_STORE_KEY 52
+
+/**
+ * A stored row does not open or does not parse.
+ */
+#define HOOPAUTH_STORE_CORRUPT 53
+
+/**
+ * The webhook carries no signature.
+ */
+#define HOOPAUTH_SIGNATURE_MISSING 60
+
+/**
+ * The webhook's signature is wrong.
+ */
+#define HOOPAUTH_SIGNATURE_INVALID 61
+
+/**
+ * The webhook is too old or from the future.
+ */
+#define HOOPAUTH_WEBHOOK_STALE 62
+
+/**
+ * The webhook was handled before.
+ */
+#define HOOPAUTH_WEBHOOK_REPLAYED 63
+
+/**
+ * The webhook's body is not an event.
+ */
+#define HOOPAUTH_WEBHOOK_MALFORMED 64
+
+/**
+ * A panic was caught at a language border.
+ */
+#define HOOPAUTH_PANIC 90
+
+/**
+ * A defect of hoopauth; please report it.
+ */
+#define HOOPAUTH_INTERNAL 91
+
+/**
+ * A callback of the host program failed.
+ */
+#define HOOPAUTH_CALLBACK_FAILED 92
+
+/**
+ * The name of a status, such as "NO_GRANT"; "OK" for success, "UNKNOWN" for a number this version does not know.
+ *
+ * Returns static text; never NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_status_name(hoopauth_status_t status);
+
+/* ---- Errors ----------------------------------------------------------*/
+
+/**
+ * Why a call failed: what happened, what to do next, what the server said. It holds no secret.
+ *
+ * The caller owns it and frees it with hoopauth_error_free. Its texts live as long as it does. Any thread may read it.
+ */
+typedef struct hoopauth_error_t hoopauth_error_t;
+
+/**
+ * The status that the call returned; HOOPAUTH_OK for NULL.
+ *
+ * Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_error_code(const hoopauth_error_t *error);
+
+/**
+ * What happened and what to do next, for people.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_error_message(const hoopauth_error_t *error,
+                                   size_t *len);
+
+/**
+ * The HTTP status of the answer that caused the error; 0 where there was none, and for NULL.
+ *
+ * Any thread. Since 0.1.
+ */
+uint16_t hoopauth_error_http_status(const hoopauth_error_t *error);
+
+/**
+ * The server's own words, at most 500 characters, without control characters and without what looks like a token.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where there is none. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_error_server_message(const hoopauth_error_t *error,
+                                          size_t *len);
+
+/**
+ * The server's traceId, for HoopAI's support.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where there is none. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_error_trace_id(const hoopauth_error_t *error,
+                                    size_t *len);
+
+/**
+ * How many seconds to wait before the next try; negative where that is not known, and for NULL.
+ *
+ * Any thread. Since 0.1.
+ */
+double hoopauth_error_retry_after(const hoopauth_error_t *error);
+
+/**
+ * Whether the same call can succeed later with nothing changed by a person; false for NULL.
+ *
+ * Any thread. Since 0.1.
+ */
+bool hoopauth_error_is_retryable(const hoopauth_error_t *error);
+
+/**
+ * The account it is about, such as "location:ve9EPM428h8vShlRW1KT".
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where there is none. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_error_account(const hoopauth_error_t *error,
+                                   size_t *len);
+
+/**
+ * Frees an error; NULL is nothing to free.
+ *
+ * Its texts must not be used afterwards. Since 0.1.
+ */
+void hoopauth_error_free(hoopauth_error_t *error);
+
+/* ---- Text ------------------------------------------------------------*/
+
+/**
+ * A text that the library made. The caller owns it and frees it with hoopauth_text_free. Any thread may read it.
+ */
+typedef struct hoopauth_text_t hoopauth_text_t;
+
+/**
+ * The text itself.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from text; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_text_data(const hoopauth_text_t *text,
+                               size_t *len);
+
+/**
+ * Frees a text and wipes it; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_text_free(hoopauth_text_t *text);
+
+/* ---- Deadlines and cancellation --------------------------------------*/
+
+/**
+ * How long calls may take, and a switch that ends their waits from another thread.
+ *
+ * Every function that may wait takes one; NULL there means: the option timeout, and no switch. What ends is the wait: a
+ * token request that was sent is finished on a thread of its own and its answer saved, so that cancelling never costs a grant.
+ * Counted: hoopauth_context_ref, hoopauth_context_free. Any thread may use it.
+ */
+typedef struct hoopauth_context_t hoopauth_context_t;
+
+/**
+ * Makes a context whose calls end timeout seconds from now at the latest, with HOOPAUTH_TIMEOUT; infinity for no end.
+ *
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT for a negative timeout or one that is no number.
+ * Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_context_new(double timeout,
+                                       hoopauth_context_t **out,
+                                       hoopauth_error_t **err);
+
+/**
+ * Ends all waits within context, those under way and those to come, with HOOPAUTH_CANCELLED.
+ *
+ * Errors: HOOPAUTH_INVALID_ARGUMENT for NULL. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_context_cancel(const hoopauth_context_t *context, hoopauth_error_t **err);
+
+/**
+ * Whether it was cancelled; false for NULL. Any thread. Since 0.1.
+ */
+bool hoopauth_context_is_cancelled(const hoopauth_context_t *context);
+
+/**
+ * One more reference, to be freed like the first; returns context, NULL for NULL. Any thread. Since 0.1.
+ */
+hoopauth_context_t *hoopauth_context_ref(const hoopauth_context_t *context);
+
+/**
+ * Gives up one reference; NULL is nothing to free. Calls under way within it go on. Since 0.1.
+ */
+void hoopauth_context_free(hoopauth_context_t *context);
+
+/* ---- Failures of callbacks -------------------------------------------*/
+
+/**
+ * Where a callback says why it failed, beside the status it returns. It is the library's, and good until the callback returns.
+ */
+typedef struct hoopauth_failure_t hoopauth_failure_t;
+
+/**
+ * Says what happened, for the message of the error that the caller of the library gets. No secrets; what looks like a token is cut
+ * out.
+ *
+ * Copied. Errors: HOOPAUTH_INVALID_ARGUMENT. Only in the callback that got failure. Since 0.1.
+ */
+hoopauth_status_t hoopauth_failure_set_message(hoopauth_failure_t *failure,
+                                               const char *message,
+                                               size_t message_len,
+                                               hoopauth_error_t **err);
+
+/**
+ * Says whether the same call can succeed later with nothing changed by a person.
+ *
+ * Errors: for NULL. Only in the callback that got failure. Since 0.1.
+ */
+hoopauth_status_t hoopauth_failure_set_retryable(hoopauth_failure_t *failure,
+                                                 bool retryable,
+                                                 hoopauth_error_t **err);
+
+/* ---- Log -------------------------------------------------------------*/
+
+/**
+ * Log level: nothing.
+ */
+#define HOOPAUTH_LOG_OFF 0
+
+/**
+ * Log level: something was lost or is about to be.
+ */
+#define HOOPAUTH_LOG_ERROR 1
+
+/**
+ * Log level: something failed and is tried again.
+ */
+#define HOOPAUTH_LOG_WARN 2
+
+/**
+ * Log level: what happened.
+ */
+#define HOOPAUTH_LOG_INFO 3
+
+/**
+ * Log level: why it happened.
+ */
+#define HOOPAUTH_LOG_DEBUG 4
+
+/**
+ * Log level: everything. No level holds secrets.
+ */
+#define HOOPAUTH_LOG_TRACE 5
+
+/**
+ * Where log records go. See "Callbacks" on the first page.
+ */
+typedef struct {
+  /**
+   * sizeof(hoopauth_log_callbacks_t).
+   */
+  size_t struct_size;
+  /**
+   * Given to each callback.
+   */
+  void *user_data;
+  /**
+   * Called once, when the table is not used any more; may be NULL.
+   */
+  void (*destroy)(void *user_data);
+  /**
+   * Takes one record: its level, the part of the library it comes from, and its text. The texts are good until it returns.
+   */
+  void (*log)(void *user_data,
+              int32_t level,
+              const char *target,
+              size_t target_len,
+              const char *message,
+              size_t message_len);
+} hoopauth_log_callbacks_t;
+
+/**
+ * Sends the library's log records up to level to callbacks, in place of those before. For the whole process: the log belongs to
+ * no client. callbacks NULL or level HOOPAUTH_LOG_OFF: nowhere.
+ *
+ * The table is copied; its destroy is called if and only if this succeeds. Errors: HOOPAUTH_INVALID_ARGUMENT;
+ * HOOPAUTH_INVALID_STATE where the library is linked into a Rust program that has its own log. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_log_set(int32_t level,
+                                   const hoopauth_log_callbacks_t *callbacks,
+                                   hoopauth_error_t **err);
+
+/* ---- Headers ---------------------------------------------------------*/
+
+/**
+ * The headers for one request: Authorization, Version, User-Agent, and Content-Type where the method carries a body.
+ *
+ * The caller owns it and frees it with hoopauth_headers_free; it may outlive its client. Its texts live as long as it does.
+ * Any thread may read it.
+ */
+typedef struct hoopauth_headers_t hoopauth_headers_t;
+
+/**
+ * A header's name and value. Both end with a NUL, which the lengths do not count.
+ */
+typedef struct {
+  /**
+   * The name.
+   */
+  const char *name;
+  /**
+   * Its length in bytes; given to the library, it may be HOOPAUTH_NUL_TERMINATED.
+   */
+  size_t name_len;
+  /**
+   * The value.
+   */
+  const char *value;
+  /**
+   * Its length in bytes; given to the library, it may be HOOPAUTH_NUL_TERMINATED.
+   */
+  size_t value_len;
+} hoopauth_header_t;
+
+/**
+ * How many headers there are; 0 for NULL. Any thread. Since 0.1.
+ */
+size_t hoopauth_headers_count(const hoopauth_headers_t *headers);
+
+/**
+ * One of the headers, by its number from 0.
+ *
+ * *header gets texts borrowed from headers. Errors: HOOPAUTH_INVALID_ARGUMENT for NULL and for a number that is not below
+ * hoopauth_headers_count. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_headers_at(const hoopauth_headers_t *headers,
+                                      size_t index,
+                                      hoopauth_header_t *header,
+                                      hoopauth_error_t **err);
+
+/**
+ * The value of Authorization: "Bearer " and the token. A secret: send it, don't print it.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_headers_authorization(const hoopauth_headers_t *headers,
+                                           size_t *len);
+
+/**
+ * The value of Version.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_headers_version(const hoopauth_headers_t *headers,
+                                     size_t *len);
+
+/**
+ * The value of User-Agent. HoopAI's edge refuses requests without one.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_headers_user_agent(const hoopauth_headers_t *headers,
+                                        size_t *len);
+
+/**
+ * The value of Content-Type: "application/json" for POST, PUT and PATCH.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers, or NULL where there is none. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_headers_content_type(const hoopauth_headers_t *headers,
+                                          size_t *len);
+
+/**
+ * Replaces Version for this request, where an operation documents another one.
+ *
+ * Texts borrowed before must not be used afterwards. Errors: HOOPAUTH_INVALID_ARGUMENT. Not while another thread uses
+ * headers. Since 0.1.
+ */
+hoopauth_status_t hoopauth_headers_set_version(hoopauth_headers_t *headers,
+                                               const char *version,
+                                               size_t version_len,
+                                               hoopauth_error_t **err);
+
+/**
+ * Frees headers; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_headers_free(hoopauth_headers_t *headers);
+
+/* ---- Grants ----------------------------------------------------------*/
+
+/**
+ * The stored result of an authorization of one account: access token, refresh token, expiry, scopes, ids.
+ *
+ * The caller owns it and frees it with hoopauth_grant_free, which wipes it. Its texts live until it is changed or freed. Any
+ * thread may read it; one thread at a time may change it.
+ */
+typedef struct hoopauth_grant_t hoopauth_grant_t;
+
+/**
+ * Makes a grant of an account, "location:<id>" or "company:<id>", to be imported. Until its end is set, the access token counts as
+ * expired, so that the first use refreshes it.
+ *
+ * Texts are copied. *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_grant_new(const char *account,
+                                     size_t account_len,
+                                     const char *access_token,
+                                     size_t access_token_len,
+                                     hoopauth_grant_t **out,
+                                     hoopauth_error_t **err);
+
+/**
+ * Sets the refresh token. Copied. Errors: for NULL; a wrong one is told by the import. Since 0.1.
+ */
+hoopauth_status_t hoopauth_grant_set_refresh_token(hoopauth_grant_t *grant,
+                                                   const char *refresh_token,
+                                                   size_t refresh_token_len,
+                                                   hoopauth_error_t **err);
+
+/**
+ * Sets when the access token ends, in milliseconds since the Unix epoch. Errors: for NULL. Since 0.1.
+ */
+hoopauth_status_t hoopauth_grant_set_expires_at_ms(hoopauth_grant_t *grant,
+                                                   int64_t expires_at_ms,
+                                                   hoopauth_error_t **err);
+
+/**
+ * Sets the scopes it has, separated by spaces. Copied. Errors: for NULL. Since 0.1.
+ */
+hoopauth_status_t hoopauth_grant_set_scopes(hoopauth_grant_t *grant,
+                                            const char *scopes,
+                                            size_t scopes_len,
+                                            hoopauth_error_t **err);
+
+/**
+ * Sets which company a location belongs to: its way back when the refresh token is lost. Copied. Errors: for NULL; a wrong one is
+ * told by the import. Since 0.1.
+ */
+hoopauth_status_t hoopauth_grant_set_company_id(hoopauth_grant_t *grant,
+                                                const char *company_id,
+                                                size_t company_id_len,
+                                                hoopauth_error_t **err);
+
+/**
+ * Whom it speaks for.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_grant_account(const hoopauth_grant_t *grant,
+                                   size_t *len);
+
+/**
+ * The access token. A secret.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_grant_access_token(const hoopauth_grant_t *grant,
+                                        size_t *len);
+
+/**
+ * The refresh token. A secret, good for one use: whoever sends it outside this client spends it.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where there is none. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_grant_refresh_token(const hoopauth_grant_t *grant,
+                                         size_t *len);
+
+/**
+ * The scopes, separated by spaces.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_grant_scopes(const hoopauth_grant_t *grant,
+                                  size_t *len);
+
+/**
+ * The company's id, also of a location.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where it is not known. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_grant_company_id(const hoopauth_grant_t *grant,
+                                      size_t *len);
+
+/**
+ * The id of the user who authorized it.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where it is not known. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_grant_user_id(const hoopauth_grant_t *grant,
+                                   size_t *len);
+
+/**
+ * When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+ */
+int64_t hoopauth_grant_expires_at_ms(const hoopauth_grant_t *grant);
+
+/**
+ * When the token pair was received, in milliseconds since the Unix epoch; 0 for NULL and before it is stored. Any thread.
+ * Since 0.1.
+ */
+int64_t hoopauth_grant_obtained_at_ms(const hoopauth_grant_t *grant);
+
+/**
+ * When the user authorized it, or it was imported or minted, in milliseconds since the Unix epoch; 0 for NULL and before it is
+ * stored. Any thread. Since 0.1.
+ */
+int64_t hoopauth_grant_authorized_at_ms(const hoopauth_grant_t *grant);
+
+/**
+ * Whether it was minted from its company's token; false for NULL. Any thread. Since 0.1.
+ */
+bool hoopauth_grant_is_minted(const hoopauth_grant_t *grant);
+
+/**
+ * Frees a grant and wipes it; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_grant_free(hoopauth_grant_t *grant);
+
+/* ---- Configuration ---------------------------------------------------*/
+
+/**
+ * What a client is to be: options by name, and the host's own store, transport and clock.
+ *
+ * The caller owns it and frees it with hoopauth_config_free; clients keep what they need of it. One thread at a time.
+ */
+typedef struct hoopauth_config_t hoopauth_config_t;
+
+/**
+ * Makes an empty configuration.
+ *
+ * *out is the caller's to free. Errors: only for NULL. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_config_new(hoopauth_config_t **out, hoopauth_error_t **err);
+
+/**
+ * Sets an option by its name. Every option, its meaning, unit and limits stand in docs/options.md; the last value wins.
+ *
+ * Values are text: seconds as decimals, lists separated by spaces. Both texts are copied, and the value is wiped with the
+ * configuration. Errors: HOOPAUTH_CONFIG, with the option's name in the message. Since 0.1.
+ */
+hoopauth_status_t hoopauth_config_set(hoopauth_config_t *config,
+                                      const char *name,
+                                      size_t name_len,
+                                      const char *value,
+                                      size_t value_len,
+                                      hoopauth_error_t **err);
+
+/**
+ * Lets the environment fill, when a client is made, what is not set: HOOPAUTH_<OPTION>, then HoopAI's own HOOPAI_TOKEN
+ * (a Private Integration token) and LOCATION_ID (the default account).
+ *
+ * Errors: only for NULL. Since 0.1.
+ */
+hoopauth_status_t hoopauth_config_use_environment(hoopauth_config_t *config,
+                                                  hoopauth_error_t **err);
+
+/**
+ * Names the language of a binding, for the User-Agent: "hoopauth/0.1.0 (<language>)". Unset, it is "c".
+ *
+ * 1 to 32 letters, digits, '+', '#', '.', '-', '/' or spaces; copied. Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
+ */
+hoopauth_status_t hoopauth_config_set_language(hoopauth_config_t *config,
+                                               const char *language,
+                                               size_t language_len,
+                                               hoopauth_error_t **err);
+
+/**
+ * Frees a configuration and wipes it; NULL is nothing to free. Clients made of it go on. Since 0.1.
+ */
+void hoopauth_config_free(hoopauth_config_t *config);
+
+/* ---- A clock of the host's own ---------------------------------------*/
+
+/**
+ * A clock of the host's own, for tests and simulations. See "Callbacks" on the first page. Called on the hot path: it must be
+ * quick and must not block.
+ */
+typedef struct {
+  /**
+   * sizeof(hoopauth_clock_callbacks_t).
+   */
+  size_t struct_size;
+  /**
+   * Given to each callback.
+   */
+  void *user_data;
+  /**
+   * Called once, when the table is not used any more; may be NULL.
+   */
+  void (*destroy)(void *user_data);
+  /**
+   * Milliseconds since the Unix epoch. May jump.
+   */
+  int64_t (*now_ms)(void *user_data);
+  /**
+   * Milliseconds on a clock that never jumps; its zero is arbitrary.
+   */
+  uint64_t (*monotonic_ms)(void *user_data);
+  /**
+   * Lets that many milliseconds pass. NULL: they pass in real time.
+   */
+  void (*sleep_ms)(void *user_data, uint64_t duration_ms);
+} hoopauth_clock_callbacks_t;
+
+/**
+ * Gives clients the host's clock instead of the system's.
+ *
+ * The table is copied; its destroy is called if and only if this succeeds. Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
+ */
+hoopauth_status_t hoopauth_config_set_clock(hoopauth_config_t *config,
+                                            const hoopauth_clock_callbacks_t *callbacks,
+                                            hoopauth_error_t **err);
+
+/* ---- News of grants --------------------------------------------------*/
+
+/**
+ * A change: a new authorization or import was stored.
+ */
+#define HOOPAUTH_CHANGE_SAVED 1
+
+/**
+ * A change: the tokens were refreshed or minted.
+ */
+#define HOOPAUTH_CHANGE_REFRESHED 2
+
+/**
+ * A change: a new pair could not be saved and is held in memory. Mend the store: the next call saves it.
+ */
+#define HOOPAUTH_CHANGE_UNSAVED 3
+
+/**
+ * A change: the grant was removed.
+ */
+#define HOOPAUTH_CHANGE_REMOVED 4
+
+/**
+ * A change: the platform refused the grant for good. Send the user through authorization again.
+ */
+#define HOOPAUTH_CHANGE_REFUSED 5
+
+/**
+ * Who is told of changes of grants. See "Callbacks" on the first page.
+ */
+typedef struct {
+  /**
+   * sizeof(hoopauth_change_callbacks_t).
+   */
+  size_t struct_size;
+  /**
+   * Given to each callback.
+   */
+  void *user_data;
+  /**
+   * Called once, when the table is not used any more; may be NULL.
+   */
+  void (*destroy)(void *user_data);
+  /**
+   * Called after each change, with the account, the stored generation it is about, and one of the constants HOOPAUTH_CHANGE_;
+   * unknown ones may come. The text is good until it returns.
+   */
+  void (*changed)(void *user_data, const char *account, size_t account_len, uint64_t generation, int32_t kind);
+} hoopauth_change_callbacks_t;
+
+/**
+ * Lets clients tell the host of each change of a grant.
+ *
+ * The table is copied; its destroy is called if and only if this succeeds. Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
+ */
+hoopauth_status_t hoopauth_config_set_change(hoopauth_config_t *config,
+                                             const hoopauth_change_callbacks_t *callbacks,
+                                             hoopauth_error_t **err);
+
+/* ---- HTTP of the host's own ------------------------------------------*/
+
+/**
+ * A request that the host is to send. It is the library's, and good until send returns.
+ */
+typedef struct hoopauth_transport_request_t hoopauth_transport_request_t;
+
+/**
+ * Where the host puts the answer. It is the library's, and good until send returns.
+ */
+typedef struct hoopauth_transport_response_t hoopauth_transport_response_t;
+
+/**
+ * HTTP of the host's own, instead of the library's. See "Callbacks" on the first page.
+ */
+typedef struct {
+  /**
+   * sizeof(hoopauth_transport_callbacks_t).
+   */
+  size_t struct_size;
+  /**
+   * Given to each callback.
+   */
+  void *user_data;
+  /**
+   * Called once, when the table is not used any more; may be NULL.
+   */
+  void (*destroy)(void *user_data);
+  /**
+   * Sends request and puts what came back into response. It must not follow redirects, must verify certificates, and must
+   * give up after the request's timeout. An HTTP status of 4xx or 5xx is an answer, not an error.
+   *
+   * Returns HOOPAUTH_OK, or HOOPAUTH_NETWORK, HOOPAUTH_TIMEOUT, HOOPAUTH_TLS, HOOPAUTH_MALFORMED_RESPONSE (not HTTP) or
+   * HOOPAUTH_CONFIG (no retry can help); anything else is HOOPAUTH_CALLBACK_FAILED.
+   */
+  hoopauth_status_t (*send)(void *user_data,
+                            const hoopauth_transport_request_t *request,
+                            hoopauth_transport_response_t *response,
+                            hoopauth_failure_t *failure);
+} hoopauth_transport_callbacks_t;
+
+/**
+ * Lets the host carry the HTTP of clients.
+ *
+ * The table is copied; its destroy is called if and only if this succeeds. Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
+ */
+hoopauth_status_t hoopauth_config_set_transport(hoopauth_config_t *config,
+                                                const hoopauth_transport_callbacks_t *callbacks,
+                                                hoopauth_error_t **err);
+
+/**
+ * The method, in capitals.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL for NULL. Since 0.1.
+ */
+const char *hoopauth_transport_request_method(const hoopauth_transport_request_t *request,
+                                              size_t *len);
+
+/**
+ * The absolute URL.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL for NULL. Since 0.1.
+ */
+const char *hoopauth_transport_request_url(const hoopauth_transport_request_t *request,
+                                           size_t *len);
+
+/**
+ * How many headers to send; 0 for NULL. Since 0.1.
+ */
+size_t hoopauth_transport_request_header_count(const hoopauth_transport_request_t *request);
+
+/**
+ * One of the headers to send, by its number from 0. Values may be secret.
+ *
+ * *header gets texts borrowed from request. Errors: HOOPAUTH_INVALID_ARGUMENT for NULL and for a number that is not below the
+ * count. Since 0.1.
+ */
+hoopauth_status_t hoopauth_transport_request_header_at(const hoopauth_transport_request_t *request,
+                                                       size_t index,
+                                                       hoopauth_header_t *header,
+                                                       hoopauth_error_t **err);
+
+/**
+ * The body to send; a secret. Its length is 0 where there is none.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL for NULL. Since 0.1.
+ */
+const char *hoopauth_transport_request_body(const hoopauth_transport_request_t *request,
+                                            size_t *len);
+
+/**
+ * How many seconds the whole exchange may take, the body included; 0 for NULL. Since 0.1.
+ */
+double hoopauth_transport_request_timeout(const hoopauth_transport_request_t *request);
+
+/**
+ * The longest body to accept, in bytes after decompression; 0 for NULL. Since 0.1.
+ */
+size_t hoopauth_transport_request_max_body(const hoopauth_transport_request_t *request);
+
+/**
+ * Sets the HTTP status of the answer, 100 to 599. An answer without one is no answer.
+ *
+ * Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
+ */
+hoopauth_status_t hoopauth_transport_response_set_status(hoopauth_transport_response_t *response,
+                                                         uint16_t http_status,
+                                                         hoopauth_error_t **err);
+
+/**
+ * Adds a header of the answer. Copied.
+ *
+ * Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
+ */
+hoopauth_status_t hoopauth_transport_response_add_header(hoopauth_transport_response_t *response,
+                                                         const char *name,
+                                                         size_t name_len,
+                                                         const char *value,
+                                                         size_t value_len,
+                                                         hoopauth_error_t **err);
+
+/**
+ * Adds a piece of the answer's body, decompressed. Copied.
+ *
+ * Errors: HOOPAUTH_INVALID_ARGUMENT where the body gets longer than the request allows: stop then, the answer is refused. Since
+ * 0.1.
+ */
+hoopauth_status_t hoopauth_transport_response_append_body(hoopauth_transport_response_t *response,
+                                                          const uint8_t *data,
+                                                          size_t data_len,
+                                                          hoopauth_error_t **err);
+
+/**
+ * Says, beside a failure, that no byte of the request can have reached the server: then it may be sent again without risk. When in
+ * doubt, don't.
+ *
+ * Errors: for NULL. Since 0.1.
+ */
+hoopauth_status_t hoopauth_transport_response_set_not_sent(hoopauth_transport_response_t *response,
+                                                           hoopauth_error_t **err);
+
+/* ---- A store of the host's own ---------------------------------------*/
+
+/**
+ * Who wants a slot of the budget: an early refresh, which leaves the last slot of a minute to others.
+ */
+#define HOOPAUTH_PRIORITY_SOFT 0
+
+/**
+ * Who wants a slot of the budget: a login, or a refresh that callers wait for.
+ */
+#define HOOPAUTH_PRIORITY_NORMAL 1
+
+/**
+ * Who wants a slot of the budget: the repeat of a request whose answer was lost. Never held back, always counted.
+ */
+#define HOOPAUTH_PRIORITY_RECOVERY 2
+
+/**
+ * Where list puts rows. It is the library's, and good until the callback returns.
+ */
+typedef struct hoopauth_row_list_t hoopauth_row_list_t;
+
+/**
+ * Where load puts a row. It is the library's, and good until the callback returns.
+ */
+typedef struct hoopauth_row_t hoopauth_row_t;
+
+/**
+ * Which row of a store: one per app and account. The texts end with a NUL and are good until the callback returns.
+ */
+typedef struct {
+  /**
+   * The app: the origin of the token endpoint and the client id.
+   */
+  const char *app;
+  /**
+   * Its length in bytes.
+   */
+  size_t app_len;
+  /**
+   * The account, "location:<id>" or "company:<id>".
+   */
+  const char *account;
+  /**
+   * Its length in bytes.
+   */
+  size_t account_len;
+} hoopauth_row_key_t;
+
+/**
+ * A row to be saved: opaque bytes, and beside them the columns by which rows are listed.
+ */
+typedef struct {
+  /**
+   * UTF-8 text without NUL. Grants in it are sealed if the option store_key is set, and secret if not.
+   */
+  const uint8_t *bytes;
+  /**
+   * How many bytes.
+   */
+  size_t bytes_len;
+  /**
+   * Whether there is a grant; else the row is a tombstone, which must be kept.
+   */
+  bool live;
+  /**
+   * Whether a refresh stands open.
+   */
+  bool marked;
+  /**
+   * When the access token ends, in milliseconds since the Unix epoch.
+   */
+  int64_t expires_at_ms;
+  /**
+   * Before this moment maintenance leaves the account alone, in milliseconds since the Unix epoch.
+   */
+  int64_t not_before_ms;
+} hoopauth_new_row_t;
+
+/**
+ * A store of the host's own. See "Callbacks" on the first page.
+ *
+ * load, save and list make a store. Without lease and unlease, take_slot, claim and unclaim, those work within one
+ * process only: on a store that several processes share, each refreshes an account by itself (the platform's window and the
+ * compare-and-set mend that in most cases, not in all), each keeps a budget of its own, and a redirect could be completed once in
+ * each.
+ *
+ * Callbacks return HOOPAUTH_OK, or HOOPAUTH_STORE, HOOPAUTH_STORE_CORRUPT, HOOPAUTH_TIMEOUT, HOOPAUTH_NETWORK; anything
+ * else is HOOPAUTH_CALLBACK_FAILED.
+ */
+typedef struct {
+  /**
+   * sizeof(hoopauth_store_callbacks_t).
+   */
+  size_t struct_size;
+  /**
+   * Given to each callback.
+   */
+  void *user_data;
+  /**
+   * Called once, when the table is not used any more; may be NULL.
+   */
+  void (*destroy)(void *user_data);
+  /**
+   * Gives the row of key to hoopauth_row_set; gives nothing where there never was one.
+   */
+  hoopauth_status_t (*load)(void *user_data,
+                            const hoopauth_row_key_t *key,
+                            hoopauth_row_t *row,
+                            hoopauth_failure_t *failure);
+  /**
+   * Compare-and-set: stores row as version expected + 1 if the stored version is expected (0: no row), atomically among all
+   * who share the store; *saved tells whether it did. Durable when it says true.
+   */
+  hoopauth_status_t (*save)(void *user_data,
+                            const hoopauth_row_key_t *key,
+                            uint64_t expected,
+                            const hoopauth_new_row_t *row,
+                            bool *saved,
+                            hoopauth_failure_t *failure);
+  /**
+   * Gives all rows of an app to hoopauth_row_list_add, in any order.
+   */
+  hoopauth_status_t (*list)(void *user_data,
+                            const char *app,
+                            size_t app_len,
+                            hoopauth_row_list_t *rows,
+                            hoopauth_failure_t *failure);
+  /**
+   * Takes the exclusive right to refresh the account of key, among all who share the store, waiting at most wait_ms
+   * milliseconds. *lease is the host's own, not NULL, and goes to unlease; NULL: another holder kept it. The right must end with
+   * the process that holds it and never be taken away. May be NULL, together with unlease.
+   */
+  hoopauth_status_t (*lease)(void *user_data,
+                             const hoopauth_row_key_t *key,
+                             uint64_t wait_ms,
+                             void **lease,
+                             hoopauth_failure_t *failure);
+  /**
+   * Gives a lease back.
+   */
+  void (*unlease)(void *user_data, void *lease);
+  /**
+   * Takes one token-endpoint request out of the app's budget of per_minute in any 61 seconds; priority is one of the constants
+   * HOOPAUTH_PRIORITY_. *wait_ms is 0 if it was taken, else how long to wait before asking again. May be NULL.
+   */
+  hoopauth_status_t (*take_slot)(void *user_data,
+                                 const char *app,
+                                 size_t app_len,
+                                 uint32_t per_minute,
+                                 int32_t priority,
+                                 int64_t now_ms,
+                                 uint64_t *wait_ms,
+                                 hoopauth_failure_t *failure);
+  /**
+   * Remembers the 16 bytes id until until_ms; *claimed is false if it was remembered already. May be NULL, together with
+   * unclaim.
+   */
+  hoopauth_status_t (*claim)(void *user_data,
+                             const char *app,
+                             size_t app_len,
+                             const uint8_t *id,
+                             int64_t until_ms,
+                             int64_t now_ms,
+                             bool *claimed,
+                             hoopauth_failure_t *failure);
+  /**
+   * Forgets the 16 bytes id.
+   */
+  hoopauth_status_t (*unclaim)(void *user_data,
+                               const char *app,
+                               size_t app_len,
+                               const uint8_t *id,
+                               hoopauth_failure_t *failure);
+  /**
+   * *changes gets a number that changes with each saved row, whichever process saved it. May be NULL: then what other processes
+   * change is seen when a token is due or refused.
+   */
+  hoopauth_status_t (*changes)(void *user_data, uint64_t *changes, hoopauth_failure_t *failure);
+} hoopauth_store_callbacks_t;
+
+/**
+ * Lets clients keep their grants in the host's store, instead of the option store.
+ *
+ * The table is copied; its destroy is called if and only if this succeeds. Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
+ */
+hoopauth_status_t hoopauth_config_set_store(hoopauth_config_t *config,
+                                            const hoopauth_store_callbacks_t *callbacks,
+                                            hoopauth_error_t **err);
+
+/**
+ * Gives a loaded row: its version, at least 1, and exactly the bytes that were saved. Copied.
+ *
+ * Errors: HOOPAUTH_INVALID_ARGUMENT. Only in the callback that got row. Since 0.1.
+ */
+hoopauth_status_t hoopauth_row_set(hoopauth_row_t *row,
+                                   uint64_t version,
+                                   const uint8_t *data,
+                                   size_t data_len,
+                                   hoopauth_error_t **err);
+
+/**
+ * Gives one row of a list: its account, and its columns as they were last saved. Copied.
+ *
+ * Errors: HOOPAUTH_INVALID_ARGUMENT. Only in the callback that got rows. Since 0.1.
+ */
+hoopauth_status_t hoopauth_row_list_add(hoopauth_row_list_t *rows,
+                                        const char *account,
+                                        size_t account_len,
+                                        bool live,
+                                        bool marked,
+                                        int64_t expires_at_ms,
+                                        int64_t not_before_ms,
+                                        hoopauth_error_t **err);
+
+/* ---- Accounts --------------------------------------------------------*/
+
+/**
+ * One account of a client, looked up once: its headers cost least this way.
+ *
+ * Where a function takes an account, NULL means the client's default one (option default_account). An account belongs to the
+ * client it was made with and keeps what it needs of it. Counted: hoopauth_account_ref, hoopauth_account_free. Any thread
+ * may use it.
+ */
+typedef struct hoopauth_account_t hoopauth_account_t;
+
+/**
+ * The account as text, "location:<id>" or "company:<id>".
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from account; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_account_name(const hoopauth_account_t *account,
+                                  size_t *len);
+
+/**
+ * One more reference, to be freed like the first; returns account, NULL for NULL. Any thread. Since 0.1.
+ */
+hoopauth_account_t *hoopauth_account_ref(const hoopauth_account_t *account);
+
+/**
+ * Gives up one reference; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_account_free(hoopauth_account_t *account);
+
+/* ---- Client ----------------------------------------------------------*/
+
+/**
+ * What an import did: the grant is stored.
+ */
+#define HOOPAUTH_IMPORT_IMPORTED 1
+
+/**
+ * What an import did: nothing, for this account was imported or refreshed with that token before.
+ */
+#define HOOPAUTH_IMPORT_KNOWN 2
+
+/**
+ * What an import did: nothing, for another live grant is there, and replace was not said.
+ */
+#define HOOPAUTH_IMPORT_KEPT 3
+
+/**
+ * The accounts that have a grant. The caller owns it and frees it with hoopauth_accounts_free. Any thread may read it.
+ */
+typedef struct hoopauth_accounts_t hoopauth_accounts_t;
+
+/**
+ * Authenticates a program's requests: any number of accounts with one credential.
+ *
+ * Counted: hoopauth_client_ref, hoopauth_client_free. Any thread may call any of its functions at any time. Getting headers
+ * of an account whose token is fresh takes no lock and does no I/O; when a refresh is due, the caller's own thread does it.
+ */
+typedef struct hoopauth_client_t hoopauth_client_t;
+
+/**
+ * Makes a client. No I/O happens here: stores are opened and servers asked when they are first needed.
+ *
+ * config stays the caller's. *out is the caller's to free. Errors: HOOPAUTH_CONFIG, with the option's name in the message.
+ * Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_new(const hoopauth_config_t *config,
+                                      hoopauth_client_t **out,
+                                      hoopauth_error_t **err);
+
+/**
+ * Looks up an account by its text, "location:<id>" or "company:<id>". It need not be authorized yet.
+ *
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT; HOOPAUTH_WRONG_ACCOUNT where the client has a static
+ * token of another account. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_account(const hoopauth_client_t *client,
+                                          const char *account,
+                                          size_t account_len,
+                                          hoopauth_account_t **out,
+                                          hoopauth_error_t **err);
+
+/**
+ * Headers for a request of account (NULL: the default one), for an HTTP method in any case.
+ *
+ * An expiring token is refreshed on the way, for at most as long as context allows (NULL: the option timeout). *out is
+ * the caller's to free. Errors: HOOPAUTH_NO_GRANT, HOOPAUTH_REAUTHORIZATION_REQUIRED, HOOPAUTH_ACCOUNT_INACTIVE,
+ * HOOPAUTH_CANCELLED, HOOPAUTH_TIMEOUT, and what a refresh and the store can meet. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_headers(const hoopauth_client_t *client,
+                                          const hoopauth_account_t *account,
+                                          const char *method,
+                                          size_t method_len,
+                                          const hoopauth_context_t *context,
+                                          hoopauth_headers_t **out,
+                                          hoopauth_error_t **err);
+
+/**
+ * As hoopauth_client_headers, for an account by its text: for programs that meet accounts too rarely to keep their handles.
+ *
+ * Errors: as there, and HOOPAUTH_INVALID_ARGUMENT for text that is no account. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_headers_by_name(const hoopauth_client_t *client,
+                                                  const char *account,
+                                                  size_t account_len,
+                                                  const char *method,
+                                                  size_t method_len,
+                                                  const hoopauth_context_t *context,
+                                                  hoopauth_headers_t **out,
+                                                  hoopauth_error_t **err);
+
+/**
+ * Headers as they were sent, put together again from the value of Authorization: for a host that kept no headers until the
+ * answer came and now wants to report it.
+ *
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_sent_headers(const hoopauth_client_t *client,
+                                               const hoopauth_account_t *account,
+                                               const char *method,
+                                               size_t method_len,
+                                               const char *authorization,
+                                               size_t authorization_len,
+                                               hoopauth_headers_t **out,
+                                               hoopauth_error_t **err);
+
+/**
+ * Tells what came back for a request that was sent with headers.
+ *
+ * Where *repeat is set, the token was refused and there is a new one: repeat the request, once, with these headers, which are
+ * the caller's to free. Where it is NULL on success, the answer is no matter of authentication: use it. What a refresh can't
+ * cure is a typed error. Of the body the first kilobytes are enough; answer_headers may be NULL with count 0.
+ *
+ * Errors: HOOPAUTH_REAUTHORIZATION_REQUIRED, HOOPAUTH_INSUFFICIENT_SCOPE, HOOPAUTH_WRONG_TOKEN_CLASS,
+ * HOOPAUTH_WRONG_ACCOUNT, HOOPAUTH_INVALID_PRIVATE_INTEGRATION, HOOPAUTH_RATE_LIMITED, HOOPAUTH_HTTP_STATUS, and what a
+ * refresh can meet. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_report(const hoopauth_client_t *client,
+                                         const hoopauth_headers_t *headers,
+                                         uint16_t http_status,
+                                         const hoopauth_header_t *answer_headers,
+                                         size_t answer_header_count,
+                                         const uint8_t *body,
+                                         size_t body_len,
+                                         const hoopauth_context_t *context,
+                                         hoopauth_headers_t **repeat,
+                                         hoopauth_error_t **err);
+
+/**
+ * Mints the grant of location from that of its company, and stores it.
+ *
+ * Errors: HOOPAUTH_INVALID_ARGUMENT where one is not of its kind, HOOPAUTH_NO_GRANT for the company, and those of the token
+ * endpoint. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_mint(const hoopauth_client_t *client,
+                                       const hoopauth_account_t *location,
+                                       const hoopauth_account_t *company,
+                                       const hoopauth_context_t *context,
+                                       hoopauth_error_t **err);
+
+/**
+ * Imports a grant from elsewhere. *outcome, if outcome is not NULL, gets one of the constants HOOPAUTH_IMPORT_.
+ *
+ * A grant whose refresh token this account was ever imported or refreshed with changes nothing, so that a program may import its
+ * seed at every start. Another live grant is kept unless replace. grant stays the caller's. Errors:
+ * HOOPAUTH_INVALID_ARGUMENT, HOOPAUTH_INVALID_STATE without OAuth, and those of the store. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_import(const hoopauth_client_t *client,
+                                         const hoopauth_grant_t *grant,
+                                         bool replace,
+                                         const hoopauth_context_t *context,
+                                         int32_t *outcome,
+                                         hoopauth_error_t **err);
+
+/**
+ * The stored grant of an account (NULL: the default one), tokens included, for moving it elsewhere.
+ *
+ * *out is the caller's to free. Errors: HOOPAUTH_NO_GRANT, and those of the store. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_export(const hoopauth_client_t *client,
+                                         const hoopauth_account_t *account,
+                                         const hoopauth_context_t *context,
+                                         hoopauth_grant_t **out,
+                                         hoopauth_error_t **err);
+
+/**
+ * Removes the grant of an account (NULL: the default one) and leaves a tombstone. *removed, if removed is not NULL, tells
+ * whether there was one.
+ *
+ * Errors: those of the store. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_remove(const hoopauth_client_t *client,
+                                         const hoopauth_account_t *account,
+                                         const hoopauth_context_t *context,
+                                         bool *removed,
+                                         hoopauth_error_t **err);
+
+/**
+ * The accounts that have a grant, sorted.
+ *
+ * *out is the caller's to free. Errors: those of the store. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_accounts(const hoopauth_client_t *client,
+                                           const hoopauth_context_t *context,
+                                           hoopauth_accounts_t **out,
+                                           hoopauth_error_t **err);
+
+/**
+ * How many accounts are in the list; 0 for NULL. Any thread. Since 0.1.
+ */
+size_t hoopauth_accounts_count(const hoopauth_accounts_t *accounts);
+
+/**
+ * One account of the list, by its number from 0.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from accounts; NULL for NULL and for a number that is not
+ * below hoopauth_accounts_count. Any thread. Since 0.1.
+ */
+const char *hoopauth_accounts_at(const hoopauth_accounts_t *accounts,
+                                 size_t index,
+                                 size_t *len);
+
+/**
+ * Frees a list of accounts; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_accounts_free(hoopauth_accounts_t *accounts);
+
+/**
+ * Renews the tokens of all accounts ahead of their end, within the budget, until the client's clock reads until_ms
+ * (milliseconds since the Unix epoch) or context ends. Blocks.
+ *
+ * Any number of threads and processes may do this on one store: no token is renewed twice. Where it runs, callers do not refresh
+ * early themselves. Errors: HOOPAUTH_CANCELLED, HOOPAUTH_TIMEOUT when context ends; HOOPAUTH_INVALID_STATE without OAuth,
+ * after close, and in a forked child. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_maintain(const hoopauth_client_t *client,
+                                           int64_t until_ms,
+                                           const hoopauth_context_t *context,
+                                           hoopauth_error_t **err);
+
+/**
+ * Saves what could not be saved yet and ends the client, for all who hold references; later calls are HOOPAUTH_INVALID_STATE.
+ *
+ * Waits for refreshes that go on after their callers left, at most for the option timeout. Errors: those of the store; what
+ * could not be saved is lost with the process then. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_close(const hoopauth_client_t *client,
+                                        hoopauth_error_t **err);
+
+/**
+ * One more reference, to be freed like the first; returns client, NULL for NULL. Any thread. Since 0.1.
+ */
+hoopauth_client_t *hoopauth_client_ref(const hoopauth_client_t *client);
+
+/**
+ * Gives up one reference; NULL is nothing to free. With the last one, what could not be saved yet is tried once more. Since 0.1.
+ */
+void hoopauth_client_free(hoopauth_client_t *client);
+
+/* ---- Authorization ---------------------------------------------------*/
+
+/**
+ * An authorization to be asked for: what differs from the client's options. The caller owns it and frees it with
+ * hoopauth_authorization_request_free. One thread at a time.
+ */
+typedef struct hoopauth_authorization_request_t hoopauth_authorization_request_t;
+
+/**
+ * An authorization that was begun: where to send the user, and what must be kept until the user comes back, at most ten
+ * minutes, in that user's session. The caller owns it and frees it with hoopauth_pending_authorization_free. Any thread may
+ * read it.
+ */
+typedef struct hoopauth_pending_authorization_t hoopauth_pending_authorization_t;
+
+/**
+ * Starts to ask for an authorization, with the client's redirect_uri and scopes.
+ *
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_STATE without OAuth. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_authorization_request(const hoopauth_client_t *client,
+                                                        hoopauth_authorization_request_t **out,
+                                                        hoopauth_error_t **err);
+
+/**
+ * Asks for these scopes, separated by spaces, instead of the client's. Ask for the least.
+ *
+ * Copied. Errors: for NULL; wrong scopes are told by hoopauth_client_begin. Since 0.1.
+ */
+hoopauth_status_t hoopauth_authorization_request_set_scopes(hoopauth_authorization_request_t *request,
+                                                            const char *scopes,
+                                                            size_t scopes_len,
+                                                            hoopauth_error_t **err);
+
+/**
+ * Lets the user come back to this redirect URI, registered with the app, instead of the client's.
+ *
+ * Copied. Errors: for NULL; a wrong URI is told by hoopauth_client_begin. Since 0.1.
+ */
+hoopauth_status_t hoopauth_authorization_request_set_redirect_uri(hoopauth_authorization_request_t *request,
+                                                                  const char *redirect_uri,
+                                                                  size_t redirect_uri_len,
+                                                                  hoopauth_error_t **err);
+
+/**
+ * Whether to send a code challenge, method S256 (RFC 7636). Off by default: HoopAI does not document it.
+ *
+ * Errors: for NULL. Since 0.1.
+ */
+hoopauth_status_t hoopauth_authorization_request_set_pkce(hoopauth_authorization_request_t *request,
+                                                          bool pkce,
+                                                          hoopauth_error_t **err);
+
+/**
+ * Whether the login shows in the same window (loginWindowOpenMode=self) instead of a new one.
+ *
+ * Errors: for NULL. Since 0.1.
+ */
+hoopauth_status_t hoopauth_authorization_request_set_login_window_self(hoopauth_authorization_request_t *request,
+                                                                       bool same_window,
+                                                                       hoopauth_error_t **err);
+
+/**
+ * The version of an app that is not published (version_id).
+ *
+ * Copied. Errors: for NULL; a wrong id is told by hoopauth_client_begin. Since 0.1.
+ */
+hoopauth_status_t hoopauth_authorization_request_set_version_id(hoopauth_authorization_request_t *request,
+                                                                const char *version_id,
+                                                                size_t version_id_len,
+                                                                hoopauth_error_t **err);
+
+/**
+ * Frees a request; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_authorization_request_free(hoopauth_authorization_request_t *request);
+
+/**
+ * Makes the URL to send the user to. request NULL: with the client's options as they are.
+ *
+ * request stays the caller's and may be used again; *out is the caller's to free. Errors: HOOPAUTH_CONFIG for a missing or
+ * wrong redirect URI or scope, HOOPAUTH_INVALID_STATE without OAuth. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_begin(const hoopauth_client_t *client,
+                                        const hoopauth_authorization_request_t *request,
+                                        hoopauth_pending_authorization_t **out,
+                                        hoopauth_error_t **err);
+
+/**
+ * Where to send the user. It holds the state: don't log it.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_pending_authorization_url(const hoopauth_pending_authorization_t *pending,
+                                               size_t *len);
+
+/**
+ * The value that ties the redirect to this request (RFC 6749, 10.12), by which a host with several finds the right one.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_pending_authorization_state(const hoopauth_pending_authorization_t *pending,
+                                                 size_t *len);
+
+/**
+ * From when on the redirect is refused, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+ */
+int64_t hoopauth_pending_authorization_expires_at_ms(const hoopauth_pending_authorization_t *pending);
+
+/**
+ * Frees a pending authorization and wipes it; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_pending_authorization_free(hoopauth_pending_authorization_t *pending);
+
+/**
+ * Seals a pending authorization as text, for a cookie or another process of the same app.
+ *
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_STATE without OAuth, HOOPAUTH_STORE_KEY. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_seal_pending(const hoopauth_client_t *client,
+                                               const hoopauth_pending_authorization_t *pending,
+                                               hoopauth_text_t **out,
+                                               hoopauth_error_t **err);
+
+/**
+ * Opens what hoopauth_client_seal_pending made.
+ *
+ * *out is the caller's to free. Errors: HOOPAUTH_STATE_MISMATCH if it was changed or belongs to another app or key. Any
+ * thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_open_pending(const hoopauth_client_t *client,
+                                               const char *sealed,
+                                               size_t sealed_len,
+                                               hoopauth_pending_authorization_t **out,
+                                               hoopauth_error_t **err);
+
+/**
+ * Completes an authorization with the redirect that the user came back by: the whole URL, or its query.
+ *
+ * Checks state, once only, exchanges the code and stores the grant. *out, the caller's to free, is the account that was
+ * authorized. Errors: HOOPAUTH_STATE_MISMATCH, HOOPAUTH_AUTHORIZATION_DENIED, HOOPAUTH_WRONG_TOKEN_CLASS,
+ * HOOPAUTH_INVALID_ARGUMENT for what is no redirect, and those of the token endpoint. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_complete(const hoopauth_client_t *client,
+                                           const hoopauth_pending_authorization_t *pending,
+                                           const char *redirect,
+                                           size_t redirect_len,
+                                           const hoopauth_context_t *context,
+                                           hoopauth_account_t **out,
+                                           hoopauth_error_t **err);
+
+/**
+ * Completes an installation that began on the marketplace page and so carries no state.
+ *
+ * Without state anybody can make a user's browser bring a code of a foreign account. So the caller says for which account the
+ * code must be: anything else is HOOPAUTH_WRONG_ACCOUNT and is not stored. *out, the caller's to free, is that account.
+ * Errors: as for hoopauth_client_complete. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_complete_unsolicited(const hoopauth_client_t *client,
+                                                       const char *code,
+                                                       size_t code_len,
+                                                       const hoopauth_account_t *expected,
+                                                       const hoopauth_context_t *context,
+                                                       hoopauth_account_t **out,
+                                                       hoopauth_error_t **err);
+
+/* ---- Health ----------------------------------------------------------*/
+
+/**
+ * How an account's grant stands. The caller owns it and frees it with hoopauth_health_free. Any thread may read it.
+ */
+typedef struct hoopauth_health_t hoopauth_health_t;
+
+/**
+ * Tells how the grant of an account (NULL: the default one) stands.
+ *
+ * *out is the caller's to free. Errors: HOOPAUTH_NO_GRANT, and those of the store. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_health(const hoopauth_client_t *client,
+                                         const hoopauth_account_t *account,
+                                         const hoopauth_context_t *context,
+                                         hoopauth_health_t **out,
+                                         hoopauth_error_t **err);
+
+/**
+ * When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+ */
+int64_t hoopauth_health_expires_at_ms(const hoopauth_health_t *health);
+
+/**
+ * When the token pair was received, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+ */
+int64_t hoopauth_health_refreshed_at_ms(const hoopauth_health_t *health);
+
+/**
+ * When the user authorized it, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+ */
+int64_t hoopauth_health_authorized_at_ms(const hoopauth_health_t *health);
+
+/**
+ * The last failure since then.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from health, or NULL where there is none. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_health_last_error(const hoopauth_health_t *health,
+                                       size_t *len);
+
+/**
+ * Whether the platform refused the refresh token and only the user can help; false for NULL. Any thread. Since 0.1.
+ */
+bool hoopauth_health_needs_reauthorization(const hoopauth_health_t *health);
+
+/**
+ * Whether the current token pair is held in memory because the store failed; false for NULL. Any thread. Since 0.1.
+ */
+bool hoopauth_health_is_unsaved(const hoopauth_health_t *health);
+
+/**
+ * Days until the refresh token ends if nobody uses it (it lives one year); -1 without a refresh token, and for NULL. Any thread.
+ * Since 0.1.
+ */
+int64_t hoopauth_health_idle_days_left(const hoopauth_health_t *health);
+
+/**
+ * The scopes, separated by spaces.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from health; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_health_scopes(const hoopauth_health_t *health,
+                                   size_t *len);
+
+/**
+ * Frees a health; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_health_free(hoopauth_health_t *health);
+
+/* ---- Maintenance -----------------------------------------------------*/
+
+/**
+ * Maintenance on a thread of the library's own. The caller owns it; hoopauth_maintenance_free ends it.
+ */
+typedef struct hoopauth_maintenance_t hoopauth_maintenance_t;
+
+/**
+ * As hoopauth_client_maintain, on a thread of its own, until it is freed or the client closed. Failures are logged.
+ *
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_STATE without OAuth, after close, and in a forked child. Any thread.
+ * Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_maintain_in_background(const hoopauth_client_t *client,
+                                                         hoopauth_maintenance_t **out,
+                                                         hoopauth_error_t **err);
+
+/**
+ * Ends the maintenance, after the refresh under way; NULL is nothing to end. Not from within a callback. Since 0.1.
+ */
+void hoopauth_maintenance_free(hoopauth_maintenance_t *maintenance);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* HOOPAUTH_H */
