@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class TokenStore(Protocol):
     """Where grants live. Any object with these methods will do; `load`, `save` and `accounts` are enough.
 
-    Each row belongs to an (app, account) and has a generation, which counts up at each `save` and never restarts, and
+    Each row belongs to an (app, account) and has a version, which counts up at each `save` and never restarts, and
     data, which is opaque: keep the bytes as they are. They are sealed if the option `store_key` is set; without it they
     hold tokens. Methods are called on any thread, concurrently, and must not call the client.
 
@@ -22,46 +22,40 @@ class TokenStore(Protocol):
     """
 
     def load(self, app: str, account: str, /) -> tuple[int, bytes] | None:
-        """Give generation and data, or None if there never was a `save`."""
+        """Give version and data, or None if there never was a `save`."""
 
-    def save(self, app: str, account: str, expected: int, data: bytes, expires_at: float | None, /) -> bool:
-        """Store `data` as generation `expected + 1`, if the stored generation is `expected` (0: no row); say whether.
+    def save(
+        self, app: str, account: str, expected: int, data: bytes, columns: tuple[bool, bool, float, float], /
+    ) -> bool:
+        """Store `data` as version `expected + 1`, if the stored version is `expected` (0: no row); say whether.
 
-        Compare and set must be one step. `expires_at` is when the access token ends, in seconds since the epoch; None
-        marks a removed account, whose row must stay all the same. When True is returned the data must be durable.
+        Compare and set must be one step, among all who share the store. When True is returned the data must be durable.
+        `columns` are for `SharedTokenStore.rows`; a store without that may forget them.
         """
 
     def accounts(self, app: str, /) -> Iterable[str]:
-        """Give the accounts of an app, in any order. Removed ones may be among them."""
+        """Give the accounts of all rows of an app, in any order."""
 
 
 class SharedTokenStore(TokenStore, Protocol):
-    """All that a store of many processes has. Each of these methods may be left out; what that costs, it says."""
+    """All that a store of many processes has. Each of these may be left out; what that costs, it says."""
 
     shared: bool
     """True promises that a forked child may go on with this very object. Left out: the client is refused there."""
 
-    def update(self, app: str, account: str, expected: int, data: bytes, marked: bool, /) -> object:  # noqa: FBT001
-        """Replace the data of generation `expected`, if that is still the stored one; no new generation.
+    def rows(self, app: str, /) -> Iterable[tuple[str, tuple[bool, bool, float, float]]]:
+        """Give the account and the last saved `columns` of each row of an app, in any order.
 
-        `marked`: a refresh was sent and its outcome is not known. Left out: such marks and back-offs live in this
-        process only, and a refresh that a crash cuts off may cost the grant.
-        """
-
-    def open_marks(self, app: str, /) -> Iterable[str]:
-        """Give the accounts whose last `update` said `marked`. Left out: all rows are read."""
-
-    def due(self, app: str, now: float, limit: int, /) -> tuple[int, Iterable[tuple[str, float]]]:
-        """Give how many accounts have a grant, and the `limit` that end first with their `expires_at`, soonest first.
-
-        Left out: all rows are read, every five seconds while maintenance runs.
+        The columns are: whether there is a grant (else it was removed, and its row is kept all the same); whether a
+        refresh stands open; when the access token ends; before when maintenance leaves it alone (both in seconds since
+        the epoch). Left out: maintenance reads every row, every five seconds.
         """
 
     def lease(self, app: str, account: str, wait: float, /) -> StoreLease | None:
         """Take the exclusive right to refresh one account, waiting at most `wait` seconds; None: another kept it.
 
-        It must end with its holder's process. Left out: it holds in this process only; two processes may then refresh
-        one account at once, of which one is refused, and finds the other's result in the store.
+        It must end with the process that holds it. Left out: it holds in this process only; two processes may then
+        refresh one account at once, which the platform's window of 30 seconds mends in most cases, but not in all.
         """
 
     def take_slot(

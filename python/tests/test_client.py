@@ -219,7 +219,9 @@ class Holder:
     def load(self, app: str, account: str) -> None:
         return None
 
-    def save(self, app: str, account: str, expected: int, data: bytes, expires_at: float | None) -> bool:
+    def save(
+        self, app: str, account: str, expected: int, data: bytes, columns: tuple[bool, bool, float, float]
+    ) -> bool:
         return False
 
     def accounts(self, app: str) -> list[str]:

@@ -81,7 +81,7 @@ def test_user_code_is_checked(tmp_path: pathlib.Path) -> None:
         "import hoopauth\n"
         "class Mine:\n"
         "    def load(self, app: str, account: str) -> tuple[int, bytes] | None: return None\n"
-        "    def save(self, app: str, account: str, at: int, data: bytes, ends: float | None) -> bool: return True\n"
+        "    def save(self, app: str, account: str, at: int, data: bytes, columns: object) -> bool: return True\n"
         "    def accounts(self, app: str) -> list[str]: return []\n"
         "client = hoopauth.Client(client_id='a', timeout=1.5, scopes=['x'], token_store=Mine())\n"
         "reveal_type(client.headers())\n"
