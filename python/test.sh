@@ -24,14 +24,14 @@ smoke() {
   rm -rf "$place"
   "$2" -m venv --without-pip "$place"
   .venv/bin/python -m pip --quiet --disable-pip-version-check --python "$place/bin/python" install --no-index "$3"
-  (cd "$place" && ./bin/python -I -W error "$root/examples/python/demo.py" > demo.txt) || { cat "$place/demo.txt"; exit 1; }
+  (cd "$place" && ./bin/python -I -W error "$root/examples/python/demo.py" &> demo.txt) || { cat "$place/demo.txt"; exit 1; }
   echo "python: $1 plays the demonstration"
 }
 
 # The CPythons of this machine, each once: `version path`.
 found() {
   local candidate
-  for candidate in $(compgen -c python3 | sort -u) "$HOME"/.pyenv/versions/*/bin/python3; do
+  for candidate in $(compgen -c python3 | grep -E '^python3(\.[0-9]+t?)?$' | sort -u) "$HOME"/.pyenv/versions/*/bin/python3; do
     "$candidate" - 2>/dev/null <<'EOF' || true
 import os, sys, sysconfig
 if sys.implementation.name == "cpython" and sys.version_info >= (3, 10):
