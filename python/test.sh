@@ -53,7 +53,7 @@ done < <(found | sort -u -k1,1)
 
 # The source distribution builds without this tree around it.
 rm -rf target/sdist
-.venv/bin/maturin sdist --quiet --out target/sdist
+.venv/bin/maturin sdist --out target/sdist &> target/sdist.log || { cat target/sdist.log; exit 1; }
 alone=$(mktemp -d)
 trap 'rm -rf "$alone"' EXIT
 tar -xzf target/sdist/*.tar.gz -C "$alone"

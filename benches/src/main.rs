@@ -12,6 +12,7 @@ mod fixture;
 mod fleet;
 mod instructions;
 mod memory;
+mod python;
 mod speed;
 mod storm;
 
@@ -30,10 +31,11 @@ fn main() -> ExitCode {
         ["speed", accounts] => speed::compare(number(accounts)),
         ["threads", accounts] => speed::compare_threads(number(accounts)),
         ["fleet"] => drop(fleet::measure()),
+        ["python"] => return kept(&python_promises()),
         ["bytes", accounts] => println!("{}", memory::bytes_per_account(number(accounts))),
         _ => {
             eprintln!(
-                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | fleet | bytes ACCOUNTS]"
+                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | fleet | python | bytes ACCOUNTS]"
             );
             return ExitCode::from(2);
         }
@@ -67,6 +69,21 @@ fn all() -> ExitCode {
         at_most("fleet_peak_per_minute", Some(fleet.peak_per_minute), 5.0),
         promise("fleet_largest", Some(fleet.largest), 6_840.0, fleet.largest >= 6_840.0),
     ];
+    kept(&[&promises[..], &python_promises()].concat())
+}
+
+fn python_promises() -> Vec<bool> {
+    let python = python::measure();
+    let headers = python
+        .headers
+        .iter()
+        .map(|(n, value, floor)| at_most(&format!("python_headers_{n}"), Some(*value), 2.5 * floor));
+    let mut promises: Vec<bool> = headers.collect();
+    promises.push(at_most("python_cold_start_over_floor_ms", Some(python.over_floor_ms), 15.0));
+    promises
+}
+
+fn kept(promises: &[bool]) -> ExitCode {
     if promises.iter().all(|kept| *kept) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
