@@ -59,7 +59,9 @@ trap 'rm -rf "$alone"' EXIT
 tar -xzf target/sdist/*.tar.gz -C "$alone"
 # Newer than what the shared folder was built of, so that it is this that is built.
 find "$alone" -name '*.rs' -exec touch {} +
-(cd "$alone"/hoopauth-* && CARGO_TARGET_DIR=$root/target "$root/.venv/bin/maturin" build --quiet --profile ci --interpreter "$root/.venv/bin/python" --out "$alone/wheels")
+PATH=$root/.venv/bin:$PATH CARGO_TARGET_DIR=$root/target MATURIN_PEP517_ARGS="--profile ci" \
+  .venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index \
+  --wheel-dir "$alone/wheels" "$alone"/hoopauth-*/
 smoke sdist .venv/bin/python "$alone"/wheels/*.whl
 
 # Its wheel is one of its own: the stable ABI has no free threads before 3.15.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 import pytest
-from conftest import ROOT, run_python
+from conftest import CLIENT_ID, CLIENT_SECRET, LOCATION, PRIVATE_INTEGRATION, ROOT, World, approve, run_python
 
 import hoopauth
 from hoopauth import _hoopauth
@@ -95,3 +97,34 @@ def test_user_code_is_checked(tmp_path: pathlib.Path) -> None:
     assert 'program.py:8: error: Unexpected keyword argument "clientid"' in said, said
     assert "program.py:9: error" in said, said
     assert "Found 2 errors" in said, said
+
+
+def test_the_examples_run(world: World) -> None:
+    emulator, examples = world.emulator, ROOT / "examples" / "python"
+    emulator.control("clock", {"frozen": False})
+    environment = {
+        **os.environ,
+        "HOOPAUTH_API_BASE": emulator.api,
+        "HOOPAUTH_AUTHORIZE_URL": emulator.urls["authorize"],
+        "HOOPAUTH_TOKEN_URL": emulator.urls["token"],
+        "no_proxy": "127.0.0.1",
+    }
+    simple = {"HOOPAI_TOKEN": PRIVATE_INTEGRATION, "LOCATION_ID": "hoopLocation00000001"}
+    command = [sys.executable, "-W", "error", str(examples / "private_integration.py")]
+    done = subprocess.run(
+        command, env={**environment, **simple}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.startswith("200: {"), done.stderr
+
+    oauth = {
+        "HOOPAUTH_CLIENT_ID": CLIENT_ID,
+        "HOOPAUTH_CLIENT_SECRET": CLIENT_SECRET,
+        "HOOPAUTH_REDIRECT_URI": "https://app.example/",
+        "HOOPAUTH_SCOPES": "locations.readonly",
+    }
+    command[-1:] = ["-u", str(examples / "oauth.py")]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env={**environment, **oauth}, **pipes) as program:
+        url = program.stdout.readline().removeprefix("open this page: ").strip()
+        said, _ = program.communicate(approve(url, LOCATION) + "\n", timeout=60)
+    assert f"authorized {LOCATION}\n200: {{" in said

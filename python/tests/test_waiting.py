@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import signal
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -93,38 +96,76 @@ def test_ctrl_c_ends_maintenance() -> None:
         client.maintain(4e9)
 
 
+def test_a_refresh_under_way_outlives_its_client(world: World) -> None:
+    saved = threading.Event()
+
+    class Store:
+        client: hoopauth.Client
+        row: tuple[int, bytes] | None = None
+
+        def load(self, app: str, account: str) -> tuple[int, bytes] | None:
+            return self.row
+
+        def save(self, app: str, account: str, expected: int, data: bytes, columns: Any) -> bool:
+            Store.row = (expected + 1, data)
+            if expected == 2:  # imported, marked, and now refreshed
+                saved.set()
+            return True
+
+        def accounts(self, app: str) -> list[str]:
+            return [LOCATION]
+
+    store = Store()
+    store.client = world.ended(token_store=store)
+    world.clients.clear()
+    world.emulator.hold()
+    context = hoopauth.Context()
+    once_held(world, context.cancel)
+    with pytest.raises(hoopauth.Cancelled):
+        store.client.headers("GET", LOCATION, context=context)
+    gone = weakref.ref(store.client)
+    # A cycle that nothing holds but the call.
+    del store
+    gc.collect()
+    world.emulator.release()
+    assert saved.wait(30)
+    while gone() is not None:
+        gc.collect()
+
+
 PROGRAM = """
 import os, signal, sys, threading, json, urllib.request, hoopauth
-options, control, path = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
-client = hoopauth.Client(**options)
+options, control = json.loads(sys.argv[1]), sys.argv[2]
+clients = [hoopauth.Client(**options)]
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def interrupt():
     opener.open(control + "/held?endpoint=token&at_least=1&timeout=30").read()
     os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=interrupt).start()
 try:
-    client.headers("GET", sys.argv[4])
+    clients[0].headers("GET", sys.argv[4])
 except KeyboardInterrupt:
+    if sys.argv[3] == "gone":
+        clients.clear()
     print("interrupted", flush=True)
 threading.Thread(target=lambda: opener.open(control + "/release", data=b"{}").read()).start()
 """
 
 
-def test_the_end_of_the_program_waits_for_a_refresh_under_way(world: World, tmp_path: Any) -> None:
-    import json
-
+@pytest.mark.parametrize("client", ["there", "gone"])
+def test_the_end_of_the_program_waits_for_a_refresh_under_way(world: World, tmp_path: Any, client: str) -> None:
     emulator = world.emulator
     emulator.control("clock", {"frozen": False})
     options = emulator.options(store=f"sqlite:{tmp_path}/grants.db", store_key="0123456789abcdef")
-    with hoopauth.Client(**options) as client:
+    with hoopauth.Client(**options) as own:
         grant = emulator.grant(LOCATION)
         assert grant.refresh_token
-        client.import_grant(hoopauth.Grant(LOCATION, grant.access_token, refresh_token=grant.refresh_token))
+        own.import_grant(hoopauth.Grant(LOCATION, grant.access_token, refresh_token=grant.refresh_token))
     emulator.hold()
-    done = run_python(PROGRAM, json.dumps(options), emulator.urls["control"], str(tmp_path), LOCATION)
+    done = run_python(PROGRAM, json.dumps(options), emulator.urls["control"], client, LOCATION)
     assert done.stdout == "interrupted\n"
-    with hoopauth.Client(**options) as client:
-        new = client.export_grant(LOCATION)
+    with hoopauth.Client(**options) as own:
+        new = own.export_grant(LOCATION)
         assert new.refresh_token != grant.refresh_token
         assert emulator.control("refresh-token", {"token": new.refresh_token})["live"]
     assert emulator.statistics()["token_requests"] == 1

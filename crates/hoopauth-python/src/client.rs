@@ -27,7 +27,7 @@ use crate::wait::{call, detached};
 
 /// Authenticates a program's requests to HoopAI: any number of accounts with one credential.
 ///
-/// Options are keyword arguments; `hoopauth.options()` lists them. Durations are seconds (int or float), lists may be lists
+/// Options are keyword arguments; `hoopauth.Options` documents them. Durations are seconds (int or float), lists may be lists
 /// of str, and None leaves an option out. A wrong one raises `hoopauth.Config`, which names it. No I/O happens here.
 ///
 /// Any thread may call any method at any time. A call that can wait lets other threads run meanwhile, and takes `timeout=`

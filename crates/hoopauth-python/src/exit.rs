@@ -1,10 +1,11 @@
 //! The end of the interpreter: calls that go on are waited for, so that no new token pair is lost.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use pyo3::prelude::*;
 
-use crate::live::Live;
+use crate::live::{Core, Live};
 use crate::maintenance::Thread;
 
 /// Notes a client to be closed at exit.
@@ -14,6 +15,17 @@ pub(crate) fn note_client(live: &Arc<Live>) {
         all.retain(|live| live.strong_count() > 0);
     }
     all.push(Arc::downgrade(live));
+}
+
+/// Notes the core client of an object that is gone while calls of it go on.
+pub(crate) fn note_orphan(core: Arc<Core>, busy: Arc<AtomicUsize>) {
+    let mut all = ORPHANS.lock().unwrap_or_else(PoisonError::into_inner);
+    let (idle, mut working): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut *all).into_iter().partition(|(_, busy)| busy.load(Ordering::SeqCst) == 0);
+    working.push((core, busy));
+    *all = working;
+    drop(all);
+    Python::try_attach(|py| py.detach(|| drop(idle)));
 }
 
 /// Notes maintenance to be stopped at exit.
@@ -29,9 +41,13 @@ pub(crate) fn note_maintenance(thread: &Arc<Thread>) {
 pub(crate) fn close_all(py: Python<'_>) {
     let threads = std::mem::take(&mut *MAINTENANCE.lock().unwrap_or_else(PoisonError::into_inner));
     let clients = std::mem::take(&mut *LIVE.lock().unwrap_or_else(PoisonError::into_inner));
+    let orphans = std::mem::take(&mut *ORPHANS.lock().unwrap_or_else(PoisonError::into_inner));
+    let orphans = orphans.into_iter().map(|(core, _)| core).filter(|core| core.process == std::process::id());
+    let orphans: Vec<_> = orphans.map(|core| core.client.clone()).collect();
     py.detach(|| {
         threads.iter().filter_map(Weak::upgrade).for_each(|thread| thread.stop());
-        for client in clients.iter().filter_map(Weak::upgrade).filter_map(|live| live.close()) {
+        let clients = clients.iter().filter_map(Weak::upgrade).filter_map(|live| live.close());
+        for client in clients.chain(orphans) {
             // There is nobody to tell, and the core has logged it.
             let _ = client.close();
         }
@@ -43,6 +59,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.py().import("atexit")?.call_method1("register", (close_all,)).map(drop)
 }
 
-// Both are held with the interpreter attached and released before anything else is done: no forked child finds them taken.
+// They are held with the interpreter attached and released before anything else is done: no forked child finds them taken.
 static LIVE: Mutex<Vec<Weak<Live>>> = Mutex::new(Vec::new());
 static MAINTENANCE: Mutex<Vec<Weak<Thread>>> = Mutex::new(Vec::new());
+static ORPHANS: Mutex<Vec<(Arc<Core>, Arc<AtomicUsize>)>> = Mutex::new(Vec::new());

@@ -124,8 +124,13 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
+        let Some(core) = self.core.swap(None) else { return };
+        if self.busy.load(Ordering::SeqCst) > 0 && core.process == std::process::id() {
+            // A call goes on without its caller: whoever ends the program has to wait for it.
+            crate::exit::note_orphan(core, Arc::clone(&self.busy));
+            return;
+        }
         // What ends with it may wait for other threads, and they for the interpreter.
-        let core = self.core.swap(None);
         Python::try_attach(|py| py.detach(|| drop(core)));
     }
 }
