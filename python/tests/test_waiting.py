@@ -147,12 +147,18 @@ try:
 except KeyboardInterrupt:
     if sys.argv[3] == "gone":
         clients.clear()
+if sys.argv[3] == "closing":
+    try:
+        threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        clients[0].close()
+    except KeyboardInterrupt:
+        pass
     print("interrupted", flush=True)
 threading.Thread(target=lambda: opener.open(control + "/release", data=b"{}").read()).start()
 """
 
 
-@pytest.mark.parametrize("client", ["there", "gone"])
+@pytest.mark.parametrize("client", ["there", "gone", "closing"])
 def test_the_end_of_the_program_waits_for_a_refresh_under_way(world: World, tmp_path: Any, client: str) -> None:
     emulator = world.emulator
     emulator.control("clock", {"frozen": False})

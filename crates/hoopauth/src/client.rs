@@ -384,10 +384,9 @@ impl Client {
     /// Saves what is unsaved and ends this client and its clones; later calls are `INVALID_STATE`.
     ///
     /// Calls that go on after their callers left ([`within`](Self::within)) are waited for, at most `timeout`.
+    /// Closing again waits and saves again: for those who gave the first one up.
     pub fn close(&self) -> Result<()> {
-        if self.inner.closed.swap(true, Ordering::SeqCst) {
-            return Ok(());
-        }
+        self.inner.closed.store(true, Ordering::SeqCst);
         // A forked child has none of those threads.
         if self.inner.check_process().is_ok() {
             self.inner.calls.finish(self.inner.settings.timeout);
