@@ -145,6 +145,7 @@ threading.Thread(target=interrupt).start()
 try:
     clients[0].headers("GET", sys.argv[4])
 except KeyboardInterrupt:
+    print("interrupted", flush=True)
     if sys.argv[3] == "gone":
         clients.clear()
 if sys.argv[3] == "closing":
@@ -153,7 +154,6 @@ if sys.argv[3] == "closing":
         clients[0].close()
     except KeyboardInterrupt:
         pass
-    print("interrupted", flush=True)
 threading.Thread(target=lambda: opener.open(control + "/release", data=b"{}").read()).start()
 """
 
