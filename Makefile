@@ -2,7 +2,7 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test lint bench docs header setup
+.PHONY: demo test test-python lint bench docs header setup python-setup
 
 demo: setup ## the main job, end to end, against a local HoopAI
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example demo
@@ -11,6 +11,10 @@ test: setup lint ## all tests
 	$(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --no-default-features --lib
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --features shuttle --lib flight::
+	python/test.sh
+
+test-python: setup ## the Python module alone
+	python/test.sh
 
 lint: setup
 	$(CARGO) fmt --all --check
@@ -26,6 +30,9 @@ docs: setup ## writes docs/options.md from the table of options
 header: setup ## writes include/hoopauth.h from crates/hoopauth-capi
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth-capi --example header > include/hoopauth.h.new
 	mv include/hoopauth.h.new include/hoopauth.h
+
+python-setup: setup ## .venv with the pinned tools and this tree's wheel
+	python/setup.sh
 
 setup:
 	@command -v $(CARGO) >/dev/null || { echo "a Rust toolchain is missing: install rustup, then 'rustup default stable'" >&2; exit 1; }

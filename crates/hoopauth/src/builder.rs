@@ -97,6 +97,11 @@ impl ClientBuilder {
         self
     }
 
+    /// The same options again, as [`Client::again`] gives them.
+    pub(crate) fn with_options(options: OptionSet, language: Option<String>) -> Self {
+        Self { options, language, ..Self::default() }
+    }
+
     /// Checks everything and makes the client. No I/O happens here; all errors are `CONFIG` and name the option.
     pub fn build(mut self) -> Result<Client> {
         if let Some(error) = self.error.take() {
@@ -111,6 +116,7 @@ impl ClientBuilder {
         let user_agent = options.text("user_agent").unwrap_or_else(|| {
             format!("hoopauth/{} ({})", env!("CARGO_PKG_VERSION"), self.language.as_deref().unwrap_or("rust"))
         });
+        let own_store = self.store.is_some();
         let version = options.text("api_version").unwrap_or_default();
         let constants = Arc::new(Constants::new(&version, &user_agent));
         let (store, source) = match self.store.take() {
@@ -129,9 +135,12 @@ impl ClientBuilder {
             Some(transport) => Some(transport),
             None => default_transport(options),
         };
+        let cache = Cache::new(options.number("cache_accounts"));
         Ok(Client {
             inner: Arc::new(Inner {
-                cache: Cache::new(options.number("cache_accounts")),
+                options: self.options,
+                language: self.language.take(),
+                cache,
                 clock: self.clock.take().map_or(ClientClock::System, ClientClock::Injected),
                 settings,
                 credential,
@@ -140,6 +149,7 @@ impl ClientBuilder {
                 default_account,
                 keys,
                 store,
+                own_store,
                 transport,
                 flights: Flights::new(),
                 unsaved: Mutex::new(HashMap::new()),
@@ -167,6 +177,8 @@ impl fmt::Debug for ClientBuilder {
 pub(crate) struct Settings {
     /// Origin of the token endpoint and client id: what everything stored is keyed by.
     pub(crate) app: String,
+    /// The origins that a bearer may be sent to: the API's and the token endpoints'.
+    pub(crate) origins: Vec<url::Origin>,
     pub(crate) authorize_url: String,
     pub(crate) token_url: String,
     pub(crate) location_token_url: String,
@@ -193,9 +205,15 @@ impl Settings {
             Credential::OAuth { client_id, .. } => format!("{origin} {client_id}"),
             _ => origin,
         };
+        let origins = ["api_base", "token_url", "location_token_url"]
+            .iter()
+            .filter_map(|name| url::Url::parse(&text(name)).ok())
+            .map(|url| url.origin())
+            .collect();
         let number = |name: &str| u32::try_from(options.number(name)).unwrap_or(u32::MAX);
         Ok(Self {
             app,
+            origins,
             authorize_url: text("authorize_url"),
             token_url,
             location_token_url: text("location_token_url"),
