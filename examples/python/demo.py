@@ -65,7 +65,7 @@ def story(urls: dict[str, str]) -> None:
         location_token_url=urls["location_token"],
     )
     account = f"location:{LOCATION}"
-    pending = client.begin()
+    pending = client.authorization_request()
     _, _, html = send(pending.url)
     expect("the authorization page asks the user", b"Approve" in html)
     print(f"3. the authorization page asks the user to approve ({len(html)} bytes of HTML)")

@@ -18,7 +18,7 @@ def main() -> None:
     client = hoopauth.Client.from_env()
     base = os.environ.get("HOOPAUTH_API_BASE", "https://services.leadconnectorhq.com")
 
-    pending = client.begin()
+    pending = client.authorization_request()
     print(f"open this page: {pending.url}")
     account = client.complete(pending, input("then paste the URL that the browser was sent to:\n"))
     print(f"authorized {account}")

@@ -138,7 +138,7 @@ def test_what_a_store_has_is_used(world: World) -> None:
 
     store = Full()
     client = world.client(token_store=store)
-    pending = client.begin()
+    pending = client.authorization_request()
     redirect = approve(pending.url, LOCATION)
     assert client.complete(pending, redirect) == LOCATION
     with pytest.raises(hoopauth.StateMismatch):
@@ -192,7 +192,7 @@ def test_a_store_that_raises(world: World, method: str) -> None:
     store = Simple() if method == "accounts" else Full()
     client = world.client(token_store=store)
     client.import_grant(world.emulator.grant(LOCATION))
-    pending = client.begin()
+    pending = client.authorization_request()
     redirect = approve(pending.url, LOCATIONS[1])
     if method != "claim":
         world.advance(86_399)
@@ -311,7 +311,7 @@ def test_a_clock_that_raises(world: World, account: str) -> None:
     client = world.client(clock=clock)
     client.import_grant(world.emulator.grant(LOCATION))
     clock.broken = True
-    for call in (lambda: client.headers("GET", account), client.begin):
+    for call in (lambda: client.headers("GET", account), client.authorization_request):
         with pytest.raises(hoopauth.CallbackFailed) as raised:
             call()
         assert isinstance(raised.value.__cause__, Planted)
@@ -363,7 +363,7 @@ def test_calling_back_into_the_client_is_refused(world: World, main: bool, fresh
                     lambda: client.headers("GET", LOCATION if fresh else LOCATIONS[1]),
                     lambda: client.headers("GET", LOCATION, timeout=1),
                     client.accounts,
-                    client.begin,
+                    client.authorization_request,
                     client.close,
                     client.maintain_in_background,
                 ):

@@ -53,7 +53,7 @@ def run(world: World, client: hoopauth.Client, step: dict[str, Any]) -> None:
             for name, value in (expect or {}).items():
                 assert headers.get(name) == value, step
         case "login":
-            pending = client.begin()
+            pending = client.authorization_request()
             assert client.complete(pending, approve(pending.url, account)) == account
         case "import":
             client.import_grant(emulator.grant(account), replace=step.get("replace", False))

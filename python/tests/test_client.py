@@ -107,7 +107,7 @@ def test_wrong_arguments() -> None:
     with pytest.raises(TypeError):
         client.headers(7)  # type: ignore[arg-type]
     with pytest.raises(hoopauth.InvalidState):
-        client.begin()
+        client.authorization_request()
     for timeout in (-1, float("nan"), float("inf")):
         with pytest.raises(hoopauth.InvalidArgument):
             client.headers("GET", "location:three", timeout=timeout)
@@ -118,7 +118,7 @@ def test_wrong_arguments() -> None:
 def test_login_mint_health_export_remove(world: World) -> None:
     changes: list[hoopauth.Change] = []
     client = world.client(on_change=changes.append)
-    pending = client.begin(pkce=True, scopes=["oauth.write", "locations.readonly"])
+    pending = client.authorization_request(pkce=True, scopes=["oauth.write", "locations.readonly"])
     assert pending.state in pending.url
     assert "code_challenge=" in pending.url
     assert pending.expires_at == world.clock.now() + 600
@@ -179,7 +179,7 @@ def test_report_refreshes_once(world: World) -> None:
 def test_nothing_shows_a_secret(world: World) -> None:
     client = world.client()
     grant = hoopauth.Grant(LOCATION, JWT, refresh_token=JWT + "2")
-    pending = client.begin()
+    pending = client.authorization_request()
     client.import_grant(world.emulator.grant(LOCATION))
     health, auths = client.health(LOCATION), [client.httpx_auth(), client.requests_auth()]
     shown = [repr(x) for x in (client, grant, pending, health, hoopauth.Context(), *auths)]
@@ -198,7 +198,7 @@ def test_closing() -> None:
     with hoopauth.Client(client_id="a-b", client_secret="c") as client:
         pass
     client.close()
-    for call in (lambda: client.headers("GET", LOCATION), client.accounts, client.begin, client.maintain_in_background):
+    for call in (lambda: client.headers("GET", LOCATION), client.accounts, client.authorization_request, client.maintain_in_background):
         with pytest.raises(hoopauth.InvalidState):
             call()
     assert "closed" in repr(client)
@@ -292,4 +292,4 @@ def test_subinterpreter_or_second_import_is_no_crash() -> None:
 def test_a_clock_of_the_programs_own() -> None:
     clock = Clock(1e9)
     client = hoopauth.Client(client_id="a-b", client_secret="c", clock=clock)
-    assert client.begin(redirect_uri="https://a.example/", scopes="x").expires_at == 1e9 + 600
+    assert client.authorization_request(redirect_uri="https://a.example/", scopes="x").expires_at == 1e9 + 600

@@ -89,7 +89,7 @@ def test_no_planted_secret_comes_out_anywhere(world: World, caplog: pytest.LogCa
     said: list[str] = []
     secrets = [CLIENT_SECRET, "planted-store-key-0123456789"]
     client = world.client(store_key="planted-store-key-0123456789")
-    pending = client.begin(pkce=True)
+    pending = client.authorization_request(pkce=True)
     redirect = approve(pending.url, LOCATION)
     secrets += [pending.state, redirect.partition("code=")[2].partition("&")[0]]
     client.complete(pending, redirect)

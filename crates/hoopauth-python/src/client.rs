@@ -146,7 +146,7 @@ impl Client {
     ///
     /// Raises `hoopauth.Config` if something is missing or wrong.
     #[pyo3(signature = (*, redirect_uri=None, scopes=None, pkce=false, login_window_self=false, version_id=None))]
-    fn begin(
+    fn authorization_request(
         &self,
         py: Python<'_>,
         redirect_uri: Option<&str>,
