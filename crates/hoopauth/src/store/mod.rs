@@ -10,6 +10,8 @@ use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::Result;
 
+#[cfg(test)]
+mod contract;
 mod memory;
 pub(crate) mod seal;
 #[cfg(feature = "sqlite")]
