@@ -2,12 +2,12 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test test-python lint bench docs header setup python-setup
+.PHONY: demo test test-python lint bench docs header setup setup-postgres python-setup
 
 demo: setup ## the main job, end to end, against a local HoopAI
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example demo
 
-test: setup lint ## all tests
+test: setup setup-postgres lint ## all tests
 	$(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --no-default-features --lib
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --features shuttle --lib flight::
@@ -39,3 +39,10 @@ setup:
 	@command -v cc >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y build-essential; \
 	  else echo "a C compiler is missing: install build-essential" >&2; exit 1; fi; }
+
+# For the tests of the PostgreSQL store, which start servers of their own.
+setup-postgres:
+	@{ ls /usr/lib/postgresql/*/bin/initdb && ls /usr/sbin/pgbouncer; } >/dev/null 2>&1 || { \
+	  if [ -n "$$HOOPAUTH_POSTGRES_BIN" ]; then :; \
+	  elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y postgresql pgbouncer; \
+	  else echo "PostgreSQL's server or PgBouncer is missing: install postgresql and pgbouncer" >&2; exit 1; fi; }

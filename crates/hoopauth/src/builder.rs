@@ -20,6 +20,8 @@ use crate::keys::{KeySource, LazyKeys};
 use crate::options::OptionSet;
 use crate::refresh::Step;
 use crate::store::{HostStore, MemoryStore, RowStore, TokenStore};
+#[cfg(feature = "postgres")]
+use crate::store::{PostgresSettings, PostgresStore};
 #[cfg(feature = "sqlite")]
 use crate::store::{SqliteStore, UserStore};
 use crate::sync::Mutex;
@@ -238,10 +240,10 @@ fn open_store(options: &OptionSet, credential: &Credential) -> Result<(Arc<dyn T
     match text.split_once(':') {
         Some(("memory", "")) => Ok((Arc::new(MemoryStore::new()), source)),
         Some(("sqlite", path)) => open_sqlite(path, key.is_some(), source, credential),
-        Some(("postgres" | "postgresql", _)) => Err(Error::config(
-            "`store`: this build has no PostgreSQL; use `sqlite:PATH`, or give the builder a store",
+        Some(("postgres" | "postgresql", _)) => open_postgres(&text, options, source, credential),
+        _ => Err(Error::config(
+            "`store` must be `memory:`, `sqlite:`, `sqlite:PATH` or `postgres://user:password@host/database`",
         )),
-        _ => Err(Error::config("`store` must be `memory:`, `sqlite:` or `sqlite:PATH`")),
     }
 }
 
@@ -279,6 +281,40 @@ fn open_sqlite(
 #[cfg(not(feature = "sqlite"))]
 fn open_sqlite(_: &str, _: bool, _: KeySource, _: &Credential) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     Err(Error::config("`store`: this build has no SQLite; use `memory:` or give the builder a store"))
+}
+
+#[cfg(feature = "postgres")]
+fn open_postgres(
+    url: &str,
+    options: &OptionSet,
+    source: KeySource,
+    credential: &Credential,
+) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+    let ca_file = options.text("ca_file").map(Into::into);
+    let settings = PostgresSettings::parse(url, ca_file, options.seconds("connect_timeout"))?;
+    // A static token is never stored: no connection, no key.
+    if credential.static_token().is_some() {
+        return Ok((Arc::new(MemoryStore::new()), source));
+    }
+    if !options.is_set("store_key") {
+        return Err(Error::config(
+            "`store_key` is missing: what is kept in a database is sealed with a key that you keep; set it to a random \
+             secret, or to `file:` and the path of a file that holds one",
+        ));
+    }
+    Ok((Arc::new(PostgresStore::new(settings)), source))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn open_postgres(
+    _: &str,
+    _: &OptionSet,
+    _: KeySource,
+    _: &Credential,
+) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+    Err(Error::config(
+        "`store`: this build has no PostgreSQL; use `sqlite:PATH`, or give the builder a store",
+    ))
 }
 
 #[cfg(feature = "reqwest")]
