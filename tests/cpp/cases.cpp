@@ -95,18 +95,20 @@ public:
             only(step, {"do", "expect", "account", "replace", "again"});
             if (!flag(step, "again")) issue(text("account"));
             switch (client_.import_grant(grant_.value(), flag(step, "replace"))) {
-                case hoopauth::import_outcome::imported: return {{"outcome", "imported"}};
-                case hoopauth::import_outcome::known: return {{"outcome", "known"}};
-                case hoopauth::import_outcome::kept: return {{"outcome", "kept"}};
+                case hoopauth::import_outcome::imported:
+                    return {{"outcome", "imported"}};
+                case hoopauth::import_outcome::known:
+                    return {{"outcome", "known"}};
+                case hoopauth::import_outcome::kept:
+                    return {{"outcome", "kept"}};
             }
             fail("unknown outcome");
         }
         if (what == "export") {
             only(step, {"do", "expect", "account"});
             const auto grant = client_.export_grant(account());
-            return {{"account", grant.account()},
-                    {"company_id", maybe(grant.company_id())},
-                    {"minted", grant.is_minted()}};
+            return {
+                {"account", grant.account()}, {"company_id", maybe(grant.company_id())}, {"minted", grant.is_minted()}};
         }
         if (what == "accounts") {
             only(step, {"do", "expect"});
@@ -202,8 +204,7 @@ private:
         grant_.emplace(account, text("access_token"));
         const auto now = hoop_.control("clock").at("now").get<std::int64_t>();
         grant_->set_refresh_token(text("refresh_token")).set_company_id(text("company_id"));
-        grant_->set_expires_at(
-            hoopauth::moment(std::chrono::seconds(now + pair.at("expires_in").get<std::int64_t>())));
+        grant_->set_expires_at(hoopauth::moment(std::chrono::seconds(now + pair.at("expires_in").get<std::int64_t>())));
     }
 
     const emulator& hoop_;

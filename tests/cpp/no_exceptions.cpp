@@ -58,7 +58,8 @@ int main(int argc, char** argv) {
         CHECK(config.try_set("no_such_option", "1").error().code() == hoopauth::code::config);
         CHECK(config.try_set_store(std::make_unique<counted<rows_store>>(destroyed, std::make_shared<memory>())));
         CHECK(config.try_set_transport(std::make_unique<curl_transport>()));
-        CHECK(config.try_set_clock(std::make_unique<manual_clock>(hoop.control("clock")["now"].get<std::int64_t>() * 1000)));
+        CHECK(config.try_set_clock(
+            std::make_unique<manual_clock>(hoop.control("clock")["now"].get<std::int64_t>() * 1000)));
         CHECK(config.try_set_change(std::make_unique<hook>(changes)));
         const auto client = good(hoopauth::client::try_make(config));
         const auto context = good(hoopauth::context::try_make(std::chrono::seconds(30)));

@@ -58,7 +58,7 @@ void versions_and_names(const emulator&) {
 }
 
 template <class T>
-constexpr bool moves_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
+constexpr bool moves_only = std::is_nothrow_move_constructible_v<T>&& std::is_nothrow_move_assignable_v<T> &&
                             !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
 
 void handles_move_and_do_not_copy(const emulator&) {
@@ -147,8 +147,9 @@ void errors_carry_what_is_known(const emulator& hoop) {
     CHECK(wrong.server_message() == "The token does not have access to this location.");
     CHECK(wrong.trace_id() && !wrong.trace_id()->empty());
 
-    const auto limited = thrown<errors::rate_limited>(
-        [&] { client.report(headers, 429, "{\"message\":\"Too Many Requests\"}", {{"Retry-After", "7"}}); });
+    const auto limited = thrown<errors::rate_limited>([&] {
+        client.report(headers, 429, "{\"message\":\"Too Many Requests\"}", {{"Retry-After", "7"}});
+    });
     CHECK(limited.retry_after() == hoopauth::seconds(7) && limited.retryable());
 
     // A copy outlives the one that was thrown.
@@ -353,9 +354,8 @@ void what_callbacks_throw(const emulator& hoop) {
         throw hoopauth::error(hoopauth::code::store_corrupt, "row 7 is torn");
     });
     CHECK(typed.message().find("row 7 is torn") != std::string_view::npos);
-    const auto returned = of_a_failing_store<errors::store>(hoop, []() -> hoopauth::result<void> {
-        return hoopauth::error(hoopauth::code::store, "busy", true);
-    });
+    const auto returned = of_a_failing_store<errors::store>(
+        hoop, []() -> hoopauth::result<void> { return hoopauth::error(hoopauth::code::store, "busy", true); });
     CHECK(returned.retryable() && returned.message().find("busy") != std::string_view::npos);
     CHECK(!of_a_failing_store<errors::store>(hoop, []() -> hoopauth::result<void> {
                return hoopauth::error(hoopauth::code::store, "gone", false);
@@ -563,12 +563,12 @@ int main(int argc, char** argv) {
     CHECK(argc == 2);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     const emulator hoop(argv[1]);
-#define RUN(test)                                      \
-    do {                                               \
-        std::printf("%s\n", #test);                    \
-        std::fflush(stdout);                           \
+#define RUN(test)                                        \
+    do {                                                 \
+        std::printf("%s\n", #test);                      \
+        std::fflush(stdout);                             \
         hoop.control("reset", nlohmann::json::object()); \
-        test(hoop);                                    \
+        test(hoop);                                      \
     } while (false)
     RUN(versions_and_names);
     RUN(handles_move_and_do_not_copy);

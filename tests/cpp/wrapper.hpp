@@ -176,7 +176,8 @@ public:
             if (name == "User-Agent" || name == "user-agent") last_agent = value;
         }
         const auto answer = ::send(request.method(), request.url(), headers, request.body());
-        if (answer.result != CURLE_OK) return hoopauth::error(hoopauth::code::network, curl_easy_strerror(answer.result));
+        if (answer.result != CURLE_OK)
+            return hoopauth::error(hoopauth::code::network, curl_easy_strerror(answer.result));
         CHECK(response.set_status(static_cast<std::uint16_t>(answer.status)));
         for (const auto& [name, value] : answer.headers) CHECK(response.add_header(name, value));
         // Servers send what they like: this is Latin-1.
