@@ -126,12 +126,13 @@ impl Player {
                 if step["again"] != true {
                     self.grant = Some(self.world.grant(&account()));
                 }
-                let outcome = match self.client.import(self.grant.clone().unwrap(), step["replace"] == true)? {
-                    Import::Imported => "imported",
-                    Import::Known => "known",
-                    Import::Kept => "kept",
-                    other => panic!("unknown outcome {other:?}"),
-                };
+                let outcome =
+                    match self.client.import(self.grant.clone().unwrap(), step["replace"] == true)? {
+                        Import::Imported => "imported",
+                        Import::Known => "known",
+                        Import::Kept => "kept",
+                        other => panic!("unknown outcome {other:?}"),
+                    };
                 return Ok(json!({ "outcome": outcome }));
             }
             "export" => {
