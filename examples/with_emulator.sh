@@ -3,6 +3,8 @@
 # HOOPAUTH_EMULATOR is the emulator's program, else target/ci/hoopauth-emulator. It ends with the program.
 set -eu
 emulator=${HOOPAUTH_EMULATOR:-$(dirname "$0")/../target/ci/hoopauth-emulator}
+# What the user has set for production is not for the local HoopAI.
+unset HOOPAI_TOKEN LOCATION_ID $(env | sed -n 's/^\(HOOPAUTH_[A-Z_]*\)=.*/\1/p')
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkfifo "$folder/stdin" "$folder/stdout"

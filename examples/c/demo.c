@@ -46,11 +46,11 @@ static hoopauth_client_t* client_with(const char* const (*options)[2]) {
     hoopauth_error_t* err = NULL;
     hoopauth_config_t* config = NULL;
     hoopauth_client_t* client = NULL;
-    must(hoopauth_config_new(&config, &err), err);
-    must(hoopauth_config_use_environment(config, &err), err);
+    must(hoopauth_config_new(&config, &err), &err);
+    must(hoopauth_config_use_environment(config, &err), &err);
     for (; (*options)[0]; options++)
-        must(hoopauth_config_set(config, (*options)[0], NUL, (*options)[1], NUL, &err), err);
-    must(hoopauth_client_new(config, &client, &err), err);
+        must(hoopauth_config_set(config, (*options)[0], NUL, (*options)[1], NUL, &err), &err);
+    must(hoopauth_client_new(config, &client, &err), &err);
     hoopauth_config_free(config);
     return client;
 }
@@ -72,14 +72,14 @@ int main(void) {
 
     printf("1. a local HoopAI listens at %s\n", variable("HOOPAUTH_API_BASE"));
     hoopauth_client_t* simple = client_with(integration);
-    must(hoopauth_client_headers(simple, NULL, "GET", NUL, NULL, &headers, &err), err);
+    must(hoopauth_client_headers(simple, NULL, "GET", NUL, NULL, &headers, &err), &err);
     expect("a Private Integration token calls the API", call_status(headers) == 200);
     printf("2. a Private Integration token calls the API: 200\n");
     hoopauth_headers_free(headers);
     hoopauth_client_free(simple);
 
     hoopauth_client_t* client = client_with(app);
-    must(hoopauth_client_begin(client, NULL, &pending, &err), err);
+    must(hoopauth_client_begin(client, NULL, &pending, &err), &err);
     answer = http_send("GET", hoopauth_pending_authorization_url(pending, NULL), NULL, NULL);
     expect("the authorization page asks the user", answer.body && strstr(answer.body, "Approve"));
     printf("3. the authorization page asks the user to approve (%zu bytes of HTML)\n", answer.body_len);
@@ -88,7 +88,7 @@ int main(void) {
     snprintf(url, sizeof url, "%s&approve=location:" LOCATION, hoopauth_pending_authorization_url(pending, NULL));
     answer = http_send("GET", url, NULL, NULL);
     expect("the page sends the browser back", answer.location != NULL);
-    must(hoopauth_client_complete(client, pending, answer.location, NUL, NULL, &account, &err), err);
+    must(hoopauth_client_complete(client, pending, answer.location, NUL, NULL, &account, &err), &err);
     const char* name = hoopauth_account_name(account, NULL);
     expect("the account is the chosen one", strcmp(name, "location:" LOCATION) == 0);
     printf("4. the code is exchanged; %s is authorized\n", name);
@@ -98,7 +98,7 @@ int main(void) {
     answer_free(&answer);
     hoopauth_pending_authorization_free(pending);
 
-    must(hoopauth_client_headers(client, account, "GET", NUL, NULL, &headers, &err), err);
+    must(hoopauth_client_headers(client, account, "GET", NUL, NULL, &headers, &err), &err);
     expect("the API accepts the token", call_status(headers) == 200);
     printf("6. the API answers 200\n");
 
@@ -109,7 +109,7 @@ int main(void) {
     printf("7. the token expires: the API answers %ld\n", answer.status);
     must(hoopauth_client_report(client, headers, (uint16_t)answer.status, NULL, 0, (const uint8_t*)answer.body,
                                 answer.body_len, NULL, &repeat, &err),
-         err);
+         &err);
     answer_free(&answer);
     expect("the report leads to a refresh", repeat != NULL);
     expect("the refreshed token works", call_status(repeat) == 200);

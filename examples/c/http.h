@@ -87,7 +87,7 @@ static void must(hoopauth_status_t status, hoopauth_error_t* err) {
     if (status == HOOPAUTH_OK) return;
     const char* message = hoopauth_error_message(err, NULL);
     fprintf(stderr, "%s: %s\n", hoopauth_status_name(status), message ? message : "");
-    hoopauth_error_free(err);
+    hoopauth_error_free(*err);
     exit(1);
 }
 

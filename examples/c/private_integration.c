@@ -16,12 +16,12 @@ int main(void) {
         fprintf(stderr, "set LOCATION_ID\n");
         return 1;
     }
-    must(hoopauth_config_new(&config, &err), err);
-    must(hoopauth_config_use_environment(config, &err), err);
-    must(hoopauth_client_new(config, &client, &err), err);
+    must(hoopauth_config_new(&config, &err), &err);
+    must(hoopauth_config_use_environment(config, &err), &err);
+    must(hoopauth_client_new(config, &client, &err), &err);
     hoopauth_config_free(config);
 
-    must(hoopauth_client_headers(client, NULL, "GET", HOOPAUTH_NUL_TERMINATED, NULL, &headers, &err), err);
+    must(hoopauth_client_headers(client, NULL, "GET", HOOPAUTH_NUL_TERMINATED, NULL, &headers, &err), &err);
     snprintf(url, sizeof url, "%s/locations/%s", base ? base : "https://services.leadconnectorhq.com", location);
     struct answer answer = http_send("GET", url, headers, NULL);
     printf("%ld: %s\n", answer.status, answer.body ? answer.body : "");
