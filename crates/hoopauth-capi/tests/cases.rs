@@ -1,5 +1,5 @@
 //! The conformance cases, played by the runners in C and C++; and cases that must fail, which they do not let pass.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod programs;
 

@@ -1,5 +1,5 @@
 //! The C++ wrapper: its header alone, and programs in both of its forms against the emulator.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod programs;
 

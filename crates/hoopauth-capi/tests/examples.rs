@@ -1,5 +1,5 @@
 //! The examples in C and C++ do what they say.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod programs;
 

@@ -102,6 +102,7 @@ struct Player {
 }
 
 impl Player {
+    #[allow(clippy::too_many_lines, reason = "one arm for each step")]
     fn step(&mut self, step: &Value) -> Result<Value, Error> {
         let text = |name: &str| step[name].as_str().unwrap_or_else(|| panic!("{name} is missing in {step}"));
         let account = || Account::parse(text("account")).unwrap();
