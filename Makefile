@@ -9,7 +9,7 @@ demo: setup libraries ## the main job, end to end, against a local HoopAI, in ev
 	@echo "In Rust:" && target/ci/examples/demo && examples/demo.sh
 
 test: setup libraries lint ## all tests
-	$(CARGO) build --locked $(PROFILE) --workspace --exclude hoopauth-bench # cargo test makes no C libraries
+	$(CARGO) build --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --tests --examples # cargo test makes no C libraries
 	$(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --no-default-features --lib
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --features shuttle --lib flight::

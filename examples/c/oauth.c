@@ -7,13 +7,13 @@
 #include "http.h"
 
 int main(void) {
-    hoopauth_error_t* err = NULL;
-    hoopauth_config_t* config = NULL;
-    hoopauth_client_t* client = NULL;
-    hoopauth_pending_authorization_t* pending = NULL;
-    hoopauth_account_t* account = NULL;
+    hoopauth_error_t *err = NULL;
+    hoopauth_config_t *config = NULL;
+    hoopauth_client_t *client = NULL;
+    hoopauth_pending_authorization_t *pending = NULL;
+    hoopauth_account_t *account = NULL;
     hoopauth_headers_t *headers = NULL, *repeat = NULL;
-    const char* base = getenv("HOOPAUTH_API_BASE");
+    const char *base = getenv("HOOPAUTH_API_BASE");
     char redirect[4096], url[512];
 
     must(hoopauth_config_new(&config, &err), &err);
@@ -35,7 +35,7 @@ int main(void) {
     must(hoopauth_client_headers(client, account, "GET", HOOPAUTH_NUL_TERMINATED, NULL, &headers, &err), &err);
     struct answer answer = http_send("GET", url, headers, NULL);
     /* A token that was refused although it should live is replaced, and the request repeated, once. */
-    must(hoopauth_client_report(client, headers, (uint16_t)answer.status, NULL, 0, (const uint8_t*)answer.body,
+    must(hoopauth_client_report(client, headers, (uint16_t)answer.status, NULL, 0, (const uint8_t *)answer.body,
                                 answer.body_len, NULL, &repeat, &err),
          &err);
     if (repeat) {

@@ -6,10 +6,10 @@
 #include "http.h"
 
 int main(void) {
-    hoopauth_error_t* err = NULL;
-    hoopauth_config_t* config = NULL;
-    hoopauth_client_t* client = NULL;
-    hoopauth_headers_t* headers = NULL;
+    hoopauth_error_t *err = NULL;
+    hoopauth_config_t *config = NULL;
+    hoopauth_client_t *client = NULL;
+    hoopauth_headers_t *headers = NULL;
     const char *location = getenv("LOCATION_ID"), *base = getenv("HOOPAUTH_API_BASE");
     char url[512];
     if (!location) {

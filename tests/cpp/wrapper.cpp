@@ -58,7 +58,7 @@ void versions_and_names(const emulator&) {
 }
 
 template <class T>
-constexpr bool moves_only = std::is_nothrow_move_constructible_v<T>&& std::is_nothrow_move_assignable_v<T> &&
+constexpr bool moves_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
                             !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
 
 void handles_move_and_do_not_copy(const emulator&) {
@@ -147,9 +147,8 @@ void errors_carry_what_is_known(const emulator& hoop) {
     CHECK(wrong.server_message() == "The token does not have access to this location.");
     CHECK(wrong.trace_id() && !wrong.trace_id()->empty());
 
-    const auto limited = thrown<errors::rate_limited>([&] {
-        client.report(headers, 429, "{\"message\":\"Too Many Requests\"}", {{"Retry-After", "7"}});
-    });
+    const auto limited = thrown<errors::rate_limited>(
+        [&] { client.report(headers, 429, "{\"message\":\"Too Many Requests\"}", {{"Retry-After", "7"}}); });
     CHECK(limited.retry_after() == hoopauth::seconds(7) && limited.retryable());
 
     // A copy outlives the one that was thrown.
@@ -417,7 +416,9 @@ void callbacks_are_destroyed_once(const emulator& hoop) {
     // Kept by the client when the configuration is gone.
     {
         const hoopauth::client client(moved);
-        { const auto gone = std::move(moved); }
+        {
+            const auto gone = std::move(moved);
+        }
         CHECK(destroyed == 2);
     }
     CHECK(destroyed == 3);
