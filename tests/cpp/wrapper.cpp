@@ -288,7 +288,9 @@ void a_store_that_processes_share(const emulator& hoop) {
     const std::string account = "location:hoopLocation00000001";
     auto rows = std::make_shared<memory>();
     auto config = oauth(hoop);
-    config.set("token_requests_per_minute", "5").set_store(std::make_shared<rows_shared_store>(rows));
+    config.set("token_requests_per_minute", "5")
+        .set("max_wait", "0.2")
+        .set_store(std::make_shared<rows_shared_store>(rows));
     auto again = oauth(hoop);
     again.set_store(std::make_shared<rows_shared_store>(rows));
     const hoopauth::client one(config), two(again);
@@ -499,8 +501,10 @@ void a_clock_of_the_hosts_own(const emulator& hoop) {
 
     // Until a moment that is past already: nothing to do.
     client.maintain(time->now());
-    const auto background = client.maintain_in_background();
-    CHECK(background.raw());
+    static_assert(noexcept(std::declval<hoopauth::clock&>().now()) &&
+                      noexcept(std::declval<hoopauth::clock&>().monotonic()) &&
+                      noexcept(std::declval<hoopauth::clock&>().sleep({})),
+                  "nobody could be told of a clock that fails");
 }
 
 void many_threads_refresh_once(const emulator& hoop) {
@@ -553,7 +557,16 @@ void another_thread_cancels(const emulator& hoop) {
 void a_closed_client(const emulator& hoop) {
     const hoopauth::client client(oauth(hoop));
     const auto other = client.share();
+    const hoopauth::context cancelled;
+    cancelled.cancel();
+    thrown<errors::cancelled>([&] { client.maintain(hoopauth::moment::max(), cancelled); });
+    {
+        const auto ended = client.maintain_in_background();
+    }
+    const auto background = client.maintain_in_background();
+    CHECK(background.raw());
     client.close();
+    thrown<errors::invalid_state>([&] { (void)client.maintain_in_background(); });
     thrown<errors::invalid_state>([&] { other.accounts(); });
     client.close();
 }

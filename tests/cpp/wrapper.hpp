@@ -37,7 +37,6 @@ inline std::map<std::string, std::string> oauth_options(const emulator& hoop) {
             {"token_url", hoop.at("token")},
             {"location_token_url", hoop.at("location_token")},
             {"token_requests_per_minute", "1000"},
-            {"max_wait", "1"},
             {"store_key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}};
 }
 
