@@ -2,12 +2,14 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test test-python lint bench docs header setup setup-postgres python-setup
+.PHONY: demo test test-python lint bench docs header setup setup-postgres libraries python-setup
 
-demo: setup ## the main job, end to end, against a local HoopAI
-	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example demo
+demo: setup libraries python-setup ## the main job, end to end, against a local HoopAI, in every language
+	$(CARGO) build --quiet --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --bins --examples
+	@echo "In Rust:" && target/ci/examples/demo && examples/demo.sh
 
-test: setup setup-postgres lint ## all tests
+test: setup setup-postgres libraries lint ## all tests
+	$(CARGO) build --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --tests --examples # cargo test makes no C libraries
 	$(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --no-default-features --lib
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --features shuttle --lib flight::
@@ -46,3 +48,11 @@ setup-postgres:
 	  if [ -n "$$HOOPAUTH_POSTGRES_BIN" ]; then :; \
 	  elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y postgresql pgbouncer; \
 	  else echo "PostgreSQL's server or PgBouncer is missing: install postgresql and pgbouncer" >&2; exit 1; fi; }
+
+libraries: ## what the examples and tests in C and C++ are built with
+	@printf '#include <curl/curl.h>\n#include <cjson/cJSON.h>\n#include <nlohmann/json.hpp>\n' \
+	  | c++ -std=c++17 -fsyntax-only -x c++ - 2>/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y g++ $(LIBRARIES); \
+	  else echo "development files are missing: install a C++ compiler and $(LIBRARIES)" >&2; exit 1; fi; }
+
+LIBRARIES = libcurl4-openssl-dev libcjson-dev nlohmann-json3-dev

@@ -1011,7 +1011,7 @@ hoopauth_status_t hoopauth_transport_response_set_status(hoopauth_transport_resp
                                                          hoopauth_error_t **err);
 
 /**
- * Adds a header of the answer. Copied.
+ * Adds a header of the answer. Copied; what is no UTF-8 in its value is replaced.
  *
  * Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
  */

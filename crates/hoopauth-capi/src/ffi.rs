@@ -182,9 +182,18 @@ pub(crate) unsafe fn the_mut<'a, T>(handle: *mut T, name: &str) -> Result<&'a mu
 #[inline]
 pub(crate) unsafe fn text<'a>(name: &str, text: *const c_char, len: usize) -> Result<&'a str> {
     // SAFETY: the caller says so.
-    let bytes = unsafe { bytes(name, text.cast(), if len == usize::MAX { terminated(text) } else { len })? };
-    str::from_utf8(bytes)
+    str::from_utf8(unsafe { text_bytes(name, text, len)? })
         .map_err(|_| Error::new(ErrorCode::InvalidArgument, format!("`{name}` is not UTF-8")))
+}
+
+/// As [`text`], for what need not be UTF-8.
+///
+/// # Safety
+/// As for [`text`].
+#[inline]
+pub(crate) unsafe fn text_bytes<'a>(name: &str, text: *const c_char, len: usize) -> Result<&'a [u8]> {
+    // SAFETY: the caller says so.
+    unsafe { bytes(name, text.cast(), if len == usize::MAX { terminated(text) } else { len }) }
 }
 
 /// # Safety

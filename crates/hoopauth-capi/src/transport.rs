@@ -14,7 +14,7 @@ use crate::callbacks::{Callbacks, Table, missing};
 use crate::config::hoopauth_config_t;
 use crate::error::hoopauth_error_t;
 use crate::failure::hoopauth_failure_t;
-use crate::ffi::{Text, bytes, call, lend_some, put, text, the, the_mut};
+use crate::ffi::{Text, bytes, call, lend_some, put, text, text_bytes, the, the_mut};
 use crate::headers::hoopauth_header_t;
 use crate::status::{
     HOOPAUTH_CONFIG, HOOPAUTH_MALFORMED_RESPONSE, HOOPAUTH_NETWORK, HOOPAUTH_OK, HOOPAUTH_TIMEOUT,
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn hoopauth_transport_response_set_status(
     }
 }
 
-/// Adds a header of the answer. Copied.
+/// Adds a header of the answer. Copied; what is no UTF-8 in its value is replaced.
 ///
 /// Errors: `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
 #[unsafe(no_mangle)]
@@ -224,7 +224,9 @@ pub unsafe extern "C" fn hoopauth_transport_response_add_header(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let (name, value) = (text("name", name, name_len)?, text("value", value, value_len)?);
+            let name = text("name", name, name_len)?;
+            // Servers send what they like; what is no UTF-8 in a value is replaced, for nothing that is looked at has any.
+            let value = String::from_utf8_lossy(text_bytes("value", value, value_len)?);
             let headers = &mut the_mut(response, "response")?.response.headers;
             if headers.len() >= MOST_HEADERS {
                 return Err(Error::new(
@@ -232,7 +234,7 @@ pub unsafe extern "C" fn hoopauth_transport_response_add_header(
                     format!("an answer has at most {MOST_HEADERS} headers"),
                 ));
             }
-            headers.push((name.to_owned(), value.to_owned()));
+            headers.push((name.to_owned(), value.into_owned()));
             Ok(())
         })
     }

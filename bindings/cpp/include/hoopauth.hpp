@@ -1,0 +1,1626 @@
+// hoopauth for C++17 and later: the handles of hoopauth.h as move-only objects. Header-only. MIT OR Apache-2.0.
+//
+// Handles    Each noun of hoopauth.h is a class that owns one handle and frees it. They move and don't copy; client, account and
+//            context, which the library counts, have share(). A moved-from object may only be destroyed or assigned to; a call
+//            with it fails with invalid_argument.
+//
+// Text       In: std::string_view. Out: std::string_view, borrowed from the object that was asked, good until that is changed or
+//            destroyed; std::optional where there may be none.
+//
+// Time       Spans are std::chrono durations; moments are hoopauth::moment, system_clock in milliseconds.
+//
+// Errors     Each fallible function exists twice: try_<name> returns a result<T>; <name> throws the same error as the class of its
+//            code (hoopauth::errors::no_grant, ...), all of them hoopauth::error. Compiled with -fno-exceptions there are the
+//            try_ functions only, and constructors that can fail are try_make.
+//
+// Threads    const member functions may be called from any number of threads at once, others need the object for themselves. No
+//            object may be destroyed or moved while another thread uses it: give that thread its own by share().
+//
+// Callbacks  store, transport, clock, log_sink and change_hook are classes to derive from. The library calls them from any thread,
+//            several at once, and destroys each exactly once: when nothing uses it any more, or at once if it was refused. What a
+//            callback throws does not pass through the library: a hoopauth::error keeps its code where the callback may use it,
+//            anything else is callback_failed with the text of what(). A call to a client from within a callback is invalid_state.
+//
+// Secrets    Tokens come out of headers::authorization, the grant and the transport's request, and out of nothing else.
+#ifndef HOOPAUTH_HPP
+#define HOOPAUTH_HPP
+
+#include <hoopauth.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+/// 1 where the throwing functions are there, 0 under -fno-exceptions.
+#define HOOPAUTH_EXCEPTIONS 1
+// Objects compiled in both ways may meet in one program: each way has names of its own for the linker.
+#define HOOPAUTH_FORM_ throwing
+#else
+#define HOOPAUTH_EXCEPTIONS 0
+#define HOOPAUTH_FORM_ not_throwing
+#endif
+
+/// hoopauth: authentication for programs that talk to the HoopAI platform.
+namespace hoopauth {
+inline namespace HOOPAUTH_FORM_ {
+
+/// Lists every code: the name in C++, then in C.
+#define HOOPAUTH_CODES_(X)                                      \
+    X(invalid_argument, INVALID_ARGUMENT)                       \
+    X(invalid_state, INVALID_STATE)                             \
+    X(cancelled, CANCELLED)                                     \
+    X(config, CONFIG)                                           \
+    X(network, NETWORK)                                         \
+    X(timeout, TIMEOUT)                                         \
+    X(tls, TLS)                                                 \
+    X(reauthorization_required, REAUTHORIZATION_REQUIRED)       \
+    X(no_grant, NO_GRANT)                                       \
+    X(state_mismatch, STATE_MISMATCH)                           \
+    X(authorization_denied, AUTHORIZATION_DENIED)               \
+    X(token_request_rejected, TOKEN_REQUEST_REJECTED)           \
+    X(account_inactive, ACCOUNT_INACTIVE)                       \
+    X(malformed_response, MALFORMED_RESPONSE)                   \
+    X(rate_limited, RATE_LIMITED)                               \
+    X(insufficient_scope, INSUFFICIENT_SCOPE)                   \
+    X(wrong_token_class, WRONG_TOKEN_CLASS)                     \
+    X(wrong_account, WRONG_ACCOUNT)                             \
+    X(invalid_private_integration, INVALID_PRIVATE_INTEGRATION) \
+    X(http_status, HTTP_STATUS)                                 \
+    X(store, STORE)                                             \
+    X(lease_timeout, LEASE_TIMEOUT)                             \
+    X(store_key, STORE_KEY)                                     \
+    X(store_corrupt, STORE_CORRUPT)                             \
+    X(signature_missing, SIGNATURE_MISSING)                     \
+    X(signature_invalid, SIGNATURE_INVALID)                     \
+    X(webhook_stale, WEBHOOK_STALE)                             \
+    X(webhook_replayed, WEBHOOK_REPLAYED)                       \
+    X(webhook_malformed, WEBHOOK_MALFORMED)                     \
+    X(panic, PANIC)                                             \
+    X(internal, INTERNAL)                                       \
+    X(callback_failed, CALLBACK_FAILED)
+
+/// Why a call failed; the same numbers in every language. A later library may give others: treat those as failures too.
+enum class code : hoopauth_status_t {
+#define HOOPAUTH_CODE_(name, NAME) name = HOOPAUTH_##NAME,
+    HOOPAUTH_CODES_(HOOPAUTH_CODE_)
+#undef HOOPAUTH_CODE_
+};
+
+/// The name of a code, such as "NO_GRANT"; "UNKNOWN" for a number that the library does not know.
+inline std::string_view name(code code) noexcept { return hoopauth_status_name(static_cast<hoopauth_status_t>(code)); }
+
+/// The version of the library, such as "0.1.0".
+inline std::string_view version() noexcept { return hoopauth_version(); }
+
+/// The version of the library's ABI; a program compiled with another HOOPAUTH_ABI_VERSION must not use it.
+inline std::uint32_t abi_version() noexcept { return hoopauth_abi_version(); }
+
+/// A moment, in milliseconds since the Unix epoch.
+using moment = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
+
+/// A span of time in seconds, with fractions.
+using seconds = std::chrono::duration<double>;
+
+/// What the wrapper is made of; not for programs.
+namespace detail {
+
+template <class T, void (*Free)(T*)>
+struct deleter {
+    void operator()(T* handle) const noexcept { Free(handle); }
+};
+
+template <class T, void (*Free)(T*)>
+using handle = std::unique_ptr<T, deleter<T, Free>>;
+
+inline moment at(std::int64_t ms) noexcept { return moment(std::chrono::milliseconds(ms)); }
+
+// A span from C, cut to what chrono can hold.
+inline std::chrono::milliseconds span(std::uint64_t ms) noexcept {
+    const auto longest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    return std::chrono::milliseconds(static_cast<std::int64_t>(ms < longest ? ms : longest));
+}
+
+inline std::int64_t ms(moment moment) noexcept { return moment.time_since_epoch().count(); }
+
+// A call with its length out: text that is always there.
+template <class T>
+std::string_view view(const char* (*get)(const T*, std::size_t*), const T* handle) noexcept {
+    std::size_t len = 0;
+    const char* text = get(handle, &len);
+    return text ? std::string_view(text, len) : std::string_view();
+}
+
+// The same, where there may be none.
+template <class T>
+std::optional<std::string_view> view_some(const char* (*get)(const T*, std::size_t*), const T* handle) noexcept {
+    std::size_t len = 0;
+    const char* text = get(handle, &len);
+    return text ? std::optional<std::string_view>(std::string_view(text, len)) : std::nullopt;
+}
+
+inline const std::uint8_t* bytes(std::string_view text) noexcept {
+    return reinterpret_cast<const std::uint8_t*>(text.data());
+}
+
+inline std::string_view chars(const std::uint8_t* bytes, std::size_t len) noexcept {
+    return {reinterpret_cast<const char*>(bytes), len};
+}
+
+// Iterates what has size() and operator[].
+template <class List>
+class iterator {
+public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = decltype(std::declval<const List&>()[0]);
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = value_type;
+
+    iterator(const List& list, std::size_t index) noexcept : list_(&list), index_(index) {}
+    value_type operator*() const noexcept { return (*list_)[index_]; }
+    iterator& operator++() noexcept { return ++index_, *this; }
+    iterator operator++(int) noexcept { return {*list_, index_++}; }
+    bool operator==(const iterator& other) const noexcept { return index_ == other.index_; }
+    bool operator!=(const iterator& other) const noexcept { return index_ != other.index_; }
+
+private:
+    const List* list_;
+    std::size_t index_;
+};
+
+}  // namespace detail
+
+/// Why a call failed: what happened, what to do next, what the server said. It holds no secret. Copies share one text. Any thread
+/// may read it.
+class error : public std::exception {
+public:
+    /// A failure of a callback's own, to be returned or thrown by it. No secrets.
+    explicit error(hoopauth::code code, std::string message = {}, std::optional<bool> retryable = std::nullopt)
+        : code_(code), retryable_(retryable), message_(std::make_shared<const std::string>(std::move(message))) {}
+
+    /// Takes a status and the library's error, which may be NULL.
+    error(hoopauth_status_t status, hoopauth_error_t* raw)
+        : code_(static_cast<hoopauth::code>(status)), raw_(raw, hoopauth_error_free) {}
+
+    /// The kind of failure.
+    hoopauth::code code() const noexcept { return code_; }
+
+    /// What happened and what to do next, for people; the code's name where nothing more is known.
+    std::string_view message() const noexcept {
+        if (message_ && !message_->empty()) return *message_;
+        return raw_ ? detail::view(hoopauth_error_message, raw()) : name(code_);
+    }
+
+    /// The message, as text that ends with a NUL.
+    const char* what() const noexcept override { return message().data(); }
+
+    /// The HTTP status of the answer that caused it.
+    std::optional<std::uint16_t> http_status() const noexcept {
+        const std::uint16_t status = hoopauth_error_http_status(raw());
+        return status ? std::optional<std::uint16_t>(status) : std::nullopt;
+    }
+
+    /// The server's own words, cut to 500 characters and cleaned.
+    std::optional<std::string_view> server_message() const noexcept {
+        return detail::view_some(hoopauth_error_server_message, raw());
+    }
+
+    /// The server's traceId, for HoopAI's support.
+    std::optional<std::string_view> trace_id() const noexcept {
+        return detail::view_some(hoopauth_error_trace_id, raw());
+    }
+
+    /// How long to wait before the next try, where that is known.
+    std::optional<seconds> retry_after() const noexcept {
+        const double after = hoopauth_error_retry_after(raw());
+        return after < 0 ? std::nullopt : std::optional<seconds>(seconds(after));
+    }
+
+    /// Whether the same call can succeed later with nothing changed by a person.
+    bool retryable() const noexcept { return retryable_.value_or(hoopauth_error_is_retryable(raw())); }
+
+    /// The account it is about, such as "location:ve9EPM428h8vShlRW1KT".
+    std::optional<std::string_view> account() const noexcept {
+        return detail::view_some(hoopauth_error_account, raw());
+    }
+
+    /// Whether a callback said something about retrying; for the wrapper.
+    std::optional<bool> said_retryable() const noexcept { return retryable_; }
+
+    /// The library's handle, borrowed; NULL for an error of a callback's own.
+    const hoopauth_error_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    hoopauth::code code_;
+    std::optional<bool> retryable_;
+    std::shared_ptr<const std::string> message_;
+    std::shared_ptr<hoopauth_error_t> raw_;
+};
+
+#if HOOPAUTH_EXCEPTIONS
+/// The exceptions: one class per code, each a hoopauth::error.
+namespace errors {
+#define HOOPAUTH_ERROR_(name, NAME)                                             \
+    /** What is thrown for the code of this name. */                            \
+    class name : public hoopauth::error {                                       \
+    public:                                                                     \
+        /** Takes over what is known. */                                        \
+        explicit name(hoopauth::error why) : hoopauth::error(std::move(why)) {} \
+    };
+HOOPAUTH_CODES_(HOOPAUTH_ERROR_)
+#undef HOOPAUTH_ERROR_
+}  // namespace errors
+
+namespace detail {
+
+[[noreturn]] inline void raise(hoopauth::error error) {
+    switch (error.code()) {
+#define HOOPAUTH_RAISE_(name, NAME) \
+    case code::name:                \
+        throw errors::name(std::move(error));
+        HOOPAUTH_CODES_(HOOPAUTH_RAISE_)
+#undef HOOPAUTH_RAISE_
+    }
+    throw error;
+}
+
+}  // namespace detail
+#endif
+
+/// A value, or why there is none.
+template <class T>
+class [[nodiscard]] result {
+public:
+    /// A value.
+    result(T value) : content_(std::in_place_index<0>, std::move(value)) {}
+    /// A failure.
+    result(hoopauth::error error) : content_(std::in_place_index<1>, std::move(error)) {}
+
+    /// Whether there is a value.
+    bool has_value() const noexcept { return content_.index() == 0; }
+    /// Whether there is a value.
+    explicit operator bool() const noexcept { return has_value(); }
+
+    /// The value; only where there is one.
+    T& operator*() & noexcept { return *std::get_if<0>(&content_); }
+    /// The value; only where there is one.
+    const T& operator*() const& noexcept { return *std::get_if<0>(&content_); }
+    /// The value, to be moved from; only where there is one.
+    T&& operator*() && noexcept { return std::move(*std::get_if<0>(&content_)); }
+    /// The value; only where there is one.
+    T* operator->() noexcept { return std::get_if<0>(&content_); }
+    /// The value; only where there is one.
+    const T* operator->() const noexcept { return std::get_if<0>(&content_); }
+
+    /// Why there is no value; only where there is none.
+    const hoopauth::error& error() const noexcept { return *std::get_if<1>(&content_); }
+
+#if HOOPAUTH_EXCEPTIONS
+    /// The value; throws the error where there is none.
+    T value() && {
+        if (!has_value()) detail::raise(error());
+        return std::move(**this);
+    }
+#endif
+
+private:
+    std::variant<T, hoopauth::error> content_;
+};
+
+/// Success, or why there was none.
+template <>
+class [[nodiscard]] result<void> {
+public:
+    /// Success.
+    result() noexcept = default;
+    /// A failure.
+    result(hoopauth::error error) : error_(std::move(error)) {}
+
+    /// Whether it succeeded.
+    bool has_value() const noexcept { return !error_; }
+    /// Whether it succeeded.
+    explicit operator bool() const noexcept { return has_value(); }
+    /// Why it failed; only where it did.
+    const hoopauth::error& error() const noexcept { return *error_; }
+
+#if HOOPAUTH_EXCEPTIONS
+    /// Throws the error, if there is one.
+    void value() && {
+        if (error_) detail::raise(*error_);
+    }
+#endif
+
+private:
+    std::optional<hoopauth::error> error_;
+};
+
+namespace detail {
+
+inline result<void> done(hoopauth_status_t status, hoopauth_error_t* err) {
+    if (status == HOOPAUTH_OK) return {};
+    return error(status, err);
+}
+
+// A new object of the handle that the library made.
+template <class T, class Raw>
+result<T> made(hoopauth_status_t status, Raw* raw, hoopauth_error_t* err) {
+    if (status == HOOPAUTH_OK) return T(raw);
+    return error(status, err);
+}
+
+// What a moved-from object stands for where NULL would mean something else.
+inline hoopauth::error moved(const char* what) {
+    return error(code::invalid_argument, std::string("the ") + what + " was moved away");
+}
+
+}  // namespace detail
+
+/// Text that the library made; wiped when destroyed. Any thread may read it.
+class text {
+public:
+    /// Takes over a handle.
+    explicit text(hoopauth_text_t* raw) noexcept : raw_(raw) {}
+
+    /// The text itself.
+    std::string_view view() const noexcept { return detail::view(hoopauth_text_data, raw()); }
+    /// The handle, borrowed.
+    const hoopauth_text_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_text_t, hoopauth_text_free> raw_;
+};
+
+/// How long calls may take, and a switch that ends their waits from another thread. Any thread may use it.
+class context {
+public:
+    /// Takes over a reference.
+    explicit context(hoopauth_context_t* raw) noexcept : raw_(raw) {}
+
+    /// Its calls end `timeout` from now at the latest, with timeout; none given: no end.
+    static result<context> try_make(seconds timeout = seconds(std::numeric_limits<double>::infinity())) {
+        hoopauth_context_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_context_new(timeout.count(), &out, &err);
+        return detail::made<context>(status, out, err);
+    }
+
+#if HOOPAUTH_EXCEPTIONS
+    /// No end, but a switch.
+    context() : context(try_make().value()) {}
+    /// Its calls end `timeout` from now at the latest, with timeout. Throws invalid_argument.
+    explicit context(seconds timeout) : context(try_make(timeout).value()) {}
+#endif
+
+    /// Ends all waits within it, those under way and those to come, with cancelled.
+    void cancel() const noexcept { hoopauth_context_cancel(raw(), nullptr); }
+    /// Whether it was cancelled.
+    bool is_cancelled() const noexcept { return hoopauth_context_is_cancelled(raw()); }
+    /// The same context once more, for another thread.
+    context share() const noexcept { return context(hoopauth_context_ref(raw())); }
+    /// The handle, borrowed.
+    const hoopauth_context_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_context_t, hoopauth_context_free> raw_;
+};
+
+/// One account of a client, looked up once. Any thread may use it.
+class account {
+public:
+    /// Takes over a reference.
+    explicit account(hoopauth_account_t* raw) noexcept : raw_(raw) {}
+
+    /// "location:<id>" or "company:<id>".
+    std::string_view name() const noexcept { return detail::view(hoopauth_account_name, raw()); }
+    /// The same account once more, for another thread.
+    account share() const noexcept { return account(hoopauth_account_ref(raw())); }
+    /// The handle, borrowed.
+    const hoopauth_account_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_account_t, hoopauth_account_free> raw_;
+};
+
+/// How a call takes an account: an account, or {} for the client's default one.
+class account_arg {
+public:
+    /// The default account.
+    account_arg() noexcept = default;
+    /// This account, which must outlive the call.
+    account_arg(const account& account) noexcept : raw_(account.raw()), moved_(!account.raw()) {}
+
+    /// The handle; NULL for the default one.
+    const hoopauth_account_t* raw() const noexcept { return raw_; }
+    /// Whether it was a moved-from one, which is not the default one.
+    bool moved() const noexcept { return moved_; }
+
+private:
+    const hoopauth_account_t* raw_ = nullptr;
+    bool moved_ = false;
+};
+
+/// How a call takes a context: a context, or {} for the option timeout.
+class within {
+public:
+    /// The option timeout, and no switch.
+    within() noexcept = default;
+    /// This context, which must outlive the call.
+    within(const context& context) noexcept : raw_(context.raw()), moved_(!context.raw()) {}
+
+    /// The handle; NULL for none.
+    const hoopauth_context_t* raw() const noexcept { return raw_; }
+    /// Whether it was a moved-from one.
+    bool moved() const noexcept { return moved_; }
+
+private:
+    const hoopauth_context_t* raw_ = nullptr;
+    bool moved_ = false;
+};
+
+/// A header's name and value, borrowed.
+struct header {
+    /// The name.
+    std::string_view name;
+    /// The value; it may be secret.
+    std::string_view value;
+};
+
+/// The headers for one request. It may outlive its client. Any thread may read it.
+class headers {
+public:
+    /// Takes over a handle.
+    explicit headers(hoopauth_headers_t* raw) noexcept : raw_(raw) {}
+
+    /// How many there are.
+    std::size_t size() const noexcept { return hoopauth_headers_count(raw()); }
+    /// One of them, by its number from 0; empty where there is none.
+    header operator[](std::size_t index) const noexcept {
+        hoopauth_header_t one{};
+        if (hoopauth_headers_at(raw(), index, &one, nullptr) != HOOPAUTH_OK) return {};
+        return {{one.name, one.name_len}, {one.value, one.value_len}};
+    }
+    /// The first of them.
+    detail::iterator<headers> begin() const noexcept { return {*this, 0}; }
+    /// The end of them.
+    detail::iterator<headers> end() const noexcept { return {*this, size()}; }
+
+    /// "Bearer " and the token. A secret: send it, don't print it.
+    std::string_view authorization() const noexcept { return detail::view(hoopauth_headers_authorization, raw()); }
+    /// The value of Version.
+    std::string_view version() const noexcept { return detail::view(hoopauth_headers_version, raw()); }
+    /// The value of User-Agent.
+    std::string_view user_agent() const noexcept { return detail::view(hoopauth_headers_user_agent, raw()); }
+    /// The value of Content-Type, where the method carries a body.
+    std::optional<std::string_view> content_type() const noexcept {
+        return detail::view_some(hoopauth_headers_content_type, raw());
+    }
+
+    /// The same headers with another Version, for an operation that documents another one.
+    result<headers> try_with_version(std::string_view version) const {
+        hoopauth_headers_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_headers_with_version(raw(), version.data(), version.size(), &out, &err);
+        return detail::made<headers>(status, out, err);
+    }
+#if HOOPAUTH_EXCEPTIONS
+    /// As try_with_version; throws.
+    headers with_version(std::string_view version) const { return try_with_version(version).value(); }
+#endif
+
+    /// The handle, borrowed.
+    const hoopauth_headers_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_headers_t, hoopauth_headers_free> raw_;
+};
+
+/// The stored result of an authorization of one account; wiped when destroyed. Any thread may read it.
+class grant {
+public:
+    /// Takes over a handle.
+    explicit grant(hoopauth_grant_t* raw) noexcept : raw_(raw) {}
+
+    /// A grant of an account, to be imported. Until its end is set, the access token counts as expired.
+    static result<grant> try_make(std::string_view account, std::string_view access_token) {
+        hoopauth_grant_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status =
+            hoopauth_grant_new(account.data(), account.size(), access_token.data(), access_token.size(), &out, &err);
+        return detail::made<grant>(status, out, err);
+    }
+
+    /// Sets the refresh token; a wrong one is told by the import.
+    result<void> try_set_refresh_token(std::string_view token) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_grant_set_refresh_token(raw_.get(), token.data(), token.size(), &err);
+        return detail::done(status, err);
+    }
+    /// Sets when the access token ends.
+    result<void> try_set_expires_at(moment end) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_grant_set_expires_at_ms(raw_.get(), detail::ms(end), &err);
+        return detail::done(status, err);
+    }
+    /// Sets the scopes it has, separated by spaces.
+    result<void> try_set_scopes(std::string_view scopes) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_grant_set_scopes(raw_.get(), scopes.data(), scopes.size(), &err);
+        return detail::done(status, err);
+    }
+    /// Sets which company a location belongs to; a wrong one is told by the import.
+    result<void> try_set_company_id(std::string_view id) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_grant_set_company_id(raw_.get(), id.data(), id.size(), &err);
+        return detail::done(status, err);
+    }
+
+#if HOOPAUTH_EXCEPTIONS
+    /// As try_make; throws.
+    grant(std::string_view account, std::string_view access_token) : grant(try_make(account, access_token).value()) {}
+    /// As try_set_refresh_token; throws.
+    grant& set_refresh_token(std::string_view token) { return try_set_refresh_token(token).value(), *this; }
+    /// As try_set_expires_at; throws.
+    grant& set_expires_at(moment end) { return try_set_expires_at(end).value(), *this; }
+    /// As try_set_scopes; throws.
+    grant& set_scopes(std::string_view scopes) { return try_set_scopes(scopes).value(), *this; }
+    /// As try_set_company_id; throws.
+    grant& set_company_id(std::string_view id) { return try_set_company_id(id).value(), *this; }
+#endif
+
+    /// Whom it speaks for.
+    std::string_view account() const noexcept { return detail::view(hoopauth_grant_account, raw()); }
+    /// The access token. A secret.
+    std::string_view access_token() const noexcept { return detail::view(hoopauth_grant_access_token, raw()); }
+    /// The refresh token. A secret, good for one use: whoever sends it outside the client spends it.
+    std::optional<std::string_view> refresh_token() const noexcept {
+        return detail::view_some(hoopauth_grant_refresh_token, raw());
+    }
+    /// The scopes, separated by spaces.
+    std::string_view scopes() const noexcept { return detail::view(hoopauth_grant_scopes, raw()); }
+    /// The company's id, also of a location.
+    std::optional<std::string_view> company_id() const noexcept {
+        return detail::view_some(hoopauth_grant_company_id, raw());
+    }
+    /// The id of the user who authorized it.
+    std::optional<std::string_view> user_id() const noexcept {
+        return detail::view_some(hoopauth_grant_user_id, raw());
+    }
+    /// When the access token ends.
+    moment expires_at() const noexcept { return detail::at(hoopauth_grant_expires_at_ms(raw())); }
+    /// When the token pair was received; the epoch before it is stored.
+    moment obtained_at() const noexcept { return detail::at(hoopauth_grant_obtained_at_ms(raw())); }
+    /// When the user authorized it, or it was imported or minted; the epoch before it is stored.
+    moment authorized_at() const noexcept { return detail::at(hoopauth_grant_authorized_at_ms(raw())); }
+    /// Whether it was minted from its company's token.
+    bool is_minted() const noexcept { return hoopauth_grant_is_minted(raw()); }
+    /// The handle, borrowed.
+    const hoopauth_grant_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_grant_t, hoopauth_grant_free> raw_;
+};
+
+/// Levels of log records. No level holds secrets.
+enum class log_level : std::int32_t {
+    off = HOOPAUTH_LOG_OFF,      ///< nothing
+    error = HOOPAUTH_LOG_ERROR,  ///< something was lost or is about to be
+    warn = HOOPAUTH_LOG_WARN,    ///< something failed and is tried again
+    info = HOOPAUTH_LOG_INFO,    ///< what happened
+    debug = HOOPAUTH_LOG_DEBUG,  ///< why it happened
+    trace = HOOPAUTH_LOG_TRACE,  ///< everything
+};
+
+/// Where log records go.
+class log_sink {
+public:
+    virtual ~log_sink() = default;
+    /// Takes one record: its level, the part of the library it comes from, and its text. What it throws is dropped.
+    virtual void log(log_level level, std::string_view target, std::string_view message) = 0;
+};
+
+/// A clock of the host's own, for tests and simulations. It is asked on the hot path: it must be quick and must not block. It can't
+/// fail, so its functions are noexcept.
+class clock {
+public:
+    virtual ~clock() = default;
+    /// The time of day. May jump.
+    virtual moment now() noexcept = 0;
+    /// The time on a clock that never jumps; its zero is arbitrary.
+    virtual std::chrono::milliseconds monotonic() noexcept = 0;
+    /// Lets this much time pass: in real time, unless overridden.
+    virtual void sleep(std::chrono::milliseconds duration) noexcept { std::this_thread::sleep_for(duration); }
+};
+
+/// What happened to a grant. A later library may give others.
+enum class change_kind : std::int32_t {
+    saved = HOOPAUTH_CHANGE_SAVED,          ///< a new authorization or import was stored
+    refreshed = HOOPAUTH_CHANGE_REFRESHED,  ///< the tokens were refreshed or minted
+    unsaved = HOOPAUTH_CHANGE_UNSAVED,      ///< a new pair could not be saved and is held in memory: mend the store
+    removed = HOOPAUTH_CHANGE_REMOVED,      ///< the grant was removed
+    refused = HOOPAUTH_CHANGE_REFUSED,      ///< the platform refused it for good: the user must authorize again
+};
+
+/// Who is told of changes of grants.
+class change_hook {
+public:
+    virtual ~change_hook() = default;
+    /// Called after each change, with the account and the stored generation it is about. What it throws is dropped.
+    virtual void changed(std::string_view account, std::uint64_t generation, change_kind kind) = 0;
+};
+
+/// A request that a transport is to send; good until send returns.
+class transport_request {
+public:
+    /// Lends a request.
+    explicit transport_request(const hoopauth_transport_request_t* raw) noexcept : raw_(raw) {}
+
+    /// The method, in capitals.
+    std::string_view method() const noexcept { return detail::view(hoopauth_transport_request_method, raw_); }
+    /// The absolute URL.
+    std::string_view url() const noexcept { return detail::view(hoopauth_transport_request_url, raw_); }
+    /// How many headers to send.
+    std::size_t size() const noexcept { return hoopauth_transport_request_header_count(raw_); }
+    /// One of the headers, by its number from 0; empty where there is none. Values may be secret.
+    header operator[](std::size_t index) const noexcept {
+        hoopauth_header_t one{};
+        if (hoopauth_transport_request_header_at(raw_, index, &one, nullptr) != HOOPAUTH_OK) return {};
+        return {{one.name, one.name_len}, {one.value, one.value_len}};
+    }
+    /// The first of the headers.
+    detail::iterator<transport_request> begin() const noexcept { return {*this, 0}; }
+    /// The end of the headers.
+    detail::iterator<transport_request> end() const noexcept { return {*this, size()}; }
+    /// The body to send, a secret; empty where there is none.
+    std::string_view body() const noexcept { return detail::view(hoopauth_transport_request_body, raw_); }
+    /// How long the whole exchange may take, the body included.
+    seconds timeout() const noexcept { return seconds(hoopauth_transport_request_timeout(raw_)); }
+    /// The longest body to accept, in bytes after decompression.
+    std::size_t max_body() const noexcept { return hoopauth_transport_request_max_body(raw_); }
+
+private:
+    const hoopauth_transport_request_t* raw_;
+};
+
+/// Where a transport puts the answer; good until send returns. Each function tells whether the library took it.
+class transport_response {
+public:
+    /// Lends a place.
+    explicit transport_response(hoopauth_transport_response_t* raw) noexcept : raw_(raw) {}
+
+    /// Sets the HTTP status of the answer, 100 to 599. An answer without one is no answer.
+    bool set_status(std::uint16_t status) noexcept {
+        return hoopauth_transport_response_set_status(raw_, status, nullptr) == HOOPAUTH_OK;
+    }
+    /// Adds a header of the answer.
+    bool add_header(std::string_view name, std::string_view value) noexcept {
+        return hoopauth_transport_response_add_header(raw_, name.data(), name.size(), value.data(), value.size(),
+                                                      nullptr) == HOOPAUTH_OK;
+    }
+    /// Adds a piece of the body, decompressed; false where it gets longer than allowed: stop then, the answer is refused.
+    [[nodiscard]] bool append_body(std::string_view data) noexcept {
+        return hoopauth_transport_response_append_body(raw_, detail::bytes(data), data.size(), nullptr) == HOOPAUTH_OK;
+    }
+    /// Says, beside a failure, that no byte of the request can have reached the server. When in doubt, don't.
+    bool set_not_sent() noexcept { return hoopauth_transport_response_set_not_sent(raw_, nullptr) == HOOPAUTH_OK; }
+
+private:
+    hoopauth_transport_response_t* raw_;
+};
+
+/// HTTP of the host's own, instead of the library's.
+class transport {
+public:
+    virtual ~transport() = default;
+    /// Sends `request` and puts what came back into `response`. It must not follow redirects, must verify certificates, and must
+    /// give up after the request's timeout. An HTTP status of 4xx or 5xx is an answer, not an error.
+    ///
+    /// Its own codes: network, timeout, tls, malformed_response (not HTTP), config (no retry can help).
+    virtual result<void> send(const transport_request& request, transport_response& response) = 0;
+};
+
+/// Which row of a store: one per app and account. Good until the callback returns.
+struct row_key {
+    /// The app: the origin of the token endpoint and the client id.
+    std::string_view app;
+    /// The account, "location:<id>" or "company:<id>".
+    std::string_view account;
+};
+
+/// A row to be saved: opaque bytes, and the columns by which rows are listed. Good until the callback returns.
+struct new_row {
+    /// UTF-8 text without NUL; sealed if the option store_key is set, and secret if not.
+    std::string_view bytes;
+    /// Whether there is a grant; else the row is a tombstone, which must be kept.
+    bool live = false;
+    /// Whether a refresh stands open.
+    bool marked = false;
+    /// When the access token ends.
+    moment expires_at;
+    /// Before this moment maintenance leaves the account alone.
+    moment not_before;
+};
+
+/// A row as it was saved.
+struct stored_row {
+    /// Its version, at least 1.
+    std::uint64_t version = 0;
+    /// Exactly the bytes that were saved.
+    std::string bytes;
+};
+
+/// One row of a list: its account, and its columns as they were last saved.
+struct listed_row {
+    /// The account.
+    std::string account;
+    /// Whether there is a grant.
+    bool live = false;
+    /// Whether a refresh stands open.
+    bool marked = false;
+    /// When the access token ends.
+    moment expires_at;
+    /// Before this moment maintenance leaves the account alone.
+    moment not_before;
+};
+
+class shared_store;
+
+/// A store of the host's own, for one process. One that several processes share is a shared_store.
+///
+/// Its own codes: store, store_corrupt, timeout, network.
+class store {
+public:
+    virtual ~store() = default;
+    /// The row of `key`; nothing where there never was one.
+    virtual result<std::optional<stored_row>> load(const row_key& key) = 0;
+    /// Compare-and-set: stores `row` as version `expected` + 1 if the stored version is `expected` (0: no row), atomically among all
+    /// who share the store, and tells whether it did. Durable when it says true.
+    virtual result<bool> save(const row_key& key, std::uint64_t expected, const new_row& row) = 0;
+    /// All rows of an app, in any order.
+    virtual result<std::vector<listed_row>> list(std::string_view app) = 0;
+    /// The same object, if it is a shared_store.
+    virtual shared_store* shared() noexcept { return nullptr; }
+};
+
+/// The exclusive right to refresh one account, held until it is destroyed.
+class lease {
+public:
+    virtual ~lease() = default;
+};
+
+/// Who wants a slot of the budget.
+enum class priority : std::int32_t {
+    soft = HOOPAUTH_PRIORITY_SOFT,      ///< an early refresh, which leaves the last slot of a minute to others
+    normal = HOOPAUTH_PRIORITY_NORMAL,  ///< a login, or a refresh that callers wait for
+    recovery =
+        HOOPAUTH_PRIORITY_RECOVERY,  ///< the repeat of a request whose answer was lost: never held back, always counted
+};
+
+/// A store of the host's own that several processes share.
+class shared_store : public store {
+public:
+    /// Takes the exclusive right to refresh the account of `key`, among all who share the store, waiting at most `wait`; nullptr:
+    /// another holder kept it. The right must end with the process that holds it and never be taken away.
+    virtual result<std::unique_ptr<hoopauth::lease>> lease(const row_key& key, std::chrono::milliseconds wait) = 0;
+    /// Takes one token-endpoint request out of the app's budget of `per_minute` in any 61 seconds: 0 if it was taken, else how long
+    /// to wait before asking again.
+    virtual result<std::chrono::milliseconds> take_slot(std::string_view app, std::uint32_t per_minute,
+                                                        hoopauth::priority priority, moment now) = 0;
+    /// Remembers the 16 bytes `id` until `until`; false if it was remembered already.
+    virtual result<bool> claim(std::string_view app, std::string_view id, moment until, moment now) = 0;
+    /// Forgets the 16 bytes `id`.
+    virtual result<void> unclaim(std::string_view app, std::string_view id) = 0;
+    /// A number that changes with each saved row, whichever process saved it.
+    virtual result<std::uint64_t> changes() = 0;
+    /// This.
+    shared_store* shared() noexcept final { return this; }
+};
+
+namespace detail {
+
+// What a callback's failure looks like in C.
+inline hoopauth_status_t fail(hoopauth_failure_t* failure, const hoopauth::error& error) noexcept {
+    const std::string_view message = error.message();
+    hoopauth_failure_set_message(failure, message.data(), message.size(), nullptr);
+    if (const auto retryable = error.said_retryable()) {
+        hoopauth_failure_set_retryable(failure, *retryable, nullptr);
+    }
+    return static_cast<hoopauth_status_t>(error.code());
+}
+
+// Runs a callback: nothing it throws passes into C.
+template <class Work>
+hoopauth_status_t guard(hoopauth_failure_t* failure, Work work) noexcept {
+#if HOOPAUTH_EXCEPTIONS
+    try {
+        return work();
+    } catch (const hoopauth::error& error) {
+        return fail(failure, error);
+    } catch (const std::exception& exception) {
+        hoopauth_failure_set_message(failure, exception.what(), HOOPAUTH_NUL_TERMINATED, nullptr);
+        return HOOPAUTH_CALLBACK_FAILED;
+    } catch (...) {
+        hoopauth_failure_set_message(failure, "it threw what is no std::exception", HOOPAUTH_NUL_TERMINATED, nullptr);
+        return HOOPAUTH_CALLBACK_FAILED;
+    }
+#else
+    (void)failure;
+    return work();
+#endif
+}
+
+// Runs a callback whose failure nobody can be told.
+template <class Work>
+void guard(Work work) noexcept {
+#if HOOPAUTH_EXCEPTIONS
+    try {
+        work();
+    } catch (...) {
+    }
+#else
+    work();
+#endif
+}
+
+// The object behind a table of callbacks.
+template <class T>
+T& the(void* user_data) noexcept {
+    return **static_cast<std::shared_ptr<T>*>(user_data);
+}
+
+template <class T>
+void destroy(void* user_data) noexcept {
+    delete static_cast<std::shared_ptr<T>*>(user_data);
+}
+
+// Gives an object to the library, which destroys its share of it once; a refused one is destroyed here.
+template <class Table, class T, class Register>
+result<void> give(Table table, std::shared_ptr<T> object, Register registration) {
+    if (!object) return error(code::invalid_argument, "the object of the callbacks is missing");
+    auto owner = std::make_unique<std::shared_ptr<T>>(std::move(object));
+    table.struct_size = sizeof table;
+    table.user_data = owner.get();
+    table.destroy = [](void* user_data) { destroy<T>(user_data); };
+    hoopauth_error_t* err = nullptr;
+    const hoopauth_status_t status = registration(&table, &err);
+    if (status == HOOPAUTH_OK) (void)owner.release();
+    return done(status, err);
+}
+
+inline hoopauth_log_callbacks_t log_table() noexcept {
+    hoopauth_log_callbacks_t table{};
+    table.log = [](void* user_data, std::int32_t level, const char* target, std::size_t target_len, const char* message,
+                   std::size_t message_len) {
+        guard([&] {
+            the<log_sink>(user_data).log(static_cast<log_level>(level), {target, target_len}, {message, message_len});
+        });
+    };
+    return table;
+}
+
+inline hoopauth_clock_callbacks_t clock_table() noexcept {
+    hoopauth_clock_callbacks_t table{};
+    table.now_ms = [](void* user_data) { return ms(the<clock>(user_data).now()); };
+    table.monotonic_ms = [](void* user_data) {
+        return static_cast<std::uint64_t>(the<clock>(user_data).monotonic().count());
+    };
+    table.sleep_ms = [](void* user_data, std::uint64_t duration) { the<clock>(user_data).sleep(span(duration)); };
+    return table;
+}
+
+inline hoopauth_change_callbacks_t change_table() noexcept {
+    hoopauth_change_callbacks_t table{};
+    table.changed = [](void* user_data, const char* account, std::size_t account_len, std::uint64_t generation,
+                       std::int32_t kind) {
+        guard([&] {
+            the<change_hook>(user_data).changed({account, account_len}, generation, static_cast<change_kind>(kind));
+        });
+    };
+    return table;
+}
+
+inline hoopauth_transport_callbacks_t transport_table() noexcept {
+    hoopauth_transport_callbacks_t table{};
+    table.send = [](void* user_data, const hoopauth_transport_request_t* request,
+                    hoopauth_transport_response_t* response, hoopauth_failure_t* failure) {
+        return guard(failure, [&]() -> hoopauth_status_t {
+            transport_response answer(response);
+            const auto sent = the<transport>(user_data).send(transport_request(request), answer);
+            return sent ? HOOPAUTH_OK : fail(failure, sent.error());
+        });
+    };
+    return table;
+}
+
+inline row_key key_of(const hoopauth_row_key_t* key) noexcept {
+    return {{key->app, key->app_len}, {key->account, key->account_len}};
+}
+
+inline hoopauth_store_callbacks_t store_table(bool shared) noexcept {
+    hoopauth_store_callbacks_t table{};
+    table.load = [](void* user_data, const hoopauth_row_key_t* key, hoopauth_row_t* row, hoopauth_failure_t* failure) {
+        return guard(failure, [&]() -> hoopauth_status_t {
+            const auto loaded = the<store>(user_data).load(key_of(key));
+            if (!loaded) return fail(failure, loaded.error());
+            if (!*loaded) return HOOPAUTH_OK;
+            const stored_row& found = **loaded;
+            return hoopauth_row_set(row, found.version, bytes(found.bytes), found.bytes.size(), nullptr);
+        });
+    };
+    table.save = [](void* user_data, const hoopauth_row_key_t* key, std::uint64_t expected,
+                    const hoopauth_new_row_t* row, bool* saved, hoopauth_failure_t* failure) {
+        return guard(failure, [&]() -> hoopauth_status_t {
+            const new_row given{chars(row->bytes, row->bytes_len), row->live, row->marked, at(row->expires_at_ms),
+                                at(row->not_before_ms)};
+            const auto done = the<store>(user_data).save(key_of(key), expected, given);
+            if (!done) return fail(failure, done.error());
+            *saved = *done;
+            return HOOPAUTH_OK;
+        });
+    };
+    table.list = [](void* user_data, const char* app, std::size_t app_len, hoopauth_row_list_t* rows,
+                    hoopauth_failure_t* failure) {
+        return guard(failure, [&]() -> hoopauth_status_t {
+            const auto listed = the<store>(user_data).list({app, app_len});
+            if (!listed) return fail(failure, listed.error());
+            for (const listed_row& row : *listed) {
+                const auto status = hoopauth_row_list_add(rows, row.account.data(), row.account.size(), row.live,
+                                                          row.marked, ms(row.expires_at), ms(row.not_before), nullptr);
+                if (status != HOOPAUTH_OK) return status;
+            }
+            return HOOPAUTH_OK;
+        });
+    };
+    if (!shared) return table;
+    table.lease = [](void* user_data, const hoopauth_row_key_t* key, std::uint64_t wait, void** lease,
+                     hoopauth_failure_t* failure) {
+        return guard(failure, [&]() -> hoopauth_status_t {
+            auto taken = the<store>(user_data).shared()->lease(key_of(key), span(wait));
+            if (!taken) return fail(failure, taken.error());
+            *lease = taken->release();
+            return HOOPAUTH_OK;
+        });
+    };
+    table.unlease = [](void*, void* held) { delete static_cast<hoopauth::lease*>(held); };
+    table.take_slot = [](void* user_data, const char* app, std::size_t app_len, std::uint32_t per_minute,
+                         std::int32_t priority, std::int64_t now, std::uint64_t* wait, hoopauth_failure_t* failure) {
+        return guard(failure, [&]() -> hoopauth_status_t {
+            const auto taken = the<store>(user_data).shared()->take_slot(
+                {app, app_len}, per_minute, static_cast<hoopauth::priority>(priority), at(now));
+            if (!taken) return fail(failure, taken.error());
+            *wait = static_cast<std::uint64_t>(taken->count());
+            return HOOPAUTH_OK;
+        });
+    };
+    table.claim = [](void* user_data, const char* app, std::size_t app_len, const std::uint8_t* id, std::int64_t until,
+                     std::int64_t now, bool* claimed, hoopauth_failure_t* failure) {
+        return guard(failure, [&]() -> hoopauth_status_t {
+            const auto done = the<store>(user_data).shared()->claim({app, app_len}, chars(id, 16), at(until), at(now));
+            if (!done) return fail(failure, done.error());
+            *claimed = *done;
+            return HOOPAUTH_OK;
+        });
+    };
+    table.unclaim = [](void* user_data, const char* app, std::size_t app_len, const std::uint8_t* id,
+                       hoopauth_failure_t* failure) {
+        return guard(failure, [&]() -> hoopauth_status_t {
+            const auto done = the<store>(user_data).shared()->unclaim({app, app_len}, chars(id, 16));
+            return done ? HOOPAUTH_OK : fail(failure, done.error());
+        });
+    };
+    table.changes = [](void* user_data, std::uint64_t* changes, hoopauth_failure_t* failure) {
+        return guard(failure, [&]() -> hoopauth_status_t {
+            const auto number = the<store>(user_data).shared()->changes();
+            if (!number) return fail(failure, number.error());
+            *changes = *number;
+            return HOOPAUTH_OK;
+        });
+    };
+    return table;
+}
+
+}  // namespace detail
+
+/// Sends the library's log records up to `level` to `sink`, in place of those before, for the whole process. Any thread.
+inline result<void> try_set_log(log_level level, std::shared_ptr<log_sink> sink) {
+    return detail::give(detail::log_table(), std::move(sink), [&](const auto* table, auto** err) {
+        return hoopauth_log_set(static_cast<std::int32_t>(level), table, err);
+    });
+}
+
+/// Ends the log.
+inline void unset_log() noexcept { hoopauth_log_set(HOOPAUTH_LOG_OFF, nullptr, nullptr); }
+
+#if HOOPAUTH_EXCEPTIONS
+/// As try_set_log; throws.
+inline void set_log(log_level level, std::shared_ptr<log_sink> sink) { try_set_log(level, std::move(sink)).value(); }
+#endif
+
+/// What a client is to be: options by name, and the host's own store, transport and clock. One thread at a time.
+class config {
+public:
+    /// Takes over a handle.
+    explicit config(hoopauth_config_t* raw) noexcept : raw_(raw) {}
+
+    /// An empty configuration.
+    static result<config> try_make() {
+        hoopauth_config_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        hoopauth_status_t status = hoopauth_config_new(&out, &err);
+        if (status == HOOPAUTH_OK) {
+            status = hoopauth_config_set_language(out, "c++", HOOPAUTH_NUL_TERMINATED, &err);
+        }
+        config made(out);
+        if (status != HOOPAUTH_OK) return error(status, err);
+        return made;
+    }
+
+    /// Sets an option by its name; the last value wins. Seconds are decimals, lists are separated by spaces.
+    result<void> try_set(std::string_view name, std::string_view value) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_config_set(raw_.get(), name.data(), name.size(), value.data(), value.size(), &err);
+        return detail::done(status, err);
+    }
+    /// Lets the environment fill, when a client is made, what is not set: HOOPAUTH_<OPTION>, HOOPAI_TOKEN, LOCATION_ID.
+    result<void> try_use_environment() {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_config_use_environment(raw_.get(), &err);
+        return detail::done(status, err);
+    }
+    /// Names the program's language for the User-Agent; it is "c++" unless set.
+    result<void> try_set_language(std::string_view language) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_config_set_language(raw_.get(), language.data(), language.size(), &err);
+        return detail::done(status, err);
+    }
+    /// Gives clients a store of the host's own; a std::unique_ptr does as well.
+    result<void> try_set_store(std::shared_ptr<store> store) {
+        const bool shared = store && store->shared();
+        return detail::give(detail::store_table(shared), std::move(store), [this](const auto* table, auto** err) {
+            return hoopauth_config_set_store(raw_.get(), table, err);
+        });
+    }
+    /// Gives clients HTTP of the host's own; a std::unique_ptr does as well.
+    result<void> try_set_transport(std::shared_ptr<transport> transport) {
+        return detail::give(detail::transport_table(), std::move(transport), [this](const auto* table, auto** err) {
+            return hoopauth_config_set_transport(raw_.get(), table, err);
+        });
+    }
+    /// Gives clients a clock of the host's own; a std::unique_ptr does as well.
+    result<void> try_set_clock(std::shared_ptr<clock> clock) {
+        return detail::give(detail::clock_table(), std::move(clock), [this](const auto* table, auto** err) {
+            return hoopauth_config_set_clock(raw_.get(), table, err);
+        });
+    }
+    /// Lets clients tell the host of each change of a grant; a std::unique_ptr does as well.
+    result<void> try_set_change(std::shared_ptr<change_hook> hook) {
+        return detail::give(detail::change_table(), std::move(hook), [this](const auto* table, auto** err) {
+            return hoopauth_config_set_change(raw_.get(), table, err);
+        });
+    }
+
+#if HOOPAUTH_EXCEPTIONS
+    /// As try_make; throws.
+    config() : config(try_make().value()) {}
+    /// As try_set; throws errors::config.
+    config& set(std::string_view name, std::string_view value) { return try_set(name, value).value(), *this; }
+    /// As try_use_environment; throws.
+    config& use_environment() { return try_use_environment().value(), *this; }
+    /// As try_set_language; throws.
+    config& set_language(std::string_view language) { return try_set_language(language).value(), *this; }
+    /// As try_set_store; throws.
+    config& set_store(std::shared_ptr<store> store) { return try_set_store(std::move(store)).value(), *this; }
+    /// As try_set_transport; throws.
+    config& set_transport(std::shared_ptr<transport> transport) {
+        return try_set_transport(std::move(transport)).value(), *this;
+    }
+    /// As try_set_clock; throws.
+    config& set_clock(std::shared_ptr<clock> clock) { return try_set_clock(std::move(clock)).value(), *this; }
+    /// As try_set_change; throws.
+    config& set_change(std::shared_ptr<change_hook> hook) { return try_set_change(std::move(hook)).value(), *this; }
+#endif
+
+    /// The handle, borrowed.
+    const hoopauth_config_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_config_t, hoopauth_config_free> raw_;
+};
+
+/// The accounts that have a grant, sorted. Any thread may read it.
+class accounts {
+public:
+    /// Takes over a handle.
+    explicit accounts(hoopauth_accounts_t* raw) noexcept : raw_(raw) {}
+
+    /// How many there are.
+    std::size_t size() const noexcept { return hoopauth_accounts_count(raw()); }
+    /// One of them, by its number from 0; empty where there is none.
+    std::string_view operator[](std::size_t index) const noexcept {
+        std::size_t len = 0;
+        const char* name = hoopauth_accounts_at(raw(), index, &len);
+        return name ? std::string_view(name, len) : std::string_view();
+    }
+    /// The first of them.
+    detail::iterator<accounts> begin() const noexcept { return {*this, 0}; }
+    /// The end of them.
+    detail::iterator<accounts> end() const noexcept { return {*this, size()}; }
+    /// The handle, borrowed.
+    const hoopauth_accounts_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_accounts_t, hoopauth_accounts_free> raw_;
+};
+
+/// How an account's grant stands. Any thread may read it.
+class health {
+public:
+    /// Takes over a handle.
+    explicit health(hoopauth_health_t* raw) noexcept : raw_(raw) {}
+
+    /// When the access token ends.
+    moment expires_at() const noexcept { return detail::at(hoopauth_health_expires_at_ms(raw())); }
+    /// When the token pair was received.
+    moment refreshed_at() const noexcept { return detail::at(hoopauth_health_refreshed_at_ms(raw())); }
+    /// When the user authorized it.
+    moment authorized_at() const noexcept { return detail::at(hoopauth_health_authorized_at_ms(raw())); }
+    /// The last failure since then.
+    std::optional<std::string_view> last_error() const noexcept {
+        return detail::view_some(hoopauth_health_last_error, raw());
+    }
+    /// Whether the platform refused the refresh token and only the user can help.
+    bool needs_reauthorization() const noexcept { return hoopauth_health_needs_reauthorization(raw()); }
+    /// Whether the current token pair is held in memory because the store failed.
+    bool is_unsaved() const noexcept { return hoopauth_health_is_unsaved(raw()); }
+    /// Days until the refresh token ends if nobody uses it; nothing without a refresh token.
+    std::optional<std::int64_t> idle_days_left() const noexcept {
+        const std::int64_t days = hoopauth_health_idle_days_left(raw());
+        return days < 0 ? std::nullopt : std::optional<std::int64_t>(days);
+    }
+    /// The scopes, separated by spaces.
+    std::string_view scopes() const noexcept { return detail::view(hoopauth_health_scopes, raw()); }
+    /// The handle, borrowed.
+    const hoopauth_health_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_health_t, hoopauth_health_free> raw_;
+};
+
+/// An authorization to be asked for: what differs from the client's options. One thread at a time.
+class authorization_request {
+public:
+    /// Takes over a handle.
+    explicit authorization_request(hoopauth_authorization_request_t* raw) noexcept : raw_(raw) {}
+
+    /// Asks for these scopes, separated by spaces; wrong ones are told by client::begin.
+    result<void> try_set_scopes(std::string_view scopes) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_authorization_request_set_scopes(raw_.get(), scopes.data(), scopes.size(), &err);
+        return detail::done(status, err);
+    }
+    /// Lets the user come back to this redirect URI; a wrong one is told by client::begin.
+    result<void> try_set_redirect_uri(std::string_view uri) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_authorization_request_set_redirect_uri(raw_.get(), uri.data(), uri.size(), &err);
+        return detail::done(status, err);
+    }
+    /// Whether to send a code challenge, method S256 (RFC 7636).
+    result<void> try_set_pkce(bool pkce) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_authorization_request_set_pkce(raw_.get(), pkce, &err);
+        return detail::done(status, err);
+    }
+    /// Whether the login shows in the same window instead of a new one.
+    result<void> try_set_login_window_self(bool same_window) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_authorization_request_set_login_window_self(raw_.get(), same_window, &err);
+        return detail::done(status, err);
+    }
+    /// The version of an app that is not published; a wrong one is told by client::begin.
+    result<void> try_set_version_id(std::string_view id) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_authorization_request_set_version_id(raw_.get(), id.data(), id.size(), &err);
+        return detail::done(status, err);
+    }
+
+#if HOOPAUTH_EXCEPTIONS
+    /// As try_set_scopes; throws.
+    authorization_request& set_scopes(std::string_view scopes) { return try_set_scopes(scopes).value(), *this; }
+    /// As try_set_redirect_uri; throws.
+    authorization_request& set_redirect_uri(std::string_view uri) { return try_set_redirect_uri(uri).value(), *this; }
+    /// As try_set_pkce; throws.
+    authorization_request& set_pkce(bool pkce) { return try_set_pkce(pkce).value(), *this; }
+    /// As try_set_login_window_self; throws.
+    authorization_request& set_login_window_self(bool same_window) {
+        return try_set_login_window_self(same_window).value(), *this;
+    }
+    /// As try_set_version_id; throws.
+    authorization_request& set_version_id(std::string_view id) { return try_set_version_id(id).value(), *this; }
+#endif
+
+    /// The handle, borrowed.
+    const hoopauth_authorization_request_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_authorization_request_t, hoopauth_authorization_request_free> raw_;
+};
+
+/// An authorization that was begun: to be kept until the user comes back, in that user's session. Any thread may read it.
+class pending_authorization {
+public:
+    /// Takes over a handle.
+    explicit pending_authorization(hoopauth_pending_authorization_t* raw) noexcept : raw_(raw) {}
+
+    /// Where to send the user. It holds the state: don't log it.
+    std::string_view url() const noexcept { return detail::view(hoopauth_pending_authorization_url, raw()); }
+    /// The value that ties the redirect to this request, by which a host with several finds the right one.
+    std::string_view state() const noexcept { return detail::view(hoopauth_pending_authorization_state, raw()); }
+    /// From when on the redirect is refused.
+    moment expires_at() const noexcept { return detail::at(hoopauth_pending_authorization_expires_at_ms(raw())); }
+    /// The handle, borrowed.
+    const hoopauth_pending_authorization_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_pending_authorization_t, hoopauth_pending_authorization_free> raw_;
+};
+
+/// Maintenance on a thread of the library's own; destroying it ends it, after the refresh under way. Not from within a callback.
+class maintenance {
+public:
+    /// Takes over a handle.
+    explicit maintenance(hoopauth_maintenance_t* raw) noexcept : raw_(raw) {}
+    /// The handle, borrowed.
+    const hoopauth_maintenance_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_maintenance_t, hoopauth_maintenance_free> raw_;
+};
+
+/// What an import did.
+enum class import_outcome : std::int32_t {
+    imported = HOOPAUTH_IMPORT_IMPORTED,  ///< the grant is stored
+    known = HOOPAUTH_IMPORT_KNOWN,        ///< nothing: this account was imported or refreshed with that token before
+    kept = HOOPAUTH_IMPORT_KEPT,          ///< nothing: another live grant is there, and `replace` was not said
+};
+
+/// Authenticates a program's requests: any number of accounts with one credential. Any thread may call any of its functions.
+class client {
+public:
+    /// Takes over a reference.
+    explicit client(hoopauth_client_t* raw) noexcept : raw_(raw) {}
+
+    /// Makes a client. No I/O happens here. Errors: config, with the option's name in the message.
+    static result<client> try_make(const config& config) {
+        hoopauth_client_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_new(config.raw(), &out, &err);
+        return detail::made<client>(status, out, err);
+    }
+
+    /// The same client once more, for another thread.
+    client share() const noexcept { return client(hoopauth_client_ref(raw())); }
+    /// The handle, borrowed.
+    const hoopauth_client_t* raw() const noexcept { return raw_.get(); }
+
+    /// Looks up an account, "location:<id>" or "company:<id>". It need not be authorized yet. Errors: invalid_argument;
+    /// wrong_account where the client has a static token of another account.
+    result<hoopauth::account> try_account(std::string_view name) const {
+        hoopauth_account_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_account(raw(), name.data(), name.size(), &out, &err);
+        return detail::made<hoopauth::account>(status, out, err);
+    }
+
+    /// Headers for a request of an account, for an HTTP method in any case; an expiring token is refreshed on the way.
+    /// Errors: no_grant, reauthorization_required, account_inactive, cancelled, timeout, and what a refresh and the store can meet.
+    result<hoopauth::headers> try_headers(const hoopauth::account& account, std::string_view method,
+                                          within within = {}) const {
+        return headers_of(account, method, within);
+    }
+    /// As above, for the default account.
+    result<hoopauth::headers> try_headers(std::string_view method, within within = {}) const {
+        return headers_of({}, method, within);
+    }
+    /// As above, for an account by its text: for programs that meet accounts too rarely to keep them.
+    result<hoopauth::headers> try_headers(std::string_view account, std::string_view method, within within = {}) const {
+        if (within.moved()) return detail::moved("context");
+        hoopauth_headers_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_headers_by_name(raw(), account.data(), account.size(), method.data(),
+                                                            method.size(), within.raw(), &out, &err);
+        return detail::made<hoopauth::headers>(status, out, err);
+    }
+
+    /// Headers as they were sent, put together again from the value of Authorization, to report an answer.
+    result<hoopauth::headers> try_sent_headers(account_arg account, std::string_view method,
+                                               std::string_view authorization) const {
+        if (account.moved()) return detail::moved("account");
+        hoopauth_headers_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_sent_headers(raw(), account.raw(), method.data(), method.size(),
+                                                         authorization.data(), authorization.size(), &out, &err);
+        return detail::made<hoopauth::headers>(status, out, err);
+    }
+
+    /// Tells what came back for a request that was sent with `headers`. Headers in return: the token was refused and there is a new
+    /// one; repeat the request, once, with these. None: the answer is no matter of authentication. What a refresh can't cure is an
+    /// error: reauthorization_required, insufficient_scope, wrong_token_class, wrong_account, invalid_private_integration,
+    /// rate_limited, http_status, and what a refresh can meet. Of the body the first kilobytes are enough.
+    result<std::optional<hoopauth::headers>> try_report(const hoopauth::headers& headers, std::uint16_t http_status,
+                                                        std::string_view body,
+                                                        const std::vector<header>& answer_headers = {},
+                                                        within within = {}) const {
+        if (within.moved()) return detail::moved("context");
+        std::vector<hoopauth_header_t> answer;
+        answer.reserve(answer_headers.size());
+        for (const header& one : answer_headers) {
+            answer.push_back({one.name.data(), one.name.size(), one.value.data(), one.value.size()});
+        }
+        hoopauth_headers_t* repeat = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_report(raw(), headers.raw(), http_status, answer.data(), answer.size(),
+                                                   detail::bytes(body), body.size(), within.raw(), &repeat, &err);
+        if (status != HOOPAUTH_OK) return error(status, err);
+        if (!repeat) return std::optional<hoopauth::headers>();
+        return std::optional<hoopauth::headers>(hoopauth::headers(repeat));
+    }
+
+    /// Mints the grant of `location` from that of its `company`, and stores it. Errors: invalid_argument where one is not of its
+    /// kind, no_grant for the company, and those of the token endpoint.
+    result<void> try_mint(const hoopauth::account& location, const hoopauth::account& company,
+                          within within = {}) const {
+        if (!location.raw() || !company.raw()) return detail::moved("account");
+        if (within.moved()) return detail::moved("context");
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_mint(raw(), location.raw(), company.raw(), within.raw(), &err);
+        return detail::done(status, err);
+    }
+
+    /// Imports a grant from elsewhere. One whose refresh token this account was ever imported or refreshed with changes nothing;
+    /// another live grant is kept unless `replace`. Errors: invalid_argument, invalid_state without OAuth, those of the store.
+    result<import_outcome> try_import(const grant& grant, bool replace = false, within within = {}) const {
+        if (within.moved()) return detail::moved("context");
+        std::int32_t outcome = 0;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_import(raw(), grant.raw(), replace, within.raw(), &outcome, &err);
+        if (status != HOOPAUTH_OK) return error(status, err);
+        return static_cast<import_outcome>(outcome);
+    }
+
+    /// The stored grant of an account, tokens included, for moving it elsewhere. Errors: no_grant, those of the store.
+    result<grant> try_export(account_arg account = {}, within within = {}) const {
+        if (account.moved()) return detail::moved("account");
+        if (within.moved()) return detail::moved("context");
+        hoopauth_grant_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_export(raw(), account.raw(), within.raw(), &out, &err);
+        return detail::made<grant>(status, out, err);
+    }
+
+    /// Removes the grant of an account and leaves a tombstone; tells whether there was one. Errors: those of the store.
+    result<bool> try_remove(account_arg account = {}, within within = {}) const {
+        if (account.moved()) return detail::moved("account");
+        if (within.moved()) return detail::moved("context");
+        bool removed = false;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_remove(raw(), account.raw(), within.raw(), &removed, &err);
+        if (status != HOOPAUTH_OK) return error(status, err);
+        return removed;
+    }
+
+    /// The accounts that have a grant, sorted. Errors: those of the store.
+    result<hoopauth::accounts> try_accounts(within within = {}) const {
+        if (within.moved()) return detail::moved("context");
+        hoopauth_accounts_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_accounts(raw(), within.raw(), &out, &err);
+        return detail::made<hoopauth::accounts>(status, out, err);
+    }
+
+    /// Tells how the grant of an account stands. Errors: no_grant, those of the store.
+    result<hoopauth::health> try_health(account_arg account = {}, within within = {}) const {
+        if (account.moved()) return detail::moved("account");
+        if (within.moved()) return detail::moved("context");
+        hoopauth_health_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_health(raw(), account.raw(), within.raw(), &out, &err);
+        return detail::made<hoopauth::health>(status, out, err);
+    }
+
+    /// Starts to ask for an authorization, with the client's redirect_uri and scopes. Errors: invalid_state without OAuth.
+    result<hoopauth::authorization_request> try_authorization_request() const {
+        hoopauth_authorization_request_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_authorization_request(raw(), &out, &err);
+        return detail::made<hoopauth::authorization_request>(status, out, err);
+    }
+
+    /// Makes the URL to send the user to, with the client's options as they are. Errors: config, invalid_state without OAuth.
+    result<pending_authorization> try_begin() const { return begin_with(nullptr); }
+    /// Makes the URL to send the user to. Errors: config for a wrong redirect URI or scope, invalid_state without OAuth.
+    result<pending_authorization> try_begin(const hoopauth::authorization_request& request) const {
+        if (!request.raw()) return detail::moved("authorization request");
+        return begin_with(request.raw());
+    }
+
+    /// Seals a pending authorization as text, for a cookie or another process of the same app. Errors: invalid_state, store_key.
+    result<text> try_seal_pending(const pending_authorization& pending) const {
+        hoopauth_text_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_seal_pending(raw(), pending.raw(), &out, &err);
+        return detail::made<text>(status, out, err);
+    }
+    /// Opens what seal_pending made. Errors: state_mismatch if it was changed or belongs to another app or key.
+    result<pending_authorization> try_open_pending(std::string_view sealed) const {
+        hoopauth_pending_authorization_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_open_pending(raw(), sealed.data(), sealed.size(), &out, &err);
+        return detail::made<pending_authorization>(status, out, err);
+    }
+
+    /// Completes an authorization with the redirect that the user came back by, the whole URL or its query, and answers the account
+    /// that was authorized. Errors: state_mismatch, authorization_denied, wrong_token_class, invalid_argument for what is no
+    /// redirect, and those of the token endpoint.
+    result<hoopauth::account> try_complete(const pending_authorization& pending, std::string_view redirect,
+                                           within within = {}) const {
+        if (within.moved()) return detail::moved("context");
+        hoopauth_account_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status =
+            hoopauth_client_complete(raw(), pending.raw(), redirect.data(), redirect.size(), within.raw(), &out, &err);
+        return detail::made<hoopauth::account>(status, out, err);
+    }
+
+    /// Completes an installation that began on the marketplace page and so carries no state: only for the account that the caller
+    /// expects; another one is wrong_account and is not stored. Errors: as for complete.
+    result<hoopauth::account> try_complete_unsolicited(std::string_view code, const hoopauth::account& expected,
+                                                       within within = {}) const {
+        if (!expected.raw()) return detail::moved("account");
+        if (within.moved()) return detail::moved("context");
+        hoopauth_account_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_complete_unsolicited(raw(), code.data(), code.size(), expected.raw(),
+                                                                 within.raw(), &out, &err);
+        return detail::made<hoopauth::account>(status, out, err);
+    }
+
+    /// Renews the tokens of all accounts ahead of their end, within the budget, until the client's clock reads `until` or the
+    /// context ends. Blocks. Errors: cancelled, timeout; invalid_state without OAuth, after close, and in a forked child.
+    result<void> try_maintain(moment until, within within = {}) const {
+        if (within.moved()) return detail::moved("context");
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_maintain(raw(), detail::ms(until), within.raw(), &err);
+        return detail::done(status, err);
+    }
+    /// The same on a thread of the library's own, until the answer is destroyed or the client closed. Failures are logged.
+    result<maintenance> try_maintain_in_background() const {
+        hoopauth_maintenance_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_maintain_in_background(raw(), &out, &err);
+        return detail::made<maintenance>(status, out, err);
+    }
+
+    /// Saves what could not be saved yet and ends the client, for all who share it; later calls are invalid_state. Errors: those of
+    /// the store; what could not be saved is lost with the process then.
+    result<void> try_close() const {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_close(raw(), &err);
+        return detail::done(status, err);
+    }
+
+#if HOOPAUTH_EXCEPTIONS
+    /// As try_make; throws.
+    explicit client(const config& config) : client(try_make(config).value()) {}
+    /// As try_account; throws.
+    hoopauth::account account(std::string_view name) const { return try_account(name).value(); }
+    /// As try_headers; throws.
+    hoopauth::headers headers(const hoopauth::account& account, std::string_view method, within within = {}) const {
+        return try_headers(account, method, within).value();
+    }
+    /// As try_headers; throws.
+    hoopauth::headers headers(std::string_view method, within within = {}) const {
+        return try_headers(method, within).value();
+    }
+    /// As try_headers; throws.
+    hoopauth::headers headers(std::string_view account, std::string_view method, within within = {}) const {
+        return try_headers(account, method, within).value();
+    }
+    /// As try_sent_headers; throws.
+    hoopauth::headers sent_headers(account_arg account, std::string_view method, std::string_view authorization) const {
+        return try_sent_headers(account, method, authorization).value();
+    }
+    /// As try_report; throws.
+    std::optional<hoopauth::headers> report(const hoopauth::headers& headers, std::uint16_t http_status,
+                                            std::string_view body, const std::vector<header>& answer_headers = {},
+                                            within within = {}) const {
+        return try_report(headers, http_status, body, answer_headers, within).value();
+    }
+    /// As try_mint; throws.
+    void mint(const hoopauth::account& location, const hoopauth::account& company, within within = {}) const {
+        try_mint(location, company, within).value();
+    }
+    /// As try_import; throws. (`import` alone means something else in C++20.)
+    import_outcome import_grant(const grant& grant, bool replace = false, within within = {}) const {
+        return try_import(grant, replace, within).value();
+    }
+    /// As try_export; throws. (`export` alone is a keyword.)
+    grant export_grant(account_arg account = {}, within within = {}) const {
+        return try_export(account, within).value();
+    }
+    /// As try_remove; throws.
+    bool remove(account_arg account = {}, within within = {}) const { return try_remove(account, within).value(); }
+    /// As try_accounts; throws.
+    hoopauth::accounts accounts(within within = {}) const { return try_accounts(within).value(); }
+    /// As try_health; throws.
+    hoopauth::health health(account_arg account = {}, within within = {}) const {
+        return try_health(account, within).value();
+    }
+    /// As try_authorization_request; throws.
+    hoopauth::authorization_request authorization_request() const { return try_authorization_request().value(); }
+    /// As try_begin; throws.
+    pending_authorization begin() const { return try_begin().value(); }
+    /// As try_begin; throws.
+    pending_authorization begin(const hoopauth::authorization_request& request) const {
+        return try_begin(request).value();
+    }
+    /// As try_seal_pending; throws.
+    text seal_pending(const pending_authorization& pending) const { return try_seal_pending(pending).value(); }
+    /// As try_open_pending; throws.
+    pending_authorization open_pending(std::string_view sealed) const { return try_open_pending(sealed).value(); }
+    /// As try_complete; throws.
+    hoopauth::account complete(const pending_authorization& pending, std::string_view redirect,
+                               within within = {}) const {
+        return try_complete(pending, redirect, within).value();
+    }
+    /// As try_complete_unsolicited; throws.
+    hoopauth::account complete_unsolicited(std::string_view code, const hoopauth::account& expected,
+                                           within within = {}) const {
+        return try_complete_unsolicited(code, expected, within).value();
+    }
+    /// As try_maintain; throws.
+    void maintain(moment until, within within = {}) const { try_maintain(until, within).value(); }
+    /// As try_maintain_in_background; throws.
+    maintenance maintain_in_background() const { return try_maintain_in_background().value(); }
+    /// As try_close; throws.
+    void close() const { try_close().value(); }
+#endif
+
+private:
+    result<hoopauth::headers> headers_of(account_arg account, std::string_view method, within within) const {
+        if (account.moved()) return detail::moved("account");
+        if (within.moved()) return detail::moved("context");
+        hoopauth_headers_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status =
+            hoopauth_client_headers(raw(), account.raw(), method.data(), method.size(), within.raw(), &out, &err);
+        return detail::made<hoopauth::headers>(status, out, err);
+    }
+
+    result<pending_authorization> begin_with(const hoopauth_authorization_request_t* request) const {
+        hoopauth_pending_authorization_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_begin(raw(), request, &out, &err);
+        return detail::made<pending_authorization>(status, out, err);
+    }
+
+    detail::handle<hoopauth_client_t, hoopauth_client_free> raw_;
+};
+
+}  // namespace HOOPAUTH_FORM_
+}  // namespace hoopauth
+
+#undef HOOPAUTH_CODES_
+#undef HOOPAUTH_FORM_
+
+#endif  // HOOPAUTH_HPP
