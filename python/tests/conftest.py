@@ -168,9 +168,18 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def approve(url: str, account: str) -> str:
     """Approves at the authorize page; the URL that the browser is sent to."""
+    return sent_to(f"{url}&approve={account}")
+
+
+def deny(url: str) -> str:
+    """Refuses at the authorize page; the URL that the browser is sent to."""
+    return sent_to(f"{url}&deny=1")
+
+
+def sent_to(url: str) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
     with pytest.raises(urllib.error.HTTPError) as redirect:
-        opener.open(f"{url}&approve={account}", timeout=60)
+        opener.open(url, timeout=60)
     with redirect.value:
         return redirect.value.headers["location"]
 
