@@ -9,7 +9,7 @@ use crate::account::{Account, AccountKind};
 use crate::authorize::{AuthorizationRequest, AuthorizeDefaults, PendingAuthorization, Redirect};
 use crate::builder::ClientBuilder;
 use crate::cache::{Served, Slot, Snapshot};
-use crate::callback::calling;
+use crate::callback::{calling, refuse_reentry};
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credential;
 use crate::error::{Error, ErrorCode, Result};
@@ -328,7 +328,7 @@ impl Client {
         };
         let refused = match (&self.inner.credential, account) {
             (Credential::OAuth { .. }, Some(account)) => account,
-            (Credential::PrivateIntegration { .. }, _) => {
+            (Credential::PrivateIntegration { .. }, account) => {
                 let error = Error::new(
                     ErrorCode::InvalidPrivateIntegration,
                     "the Private Integration token is refused: copy the current one from the settings",
@@ -336,7 +336,10 @@ impl Client {
                 .with_status(status)
                 .with_server_message(error.server_message())
                 .with_trace_id(error.trace_id());
-                return Err(error);
+                return Err(match account {
+                    Some(account) => error.with_account(&account),
+                    None => error,
+                });
             }
             _ => return Err(error),
         };
@@ -353,6 +356,7 @@ impl Client {
     ///
     /// Calls that go on after their callers left ([`within`](Self::within)) are waited for, at most `timeout`.
     pub fn close(&self) -> Result<()> {
+        refuse_reentry()?;
         if self.inner.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
