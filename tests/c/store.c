@@ -54,7 +54,8 @@ static hoopauth_status_t enter(rows_t *rows, int function, hoopauth_failure_t *f
   if (client != NULL) {
     hoopauth_headers_t *headers = NULL;
     hoopauth_health_t *health = NULL;
-    FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, NULL, &headers, &err));
+    FAILS(HOOPAUTH_INVALID_STATE,
+          hoopauth_client_headers_by_name(client, "location:hoopLocation00000002", NUL, "GET", NUL, NULL, &headers, &err));
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_health(client, NULL, NULL, &health, &err));
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_remove(client, NULL, NULL, NULL, &err));
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_close(client, &err));

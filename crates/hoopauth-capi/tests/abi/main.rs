@@ -11,4 +11,5 @@
 
 mod harness;
 mod header;
+mod nulls;
 mod programs;
