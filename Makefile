@@ -2,12 +2,13 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test lint bench docs header setup
+.PHONY: demo test lint bench docs header install uninstall setup
 
 demo: setup ## the main job, end to end, against a local HoopAI
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example demo
 
 test: setup lint ## all tests
+	$(CARGO) build --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --tests --examples # cargo test makes no C libraries
 	$(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --no-default-features --lib
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --features shuttle --lib flight::
@@ -26,8 +27,24 @@ header: setup ## writes include/hoopauth.h from crates/hoopauth-capi
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth-capi --example header > include/hoopauth.h.new
 	mv include/hoopauth.h.new include/hoopauth.h
 
+# PREFIX, LIBDIR, INCLUDEDIR and DESTDIR say where; BUILT=target/ci takes what is there instead of a release build.
+install: setup ## the C library: header, shared and static library, pkg-config and CMake files
+	$(if $(BUILT),,$(CARGO) rustc --locked --release -p hoopauth-capi --lib -- --print native-static-libs=target/release/native-static-libs.txt)
+	$(INSTALLER) install "$(or $(BUILT),target/release)"
+
+uninstall: ## what `make install` with the same folders installed
+	$(INSTALLER) uninstall ""
+
+INSTALLER = PREFIX="$(or $(PREFIX),/usr/local)" LIBDIR="$(LIBDIR)" INCLUDEDIR="$(INCLUDEDIR)" DESTDIR="$(DESTDIR)" sh crates/hoopauth-capi/install/install.sh
+
 setup:
 	@command -v $(CARGO) >/dev/null || { echo "a Rust toolchain is missing: install rustup, then 'rustup default stable'" >&2; exit 1; }
-	@command -v cc >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y build-essential; \
-	  else echo "a C compiler is missing: install build-essential" >&2; exit 1; fi; }
+	@for tool in $(TOOLS); do command -v $$tool >/dev/null || missing=1; done; [ -z "$$missing" ] || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y $(PACKAGES); \
+	  else echo "one of '$(TOOLS)' is missing: install $(PACKAGES)" >&2; exit 1; fi; }
+
+# What is built with; and, for the tests of the C library, what it is tested with.
+TOOLS = cc
+PACKAGES = build-essential
+test: TOOLS = cc gcc g++ valgrind pkg-config cmake
+test: PACKAGES = build-essential valgrind pkg-config cmake

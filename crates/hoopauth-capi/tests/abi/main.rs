@@ -11,5 +11,6 @@
 
 mod harness;
 mod header;
+mod install;
 mod nulls;
 mod programs;
