@@ -89,7 +89,10 @@ fn is_made_of_the_sources() {
     let output = Command::new(&generator).output();
     let output = output.unwrap_or_else(|error| panic!("{}: {error}: run `make test`", generator.display()));
     assert!(output.status.success(), "{}", text(&output));
-    assert!(String::from_utf8(output.stdout).unwrap() == header(), "run `make header` and commit what it writes");
+    assert!(
+        String::from_utf8(output.stdout).unwrap() == header(),
+        "run `make header` and commit what it writes"
+    );
 }
 
 #[test]
@@ -135,7 +138,11 @@ fn every_function_keeps_the_contract() {
         assert!(one_line(comment).contains("Since 0."), "{name}: since when?");
         let last = parameters.last().map(|(kind, name)| (kind.as_str(), name.as_str()));
         let fallible = returns == "hoopauth_status_t" && name != "hoopauth_error_code";
-        assert_eq!(fallible, last == Some(("hoopauth_error_t **", "err")), "{name}: status and err go together");
+        assert_eq!(
+            fallible,
+            last == Some(("hoopauth_error_t **", "err")),
+            "{name}: status and err go together"
+        );
         assert_eq!(fallible, one_line(comment).contains("Errors: "), "{name}: its comment names its errors");
         // In-parameters, then the out-parameter, then err.
         let outs: Vec<usize> = parameters
@@ -144,7 +151,10 @@ fn every_function_keeps_the_contract() {
             .filter(|(_, (kind, name))| kind.ends_with("**") && name != "err")
             .map(|(index, _)| index)
             .collect();
-        assert!(outs.is_empty() || outs == [parameters.len() - 2], "{name}: the out-parameter stands before err");
+        assert!(
+            outs.is_empty() || outs == [parameters.len() - 2],
+            "{name}: the out-parameter stands before err"
+        );
         for (index, (kind, parameter)) in parameters.iter().enumerate() {
             if kind == "const char *" || kind == "const uint8_t *" {
                 assert_eq!(
@@ -168,7 +178,8 @@ fn the_library_exports_the_functions_of_the_header_and_nothing_else() {
     let declared: BTreeSet<String> = functions().into_iter().map(|function| function.name).collect();
     assert_eq!(declared, listed, "tests/c/symbols.txt is not what the header declares");
     let so = library("libhoopauth.so");
-    let exported = tool("nm", ["-D".as_ref(), "--defined-only".as_ref(), "--format=posix".as_ref(), so.as_os_str()]);
+    let exported =
+        tool("nm", ["-D".as_ref(), "--defined-only".as_ref(), "--format=posix".as_ref(), so.as_os_str()]);
     let exported: BTreeSet<String> =
         exported.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
     assert_eq!(exported, listed, "the library exports something else than tests/c/symbols.txt");

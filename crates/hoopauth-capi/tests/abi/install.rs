@@ -136,7 +136,12 @@ fn programs_by_pkg_config(bench: &Bench, prefix: &Path) {
     statically.extend(pkg_config(prefix, &["--variable=static_libs"]));
     for compiler in ["gcc", "g++"] {
         runs(bench, &build(bench, compiler, &format!("{compiler}-shared"), &[shared.clone()]), prefix, true);
-        runs(bench, &build(bench, compiler, &format!("{compiler}-static"), &[statically.clone()]), prefix, false);
+        runs(
+            bench,
+            &build(bench, compiler, &format!("{compiler}-static"), &[statically.clone()]),
+            prefix,
+            false,
+        );
     }
 }
 
@@ -145,7 +150,12 @@ fn programs_by_cmake(bench: &Bench, prefix: &Path) {
     fs::write(folder.join("CMakeLists.txt"), CMAKE.replace("@VERSION@", env!("CARGO_PKG_VERSION"))).unwrap();
     let made = folder.join("made");
     let mut configure = Command::new("cmake");
-    configure.arg("-S").arg(folder).arg("-B").arg(&made).arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
+    configure
+        .arg("-S")
+        .arg(folder)
+        .arg("-B")
+        .arg(&made)
+        .arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
     let mut build = Command::new("cmake");
     build.arg("--build").arg(&made);
     for command in [&mut configure, &mut build] {
@@ -218,12 +228,19 @@ fn the_example_of_the_documentation() {
     let program = bench.compile(&source, crate::harness::Mode::Plain, "-lhoopauth");
     let run = |token: &str| {
         let mut command = Command::new(&program);
-        command.env_clear().env("LD_LIBRARY_PATH", bench.folder.path()).env("HOOPAUTH_PRIVATE_INTEGRATION_TOKEN", token);
+        command
+            .env_clear()
+            .env("LD_LIBRARY_PATH", bench.folder.path())
+            .env("HOOPAUTH_PRIVATE_INTEGRATION_TOKEN", token);
         finish(&mut command, bench.folder.path())
     };
     let output = run("pit-1");
     assert!(output.status.success(), "{}", text(&output));
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("Authorization: 12 characters\n"), "{}", text(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stdout).starts_with("Authorization: 12 characters\n"),
+        "{}",
+        text(&output)
+    );
     let output = run("no header\n");
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("CONFIG: "), "{}", text(&output));

@@ -58,8 +58,14 @@ fn function_with_nulls(function: &Function) -> String {
             let refused = nulls.iter().any(|i| !optional(function, *i));
             let within_callback = parameters.iter().any(|(kind, _)| only_in_callbacks(kind));
             let check = if refused || within_callback { "REFUSED" } else { "SURVIVED" };
-            writeln!(body, "  {{{}\n    {check}({});{}\n  }}", outs(function, 0), call(&nulls), outs(function, 1))
-                .unwrap();
+            writeln!(
+                body,
+                "  {{{}\n    {check}({});{}\n  }}",
+                outs(function, 0),
+                call(&nulls),
+                outs(function, 1)
+            )
+            .unwrap();
         }
         return body;
     }
@@ -87,7 +93,9 @@ fn function_with_nulls(function: &Function) -> String {
 
 fn optional(function: &Function, index: usize) -> bool {
     let (kind, name) = &function.parameters[index];
-    let account = kind == "const hoopauth_account_t *" && name == "account" && function.name.starts_with("hoopauth_client_");
+    let account = kind == "const hoopauth_account_t *"
+        && name == "account"
+        && function.name.starts_with("hoopauth_client_");
     account || OPTIONAL.iter().any(|(of, what)| (of.is_empty() || *of == function.name) && what == name)
 }
 
@@ -136,7 +144,8 @@ fn argument(function: &Function, index: usize, nulls: &[usize]) -> String {
         kind if kind.ends_with('*') => noun.to_owned(),
         "size_t" if name.ends_with("_len") => {
             let of = name.trim_end_matches("_len");
-            let bytes = function.parameters.iter().any(|(kind, name)| name == of && kind == "const uint8_t *");
+            let bytes =
+                function.parameters.iter().any(|(kind, name)| name == of && kind == "const uint8_t *");
             if bytes { "1" } else { "NUL" }.to_owned()
         }
         "size_t" if name.ends_with("_count") => "1".to_owned(),

@@ -35,9 +35,18 @@ programs! {
     waiting, "-lhoopauth";
     callbacks, "-lhoopauth";
     store, "-lhoopauth";
-    fork, "-lhoopauth";
     loading, "-lhoopauth";
     panics, "-lhoopauth_fault_injection";
+}
+
+/// A child leaves what it inherited as it is, never frees it: so leaks are not looked for here, all else is.
+#[test]
+fn fork() {
+    for mode in [Mode::Plain, Mode::Sanitized, Mode::Valgrind] {
+        let mut bench = Bench::new();
+        bench.leaks = false;
+        bench.passes("fork.c", mode, "-lhoopauth");
+    }
 }
 
 #[test]
