@@ -1,4 +1,5 @@
-/* Tables of the host's own: log, clock, news of changes, HTTP. What they are given, what they may do, and how they end. */
+/* Tables of the host's own: log, clock, news of changes, HTTP. What they are given, what they may do, and how they end.
+ */
 #include "http.h"
 
 #include <pthread.h>
@@ -124,7 +125,8 @@ static void sizes(void)
   first->monotonic_ms = zero_monotonic;
   OK(hoopauth_config_set_clock(config, (const hoopauth_clock_callbacks_t *)(const void *)first, &err));
   first->struct_size -= 1;
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_config_set_clock(config, (const hoopauth_clock_callbacks_t *)(const void *)first, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT,
+        hoopauth_config_set_clock(config, (const hoopauth_clock_callbacks_t *)(const void *)first, &err));
   free(first);
   hoopauth_client_t *client = client_of(config);
   hoopauth_headers_t *headers = NULL;
@@ -162,7 +164,8 @@ typedef struct {
   int refused;
 } log_t;
 
-static void take_record(void *user_data, int32_t level, const char *target, size_t target_len, const char *message, size_t message_len)
+static void take_record(void *user_data, int32_t level, const char *target, size_t target_len, const char *message,
+                        size_t message_len)
 {
   log_t *log = user_data;
   CHECK(level >= HOOPAUTH_LOG_ERROR && level <= HOOPAUTH_LOG_TRACE);
@@ -218,7 +221,8 @@ static void a_day_of(hoopauth_client_t *client)
   hoopauth_headers_free(headers);
   import(client, OTHER, 0);
   tell("revoke", "{\"account\":\"" OTHER "\",\"access\":true,\"refresh\":true}");
-  FAILS(HOOPAUTH_REAUTHORIZATION_REQUIRED, hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, NULL, &headers, &err));
+  FAILS(HOOPAUTH_REAUTHORIZATION_REQUIRED,
+        hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, NULL, &headers, &err));
 }
 
 static void logs(void)
@@ -282,7 +286,8 @@ static int64_t hand_now(void *user_data)
   pthread_mutex_unlock(&clock->lock);
   if (client != NULL) {
     hoopauth_headers_t *headers = NULL;
-    FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, NULL, &headers, &err));
+    FAILS(HOOPAUTH_INVALID_STATE,
+          hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, NULL, &headers, &err));
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_close(client, &err));
     pthread_mutex_lock(&clock->lock);
     clock->refused++;
@@ -416,7 +421,8 @@ typedef struct {
   int sent, refused, destroyed;
 } carrier_t;
 
-static hoopauth_status_t carry(carrier_t *carrier, const hoopauth_transport_request_t *request, hoopauth_transport_response_t *response)
+static hoopauth_status_t carry(carrier_t *carrier, const hoopauth_transport_request_t *request,
+                               hoopauth_transport_response_t *response)
 {
   size_t len = 0, body_len = 0, room = 1;
   CHECK(hoopauth_transport_request_timeout(request) > 0);
@@ -449,21 +455,24 @@ static hoopauth_status_t carry(carrier_t *carrier, const hoopauth_transport_requ
   OK(hoopauth_transport_response_add_header(response, "content-type", NUL, "application/json", NUL, &err));
   size_t half = answer.body_len / 2;
   OK(hoopauth_transport_response_append_body(response, (const uint8_t *)answer.body, half, &err));
-  OK(hoopauth_transport_response_append_body(response, (const uint8_t *)answer.body + half, answer.body_len - half, &err));
+  OK(hoopauth_transport_response_append_body(response, (const uint8_t *)answer.body + half, answer.body_len - half,
+                                             &err));
   free(answer.text);
   return HOOPAUTH_OK;
 }
 
-static hoopauth_status_t send_request(void *user_data, const hoopauth_transport_request_t *request, hoopauth_transport_response_t *response,
-                                      hoopauth_failure_t *failure)
+static hoopauth_status_t send_request(void *user_data, const hoopauth_transport_request_t *request,
+                                      hoopauth_transport_response_t *response, hoopauth_failure_t *failure)
 {
   carrier_t *carrier = user_data;
   if (carrier->client != NULL) {
     hoopauth_headers_t *headers = NULL;
     hoopauth_context_t *context = NULL;
-    FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers_by_name(carrier->client, LOCATION, NUL, "GET", NUL, NULL, &headers, &err));
+    FAILS(HOOPAUTH_INVALID_STATE,
+          hoopauth_client_headers_by_name(carrier->client, LOCATION, NUL, "GET", NUL, NULL, &headers, &err));
     OK(hoopauth_context_new(5, &context, &err));
-    FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers_by_name(carrier->client, LOCATION, NUL, "GET", NUL, context, &headers, &err));
+    FAILS(HOOPAUTH_INVALID_STATE,
+          hoopauth_client_headers_by_name(carrier->client, LOCATION, NUL, "GET", NUL, context, &headers, &err));
     hoopauth_context_free(context);
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_maintain(carrier->client, INT64_MAX, NULL, &err));
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_close(carrier->client, &err));
@@ -493,7 +502,8 @@ static hoopauth_status_t send_request(void *user_data, const hoopauth_transport_
     FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_transport_response_add_header(response, "x", NUL, "\xff", NUL, &err));
     return HOOPAUTH_OK;
   }
-  OK(hoopauth_failure_set_message(failure, "the cable is cut, says Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2VjcmV0", NUL, &err));
+  OK(hoopauth_failure_set_message(
+      failure, "the cable is cut, says Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2VjcmV0", NUL, &err));
   OK(hoopauth_failure_set_retryable(failure, false, &err));
   OK(hoopauth_transport_response_set_not_sent(response, &err));
   return atoi(carrier->lie);
@@ -533,12 +543,18 @@ static void transports(void)
   static const struct {
     const char *lie;
     hoopauth_status_t code;
-  } lies[] = {{"no status", HOOPAUTH_CALLBACK_FAILED}, {"too much", HOOPAUTH_MALFORMED_RESPONSE},
-              {"garbage", HOOPAUTH_MALFORMED_RESPONSE}, {"20", HOOPAUTH_NETWORK},
-              {"21", HOOPAUTH_TIMEOUT},                 {"22", HOOPAUTH_TLS},
-              {"36", HOOPAUTH_MALFORMED_RESPONSE},      {"10", HOOPAUTH_CONFIG},
-              {"92", HOOPAUTH_CALLBACK_FAILED},         {"31", HOOPAUTH_CALLBACK_FAILED},
-              {"-7", HOOPAUTH_CALLBACK_FAILED},         {"123456", HOOPAUTH_CALLBACK_FAILED}};
+  } lies[] = {{"no status", HOOPAUTH_CALLBACK_FAILED},
+              {"too much", HOOPAUTH_MALFORMED_RESPONSE},
+              {"garbage", HOOPAUTH_MALFORMED_RESPONSE},
+              {"20", HOOPAUTH_NETWORK},
+              {"21", HOOPAUTH_TIMEOUT},
+              {"22", HOOPAUTH_TLS},
+              {"36", HOOPAUTH_MALFORMED_RESPONSE},
+              {"10", HOOPAUTH_CONFIG},
+              {"92", HOOPAUTH_CALLBACK_FAILED},
+              {"31", HOOPAUTH_CALLBACK_FAILED},
+              {"-7", HOOPAUTH_CALLBACK_FAILED},
+              {"123456", HOOPAUTH_CALLBACK_FAILED}};
   for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
     /* Each in a location of its own, so that none meets what another left. */
     char account[60], json[120];
@@ -549,7 +565,8 @@ static void transports(void)
     import(client, account, 0);
     carrier.lie = lies[i].lie;
     hoopauth_error_t *error = NULL;
-    hoopauth_status_t status = hoopauth_client_headers_by_name(client, account, NUL, "GET", NUL, NULL, &headers, &error);
+    hoopauth_status_t status =
+        hoopauth_client_headers_by_name(client, account, NUL, "GET", NUL, NULL, &headers, &error);
     if (status != lies[i].code) {
       fprintf(stderr, "%s: %s: %s\n", lies[i].lie, hoopauth_status_name(status), hoopauth_error_message(error, NULL));
     }

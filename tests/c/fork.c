@@ -18,7 +18,8 @@ static void child(hoopauth_client_t *client, const hoopauth_account_t *account, 
   hoopauth_context_t *context = NULL;
   OK(hoopauth_context_new(30, &context, &err));
   FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, NULL, &headers, &err));
-  FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, context, &headers, &err));
+  FAILS(HOOPAUTH_INVALID_STATE,
+        hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, context, &headers, &err));
   hoopauth_grant_t *grant = NULL;
   FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_export(client, account, NULL, &grant, &err));
   FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_export(client, account, context, &grant, &err));
@@ -43,7 +44,8 @@ static void child(hoopauth_client_t *client, const hoopauth_account_t *account, 
   hoopauth_client_free(client);
 }
 
-static void fork_and_wait(hoopauth_client_t *client, const hoopauth_account_t *account, const char *bearer, bool uses_it)
+static void fork_and_wait(hoopauth_client_t *client, const hoopauth_account_t *account, const char *bearer,
+                          bool uses_it)
 {
   fflush(NULL);
   pid_t pid = fork();

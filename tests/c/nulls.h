@@ -1,4 +1,5 @@
-/* Handles for the generated program that gives NULL for every pointer of every function. Nothing of it asks a server. */
+/* Handles for the generated program that gives NULL for every pointer of every function. Nothing of it asks a server.
+ */
 #ifndef NULLS_H
 #define NULLS_H
 
@@ -71,30 +72,30 @@ static inline void tear_down(void)
 }
 
 /* What must be refused, and may not have made anything. */
-#define REFUSED(call)                                                                              \
-  do {                                                                                             \
-    hoopauth_error_t *err = NULL;                                                                  \
-    set_up();                                                                                      \
-    hoopauth_status_t status_ = (call);                                                            \
-    if (status_ != HOOPAUTH_INVALID_ARGUMENT) {                                                    \
-      fprintf(stderr, "%s: %s\n", #call, hoopauth_status_name(status_));                           \
-      exit(1);                                                                                     \
-    }                                                                                              \
-    CHECK(err == NULL || hoopauth_error_code(err) == HOOPAUTH_INVALID_ARGUMENT);                   \
-    hoopauth_error_free(err);                                                                      \
-    tear_down();                                                                                   \
+#define REFUSED(call)                                                                                                  \
+  do {                                                                                                                 \
+    hoopauth_error_t *err = NULL;                                                                                      \
+    set_up();                                                                                                          \
+    hoopauth_status_t status_ = (call);                                                                                \
+    if (status_ != HOOPAUTH_INVALID_ARGUMENT) {                                                                        \
+      fprintf(stderr, "%s: %s\n", #call, hoopauth_status_name(status_));                                               \
+      exit(1);                                                                                                         \
+    }                                                                                                                  \
+    CHECK(err == NULL || hoopauth_error_code(err) == HOOPAUTH_INVALID_ARGUMENT);                                       \
+    hoopauth_error_free(err);                                                                                          \
+    tear_down();                                                                                                       \
   } while (0)
 
 /* What may be left out: any status that is one, but not a crash. */
-#define SURVIVED(call)                                                                             \
-  do {                                                                                             \
-    hoopauth_error_t *err = NULL;                                                                  \
-    set_up();                                                                                      \
-    hoopauth_status_t status_ = (call);                                                            \
-    CHECK(strcmp(hoopauth_status_name(status_), "UNKNOWN") != 0);                                  \
-    CHECK(status_ != HOOPAUTH_PANIC && status_ != HOOPAUTH_INTERNAL);                              \
-    hoopauth_error_free(err);                                                                      \
-    tear_down();                                                                                   \
+#define SURVIVED(call)                                                                                                 \
+  do {                                                                                                                 \
+    hoopauth_error_t *err = NULL;                                                                                      \
+    set_up();                                                                                                          \
+    hoopauth_status_t status_ = (call);                                                                                \
+    CHECK(strcmp(hoopauth_status_name(status_), "UNKNOWN") != 0);                                                      \
+    CHECK(status_ != HOOPAUTH_PANIC && status_ != HOOPAUTH_INTERNAL);                                                  \
+    hoopauth_error_free(err);                                                                                          \
+    tear_down();                                                                                                       \
   } while (0)
 
 #endif

@@ -68,7 +68,8 @@ static void authorization(const hoopauth_client_t *client)
   CHECK(wrong == NULL);
 
   hoopauth_account_t *account = NULL;
-  FAILS(HOOPAUTH_STATE_MISMATCH, hoopauth_client_complete(client, opened, "?code=1&state=2", NUL, NULL, &account, &err));
+  FAILS(HOOPAUTH_STATE_MISMATCH,
+        hoopauth_client_complete(client, opened, "?code=1&state=2", NUL, NULL, &account, &err));
   FAILS(HOOPAUTH_STATE_MISMATCH, hoopauth_client_complete(client, opened, NULL, 0, NULL, &account, &err));
   char *redirect = approve(url, OTHER);
   OK(hoopauth_client_complete(client, opened, redirect, NUL, NULL, &account, &err));
@@ -101,7 +102,8 @@ static void authorization(const hoopauth_client_t *client)
   char *code_json = control("POST", "authorize", "{\"account\":\"" LOCATION "\"}");
   char *code = member(code_json, "code");
   hoopauth_account_t *expected = account_of(client, OTHER);
-  FAILS(HOOPAUTH_WRONG_ACCOUNT, hoopauth_client_complete_unsolicited(client, code, NUL, expected, NULL, &account, &err));
+  FAILS(HOOPAUTH_WRONG_ACCOUNT,
+        hoopauth_client_complete_unsolicited(client, code, NUL, expected, NULL, &account, &err));
   free(code);
   free(code_json);
   code_json = control("POST", "authorize", "{\"account\":\"" OTHER "\"}");
@@ -123,15 +125,18 @@ static void refresh_and_repeat(const hoopauth_client_t *client, const hoopauth_a
   CHECK(api_call(before, "/locations/hoopLocation00000001", &answer) == 401);
   hoopauth_header_t type = {"content-type", NUL, "application/json", NUL};
   hoopauth_headers_t *repeat = NULL;
-  OK(hoopauth_client_report(client, before, 401, &type, 1, (const uint8_t *)answer.body, answer.body_len, NULL, &repeat, &err));
+  OK(hoopauth_client_report(client, before, 401, &type, 1, (const uint8_t *)answer.body, answer.body_len, NULL, &repeat,
+                            &err));
   CHECK(repeat != NULL && count_of("rotations") == 1);
   CHECK(strcmp(hoopauth_headers_authorization(before, NULL), hoopauth_headers_authorization(repeat, NULL)) != 0);
   CHECK(api_call(repeat, "/locations/hoopLocation00000001", NULL) == 200);
-  /* Somebody else who was refused with the old one gets the new one, without a further refresh, also within a context. */
+  /* Somebody else who was refused with the old one gets the new one, without a further refresh, also within a context.
+   */
   hoopauth_context_t *context = NULL;
   OK(hoopauth_context_new(30, &context, &err));
   hoopauth_headers_t *other = NULL;
-  OK(hoopauth_client_report(client, before, 401, &type, 1, (const uint8_t *)answer.body, answer.body_len, context, &other, &err));
+  OK(hoopauth_client_report(client, before, 401, &type, 1, (const uint8_t *)answer.body, answer.body_len, context,
+                            &other, &err));
   CHECK(strcmp(hoopauth_headers_authorization(other, NULL), hoopauth_headers_authorization(repeat, NULL)) == 0);
   CHECK(count_of("rotations") == 1);
   hoopauth_context_free(context);
@@ -144,10 +149,11 @@ static void refresh_and_repeat(const hoopauth_client_t *client, const hoopauth_a
   /* An answer that can't be cured. */
   CHECK(api_call(repeat, "/locations/hoopLocation00000002", &answer) == 403);
   hoopauth_error_t *error = NULL;
-  CHECK(hoopauth_client_report(client, repeat, 403, NULL, 0, (const uint8_t *)answer.body, answer.body_len, NULL, &none, &error) ==
-        HOOPAUTH_WRONG_ACCOUNT);
+  CHECK(hoopauth_client_report(client, repeat, 403, NULL, 0, (const uint8_t *)answer.body, answer.body_len, NULL, &none,
+                               &error) == HOOPAUTH_WRONG_ACCOUNT);
   size_t len = 0;
-  CHECK(hoopauth_error_http_status(error) == 403 && strcmp(hoopauth_error_account(error, &len), LOCATION) == 0 && len == strlen(LOCATION));
+  CHECK(hoopauth_error_http_status(error) == 403 && strcmp(hoopauth_error_account(error, &len), LOCATION) == 0 &&
+        len == strlen(LOCATION));
   CHECK(strstr(hoopauth_error_server_message(error, &len), "does not have access") != NULL);
   char *trace = member(answer.body, "traceId");
   CHECK(strcmp(hoopauth_error_trace_id(error, &len), trace) == 0 && len == strlen(trace));
@@ -236,7 +242,8 @@ static void failures(const hoopauth_client_t *client)
   /* A paused account keeps its grant. */
   import(client, LOCATION, 0);
   tell("pause", "{\"location_id\":\"hoopLocation00000001\"}");
-  CHECK(hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, NULL, &headers, &error) == HOOPAUTH_ACCOUNT_INACTIVE);
+  CHECK(hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, NULL, &headers, &error) ==
+        HOOPAUTH_ACCOUNT_INACTIVE);
   CHECK(hoopauth_error_http_status(error) == 400 && strcmp(hoopauth_error_account(error, &len), LOCATION) == 0);
   CHECK(hoopauth_error_trace_id(error, NULL) != NULL);
   hoopauth_error_free(error);
@@ -250,7 +257,8 @@ static void failures(const hoopauth_client_t *client)
   /* A refused refresh token: only the user can help. */
   import(client, OTHER, 0);
   tell("revoke", "{\"account\":\"" OTHER "\",\"access\":true,\"refresh\":true}");
-  CHECK(hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, NULL, &headers, &error) == HOOPAUTH_REAUTHORIZATION_REQUIRED);
+  CHECK(hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, NULL, &headers, &error) ==
+        HOOPAUTH_REAUTHORIZATION_REQUIRED);
   CHECK(headers == NULL && strcmp(hoopauth_error_account(error, NULL), OTHER) == 0);
   hoopauth_error_free(error);
   hoopauth_account_t *account = account_of(client, OTHER);
@@ -263,8 +271,10 @@ static void failures(const hoopauth_client_t *client)
 
   /* A server in trouble. */
   import(client, OTHER, 0);
-  tell("faults", "{\"endpoint\":\"token\",\"kind\":\"status\",\"status\":503,\"headers\":{\"retry-after\":\"0\"},\"body\":\"busy\",\"times\":20}");
-  CHECK(hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, NULL, &headers, &error) == HOOPAUTH_HTTP_STATUS);
+  tell("faults", "{\"endpoint\":\"token\",\"kind\":\"status\",\"status\":503,\"headers\":{\"retry-after\":\"0\"},"
+                 "\"body\":\"busy\",\"times\":20}");
+  CHECK(hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, NULL, &headers, &error) ==
+        HOOPAUTH_HTTP_STATUS);
   CHECK(hoopauth_error_http_status(error) == 503 && hoopauth_error_is_retryable(error));
   hoopauth_error_free(error);
   free(control("DELETE", "faults", ""));

@@ -1,4 +1,5 @@
-/* A panic in the middle of a call: a status like any other, and the process lives. Linked with the library for fault injection. */
+/* A panic in the middle of a call: a status like any other, and the process lives. Linked with the library for fault
+ * injection. */
 #include "http.h"
 
 #include <pthread.h>
@@ -13,7 +14,8 @@ static void panics(const hoopauth_client_t *client, const hoopauth_context_t *co
 {
   hoopauth_headers_t *headers = (hoopauth_headers_t *)1;
   hoopauth_error_t *error = NULL;
-  hoopauth_status_t status = hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, context, &headers, &error);
+  hoopauth_status_t status =
+      hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, context, &headers, &error);
   if (status != HOOPAUTH_PANIC) {
     fprintf(stderr, "step %lu: %s\n", (unsigned long)step, hoopauth_status_name(status));
   }

@@ -1,4 +1,5 @@
-/* Configuration, texts and headers of a client with a Private Integration token: nothing here but the report asks a server. */
+/* Configuration, texts and headers of a client with a Private Integration token: nothing here but the report asks a
+ * server. */
 #include "http.h"
 
 #define ACCOUNT "location:hoopLocation00000001"
@@ -28,7 +29,8 @@ static void errors_of_the_configuration(void)
   CHECK(hoopauth_config_set(config, "timeout", NUL, "soon", NUL, NULL) == HOOPAUTH_CONFIG);
   FAILS(HOOPAUTH_CONFIG, hoopauth_config_set(config, "timeout", NUL, NULL, 0, &err));
 
-  /* Texts: with a length, without a NUL behind; up to the NUL; what is not UTF-8; NULL with a length; a length that is none. */
+  /* Texts: with a length, without a NUL behind; up to the NUL; what is not UTF-8; NULL with a length; a length that is
+   * none. */
   OK(hoopauth_config_set(config, "timeout!", 7, "12.5x", 4, &err));
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_config_set(config, "timeout", NUL, "\xff", NUL, &err));
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_config_set(config, NULL, 3, "1", 1, &err));
@@ -57,11 +59,11 @@ static void errors_of_the_configuration(void)
   hoopauth_client_free(client);
 }
 
-#define check_value(value, len, expected)                                  \
-  do {                                                                     \
-    const char *value_ = (value);                                          \
-    CHECK(value_ != NULL && strcmp(value_, expected) == 0);                \
-    CHECK((len) == strlen(expected));                                      \
+#define check_value(value, len, expected)                                                                              \
+  do {                                                                                                                 \
+    const char *value_ = (value);                                                                                      \
+    CHECK(value_ != NULL && strcmp(value_, expected) == 0);                                                            \
+    CHECK((len) == strlen(expected));                                                                                  \
   } while (0)
 
 static void headers(void)
@@ -129,8 +131,8 @@ static void headers(void)
   CHECK(api_call(sent, "/contacts/?locationId=hoopLocation00000001", &answer) == 401);
   hoopauth_headers_t *repeat = (hoopauth_headers_t *)1;
   hoopauth_error_t *error = NULL;
-  CHECK(hoopauth_client_report(more, sent, 401, NULL, 0, (const uint8_t *)answer.body, answer.body_len, NULL, &repeat, &error) ==
-        HOOPAUTH_INVALID_PRIVATE_INTEGRATION);
+  CHECK(hoopauth_client_report(more, sent, 401, NULL, 0, (const uint8_t *)answer.body, answer.body_len, NULL, &repeat,
+                               &error) == HOOPAUTH_INVALID_PRIVATE_INTEGRATION);
   CHECK(repeat == NULL && hoopauth_error_http_status(error) == 401);
   check_value(hoopauth_error_account(error, &len), len, ACCOUNT);
   CHECK(strstr(hoopauth_error_message(error, NULL), setting("TEST_PIT")) == NULL);

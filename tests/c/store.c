@@ -1,4 +1,5 @@
-/* A store of the host's own: rows in memory, in its shortest form and in full; each function failing; and calling back. */
+/* A store of the host's own: rows in memory, in its shortest form and in full; each function failing; and calling back.
+ */
 #include "http.h"
 
 #include <pthread.h>
@@ -54,8 +55,8 @@ static hoopauth_status_t enter(rows_t *rows, int function, hoopauth_failure_t *f
   if (client != NULL) {
     hoopauth_headers_t *headers = NULL;
     hoopauth_health_t *health = NULL;
-    FAILS(HOOPAUTH_INVALID_STATE,
-          hoopauth_client_headers_by_name(client, "location:hoopLocation00000002", NUL, "GET", NUL, NULL, &headers, &err));
+    FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers_by_name(client, "location:hoopLocation00000002", NUL, "GET",
+                                                                  NUL, NULL, &headers, &err));
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_health(client, NULL, NULL, &health, &err));
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_remove(client, NULL, NULL, NULL, &err));
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_close(client, &err));
@@ -77,7 +78,8 @@ static row_t *find(rows_t *rows, const hoopauth_row_key_t *key)
   return row;
 }
 
-static hoopauth_status_t load(void *user_data, const hoopauth_row_key_t *key, hoopauth_row_t *out, hoopauth_failure_t *failure)
+static hoopauth_status_t load(void *user_data, const hoopauth_row_key_t *key, hoopauth_row_t *out,
+                              hoopauth_failure_t *failure)
 {
   rows_t *rows = user_data;
   hoopauth_status_t status = enter(rows, LOAD, failure);
@@ -98,8 +100,8 @@ static hoopauth_status_t load(void *user_data, const hoopauth_row_key_t *key, ho
   return HOOPAUTH_OK;
 }
 
-static hoopauth_status_t save(void *user_data, const hoopauth_row_key_t *key, uint64_t expected, const hoopauth_new_row_t *new_row, bool *saved,
-                              hoopauth_failure_t *failure)
+static hoopauth_status_t save(void *user_data, const hoopauth_row_key_t *key, uint64_t expected,
+                              const hoopauth_new_row_t *new_row, bool *saved, hoopauth_failure_t *failure)
 {
   rows_t *rows = user_data;
   hoopauth_status_t status = enter(rows, SAVE, failure);
@@ -132,7 +134,8 @@ static hoopauth_status_t save(void *user_data, const hoopauth_row_key_t *key, ui
   return HOOPAUTH_OK;
 }
 
-static hoopauth_status_t list(void *user_data, const char *app, size_t app_len, hoopauth_row_list_t *out, hoopauth_failure_t *failure)
+static hoopauth_status_t list(void *user_data, const char *app, size_t app_len, hoopauth_row_list_t *out,
+                              hoopauth_failure_t *failure)
 {
   rows_t *rows = user_data;
   hoopauth_status_t status = enter(rows, LIST, failure);
@@ -144,14 +147,16 @@ static hoopauth_status_t list(void *user_data, const char *app, size_t app_len, 
   pthread_mutex_lock(&rows->lock);
   for (row_t *row = rows->rows; row != NULL; row = row->next) {
     if (strcmp(row->app, app) == 0) {
-      OK(hoopauth_row_list_add(out, row->account, NUL, row->live, row->marked, row->expires_at_ms, row->not_before_ms, &err));
+      OK(hoopauth_row_list_add(out, row->account, NUL, row->live, row->marked, row->expires_at_ms, row->not_before_ms,
+                               &err));
     }
   }
   pthread_mutex_unlock(&rows->lock);
   return HOOPAUTH_OK;
 }
 
-static hoopauth_status_t lease(void *user_data, const hoopauth_row_key_t *key, uint64_t wait_ms, void **out, hoopauth_failure_t *failure)
+static hoopauth_status_t lease(void *user_data, const hoopauth_row_key_t *key, uint64_t wait_ms, void **out,
+                               hoopauth_failure_t *failure)
 {
   rows_t *rows = user_data;
   (void)wait_ms;
@@ -179,16 +184,16 @@ static void unlease(void *user_data, void *held)
   pthread_mutex_unlock(&rows->lock);
 }
 
-static hoopauth_status_t take_slot(void *user_data, const char *app, size_t app_len, uint32_t per_minute, int32_t priority, int64_t now_ms,
-                                   uint64_t *wait_ms, hoopauth_failure_t *failure)
+static hoopauth_status_t take_slot(void *user_data, const char *app, size_t app_len, uint32_t per_minute,
+                                   int32_t priority, int64_t now_ms, uint64_t *wait_ms, hoopauth_failure_t *failure)
 {
   CHECK(strlen(app) == app_len && per_minute == 1000 && now_ms > 0 && *wait_ms == 0);
   CHECK(priority >= HOOPAUTH_PRIORITY_SOFT && priority <= HOOPAUTH_PRIORITY_RECOVERY);
   return enter(user_data, SLOT, failure);
 }
 
-static hoopauth_status_t claim(void *user_data, const char *app, size_t app_len, const uint8_t *id, int64_t until_ms, int64_t now_ms, bool *claimed,
-                               hoopauth_failure_t *failure)
+static hoopauth_status_t claim(void *user_data, const char *app, size_t app_len, const uint8_t *id, int64_t until_ms,
+                               int64_t now_ms, bool *claimed, hoopauth_failure_t *failure)
 {
   rows_t *rows = user_data;
   CHECK(strlen(app) == app_len && until_ms > now_ms);
@@ -209,7 +214,8 @@ static hoopauth_status_t claim(void *user_data, const char *app, size_t app_len,
   return HOOPAUTH_OK;
 }
 
-static hoopauth_status_t unclaim(void *user_data, const char *app, size_t app_len, const uint8_t *id, hoopauth_failure_t *failure)
+static hoopauth_status_t unclaim(void *user_data, const char *app, size_t app_len, const uint8_t *id,
+                                 hoopauth_failure_t *failure)
 {
   rows_t *rows = user_data;
   CHECK(strlen(app) == app_len);
@@ -269,7 +275,8 @@ typedef struct {
   void *user_data;
   void (*destroy)(void *user_data);
   hoopauth_status_t (*load)(void *, const hoopauth_row_key_t *, hoopauth_row_t *, hoopauth_failure_t *);
-  hoopauth_status_t (*save)(void *, const hoopauth_row_key_t *, uint64_t, const hoopauth_new_row_t *, bool *, hoopauth_failure_t *);
+  hoopauth_status_t (*save)(void *, const hoopauth_row_key_t *, uint64_t, const hoopauth_new_row_t *, bool *,
+                            hoopauth_failure_t *);
   hoopauth_status_t (*list)(void *, const char *, size_t, hoopauth_row_list_t *, hoopauth_failure_t *);
 } short_table_t;
 
@@ -429,8 +436,12 @@ static void failing(void)
 {
   static const struct {
     hoopauth_status_t returned, seen;
-  } codes[] = {{HOOPAUTH_STORE, HOOPAUTH_STORE},     {HOOPAUTH_STORE_CORRUPT, HOOPAUTH_STORE_CORRUPT}, {HOOPAUTH_TIMEOUT, HOOPAUTH_TIMEOUT},
-               {HOOPAUTH_NETWORK, HOOPAUTH_NETWORK}, {HOOPAUTH_NO_GRANT, HOOPAUTH_CALLBACK_FAILED},    {-1, HOOPAUTH_CALLBACK_FAILED},
+  } codes[] = {{HOOPAUTH_STORE, HOOPAUTH_STORE},
+               {HOOPAUTH_STORE_CORRUPT, HOOPAUTH_STORE_CORRUPT},
+               {HOOPAUTH_TIMEOUT, HOOPAUTH_TIMEOUT},
+               {HOOPAUTH_NETWORK, HOOPAUTH_NETWORK},
+               {HOOPAUTH_NO_GRANT, HOOPAUTH_CALLBACK_FAILED},
+               {-1, HOOPAUTH_CALLBACK_FAILED},
                {4711, HOOPAUTH_CALLBACK_FAILED}};
   rows_t *rows = new_rows();
   hoopauth_client_t *client = full_client(rows);

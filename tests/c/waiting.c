@@ -37,10 +37,12 @@ static void deadline_and_cancel(const hoopauth_client_t *client)
   CHECK(!hoopauth_context_is_cancelled(context));
   pthread_t thread;
   CHECK(pthread_create(&thread, NULL, cancel_once_held, hoopauth_context_ref(context)) == 0);
-  FAILS(HOOPAUTH_CANCELLED, hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, context, &headers, &err));
+  FAILS(HOOPAUTH_CANCELLED,
+        hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, context, &headers, &err));
   pthread_join(thread, NULL);
   CHECK(hoopauth_context_is_cancelled(context));
-  FAILS(HOOPAUTH_CANCELLED, hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, context, &headers, &err));
+  FAILS(HOOPAUTH_CANCELLED,
+        hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, context, &headers, &err));
   hoopauth_context_free(context);
 
   /* The refresh itself went on: one rotation, and its result is there for the next. */

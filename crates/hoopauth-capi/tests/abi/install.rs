@@ -1,5 +1,5 @@
-//! `make install` into a folder, and programs built against what is there: by pkg-config and by CMake, shared and static, in C and
-//! C++, where it was installed and after the tree was moved.
+//! `make install` into a folder, and programs in both languages built against what is there: by pkg-config and by `CMake`, shared and
+//! static, where it was installed and after the tree was moved.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -135,10 +135,15 @@ fn programs_by_pkg_config(bench: &Bench, prefix: &Path) {
     let mut statically = pkg_config(prefix, &["--cflags"]);
     statically.extend(pkg_config(prefix, &["--variable=static_libs"]));
     for compiler in ["gcc", "g++"] {
-        runs(bench, &build(bench, compiler, &format!("{compiler}-shared"), &[shared.clone()]), prefix, true);
         runs(
             bench,
-            &build(bench, compiler, &format!("{compiler}-static"), &[statically.clone()]),
+            &build(bench, compiler, &format!("{compiler}-shared"), std::slice::from_ref(&shared)),
+            prefix,
+            true,
+        );
+        runs(
+            bench,
+            &build(bench, compiler, &format!("{compiler}-static"), std::slice::from_ref(&statically)),
             prefix,
             false,
         );

@@ -1,5 +1,7 @@
 //! The programs of `tests/c`, each plainly, under valgrind and with the sanitizers.
 
+use std::fmt::Write as _;
+
 use hoopauth_core::ErrorCode;
 
 use crate::harness::{Bench, Mode, text};
@@ -55,7 +57,7 @@ fn versions_and_codes_are_those_of_the_core() {
     let version = env!("CARGO_PKG_VERSION");
     let mut expected = format!("version {version} {version}\nnumbers {version}\nabi 1 1\nstatus 0 OK\n");
     for code in ErrorCode::ALL {
-        expected += &format!("status {} {}\n", code.number(), code.name());
+        writeln!(expected, "status {} {}", code.number(), code.name()).unwrap();
     }
     assert_eq!(printed, expected);
 }
