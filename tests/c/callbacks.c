@@ -152,6 +152,76 @@ static void sizes(void)
   CHECK(destroyed == 2);
 }
 
+/* Every table: the size of the first version is taken and no less; of a longer one, only a tail of zeros. */
+typedef hoopauth_status_t (*registration_t)(hoopauth_config_t *config, const void *table, hoopauth_error_t **err);
+
+#define REGISTRATION(noun)                                                                                             \
+  static hoopauth_status_t register_##noun(hoopauth_config_t *config, const void *table, hoopauth_error_t **err)       \
+  {                                                                                                                    \
+    return hoopauth_config_set_##noun(config, table, err);                                                             \
+  }
+
+REGISTRATION(clock)
+REGISTRATION(change)
+REGISTRATION(transport)
+REGISTRATION(store)
+
+static hoopauth_status_t register_log(hoopauth_config_t *config, const void *table, hoopauth_error_t **err)
+{
+  (void)config;
+  return hoopauth_log_set(HOOPAUTH_LOG_ERROR, table, err);
+}
+
+static void never_called(void)
+{
+  CHECK(!"called");
+}
+
+static void sizes_of(registration_t registers, size_t least, size_t known)
+{
+  int destroyed = 0;
+  void (*function)(void) = never_called;
+  void (*destroy)(void *) = count_destroy;
+  void *user_data = &destroyed;
+  static const size_t longer = 24;
+  hoopauth_config_t *config = app_config();
+  size_t sizes[] = {least, known, known + longer};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    size_t size = sizes[i];
+    unsigned char *table = calloc(1, size);
+    memcpy(table, &size, sizeof size);
+    memcpy(table + sizeof size, &user_data, sizeof user_data);
+    memcpy(table + 2 * sizeof size, &destroy, sizeof destroy);
+    for (size_t at = 3 * sizeof size; at < (size < known ? size : known); at += sizeof function) {
+      memcpy(table + at, &function, sizeof function);
+    }
+    OK(registers(config, table, &err));
+    if (size == least) {
+      size_t less = size - 1;
+      memcpy(table, &less, sizeof less);
+      FAILS(HOOPAUTH_INVALID_ARGUMENT, registers(config, table, &err));
+    } else if (size > known) {
+      table[size - 1] = 1;
+      FAILS(HOOPAUTH_INVALID_ARGUMENT, registers(config, table, &err));
+    }
+    free(table);
+    CHECK(destroyed == (int)i);
+  }
+  hoopauth_config_free(config);
+  OK(hoopauth_log_set(HOOPAUTH_LOG_OFF, NULL, &err));
+  CHECK(destroyed == 3);
+}
+
+static void sizes_of_all(void)
+{
+  size_t word = sizeof(size_t);
+  sizes_of(register_log, 4 * word, sizeof(hoopauth_log_callbacks_t));
+  sizes_of(register_clock, 5 * word, sizeof(hoopauth_clock_callbacks_t));
+  sizes_of(register_change, 4 * word, sizeof(hoopauth_change_callbacks_t));
+  sizes_of(register_transport, 4 * word, sizeof(hoopauth_transport_callbacks_t));
+  sizes_of(register_store, 6 * word, sizeof(hoopauth_store_callbacks_t));
+}
+
 /* ---- Log ---- */
 
 typedef struct {
@@ -587,6 +657,7 @@ int main(void)
 {
   ends();
   sizes();
+  sizes_of_all();
   logs();
   clocks();
   changes();

@@ -6,7 +6,8 @@
 #define LOCATION "location:hoopLocation00000001"
 #define OTHER "location:hoopLocation00000002"
 
-static void child(hoopauth_client_t *client, const hoopauth_account_t *account, const char *bearer)
+static void child(hoopauth_client_t *client, const hoopauth_account_t *account, hoopauth_maintenance_t *inherited,
+                  const char *bearer)
 {
   hoopauth_headers_t *headers = NULL;
   OK(hoopauth_client_headers(client, account, "GET", NUL, NULL, &headers, &err));
@@ -41,18 +42,24 @@ static void child(hoopauth_client_t *client, const hoopauth_account_t *account, 
   hoopauth_headers_free(headers);
   OK(hoopauth_client_close(own, &err));
   hoopauth_client_free(own);
+
+  /* It need not end or free what it inherited, and nothing hangs if it does. */
+  hoopauth_maintenance_free(inherited);
+  hoopauth_error_t *error = NULL;
+  (void)hoopauth_client_close(client, &error);
+  hoopauth_error_free(error);
   hoopauth_client_free(client);
 }
 
-static void fork_and_wait(hoopauth_client_t *client, const hoopauth_account_t *account, const char *bearer,
-                          bool uses_it)
+static void fork_and_wait(hoopauth_client_t *client, const hoopauth_account_t *account,
+                          hoopauth_maintenance_t *maintenance, const char *bearer, bool uses_it)
 {
   fflush(NULL);
   pid_t pid = fork();
   CHECK(pid >= 0);
   if (pid == 0) {
     if (uses_it) {
-      child(client, account, bearer);
+      child(client, account, maintenance, bearer);
     }
     exit(0); /* with all exit handlers: none may hang */
   }
@@ -70,8 +77,8 @@ int main(void)
   OK(hoopauth_client_headers(client, account, "GET", NUL, NULL, &headers, &err));
   hoopauth_maintenance_t *maintenance = NULL;
   OK(hoopauth_client_maintain_in_background(client, &maintenance, &err));
-  fork_and_wait(client, account, hoopauth_headers_authorization(headers, NULL), true);
-  fork_and_wait(client, account, hoopauth_headers_authorization(headers, NULL), false);
+  fork_and_wait(client, account, maintenance, hoopauth_headers_authorization(headers, NULL), true);
+  fork_and_wait(client, account, maintenance, hoopauth_headers_authorization(headers, NULL), false);
   hoopauth_headers_free(headers);
 
   /* The parent is none the worse. */

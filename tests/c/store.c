@@ -28,7 +28,8 @@ typedef struct {
   int claims;
   int fails; /* which function fails */
   hoopauth_status_t fails_with;
-  bool says_why, lies;
+  bool says_why, lies, never_saves;
+  uint64_t slot_wait_ms;
   const hoopauth_client_t *client; /* which is called back */
   int refused, destroyed;
 } rows_t;
@@ -110,7 +111,7 @@ static hoopauth_status_t save(void *user_data, const hoopauth_row_key_t *key, ui
   }
   pthread_mutex_lock(&rows->lock);
   row_t *row = find(rows, key);
-  *saved = (row ? row->version : 0) == expected;
+  *saved = !rows->never_saves && (row ? row->version : 0) == expected;
   if (*saved) {
     if (row == NULL) {
       row = calloc(1, sizeof *row);
@@ -189,6 +190,7 @@ static hoopauth_status_t take_slot(void *user_data, const char *app, size_t app_
 {
   CHECK(strlen(app) == app_len && per_minute == 1000 && now_ms > 0 && *wait_ms == 0);
   CHECK(priority >= HOOPAUTH_PRIORITY_SOFT && priority <= HOOPAUTH_PRIORITY_RECOVERY);
+  *wait_ms = ((rows_t *)user_data)->slot_wait_ms;
   return enter(user_data, SLOT, failure);
 }
 
@@ -486,6 +488,42 @@ static void failing(void)
   works(client);
   rows->fails = 0;
 
+  /* An exchange whose grant can't be saved: it is held, used, and saved when the store is well again. */
+  rows->fails = SAVE;
+  hoopauth_pending_authorization_t *pending = NULL;
+  OK(hoopauth_client_begin(client, NULL, &pending, &err));
+  char *redirect = approve(hoopauth_pending_authorization_url(pending, NULL), LOCATION);
+  hoopauth_account_t *account = NULL;
+  OK(hoopauth_client_complete(client, pending, redirect, NUL, NULL, &account, &err));
+  hoopauth_health_t *health = NULL;
+  OK(hoopauth_client_health(client, account, NULL, &health, &err));
+  CHECK(hoopauth_health_is_unsaved(health) && hoopauth_health_last_error(health, NULL) != NULL);
+  hoopauth_health_free(health);
+  works(client);
+  rows->fails = 0;
+  works(client);
+  hoopauth_accounts_t *all = NULL;
+  OK(hoopauth_client_accounts(client, NULL, &all, &err));
+  hoopauth_accounts_free(all);
+  OK(hoopauth_client_health(client, account, NULL, &health, &err));
+  CHECK(!hoopauth_health_is_unsaved(health));
+  hoopauth_health_free(health);
+  hoopauth_account_free(account);
+  hoopauth_pending_authorization_free(pending);
+  free(redirect);
+
+  /* An exchange that was not looked at gives its claim back, also where that fails. */
+  for (int fails = 0; fails <= UNCLAIM; fails += UNCLAIM) {
+    int unclaimed = rows->calls[UNCLAIM];
+    rows->fails = fails;
+    tell("faults", "{\"endpoint\":\"token\",\"kind\":\"status\",\"status\":429,\"headers\":{\"retry-after\":\"0\"},"
+                   "\"body\":\"busy\",\"times\":20}");
+    login(client, LOCATION, HOOPAUTH_RATE_LIMITED);
+    free(control("DELETE", "faults", ""));
+    CHECK(rows->calls[UNCLAIM] == unclaimed + 1);
+  }
+  rows->fails = 0;
+
   /* A lease that is busy; a row that is not what was saved. */
   import(client, LOCATION, 0);
   rows->lies = true;
@@ -499,6 +537,15 @@ static void failing(void)
   pthread_mutex_lock(&rows->lock);
   rows->leased = 0;
   pthread_mutex_unlock(&rows->lock);
+
+  /* A budget that is used up; a store that never says yes: an end, and not a long one. */
+  rows->slot_wait_ms = 3600000;
+  FAILS(HOOPAUTH_RATE_LIMITED, hoopauth_client_headers(client, NULL, "GET", NUL, NULL, &headers, &err));
+  rows->slot_wait_ms = 0;
+  rows->never_saves = true;
+  bool removed = false;
+  CHECK(hoopauth_client_remove(client, NULL, NULL, &removed, NULL) != HOOPAUTH_OK && !removed);
+  rows->never_saves = false;
   works(client);
   hoopauth_client_free(client);
   free_rows(rows);
