@@ -8,7 +8,7 @@
 
 hoopauth_status_t hoopauth_test_panic_at(hoopauth_config_t *config, size_t step, hoopauth_error_t **err);
 
-enum { STEPS = 8, RELEASE = 7 };
+enum { STEPS = 8, CHECK_THE_ANSWER = 4 };
 
 static void panics(const hoopauth_client_t *client, const hoopauth_context_t *context, size_t step)
 {
@@ -64,11 +64,22 @@ int main(void)
   CHECK(pthread_create(&thread, NULL, panics_there, client) == 0);
   pthread_join(thread, NULL);
 
-  /* Maintenance that panics is over, and frees like any other. */
+  /* Maintenance on this thread. */
+  FAILS(HOOPAUTH_PANIC, hoopauth_client_maintain(client, INT64_MAX, NULL, &err));
+  hoopauth_client_free(client);
+
+  /* On a thread of the library's: maintenance that panics is over, and frees like any other. */
+  config = app_config();
+  OK(hoopauth_test_panic_at(config, CHECK_THE_ANSWER, &err));
+  client = client_of(config);
+  import(client, LOCATION, 0);
+  tell("hold", "{\"endpoint\":\"token\"}");
   hoopauth_maintenance_t *maintenance = NULL;
   OK(hoopauth_client_maintain_in_background(client, &maintenance, &err));
+  wait_held("token", 1);
+  tell("release", "{}");
   hoopauth_maintenance_free(maintenance);
-  FAILS(HOOPAUTH_PANIC, hoopauth_client_maintain(client, INT64_MAX, NULL, &err));
+  OK(hoopauth_client_close(client, &err));
   hoopauth_client_free(client);
   hoopauth_context_free(context);
   return 0;

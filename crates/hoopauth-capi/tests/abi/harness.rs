@@ -39,6 +39,7 @@ impl Bench {
 
     /// Compiles a C file with warnings as errors and links it with the shared library.
     pub(crate) fn compile(&self, source: &Path, mode: Mode, link: &str) -> PathBuf {
+        library(&format!("{}.so", link.replacen("-l", "lib", 1)));
         let name = source.file_stem().unwrap().to_str().unwrap();
         let program = self.folder.path().join(format!("{name}-{mode:?}"));
         let mut compiler = Command::new("gcc");
@@ -48,7 +49,7 @@ impl Bench {
         }
         compiler.arg("-I").arg(root().join("include")).arg("-I").arg(root().join("tests/c"));
         compiler.arg(source).arg("-o").arg(&program).arg("-L").arg(built()).args([link, "-ldl", "-lm"]);
-        let output = compiler.output().expect("gcc is missing: run `make setup`");
+        let output = compiler.output().expect("gcc is missing: `make test` sets it up");
         assert!(output.status.success(), "{}", text(&output));
         program
     }
@@ -109,11 +110,15 @@ pub(crate) fn library(name: &str) -> PathBuf {
     path
 }
 
-/// What a library was made of, as cargo noted it.
+/// What a library was made of, as cargo noted it; nothing where the notes are those of the core, which has the same name.
 fn sources(library: &Path) -> Vec<PathBuf> {
     let notes = fs::read_to_string(library.with_extension("d")).unwrap_or_default();
-    let of_it = notes.lines().find_map(|line| line.strip_prefix(library.to_str()?)?.strip_prefix(':'));
-    of_it.unwrap_or_default().split_whitespace().map(PathBuf::from).collect()
+    let of_it = notes.lines().filter_map(|line| Some(line.split_once(": ")?.1));
+    of_it
+        .filter(|sources| sources.contains("hoopauth-capi"))
+        .flat_map(str::split_whitespace)
+        .map(PathBuf::from)
+        .collect()
 }
 
 fn modified(path: &Path) -> Option<std::time::SystemTime> {
@@ -147,7 +152,7 @@ pub(crate) fn finish(command: &mut Command, folder: &Path) -> Output {
         .stdout(File::create(&stdout).unwrap())
         .stderr(File::create(&stderr).unwrap())
         .spawn()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}: run `make setup`"));
+        .unwrap_or_else(|error| panic!("{command:?}: {error}: `make test` sets up what is needed"));
     let started = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -167,7 +172,7 @@ pub(crate) fn tool<S: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Ite
     let output = Command::new(name)
         .args(arguments)
         .output()
-        .unwrap_or_else(|error| panic!("{name}: {error}: run `make setup`"));
+        .unwrap_or_else(|error| panic!("{name}: {error}: `make test` sets up what is needed"));
     assert!(output.status.success(), "{name}: {}", text(&output));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -113,7 +113,7 @@ fn compiles_alone_and_twice_in_every_standard() {
                     .arg(&source)
                     .stdin(Stdio::null())
                     .output()
-                    .expect("a compiler is missing: run `make setup`");
+                    .expect("a compiler is missing: `make test` sets it up");
                 assert!(output.status.success(), "{compiler} {standard}: {}", text(&output));
             }
         }

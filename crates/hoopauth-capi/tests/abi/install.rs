@@ -88,7 +88,7 @@ fn pkg_config(prefix: &Path, arguments: &[&str]) -> Vec<String> {
         .arg("hoopauth")
         .env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"))
         .output()
-        .expect("pkg-config is missing: run `make setup test`");
+        .expect("pkg-config is missing: `make test` sets it up");
     assert!(output.status.success(), "{}", text(&output));
     String::from_utf8(output.stdout).unwrap().split_whitespace().map(str::to_owned).collect()
 }
