@@ -18,6 +18,7 @@ lint: setup
 	$(CARGO) clippy --locked $(PROFILE) --workspace --all-targets -- -D warnings
 
 bench: setup ## the promised figures, as JSON lines
+	$(CARGO) build --quiet --locked --release -p hoopauth-capi
 	$(CARGO) run --quiet --locked --release -p hoopauth-bench
 
 docs: setup ## writes docs/options.md from the table of options

@@ -600,15 +600,15 @@ const char *hoopauth_headers_content_type(const hoopauth_headers_t *headers,
                                           size_t *len);
 
 /**
- * Replaces Version for this request, where an operation documents another one.
+ * The same headers with another Version, for an operation that documents another one.
  *
- * Texts borrowed before must not be used afterwards. Errors: HOOPAUTH_INVALID_ARGUMENT. Not while another thread uses
- * headers. Since 0.1.
+ * headers stays the caller's; *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT. Any thread. Since 0.1.
  */
-hoopauth_status_t hoopauth_headers_set_version(hoopauth_headers_t *headers,
-                                               const char *version,
-                                               size_t version_len,
-                                               hoopauth_error_t **err);
+hoopauth_status_t hoopauth_headers_with_version(const hoopauth_headers_t *headers,
+                                                const char *version,
+                                                size_t version_len,
+                                                hoopauth_headers_t **out,
+                                                hoopauth_error_t **err);
 
 /**
  * Frees headers; NULL is nothing to free. Since 0.1.

@@ -1,6 +1,7 @@
 //! Instructions per call, counted by callgrind: the same on every machine and under every load.
 
 use std::hint::black_box;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hoopauth::AccountHandle;
@@ -12,7 +13,13 @@ use crate::line;
 /// What the calls add to the same loop without them, per call; `None` without valgrind. A run that fails is a broken
 /// benchmark.
 pub(crate) fn measure(via: &str, mode: &str) -> Option<f64> {
-    let value = match (count(mode, "bare"), count(mode, "call")) {
+    let program = std::env::current_exe().expect("the path of this program");
+    measure_program(via, &program, mode)
+}
+
+/// As [`measure`], of another program with the same modes.
+pub(crate) fn measure_program(via: &str, program: &Path, mode: &str) -> Option<f64> {
+    let value = match (count(program, mode, "bare"), count(program, mode, "call")) {
         (Ok(bare), Ok(calls)) => (calls - bare) / f64::from(CALLS),
         (Err(missing), _) | (_, Err(missing)) => {
             line("headers_instructions", via, ACCOUNTS, None, "instructions", json!({"missing": missing}));
@@ -46,10 +53,9 @@ pub(crate) fn loop_handle(calling: bool) {
 }
 
 /// All instructions of one run, or why they could not be counted.
-fn count(mode: &str, calling: &str) -> Result<f64, String> {
+fn count(program: &Path, mode: &str, calling: &str) -> Result<f64, String> {
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let out = directory.path().join("callgrind.out");
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let status = Command::new("valgrind")
         .arg("--tool=callgrind")
         .arg(format!("--callgrind-out-file={}", out.display()))

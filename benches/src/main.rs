@@ -8,6 +8,7 @@
     reason = "a program that prints its results, and has nothing to do but stop where a measurement fails"
 )]
 
+mod c;
 mod fixture;
 mod fleet;
 mod instructions;
@@ -29,11 +30,12 @@ fn main() -> ExitCode {
         ["loop-handle", what] => instructions::loop_handle(what == "call"),
         ["speed", accounts] => speed::compare(number(accounts)),
         ["threads", accounts] => speed::compare_threads(number(accounts)),
+        ["c"] => drop(c::measure()),
         ["fleet"] => drop(fleet::measure()),
         ["bytes", accounts] => println!("{}", memory::bytes_per_account(number(accounts))),
         _ => {
             eprintln!(
-                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | fleet | bytes ACCOUNTS]"
+                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | c | fleet | bytes ACCOUNTS]"
             );
             return ExitCode::from(2);
         }
@@ -48,6 +50,7 @@ fn all() -> ExitCode {
     let ratio = memory::measure();
     let storm = storm::measure();
     let fleet = fleet::measure();
+    let c = c::measure();
     let promises = [
         at_most("headers_1", Some(speed.name_1), 0.75 * speed.floor_1),
         at_most("headers_1000000", Some(speed.name_million), 0.35 * speed.floor_million),
@@ -66,6 +69,13 @@ fn all() -> ExitCode {
         at_most("fleet_expired_calls", Some(fleet.expired_calls), 0.0),
         at_most("fleet_peak_per_minute", Some(fleet.peak_per_minute), 5.0),
         promise("fleet_largest", Some(fleet.largest), 6_840.0, fleet.largest >= 6_840.0),
+        at_most("c_headers_1", Some(c.name_1), 0.75 * speed.floor_1),
+        at_most("c_headers_1000000", Some(c.name_million), 0.4 * speed.floor_million),
+        at_most("c_headers_handle_1", Some(c.handle_1), 0.4 * speed.floor_1),
+        at_most("c_headers_instructions", c.by_name, 450.0),
+        at_most("c_headers_instructions_handle", c.by_handle, 150.0),
+        at_most("c_cold_start", Some(c.over_floor_ms), 2.0),
+        at_most("library_bytes", Some(c.library_bytes), 4e6),
     ];
     if promises.iter().all(|kept| *kept) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -92,6 +102,17 @@ fn line(bench: &str, via: &str, n: usize, value: Option<f64>, unit: &str, more: 
         line.extend(more);
     }
     println!("{line}");
+}
+
+/// Prints the lines that another program printed, and answers them.
+fn pass_on(stdout: &[u8]) -> Vec<Value> {
+    let text = String::from_utf8(stdout.to_vec()).expect("JSON lines");
+    text.lines()
+        .map(|line| {
+            println!("{line}");
+            serde_json::from_str(line).expect("a JSON line")
+        })
+        .collect()
 }
 
 fn rounded(value: f64) -> f64 {

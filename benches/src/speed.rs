@@ -42,13 +42,10 @@ pub(crate) fn measure() -> Speed {
 fn alone(mode: &str, n: usize) -> HashMap<String, f64> {
     let output = again().args([mode, &n.to_string()]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut values = HashMap::new();
-    for line in String::from_utf8(output.stdout).unwrap().lines() {
-        println!("{line}");
-        let line: Value = serde_json::from_str(line).unwrap();
-        values.insert(line["bench"].as_str().unwrap().to_owned(), line["value"].as_f64().unwrap());
-    }
-    values
+    crate::pass_on(&output.stdout)
+        .iter()
+        .map(|line: &Value| (line["bench"].as_str().unwrap().to_owned(), line["value"].as_f64().unwrap()))
+        .collect()
 }
 
 /// Headers by name, by handle and from the plain map, over `n` accounts.

@@ -5,6 +5,8 @@ use std::ffi::c_char;
 use hoopauth_core::{AccountHandle, Client, Result};
 
 use crate::ffi::{Handle, Shared, Text, free, lend_some, share};
+use crate::headers::hoopauth_headers_t;
+use crate::ready::Cell;
 
 /// One account of a client, looked up once: its headers cost least this way.
 ///
@@ -13,6 +15,7 @@ use crate::ffi::{Handle, Shared, Text, free, lend_some, share};
 /// may use it.
 pub struct hoopauth_account_t {
     pub(crate) handle: AccountHandle,
+    pub(crate) cell: Cell,
     name: Text,
 }
 
@@ -21,9 +24,15 @@ impl Handle for hoopauth_account_t {
 }
 
 impl hoopauth_account_t {
+    /// The account's headers, kept for the next call.
+    pub(crate) fn headers(&self, method: &str) -> Result<*mut hoopauth_headers_t> {
+        let version = self.handle.version();
+        self.handle.headers(method).map(|headers| self.cell.keep(version, headers))
+    }
+
     pub(crate) fn new(client: &Client, account: &str) -> Result<Self> {
         let handle = client.account(account)?;
-        Ok(Self { name: Text::new(handle.account().as_str()), handle })
+        Ok(Self { name: Text::new(handle.account().as_str()), cell: Cell::default(), handle })
     }
 }
 

@@ -1,25 +1,29 @@
 //! The client.
 
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
+use std::ptr;
 
-use hoopauth_core::{Account, Client, Context, Error, Headers, Import, Report, Result, Timestamp};
+use hoopauth_core::{
+    Account, Client, Context, Error, Headers, Import, Report, Result, Timestamp, carries_body,
+};
 
 use crate::account::hoopauth_account_t;
 use crate::config::hoopauth_config_t;
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
 use crate::ffi::{
-    Handle, Shared, Text, bytes, call, free, lend_some, make, make_some, null, put, share, text, the,
+    Handle, Shared, Text, bytes, call, clear, free, hand_out, lend_some, make, null, put, share, text, the,
 };
 use crate::grant::hoopauth_grant_t;
 use crate::headers::{hoopauth_header_t, hoopauth_headers_t};
-use crate::status::hoopauth_status_t;
+use crate::ready::{self, give};
+use crate::status::{HOOPAUTH_OK, hoopauth_status_t};
 
 /// Authenticates a program's requests: any number of accounts with one credential.
 ///
 /// Counted: `hoopauth_client_ref`, `hoopauth_client_free`. Any thread may call any of its functions at any time. Getting headers
 /// of an account whose token is fresh takes no lock and does no I/O; when a refresh is due, the caller's own thread does it.
-pub struct hoopauth_client_t(pub(crate) Client);
+pub struct hoopauth_client_t(pub(crate) Client, Option<hoopauth_account_t>);
 
 impl Handle for hoopauth_client_t {
     type Kind = Shared;
@@ -50,7 +54,16 @@ pub unsafe extern "C" fn hoopauth_client_new(
     err: *mut *mut hoopauth_error_t,
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
-    unsafe { make(out, err, || the(config, "config")?.build().map(hoopauth_client_t)) }
+    unsafe {
+        make(out, err, || {
+            let client = the(config, "config")?.build()?;
+            let default = match client.default_account() {
+                Some(name) if !name.is_empty() => Some(hoopauth_account_t::new(&client, name)?),
+                _ => None,
+            };
+            Ok(hoopauth_client_t(client, default))
+        })
+    }
 }
 
 /// Looks up an account by its text, "location:<id>" or "company:<id>". It need not be authorized yet.
@@ -90,18 +103,48 @@ pub unsafe extern "C" fn hoopauth_client_headers(
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
     unsafe {
-        make(out, err, || {
-            let client = &the(client, "client")?.0;
+        // What is ready costs no more than looking at it.
+        if let (Some(this), false) = (client.as_ref(), out.is_null())
+            && let Some(account) = account.as_ref().or(this.1.as_ref())
+            && let Some(method) = short(method, method_len)
+            && let Some(headers) = account.cell.take(&account.handle, carries_body(method))
+        {
+            clear(err);
+            out.write(headers);
+            return HOOPAUTH_OK;
+        }
+        headers_slowly(client, account, method, method_len, context, out, err)
+    }
+}
+
+/// Apart from the quick way, so that that one needs no stack.
+///
+/// # Safety
+/// As for [`hoopauth_client_headers`].
+#[cold]
+#[inline(never)]
+unsafe fn headers_slowly(
+    client: *const hoopauth_client_t,
+    account: *const hoopauth_account_t,
+    method: *const c_char,
+    method_len: usize,
+    context: *const hoopauth_context_t,
+    out: *mut *mut hoopauth_headers_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: the caller says so.
+    unsafe {
+        hand_out(out, err, || {
+            let this = the(client, "client")?;
             let method = text("method", method, method_len)?;
-            let headers = match (account.as_ref(), context.as_ref()) {
-                (Some(account), None) => account.handle.headers(method),
-                (None, None) => client.headers(method),
+            match (account.as_ref().or(this.1.as_ref()), context.as_ref()) {
+                (Some(account), None) => account.headers(method),
+                (None, None) => this.0.headers(method).map(give),
                 (account, Some(context)) => {
                     let name = account.map(|account| account.handle.account().as_str());
-                    headers_within(client, name, method, &context.0)
+                    headers_within(&this.0, name, method, &context.0).map(give)
                 }
-            };
-            headers.map(hoopauth_headers_t)
+            }
         })
     }
 }
@@ -122,15 +165,41 @@ pub unsafe extern "C" fn hoopauth_client_headers_by_name(
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
     unsafe {
-        make(out, err, || {
+        if let (Some(this), false) = (client.as_ref(), out.is_null())
+            && let (Some(account), Some(method)) = (short(account, account_len), short(method, method_len))
+            && let Some(headers) = this.0.fresh_headers_bytes(account, method)
+        {
+            clear(err);
+            out.write(give(headers));
+            return HOOPAUTH_OK;
+        }
+        headers_by_name_slowly(client, (account, account_len), (method, method_len), context, out, err)
+    }
+}
+
+/// # Safety
+/// As for [`hoopauth_client_headers_by_name`].
+#[cold]
+#[inline(never)]
+unsafe fn headers_by_name_slowly(
+    client: *const hoopauth_client_t,
+    (account, account_len): (*const c_char, usize),
+    (method, method_len): (*const c_char, usize),
+    context: *const hoopauth_context_t,
+    out: *mut *mut hoopauth_headers_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: the caller says so.
+    unsafe {
+        hand_out(out, err, || {
             let client = &the(client, "client")?.0;
             let account = text("account", account, account_len)?;
             let method = text("method", method, method_len)?;
-            let headers = match context.as_ref() {
+            match context.as_ref() {
                 None => client.headers_for(account, method),
                 Some(context) => headers_within(client, Some(account), method, &context.0),
-            };
-            headers.map(hoopauth_headers_t)
+            }
+            .map(give)
         })
     }
 }
@@ -152,7 +221,7 @@ pub unsafe extern "C" fn hoopauth_client_sent_headers(
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
     unsafe {
-        make(out, err, || {
+        hand_out(out, err, || {
             let client = &the(client, "client")?.0;
             let method = text("method", method, method_len)?;
             let authorization = text("authorization", authorization, authorization_len)?;
@@ -160,7 +229,7 @@ pub unsafe extern "C" fn hoopauth_client_sent_headers(
                 Some(account) => account.handle.account().as_str(),
                 None => client.default_account().ok_or_else(no_default)?,
             };
-            client.sent_headers(name, method, authorization).map(hoopauth_headers_t)
+            client.sent_headers(name, method, authorization).map(give)
         })
     }
 }
@@ -189,16 +258,19 @@ pub unsafe extern "C" fn hoopauth_client_report(
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
     unsafe {
-        make_some(repeat, err, || {
+        hand_out(repeat, err, || {
             let client = &the(client, "client")?.0;
-            let headers = &the(headers, "headers")?.0;
+            if headers.is_null() {
+                return Err(null("headers"));
+            }
+            let headers = ready::headers(headers);
             let body = bytes("body", body, body_len)?;
             let body = body.get(..REPORTED_BODY).unwrap_or(body);
             let answer = header_pairs(answer_headers, answer_header_count)?;
             let report = match context.as_ref() {
-                None => client.report(headers, http_status, &answer, body)?,
+                None => client.report(&headers, http_status, &answer, body)?,
                 Some(context) => {
-                    let (headers, body) = (headers.clone(), body.to_vec());
+                    let body = body.to_vec();
                     let answer: Vec<(String, String)> = answer
                         .iter()
                         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -211,8 +283,8 @@ pub unsafe extern "C" fn hoopauth_client_report(
                 }
             };
             Ok(match report {
-                Report::Repeat(headers) => Some(hoopauth_headers_t(headers)),
-                _ => None,
+                Report::Repeat(headers) => give(headers),
+                _ => ptr::null_mut(),
             })
         })
     }
@@ -419,6 +491,22 @@ pub unsafe extern "C" fn hoopauth_client_free(client: *mut hoopauth_client_t) {
     unsafe { free(client) }
 }
 
+/// Text that may be the method or account of something cached: not NULL, and of a length that is one.
+///
+/// # Safety
+/// As for [`text`].
+#[inline]
+unsafe fn short<'a>(text: *const c_char, len: usize) -> Option<&'a [u8]> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: the caller says so.
+    unsafe {
+        let len = if len == usize::MAX { CStr::from_ptr(text).count_bytes() } else { len };
+        (len <= SHORT).then(|| std::slice::from_raw_parts(text.cast(), len))
+    }
+}
+
 /// What is cached needs no thread that could be left.
 fn headers_within(
     client: &Client,
@@ -506,5 +594,7 @@ fn no_default() -> Error {
     Error::new(hoopauth_core::ErrorCode::Config, "no account is named and `default_account` is not set")
 }
 
+/// More than an account or a method has.
+const SHORT: usize = 1_024;
 const REPORTED_BODY: usize = 65_536;
 const MOST_HEADERS: usize = 10_000;

@@ -130,17 +130,17 @@ pub(crate) unsafe fn make<T: Handle>(
     work: impl FnOnce() -> Result<T>,
 ) -> hoopauth_status_t {
     // SAFETY: the caller says so.
-    unsafe { make_some(out, err, || work().map(Some)) }
+    unsafe { hand_out(out, err, || work().map(T::Kind::into_raw)) }
 }
 
-/// As [`make`], where there may be none: `*out` stays NULL.
+/// As [`make`], for work that answers the handle itself; NULL: none.
 ///
 /// # Safety
 /// As for [`make`].
-pub(crate) unsafe fn make_some<T: Handle>(
+pub(crate) unsafe fn hand_out<T>(
     out: *mut *mut T,
     err: *mut *mut hoopauth_error_t,
-    work: impl FnOnce() -> Result<Option<T>>,
+    work: impl FnOnce() -> Result<*mut T>,
 ) -> hoopauth_status_t {
     // SAFETY: the caller says so.
     unsafe {
@@ -149,9 +149,7 @@ pub(crate) unsafe fn make_some<T: Handle>(
             if out.is_null() {
                 return Err(null("the out-parameter"));
             }
-            if let Some(value) = work()? {
-                out.write(T::Kind::into_raw(value));
-            }
+            out.write(work()?);
             Ok(())
         })
     }

@@ -2,21 +2,16 @@
 
 use std::ffi::c_char;
 
-use hoopauth_core::Headers;
-
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Owned, call, free, lend, lend_some, put, text, the, the_mut};
+use crate::ffi::{call, hand_out, lend, lend_some, null, put, text};
+use crate::ready::{self, texts};
 use crate::status::hoopauth_status_t;
 
 /// The headers for one request: `Authorization`, `Version`, `User-Agent`, and `Content-Type` where the method carries a body.
 ///
 /// The caller owns it and frees it with `hoopauth_headers_free`; it may outlive its client. Its texts live as long as it does.
 /// Any thread may read it.
-pub struct hoopauth_headers_t(pub(crate) Headers);
-
-impl Handle for hoopauth_headers_t {
-    type Kind = Owned;
-}
+pub struct hoopauth_headers_t(());
 
 /// A header's name and value. Both end with a NUL, which the lengths do not count.
 #[repr(C)]
@@ -35,7 +30,7 @@ pub struct hoopauth_header_t {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_count(headers: *const hoopauth_headers_t) -> usize {
     // SAFETY: by the contract on the header's first page.
-    unsafe { headers.as_ref() }.map_or(0, |headers| headers.0.with_nuls().iter().flatten().count())
+    if headers.is_null() { 0 } else { unsafe { texts(headers) }.iter().flatten().count() }
 }
 
 /// One of the headers, by its number from 0.
@@ -52,7 +47,10 @@ pub unsafe extern "C" fn hoopauth_headers_at(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let all = the(headers, "headers")?.0.with_nuls();
+            if headers.is_null() {
+                return Err(null("headers"));
+            }
+            let all = texts(headers);
             let (name, value) = all.iter().flatten().nth(index).ok_or_else(|| {
                 hoopauth_core::Error::new(
                     hoopauth_core::ErrorCode::InvalidArgument,
@@ -115,23 +113,25 @@ pub unsafe extern "C" fn hoopauth_headers_content_type(
     unsafe { value(headers, 3, len) }
 }
 
-/// Replaces `Version` for this request, where an operation documents another one.
+/// The same headers with another `Version`, for an operation that documents another one.
 ///
-/// Texts borrowed before must not be used afterwards. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Not while another thread uses
-/// `headers`. Since 0.1.
+/// `headers` stays the caller's; `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_headers_set_version(
-    headers: *mut hoopauth_headers_t,
+pub unsafe extern "C" fn hoopauth_headers_with_version(
+    headers: *const hoopauth_headers_t,
     version: *const c_char,
     version_len: usize,
+    out: *mut *mut hoopauth_headers_t,
     err: *mut *mut hoopauth_error_t,
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
     unsafe {
-        call(err, || {
-            let headers = the_mut(headers, "headers")?;
-            headers.0 = headers.0.clone().with_version(text("version", version, version_len)?)?;
-            Ok(())
+        hand_out(out, err, || {
+            if headers.is_null() {
+                return Err(null("headers"));
+            }
+            let version = text("version", version, version_len)?;
+            Ok(ready::give(ready::headers(headers).with_version(version)?))
         })
     }
 }
@@ -140,7 +140,11 @@ pub unsafe extern "C" fn hoopauth_headers_set_version(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_free(headers: *mut hoopauth_headers_t) {
     // SAFETY: by the contract on the header's first page.
-    unsafe { free(headers) }
+    unsafe {
+        if !headers.is_null() {
+            ready::free(headers);
+        }
+    }
 }
 
 /// # Safety
@@ -148,8 +152,10 @@ pub unsafe extern "C" fn hoopauth_headers_free(headers: *mut hoopauth_headers_t)
 unsafe fn value(headers: *const hoopauth_headers_t, index: usize, len: *mut usize) -> *const c_char {
     // SAFETY: the caller says so.
     unsafe {
-        let Some(headers) = headers.as_ref() else { return lend_some(None, len) };
-        match headers.0.with_nuls().get(index) {
+        if headers.is_null() {
+            return lend_some(None, len);
+        }
+        match texts(headers).get(index) {
             Some(Some((_, value))) => lend(value, len),
             _ => lend_some(None, len),
         }

@@ -25,6 +25,7 @@ mod callbacks;
 mod ffi;
 #[cfg(feature = "fault-injection")]
 pub mod panics;
+mod ready;
 
 pub mod account;
 pub mod authorization;

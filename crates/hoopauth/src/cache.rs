@@ -19,8 +19,10 @@ use crate::secret::constant_time_eq;
 use crate::sync::{Mutex, lock};
 
 /// The immutable headers of one account, with the moments at which they stop being good.
+///
+/// Public for the C ABI, which counts references to it; not part of the crate's interface.
 #[repr(C)]
-pub(crate) struct Snapshot {
+pub struct Snapshot {
     /// Until here, on both clocks, it is served with no further thought.
     soft: Moment,
     /// The account, beside the check: the first line of a snapshot is all that a hit reads.
@@ -164,7 +166,32 @@ pub(crate) fn without_nul(text: &str) -> &str {
 pub(crate) type Served = Guard<Arc<Snapshot>>;
 
 /// Where a handle finds its account's snapshot; [`Snapshot::nothing`] where there is none.
-pub(crate) type Slot = ArcSwap<Snapshot>;
+pub(crate) struct Slot {
+    snapshot: ArcSwap<Snapshot>,
+    /// Counts the snapshots that stood here: who kept one sees whether it still stands.
+    version: AtomicU64,
+}
+
+impl Slot {
+    fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self { snapshot: ArcSwap::new(snapshot), version: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    pub(crate) fn load(&self) -> Served {
+        self.snapshot.load()
+    }
+
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    fn store(&self, snapshot: Arc<Snapshot>) {
+        self.snapshot.store(snapshot);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+}
 
 /// All snapshots of a client.
 pub(crate) struct Cache {
@@ -193,13 +220,14 @@ impl Cache {
 
     /// The snapshot of an account, if it is fresh. Takes no lock; may miss one that is being moved.
     #[inline]
-    pub(crate) fn fresh(&self, name: &str, clock: &ClientClock) -> Option<Served> {
+    pub(crate) fn fresh(&self, name: &[u8], clock: &ClientClock) -> Option<Served> {
         let tag = self.tag(name);
         self.shard(tag).find(tag, name).filter(|snapshot| snapshot.is_fresh(clock))
     }
 
     /// The snapshot of an account, fresh or not.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Snapshot>> {
+        let name = name.as_bytes();
         let tag = self.tag(name);
         let shard = self.shard(tag);
         let found = shard.find(tag, name).or_else(|| {
@@ -211,7 +239,7 @@ impl Cache {
 
     /// Makes `snapshot` the one that all callers get from now on.
     pub(crate) fn publish(&self, snapshot: Arc<Snapshot>) {
-        let tag = self.tag(snapshot.name());
+        let tag = self.tag(snapshot.name().as_bytes());
         let shard = self.shard(tag);
         let mut writer = lock(&shard.writer);
         if let Some(slot) = writer.slots.get(snapshot.name()).and_then(Weak::upgrade) {
@@ -222,13 +250,13 @@ impl Cache {
 
     /// Forgets the snapshot of an account.
     pub(crate) fn forget(&self, name: &str) {
-        let tag = self.tag(name);
+        let tag = self.tag(name.as_bytes());
         let shard = self.shard(tag);
         let mut writer = lock(&shard.writer);
         if let Some(slot) = writer.slots.get(name).and_then(Weak::upgrade) {
             slot.store(Arc::clone(&shard.nothing));
         }
-        if let Some(place) = shard.place(tag, name) {
+        if let Some(place) = shard.place(tag, name.as_bytes()) {
             shard.remove(&mut writer, place);
         }
     }
@@ -247,7 +275,7 @@ impl Cache {
 
     /// The slot that a handle of this account reads; kept in step with the table while any handle lives.
     pub(crate) fn slot(&self, account: &Account) -> Arc<Slot> {
-        let tag = self.tag(account.as_str());
+        let tag = self.tag(account.as_str().as_bytes());
         let shard = self.shard(tag);
         let mut writer = lock(&shard.writer);
         if let Some(slot) = writer.slots.get(account.as_str()).and_then(Weak::upgrade) {
@@ -257,7 +285,7 @@ impl Cache {
             writer.slots.retain(|_, slot| slot.strong_count() > 0);
             writer.slots_swept = writer.slots.len();
         }
-        let found = shard.find(tag, account.as_str());
+        let found = shard.find(tag, account.as_str().as_bytes());
         let slot = Arc::new(Slot::new(found.map_or_else(|| Arc::clone(&shard.nothing), Guard::into_inner)));
         writer.slots.insert(account.as_str().into(), Arc::downgrade(&slot));
         slot
@@ -270,9 +298,9 @@ impl Cache {
     }
 
     #[inline]
-    fn tag(&self, name: &str) -> u64 {
+    fn tag(&self, name: &[u8]) -> u64 {
         // Zero marks an empty bucket.
-        self.hasher.hash_one(name.as_bytes()) | 1
+        self.hasher.hash_one(name) | 1
     }
 
     #[inline]
@@ -340,7 +368,7 @@ impl Shard {
     }
 
     #[inline]
-    fn find(&self, tag: u64, name: &str) -> Option<Served> {
+    fn find(&self, tag: u64, name: &[u8]) -> Option<Served> {
         for bucket in probe(self.buckets(), tag) {
             let found = bucket.tag.load(Ordering::Acquire);
             if found == tag {
@@ -358,7 +386,7 @@ impl Shard {
     // What follows is for the holder of the writer's lock.
 
     fn put(&self, writer: &mut Writer, tag: u64, snapshot: Arc<Snapshot>, limit: usize) {
-        if let Some(place) = self.place(tag, snapshot.name()) {
+        if let Some(place) = self.place(tag, snapshot.name().as_bytes()) {
             self.buckets()[place].snapshot.store(snapshot);
             return;
         }
@@ -386,7 +414,7 @@ impl Shard {
         writer.live += 1;
     }
 
-    fn place(&self, tag: u64, name: &str) -> Option<usize> {
+    fn place(&self, tag: u64, name: &[u8]) -> Option<usize> {
         let buckets = self.buckets();
         for place in places(buckets.len(), tag) {
             let found = buckets[place].tag.load(Ordering::Relaxed);
@@ -475,10 +503,10 @@ impl Name {
 
     /// Compares bytes: a hit does not pay for a check of UTF-8.
     #[inline]
-    fn is(&self, text: &str) -> bool {
+    fn is(&self, text: &[u8]) -> bool {
         match self {
-            Self::Inline(length, bytes) => bytes.get(..usize::from(*length)) == Some(text.as_bytes()),
-            Self::Boxed(own) => **own == *text,
+            Self::Inline(length, bytes) => bytes.get(..usize::from(*length)) == Some(text),
+            Self::Boxed(own) => own.as_bytes() == text,
         }
     }
 

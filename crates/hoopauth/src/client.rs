@@ -63,16 +63,23 @@ impl Client {
     /// Errors: `NO_GRANT`, `REAUTHORIZATION_REQUIRED` and what a refresh can meet.
     #[inline]
     pub fn headers_for(&self, account: &str, method: &str) -> Result<Headers> {
-        let served = match self.inner.cache.fresh(account, &self.inner.clock) {
+        let served = match self.inner.cache.fresh(account.as_bytes(), &self.inner.clock) {
             Some(served) => served,
             None => Served::from_inner(self.inner.slow(account)?),
         };
-        Ok(Headers::new(served, method))
+        Ok(Headers::new(served, method.as_bytes()))
     }
 
     /// The headers for a request of `account`, if they are cached and fresh: never waits, never does I/O.
     #[inline]
     pub fn fresh_headers(&self, account: &str, method: &str) -> Option<Headers> {
+        self.fresh_headers_bytes(account.as_bytes(), method.as_bytes())
+    }
+
+    /// As [`fresh_headers`](Self::fresh_headers), for texts that nobody checked to be UTF-8.
+    #[doc(hidden)]
+    #[inline]
+    pub fn fresh_headers_bytes(&self, account: &[u8], method: &[u8]) -> Option<Headers> {
         self.inner.cache.fresh(account, &self.inner.clock).map(|served| Headers::new(served, method))
     }
 
@@ -87,7 +94,7 @@ impl Client {
             Account::parse(account)?;
         }
         let snapshot = Snapshot::new(account, token, Arc::clone(&self.inner.constants), 0);
-        Ok(Headers::new(Served::from_inner(Arc::new(snapshot)), method))
+        Ok(Headers::new(Served::from_inner(Arc::new(snapshot)), method.as_bytes()))
     }
 
     /// The name of the default account: `default_account`, or empty for a static token without one; `None` where there is
@@ -346,7 +353,7 @@ impl Client {
         let snapshot = self.inner.replace_refused(&refused, snapshot, &error)?;
         let repeat = Headers::new(
             Served::from_inner(snapshot),
-            if headers.content_type().is_some() { "POST" } else { "GET" },
+            if headers.content_type().is_some() { b"POST" } else { b"GET" },
         );
         let same_version = headers.version() == repeat.version();
         Ok(Report::Repeat(if same_version { repeat } else { repeat.with_version(headers.version())? }))
@@ -396,7 +403,7 @@ impl AccountHandle {
             drop(served);
             served = self.slow()?;
         }
-        Ok(Headers::new(served, method))
+        Ok(Headers::new(served, method.as_bytes()))
     }
 
     #[cold]
@@ -414,7 +421,21 @@ impl AccountHandle {
     #[inline]
     pub fn fresh_headers(&self, method: &str) -> Option<Headers> {
         let served = self.slot.load();
-        served.is_fresh(&self.inner.clock).then(|| Headers::new(served, method))
+        served.is_fresh(&self.inner.clock).then(|| Headers::new(served, method.as_bytes()))
+    }
+
+    /// Changes with each snapshot that is published for this account.
+    #[doc(hidden)]
+    #[inline]
+    pub fn version(&self) -> u64 {
+        self.slot.version()
+    }
+
+    /// Whether a snapshot that stood here at `version` is still what everybody gets.
+    #[doc(hidden)]
+    #[inline]
+    pub fn is_current(&self, version: u64, snapshot: &Snapshot) -> bool {
+        self.slot.version() == version && snapshot.is_fresh(&self.inner.clock)
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Headers {
 
 impl Headers {
     #[inline]
-    pub(crate) fn new(snapshot: Served, method: &str) -> Self {
+    pub(crate) fn new(snapshot: Served, method: &[u8]) -> Self {
         Self { snapshot, content_type: carries_body(method), version: None }
     }
 
@@ -47,21 +47,26 @@ impl Headers {
     /// As [`iter`](Self::iter), each text with a NUL behind it, for C.
     #[doc(hidden)]
     pub fn with_nuls(&self) -> [Option<(&'static str, &str)>; 4] {
-        [
-            Some(("Authorization\0", self.snapshot.authorization_with_nul())),
-            Some(("Version\0", self.version_with_nul())),
-            Some(("User-Agent\0", &*self.snapshot.constants().user_agent)),
-            self.content_type.then_some(("Content-Type\0", JSON)),
-        ]
+        with_nuls(&self.snapshot, self.content_type, self.version.as_deref())
+    }
+
+    /// Taken apart for C, which counts references to the snapshot: with it, whether there is a `Content-Type`, and the `Version`
+    /// where it is not the client's.
+    #[doc(hidden)]
+    #[inline]
+    pub fn into_parts(self) -> (Arc<Snapshot>, bool, Option<Arc<str>>) {
+        (Served::into_inner(self.snapshot), self.content_type, self.version)
+    }
+
+    /// What [`into_parts`](Self::into_parts) took apart.
+    #[doc(hidden)]
+    pub fn from_parts(snapshot: Arc<Snapshot>, content_type: bool, version: Option<Arc<str>>) -> Self {
+        Self { snapshot: Served::from_inner(snapshot), content_type, version }
     }
 
     /// Whose they are; empty for a static token without an account.
     pub fn account(&self) -> &str {
         self.snapshot.name()
-    }
-
-    fn version_with_nul(&self) -> &str {
-        self.version.as_deref().unwrap_or(&self.snapshot.constants().version)
     }
 
     /// The same headers with another `Version`, for this call.
@@ -128,6 +133,22 @@ impl fmt::Debug for Headers {
     }
 }
 
+/// Names and values of the headers of a snapshot, each with a NUL behind it, for C.
+#[doc(hidden)]
+pub fn with_nuls<'a>(
+    snapshot: &'a Snapshot,
+    content_type: bool,
+    version: Option<&'a str>,
+) -> [Option<(&'static str, &'a str)>; 4] {
+    let constants = snapshot.constants();
+    [
+        Some(("Authorization\0", snapshot.authorization_with_nul())),
+        Some(("Version\0", version.unwrap_or(&constants.version))),
+        Some(("User-Agent\0", &*constants.user_agent)),
+        content_type.then_some(("Content-Type\0", JSON)),
+    ]
+}
+
 /// The parts of the headers that are the same for all accounts of a client.
 #[derive(Debug)]
 pub(crate) struct Constants {
@@ -151,12 +172,14 @@ impl Constants {
 }
 
 /// RFC 9110: methods are case-sensitive, but people write `post`.
-#[inline]
-fn carries_body(method: &str) -> bool {
+#[doc(hidden)]
+#[allow(clippy::inline_always, reason = "half of it is the call")]
+#[inline(always)]
+pub fn carries_body(method: &[u8]) -> bool {
     match method.len() {
-        3 => method.eq_ignore_ascii_case("put"),
-        4 => method.eq_ignore_ascii_case("post"),
-        5 => method.eq_ignore_ascii_case("patch"),
+        3 => method.eq_ignore_ascii_case(b"put"),
+        4 => method.eq_ignore_ascii_case(b"post"),
+        5 => method.eq_ignore_ascii_case(b"patch"),
         _ => false,
     }
 }
@@ -170,10 +193,10 @@ mod tests {
     #[test]
     fn content_type_for_bodies_in_any_case() {
         for method in ["POST", "put", "Patch"] {
-            assert!(carries_body(method));
+            assert!(carries_body(method.as_bytes()));
         }
         for method in ["GET", "DELETE", "HEAD", "", "POSTS", "\u{130}OST"] {
-            assert!(!carries_body(method));
+            assert!(!carries_body(method.as_bytes()));
         }
     }
 }

@@ -86,7 +86,7 @@ impl Inner {
 
     /// A snapshot of another account, for use within a refresh.
     pub(crate) fn serve(&self, account: &Account) -> Result<Arc<Snapshot>> {
-        match self.cache.fresh(account.as_str(), &self.clock) {
+        match self.cache.fresh(account.as_str().as_bytes(), &self.clock) {
             Some(snapshot) => Ok(Served::into_inner(snapshot)),
             None => self.obtain(account),
         }

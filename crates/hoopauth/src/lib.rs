@@ -48,6 +48,8 @@ pub mod transport;
 pub use crate::account::{Account, AccountKind};
 pub use crate::authorize::{AuthorizationRequest, PendingAuthorization, Redirect};
 pub use crate::builder::ClientBuilder;
+#[doc(hidden)]
+pub use crate::cache::Snapshot;
 pub use crate::client::{AccountHandle, Change, ChangeKind, Client, Health, Import};
 pub use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use crate::context::Context;
@@ -56,6 +58,8 @@ pub use crate::error::clean as clean_text;
 pub use crate::error::{Error, ErrorCode, Result};
 pub use crate::grant::Grant;
 pub use crate::headers::Headers;
+#[doc(hidden)]
+pub use crate::headers::{carries_body, with_nuls};
 pub use crate::maintain::Maintenance;
 pub use crate::options::{OPTIONS, OptionKind, OptionRow, options_page};
 #[doc(hidden)]

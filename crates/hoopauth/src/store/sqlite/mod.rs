@@ -99,13 +99,18 @@ impl TokenStore for SqliteStore {
                 )?
                 .query_row([app], |row| row.get(0))?;
             let mut statement = connection.prepare_cached(
-                "SELECT name, expires_at FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
-                 AND sealed IS NOT NULL AND (back_off IS NULL OR json_extract(back_off, '$[1]') <= ?2) \
-                 ORDER BY expires_at LIMIT ?3",
+                "SELECT name, expires_at, back_off FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
+                 AND sealed IS NOT NULL ORDER BY expires_at",
             )?;
-            let mut rows = statement.query(params![app, now.0, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+            let mut rows = statement.query([app])?;
             let mut first = Vec::new();
-            while let Some(row) = rows.next()? {
+            while first.len() < limit
+                && let Some(row) = rows.next()?
+            {
+                let back_off: Option<String> = row.get(2)?;
+                if back_off.map(|text| read(&text)).transpose()?.is_some_and(|back_off| back_off.until > now) {
+                    continue;
+                }
                 let name: String = row.get(0)?;
                 first.push((
                     Account::parse(&name).map_err(|_| bad_row("account"))?,

@@ -1,0 +1,121 @@
+//! The same through the C ABI: a C program, compiled here, over the shared library as it is installed.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::{instructions, line, median, rounded};
+
+/// What the promises are about.
+pub(crate) struct C {
+    pub(crate) name_1: f64,
+    pub(crate) handle_1: f64,
+    pub(crate) name_million: f64,
+    pub(crate) by_name: Option<f64>,
+    pub(crate) by_handle: Option<f64>,
+    pub(crate) over_floor_ms: f64,
+    pub(crate) library_bytes: f64,
+}
+
+pub(crate) fn measure() -> C {
+    let folder = tempfile::tempdir().unwrap();
+    let library = library();
+    let program = compile(folder.path(), "headers", &["-lhoopauth"], &library);
+    let nothing = compile(folder.path(), "nothing", &[], &library);
+
+    let one = speed(&program, 1);
+    speed(&program, 1_000);
+    speed(&program, 100_000);
+    let million = speed(&program, 1_000_000);
+    let by_name = instructions::measure_program("c", &program, "name");
+    let by_handle = instructions::measure_program("c-handle", &program, "handle");
+    let over_floor_ms = cold_start("c", &[program.to_str().unwrap(), "cold"], &[nothing.to_str().unwrap()]);
+    C {
+        name_1: one["headers"],
+        handle_1: one["headers_handle"],
+        name_million: million["headers"],
+        by_name,
+        by_handle,
+        over_floor_ms,
+        library_bytes: library_bytes(folder.path(), &library),
+    }
+}
+
+/// From the start of the process to its end, in alternation with one that does nothing; answers what is over that, in ms.
+pub(crate) fn cold_start(via: &str, command: &[&str], floor: &[&str]) -> f64 {
+    let (mut values, mut floors, mut overs) = (vec![], vec![], vec![]);
+    for _ in 0..STARTS {
+        let (value, least) = (run(command), run(floor));
+        values.push(value);
+        floors.push(least);
+        overs.push(value - least);
+    }
+    let over = median(overs);
+    let more = json!({"floor_ms": rounded(median(floors)), "over_floor_ms": rounded(over)});
+    line("cold_start", via, 1, Some(median(values)), "ms", more);
+    over
+}
+
+fn run(command: &[&str]) -> f64 {
+    let start = Instant::now();
+    let status = Command::new(command[0]).args(&command[1..]).stdout(Stdio::null()).status().unwrap();
+    let elapsed = start.elapsed().as_secs_f64() * 1e3;
+    assert!(status.success(), "{command:?}: {status}");
+    elapsed
+}
+
+/// The shared library of the profile that this program was built with.
+fn library() -> PathBuf {
+    let library = std::env::current_exe().unwrap().with_file_name("libhoopauth.so");
+    assert!(library.exists(), "{} is missing: `make bench` builds it", library.display());
+    library
+}
+
+fn compile(folder: &Path, name: &str, with: &[&str], library: &Path) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // Found under its SONAME, as an installed one.
+    let soname = folder.join("libhoopauth.so.0.1");
+    if !soname.exists() {
+        std::fs::copy(library, &soname).unwrap();
+        std::os::unix::fs::symlink(&soname, folder.join("libhoopauth.so")).unwrap();
+    }
+    let program = folder.join(name);
+    let status = Command::new("cc")
+        .args(["-std=c99", "-O2", "-o"])
+        .arg(&program)
+        .arg(root.join("benches/c").join(name).with_extension("c"))
+        .arg("-I")
+        .arg(root.join("include"))
+        .arg("-L")
+        .arg(folder)
+        .arg(format!("-Wl,-rpath,{}", folder.display()))
+        .args(with)
+        .status()
+        .unwrap();
+    assert!(status.success(), "cc: {status}");
+    program
+}
+
+fn speed(program: &Path, accounts: usize) -> HashMap<String, f64> {
+    let output = Command::new(program).args(["speed", &accounts.to_string()]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    crate::pass_on(&output.stdout)
+        .iter()
+        .map(|line: &Value| (line["bench"].as_str().unwrap().to_owned(), line["value"].as_f64().unwrap()))
+        .collect()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a few megabytes are exact")]
+fn library_bytes(folder: &Path, library: &Path) -> f64 {
+    let stripped = folder.join("stripped.so");
+    let status = Command::new("strip").arg("-o").arg(&stripped).arg(library).status().unwrap();
+    assert!(status.success(), "strip: {status}");
+    let bytes = std::fs::metadata(&stripped).unwrap().len() as f64;
+    line("library_bytes", "c", 1, Some(bytes), "bytes", json!({}));
+    bytes
+}
+
+const STARTS: usize = 41;
