@@ -90,10 +90,19 @@ static void headers(void)
   check_value(header.value, header.value_len, bearer);
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_headers_at(by[0], 4, &header, &err));
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_headers_at(by[0], SIZE_MAX, &header, &err));
-  OK(hoopauth_headers_set_version(by[0], "v3", NUL, &err));
-  check_value(hoopauth_headers_version(by[0], &len), len, "v3");
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_headers_set_version(by[0], "v3\r\nX: y", NUL, &err));
-  check_value(hoopauth_headers_version(by[0], &len), len, "v3");
+  hoopauth_headers_t *v3 = NULL;
+  OK(hoopauth_headers_with_version(by[0], "v3", NUL, &v3, &err));
+  check_value(hoopauth_headers_version(v3, &len), len, "v3");
+  check_value(hoopauth_headers_authorization(v3, &len), len, bearer);
+  check_value(hoopauth_headers_content_type(v3, &len), len, "application/json");
+  check_value(hoopauth_headers_version(by[0], &len), len, "2021-07-28");
+  hoopauth_headers_t *v4 = NULL;
+  OK(hoopauth_headers_with_version(v3, "2021-04-15", NUL, &v4, &err));
+  check_value(hoopauth_headers_version(v4, &len), len, "2021-04-15");
+  hoopauth_headers_free(v4);
+  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_headers_with_version(v3, "v3\r\nX: y", NUL, &v4, &err));
+  CHECK(v4 == NULL);
+  hoopauth_headers_free(v3);
 
   hoopauth_headers_t *get = NULL;
   OK(hoopauth_client_headers(client, account, "GET", NUL, NULL, &get, &err));

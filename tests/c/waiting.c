@@ -95,6 +95,66 @@ static void one_request_for_many_threads(hoopauth_client_t *client)
   CHECK(count_of("token_requests") == before + 1);
 }
 
+typedef struct {
+  pthread_mutex_t lock;
+  const hoopauth_account_t *account;
+  const hoopauth_client_t *client;
+  bool over;
+} storm_t;
+
+static void *take_headers(void *user_data)
+{
+  storm_t *storm = user_data;
+  for (bool over = false; !over;) {
+    /* Held, put back, and held beyond the next change. */
+    hoopauth_headers_t *kept[40] = {NULL};
+    for (int i = 0; i < 4000; i++) {
+      hoopauth_headers_t **headers = &kept[i % 40];
+      hoopauth_headers_free(*headers);
+      const char *method = i % 3 == 0 ? "POST" : "GET";
+      OK(hoopauth_client_headers(storm->client, storm->account, method, NUL, NULL, headers, &err));
+      size_t len = 0;
+      const char *value = hoopauth_headers_authorization(*headers, &len);
+      CHECK(len > 20 && memcmp(value, "Bearer ", 7) == 0 && value[len] == '\0');
+      CHECK((hoopauth_headers_content_type(*headers, NULL) != NULL) == (i % 3 == 0));
+    }
+    for (int i = 0; i < 40; i++) {
+      CHECK(strncmp(hoopauth_headers_authorization(kept[i], NULL), "Bearer ", 7) == 0);
+      hoopauth_headers_free(kept[i]);
+    }
+    pthread_mutex_lock(&storm->lock);
+    over = storm->over;
+    pthread_mutex_unlock(&storm->lock);
+  }
+  return NULL;
+}
+
+/* Headers of one handle by many threads, while its token changes under them. */
+static void handles_while_tokens_change(hoopauth_client_t *client)
+{
+  import(client, LOCATION, INT64_C(4000000000000));
+  hoopauth_account_t *account = account_of(client, LOCATION);
+  storm_t storm = {PTHREAD_MUTEX_INITIALIZER, account, client, false};
+  pthread_t threads[THREADS];
+  for (int i = 0; i < THREADS; i++) {
+    CHECK(pthread_create(&threads[i], NULL, take_headers, &storm) == 0);
+  }
+  for (int i = 0; i < 5; i++) {
+    import(client, LOCATION, INT64_C(4000000000000));
+    hoopauth_headers_t *headers = NULL;
+    OK(hoopauth_client_headers(client, storm.account, "GET", NUL, NULL, &headers, &err));
+    CHECK(api_call(headers, "/locations/hoopLocation00000001", NULL) == 200);
+    hoopauth_headers_free(headers);
+  }
+  pthread_mutex_lock(&storm.lock);
+  storm.over = true;
+  pthread_mutex_unlock(&storm.lock);
+  for (int i = 0; i < THREADS; i++) {
+    pthread_join(threads[i], NULL);
+  }
+  hoopauth_account_free(account);
+}
+
 static void *release_once_cancelled(void *context)
 {
   struct timespec pause = {0, 5000000};
@@ -143,6 +203,7 @@ int main(void)
   hoopauth_client_t *client = client_of(app_config());
   deadline_and_cancel(client);
   one_request_for_many_threads(client);
+  handles_while_tokens_change(client);
   maintenance(client);
   OK(hoopauth_client_close(client, &err));
   hoopauth_maintenance_t *running = (hoopauth_maintenance_t *)1;

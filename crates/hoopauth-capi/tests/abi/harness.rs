@@ -195,7 +195,7 @@ const VALGRIND: [&str; 5] = [
     "--error-exitcode=99",
     "--show-leak-kinds=definite,indirect",
     "--errors-for-leak-kinds=definite,indirect",
-    "--child-silent-after-fork=no",
+    "--fair-sched=try",
 ];
 const LONGEST: Duration = Duration::from_secs(300);
 const BUILD: &str = "run `make test`, which builds it first";
