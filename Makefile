@@ -2,12 +2,12 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test lint bench docs header install uninstall setup
+.PHONY: demo test lint bench docs header install uninstall setup setup-c
 
 demo: setup ## the main job, end to end, against a local HoopAI
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example demo
 
-test: setup lint ## all tests
+test: setup setup-c lint ## all tests
 	$(CARGO) build --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --tests --examples # cargo test makes no C libraries
 	$(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --no-default-features --lib
@@ -40,12 +40,12 @@ INSTALLER = PREFIX="$(or $(PREFIX),/usr/local)" LIBDIR="$(LIBDIR)" INCLUDEDIR="$
 
 setup:
 	@command -v $(CARGO) >/dev/null || { echo "a Rust toolchain is missing: install rustup, then 'rustup default stable'" >&2; exit 1; }
-	@for tool in $(TOOLS); do command -v $$tool >/dev/null || missing=1; done; [ -z "$$missing" ] || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y $(PACKAGES); \
-	  else echo "one of '$(TOOLS)' is missing: install $(PACKAGES)" >&2; exit 1; fi; }
+	@command -v cc >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y build-essential; \
+	  else echo "a C compiler is missing: install build-essential" >&2; exit 1; fi; }
 
-# What is built with; and, for the tests of the C library, what it is tested with.
-TOOLS = cc
-PACKAGES = build-essential
-test: TOOLS = cc gcc g++ valgrind pkg-config cmake
-test: PACKAGES = build-essential valgrind pkg-config cmake
+# For the tests of the C library.
+setup-c:
+	@for tool in gcc g++ valgrind pkg-config cmake; do command -v $$tool >/dev/null || missing=$$tool; done; [ -z "$$missing" ] || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y build-essential valgrind pkg-config cmake; \
+	  else echo "$$missing is missing: install build-essential, valgrind, pkg-config and cmake" >&2; exit 1; fi; }
