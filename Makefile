@@ -2,16 +2,20 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test lint bench docs header install uninstall setup setup-c
+.PHONY: demo test test-python lint bench docs header install uninstall setup setup-c setup-postgres python-setup
 
 demo: setup ## the main job, end to end, against a local HoopAI
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example demo
 
-test: setup setup-c lint ## all tests
+test: setup setup-c setup-postgres lint ## all tests
 	$(CARGO) build --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --tests --examples # cargo test makes no C libraries
 	$(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --no-default-features --lib
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --features shuttle --lib flight::
+	python/test.sh
+
+test-python: setup ## the Python module alone
+	python/test.sh
 
 lint: setup
 	$(CARGO) fmt --all --check
@@ -38,6 +42,9 @@ uninstall: ## what `make install` with the same folders installed
 
 INSTALLER = PREFIX="$(or $(PREFIX),/usr/local)" LIBDIR="$(LIBDIR)" INCLUDEDIR="$(INCLUDEDIR)" DESTDIR="$(DESTDIR)" sh crates/hoopauth-capi/install/install.sh
 
+python-setup: setup ## .venv with the pinned tools and this tree's wheel
+	python/setup.sh
+
 setup:
 	@command -v $(CARGO) >/dev/null || { echo "a Rust toolchain is missing: install rustup, then 'rustup default stable'" >&2; exit 1; }
 	@command -v cc >/dev/null || { \
@@ -49,3 +56,10 @@ setup-c:
 	@for tool in gcc g++ valgrind pkg-config cmake; do command -v $$tool >/dev/null || missing=$$tool; done; [ -z "$$missing" ] || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y build-essential valgrind pkg-config cmake; \
 	  else echo "$$missing is missing: install build-essential, valgrind, pkg-config and cmake" >&2; exit 1; fi; }
+
+# For the tests of the PostgreSQL store, which start servers of their own.
+setup-postgres:
+	@{ ls /usr/lib/postgresql/*/bin/initdb && ls /usr/sbin/pgbouncer; } >/dev/null 2>&1 || { \
+	  if [ -n "$$HOOPAUTH_POSTGRES_BIN" ]; then :; \
+	  elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y postgresql pgbouncer; \
+	  else echo "PostgreSQL's server or PgBouncer is missing: install postgresql and pgbouncer" >&2; exit 1; fi; }

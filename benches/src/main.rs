@@ -13,6 +13,7 @@ mod fixture;
 mod fleet;
 mod instructions;
 mod memory;
+mod python;
 mod speed;
 mod storm;
 
@@ -32,10 +33,11 @@ fn main() -> ExitCode {
         ["threads", accounts] => speed::compare_threads(number(accounts)),
         ["c"] => drop(c::measure()),
         ["fleet"] => drop(fleet::measure()),
+        ["python"] => return kept(&python_promises()),
         ["bytes", accounts] => println!("{}", memory::bytes_per_account(number(accounts))),
         _ => {
             eprintln!(
-                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | c | fleet | bytes ACCOUNTS]"
+                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | c | fleet | python | bytes ACCOUNTS]"
             );
             return ExitCode::from(2);
         }
@@ -77,6 +79,21 @@ fn all() -> ExitCode {
         at_most("c_cold_start", Some(c.over_floor_ms), 2.0),
         at_most("library_bytes", Some(c.library_bytes), 4e6),
     ];
+    kept(&[&promises[..], &python_promises()].concat())
+}
+
+fn python_promises() -> Vec<bool> {
+    let python = python::measure();
+    let headers = python
+        .headers
+        .iter()
+        .map(|(n, value, floor)| at_most(&format!("python_headers_{n}"), Some(*value), 2.5 * floor));
+    let mut promises: Vec<bool> = headers.collect();
+    promises.push(at_most("python_cold_start_over_floor_ms", Some(python.over_floor_ms), 15.0));
+    promises
+}
+
+fn kept(promises: &[bool]) -> ExitCode {
     if promises.iter().all(|kept| *kept) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -14,14 +14,14 @@ pub(crate) struct SlidingLog {
 
 impl SlidingLog {
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         let (times, _) = bytes.as_chunks::<8>();
         Self { sent: times.iter().map(|time| Timestamp(i64::from_be_bytes(*time))).collect() }
     }
 
     /// The log as a store keeps it.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         self.sent.iter().flat_map(|sent| sent.0.to_be_bytes()).collect()
     }

@@ -20,6 +20,8 @@ use crate::keys::{KeySource, LazyKeys};
 use crate::options::OptionSet;
 use crate::refresh::Step;
 use crate::store::{HostStore, MemoryStore, RowStore, TokenStore};
+#[cfg(feature = "postgres")]
+use crate::store::{PostgresSettings, PostgresStore};
 #[cfg(feature = "sqlite")]
 use crate::store::{SqliteStore, UserStore};
 use crate::sync::Mutex;
@@ -97,6 +99,11 @@ impl ClientBuilder {
         self
     }
 
+    /// The same options again, as [`Client::again`] gives them.
+    pub(crate) fn with_options(options: OptionSet, language: Option<String>) -> Self {
+        Self { options, language, ..Self::default() }
+    }
+
     /// Checks everything and makes the client. No I/O happens here; all errors are `CONFIG` and name the option.
     pub fn build(mut self) -> Result<Client> {
         if let Some(error) = self.error.take() {
@@ -111,6 +118,7 @@ impl ClientBuilder {
         let user_agent = options.text("user_agent").unwrap_or_else(|| {
             format!("hoopauth/{} ({})", env!("CARGO_PKG_VERSION"), self.language.as_deref().unwrap_or("rust"))
         });
+        let own_store = self.store.is_some();
         let version = options.text("api_version").unwrap_or_default();
         let constants = Arc::new(Constants::new(&version, &user_agent));
         let (store, source) = match self.store.take() {
@@ -129,9 +137,12 @@ impl ClientBuilder {
             Some(transport) => Some(transport),
             None => default_transport(options),
         };
+        let cache = Cache::new(options.number("cache_accounts"));
         Ok(Client {
             inner: Arc::new(Inner {
-                cache: Cache::new(options.number("cache_accounts")),
+                options: self.options,
+                language: self.language.take(),
+                cache,
                 clock: self.clock.take().map_or(ClientClock::System, ClientClock::Injected),
                 settings,
                 credential,
@@ -140,6 +151,7 @@ impl ClientBuilder {
                 default_account,
                 keys,
                 store,
+                own_store,
                 transport,
                 flights: Flights::new(),
                 unsaved: Mutex::new(HashMap::new()),
@@ -167,6 +179,8 @@ impl fmt::Debug for ClientBuilder {
 pub(crate) struct Settings {
     /// Origin of the token endpoint and client id: what everything stored is keyed by.
     pub(crate) app: String,
+    /// The origins that a bearer may be sent to: the API's and the token endpoints'.
+    pub(crate) origins: Vec<url::Origin>,
     pub(crate) authorize_url: String,
     pub(crate) token_url: String,
     pub(crate) location_token_url: String,
@@ -193,9 +207,15 @@ impl Settings {
             Credential::OAuth { client_id, .. } => format!("{origin} {client_id}"),
             _ => origin,
         };
+        let origins = ["api_base", "token_url", "location_token_url"]
+            .iter()
+            .filter_map(|name| url::Url::parse(&text(name)).ok())
+            .map(|url| url.origin())
+            .collect();
         let number = |name: &str| u32::try_from(options.number(name)).unwrap_or(u32::MAX);
         Ok(Self {
             app,
+            origins,
             authorize_url: text("authorize_url"),
             token_url,
             location_token_url: text("location_token_url"),
@@ -220,10 +240,10 @@ fn open_store(options: &OptionSet, credential: &Credential) -> Result<(Arc<dyn T
     match text.split_once(':') {
         Some(("memory", "")) => Ok((Arc::new(MemoryStore::new()), source)),
         Some(("sqlite", path)) => open_sqlite(path, key.is_some(), source, credential),
-        Some(("postgres" | "postgresql", _)) => Err(Error::config(
-            "`store`: this build has no PostgreSQL; use `sqlite:PATH`, or give the builder a store",
+        Some(("postgres" | "postgresql", _)) => open_postgres(&text, options, source, credential),
+        _ => Err(Error::config(
+            "`store` must be `memory:`, `sqlite:`, `sqlite:PATH` or `postgres://user:password@host/database`",
         )),
-        _ => Err(Error::config("`store` must be `memory:`, `sqlite:` or `sqlite:PATH`")),
     }
 }
 
@@ -261,6 +281,40 @@ fn open_sqlite(
 #[cfg(not(feature = "sqlite"))]
 fn open_sqlite(_: &str, _: bool, _: KeySource, _: &Credential) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     Err(Error::config("`store`: this build has no SQLite; use `memory:` or give the builder a store"))
+}
+
+#[cfg(feature = "postgres")]
+fn open_postgres(
+    url: &str,
+    options: &OptionSet,
+    source: KeySource,
+    credential: &Credential,
+) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+    let ca_file = options.text("ca_file").map(Into::into);
+    let settings = PostgresSettings::parse(url, ca_file, options.seconds("connect_timeout"))?;
+    // A static token is never stored: no connection, no key.
+    if credential.static_token().is_some() {
+        return Ok((Arc::new(MemoryStore::new()), source));
+    }
+    if !options.is_set("store_key") {
+        return Err(Error::config(
+            "`store_key` is missing: what is kept in a database is sealed with a key that you keep; set it to a random \
+             secret, or to `file:` and the path of a file that holds one",
+        ));
+    }
+    Ok((Arc::new(PostgresStore::new(settings)), source))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn open_postgres(
+    _: &str,
+    _: &OptionSet,
+    _: KeySource,
+    _: &Credential,
+) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+    Err(Error::config(
+        "`store`: this build has no PostgreSQL; use `sqlite:PATH`, or give the builder a store",
+    ))
 }
 
 #[cfg(feature = "reqwest")]

@@ -103,6 +103,38 @@ impl Client {
         self.inner.default_name.as_deref()
     }
 
+    /// Refuses a `url` that this client's bearer must not be sent to: any whose origin is neither the API's (`api_base`) nor a
+    /// token endpoint's. Adapters of HTTP libraries ask before they put headers on a request. `INVALID_ARGUMENT`.
+    pub fn check_url(&self, url: &str) -> Result<()> {
+        let origin = url::Url::parse(url)
+            .map_err(|_| Error::argument("the request's URL is not an absolute URL"))?
+            .origin();
+        if self.inner.settings.origins.contains(&origin) {
+            return Ok(());
+        }
+        Err(Error::argument(format!(
+            "the request goes to `{}`, which is not the API: the token is not sent there; set `api_base` if it should be",
+            origin.ascii_serialization()
+        )))
+    }
+
+    /// A builder with this client's options, the environment's included: what a forked child makes a client of its own with.
+    ///
+    /// Store, transport, clock and hooks that were given as objects are not among them. `INVALID_STATE` for OAuth with the
+    /// store `memory:`: the grants in it stay with the process that has them.
+    pub fn again(&self) -> Result<ClientBuilder> {
+        let inner = &self.inner;
+        if !inner.own_store
+            && inner.oauth().is_ok()
+            && inner.options.text("store").as_deref() == Some("memory:")
+        {
+            return Err(Error::state(
+                "a forked process can't use its parent's memory store: make the client after the fork, or use a store that processes share",
+            ));
+        }
+        Ok(ClientBuilder::with_options(inner.options.clone(), inner.language.clone()))
+    }
+
     /// A handle of one account: its headers without looking the account up again.
     pub fn account(&self, account: &str) -> Result<AccountHandle> {
         let account = Account::parse(account)?;
@@ -362,11 +394,10 @@ impl Client {
     /// Saves what is unsaved and ends this client and its clones; later calls are `INVALID_STATE`.
     ///
     /// Calls that go on after their callers left ([`within`](Self::within)) are waited for, at most `timeout`.
+    /// Closing again waits and saves again: for those who gave the first one up.
     pub fn close(&self) -> Result<()> {
         refuse_reentry()?;
-        if self.inner.closed.swap(true, Ordering::SeqCst) {
-            return Ok(());
-        }
+        self.inner.closed.store(true, Ordering::SeqCst);
         // A forked child has none of those threads.
         if self.inner.check_process().is_ok() {
             self.inner.calls.finish(self.inner.settings.timeout);

@@ -19,6 +19,7 @@ use crate::flight::Flights;
 use crate::grant::Grant;
 use crate::headers::Constants;
 use crate::keys::{Keys, LazyKeys};
+use crate::options::OptionSet;
 use crate::refresh::{Need, Step, no_grant};
 use crate::secret::Secret;
 use crate::store::seal::{Fingerprinter, KeyRing, is_sealed};
@@ -29,6 +30,9 @@ use crate::transport::Transport;
 
 /// What all parts of a client share.
 pub(crate) struct Inner {
+    /// What the client was made of, the environment's part included.
+    pub(crate) options: OptionSet,
+    pub(crate) language: Option<String>,
     pub(crate) cache: Cache,
     pub(crate) clock: ClientClock,
     pub(crate) settings: Settings,
@@ -38,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) default_account: Option<Account>,
     pub(crate) keys: Option<LazyKeys>,
     pub(crate) store: Arc<dyn TokenStore>,
+    /// Whether the store was given as an object.
+    pub(crate) own_store: bool,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) flights: Flights<Arc<Snapshot>>,
     pub(crate) unsaved: Mutex<HashMap<Account, Unsaved>>,

@@ -84,6 +84,27 @@ fn closing_waits_for_what_goes_on() {
 }
 
 #[test]
+fn closing_again_waits_too() {
+    let (world, client) = held_world();
+    let context = Context::new();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| headers(&client, &context));
+        assert!(world.emulator.wait_until_held(Endpoint::Token, 1, ENOUGH));
+        context.cancel();
+        call.join().unwrap().unwrap_err();
+        // The first to close is given up.
+        scope.spawn(|| client.close());
+        while client.headers_for(location(1).as_str(), "GET").unwrap_err().code() != ErrorCode::InvalidState {
+            std::thread::yield_now();
+        }
+        scope.spawn(|| world.emulator.release(Endpoint::Token));
+        client.close().unwrap();
+        let stored = world.client().export(&location(0)).unwrap();
+        assert!(world.emulator.is_refresh_token_live(stored.refresh_token().unwrap().expose()));
+    });
+}
+
+#[test]
 fn a_check_on_the_calling_thread_ends_the_wait() {
     let (world, client) = held_world();
     let (asked, asks) = mpsc::channel();

@@ -238,54 +238,26 @@ fn owned(key: &Key<'_>) -> OwnedKey {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::contract::{Bench, Still, contract};
     use super::*;
 
-    fn new_record(bytes: &[u8]) -> NewRecord {
-        NewRecord { grant: Some(bytes.to_vec()), expires_at: Timestamp(0), seen: vec![] }
+    struct Memory(Arc<MemoryStore>, Still);
+
+    impl Bench for Memory {
+        fn open(&self) -> Arc<dyn TokenStore> {
+            Arc::<MemoryStore>::clone(&self.0)
+        }
+
+        fn now(&self) -> Timestamp {
+            self.1.now()
+        }
+
+        fn pass(&self, time: Duration) {
+            self.1.pass(time);
+        }
     }
 
-    #[test]
-    fn compare_and_set_never_upserts() {
-        let store = MemoryStore::new();
-        let account = Account::location("l").unwrap();
-        let key = Key { app: "app", account: &account };
-        assert!(!store.save(&key, 1, &new_record(b"x")).unwrap());
-        assert!(store.save(&key, 0, &new_record(b"a")).unwrap());
-        assert!(!store.save(&key, 0, &new_record(b"b")).unwrap());
-        assert!(store.save(&key, 1, &NewRecord { grant: None, ..new_record(b"") }).unwrap());
-        assert!(store.save(&key, 2, &new_record(b"c")).unwrap());
-        assert_eq!(store.load(&key, Timestamp(0)).unwrap().unwrap().generation, 3);
-        let other = Key { app: "other", account: &account };
-        assert!(store.load(&other, Timestamp(0)).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_lease_is_exclusive_and_freed_by_drop() {
-        let store = MemoryStore::new();
-        let account = Account::location("l").unwrap();
-        let key = Key { app: "app", account: &account };
-        let first = store.lease(&key, Duration::ZERO).unwrap();
-        assert!(first.is_some());
-        assert!(store.lease(&key, Duration::ZERO).unwrap().is_none());
-        drop(first);
-        assert!(store.lease(&key, Duration::ZERO).unwrap().is_some());
-    }
-
-    #[test]
-    fn a_mark_keeps_its_first_time_and_goes_with_its_generation() {
-        let store = MemoryStore::new();
-        let account = Account::location("l").unwrap();
-        let key = Key { app: "app", account: &account };
-        store.save(&key, 0, &new_record(b"a")).unwrap();
-        let slot = SlotRequest { per_minute: 5, priority: super::super::Priority::Normal };
-        let mut lease = store.lease(&key, Duration::ZERO).unwrap().unwrap();
-        assert_eq!(lease.begin(7, [1; 16], slot, Timestamp(0)).unwrap(), Begin::Moved);
-        assert_eq!(lease.begin(1, [1; 16], slot, Timestamp(0)).unwrap(), Begin::Marked);
-        assert_eq!(lease.begin(1, [1; 16], slot, Timestamp(5_000)).unwrap(), Begin::Marked);
-        let mark = lease.load(Timestamp(9_000)).unwrap().unwrap().mark.unwrap();
-        assert_eq!(mark.age, Duration::from_secs(9));
-        assert_eq!(store.open_marks("app").unwrap(), vec![account.clone()]);
-        assert!(lease.save(1, &new_record(b"b")).unwrap());
-        assert!(store.load(&key, Timestamp(0)).unwrap().unwrap().mark.is_none());
-    }
+    contract!(Memory(Arc::new(MemoryStore::new()), Still::new()));
 }

@@ -10,8 +10,12 @@ use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::Result;
 
+#[cfg(test)]
+mod contract;
 mod host;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub(crate) mod seal;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -20,6 +24,8 @@ mod user;
 
 pub use self::host::{Held, HostStore, Leased, Listed, NewRow, Row, RowStore};
 pub use self::memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub(crate) use self::postgres::{PostgresStore, Settings as PostgresSettings};
 #[cfg(feature = "sqlite")]
 pub(crate) use self::sqlite::{SqliteStore, private, sync_folder};
 #[cfg(feature = "sqlite")]
@@ -214,4 +220,16 @@ pub enum Slot {
     Taken,
     /// No room; ask again after this time.
     Wait(Duration),
+}
+
+/// A number for a list of words. The same in every process and release, so not of std's hasher.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+fn hash(parts: &[&str]) -> u64 {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    let digest = context.finish();
+    digest.as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }

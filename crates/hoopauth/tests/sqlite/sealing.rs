@@ -24,7 +24,7 @@ fn a_path_of_its_own_needs_a_key() {
     let error = builder().build().unwrap_err();
     assert_eq!(error.code(), ErrorCode::Config);
     assert!(error.message().contains("`store_key`"), "{error}");
-    for store in ["sqlite", "sqlite://x", "sqlit:x", "memory:x", "postgres://x"] {
+    for store in ["sqlite", "sqlite://x", "sqlit:x", "memory:x", "postgres:x"] {
         assert_eq!(code(builder().store_key(KEY).store(store).build()), ErrorCode::Config, "{store}");
     }
     builder().store_key(KEY).build().unwrap();

@@ -19,6 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::lock;
+use crate::store::hash;
 
 /// The lock file, open. Not to be dropped: that would free all leases of the process.
 #[derive(Debug)]
@@ -144,16 +145,6 @@ impl Identity {
     fn of(_metadata: &Metadata, path: &Path) -> Self {
         Self(hash(&[&path.to_string_lossy()]), 0)
     }
-}
-
-fn hash(parts: &[&str]) -> u64 {
-    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    for part in parts {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
-    }
-    let digest = context.finish();
-    digest.as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 #[cfg(unix)]

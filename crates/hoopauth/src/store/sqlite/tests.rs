@@ -1,15 +1,13 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
 use super::database::Registry;
 use super::*;
 use crate::error::ErrorCode;
-use crate::store::Priority;
+use crate::store::contract::{Bench, Still, contract};
 
 const NOW: Timestamp = Timestamp(1_000_000);
-const SLOT: SlotRequest = SlotRequest { per_minute: 5, priority: Priority::Normal };
 
 struct Folder {
     folder: tempfile::TempDir,
@@ -28,6 +26,24 @@ impl Folder {
         SqliteStore::new(self.path())
     }
 }
+
+struct Shared(Folder, Still);
+
+impl Bench for Shared {
+    fn open(&self) -> Arc<dyn TokenStore> {
+        Arc::new(self.0.store())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.1.now()
+    }
+
+    fn pass(&self, time: Duration) {
+        self.1.pass(time);
+    }
+}
+
+contract!(Shared(Folder::new(), Still::new()));
 
 fn account() -> Account {
     Account::location("l").unwrap()
@@ -49,97 +65,6 @@ fn pragma(store: &SqliteStore, name: &str) -> String {
 }
 
 #[test]
-fn compare_and_set_never_upserts() {
-    let folder = Folder::new();
-    let store = folder.store();
-    let account = account();
-    let key = key(&account);
-    assert!(store.load(&key, NOW).unwrap().is_none());
-    assert!(!store.save(&key, 1, &new_record(b"x")).unwrap());
-    assert!(store.save(&key, 0, &new_record(b"a")).unwrap());
-    assert!(!store.save(&key, 0, &new_record(b"b")).unwrap());
-    let record = store.load(&key, NOW).unwrap().unwrap();
-    assert_eq!((record.generation, record.grant.as_deref()), (1, Some(&b"a"[..])));
-    assert_eq!((record.expires_at, record.seen), (Timestamp(7), vec![[1; 16], [2; 16]]));
-    assert_eq!(store.accounts("app").unwrap(), std::slice::from_ref(&account));
-
-    assert!(store.save(&key, 1, &NewRecord { grant: None, ..new_record(b"") }).unwrap());
-    assert_eq!(store.accounts("app").unwrap(), []);
-    assert!(store.save(&key, 2, &new_record(b"c")).unwrap());
-    assert!(!store.save(&key, u64::MAX - 1, &new_record(b"c")).is_ok_and(|saved| saved));
-    let other = Key { app: "other", account: &account };
-    assert!(store.load(&other, NOW).unwrap().is_none());
-    assert_eq!(store.accounts("other").unwrap(), []);
-
-    // All of it is there for the next one, who also sees whether anything changed.
-    let next = folder.store();
-    assert_eq!(next.load(&key, NOW).unwrap().unwrap().generation, 3);
-    let changes = next.changes().unwrap();
-    assert!(store.save(&key, 3, &new_record(b"d")).unwrap());
-    assert_ne!(next.changes().unwrap(), changes);
-}
-
-#[test]
-fn a_mark_keeps_its_first_time_and_goes_with_its_generation() {
-    let folder = Folder::new();
-    let store = folder.store();
-    let account = account();
-    let key = key(&account);
-    store.save(&key, 0, &new_record(b"a")).unwrap();
-    let mut lease = store.lease(&key, Duration::ZERO).unwrap().unwrap();
-    assert_eq!(lease.begin(7, [1; 16], SLOT, NOW).unwrap(), Begin::Moved);
-    assert_eq!(lease.begin(1, [1; 16], SLOT, NOW).unwrap(), Begin::Marked);
-    assert_eq!(store.open_marks("app").unwrap(), std::slice::from_ref(&account));
-    let later = NOW.plus(Duration::from_secs(9));
-    assert_eq!(lease.begin(1, [1; 16], SLOT, later).unwrap(), Begin::Marked);
-    let mark = lease.load(later).unwrap().unwrap().mark.unwrap();
-    assert_eq!((mark.fingerprint, mark.age), ([1; 16], Duration::from_secs(9)));
-
-    let back_off =
-        BackOff { refused: true, until: Timestamp(5), failures: 2, code: 30, message: "\"no\"".into() };
-    lease.note(7, true, Some(&back_off)).unwrap();
-    assert!(lease.load(later).unwrap().unwrap().back_off.is_none());
-    lease.note(1, false, Some(&back_off)).unwrap();
-    let record = lease.load(later).unwrap().unwrap();
-    assert_eq!((record.back_off, record.mark.is_some()), (Some(back_off), true));
-    lease.note(1, true, None).unwrap();
-    let record = lease.load(later).unwrap().unwrap();
-    assert_eq!((record.back_off, record.mark), (None, None));
-
-    lease.begin(1, [3; 16], SLOT, later).unwrap();
-    assert!(lease.save(1, &new_record(b"b")).unwrap());
-    assert!(lease.load(later).unwrap().unwrap().mark.is_none());
-    assert_eq!(store.open_marks("app").unwrap(), []);
-    // The next generation has a budget that remembers: three are taken.
-    assert_eq!(lease.begin(2, [4; 16], SLOT, later).unwrap(), Begin::Marked);
-    assert_eq!(lease.begin(2, [4; 16], SLOT, later).unwrap(), Begin::Marked);
-    assert_eq!(lease.begin(2, [5; 16], SLOT, later).unwrap(), Begin::Wait(Duration::from_secs(52)));
-    assert_eq!(lease.load(later).unwrap().unwrap().mark.unwrap().fingerprint, [4; 16]);
-    assert_eq!(store.take_slot("other", SLOT, later).unwrap(), Slot::Taken);
-}
-
-#[test]
-fn a_lease_is_exclusive_and_holds_up_nobody_else() {
-    let folder = Folder::new();
-    let (store, other) = (folder.store(), folder.store());
-    let (one, two) = (account(), Account::location("m").unwrap());
-    let first = store.lease(&key(&one), Duration::ZERO).unwrap().unwrap();
-    assert!(store.lease(&key(&one), Duration::ZERO).unwrap().is_none());
-    assert!(other.lease(&key(&one), Duration::from_millis(1)).unwrap().is_none());
-    // Another account and another app go on.
-    let mut second = other.lease(&key(&two), Duration::ZERO).unwrap().unwrap();
-    assert!(second.save(0, &new_record(b"m")).unwrap());
-    assert!(store.save(&key(&one), 0, &new_record(b"l")).unwrap());
-    let elsewhere = Key { app: "other", account: &one };
-    assert!(store.lease(&elsewhere, Duration::ZERO).unwrap().is_some());
-    thread::scope(|scope| {
-        let waiting = scope.spawn(|| other.lease(&key(&one), Duration::from_secs(60)).unwrap().is_some());
-        drop(first);
-        assert!(waiting.join().unwrap());
-    });
-}
-
-#[test]
 fn a_reader_does_not_wait_for_a_transaction() {
     let folder = Folder::new();
     let store = folder.store();
@@ -147,38 +72,6 @@ fn a_reader_does_not_wait_for_a_transaction() {
     store.save(&key(&account), 0, &new_record(b"a")).unwrap();
     let inside = store.handle().unwrap().write(|_| Ok(store.load(&key(&account), NOW).unwrap().is_some()));
     assert!(inside.unwrap());
-}
-
-#[test]
-fn many_threads_share_few_connections() {
-    let folder = Folder::new();
-    let store = folder.store();
-    thread::scope(|scope| {
-        for thread in 0..32 {
-            let store = &store;
-            scope.spawn(move || {
-                let account = Account::location(&thread.to_string()).unwrap();
-                for round in 0..4 {
-                    assert!(store.save(&key(&account), round, &new_record(b"a")).unwrap());
-                    assert_eq!(store.load(&key(&account), NOW).unwrap().unwrap().generation, round + 1);
-                }
-            });
-        }
-    });
-    assert_eq!(store.changes().unwrap(), 128);
-}
-
-#[test]
-fn claims_end() {
-    let folder = Folder::new();
-    let store = folder.store();
-    let until = NOW.plus(Duration::from_secs(1));
-    assert!(store.claim("app", &[1; 16], until, NOW).unwrap());
-    assert!(!store.claim("app", &[1; 16], until, NOW).unwrap());
-    assert!(store.claim("other", &[1; 16], until, NOW).unwrap());
-    store.unclaim("app", &[1; 16]).unwrap();
-    assert!(store.claim("app", &[1; 16], until, NOW).unwrap());
-    assert!(store.claim("app", &[1; 16], until, until).unwrap());
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! Headers and the cold start from Python, on a release wheel in an environment of its own.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::line;
+
+/// What the promises are about: nanoseconds per call beside the floor's, and milliseconds.
+pub(crate) struct Python {
+    /// (accounts, headers, floor).
+    pub(crate) headers: Vec<(usize, f64, f64)>,
+    pub(crate) over_floor_ms: f64,
+}
+
+pub(crate) fn measure() -> Python {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let python = installed(&root);
+    let run = |script: &str, arguments: &[&str]| {
+        passed_on(Command::new(&python).arg(root.join("benches/python").join(script)).args(arguments))
+    };
+    let headers = SIZES.map(|n| {
+        let values = run("headers.py", &[&n.to_string()]);
+        (n, values["headers"], values["headers_floor"])
+    });
+    let cold_start = run("cold_start.py", &[]);
+    Python { headers: headers.to_vec(), over_floor_ms: cold_start["over_floor_ms"] }
+}
+
+/// Builds the wheel as it is published and installs it; answers that environment's Python.
+fn installed(root: &Path) -> PathBuf {
+    let (wheels, place) = (root.join("target/bench-wheels"), root.join("target/bench-venv"));
+    let python = place.join("bin/python");
+    let tool = |name: &str| Command::new(root.join(".venv/bin").join(name));
+    succeed(Command::new(root.join("python/setup.sh")).current_dir(root));
+    for old in [&wheels, &place] {
+        let _ = std::fs::remove_dir_all(old);
+    }
+    let build = ["build", "--quiet", "--locked", "--release", "--interpreter"];
+    succeed(
+        tool("maturin")
+            .current_dir(root)
+            .args(build)
+            .arg(root.join(".venv/bin/python"))
+            .arg("--out")
+            .arg(&wheels),
+    );
+    let wheel = std::fs::read_dir(&wheels).unwrap().next().expect("a wheel").unwrap();
+    #[allow(clippy::cast_precision_loss, reason = "megabytes")]
+    line("wheel_bytes", "python", 1, Some(wheel.metadata().unwrap().len() as f64), "bytes", json!({}));
+    succeed(tool("python").args(["-m", "venv", "--without-pip"]).arg(&place));
+    let pip = ["-m", "pip", "--quiet", "--disable-pip-version-check", "--python"];
+    succeed(tool("python").args(pip).arg(&python).args(["install", "--no-index"]).arg(wheel.path()));
+    python
+}
+
+/// Runs a script, passes its lines on and returns their values, and the further keys of its last line.
+fn passed_on(command: &mut Command) -> HashMap<String, f64> {
+    let output = command.output().expect("Python");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut values = HashMap::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        println!("{line}");
+        let line: Value = serde_json::from_str(line).unwrap();
+        let keys = line.as_object().unwrap().iter();
+        values.extend(keys.filter_map(|(key, value)| Some((key.clone(), value.as_f64()?))));
+        values.insert(line["bench"].as_str().unwrap().to_owned(), line["value"].as_f64().unwrap());
+    }
+    values
+}
+
+/// What it says goes to stderr: the program's stdout is JSON lines.
+fn succeed(command: &mut Command) {
+    let output = command.output().expect("a tool of .venv");
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+const SIZES: [usize; 4] = [1, 1_000, 100_000, 1_000_000];

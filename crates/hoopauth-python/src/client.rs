@@ -1,0 +1,590 @@
+//! The client.
+
+use std::sync::Arc;
+
+use hoopauth::{Account, ClientBuilder, Error, ErrorCode, Headers, Import, Report};
+use pyo3::PyTraverseError;
+use pyo3::class::PyVisit;
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString};
+
+use crate::callback::{Slot, refuse_reentry, watched};
+use crate::clock::timestamp;
+use crate::context::{Context, of_call};
+use crate::error::{exception, raised};
+use crate::exit::note_client;
+use crate::grant::Grant;
+use crate::health::Health;
+use crate::live::{Live, Objects};
+use crate::maintenance::Maintenance;
+use crate::option;
+use crate::pending::PendingAuthorization;
+use crate::wait::{call, detached};
+
+/// Authenticates a program's requests to HoopAI: any number of accounts with one credential.
+///
+/// Options are keyword arguments; `hoopauth.Options` documents them. Durations are seconds (int or float), lists may be lists
+/// of str, and None leaves an option out. A wrong one raises `hoopauth.Config`, which names it. No I/O happens here.
+///
+/// Any thread may call any method at any time. A call that can wait lets other threads run meanwhile, and takes `timeout=`
+/// (seconds) or `context=` (a `hoopauth.Context`): `hoopauth.Timeout` or `hoopauth.Cancelled` then ends the wait, as Ctrl-C
+/// does on the main thread, while the refresh under way is finished and saved.
+///
+/// Args:
+///     token_store: where grants live, instead of the option `store`; see `hoopauth.TokenStore`.
+///     transport: what carries HTTP to the token endpoint, see `hoopauth.Transport`.
+///     clock: where the time comes from, see `hoopauth.Clock`.
+///     on_change: called with a `hoopauth.Change` after each change of a grant.
+#[pyclass(frozen, weakref, module = "hoopauth")]
+pub(crate) struct Client {
+    live: Arc<Live>,
+    has_clock: bool,
+    constants: PyOnceLock<Constants>,
+}
+
+/// Headers as dicts to copy, `Authorization` left empty: without and with `Content-Type`.
+struct Constants {
+    bare: Py<PyDict>,
+    with_body: Py<PyDict>,
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (*, token_store=None, transport=None, clock=None, on_change=None, **options))]
+    fn new(
+        py: Python<'_>,
+        token_store: Option<Py<PyAny>>,
+        transport: Option<Py<PyAny>>,
+        clock: Option<Py<PyAny>>,
+        on_change: Option<Py<PyAny>>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let builder = option::apply(hoopauth::Client::builder(), options)?;
+        Self::build(py, builder, token_store, transport, clock, on_change)
+    }
+
+    /// A client configured by the environment: `HOOPAUTH_<OPTION>`, `HOOPAI_TOKEN`, `LOCATION_ID`.
+    ///
+    /// What is given here goes before the environment. Raises `hoopauth.Config`.
+    #[staticmethod]
+    #[pyo3(signature = (*, token_store=None, transport=None, clock=None, on_change=None, **options))]
+    fn from_env(
+        py: Python<'_>,
+        token_store: Option<Py<PyAny>>,
+        transport: Option<Py<PyAny>>,
+        clock: Option<Py<PyAny>>,
+        on_change: Option<Py<PyAny>>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let builder = option::apply(hoopauth::Client::builder().environment(), options)?;
+        Self::build(py, builder, token_store, transport, clock, on_change)
+    }
+
+    /// The headers for one request, as a dict of the caller's own: `Authorization`, `Version`, `User-Agent`, and
+    /// `Content-Type` for POST, PUT and PATCH.
+    ///
+    /// A fresh token costs well under a microsecond and never waits; an ending one is refreshed first.
+    ///
+    /// Args:
+    ///     method: the request's method, in any case.
+    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out.
+    ///     timeout: seconds to wait at most.
+    ///     context: a deadline or switch shared with other calls.
+    ///
+    /// Raises `hoopauth.NoGrant`, `hoopauth.ReauthorizationRequired`, and what a refresh can meet.
+    #[pyo3(signature = (method="GET", account=None, *, timeout=None, context=None))]
+    fn headers<'py>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        account: Option<&str>,
+        timeout: Option<f64>,
+        context: Option<&Bound<'py, Context>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        if let Some(headers) = self.fresh(py, method, account)? {
+            return Ok(headers);
+        }
+        let context = of_call(py, timeout, context)?;
+        let (method, account) = (method.to_owned(), account.map(str::to_owned));
+        let headers = call(py, &self.live, context, move |client| match account {
+            Some(account) => client.headers_for(&account, &method),
+            None => client.headers(&method),
+        })?;
+        self.dict(py, &headers)
+    }
+
+    /// As `headers`, if they are cached and fresh, else None: never waits, so that an event loop may call it.
+    #[pyo3(signature = (method="GET", account=None))]
+    fn fresh_headers<'py>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        account: Option<&str>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.fresh(py, method, account)
+    }
+
+    /// Refuses a URL that the bearer must not be sent to: any but those of the API (`api_base`) and the token endpoints.
+    ///
+    /// Raises `hoopauth.InvalidArgument`.
+    fn check_url(&self, py: Python<'_>, url: &str) -> PyResult<()> {
+        raised(py, self.live.core(py)?.client.check_url(url))
+    }
+
+    /// Makes the URL to send the user to, and what to keep until the user comes back (at most 10 minutes).
+    ///
+    /// Args:
+    ///     redirect_uri, scopes: instead of the client's options.
+    ///     pkce: adds a code challenge (RFC 7636).
+    ///     login_window_self: asks for the login in the same window.
+    ///     version_id: the version of an app that is not published.
+    ///
+    /// Raises `hoopauth.Config` if something is missing or wrong.
+    #[pyo3(signature = (*, redirect_uri=None, scopes=None, pkce=false, login_window_self=false, version_id=None))]
+    fn authorization_request(
+        &self,
+        py: Python<'_>,
+        redirect_uri: Option<&str>,
+        scopes: Option<Scopes>,
+        pkce: bool,
+        login_window_self: bool,
+        version_id: Option<&str>,
+    ) -> PyResult<PendingAuthorization> {
+        refuse_reentry(py)?;
+        let core = self.live.core(py)?;
+        let (pending, cause) = watched(|| {
+            let mut request = core.client.authorization_request()?;
+            if let Some(redirect_uri) = redirect_uri {
+                request = request.redirect_uri(redirect_uri);
+            }
+            if let Some(scopes) = scopes {
+                request = request.scopes(scopes.words());
+            }
+            if let Some(version_id) = version_id {
+                request = request.version_id(version_id);
+            }
+            core.client.begin(request.pkce(pkce).login_window_self(login_window_self))
+        });
+        let pending = pending.map_err(|error| exception(py, &error, cause))?;
+        Ok(PendingAuthorization::new(pending, &self.live))
+    }
+
+    /// Opens what `PendingAuthorization.seal()` made. Raises `hoopauth.StateMismatch` if another app made it or it was
+    /// changed.
+    fn open_pending(&self, py: Python<'_>, sealed: String) -> PyResult<PendingAuthorization> {
+        let pending = call(py, &self.live, None, move |client| client.open_pending(&sealed))?;
+        Ok(PendingAuthorization::new(pending, &self.live))
+    }
+
+    /// Completes an authorization with the redirect the user came back by: the whole URL, or its query.
+    ///
+    /// Checks `state` (once only), exchanges the code and stores the grant. Returns whose it is.
+    /// Raises `hoopauth.StateMismatch`, `hoopauth.AuthorizationDenied`, `hoopauth.WrongTokenClass`, and the token endpoint's
+    /// errors.
+    #[pyo3(signature = (pending, redirect, *, timeout=None, context=None))]
+    fn complete(
+        &self,
+        py: Python<'_>,
+        pending: &Bound<'_, PendingAuthorization>,
+        redirect: String,
+        timeout: Option<f64>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<String> {
+        let context = of_call(py, timeout, context)?;
+        let pending = pending.get().inner.clone();
+        let account = call(py, &self.live, context, move |client| client.complete(&pending, &redirect))?;
+        Ok(account.as_str().to_owned())
+    }
+
+    /// Completes an installation that began on the marketplace page and so carries no `state`.
+    ///
+    /// Without `state` anybody can bring a code of a foreign account; so `expected` says for which account the code must
+    /// be. Anything else raises `hoopauth.WrongAccount` and is not stored.
+    #[pyo3(signature = (code, expected, *, timeout=None, context=None))]
+    fn complete_unsolicited(
+        &self,
+        py: Python<'_>,
+        code: String,
+        expected: &str,
+        timeout: Option<f64>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<String> {
+        let context = of_call(py, timeout, context)?;
+        let expected = raised(py, Account::parse(expected))?;
+        let account =
+            call(py, &self.live, context, move |client| client.complete_unsolicited(&code, &expected))?;
+        Ok(account.as_str().to_owned())
+    }
+
+    /// Mints a location's grant from its company's, and stores it.
+    #[pyo3(signature = (location, company, *, timeout=None, context=None))]
+    fn mint(
+        &self,
+        py: Python<'_>,
+        location: &str,
+        company: &str,
+        timeout: Option<f64>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<()> {
+        let context = of_call(py, timeout, context)?;
+        let (location, company) =
+            (raised(py, Account::parse(location))?, raised(py, Account::parse(company))?);
+        call(py, &self.live, context, move |client| client.mint(&location, &company))
+    }
+
+    /// Tells what came back for a request that was sent with `headers`.
+    ///
+    /// Returns None where the answer is no matter of authentication, or, after a 401 that a refresh cured, the headers with
+    /// which to repeat the request once. What a refresh can't cure raises its own exception: `hoopauth.InsufficientScope`,
+    /// `hoopauth.WrongTokenClass`, `hoopauth.WrongAccount`, `hoopauth.RateLimited`, ...
+    ///
+    /// Args:
+    ///     headers: those that were sent.
+    ///     status: the answer's HTTP status.
+    ///     answer_headers: the answer's headers, a mapping.
+    ///     body: the answer's body; the first kilobytes are enough.
+    ///     account: whose headers they were; the option `default_account` if left out.
+    #[pyo3(signature = (headers, status, answer_headers=None, body=None, *, account=None, timeout=None, context=None))]
+    #[allow(clippy::too_many_arguments, reason = "each has a name in Python")]
+    fn report<'py>(
+        &self,
+        py: Python<'py>,
+        headers: &Bound<'py, PyAny>,
+        status: u16,
+        answer_headers: Option<&Bound<'py, PyAny>>,
+        body: Option<Body>,
+        account: Option<&str>,
+        timeout: Option<f64>,
+        context: Option<&Bound<'py, Context>>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let context = of_call(py, timeout, context)?;
+        let sent = pairs(headers)?;
+        let answer_headers = answer_headers.map_or_else(|| Ok(Vec::new()), pairs)?;
+        let body = body.map(Body::first).unwrap_or_default();
+        let account = account.map(str::to_owned);
+        let report = call(py, &self.live, context, move |client| {
+            let find = |name: &str| {
+                sent.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+            };
+            let account = account.as_deref().or_else(|| client.default_account()).ok_or_else(|| {
+                Error::new(ErrorCode::Config, "no account is named and `default_account` is not set")
+            })?;
+            let method = if find("content-type").is_some() { "POST" } else { "GET" };
+            let mut headers =
+                client.sent_headers(account, method, find("authorization").unwrap_or_default())?;
+            if let Some(version) = find("version").filter(|version| *version != headers.version()) {
+                headers = headers.with_version(version)?;
+            }
+            let answer_headers: Vec<_> =
+                answer_headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            client.report(&headers, status, &answer_headers, &body)
+        })?;
+        match report {
+            Report::Repeat(headers) => {
+                let dict = self.dict(py, &headers)?;
+                dict.set_item(intern!(py, "Version"), headers.version())?;
+                Ok(Some(dict))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Imports a grant from elsewhere. Returns `"imported"`; `"known"` if its refresh token was ever seen for this account,
+    /// so that an app may import its seed at every start; or `"kept"` if another live grant is there and `replace` is not said.
+    #[pyo3(signature = (grant, *, replace=false, timeout=None, context=None))]
+    fn import_grant(
+        &self,
+        py: Python<'_>,
+        grant: &Bound<'_, Grant>,
+        replace: bool,
+        timeout: Option<f64>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<&'static str> {
+        let context = of_call(py, timeout, context)?;
+        let grant = grant.get().inner.clone();
+        let import = call(py, &self.live, context, move |client| client.import(grant, replace))?;
+        Ok(match import {
+            Import::Imported => "imported",
+            Import::Known => "known",
+            _ => "kept",
+        })
+    }
+
+    /// The stored grant of an account, tokens included, for moving it elsewhere. Raises `hoopauth.NoGrant`.
+    #[pyo3(signature = (account, *, timeout=None, context=None))]
+    fn export_grant(
+        &self,
+        py: Python<'_>,
+        account: &str,
+        timeout: Option<f64>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<Grant> {
+        let context = of_call(py, timeout, context)?;
+        let account = raised(py, Account::parse(account))?;
+        let inner = call(py, &self.live, context, move |client| client.export(&account))?;
+        Ok(Grant { inner })
+    }
+
+    /// The accounts that have a grant, sorted.
+    #[pyo3(signature = (*, timeout=None, context=None))]
+    fn accounts(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<Vec<String>> {
+        let context = of_call(py, timeout, context)?;
+        let accounts = call(py, &self.live, context, hoopauth::Client::accounts)?;
+        Ok(accounts.iter().map(|account| account.as_str().to_owned()).collect())
+    }
+
+    /// Removes an account's grant; returns whether there was one.
+    #[pyo3(signature = (account, *, timeout=None, context=None))]
+    fn remove(
+        &self,
+        py: Python<'_>,
+        account: &str,
+        timeout: Option<f64>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<bool> {
+        let context = of_call(py, timeout, context)?;
+        let account = raised(py, Account::parse(account))?;
+        call(py, &self.live, context, move |client| client.remove(&account))
+    }
+
+    /// How an account's grant stands. Raises `hoopauth.NoGrant`.
+    #[pyo3(signature = (account, *, timeout=None, context=None))]
+    fn health(
+        &self,
+        py: Python<'_>,
+        account: &str,
+        timeout: Option<f64>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<Health> {
+        let context = of_call(py, timeout, context)?;
+        let account = raised(py, Account::parse(account))?;
+        call(py, &self.live, context, move |client| client.health(&account)).map(Health::from)
+    }
+
+    /// Renews tokens ahead of their end, within the budget, until `until` (seconds since the epoch, by the client's clock).
+    ///
+    /// Blocks; Ctrl-C, `timeout=` and `context=` end it, after the refresh under way. Raises `hoopauth.InvalidState`
+    /// without OAuth and once the client is closed.
+    #[pyo3(signature = (until, *, timeout=None, context=None))]
+    fn maintain(
+        &self,
+        py: Python<'_>,
+        until: f64,
+        timeout: Option<f64>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<()> {
+        let context = of_call(py, timeout, context)?;
+        let until = timestamp(until);
+        // Unlike other calls it does not go on without its caller.
+        let own = hoopauth::Context::new();
+        let inner = own.clone();
+        let result = call(py, &self.live, Some(context.unwrap_or_default()), move |client| {
+            client.maintain_within(until, &inner)
+        });
+        own.cancel();
+        result
+    }
+
+    /// As `maintain`, on a thread of its own, until the answer's `stop()` or `with` block, or `close()`.
+    fn maintain_in_background(&self, py: Python<'_>) -> PyResult<Maintenance> {
+        refuse_reentry(py)?;
+        let core = self.live.core(py)?;
+        raised(py, core.client.maintain_in_background()).map(Maintenance::new)
+    }
+
+    /// An `auth=` object for requests (`pip install hoopauth[requests]`); see `hoopauth._requests.Auth`.
+    ///
+    /// Args:
+    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out.
+    #[pyo3(signature = (account=None))]
+    fn requests_auth<'py>(slf: &Bound<'py, Self>, account: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("hoopauth._adapter")?.call_method1("auth", ("requests", slf, account))
+    }
+
+    /// An `auth=` object for httpx, sync and async (`pip install hoopauth[httpx]`); see `hoopauth._httpx.Auth`.
+    ///
+    /// Args:
+    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out.
+    #[pyo3(signature = (account=None))]
+    fn httpx_auth<'py>(slf: &Bound<'py, Self>, account: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("hoopauth._adapter")?.call_method1("auth", ("httpx", slf, account))
+    }
+
+    /// Saves what is unsaved and ends this client; later calls raise `hoopauth.InvalidState`. Twice is once.
+    ///
+    /// Calls that go on after their callers left are waited for, at most the option `timeout`. Clients that are still open
+    /// when the interpreter ends are closed then.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        refuse_reentry(py)?;
+        match self.live.close() {
+            Some(client) => {
+                let busy = self.live.busy();
+                detached(py, move || {
+                    let closed = client.close();
+                    drop(busy);
+                    closed
+                })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (kind=None, value=None, traceback=None, /))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: Option<&Bound<'_, PyAny>>,
+        value: Option<&Bound<'_, PyAny>>,
+        traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let _ = (kind, value, traceback);
+        self.close(py)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<hoopauth.Client{}>", if self.live.is_closed() { " closed" } else { "" })
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err(
+            "a hoopauth.Client can't be pickled or copied: it holds secrets and connections; make one in each process",
+        ))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.live.visit(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.live.clear();
+    }
+}
+
+impl Client {
+    fn build(
+        py: Python<'_>,
+        builder: ClientBuilder,
+        token_store: Option<Py<PyAny>>,
+        transport: Option<Py<PyAny>>,
+        clock: Option<Py<PyAny>>,
+        on_change: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let slot = |name, object: Option<Py<PyAny>>| object.map(|object| Arc::new(Slot::new(name, object)));
+        let objects = Objects {
+            store: slot("store", token_store),
+            transport: slot("transport", transport),
+            clock: slot("clock", clock),
+            on_change: slot("hook", on_change),
+        };
+        let has_clock = objects.clock.is_some();
+        let live = Arc::new(Live::new(py, builder.language("python"), objects)?);
+        note_client(&live);
+        Ok(Self { live, has_clock, constants: PyOnceLock::new() })
+    }
+
+    #[inline]
+    fn fresh<'py>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        account: Option<&str>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        refuse_reentry(py)?;
+        let core = self.live.current();
+        let Some(client) = core.as_ref().map(|core| &core.client) else { return Ok(None) };
+        let Some(account) = account.or_else(|| client.default_account()) else { return Ok(None) };
+        let headers = if self.has_clock {
+            let (headers, cause) = watched(|| Ok(client.fresh_headers(account, method)));
+            headers.map_err(|error| exception(py, &error, cause))?
+        } else {
+            client.fresh_headers(account, method)
+        };
+        headers.map(|headers| self.dict(py, &headers)).transpose()
+    }
+
+    /// A dict of the caller's own. Only the bearer is made afresh.
+    #[inline]
+    fn dict<'py>(&self, py: Python<'py>, headers: &Headers) -> PyResult<Bound<'py, PyDict>> {
+        let constants = match self.constants.get(py) {
+            Some(constants) => constants,
+            None => self.constants(py, headers)?,
+        };
+        let template = if headers.content_type().is_some() { &constants.with_body } else { &constants.bare };
+        let dict = template.bind(py).copy()?;
+        dict.set_item(intern!(py, "Authorization"), PyString::new(py, headers.authorization()))?;
+        Ok(dict)
+    }
+
+    #[cold]
+    fn constants(&self, py: Python<'_>, headers: &Headers) -> PyResult<&Constants> {
+        self.constants.get_or_try_init(py, || {
+            let bare = PyDict::new(py);
+            bare.set_item(intern!(py, "Authorization"), py.None())?;
+            bare.set_item(intern!(py, "Version"), headers.version())?;
+            bare.set_item(intern!(py, "User-Agent"), headers.user_agent())?;
+            let with_body = bare.copy()?;
+            with_body.set_item(intern!(py, "Content-Type"), "application/json")?;
+            Ok(Constants { bare: bare.unbind(), with_body: with_body.unbind() })
+        })
+    }
+}
+
+/// Scopes: text separated by spaces, or a list.
+#[derive(FromPyObject)]
+enum Scopes {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl Scopes {
+    fn words(&self) -> Vec<&str> {
+        match self {
+            Self::Text(text) => text.split_ascii_whitespace().collect(),
+            Self::List(words) => words.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
+/// An answer's body.
+#[derive(FromPyObject)]
+enum Body {
+    Bytes(PyBackedBytes),
+    Text(String),
+}
+
+impl Body {
+    fn first(self) -> Vec<u8> {
+        let bytes: &[u8] = match &self {
+            Self::Bytes(bytes) => bytes,
+            Self::Text(text) => text.as_bytes(),
+        };
+        bytes[..bytes.len().min(BODY_READ)].to_vec()
+    }
+}
+
+/// The items of a mapping of text to text; a name or value that is no text is left out.
+fn pairs(mapping: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
+    let mut pairs = Vec::new();
+    for item in mapping.call_method0(intern!(mapping.py(), "items"))?.try_iter()? {
+        if let Ok(pair) = item?.extract() {
+            pairs.push(pair);
+        }
+    }
+    Ok(pairs)
+}
+
+const BODY_READ: usize = 65_536;

@@ -1,0 +1,72 @@
+//! Deadlines, and the switch that ends waits.
+
+use std::time::Duration;
+
+use hoopauth::{Error, ErrorCode};
+use pyo3::prelude::*;
+
+use crate::error::exception;
+
+/// How long calls may take, and a switch that ends their waits.
+///
+/// Give it as `context=` to any calls, on any threads. What ends is the wait: a refresh under way is finished and saved,
+/// and the next call has its result.
+///
+/// Args:
+///     timeout: seconds from now after which calls end with `hoopauth.Timeout`; none by default.
+#[pyclass(frozen, weakref, module = "hoopauth")]
+pub(crate) struct Context {
+    pub(crate) inner: hoopauth::Context,
+}
+
+#[pymethods]
+impl Context {
+    #[new]
+    #[pyo3(signature = (timeout=None))]
+    fn new(py: Python<'_>, timeout: Option<f64>) -> PyResult<Self> {
+        Ok(Self {
+            inner: timeout.map_or_else(|| Ok(hoopauth::Context::new()), |seconds| lasting(py, seconds))?,
+        })
+    }
+
+    /// Ends all waits within this context, those under way and those to come, with `hoopauth.Cancelled`. From any thread.
+    fn cancel(&self) {
+        self.inner.cancel();
+    }
+
+    /// Whether it was cancelled.
+    #[getter]
+    fn cancelled(&self) -> bool {
+        self.inner.is_cancelled()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<hoopauth.Context{}>", if self.inner.is_cancelled() { " cancelled" } else { "" })
+    }
+}
+
+/// The context of a call: the one given, or one of its own that lasts `timeout` seconds.
+pub(crate) fn of_call(
+    py: Python<'_>,
+    timeout: Option<f64>,
+    context: Option<&Bound<'_, Context>>,
+) -> PyResult<Option<hoopauth::Context>> {
+    match (timeout, context) {
+        (None, None) => Ok(None),
+        (None, Some(context)) => Ok(Some(context.get().inner.clone())),
+        (Some(seconds), None) => lasting(py, seconds).map(Some),
+        (Some(_), Some(_)) => Err(refused(py, "give `timeout` or `context`, not both")),
+    }
+}
+
+fn lasting(py: Python<'_>, seconds: f64) -> PyResult<hoopauth::Context> {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return Err(refused(py, "`timeout` is a number of seconds, not negative; leave it out for none"));
+    }
+    let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    Ok(hoopauth::Context::with_timeout(timeout))
+}
+
+fn refused(py: Python<'_>, message: &str) -> PyErr {
+    exception(py, &Error::new(ErrorCode::InvalidArgument, message), None)
+}

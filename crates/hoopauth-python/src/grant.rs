@@ -1,0 +1,115 @@
+//! Grants that are imported and exported.
+
+use hoopauth::Account;
+use pyo3::prelude::*;
+
+use crate::clock::{seconds, timestamp};
+use crate::error::raised;
+
+/// The stored result of an authorization of one account: what `import_grant` takes and `export_grant` gives.
+///
+/// Args:
+///     account: `location:<id>` or `company:<id>`.
+///     access_token: the access token.
+///     refresh_token: the refresh token. Whoever sends it elsewhere spends it.
+///     expires_at: when the access token ends, in seconds since the epoch; left out, it counts as ended.
+///     scopes: the scopes that were granted.
+///     company_id: the company a location belongs to.
+#[pyclass(frozen, module = "hoopauth")]
+pub(crate) struct Grant {
+    pub(crate) inner: hoopauth::Grant,
+}
+
+#[pymethods]
+impl Grant {
+    #[new]
+    #[pyo3(signature = (account, access_token, *, refresh_token=None, expires_at=None, scopes=None, company_id=None))]
+    fn new(
+        py: Python<'_>,
+        account: &str,
+        access_token: &str,
+        refresh_token: Option<&str>,
+        expires_at: Option<f64>,
+        scopes: Option<Vec<String>>,
+        company_id: Option<&str>,
+    ) -> PyResult<Self> {
+        let mut inner = hoopauth::Grant::new(raised(py, Account::parse(account))?, access_token);
+        if let Some(token) = refresh_token {
+            inner = inner.with_refresh_token(token);
+        }
+        if let Some(at) = expires_at {
+            inner = inner.with_expires_at(timestamp(at));
+        }
+        if let Some(scopes) = scopes {
+            inner = inner.with_scopes(scopes.iter().map(String::as_str));
+        }
+        if let Some(id) = company_id {
+            inner = inner.with_company_id(id);
+        }
+        Ok(Self { inner })
+    }
+
+    /// Whom it speaks for.
+    #[getter]
+    fn account(&self) -> &str {
+        self.inner.account().as_str()
+    }
+
+    /// The access token. A secret.
+    #[getter]
+    fn access_token(&self) -> &str {
+        self.inner.access_token().expose()
+    }
+
+    /// The refresh token. A secret; whoever sends it elsewhere spends it.
+    #[getter]
+    fn refresh_token(&self) -> Option<&str> {
+        self.inner.refresh_token().map(hoopauth::Secret::expose)
+    }
+
+    /// When the access token ends, in seconds since the epoch.
+    #[getter]
+    fn expires_at(&self) -> f64 {
+        seconds(self.inner.expires_at())
+    }
+
+    /// When this token pair was received, in seconds since the epoch.
+    #[getter]
+    fn obtained_at(&self) -> f64 {
+        seconds(self.inner.obtained_at())
+    }
+
+    /// When the user authorized it, or it was imported or minted, in seconds since the epoch.
+    #[getter]
+    fn authorized_at(&self) -> f64 {
+        seconds(self.inner.authorized_at())
+    }
+
+    /// The scopes that were granted.
+    #[getter]
+    fn scopes(&self) -> Vec<String> {
+        self.inner.scopes().to_vec()
+    }
+
+    /// The company, also of a location.
+    #[getter]
+    fn company_id(&self) -> Option<&str> {
+        self.inner.company_id()
+    }
+
+    /// Who authorized it.
+    #[getter]
+    fn user_id(&self) -> Option<&str> {
+        self.inner.user_id()
+    }
+
+    /// Whether it was minted from its company's token.
+    #[getter]
+    fn minted(&self) -> bool {
+        self.inner.is_minted()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<hoopauth.Grant {}>", self.inner.account())
+    }
+}

@@ -1,0 +1,53 @@
+//! How a grant stands.
+
+use pyo3::prelude::*;
+
+use crate::clock::seconds;
+
+/// How an account's grant stands. Times are seconds since the epoch.
+#[pyclass(frozen, get_all, module = "hoopauth")]
+pub(crate) struct Health {
+    /// When the access token ends.
+    expires_at: f64,
+    /// When the token pair was received.
+    refreshed_at: f64,
+    /// When the user authorized it.
+    authorized_at: f64,
+    /// The last failure since then.
+    last_error: Option<String>,
+    /// Whether the platform refused the refresh token and only the user can help.
+    needs_reauthorization: bool,
+    /// Whether the current pair is held in memory because the store failed.
+    unsaved: bool,
+    /// Days until an unused refresh token ends; `None` without a refresh token.
+    idle_days_left: Option<u64>,
+    /// The scopes.
+    scopes: Vec<String>,
+}
+
+impl From<hoopauth::Health> for Health {
+    fn from(health: hoopauth::Health) -> Self {
+        Self {
+            expires_at: seconds(health.expires_at),
+            refreshed_at: seconds(health.refreshed_at),
+            authorized_at: seconds(health.authorized_at),
+            last_error: health.last_error,
+            needs_reauthorization: health.needs_reauthorization,
+            unsaved: health.unsaved,
+            idle_days_left: health.idle_days_left,
+            scopes: health.scopes,
+        }
+    }
+}
+
+#[pymethods]
+impl Health {
+    fn __repr__(&self) -> String {
+        format!(
+            "<hoopauth.Health expires_at={} needs_reauthorization={} unsaved={}>",
+            self.expires_at,
+            if self.needs_reauthorization { "True" } else { "False" },
+            if self.unsaved { "True" } else { "False" }
+        )
+    }
+}

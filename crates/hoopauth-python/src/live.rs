@@ -1,0 +1,184 @@
+//! What lives behind a Python client: the core's client of this process, and the program's objects.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwapOption;
+use hoopauth::{ClientBuilder, Error, ErrorCode};
+use pyo3::PyTraverseError;
+use pyo3::class::PyVisit;
+use pyo3::prelude::*;
+
+use crate::callback::Slot;
+use crate::change::hook;
+use crate::clock::PyClock;
+use crate::error::{exception, raised};
+use crate::store::PyStore;
+use crate::transport::PyTransport;
+
+/// A core client, and the process it was made in.
+pub(crate) struct Core {
+    pub(crate) client: hoopauth::Client,
+    pub(crate) process: u32,
+}
+
+impl Core {
+    fn new(client: hoopauth::Client) -> Self {
+        Self { client, process: std::process::id() }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // In a forked child: connections, locks and threads behind it are the parent's. It is never dropped.
+            std::mem::forget(self.client.clone());
+        }
+    }
+}
+
+/// Shared by the Python object, its calls, and the list of those to close at exit.
+pub(crate) struct Live {
+    /// Empty only while this is dropped.
+    core: ArcSwapOption<Core>,
+    objects: Objects,
+    closed: AtomicBool,
+    busy: Arc<AtomicUsize>,
+}
+
+impl Live {
+    /// Makes the first core client.
+    pub(crate) fn new(py: Python<'_>, builder: ClientBuilder, objects: Objects) -> PyResult<Self> {
+        let client = raised(py, objects.give(py, builder)?.build())?;
+        Ok(Self {
+            core: ArcSwapOption::from_pointee(Core::new(client)),
+            objects,
+            closed: AtomicBool::new(false),
+            busy: Arc::default(),
+        })
+    }
+
+    /// The core client as it is, for what never waits: in a forked child its cached headers go on.
+    #[inline]
+    pub(crate) fn current(&self) -> arc_swap::Guard<Option<Arc<Core>>> {
+        self.core.load()
+    }
+
+    /// The core client of this process; a forked child makes its own.
+    pub(crate) fn core(&self, py: Python<'_>) -> PyResult<Arc<Core>> {
+        let core = self.core.load_full().ok_or_else(|| closed(py))?;
+        if core.process == std::process::id() {
+            return Ok(core);
+        }
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(closed(py));
+        }
+        if let Some(store) = &self.objects.store
+            && !store.get(py).is_some_and(|store| {
+                store.getattr("shared").is_ok_and(|shared| shared.is_truthy().unwrap_or(false))
+            })
+        {
+            return Err(state(
+                py,
+                "the process was forked and the program's store does not say `shared = True`: make the client in the child",
+            ));
+        }
+        let builder = raised(py, core.client.again())?;
+        let made = Arc::new(Core::new(raised(py, self.objects.give(py, builder)?.build())?));
+        // Another thread of the child may have been faster.
+        let before = self.core.compare_and_swap(&core, Some(Arc::clone(&made)));
+        Ok(before.as_ref().filter(|before| !Arc::ptr_eq(before, &core)).map_or(made, Arc::clone))
+    }
+
+    /// While the answer lives, a call may use the program's objects.
+    pub(crate) fn busy(&self) -> Busy {
+        self.busy.fetch_add(1, Ordering::SeqCst);
+        Busy(Arc::clone(&self.busy))
+    }
+
+    /// Marks it closed; the core client to close, unless it is another process's.
+    pub(crate) fn close(&self) -> Option<hoopauth::Client> {
+        self.closed.store(true, Ordering::SeqCst);
+        let core = self.core.load_full().filter(|core| core.process == std::process::id())?;
+        Some(core.client.clone())
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // A call goes on without its caller: what it calls must not be taken for garbage, or a new pair is not saved.
+        if self.busy.load(Ordering::SeqCst) > 0 {
+            return Ok(());
+        }
+        self.objects.all().try_for_each(|slot| slot.visit(visit))
+    }
+
+    pub(crate) fn clear(&self) {
+        if self.busy.load(Ordering::SeqCst) == 0 {
+            self.objects.all().for_each(Slot::clear);
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let Some(core) = self.core.swap(None) else { return };
+        if self.busy.load(Ordering::SeqCst) > 0 && core.process == std::process::id() {
+            // A call goes on without its caller: whoever ends the program has to wait for it.
+            crate::exit::note_orphan(core, Arc::clone(&self.busy));
+            return;
+        }
+        // What ends with it may wait for other threads, and they for the interpreter.
+        Python::try_attach(|py| py.detach(|| drop(core)));
+    }
+}
+
+/// See [`Live::busy`].
+pub(crate) struct Busy(Arc<AtomicUsize>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What the program brought.
+#[derive(Default)]
+pub(crate) struct Objects {
+    pub(crate) store: Option<Arc<Slot>>,
+    pub(crate) transport: Option<Arc<Slot>>,
+    pub(crate) clock: Option<Arc<Slot>>,
+    pub(crate) on_change: Option<Arc<Slot>>,
+}
+
+impl Objects {
+    fn give(&self, py: Python<'_>, mut builder: ClientBuilder) -> PyResult<ClientBuilder> {
+        if let Some(store) = &self.store {
+            builder = builder.token_store(Arc::new(PyStore::new(py, Arc::clone(store))?));
+        }
+        if let Some(transport) = &self.transport {
+            builder = builder.transport(Arc::new(PyTransport::new(Arc::clone(transport))));
+        }
+        if let Some(clock) = &self.clock {
+            builder = builder.clock(Arc::new(PyClock::new(py, Arc::clone(clock))?));
+        }
+        if let Some(on_change) = &self.on_change {
+            builder = builder.on_change(hook(Arc::clone(on_change)));
+        }
+        Ok(builder)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Slot> {
+        [&self.store, &self.transport, &self.clock, &self.on_change].into_iter().flatten().map(|slot| &**slot)
+    }
+}
+
+fn closed(py: Python<'_>) -> PyErr {
+    state(py, "the client is closed: make a new one")
+}
+
+fn state(py: Python<'_>, message: &str) -> PyErr {
+    exception(py, &Error::new(ErrorCode::InvalidState, message), None)
+}

@@ -1,0 +1,50 @@
+//! Options as Python people write them.
+
+use hoopauth::{ClientBuilder, Error, ErrorCode, Secret};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+
+use crate::error::exception;
+
+/// Gives keyword arguments to a builder. `None` leaves an option out.
+pub(crate) fn apply(
+    mut builder: ClientBuilder,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<ClientBuilder> {
+    for (name, value) in options.into_iter().flatten() {
+        let name: String = name.extract()?;
+        if !value.is_none() {
+            builder = builder.option(&name, text(&name, &value)?.expose());
+        }
+    }
+    Ok(builder)
+}
+
+/// Text as it is; numbers as decimals; truth as `true` and `false`; paths; lists of text, separated by spaces.
+fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Secret> {
+    if value.is_instance_of::<PyString>() {
+        return Ok(Secret::new(value.extract::<String>()?));
+    }
+    if let Ok(truth) = value.cast::<PyBool>() {
+        return Ok(Secret::new(if truth.is_true() { "true" } else { "false" }));
+    }
+    if value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>() {
+        return Ok(Secret::new(value.str()?.extract::<String>()?));
+    }
+    if let Some(path) = value.getattr_opt("__fspath__")? {
+        return path.call0()?.extract::<String>().map(Secret::new).map_err(|_| refused(value, name));
+    }
+    let Ok(words) = value.extract::<Vec<Bound<'_, PyString>>>() else { return Err(refused(value, name)) };
+    let words: Vec<String> = words.iter().map(|word| word.extract()).collect::<PyResult<_>>()?;
+    Ok(Secret::new(words.join(" ")))
+}
+
+/// The value is not shown: it may be a secret in the wrong wrapping.
+fn refused(value: &Bound<'_, PyAny>, name: &str) -> PyErr {
+    let kind = value.get_type().name().map_or_else(|_| String::new(), |name| name.to_string());
+    let error = Error::new(
+        ErrorCode::Config,
+        format!("`{name}` is a `{kind}`: give text, a number, a truth value, a path or a list of text"),
+    );
+    exception(value.py(), &error, None)
+}

@@ -1,0 +1,62 @@
+//! Authorizations that were begun.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use crate::clock::seconds;
+use crate::live::Live;
+use crate::wait::call;
+
+/// An authorization that was begun: send the user to `url`, keep this until the redirect arrives.
+///
+/// It serves one redirect, within ten minutes, and only the browser that was sent away may bring it: keep it, or what
+/// `seal()` makes of it, where that browser's session is.
+#[pyclass(frozen, module = "hoopauth")]
+pub(crate) struct PendingAuthorization {
+    pub(crate) inner: hoopauth::PendingAuthorization,
+    live: Arc<Live>,
+}
+
+impl PendingAuthorization {
+    pub(crate) fn new(inner: hoopauth::PendingAuthorization, live: &Arc<Live>) -> Self {
+        Self { inner, live: Arc::clone(live) }
+    }
+}
+
+#[pymethods]
+impl PendingAuthorization {
+    /// Where to send the user. It holds the `state`: don't log it.
+    #[getter]
+    fn url(&self) -> &str {
+        self.inner.url()
+    }
+
+    /// The value that ties the redirect to this request. A secret.
+    #[getter]
+    fn state(&self) -> &str {
+        self.inner.state().expose()
+    }
+
+    /// Where the user comes back to.
+    #[getter]
+    fn redirect_uri(&self) -> &str {
+        self.inner.redirect_uri()
+    }
+
+    /// From this moment on, in seconds since the epoch, the redirect is refused.
+    #[getter]
+    fn expires_at(&self) -> f64 {
+        seconds(self.inner.expires_at())
+    }
+
+    /// This as encrypted text, for a cookie or another process of the same app; `Client.open_pending` reads it.
+    fn seal(&self, py: Python<'_>) -> PyResult<String> {
+        let inner = self.inner.clone();
+        call(py, &self.live, None, move |client| client.seal_pending(&inner))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<hoopauth.PendingAuthorization expires_at={}>", seconds(self.inner.expires_at()))
+    }
+}

@@ -1,0 +1,137 @@
+//! A transport of the program's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hoopauth::transport::{
+    Transport, TransportError, TransportErrorKind, TransportRequest as CoreRequest, TransportResponse,
+};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::callback::Slot;
+
+/// One HTTP request for a transport of the program's, ready to send. Its `repr` shows neither headers nor body.
+#[pyclass(frozen, module = "hoopauth")]
+pub(crate) struct TransportRequest {
+    method: &'static str,
+    url: String,
+    headers: Vec<(&'static str, hoopauth::Secret)>,
+    body: hoopauth::Secret,
+    timeout: f64,
+    max_body: usize,
+}
+
+#[pymethods]
+impl TransportRequest {
+    /// `GET`, `POST` and so on.
+    #[getter]
+    fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// An absolute URL.
+    #[getter]
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Names in canonical spelling, with their values, which may be secret.
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let headers = PyDict::new(py);
+        for (name, value) in &self.headers {
+            headers.set_item(name, value.expose())?;
+        }
+        Ok(headers)
+    }
+
+    /// The body; empty for none. A secret.
+    #[getter]
+    fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.body.expose().as_bytes())
+    }
+
+    /// Seconds for the whole exchange, the body included.
+    #[getter]
+    fn timeout(&self) -> f64 {
+        self.timeout
+    }
+
+    /// The longest body to accept, in bytes after decompression.
+    #[getter]
+    fn max_body(&self) -> usize {
+        self.max_body
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<hoopauth.TransportRequest {} {}>", self.method, self.url)
+    }
+}
+
+pub(crate) struct PyTransport {
+    slot: Arc<Slot>,
+}
+
+impl PyTransport {
+    pub(crate) fn new(slot: Arc<Slot>) -> Self {
+        Self { slot }
+    }
+}
+
+impl Transport for PyTransport {
+    fn send(&self, request: &CoreRequest) -> Result<TransportResponse, TransportError> {
+        let request = TransportRequest {
+            method: request.method,
+            url: request.url.clone(),
+            headers: request.headers.clone(),
+            body: request.body.clone(),
+            timeout: request.timeout.min(LONGEST).as_secs_f64(),
+            max_body: request.max_body,
+        };
+        let answer = self.slot.call("send", |transport| match transport.call_method1("send", (request,)) {
+            Ok(answer) => read(&answer).map(Ok),
+            Err(raised) => told(transport.py(), &raised).map_or(Err(raised), |error| Ok(Err(error))),
+        });
+        answer.unwrap_or_else(|error| {
+            Err(TransportError {
+                kind: TransportErrorKind::Callback,
+                message: error.message().to_owned(),
+                sent: true,
+            })
+        })
+    }
+}
+
+/// A transport answers `(status, headers, body)`.
+fn read(answer: &Bound<'_, PyAny>) -> PyResult<TransportResponse> {
+    let (status, headers, body): (u16, Bound<'_, PyAny>, Vec<u8>) = answer.extract()?;
+    let pairs = headers.call_method0("items")?.try_iter()?;
+    let headers = pairs.map(|pair| pair?.extract()).collect::<PyResult<_>>()?;
+    Ok(TransportResponse { status, headers, body })
+}
+
+/// What a transport says by raising `hoopauth.Network`, `hoopauth.Timeout` or `hoopauth.Tls`. An attribute `sent = False`
+/// on it promises that no byte was sent.
+fn told(py: Python<'_>, raised: &PyErr) -> Option<TransportError> {
+    let errors = py.import("hoopauth._errors").ok()?;
+    let value = raised.value(py);
+    let kinds = [
+        ("Network", TransportErrorKind::Network, "the program's transport could not reach the server"),
+        ("Timeout", TransportErrorKind::Timeout, "the program's transport had no answer in time"),
+        ("Tls", TransportErrorKind::Tls, "the program's transport refuses the server's certificate"),
+    ];
+    let (_, kind, message) = kinds.into_iter().find(|(name, ..)| {
+        errors.getattr(*name).and_then(|class| value.is_instance(&class)).unwrap_or(false)
+    })?;
+    let sent = value.getattr("sent").and_then(|sent| sent.is_truthy()).unwrap_or(true);
+    Some(TransportError { kind, message: message.to_owned(), sent })
+}
+
+impl std::fmt::Debug for PyTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PyTransport")
+    }
+}
+
+const LONGEST: Duration = Duration::from_secs(86_400);

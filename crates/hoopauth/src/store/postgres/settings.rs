@@ -1,0 +1,273 @@
+//! What the option `store` says of a server: PostgreSQL's own URL, with what the driver does not know taken out first.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+
+use super::IDLE_HOLDER;
+use crate::error::{Error, Result};
+
+/// Where the store is and how to get there.
+pub(crate) struct Settings {
+    pub(super) config: Config,
+    pub(super) tls: Tls,
+    /// PEM files whose certificates are trusted beside the system's.
+    pub(super) roots: Vec<PathBuf>,
+    pub(super) schema: String,
+    /// Host and port, for messages.
+    pub(super) place: String,
+    pub(super) connect_timeout: Duration,
+}
+
+impl Settings {
+    /// Reads `url`. No I/O. `ca_file` and `connect_timeout` are the client's options of these names.
+    pub(crate) fn parse(url: &str, ca_file: Option<PathBuf>, connect_timeout: Duration) -> Result<Self> {
+        let (rest, own) = Own::take(url)?;
+        // What the driver says names parameters, never their values.
+        let mut config: Config = rest.parse().map_err(|error: tokio_postgres::Error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            refuse(&format!("the URL is not usable ({cause})"))
+        })?;
+        let place = place(&config)?;
+        let tls = own.tls.unwrap_or(if is_local(&config) { Tls::Prefer } else { Tls::VerifyFull });
+        // As libpq does: who names a root certificate wants it looked at.
+        let tls = if tls == Tls::Require && own.root.is_some() { Tls::VerifyCa } else { tls };
+        config.ssl_mode(match tls {
+            Tls::Disable => SslMode::Disable,
+            Tls::Prefer => SslMode::Prefer,
+            _ => SslMode::Require,
+        });
+        let connect_timeout = config.get_connect_timeout().copied().unwrap_or(connect_timeout);
+        config
+            .connect_timeout(connect_timeout)
+            .keepalives(true)
+            .keepalives_idle(KEEPALIVE_IDLE)
+            .keepalives_interval(KEEPALIVE_INTERVAL)
+            .keepalives_retries(KEEPALIVE_TRIES)
+            .tcp_user_timeout(IDLE_HOLDER);
+        if config.get_application_name().is_none() {
+            config.application_name("hoopauth");
+        }
+        if config.get_hosts().len() > 1 {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        let absolute = |path: PathBuf| {
+            std::path::absolute(path)
+                .map_err(|error| refuse(&format!("a certificate's path is not usable ({error})")))
+        };
+        Ok(Self {
+            config,
+            tls,
+            roots: ca_file.into_iter().chain(own.root).map(absolute).collect::<Result<_>>()?,
+            schema: own.schema.unwrap_or_else(|| "hoopauth".to_owned()),
+            place,
+            connect_timeout,
+        })
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("place", &self.place)
+            .field("tls", &self.tls)
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `sslmode`, with libpq's meanings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tls {
+    /// Plain.
+    Disable,
+    /// TLS if the server has it; nobody is verified.
+    Prefer,
+    /// TLS; nobody is verified.
+    Require,
+    /// TLS with a certificate that a trusted root signed, for whichever host.
+    VerifyCa,
+    /// TLS with a certificate for this host.
+    VerifyFull,
+}
+
+/// The parameters that are ours to understand.
+#[derive(Default)]
+struct Own {
+    tls: Option<Tls>,
+    root: Option<PathBuf>,
+    schema: Option<String>,
+}
+
+impl Own {
+    /// Takes them out of `url`.
+    fn take(url: &str) -> Result<(String, Self)> {
+        // The driver knows another form, too.
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(refuse("the URL is not usable"));
+        }
+        let mut own = Self::default();
+        let credentials = url.find('@').unwrap_or(0);
+        let Some(query) = url[credentials..].find('?').map(|at| at + credentials) else {
+            return Ok((url.to_owned(), own));
+        };
+        let mut rest = Vec::new();
+        for pair in url[query + 1..].split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match name {
+                "sslmode" => own.tls = Some(tls(&decoded(name, value)?)?),
+                "sslrootcert" if value != "system" => own.root = Some(decoded(name, value)?.as_ref().into()),
+                "sslrootcert" => {}
+                SCHEMA => own.schema = Some(schema(&decoded(name, value)?)?),
+                _ => rest.push(pair),
+            }
+        }
+        let separator = if rest.is_empty() { "" } else { "?" };
+        Ok((format!("{}{separator}{}", &url[..query], rest.join("&")), own))
+    }
+}
+
+fn decoded<'a>(name: &str, value: &'a str) -> Result<Cow<'a, str>> {
+    percent_decode_str(value).decode_utf8().map_err(|_| refuse(&format!("`{name}` is not UTF-8")))
+}
+
+fn tls(mode: &str) -> Result<Tls> {
+    Ok(match mode {
+        "disable" => Tls::Disable,
+        "prefer" | "allow" => Tls::Prefer,
+        "require" => Tls::Require,
+        "verify-ca" => Tls::VerifyCa,
+        "verify-full" => Tls::VerifyFull,
+        _ => {
+            return Err(refuse(
+                "`sslmode` must be `disable`, `prefer`, `require`, `verify-ca` or `verify-full`",
+            ));
+        }
+    })
+}
+
+/// Only what needs no quotes: the name appears in statements.
+fn schema(name: &str) -> Result<String> {
+    let starts = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    let goes_on = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    // Names that begin so are the server's own.
+    if !starts || !goes_on || name.len() > LONGEST_NAME || name.starts_with("pg_") {
+        return Err(refuse(&format!(
+            "`{SCHEMA}` must be a name of lower-case letters, digits and `_`, at most {LONGEST_NAME} of them"
+        )));
+    }
+    Ok(name.to_owned())
+}
+
+/// The hosts and ports, as messages name them.
+fn place(config: &Config) -> Result<String> {
+    let (hosts, ports) = (config.get_hosts(), config.get_ports());
+    let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+    let named = |(at, host): (usize, &Host)| match host {
+        // An unencoded `@` or `:` in a password would end up here, and then in messages.
+        Host::Tcp(name) if name.contains(|c: char| !(c.is_ascii_alphanumeric() || ".-_:".contains(c))) => {
+            Err(refuse(
+                "the host is not one: encode `@`, `:`, `/` and `?` in the password as `%40`, `%3A`, `%2F` and `%3F`",
+            ))
+        }
+        Host::Tcp(name) if name.contains(':') => Ok(format!("[{name}]:{}", port(at))),
+        Host::Tcp(name) => Ok(format!("{name}:{}", port(at))),
+        #[cfg(unix)]
+        Host::Unix(path) => Ok(format!("{}/.s.PGSQL.{}", path.display(), port(at))),
+    };
+    let mut places = hosts.iter().enumerate().map(named).collect::<Result<Vec<_>>>()?;
+    if hosts.is_empty() {
+        let addresses = config.get_hostaddrs().iter().enumerate();
+        places.extend(addresses.map(|(at, address)| format!("{address} port {}", port(at))));
+    }
+    if places.is_empty() {
+        return Err(refuse("the URL names no host"));
+    }
+    Ok(places.join(", "))
+}
+
+/// Whether nothing of it leaves this computer.
+fn is_local(config: &Config) -> bool {
+    let by_name = config.get_hosts().iter().all(|host| match host {
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    });
+    by_name && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback)
+}
+
+fn refuse(why: &str) -> Error {
+    Error::config(format!("`store`: {why}; the form is `postgres://user:password@host:port/database`"))
+}
+
+const SCHEMA: &str = "hoopauth_schema";
+const LONGEST_NAME: usize = 63;
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(4);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+const KEEPALIVE_TRIES: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+
+    fn parse(url: &str) -> Result<Settings> {
+        Settings::parse(url, None, Duration::from_secs(5))
+    }
+
+    #[test]
+    fn only_loopback_is_trusted_unverified() {
+        let mode = |url| parse(url).unwrap().tls;
+        assert_eq!(mode("postgres://u:p@127.0.0.1/d"), Tls::Prefer);
+        assert_eq!(mode("postgresql://localhost:1/d"), Tls::Prefer);
+        assert_eq!(mode("postgres://u@%2Frun%2Fpostgresql/d"), Tls::Prefer);
+        assert_eq!(mode("postgres://u:p@db.example/d"), Tls::VerifyFull);
+        assert_eq!(mode("postgres://u:p@localhost,db.example/d"), Tls::VerifyFull);
+        assert_eq!(mode("postgres://u:p@db.example/d?sslmode=disable"), Tls::Disable);
+        assert_eq!(mode("postgres://u:p@db.example/d?sslmode=require&connect_timeout=3"), Tls::Require);
+        assert_eq!(mode("postgres://u:p@db.example/d?sslmode=require&sslrootcert=x.pem"), Tls::VerifyCa);
+        assert_eq!(mode("postgres://u:p@db.example/d?sslmode=verify-ca"), Tls::VerifyCa);
+    }
+
+    #[test]
+    fn what_is_ours_does_not_reach_the_driver() {
+        let settings =
+            parse("postgres://u:p@h:7/d?hoopauth_schema=a_1&sslrootcert=%2Fx%20y&application_name=z");
+        let settings = settings.unwrap();
+        assert_eq!((settings.schema.as_str(), settings.place.as_str()), ("a_1", "h:7"));
+        assert_eq!(settings.roots, [PathBuf::from("/x y")]);
+        assert_eq!(settings.config.get_application_name(), Some("z"));
+        assert_eq!(settings.connect_timeout, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_bad_url_is_refused_and_not_shown() {
+        for bad in [
+            "postgres://",
+            "postgres:host=h password=planted",
+            "postgres:///d",
+            "postgres://u:planted@h:x/d",
+            "postgres://u:planted@h/d?no_such=planted",
+            "postgres://u:pla@nted@h/d",
+            "postgres://u:planted@h/d?sslmode=planted",
+            "postgres://u:planted@h/d?hoopauth_schema=Planted",
+            "postgres://u:planted@h/d?hoopauth_schema=a%22b",
+            "postgres://u:planted@h/d?hoopauth_schema=pg_x",
+            "postgres://u:planted@h/d?hoopauth_schema=",
+        ] {
+            let error = parse(bad).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::Config, "{bad}");
+            let shown = format!("{error} {error:?}").to_lowercase();
+            assert!(!shown.contains("planted") && !shown.contains("nted@"), "{shown}");
+        }
+        let settings = parse("postgres://u:planted@h/d?password=planted").unwrap();
+        assert!(!format!("{settings:?}").contains("planted"));
+    }
+}

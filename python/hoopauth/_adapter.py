@@ -1,0 +1,39 @@
+"""What the adapters of HTTP libraries share."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+    from hoopauth._hoopauth import Client
+
+AUTHENTICATION = frozenset({400, 401, 403, 429})
+"""The answers that may be about the token; only their bodies are read."""
+
+
+def auth(library: str, client: Client, account: str | None) -> object:
+    """Make the adapter of a library, or say how to install that."""
+    from importlib import import_module  # noqa: PLC0415
+
+    try:
+        return import_module(f"hoopauth._{library}").Auth(client, account)
+    except ModuleNotFoundError as missing:
+        message = f"this adapter needs {library}: pip install hoopauth[{library}]"
+        raise ModuleNotFoundError(message, name=missing.name) from missing
+
+
+def put(headers: Mapping[str, str], request: MutableMapping[str, str]) -> None:
+    """Put hoopauth's headers on a request. What the program set itself stays, but for `Authorization`.
+
+    The default `User-Agent` of the libraries is replaced: the platform's edge refuses them.
+    """
+    for name, value in headers.items():
+        if name == "Authorization" or name not in request or (name == "User-Agent" and is_default(request[name])):
+            request[name] = value
+
+
+def is_default(user_agent: str | bytes) -> bool:
+    """Tell whether a `User-Agent` is one of Python's own."""
+    text = user_agent.decode("latin-1") if isinstance(user_agent, bytes) else user_agent
+    return text.lower().startswith("python")

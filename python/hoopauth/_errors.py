@@ -1,0 +1,311 @@
+"""The exceptions: one base, and one class for each code."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+
+class Error(Exception):
+    """What every function of hoopauth raises: what went wrong, and what to do next. It never holds a secret."""
+
+    code: int = 0
+    """The number of the failure, the same in every language."""
+    name: ClassVar[str] = "UNKNOWN"
+    """The name of the code, such as `NO_GRANT`."""
+
+    message: str
+    """What happened and what to do next."""
+    status: int | None
+    """The HTTP status, where an answer caused the error."""
+    retry_after: float | None
+    """Seconds to wait before the next try, where that is known."""
+    retryable: bool
+    """Whether the same call can succeed later with nothing changed by a person."""
+    trace_id: str | None
+    """The server's `traceId`, for its support."""
+    account: str | None
+    """The account it is about."""
+    server_message: str | None
+    """The server's own words, cleaned and cut."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        message: str = "",
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        retryable: bool = False,
+        trace_id: str | None = None,
+        account: str | None = None,
+        server_message: str | None = None,
+    ) -> None:
+        """Make one; hoopauth does, and transports and tests may."""
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.retry_after = retry_after
+        self.retryable = retryable
+        self.trace_id = trace_id
+        self.account = account
+        self.server_message = server_message
+
+    def __str__(self) -> str:
+        """Give the message, and the code's name."""
+        return f"{self.message} [{self.name}]"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it cross processes: pools send exceptions home."""
+        return (type(self), (self.message,), self.__dict__)
+
+
+class InvalidArgument(Error):
+    """An argument is empty, too long, not UTF-8 or of the wrong form."""
+
+    code = 1
+    name = "INVALID_ARGUMENT"
+
+
+class InvalidState(Error):
+    """The client is closed, was called from within one of its own callbacks, or can't do this with its credential."""
+
+    code = 2
+    name = "INVALID_STATE"
+
+
+class Cancelled(Error):
+    """The caller cancelled the wait."""
+
+    code = 3
+    name = "CANCELLED"
+
+
+class Config(Error):
+    """An option is unknown, missing or wrong; the message names it."""
+
+    code = 10
+    name = "CONFIG"
+
+
+class Network(Error):
+    """The server could not be reached or the connection broke."""
+
+    code = 20
+    name = "NETWORK"
+
+
+class Timeout(Error):
+    """No answer in time."""
+
+    code = 21
+    name = "TIMEOUT"
+
+
+class Tls(Error):
+    """The server's certificate could not be verified."""
+
+    code = 22
+    name = "TLS"
+
+
+class ReauthorizationRequired(Error):
+    """The grant is over for good: send the user through authorization again."""
+
+    code = 30
+    name = "REAUTHORIZATION_REQUIRED"
+
+
+class NoGrant(Error):
+    """The account was never authorized here."""
+
+    code = 31
+    name = "NO_GRANT"
+
+
+class StateMismatch(Error):
+    """The redirect's `state` is missing, wrong, expired or was used before."""
+
+    code = 32
+    name = "STATE_MISMATCH"
+
+
+class AuthorizationDenied(Error):
+    """The user, or the platform, refused the authorization."""
+
+    code = 33
+    name = "AUTHORIZATION_DENIED"
+
+
+class TokenRequestRejected(Error):
+    """The token endpoint refuses the request itself: a wrong client id, secret or parameter."""
+
+    code = 34
+    name = "TOKEN_REQUEST_REJECTED"
+
+
+class AccountInactive(Error):
+    """The account is paused; its grant is kept and works again later."""
+
+    code = 35
+    name = "ACCOUNT_INACTIVE"
+
+
+class MalformedResponse(Error):
+    """The answer is not what the protocol allows."""
+
+    code = 36
+    name = "MALFORMED_RESPONSE"
+
+
+class RateLimited(Error):
+    """A limit is reached; `retry_after` says when it is worth trying again."""
+
+    code = 37
+    name = "RATE_LIMITED"
+
+
+class InsufficientScope(Error):
+    """The token lacks a scope."""
+
+    code = 40
+    name = "INSUFFICIENT_SCOPE"
+
+
+class WrongTokenClass(Error):
+    """A company's token where a location's is needed, or the reverse."""
+
+    code = 41
+    name = "WRONG_TOKEN_CLASS"
+
+
+class WrongAccount(Error):
+    """The token speaks for another account."""
+
+    code = 42
+    name = "WRONG_ACCOUNT"
+
+
+class InvalidPrivateIntegration(Error):
+    """The Private Integration token is refused: copy the current one from the settings."""
+
+    code = 43
+    name = "INVALID_PRIVATE_INTEGRATION"
+
+
+class HttpStatus(Error):
+    """Another HTTP status that is a failure."""
+
+    code = 44
+    name = "HTTP_STATUS"
+
+
+class Store(Error):
+    """The store could not read or write."""
+
+    code = 50
+    name = "STORE"
+
+
+class LeaseTimeout(Error):
+    """Another holder kept the right to refresh for longer than `max_wait`."""
+
+    code = 51
+    name = "LEASE_TIMEOUT"
+
+
+class StoreKey(Error):
+    """The store's key is missing or not the one its rows were sealed with."""
+
+    code = 52
+    name = "STORE_KEY"
+
+
+class StoreCorrupt(Error):
+    """A stored row does not open or does not parse."""
+
+    code = 53
+    name = "STORE_CORRUPT"
+
+
+class SignatureMissing(Error):
+    """The webhook carries no signature."""
+
+    code = 60
+    name = "SIGNATURE_MISSING"
+
+
+class SignatureInvalid(Error):
+    """The webhook's signature is wrong."""
+
+    code = 61
+    name = "SIGNATURE_INVALID"
+
+
+class WebhookStale(Error):
+    """The webhook is too old or from the future."""
+
+    code = 62
+    name = "WEBHOOK_STALE"
+
+
+class WebhookReplayed(Error):
+    """The webhook was handled before."""
+
+    code = 63
+    name = "WEBHOOK_REPLAYED"
+
+
+class WebhookMalformed(Error):
+    """The webhook's body is not an event."""
+
+    code = 64
+    name = "WEBHOOK_MALFORMED"
+
+
+class Panic(Error):
+    """A panic was caught at a language border."""
+
+    code = 90
+    name = "PANIC"
+
+
+class Internal(Error):
+    """A defect of hoopauth; please report it."""
+
+    code = 91
+    name = "INTERNAL"
+
+
+class CallbackFailed(Error):
+    """A callback of the host program failed."""
+
+    code = 92
+    name = "CALLBACK_FAILED"
+
+
+def make(  # noqa: PLR0913, PLR0917
+    code: int,
+    message: str,
+    status: int | None,
+    retry_after: float | None,
+    retryable: bool,  # noqa: FBT001
+    trace_id: str | None,
+    account: str | None,
+    server_message: str | None,
+) -> Error:
+    """Make the exception of a code; an unknown one makes the base, with that code."""
+    error = BY_CODE.get(code, Error)(
+        message,
+        status=status,
+        retry_after=retry_after,
+        retryable=retryable,
+        trace_id=trace_id,
+        account=account,
+        server_message=server_message,
+    )
+    error.code = code
+    return error
+
+
+BY_CODE: dict[int, type[Error]] = {kind.code: kind for kind in Error.__subclasses__()}

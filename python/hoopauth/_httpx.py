@@ -1,0 +1,145 @@
+"""The adapter for httpx, sync and async, under asyncio and trio."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from hoopauth._adapter import AUTHENTICATION, put
+from hoopauth._errors import Error
+from hoopauth._hoopauth import Context
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from hoopauth._hoopauth import Client
+
+
+class Auth(httpx.Auth):
+    """Authenticates requests to HoopAI: `httpx.Client(auth=client.httpx_auth())`, `httpx.AsyncClient(...)` alike.
+
+    A 401 that a refresh can cure is cured once and the request repeated, if its body can be sent again: bytes, text,
+    JSON, forms and seekable files can, a generator can't. Every answer carries `hoopauth_error`: None, or the exception
+    that says what a refused one means (`hoopauth.InsufficientScope`, `hoopauth.WrongAccount`, ...); it is not raised.
+
+    Raises, before anything is sent, what `Client.headers` raises, and `hoopauth.InvalidArgument` for a URL that is not
+    the API's: the token goes nowhere else, and follows no redirect to another origin.
+
+    The event loop never waits: cached headers are taken inline, all else is done on a worker thread. Cancelling a task
+    ends its wait; the refresh is finished and saved.
+    """
+
+    def __init__(self, client: Client, account: str | None = None) -> None:
+        """Serve one account; None is the client's `default_account`."""
+        self._client = client
+        self._account = account
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Serve `httpx.Client`."""
+        body = self._prepare(request, self._client.headers(request.method, self._account))
+        response = yield request
+        if not self._concerns(response):
+            return
+        response.read()
+        headers = self._told(response, self._report(response))
+        if headers is not None and body.rewind():
+            request.headers["Authorization"] = headers["Authorization"]
+            response = yield request
+            response.hoopauth_error = None  # type: ignore[attr-defined]
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Serve `httpx.AsyncClient`."""
+        self._client.check_url(str(request.url))
+        headers = self._client.fresh_headers(request.method, self._account)
+        if headers is None:
+            headers = await _in_thread(self._client.headers, request.method, self._account)
+        body = self._prepare(request, headers)
+        response = yield request
+        if not self._concerns(response):
+            return
+        await response.aread()
+        again = self._told(response, await _in_thread(self._report, response))
+        if again is not None and body.rewind():
+            request.headers["Authorization"] = again["Authorization"]
+            response = yield request
+            response.hoopauth_error = None  # type: ignore[attr-defined]
+
+    def _prepare(self, request: httpx.Request, headers: dict[str, str]) -> _Body:
+        self._client.check_url(str(request.url))
+        put(headers, request.headers)
+        return _Body(request.stream)
+
+    def _concerns(self, response: httpx.Response) -> bool:
+        """Whether the answer is about the token; after a redirect it may be another's, about another's token."""
+        response.hoopauth_error = None  # type: ignore[attr-defined]
+        if response.status_code not in AUTHENTICATION or "Authorization" not in response.request.headers:
+            return False
+        try:
+            self._client.check_url(str(response.request.url))
+        except Error:
+            return False
+        return True
+
+    def _report(self, response: httpx.Response, context: Context | None = None) -> dict[str, str] | Error | None:
+        try:
+            return self._client.report(
+                response.request.headers,
+                response.status_code,
+                response.headers,
+                response.content,
+                account=self._account,
+                context=context,
+            )
+        except Error as error:
+            return error
+
+    def _told(self, response: httpx.Response, report: dict[str, str] | Error | None) -> dict[str, str] | None:
+        if isinstance(report, Error):
+            response.hoopauth_error = report  # type: ignore[attr-defined]
+            return None
+        return report
+
+    def __repr__(self) -> str:
+        """Show the account."""
+        return f"<hoopauth httpx auth of {self._account or 'the default account'}>"
+
+
+class _Body:
+    """The body of a request, and whether it can be sent again."""
+
+    def __init__(self, stream: object) -> None:
+        self._again = isinstance(stream, httpx.ByteStream)
+        self._files: list[tuple[Any, int]] = []
+        if not self._again:
+            # A file that is sent as it is, or those of a form. What is not known here is not sent again.
+            fields: Any = getattr(stream, "fields", None)
+            whole: Any = getattr(stream, "_stream", None)
+            parts: list[Any] = [whole] if fields is None else [getattr(field, "file", b"") for field in fields]
+            files = [part for part in parts if not isinstance(part, str | bytes)]
+            try:
+                self._files = [(file, file.tell()) for file in files]
+                self._again = True
+            except (AttributeError, OSError, TypeError, ValueError):
+                pass
+
+    def rewind(self) -> bool:
+        """Make it ready to be sent again; whether it is."""
+        try:
+            for file, start in self._files:
+                file.seek(start)
+        except (AttributeError, OSError, TypeError, ValueError):
+            return False
+        return self._again
+
+
+async def _in_thread(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Do `work` on a worker thread; a task that is cancelled does not wait for it."""
+    import anyio.to_thread  # noqa: PLC0415
+
+    context = Context()
+    try:
+        return await anyio.to_thread.run_sync(partial(work, *arguments, context=context), abandon_on_cancel=True)
+    finally:
+        context.cancel()

@@ -1,0 +1,177 @@
+"""What a program may bring, and the options: for annotations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from os import PathLike
+
+    from hoopauth._hoopauth import TransportRequest
+
+
+class TokenStore(Protocol):
+    """Where grants live. Any object with these methods will do; `load`, `save` and `accounts` are enough.
+
+    Each row belongs to an (app, account) and has a version, which counts up at each `save` and never restarts, and
+    data, which is opaque: keep the bytes as they are. They are sealed if the option `store_key` is set; without it they
+    hold tokens. Methods are called on any thread, concurrently, and must not call the client.
+
+    What else a store may have is in `hoopauth.types.SharedTokenStore`: without it hoopauth does with less.
+    """
+
+    def load(self, app: str, account: str, /) -> tuple[int, bytes] | None:
+        """Give version and data, or None if there never was a `save`."""
+
+    def save(
+        self, app: str, account: str, expected: int, data: bytes, columns: tuple[bool, bool, float, float], /
+    ) -> bool:
+        """Store `data` as version `expected + 1`, if the stored version is `expected` (0: no row); say whether.
+
+        Compare and set must be one step, among all who share the store. When True is returned the data must be durable.
+        `columns` are for `SharedTokenStore.rows`; a store without that may forget them.
+        """
+
+    def accounts(self, app: str, /) -> Iterable[str]:
+        """Give the accounts of all rows of an app, in any order."""
+
+
+class SharedTokenStore(TokenStore, Protocol):
+    """All that a store of many processes has. Each of these may be left out; what that costs, it says."""
+
+    shared: bool
+    """True promises that a forked child may go on with this very object. Left out: the client is refused there."""
+
+    def rows(self, app: str, /) -> Iterable[tuple[str, tuple[bool, bool, float, float]]]:
+        """Give the account and the last saved `columns` of each row of an app, in any order.
+
+        The columns are: whether there is a grant (else it was removed, and its row is kept all the same); whether a
+        refresh stands open; when the access token ends; before when maintenance leaves it alone (both in seconds since
+        the epoch). Left out: maintenance reads every row, every five seconds.
+        """
+
+    def lease(self, app: str, account: str, wait: float, /) -> StoreLease | None:
+        """Take the exclusive right to refresh one account, waiting at most `wait` seconds; None: another kept it.
+
+        It must end with the process that holds it. Left out: it holds in this process only; two processes may then
+        refresh one account at once, which the platform's window of 30 seconds mends in most cases, but not in all.
+        """
+
+    def take_slot(
+        self, app: str, per_minute: int, priority: Literal["soft", "normal", "recovery"], now: float, /
+    ) -> float:
+        """Count one token request; 0.0, or the seconds until there is room. `"recovery"` is never held back.
+
+        Left out: each process has the whole budget.
+        """
+
+    def claim(self, app: str, claim: bytes, until: float, now: float, /) -> bool:
+        """Remember `claim` until `until`; False if it was remembered. Left out: a redirect is used once per process."""
+
+    def unclaim(self, app: str, claim: bytes, /) -> None:
+        """Forget a claim."""
+
+    def changes(self) -> int:
+        """Give a number that changes with each change by any process. Left out: only this process's are counted."""
+
+
+class StoreLease(Protocol):
+    """The exclusive right to refresh one account."""
+
+    def release(self) -> object:
+        """Give it back."""
+
+
+class Transport(Protocol):
+    """What carries HTTP to the token endpoint. Called on any thread, concurrently; it must not call the client."""
+
+    def send(self, request: TransportRequest, /) -> tuple[int, Mapping[str, str], bytes]:
+        """Send the request, and give status, headers and body of the answer; 4xx and 5xx are answers.
+
+        It must not follow redirects, must give up after `request.timeout` seconds, and must not give a body longer than
+        `request.max_body`. Raise `hoopauth.Network`, `hoopauth.Timeout` or `hoopauth.Tls` where no answer came; set
+        `sent = False` on it if surely no byte was sent. Anything else that is raised is `hoopauth.CallbackFailed`.
+        """
+
+
+class Clock(Protocol):
+    """Where the client takes the time from. It is asked at every call and must be quick.
+
+    A method `sleep(seconds)` is used if there is one.
+    """
+
+    def now(self) -> float:
+        """Give the seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Give the seconds on a clock that never jumps."""
+
+
+class Options(TypedDict, total=False):
+    """The options, as keyword arguments of `Client` and `Client.from_env`."""
+
+    private_integration_token: str | None
+    """A Private Integration token: the credential of programs that serve one account."""
+    private_integration_token_next: str | None
+    """The second Private Integration token while one is rotated; both work for seven days. Checked, but not used yet
+    in this version.
+    """
+    access_token: str | None
+    """A static access token from elsewhere. It is never refreshed."""
+    client_id: str | None
+    """The OAuth client id, `<app id>-<suffix>`."""
+    client_secret: str | None
+    """The OAuth client secret."""
+    redirect_uri: str | None
+    """Where the authorization page sends the user back to; as registered with the app."""
+    scopes: str | Sequence[str] | None
+    """The scopes to ask for, separated by spaces. Ask for the least."""
+    user_type: Literal["Location", "Company"] | None
+    """`Location` or `Company`: the class of token a code exchange asks for. Unset: whatever the user chose."""
+    default_account: str | None
+    """The account that is meant where none is named."""
+    api_base: str | None
+    """The API's base URL."""
+    authorize_url: str | None
+    """The authorization page."""
+    token_url: str | None
+    """The token endpoint."""
+    location_token_url: str | None
+    """The endpoint that mints a location's token from its company's."""
+    api_version: str | None
+    """The `Version` header."""
+    store: str | None
+    """Where grants live: `memory:` (this process only), `sqlite:PATH` (a file that processes of one computer share;
+    needs `store_key`), or `sqlite:` (the file of this user in its default place, with its own key).
+    """
+    store_key: str | None
+    """The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by
+    spaces: the first seals, all open. Or `file:PATH`: a file that holds it.
+    """
+    refresh_before: float | str | None
+    """Seconds of life below which callers wait for a refresh; never more than a tenth of the token's life."""
+    timeout: float | str | None
+    """Seconds for a whole call with all its tries and waits."""
+    attempt_timeout: float | str | None
+    """Seconds for one HTTP attempt; at most 9, so that two fit into the 20 seconds in which a refresh can be
+    repeated.
+    """
+    connect_timeout: float | str | None
+    """Seconds to connect."""
+    max_wait: float | str | None
+    """The longest, in seconds, that a caller waits for a refresh under way elsewhere or for the token-request
+    budget.
+    """
+    max_retries: int | str | None
+    """How often a failed request is repeated."""
+    token_requests_per_minute: int | str | None
+    """The budget of the token endpoint."""
+    cache_accounts: int | str | None
+    """How many accounts' headers are kept in memory; 0: as many as are used."""
+    ca_file: str | PathLike[str] | None
+    """A PEM file whose certificates are trusted beside the system's."""
+    proxy: str | None
+    """A proxy URL for everything but loopback. Unset: the environment's."""
+    user_agent: str | None
+    """The `User-Agent` header. Unset: `hoopauth/<version> (<language>)`."""

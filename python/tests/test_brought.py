@@ -1,0 +1,408 @@
+"""Stores, transports, clocks and hooks of the program's own."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from conftest import COMPANY, LOCATION, LOCATIONS, OPENER, Clock, World
+
+import hoopauth
+import hoopauth.types
+
+Columns = tuple[bool, bool, float, float]
+
+
+class Simple:
+    """The least that a store is."""
+
+    def __init__(self) -> None:
+        self.stored: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self.lock = threading.Lock()
+
+    def load(self, app: str, account: str) -> tuple[int, bytes] | None:
+        return self.stored.get((app, account))
+
+    def save(self, app: str, account: str, expected: int, data: bytes, columns: Columns) -> bool:
+        with self.lock:
+            if self.stored.get((app, account), (0, b""))[0] != expected:
+                return False
+            self.stored[app, account] = (expected + 1, data)
+            return True
+
+    def accounts(self, app: str) -> list[str]:
+        return [account for of, account in self.stored if of == app]
+
+
+class Lease:
+    def __init__(self, lock: threading.Lock) -> None:
+        self.lock = lock
+
+    def release(self) -> None:
+        self.lock.release()
+
+
+class Full(Simple):
+    """All that a store can be, in one process."""
+
+    shared = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+        self.columns: dict[tuple[str, str], Columns] = {}
+        self.leases: dict[tuple[str, str], threading.Lock] = {}
+        self.claims: set[bytes] = set()
+        self.wait = 0.0
+        self.count = 0
+
+    def save(self, app: str, account: str, expected: int, data: bytes, columns: Columns) -> bool:
+        saved = super().save(app, account, expected, data, columns)
+        if saved:
+            self.count += 1
+            self.columns[app, account] = columns
+        return saved
+
+    @property
+    def marked(self) -> list[str]:
+        return [account for (_, account), (_, marked, _, _) in self.columns.items() if marked]
+
+    def rows(self, app: str) -> list[tuple[str, Columns]]:
+        self.calls.append("rows")
+        return [(account, columns) for (of, account), columns in self.columns.items() if of == app]
+
+    def lease(self, app: str, account: str, wait: float) -> Lease | None:
+        self.calls.append("lease")
+        lock = self.leases.setdefault((app, account), threading.Lock())
+        return Lease(lock) if lock.acquire(timeout=wait) else None
+
+    def take_slot(self, app: str, per_minute: int, priority: str, now: float) -> float:
+        self.calls.append(f"take_slot {priority}")
+        return self.wait
+
+    def claim(self, app: str, claim: bytes, until: float, now: float) -> bool:
+        self.calls.append("claim")
+        new = claim not in self.claims
+        self.claims.add(claim)
+        return new
+
+    def unclaim(self, app: str, claim: bytes) -> None:
+        self.calls.append("unclaim")
+        self.claims.discard(claim)
+
+    def changes(self) -> int:
+        return self.count
+
+
+def typed(store: hoopauth.TokenStore, full: hoopauth.types.SharedTokenStore) -> None:
+    """For the type checker alone."""
+
+
+typed(Simple(), Full())
+
+
+@pytest.mark.parametrize("kind", [Simple, Full])
+def test_a_store_holds_grants_through_a_refresh(world: World, kind: type[Simple]) -> None:
+    store = kind()
+    client = world.ended(token_store=store, store_key="0123456789abcdef")
+    client.headers("GET", LOCATION)
+    with world.client(token_store=store, store_key="0123456789abcdef") as another:
+        assert another.headers("GET", LOCATION) == client.headers("GET", LOCATION)
+        assert another.accounts() == [LOCATION]
+        assert another.remove(LOCATION)
+        assert another.accounts() == []
+    (row,) = store.stored.values()
+    assert row[0] == 4  # imported, marked, refreshed, removed
+    assert world.emulator.statistics()["token_requests"] == 1
+
+
+@pytest.mark.parametrize("kind", [Simple, Full])
+def test_a_sealed_store_shows_no_token(world: World, kind: type[Simple]) -> None:
+    store = kind()
+    client = world.client(token_store=store, store_key="0123456789abcdef")
+    grant = world.emulator.grant(LOCATION)
+    client.import_grant(grant)
+    ((_, data),) = store.stored.values()
+    assert grant.access_token.encode() not in data
+    with pytest.raises(hoopauth.StoreKey):
+        world.client(token_store=store).headers("GET", LOCATION)
+
+
+def test_what_a_store_has_is_used(world: World) -> None:
+    from conftest import approve
+
+    store = Full()
+    client = world.client(token_store=store)
+    pending = client.authorization_request()
+    redirect = approve(pending.url, LOCATION)
+    assert client.complete(pending, redirect) == LOCATION
+    with pytest.raises(hoopauth.StateMismatch):
+        client.complete(pending, redirect)
+    world.advance(86_399)
+    client.headers("GET", LOCATION)
+    client.maintain(world.clock.now() + 6)
+    assert {"claim", "lease", "take_slot normal", "rows"} <= set(store.calls)
+    assert not store.marked
+    world.advance(86_399)
+    store.wait = 3600.0
+    with pytest.raises(hoopauth.RateLimited) as raised:
+        client.headers("GET", LOCATION)
+    assert raised.value.retry_after
+    assert all(not lock.locked() for lock in store.leases.values())
+
+
+def test_a_lost_answer_is_found_through_the_stores_mark(world: World) -> None:
+    store = Full()
+    client = world.ended(token_store=store)
+    world.emulator.control("faults", {"endpoint": "token", "kind": "lost_answer", "times": 2})
+    with pytest.raises(hoopauth.Network):
+        client.headers("GET", LOCATION)
+    assert store.marked
+    # Another process comes by, within the window.
+    with world.client(token_store=store) as another:
+        another.headers("GET", LOCATION)
+    assert not store.marked
+    statistics = world.emulator.statistics()
+    assert (statistics["rotations"], statistics["reuse_outside_window"]) == (1, 0)
+
+
+def test_a_simple_store_is_maintained(world: World) -> None:
+    store = Simple()
+    client = world.client(token_store=store)
+    for account in LOCATIONS:
+        client.import_grant(world.emulator.grant(account))
+    world.advance(80_000)
+    client.maintain(world.clock.now() + 10)
+    assert world.emulator.statistics()["rotations"] == 3
+
+
+class Planted(RuntimeError):
+    pass
+
+
+@pytest.mark.parametrize("method", ["load", "save", "accounts", "rows", "lease", "take_slot", "claim"])
+def test_a_store_that_raises(world: World, method: str) -> None:
+    from conftest import approve
+
+    store = Simple() if method == "accounts" else Full()
+    client = world.client(token_store=store)
+    client.import_grant(world.emulator.grant(LOCATION))
+    pending = client.authorization_request()
+    redirect = approve(pending.url, LOCATIONS[1])
+    if method != "claim":
+        world.advance(86_399)
+
+    def broken(*_: Any) -> Any:
+        raise Planted("pit-planted-secret")
+
+    setattr(store, method, broken)
+    calls: dict[str, Any] = {
+        "load": lambda: client.export_grant(LOCATION),
+        "save": lambda: client.remove(LOCATION),
+        "accounts": client.accounts,
+        "rows": client.accounts,
+        "claim": lambda: client.complete(pending, redirect),
+    }
+    with pytest.raises(hoopauth.CallbackFailed) as raised:
+        calls.get(method, lambda: client.headers("GET", LOCATION))()
+    assert raised.value.code == 92
+    assert isinstance(raised.value.__cause__, Planted)
+    assert "planted" not in str(raised.value)
+    assert "Planted" in str(raised.value)
+
+
+@pytest.mark.parametrize("nonsense", [7, "x", (1,), ("a", "b"), (-1, b""), (1, b"{"), (1, b"\xff")])
+def test_a_store_that_answers_nonsense(world: World, nonsense: Any) -> None:
+    store = Simple()
+    store.load = lambda app, account: nonsense  # type: ignore[method-assign]
+    client = world.client(token_store=store)
+    with pytest.raises((hoopauth.CallbackFailed, hoopauth.StoreCorrupt)):
+        client.headers("GET", LOCATION)
+
+
+def test_an_object_that_is_no_store_says_so(world: World) -> None:
+    client = world.client(token_store=object())
+    with pytest.raises(hoopauth.CallbackFailed, match="load") as raised:
+        client.headers("GET", LOCATION)
+    assert isinstance(raised.value.__cause__, AttributeError)
+
+
+class Urllib:
+    """A transport of the standard library."""
+
+    def __init__(self) -> None:
+        self.requests: list[hoopauth.TransportRequest] = []
+
+    def send(self, request: hoopauth.TransportRequest) -> tuple[int, dict[str, str], bytes]:
+        self.requests.append(request)
+        sent = urllib.request.Request(request.url, request.body or None, request.headers, method=request.method)
+        try:
+            with OPENER.open(sent, timeout=request.timeout) as answer:
+                return answer.status, dict(answer.headers), answer.read()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, dict(refused.headers), refused.read()
+
+
+def test_a_transport_carries_a_refresh(world: World) -> None:
+    transport: hoopauth.Transport = Urllib()
+    client = world.ended(transport=transport)
+    assert world.emulator.call(client.headers("GET", LOCATION), "/locations/hoopLocation00000001")[0] == 200
+    (request,) = transport.requests  # type: ignore[attr-defined]
+    assert (request.method, request.timeout, request.max_body > 0) == ("POST", 8.0, True)
+    assert b"refresh_token=" in request.body
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert "refresh_token" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    ("raises", "expected"),
+    [
+        (hoopauth.Network("x"), hoopauth.Network),
+        (hoopauth.Timeout("x"), hoopauth.Timeout),
+        (hoopauth.Tls("x"), hoopauth.Tls),
+        (Planted("pit-planted-secret"), hoopauth.CallbackFailed),
+        (SystemExit(3), hoopauth.CallbackFailed),
+    ],
+)
+def test_a_transport_that_raises(world: World, raises: BaseException, expected: type[hoopauth.Error]) -> None:
+    class Raising:
+        def send(self, request: hoopauth.TransportRequest) -> Any:
+            raise raises
+
+    client = world.ended(transport=Raising())
+    with pytest.raises(expected) as raised:
+        client.headers("GET", LOCATION)
+    assert "planted" not in str(raised.value)
+    if expected is hoopauth.CallbackFailed:
+        assert raised.value.__cause__ is raises
+
+
+@pytest.mark.parametrize(
+    "nonsense", [None, 200, (200,), ("a", {}, b""), (200, [], b""), (99999, {}, b""), (200, {}, "x")]
+)
+def test_a_transport_that_answers_nonsense(world: World, nonsense: Any) -> None:
+    class Nonsense:
+        def send(self, request: hoopauth.TransportRequest) -> Any:
+            return nonsense
+
+    client = world.ended(transport=Nonsense())
+    with pytest.raises(hoopauth.Error):
+        client.headers("GET", LOCATION)
+
+
+class Broken(Clock):
+    broken = False
+
+    def now(self) -> float:
+        if self.broken:
+            raise Planted("no time")
+        return super().now()
+
+
+@pytest.mark.parametrize("account", [LOCATION, COMPANY])
+def test_a_clock_that_raises(world: World, account: str) -> None:
+    clock = Broken(world.clock.now())
+    client = world.client(clock=clock)
+    client.import_grant(world.emulator.grant(LOCATION))
+    clock.broken = True
+    for call in (lambda: client.headers("GET", account), client.authorization_request):
+        with pytest.raises(hoopauth.CallbackFailed) as raised:
+            call()
+        assert isinstance(raised.value.__cause__, Planted)
+    clock.broken = False
+    client.headers("GET", LOCATION)
+
+
+def test_a_hook_that_raises(world: World) -> None:
+    def hook(change: hoopauth.Change) -> None:
+        raise Planted(change.kind)
+
+    client = world.client(on_change=hook)
+    with pytest.raises(hoopauth.CallbackFailed) as raised:
+        client.import_grant(world.emulator.grant(LOCATION))
+    assert str(raised.value.__cause__) == "saved"
+    assert client.accounts() == [LOCATION]
+
+
+def test_a_hook_that_raises_during_maintenance_is_unraisable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, seen = threading.Event(), []
+
+    def unraisable(raised: Any) -> None:
+        seen.append(type(raised.exc_value))
+        told.set()
+
+    monkeypatch.setattr(sys, "unraisablehook", unraisable)
+
+    def hook(change: hoopauth.Change) -> None:
+        if change.kind == "refreshed":
+            raise Planted(change.kind)
+
+    client = world.ended(on_change=hook)
+    with client.maintain_in_background():
+        assert told.wait(30)
+    assert seen == [Planted]
+
+
+@pytest.mark.parametrize("main", [True, False])
+@pytest.mark.parametrize("fresh", [True, False])
+def test_calling_back_into_the_client_is_refused(world: World, main: bool, fresh: bool) -> None:
+    refused: list[BaseException] = []
+
+    class Reentering(Simple):
+        armed = False
+
+        def load(self, app: str, account: str) -> tuple[int, bytes] | None:
+            if self.armed:
+                for call in (
+                    lambda: client.headers("GET", LOCATION if fresh else LOCATIONS[1]),
+                    lambda: client.headers("GET", LOCATION, timeout=1),
+                    client.accounts,
+                    client.authorization_request,
+                    client.close,
+                    client.maintain_in_background,
+                ):
+                    with pytest.raises(hoopauth.InvalidState) as raised:
+                        call()
+                    refused.append(raised.value)
+            return super().load(app, account)
+
+    store = Reentering()
+    client = world.client(token_store=store)
+    client.import_grant(world.emulator.grant(LOCATION))
+    store.armed = True
+    if main:
+        client.health(LOCATION)
+    else:
+        thread = threading.Thread(target=client.health, args=(LOCATION,))
+        thread.start()
+        thread.join()
+    assert len(refused) >= 6
+    store.armed = False
+    gc.collect()
+
+
+def test_a_new_pair_that_can_not_be_saved_is_saved_later(world: World) -> None:
+    kinds: list[str] = []
+    store = Simple()
+    client = world.ended(token_store=store, on_change=lambda change: kinds.append(change.kind))
+    save = store.save
+
+    def broken(app: str, account: str, expected: int, data: bytes, columns: Columns) -> bool:
+        if columns[1]:  # the mark, before the refresh is sent
+            return save(app, account, expected, data, columns)
+        raise Planted
+
+    store.save = broken  # type: ignore[method-assign]
+    headers = client.headers("GET", LOCATION)
+    assert world.emulator.call(headers, "/locations/hoopLocation00000001")[0] == 200
+    assert client.health(LOCATION).unsaved
+    store.save = save  # type: ignore[method-assign]
+    client.headers("GET", LOCATION)
+    assert not client.health(LOCATION).unsaved
+    assert kinds == ["saved", "unsaved", "saved"]

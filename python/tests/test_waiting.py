@@ -1,0 +1,177 @@
+"""Ctrl-C, deadlines and cancelling: the wait ends, the refresh does not."""
+
+from __future__ import annotations
+
+import gc
+import json
+import signal
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import LOCATION, World, run_python
+
+import hoopauth
+
+
+def it_went_on(world: World, client: hoopauth.Client) -> None:
+    world.emulator.release()
+    headers = client.headers("GET", LOCATION)
+    assert world.emulator.call(headers, "/locations/hoopLocation00000001")[0] == 200
+    assert world.emulator.statistics()["token_requests"] == 1
+
+
+def once_held(world: World, act: Callable[[], Any]) -> threading.Thread:
+    def wait_and_act() -> None:
+        assert world.emulator.held()
+        act()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    return thread
+
+
+def test_ctrl_c_ends_the_wait(world: World) -> None:
+    client = world.ended()
+    world.emulator.hold()
+    with pytest.raises(KeyboardInterrupt):
+        once_held(world, lambda: signal.raise_signal(signal.SIGINT))
+        client.headers("GET", LOCATION)
+    it_went_on(world, client)
+
+
+def test_another_signals_handler_runs_and_the_wait_goes_on(world: World) -> None:
+    client = world.ended()
+    world.emulator.hold()
+    before = signal.signal(signal.SIGUSR1, lambda *_: world.emulator.release())
+    try:
+        thread = once_held(world, lambda: signal.raise_signal(signal.SIGUSR1))
+        assert client.headers("GET", LOCATION)
+        thread.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_ctrl_c_ends_closing(world: World) -> None:
+    client = world.ended()
+    world.emulator.hold()
+    context = hoopauth.Context()
+    once_held(world, context.cancel)
+    with pytest.raises(hoopauth.Cancelled):
+        client.headers("GET", LOCATION, context=context)
+    with pytest.raises(KeyboardInterrupt):
+        once_held(world, lambda: signal.raise_signal(signal.SIGINT))
+        client.close()
+
+
+def test_a_timeout_ends_the_wait(world: World) -> None:
+    client = world.ended()
+    world.emulator.hold()
+    with pytest.raises(hoopauth.Timeout) as raised:
+        client.headers("GET", LOCATION, timeout=0.1)
+    assert raised.value.retryable
+    it_went_on(world, client)
+
+
+def test_another_thread_cancels(world: World) -> None:
+    client = world.ended()
+    world.emulator.hold()
+    context = hoopauth.Context()
+    thread = once_held(world, context.cancel)
+    with pytest.raises(hoopauth.Cancelled):
+        client.headers("GET", LOCATION, context=context)
+    thread.join()
+    assert context.cancelled
+    with pytest.raises(hoopauth.Cancelled):
+        client.accounts(context=context)
+    it_went_on(world, client)
+
+
+def test_ctrl_c_ends_maintenance() -> None:
+    client = hoopauth.Client(client_id="a-b", client_secret="c")
+    with pytest.raises(KeyboardInterrupt):
+        threading.Timer(0.1, lambda: signal.raise_signal(signal.SIGINT)).start()
+        client.maintain(4e9)
+
+
+def test_a_refresh_under_way_outlives_its_client(world: World) -> None:
+    saved = threading.Event()
+
+    class Store:
+        client: hoopauth.Client
+        row: tuple[int, bytes] | None = None
+
+        def load(self, app: str, account: str) -> tuple[int, bytes] | None:
+            return self.row
+
+        def save(self, app: str, account: str, expected: int, data: bytes, columns: Any) -> bool:
+            Store.row = (expected + 1, data)
+            if expected == 2:  # imported, marked, and now refreshed
+                saved.set()
+            return True
+
+        def accounts(self, app: str) -> list[str]:
+            return [LOCATION]
+
+    store = Store()
+    store.client = world.ended(token_store=store)
+    world.clients.clear()
+    world.emulator.hold()
+    context = hoopauth.Context()
+    once_held(world, context.cancel)
+    with pytest.raises(hoopauth.Cancelled):
+        store.client.headers("GET", LOCATION, context=context)
+    gone = weakref.ref(store.client)
+    # A cycle that nothing holds but the call.
+    del store
+    gc.collect()
+    world.emulator.release()
+    assert saved.wait(30)
+    while gone() is not None:
+        gc.collect()
+
+
+PROGRAM = """
+import os, signal, sys, threading, json, urllib.request, hoopauth
+options, control = json.loads(sys.argv[1]), sys.argv[2]
+clients = [hoopauth.Client(**options)]
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def interrupt():
+    opener.open(control + "/held?endpoint=token&at_least=1&timeout=30").read()
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
+try:
+    clients[0].headers("GET", sys.argv[4])
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    if sys.argv[3] == "gone":
+        clients.clear()
+if sys.argv[3] == "closing":
+    try:
+        threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        clients[0].close()
+    except KeyboardInterrupt:
+        pass
+threading.Thread(target=lambda: opener.open(control + "/release", data=b"{}").read()).start()
+"""
+
+
+@pytest.mark.parametrize("client", ["there", "gone", "closing"])
+def test_the_end_of_the_program_waits_for_a_refresh_under_way(world: World, tmp_path: Any, client: str) -> None:
+    emulator = world.emulator
+    emulator.control("clock", {"frozen": False})
+    options = emulator.options(store=f"sqlite:{tmp_path}/grants.db", store_key="0123456789abcdef")
+    with hoopauth.Client(**options) as own:
+        grant = emulator.grant(LOCATION)
+        assert grant.refresh_token
+        own.import_grant(hoopauth.Grant(LOCATION, grant.access_token, refresh_token=grant.refresh_token))
+    emulator.hold()
+    done = run_python(PROGRAM, json.dumps(options), emulator.urls["control"], client, LOCATION)
+    assert done.stdout == "interrupted\n"
+    with hoopauth.Client(**options) as own:
+        new = own.export_grant(LOCATION)
+        assert new.refresh_token != grant.refresh_token
+        assert emulator.control("refresh-token", {"token": new.refresh_token})["live"]
+    assert emulator.statistics()["token_requests"] == 1
