@@ -2,13 +2,13 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test test-python lint bench docs header setup setup-postgres libraries python-setup
+.PHONY: demo test test-python lint bench docs header install uninstall setup setup-c setup-postgres libraries python-setup
 
 demo: setup libraries python-setup ## the main job, end to end, against a local HoopAI, in every language
 	$(CARGO) build --quiet --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --bins --examples
 	@echo "In Rust:" && target/ci/examples/demo && examples/demo.sh
 
-test: setup setup-postgres libraries lint ## all tests
+test: setup setup-c setup-postgres libraries lint ## all tests
 	$(CARGO) build --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --tests --examples # cargo test makes no C libraries
 	$(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --no-default-features --lib
@@ -33,6 +33,16 @@ header: setup ## writes include/hoopauth.h from crates/hoopauth-capi
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth-capi --example header > include/hoopauth.h.new
 	mv include/hoopauth.h.new include/hoopauth.h
 
+# PREFIX, LIBDIR, INCLUDEDIR and DESTDIR say where; BUILT=target/ci takes what is there instead of a release build.
+install: setup ## the C library: header, shared and static library, pkg-config and CMake files
+	$(if $(BUILT),,$(CARGO) rustc --locked --release -p hoopauth-capi --lib -- --print native-static-libs=target/release/native-static-libs.txt)
+	$(INSTALLER) install "$(or $(BUILT),target/release)"
+
+uninstall: ## what `make install` with the same folders installed
+	$(INSTALLER) uninstall ""
+
+INSTALLER = PREFIX="$(or $(PREFIX),/usr/local)" LIBDIR="$(LIBDIR)" INCLUDEDIR="$(INCLUDEDIR)" DESTDIR="$(DESTDIR)" sh crates/hoopauth-capi/install/install.sh
+
 python-setup: setup ## .venv with the pinned tools and this tree's wheel
 	python/setup.sh
 
@@ -41,6 +51,12 @@ setup:
 	@command -v cc >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y build-essential; \
 	  else echo "a C compiler is missing: install build-essential" >&2; exit 1; fi; }
+
+# For the tests of the C library.
+setup-c:
+	@for tool in gcc g++ valgrind pkg-config cmake; do command -v $$tool >/dev/null || missing=$$tool; done; [ -z "$$missing" ] || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y build-essential valgrind pkg-config cmake; \
+	  else echo "$$missing is missing: install build-essential, valgrind, pkg-config and cmake" >&2; exit 1; fi; }
 
 # For the tests of the PostgreSQL store, which start servers of their own.
 setup-postgres:

@@ -33,7 +33,8 @@
  *            zero), `user_data` comes back as the first argument, `destroy` is called once when nothing uses the table any more, and
  *            not at all if the registration failed. Tables are copied. Callbacks come from any thread, several at once, with no lock
  *            of the library's held but the account's lease. They must not throw or longjmp through the library. A call into the
- *            library's clients from within a callback is HOOPAUTH_INVALID_STATE. What a callback gets is good until it returns.
+ *            library's clients from within a callback is HOOPAUTH_INVALID_STATE; only headers that are cached may be handed out there.
+ *            What a callback gets is good until it returns.
  *
  * Fork       A forked child must not use, and need not free, what its parent made: it makes its own client. Headers that are cached go
  *            on; everything else is HOOPAUTH_INVALID_STATE there.

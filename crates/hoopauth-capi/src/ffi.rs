@@ -1,5 +1,6 @@
 //! What all entry points share: ownership, the guard, text.
 
+use std::any::Any;
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -59,9 +60,10 @@ impl<T> Kind<T> for Shared {
 /// `handle` is NULL or a handle that is not used again.
 pub(crate) unsafe fn free<T: Handle>(handle: *mut T) {
     if !handle.is_null() {
-        // A destructor of the host's may do anything; nothing of it passes the border.
         // SAFETY: the caller says so.
-        let _ = catch_unwind(AssertUnwindSafe(|| unsafe { T::Kind::free(handle) }));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| unsafe { T::Kind::free(handle) })) {
+            discard(payload);
+        }
     }
 }
 
@@ -92,12 +94,19 @@ pub(crate) unsafe fn call(
         // SAFETY: as above.
         Ok(Err(error)) => unsafe { fail(err, error) },
         Err(payload) => {
-            // Dropping it may panic again.
-            std::mem::forget(payload);
+            discard(payload);
             let error = Error::new(ErrorCode::Panic, "a defect of hoopauth was met; please report it");
             // SAFETY: as above.
             unsafe { fail(err, error) }
         }
+    }
+}
+
+/// Drops what a panic carried, which may panic again.
+#[cold]
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::account::{Account, AccountKind};
 use crate::authorize::{AuthorizationRequest, AuthorizeDefaults, PendingAuthorization, Redirect};
 use crate::builder::ClientBuilder;
 use crate::cache::{Served, Slot, Snapshot};
-use crate::callback::calling;
+use crate::callback::{calling, refuse_reentry};
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credential;
 use crate::error::{Error, ErrorCode, Result};
@@ -367,7 +367,7 @@ impl Client {
         };
         let refused = match (&self.inner.credential, account) {
             (Credential::OAuth { .. }, Some(account)) => account,
-            (Credential::PrivateIntegration { .. }, _) => {
+            (Credential::PrivateIntegration { .. }, account) => {
                 let error = Error::new(
                     ErrorCode::InvalidPrivateIntegration,
                     "the Private Integration token is refused: copy the current one from the settings",
@@ -375,7 +375,10 @@ impl Client {
                 .with_status(status)
                 .with_server_message(error.server_message())
                 .with_trace_id(error.trace_id());
-                return Err(error);
+                return Err(match account {
+                    Some(account) => error.with_account(&account),
+                    None => error,
+                });
             }
             _ => return Err(error),
         };
@@ -393,6 +396,7 @@ impl Client {
     /// Calls that go on after their callers left ([`within`](Self::within)) are waited for, at most `timeout`.
     /// Closing again waits and saves again: for those who gave the first one up.
     pub fn close(&self) -> Result<()> {
+        refuse_reentry()?;
         self.inner.closed.store(true, Ordering::SeqCst);
         // A forked child has none of those threads.
         if self.inner.check_process().is_ok() {
