@@ -107,6 +107,7 @@ pub unsafe extern "C" fn hoopauth_client_headers(
         if let (Some(this), false) = (client.as_ref(), out.is_null())
             && let Some(account) = account.as_ref().or(this.1.as_ref())
             && let Some(method) = short(method, method_len)
+            && method.is_ascii()
             && let Some(headers) = account.cell.take(&account.handle, carries_body(method))
         {
             clear(err);
@@ -167,6 +168,7 @@ pub unsafe extern "C" fn hoopauth_client_headers_by_name(
     unsafe {
         if let (Some(this), false) = (client.as_ref(), out.is_null())
             && let (Some(account), Some(method)) = (short(account, account_len), short(method, method_len))
+            && method.is_ascii()
             && let Some(headers) = this.0.fresh_headers_bytes(account, method)
         {
             clear(err);
