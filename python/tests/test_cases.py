@@ -77,7 +77,7 @@ class Player:
         self.grant: hoopauth.Grant | None = None
 
     def check(self, step: dict[str, Any]) -> None:
-        """`expect` is a code's name, or an object whose members the outcome must have; without it the step must succeed."""
+        """`expect` is a code's name, or an object whose members the outcome must have; without it, success."""
         expect = step.get("expect")
         try:
             outcome = self.run(step)

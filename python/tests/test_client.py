@@ -198,7 +198,12 @@ def test_closing() -> None:
     with hoopauth.Client(client_id="a-b", client_secret="c") as client:
         pass
     client.close()
-    for call in (lambda: client.headers("GET", LOCATION), client.accounts, client.authorization_request, client.maintain_in_background):
+    for call in (
+        lambda: client.headers("GET", LOCATION),
+        client.accounts,
+        client.authorization_request,
+        client.maintain_in_background,
+    ):
         with pytest.raises(hoopauth.InvalidState):
             call()
     assert "closed" in repr(client)
