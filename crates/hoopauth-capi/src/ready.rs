@@ -122,11 +122,14 @@ pub(crate) fn give(headers: Headers) -> *mut hoopauth_headers_t {
         (snapshot, content_type, None) => {
             tagged(Arc::into_raw(snapshot).cast(), FOUND | usize::from(content_type))
         }
-        (snapshot, content_type, version) => {
-            let headers = Headers::from_parts(snapshot, content_type, version);
-            tagged(Box::into_raw(Box::new(headers)).cast_const().cast(), OWN)
-        }
+        (snapshot, content_type, version) => give_own(Headers::from_parts(snapshot, content_type, version)),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn give_own(headers: Headers) -> *mut hoopauth_headers_t {
+    tagged(Box::into_raw(Box::new(headers)).cast_const().cast(), OWN)
 }
 
 /// # Safety
