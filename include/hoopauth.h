@@ -1512,7 +1512,8 @@ hoopauth_status_t hoopauth_client_close(const hoopauth_client_t *client,
 hoopauth_client_t *hoopauth_client_ref(const hoopauth_client_t *client);
 
 /**
- * Gives up one reference; NULL is nothing to free. With the last one, what could not be saved yet is tried once more. Since 0.1.
+ * Gives up one reference; NULL is nothing to free. The last one waits for refreshes under way, at most for the option timeout, and
+ * what could not be saved yet is tried once more. Since 0.1.
  */
 void hoopauth_client_free(hoopauth_client_t *client);
 

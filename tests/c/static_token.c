@@ -158,8 +158,43 @@ static void headers(void)
   }
 }
 
+/* An account speaks for the client it was looked up with, whatever is cached. */
+static void accounts_of_another_client(void)
+{
+  hoopauth_client_t *clients[2];
+  hoopauth_account_t *account = NULL;
+  for (int i = 0; i < 2; i++) {
+    hoopauth_config_t *config = NULL;
+    OK(hoopauth_config_new(&config, &err));
+    OK(hoopauth_config_set(config, "access_token", NUL, i == 0 ? "first" : "second", NUL, &err));
+    OK(hoopauth_client_new(config, &clients[i], &err));
+    hoopauth_config_free(config);
+  }
+  OK(hoopauth_client_account(clients[0], "location:one", NUL, &account, &err));
+  hoopauth_headers_t *headers = NULL;
+  hoopauth_context_t *context = NULL;
+  OK(hoopauth_context_new(30, &context, &err));
+  for (int i = 0; i < 3; i++) {
+    FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_headers(clients[1], account, "GET", NUL, NULL, &headers, &err));
+    FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_headers(clients[1], account, "GET", NUL, context, &headers, &err));
+    FAILS(HOOPAUTH_INVALID_ARGUMENT,
+          hoopauth_client_sent_headers(clients[1], account, "GET", NUL, "Bearer first", NUL, &headers, &err));
+    FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_remove(clients[1], account, NULL, NULL, &err));
+    OK(hoopauth_client_headers(clients[0], account, "GET", NUL, NULL, &headers, &err));
+    CHECK(strcmp(hoopauth_headers_authorization(headers, NULL), "Bearer first") == 0);
+    hoopauth_headers_free(headers);
+  }
+  OK(hoopauth_client_close(clients[0], &err));
+  FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers(clients[0], account, "GET", NUL, NULL, &headers, &err));
+  hoopauth_context_free(context);
+  hoopauth_account_free(account);
+  hoopauth_client_free(clients[0]);
+  hoopauth_client_free(clients[1]);
+}
+
 int main(void)
 {
+  accounts_of_another_client();
   errors_of_the_configuration();
   headers();
   return 0;

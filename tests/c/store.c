@@ -91,10 +91,10 @@ static hoopauth_status_t load(void *user_data, const hoopauth_row_key_t *key, ho
     OK(hoopauth_row_set(out, 1, (const uint8_t *)"not what was saved", 18, &err));
     return HOOPAUTH_OK;
   }
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_row_set(out, 0, NULL, 0, &err));
   pthread_mutex_lock(&rows->lock);
   row_t *row = find(rows, key);
   if (row != NULL) {
+    FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_row_set(out, 0, NULL, 0, &err));
     OK(hoopauth_row_set(out, row->version, row->bytes, row->bytes_len, &err));
   }
   pthread_mutex_unlock(&rows->lock);
@@ -144,7 +144,6 @@ static hoopauth_status_t list(void *user_data, const char *app, size_t app_len, 
     return status;
   }
   CHECK(strlen(app) == app_len);
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_row_list_add(out, "nobody", NUL, true, false, 0, 0, &err));
   pthread_mutex_lock(&rows->lock);
   for (row_t *row = rows->rows; row != NULL; row = row->next) {
     if (strcmp(row->app, app) == 0) {
@@ -565,8 +564,46 @@ static void calling_back(void)
   free_rows(rows);
 }
 
+static hoopauth_status_t load_refused(void *user_data, const hoopauth_row_key_t *key, hoopauth_row_t *row,
+                                      hoopauth_failure_t *failure)
+{
+  (void)user_data, (void)key, (void)failure;
+  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_row_set(row, 0, (const uint8_t *)"x", 1, &err));
+  return HOOPAUTH_OK;
+}
+
+static hoopauth_status_t list_refused(void *user_data, const char *app, size_t app_len, hoopauth_row_list_t *rows,
+                                      hoopauth_failure_t *failure)
+{
+  (void)user_data, (void)app, (void)app_len, (void)failure;
+  OK(hoopauth_row_list_add(rows, "location:one", NUL, true, false, 0, 0, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_row_list_add(rows, "nonsense", NUL, true, false, 0, 0, &err));
+  return HOOPAUTH_OK;
+}
+
+/* A row that was refused is not the same as no row. */
+static void refused_rows(void)
+{
+  hoopauth_store_callbacks_t store;
+  memset(&store, 0, sizeof store);
+  store.struct_size = sizeof store;
+  store.load = load_refused;
+  store.save = save;
+  store.list = list_refused;
+  hoopauth_config_t *config = app_config();
+  OK(hoopauth_config_set_store(config, &store, &err));
+  hoopauth_client_t *client = client_of(config);
+  hoopauth_headers_t *headers = NULL;
+  hoopauth_accounts_t *accounts = NULL;
+  FAILS(HOOPAUTH_CALLBACK_FAILED,
+        hoopauth_client_headers_by_name(client, "location:one", NUL, "GET", NUL, NULL, &headers, &err));
+  FAILS(HOOPAUTH_CALLBACK_FAILED, hoopauth_client_accounts(client, NULL, &accounts, &err));
+  hoopauth_client_free(client);
+}
+
 int main(void)
 {
+  refused_rows();
   registration();
   lives();
   failing();

@@ -29,6 +29,13 @@ impl Handle for hoopauth_client_t {
     type Kind = Shared;
 }
 
+impl Drop for hoopauth_client_t {
+    /// Where the host gives up its last reference it may end at once: what was sent is saved first.
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
 /// The accounts that have a grant. The caller owns it and frees it with `hoopauth_accounts_free`. Any thread may read it.
 pub struct hoopauth_accounts_t(Vec<Text>);
 
@@ -108,6 +115,7 @@ pub unsafe extern "C" fn hoopauth_client_headers(
             && let Some(account) = account.as_ref().or(this.1.as_ref())
             && let Some(method) = short(method, method_len)
             && method.is_ascii()
+            && account.handle.is_of(&this.0)
             && let Some(headers) = account.cell.take(&account.handle, carries_body(method))
         {
             clear(err);
@@ -138,6 +146,7 @@ unsafe fn headers_slowly(
         hand_out(out, err, || {
             let this = the(client, "client")?;
             let method = text("method", method, method_len)?;
+            check_owner(&this.0, account)?;
             match (account.as_ref().or(this.1.as_ref()), context.as_ref()) {
                 (Some(account), None) => account.headers(method),
                 (None, None) => this.0.headers(method).map(give),
@@ -227,6 +236,7 @@ pub unsafe extern "C" fn hoopauth_client_sent_headers(
             let client = &the(client, "client")?.0;
             let method = text("method", method, method_len)?;
             let authorization = text("authorization", authorization, authorization_len)?;
+            check_owner(client, account)?;
             let name = match account.as_ref() {
                 Some(account) => account.handle.account().as_str(),
                 None => client.default_account().ok_or_else(no_default)?,
@@ -486,7 +496,8 @@ pub unsafe extern "C" fn hoopauth_client_ref(client: *const hoopauth_client_t) -
     unsafe { share(client) }
 }
 
-/// Gives up one reference; NULL is nothing to free. With the last one, what could not be saved yet is tried once more. Since 0.1.
+/// Gives up one reference; NULL is nothing to free. The last one waits for refreshes under way, at most for the option `timeout`, and
+/// what could not be saved yet is tried once more. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_free(client: *mut hoopauth_client_t) {
     // SAFETY: by the contract on the header's first page.
@@ -553,6 +564,8 @@ pub(crate) unsafe fn account_or_default(
     account: *const hoopauth_account_t,
 ) -> Result<Account> {
     // SAFETY: the caller says so.
+    unsafe { check_owner(client, account)? };
+    // SAFETY: as above.
     match unsafe { account.as_ref() } {
         Some(account) => Ok(account.handle.account().clone()),
         None => client
@@ -561,6 +574,21 @@ pub(crate) unsafe fn account_or_default(
             .ok_or_else(no_default)
             .and_then(Account::parse),
     }
+}
+
+/// An account of another client would speak for another app.
+///
+/// # Safety
+/// `account` is NULL or live.
+unsafe fn check_owner(client: &Client, account: *const hoopauth_account_t) -> Result<()> {
+    // SAFETY: the caller says so.
+    if unsafe { account.as_ref() }.is_none_or(|account| account.handle.is_of(client)) {
+        return Ok(());
+    }
+    Err(Error::new(
+        hoopauth_core::ErrorCode::InvalidArgument,
+        "the account was looked up with another client: look it up with this one",
+    ))
 }
 
 /// # Safety

@@ -76,7 +76,14 @@ impl Cell {
         }
         let references = AtomicUsize::new(PAID.saturating_add(1));
         let ready: *const Ready = Box::into_raw(Box::new(Ready { references, version, snapshot }));
-        self.replace(ready.expose_provenance() as u64);
+        let address = ready.expose_provenance() as u64;
+        if address & !ADDRESS == 0 {
+            self.replace(address);
+        } else {
+            // An address with marks of the system's in its upper bits is not kept: nothing was paid for then.
+            // SAFETY: these are the references that the cell would have had.
+            unsafe { Ready::release(ready, PAID) };
+        }
         tagged(ready.cast(), KEPT | usize::from(content_type))
     }
 
@@ -207,6 +214,8 @@ fn taken(word: u64) -> usize {
     (word >> COUNT) as usize
 }
 
+const _: () = assert!(align_of::<Snapshot>() > TAG || cfg!(not(target_pointer_width = "64")));
+const _: () = assert!(align_of::<Headers>() > TAG || cfg!(not(target_pointer_width = "64")));
 const TAG: usize = 7;
 const CONTENT_TYPE: usize = 1;
 const KIND: usize = 6;

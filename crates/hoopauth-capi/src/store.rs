@@ -53,11 +53,11 @@ pub struct hoopauth_new_row_t {
 
 /// Where `load` puts a row. It is the library's, and good until the callback returns.
 #[derive(Default)]
-pub struct hoopauth_row_t(Option<Row>);
+pub struct hoopauth_row_t(Option<Row>, Refused);
 
 /// Where `list` puts rows. It is the library's, and good until the callback returns.
 #[derive(Default)]
-pub struct hoopauth_row_list_t(Vec<Listed>);
+pub struct hoopauth_row_list_t(Vec<Listed>, Refused);
 
 /// Who wants a slot of the budget: an early refresh, which leaves the last slot of a minute to others.
 pub const HOOPAUTH_PRIORITY_SOFT: i32 = 0;
@@ -241,6 +241,8 @@ pub unsafe extern "C" fn hoopauth_row_set(
     unsafe {
         call(err, || {
             let row = the_mut(row, "row")?;
+            // Until all of it is taken.
+            row.1 = Refused(true);
             let bytes = bytes("data", data, data_len)?.to_vec();
             if version == 0 {
                 return Err(Error::new(
@@ -249,6 +251,7 @@ pub unsafe extern "C" fn hoopauth_row_set(
                 ));
             }
             row.0 = Some(Row { version, bytes });
+            row.1 = Refused(false);
             Ok(())
         })
     }
@@ -272,8 +275,10 @@ pub unsafe extern "C" fn hoopauth_row_list_add(
     unsafe {
         call(err, || {
             let rows = the_mut(rows, "rows")?;
+            let parsed = text("account", account, account_len).and_then(Account::parse);
+            rows.1 = Refused(rows.1.0 || parsed.is_err());
             rows.0.push(Listed {
-                account: Account::parse(text("account", account, account_len)?)?,
+                account: parsed?,
                 live,
                 marked,
                 expires_at: Timestamp(expires_at_ms),
@@ -281,6 +286,23 @@ pub unsafe extern "C" fn hoopauth_row_list_add(
             });
             Ok(())
         })
+    }
+}
+
+/// Whether something that a callback gave was refused: what it did give is then not all.
+#[derive(Clone, Copy, Default)]
+struct Refused(bool);
+
+impl Refused {
+    fn check(self) -> Result<()> {
+        if !self.0 {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::CallbackFailed,
+            "the host's store returned success although a row it gave was refused: look at the status of \
+             hoopauth_row_set and hoopauth_row_list_add",
+        ))
     }
 }
 
@@ -318,6 +340,7 @@ impl RowStore for HostRows {
             // SAFETY: the host's function, with what lives until it returns.
             Some(unsafe { load(table.user_data, &raw const key.lent, &raw mut row, failure) })
         })?;
+        row.1.check()?;
         Ok(row.0)
     }
 
@@ -354,6 +377,7 @@ impl RowStore for HostRows {
                 list(table.user_data, app, len, &raw mut rows, failure)
             })
         })?;
+        rows.1.check()?;
         Ok(rows.0)
     }
 

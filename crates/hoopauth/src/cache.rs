@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::{ArcSwap, Guard};
@@ -199,6 +199,8 @@ pub(crate) struct Cache {
     shards: Box<[Shard]>,
     /// The most snapshots a shard keeps.
     limit: usize,
+    /// Nothing is published any more.
+    closed: AtomicBool,
 }
 
 impl Cache {
@@ -215,6 +217,7 @@ impl Cache {
             hasher: foldhash::quality::RandomState::default(),
             shards: (0..shards).map(|_| Shard::new(&nothing)).collect(),
             limit,
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -242,6 +245,10 @@ impl Cache {
         let tag = self.tag(snapshot.name().as_bytes());
         let shard = self.shard(tag);
         let mut writer = lock(&shard.writer);
+        // Looked at under the lock under which closing empties this shard.
+        if self.closed.load(Ordering::SeqCst) {
+            return;
+        }
         if let Some(slot) = writer.slots.get(snapshot.name()).and_then(Weak::upgrade) {
             slot.store(Arc::clone(&snapshot));
         }
@@ -259,6 +266,12 @@ impl Cache {
         if let Some(place) = shard.place(tag, name.as_bytes()) {
             shard.remove(&mut writer, place);
         }
+    }
+
+    /// Forgets all, and takes nothing any more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.clear();
     }
 
     /// Forgets all.

@@ -106,9 +106,22 @@ impl Client {
     /// Refuses a `url` that this client's bearer must not be sent to: any whose origin is neither the API's (`api_base`) nor a
     /// token endpoint's. Adapters of HTTP libraries ask before they put headers on a request. `INVALID_ARGUMENT`.
     pub fn check_url(&self, url: &str) -> Result<()> {
-        let origin = url::Url::parse(url)
-            .map_err(|_| Error::argument("the request's URL is not an absolute URL"))?
-            .origin();
+        let parsed =
+            url::Url::parse(url).map_err(|_| Error::argument("the request's URL is not an absolute URL"))?;
+        // What one parser reads as a host, another reads as a user or a path: only what all read alike is let through.
+        let start = url.split_once("://").map_or("", |(scheme, _)| scheme);
+        let odd = |c: char| c == '\\' || c.is_control() || c.is_whitespace();
+        if !matches!(&*start.to_ascii_lowercase(), "http" | "https")
+            || url.contains(odd)
+            || url.contains(":///")
+            || !parsed.username().is_empty()
+            || parsed.password().is_some()
+        {
+            return Err(Error::argument(
+                "the request's URL must begin with `https://` and hold no user, backslash, white space or control character",
+            ));
+        }
+        let origin = parsed.origin();
         if self.inner.settings.origins.contains(&origin) {
             return Ok(());
         }
@@ -393,17 +406,25 @@ impl Client {
 
     /// Saves what is unsaved and ends this client and its clones; later calls are `INVALID_STATE`.
     ///
-    /// Calls that go on after their callers left ([`within`](Self::within)) are waited for, at most `timeout`.
+    /// Calls under way are waited for, at most `timeout`, those too whose callers left ([`within`](Self::within)): what was sent
+    /// is saved.
     /// Closing again waits and saves again: for those who gave the first one up.
     pub fn close(&self) -> Result<()> {
         refuse_reentry()?;
         self.inner.closed.store(true, Ordering::SeqCst);
-        // A forked child has none of those threads.
-        if self.inner.check_process().is_ok() {
+        self.inner.cache.close();
+        self.finish();
+        self.inner.save_all_unsaved()
+    }
+
+    /// Waits for the calls under way, at most `timeout`: what the last reference does in languages where freeing it may end the
+    /// program's hold on them.
+    #[doc(hidden)]
+    pub fn finish(&self) {
+        // A forked child has none of those threads; a callback would wait for itself.
+        if self.inner.check_process().is_ok() && refuse_reentry().is_ok() {
             self.inner.calls.finish(self.inner.settings.timeout);
         }
-        self.inner.cache.clear();
-        self.inner.save_all_unsaved()
     }
 }
 
@@ -446,6 +467,13 @@ impl AccountHandle {
     /// Whose handle it is.
     pub fn account(&self) -> &Account {
         &self.account
+    }
+
+    /// Whether it was made with this client or a clone of it.
+    #[doc(hidden)]
+    #[inline]
+    pub fn is_of(&self, client: &Client) -> bool {
+        Arc::ptr_eq(&self.inner, &client.inner)
     }
 
     /// The headers for a request of this account, if they are cached and fresh: never waits, never does I/O.

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorCode, Result};
-use crate::inner::Inner;
 
 /// How long calls may take, and a switch that ends their waits. Cloning shares both; any thread may cancel.
 ///
@@ -136,8 +135,12 @@ impl Client {
     ) -> Result<T> {
         self.inner.check_open()?;
         context.check()?;
+        if self.inner.check_process().is_err() {
+            // Nothing in a forked child waits for anything; and a thread started there may find locks that nobody will open.
+            return work(self);
+        }
         let outcome = Arc::new(Mutex::new(None));
-        let worker = Worker::enter(&self.inner);
+        let worker = self.inner.calls.enter();
         let (client, done, waiter) = (self.clone(), Arc::clone(&outcome), context.clone());
         let started = thread::Builder::new().name("hoopauth-call".to_owned()).spawn(move || {
             let result = catch_unwind(AssertUnwindSafe(|| work(&client)));
@@ -172,26 +175,19 @@ impl Client {
     }
 }
 
-/// A call that may outlive its caller.
-struct Worker {
+/// A call that closing waits for.
+pub(crate) struct Counted {
     calls: Arc<Calls>,
 }
 
-impl Worker {
-    fn enter(inner: &Inner) -> Self {
-        *inner.calls.count() += 1;
-        Self { calls: Arc::clone(&inner.calls) }
-    }
-}
-
-impl Drop for Worker {
+impl Drop for Counted {
     fn drop(&mut self) {
         *self.calls.count() -= 1;
         self.calls.changed.notify_all();
     }
 }
 
-/// How many calls run on threads of their own.
+/// How many calls are under way that may wait, whether their callers still do or not.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     running: Mutex<usize>,
@@ -199,6 +195,11 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
+    pub(crate) fn enter(self: &Arc<Self>) -> Counted {
+        *self.count() += 1;
+        Counted { calls: Arc::clone(self) }
+    }
+
     /// Waits until none runs, at most `longest`.
     pub(crate) fn finish(&self, longest: Duration) {
         let until = Instant::now().checked_add(longest);

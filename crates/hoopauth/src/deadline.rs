@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::context::Counted;
 use crate::error::{Error, ErrorCode};
 use crate::inner::Inner;
 
@@ -12,9 +13,10 @@ thread_local! {
     static DEADLINE: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// While it lives, everything this thread does for a client ends by one deadline.
+/// While it lives, everything this thread does for a client ends by one deadline, and closing the client waits for it.
 pub(crate) struct Call {
     outermost: bool,
+    _counted: Option<Counted>,
 }
 
 impl Drop for Call {
@@ -33,7 +35,9 @@ impl Inner {
             let timeout = u64::try_from(self.settings.timeout.as_millis()).unwrap_or(u64::MAX);
             DEADLINE.set(Some(self.clock.monotonic().saturating_add(timeout)));
         }
-        Call { outermost }
+        // A forked child may have inherited the count while it was locked.
+        let counted = self.check_process().is_ok().then(|| self.calls.enter());
+        Call { outermost, _counted: counted }
     }
 
     /// `longest`, or what is left of the call.

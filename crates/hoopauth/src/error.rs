@@ -279,18 +279,22 @@ impl fmt::Display for ErrorCode {
 
 /// Text from outside, made safe for a message or a log: no control characters, no token-like runs, at most 500 characters.
 pub fn clean(text: &str) -> String {
-    let text: String =
-        text.chars().take(SERVER_TEXT_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    text.split_inclusive(|c: char| {
-        !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '='))
-    })
-    .map(|run| {
-        let word = run.trim_end_matches(|c: char| {
-            !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '='))
-        });
-        if looks_secret(word) { run.replace(word, "[redacted]") } else { run.to_owned() }
-    })
-    .collect()
+    let text: String = text.chars().take(LOOKED_AT).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let in_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '=');
+    let mut after_bearer = false;
+    let cleaned: String = text
+        .split_inclusive(|c: char| !in_word(c))
+        .map(|run| {
+            let word = run.trim_end_matches(|c: char| !in_word(c));
+            let secret = looks_secret(word) || (after_bearer && word.len() >= 8);
+            if !word.is_empty() {
+                after_bearer = word.eq_ignore_ascii_case("bearer");
+            }
+            if secret { run.replace(word, "[redacted]") } else { run.to_owned() }
+        })
+        .collect();
+    // Cut last: half a token no longer looks like one.
+    cleaned.chars().take(SERVER_TEXT_LIMIT).collect()
 }
 
 /// A server may echo what it was sent. JWTs and Private Integration tokens have a shape; long unbroken runs with
@@ -302,6 +306,7 @@ fn looks_secret(word: &str) -> bool {
 }
 
 const SERVER_TEXT_LIMIT: usize = 500;
+const LOOKED_AT: usize = 20_000;
 
 #[cfg(test)]
 mod tests {
@@ -321,6 +326,12 @@ mod tests {
         let text = clean("token eyJhbGciOiJSUzI1NiJ9.eyJzdWIi is bad\r\nfor 5f0c1ab2 pit-0123456789abcdef");
         assert_eq!(text, "token [redacted] is bad  for 5f0c1ab2 [redacted]");
         assert_eq!(clean(&"x".repeat(9_000)).len(), SERVER_TEXT_LIMIT);
+        assert_eq!(
+            clean("was Bearer Zq8fW12x, a bearer token is bad"),
+            "was Bearer [redacted], a bearer token is bad"
+        );
+        let cut = clean(&format!("{}{}", "y ".repeat(245), "abcdefghij0123456789".repeat(20)));
+        assert!(!cut.contains("abcdefghij"), "{cut}");
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     pub(crate) closed: AtomicBool,
     /// How many threads of this process maintain the fleet.
     pub(crate) maintainers: AtomicUsize,
-    /// Calls on threads of their own, which may outlive their callers.
+    /// Calls under way, which may outlive their callers.
     pub(crate) calls: Arc<Calls>,
     pub(crate) process: u32,
     pub(crate) on_change: Option<ChangeHook>,

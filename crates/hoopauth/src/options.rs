@@ -325,7 +325,7 @@ const MAX_VALUE: usize = 65_536;
 const PAGE_HEAD: &str = "# Options
 
 Every option has one name in every language. Values are text: seconds as decimals, lists separated by spaces.
-What the program sets explicitly goes before the environment; the environment is read by `from_env` only. HoopAI's own
+What the program sets explicitly goes before the environment; the environment is read by `from_env` (C: `hoopauth_config_use_environment`) only. HoopAI's own
 names come last: `HOOPAI_TOKEN` (a Private Integration token) and `LOCATION_ID` (the default account).
 
 | option | kind | default | environment | meaning |

@@ -113,10 +113,28 @@ impl TokenEndpoint<'_> {
             timeout,
             max_body: LARGEST_ANSWER,
         };
-        let response =
+        let mut response =
             crate::callback::calling(|| self.transport.send(&request)).map_err(|error| lost(&error))?;
+        if !(200..=299).contains(&response.status) {
+            response.body = without_secrets(&response.body, form, &request.headers);
+        }
         read(response)
     }
+}
+
+/// A refusal without what was sent: a server may echo it, and its words end up in errors.
+fn without_secrets(body: &[u8], form: &[(&str, &str)], headers: &[(&'static str, Secret)]) -> Vec<u8> {
+    let body = body.get(..LARGEST_ANSWER).unwrap_or(body);
+    let mut text = zeroize::Zeroizing::new(String::from_utf8_lossy(body).into_owned());
+    let sent = form.iter().filter(|(name, _)| SECRET_FIELDS.contains(name)).map(|(_, value)| *value);
+    let authorization = headers.iter().filter(|(name, _)| *name == "Authorization");
+    let bearer = authorization.filter_map(|(_, value)| value.expose().strip_prefix("Bearer "));
+    for secret in sent.chain(bearer).filter(|secret| !secret.is_empty()) {
+        if text.contains(secret) {
+            *text = text.replace(secret, "[redacted]");
+        }
+    }
+    text.as_bytes().to_vec()
 }
 
 fn read(mut response: TransportResponse) -> Result<TokenAnswer, TokenFailure> {
@@ -263,6 +281,7 @@ struct RefusalWire {
     trace_id: Option<serde_json::Value>,
 }
 
+const SECRET_FIELDS: &[&str] = &["client_secret", "refresh_token", "code", "code_verifier"];
 const LARGEST_ANSWER: usize = 1 << 20;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{World, location};
 use hoopauth::{Client, Context, Error, ErrorCode, Headers, Report, Timestamp};
-use hoopauth_emulator::Endpoint;
+use hoopauth_emulator::{DEFAULT_CLIENT_SECRET, Endpoint, Fault};
 
 const ENOUGH: Duration = Duration::from_secs(30);
 const FOREVER: Timestamp = Timestamp(i64::MAX);
@@ -163,4 +163,77 @@ fn headers_put_together_again_can_be_reported() {
             ErrorCode::InvalidArgument
         );
     }
+}
+
+#[test]
+fn closing_waits_for_calls_of_other_threads_and_nothing_is_served_afterwards() {
+    let (world, client) = held_world();
+    let handle = client.account(location(0).as_str()).unwrap();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.headers_for(location(0).as_str(), "GET"));
+        assert!(world.emulator.wait_until_held(Endpoint::Token, 1, ENOUGH));
+        let closing = scope.spawn(|| client.close());
+        while client.accounts().is_ok() {
+            std::thread::yield_now();
+        }
+        world.emulator.release(Endpoint::Token);
+        closing.join().unwrap().unwrap();
+        assert!(call.is_finished() || call.join().is_ok());
+    });
+    assert_eq!(client.headers_for(location(0).as_str(), "GET").unwrap_err().code(), ErrorCode::InvalidState);
+    assert_eq!(handle.headers("GET").unwrap_err().code(), ErrorCode::InvalidState);
+    let stored = world.client().export(&location(0)).unwrap();
+    assert!(world.emulator.is_refresh_token_live(stored.refresh_token().unwrap().expose()));
+}
+
+#[test]
+fn a_bearer_goes_where_every_parser_says_it_goes() {
+    let client = Client::builder().access_token("a").api_base("https://api.example").build().unwrap();
+    for url in [
+        "https://api.example/x?y=z",
+        "HTTPS://API.example:443/",
+        "https://services.leadconnectorhq.com/oauth/token",
+    ] {
+        client.check_url(url).unwrap();
+    }
+    for url in [
+        "https://api.example.evil.example/",
+        "https://api.example@evil.example/",
+        "https://user@api.example/",
+        "https://api.example\\@evil.example/",
+        "https:\\\\api.example/",
+        "https:api.example",
+        "https:///api.example/x",
+        " https://api.example/",
+        "ht\ttps://api.example/",
+        "https://api.example/\r\n",
+        "blob:https://api.example/x",
+        "http://api.example/",
+        "https://api.example:8443/",
+        "//api.example/",
+        "/x",
+        "",
+    ] {
+        assert_eq!(client.check_url(url).unwrap_err().code(), ErrorCode::InvalidArgument, "{url:?}");
+    }
+}
+
+#[test]
+fn what_a_server_echoes_of_the_request_is_cut_out() {
+    let world = World::new();
+    let client = world.client();
+    let grant = world.grant(&location(0));
+    let refresh = grant.refresh_token().unwrap().expose().to_owned();
+    client.import(grant, true).unwrap();
+    world.pass(86_399);
+    let body = format!(
+        "{{\"message\":\"bad {DEFAULT_CLIENT_SECRET} and {refresh}\",\"traceId\":\"{DEFAULT_CLIENT_SECRET}\"}}"
+    );
+    world.emulator.add_fault(Fault::status(Endpoint::Token, 422, &body).times(10));
+    let error = client.headers_for(location(0).as_str(), "GET").unwrap_err();
+    let said = format!("{error:?}");
+    assert!(
+        said.contains("[redacted]") && !said.contains(DEFAULT_CLIENT_SECRET) && !said.contains(&refresh),
+        "{said}"
+    );
 }
