@@ -118,7 +118,8 @@ impl Client {
             || parsed.password().is_some()
         {
             return Err(Error::argument(
-                "the request's URL must begin with `https://` and hold no user, backslash, white space or control character",
+                "the request's URL does not begin with `https://`, or holds a user, a backslash, white space or a control \
+                 character: the token is not sent there",
             ));
         }
         let origin = parsed.origin();
