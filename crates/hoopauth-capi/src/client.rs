@@ -114,7 +114,6 @@ pub unsafe extern "C" fn hoopauth_client_headers(
         if let (Some(this), false) = (client.as_ref(), out.is_null())
             && let Some(account) = account.as_ref().or(this.1.as_ref())
             && let Some(method) = short(method, method_len)
-            && method.is_ascii()
             && account.handle.is_of(&this.0)
             && let Some(headers) = account.cell.take(&account.handle, carries_body(method))
         {
