@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{instructions, line, median, rounded};
+use crate::{PROCESSES, in_processes, instructions, line, median, rounded};
 
 /// What the promises are about.
 pub(crate) struct C {
@@ -26,10 +26,10 @@ pub(crate) fn measure() -> C {
     let program = compile(folder.path(), "headers", &["-lhoopauth"], &library);
     let nothing = compile(folder.path(), "nothing", &[], &library);
 
-    let one = speed(&program, 1);
-    speed(&program, 1_000);
-    speed(&program, 100_000);
-    let million = speed(&program, 1_000_000);
+    let one = speed(&program, 1, 1);
+    speed(&program, 1_000, 1);
+    speed(&program, 100_000, 1);
+    let million = speed(&program, 1_000_000, PROCESSES);
     let by_name = instructions::measure_program("c", &program, "name");
     let by_handle = instructions::measure_program("c-handle", &program, "handle");
     let over_floor_ms = cold_start("c", &[program.to_str().unwrap(), "cold"], &[nothing.to_str().unwrap()]);
@@ -99,13 +99,12 @@ fn compile(folder: &Path, name: &str, with: &[&str], library: &Path) -> PathBuf 
     program
 }
 
-fn speed(program: &Path, accounts: usize) -> HashMap<String, f64> {
-    let output = Command::new(program).args(["speed", &accounts.to_string()]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    crate::pass_on(&output.stdout)
-        .iter()
-        .map(|line: &Value| (line["bench"].as_str().unwrap().to_owned(), line["value"].as_f64().unwrap()))
-        .collect()
+fn speed(program: &Path, accounts: usize, processes: usize) -> HashMap<String, f64> {
+    in_processes(processes, || {
+        let mut command = Command::new(program);
+        command.args(["speed", &accounts.to_string()]);
+        command
+    })
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a few megabytes are exact")]

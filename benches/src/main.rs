@@ -17,6 +17,7 @@ mod python;
 mod speed;
 mod storm;
 
+use std::collections::HashMap;
 use std::process::{Command, ExitCode};
 
 use serde_json::{Value, json};
@@ -121,15 +122,28 @@ fn line(bench: &str, via: &str, n: usize, value: Option<f64>, unit: &str, more: 
     println!("{line}");
 }
 
-/// Prints the lines that another program printed, and answers them.
-fn pass_on(stdout: &[u8]) -> Vec<Value> {
-    let text = String::from_utf8(stdout.to_vec()).expect("JSON lines");
-    text.lines()
-        .map(|line| {
-            println!("{line}");
-            serde_json::from_str(line).expect("a JSON line")
-        })
-        .collect()
+/// Runs a program some times, each in a process of its own with memory of its own, prints its lines with the median of what these
+/// runs say, and answers those by the name of their bench.
+fn in_processes(runs: usize, program: impl Fn() -> Command) -> HashMap<String, f64> {
+    let mut all: Vec<Vec<Value>> = (0..runs).map(|_| lines_of(&mut program())).collect();
+    let mut first = all.swap_remove(0);
+    let mut medians = HashMap::new();
+    for (index, line) in first.iter_mut().enumerate() {
+        let value = |line: &Value| line["value"].as_f64().expect("a value");
+        let values = all.iter().map(|lines| value(&lines[index])).chain([value(line)]).collect();
+        let median = median(values);
+        line["value"] = json!(median);
+        medians.insert(line["bench"].as_str().expect("a name").to_owned(), median);
+        println!("{line}");
+    }
+    medians
+}
+
+fn lines_of(program: &mut Command) -> Vec<Value> {
+    let output = program.output().expect("a program that starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("JSON lines");
+    text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
 }
 
 fn rounded(value: f64) -> f64 {
@@ -140,6 +154,9 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
+
+/// How many processes measure a size at which it matters where their memory lies.
+const PROCESSES: usize = 5;
 
 /// This program again, in a process that holds nothing yet.
 fn again() -> Command {

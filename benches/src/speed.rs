@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::process::Command;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use hoopauth::AccountHandle;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::fixture::{NAME_BYTES, client_over, indices, name, token};
-use crate::{again, line, median, rounded};
+use crate::{PROCESSES, again, in_processes, line, median, rounded};
 
 /// What the promises are about, in nanoseconds per call; `two_threads` is a ratio.
 pub(crate) struct Speed {
@@ -27,7 +28,7 @@ pub(crate) fn measure() -> Speed {
     alone("speed", 1_000);
     let threads = alone("threads", 100_000);
     alone("speed", 100_000);
-    let million = alone("speed", 1_000_000);
+    let million = in_processes(PROCESSES, || of_size("speed", 1_000_000));
     Speed {
         name_1: one["headers"],
         floor_1: one["headers_floor"],
@@ -38,14 +39,14 @@ pub(crate) fn measure() -> Speed {
     }
 }
 
-/// Runs this program for one size, passes its lines on and returns their values.
 fn alone(mode: &str, n: usize) -> HashMap<String, f64> {
-    let output = again().args([mode, &n.to_string()]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    crate::pass_on(&output.stdout)
-        .iter()
-        .map(|line: &Value| (line["bench"].as_str().unwrap().to_owned(), line["value"].as_f64().unwrap()))
-        .collect()
+    in_processes(1, || of_size(mode, n))
+}
+
+fn of_size(mode: &str, n: usize) -> Command {
+    let mut command = again();
+    command.args([mode, &n.to_string()]);
+    command
 }
 
 /// Headers by name, by handle and from the plain map, over `n` accounts.

@@ -16,7 +16,7 @@ use crate::ffi::{
 };
 use crate::grant::hoopauth_grant_t;
 use crate::headers::{hoopauth_header_t, hoopauth_headers_t};
-use crate::ready::{self, give};
+use crate::ready::{self, found, give};
 use crate::status::{HOOPAUTH_OK, hoopauth_status_t};
 
 /// Authenticates a program's requests: any number of accounts with one credential.
@@ -176,11 +176,10 @@ pub unsafe extern "C" fn hoopauth_client_headers_by_name(
     unsafe {
         if let (Some(this), false) = (client.as_ref(), out.is_null())
             && let (Some(account), Some(method)) = (short(account, account_len), short(method, method_len))
-            && method.is_ascii()
-            && let Some(headers) = this.0.fresh_headers_bytes(account, method)
+            && let Some(snapshot) = this.0.fresh_snapshot(account)
         {
             clear(err);
-            out.write(give(headers));
+            out.write(found(snapshot, carries_body(method)));
             return HOOPAUTH_OK;
         }
         headers_by_name_slowly(client, (account, account_len), (method, method_len), context, out, err)

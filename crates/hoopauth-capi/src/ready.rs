@@ -126,11 +126,15 @@ impl Drop for Cell {
 #[inline]
 pub(crate) fn give(headers: Headers) -> *mut hoopauth_headers_t {
     match headers.into_parts() {
-        (snapshot, content_type, None) => {
-            tagged(Arc::into_raw(snapshot).cast(), FOUND | usize::from(content_type))
-        }
+        (snapshot, content_type, None) => found(snapshot, content_type),
         (snapshot, content_type, version) => give_own(Headers::from_parts(snapshot, content_type, version)),
     }
+}
+
+/// A handle of a snapshot alone.
+#[inline]
+pub(crate) fn found(snapshot: Arc<Snapshot>, content_type: bool) -> *mut hoopauth_headers_t {
+    tagged(Arc::into_raw(snapshot).cast(), FOUND | usize::from(content_type))
 }
 
 #[cold]

@@ -59,7 +59,12 @@ impl Moment {
 
     #[inline]
     pub(crate) fn has_come(self, clock: &(impl Clock + ?Sized)) -> bool {
-        let (wall, monotonic) = clock.both();
+        self.had_come(clock.both())
+    }
+
+    /// Whether it had come when a clock said [this](Clock::both).
+    #[inline]
+    fn had_come(self, (wall, monotonic): (Timestamp, u64)) -> bool {
         wall.0 >= self.wall || monotonic >= self.monotonic
     }
 }
@@ -222,10 +227,12 @@ impl Cache {
     }
 
     /// The snapshot of an account, if it is fresh. Takes no lock; may miss one that is being moved.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "the hot path: what is called from it is a third of it")]
+    #[inline(always)]
     pub(crate) fn fresh(&self, name: &[u8], clock: &ClientClock) -> Option<Served> {
         let tag = self.tag(name);
-        self.shard(tag).find(tag, name).filter(|snapshot| snapshot.is_fresh(clock))
+        let (snapshot, now) = self.shard(tag).find(tag, name, || clock.both())?;
+        (!snapshot.soft.had_come(now)).then_some(snapshot)
     }
 
     /// The snapshot of an account, fresh or not.
@@ -233,11 +240,11 @@ impl Cache {
         let name = name.as_bytes();
         let tag = self.tag(name);
         let shard = self.shard(tag);
-        let found = shard.find(tag, name).or_else(|| {
+        let found = shard.find(tag, name, || ()).or_else(|| {
             let _unmoved = lock(&shard.writer);
-            shard.find(tag, name)
+            shard.find(tag, name, || ())
         });
-        found.map(Guard::into_inner)
+        found.map(|(snapshot, ())| Guard::into_inner(snapshot))
     }
 
     /// Makes `snapshot` the one that all callers get from now on.
@@ -298,8 +305,10 @@ impl Cache {
             writer.slots.retain(|_, slot| slot.strong_count() > 0);
             writer.slots_swept = writer.slots.len();
         }
-        let found = shard.find(tag, account.as_str().as_bytes());
-        let slot = Arc::new(Slot::new(found.map_or_else(|| Arc::clone(&shard.nothing), Guard::into_inner)));
+        let found = shard.find(tag, account.as_str().as_bytes(), || ());
+        let snapshot =
+            found.map_or_else(|| Arc::clone(&shard.nothing), |(found, ())| Guard::into_inner(found));
+        let slot = Arc::new(Slot::new(snapshot));
         writer.slots.insert(account.as_str().into(), Arc::downgrade(&slot));
         slot
     }
@@ -380,14 +389,22 @@ impl Shard {
         self.levels[self.current.load(Ordering::Acquire)].get().map_or(&[], |buckets| buckets)
     }
 
-    #[inline]
-    fn find(&self, tag: u64, name: &[u8]) -> Option<Served> {
-        for bucket in probe(self.buckets(), tag) {
+    /// Calls `meanwhile` while the first bucket is on its way from memory. What is done there is not done behind the snapshot's
+    /// own way, where it would keep the next call's bucket out of the processor's sight.
+    #[allow(clippy::inline_always, reason = "a part of the hot path")]
+    #[inline(always)]
+    fn find<T>(&self, tag: u64, name: &[u8], meanwhile: impl FnOnce() -> T) -> Option<(Served, T)> {
+        let buckets = self.buckets();
+        if probe(buckets, tag).next()?.tag.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let meanwhile = meanwhile();
+        for bucket in probe(buckets, tag) {
             let found = bucket.tag.load(Ordering::Acquire);
             if found == tag {
                 let snapshot = bucket.snapshot.load();
                 if snapshot.name.is(name) {
-                    return Some(snapshot);
+                    return Some((snapshot, meanwhile));
                 }
             } else if found == 0 {
                 return None;

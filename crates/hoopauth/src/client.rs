@@ -73,14 +73,16 @@ impl Client {
     /// The headers for a request of `account`, if they are cached and fresh: never waits, never does I/O.
     #[inline]
     pub fn fresh_headers(&self, account: &str, method: &str) -> Option<Headers> {
-        self.fresh_headers_bytes(account.as_bytes(), method.as_bytes())
+        let served = self.inner.cache.fresh(account.as_bytes(), &self.inner.clock)?;
+        Some(Headers::new(served, method.as_bytes()))
     }
 
-    /// As [`fresh_headers`](Self::fresh_headers), for texts that nobody checked to be UTF-8.
+    /// What [`fresh_headers`](Self::fresh_headers) are made of, counted, for a text that nobody checked to be UTF-8.
     #[doc(hidden)]
-    #[inline]
-    pub fn fresh_headers_bytes(&self, account: &[u8], method: &[u8]) -> Option<Headers> {
-        self.inner.cache.fresh(account, &self.inner.clock).map(|served| Headers::new(served, method))
+    #[allow(clippy::inline_always, reason = "the hot path of the C library")]
+    #[inline(always)]
+    pub fn fresh_snapshot(&self, account: &[u8]) -> Option<Arc<Snapshot>> {
+        self.inner.cache.fresh(account, &self.inner.clock).map(Served::into_inner)
     }
 
     /// Headers as they were sent, put together again from the value of `Authorization`: for a host that kept no [`Headers`]
