@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from hoopauth._errors import HttpStatus
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
+    from hoopauth._errors import Error
     from hoopauth._hoopauth import Client
 
 AUTHENTICATION = frozenset({400, 401, 403, 429})
 """The answers that may be about the token; only their bodies are read."""
+
+UNAUTHORIZED = 401
 
 
 def auth(library: str, client: Client, account: str | None) -> object:
@@ -31,6 +36,18 @@ def put(headers: Mapping[str, str], request: MutableMapping[str, str]) -> None:
     for name, value in headers.items():
         if name == "Authorization" or name not in request or (name == "User-Agent" and is_default(request[name])):
             request[name] = value
+
+
+def not_repeated(account: str | None) -> Error:
+    """Say why a 401 that a refresh has cured is handed out all the same."""
+    message = "the token was refused and is replaced now, but this request's body can't be sent twice: send it anew"
+    return HttpStatus(message, status=401, retryable=True, account=account)
+
+
+def refused_again(account: str | None) -> Error:
+    """Say that a second refresh is not tried."""
+    message = "the API refuses the refreshed token, too: wait, and check that the app is still installed"
+    return HttpStatus(message, status=401, account=account)
 
 
 def is_default(user_agent: str | bytes) -> bool:

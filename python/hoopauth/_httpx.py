@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from hoopauth._adapter import AUTHENTICATION, put
+from hoopauth._adapter import AUTHENTICATION, UNAUTHORIZED, not_repeated, put, refused_again
 from hoopauth._errors import Error
 from hoopauth._hoopauth import Context
 
@@ -22,7 +22,8 @@ class Auth(httpx.Auth):
 
     A 401 that a refresh can cure is cured once and the request repeated, if its body can be sent again: bytes, text,
     JSON, forms and seekable files can, a generator can't. Every answer carries `hoopauth_error`: None, or the exception
-    that says what a refused one means (`hoopauth.InsufficientScope`, `hoopauth.WrongAccount`, ...); it is not raised.
+    that says what a refused one means (`hoopauth.InsufficientScope`, `hoopauth.WrongAccount`, ...) or, a
+    `hoopauth.HttpStatus`, why it was not repeated; it is not raised.
 
     Raises, before anything is sent, what `Client.headers` raises, and `hoopauth.InvalidArgument` for a URL that is not
     the API's: the token goes nowhere else, and follows no redirect to another origin.
@@ -44,10 +45,9 @@ class Auth(httpx.Auth):
             return
         response.read()
         headers = self._told(response, self._report(response))
-        if headers is not None and body.rewind():
+        if headers is not None and self._repeatable(response, body):
             request.headers["Authorization"] = headers["Authorization"]
-            response = yield request
-            response.hoopauth_error = None  # type: ignore[attr-defined]
+            self._repeated((yield request))
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Serve `httpx.AsyncClient`."""
@@ -61,10 +61,9 @@ class Auth(httpx.Auth):
             return
         await response.aread()
         again = self._told(response, await _in_thread(self._report, response))
-        if again is not None and body.rewind():
+        if again is not None and self._repeatable(response, body):
             request.headers["Authorization"] = again["Authorization"]
-            response = yield request
-            response.hoopauth_error = None  # type: ignore[attr-defined]
+            self._repeated((yield request))
 
     def _prepare(self, request: httpx.Request, headers: dict[str, str]) -> _Body:
         self._client.check_url(str(request.url))
@@ -100,6 +99,16 @@ class Auth(httpx.Auth):
             response.hoopauth_error = report  # type: ignore[attr-defined]
             return None
         return report
+
+    def _repeatable(self, response: httpx.Response, body: _Body) -> bool:
+        if body.rewind():
+            return True
+        response.hoopauth_error = not_repeated(self._account)  # type: ignore[attr-defined]
+        return False
+
+    def _repeated(self, response: httpx.Response) -> None:
+        error = refused_again(self._account) if response.status_code == UNAUTHORIZED else None
+        response.hoopauth_error = error  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         """Show the account."""

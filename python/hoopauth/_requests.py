@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
 
-from hoopauth._adapter import AUTHENTICATION, put
+from hoopauth._adapter import AUTHENTICATION, UNAUTHORIZED, not_repeated, put, refused_again
 from hoopauth._errors import Error
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ class Auth(AuthBase):
 
     A 401 that a refresh can cure is cured once and the request repeated, if its body can be sent again: bytes, text and
     seekable files can, a generator can't. Every answer carries `hoopauth_error`: None, or the exception that says what
-    a refused one means (`hoopauth.InsufficientScope`, `hoopauth.WrongAccount`, ...); it is not raised.
+    a refused one means (`hoopauth.InsufficientScope`, `hoopauth.WrongAccount`, ...) or, a `hoopauth.HttpStatus`, why it
+    was not repeated; it is not raised.
 
     Raises, before anything is sent, what `Client.headers` raises, and `hoopauth.InvalidArgument` for a URL that is not
     the API's: the token goes nowhere else, and follows no redirect to another origin.
@@ -57,13 +58,17 @@ class Auth(AuthBase):
         except Error as error:
             response.hoopauth_error = error  # type: ignore[attr-defined]
             return response
-        if headers is None or not _rewound(response.request.body, start):
+        if headers is None:
+            return response
+        if not _rewound(response.request.body, start):
+            response.hoopauth_error = not_repeated(self._account)  # type: ignore[attr-defined]
             return response
         response.close()
         again = response.request.copy()
         again.headers["Authorization"] = headers["Authorization"]
         repeated: Response = response.connection.send(again, **sending)
-        repeated.hoopauth_error = None  # type: ignore[attr-defined]
+        error = refused_again(self._account) if repeated.status_code == UNAUTHORIZED else None
+        repeated.hoopauth_error = error  # type: ignore[attr-defined]
         repeated.history.append(response)
         repeated.request = again
         return repeated

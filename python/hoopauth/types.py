@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from os import PathLike
+    from typing import TypeAlias
 
     from hoopauth._hoopauth import TransportRequest
+
+
+Answer: TypeAlias = (
+    "tuple[int, Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]] | None, "
+    "bytes | bytearray | memoryview | str | None]"
+)
+"""What `Transport.send` gives: status, headers and body."""
 
 
 class TokenStore(Protocol):
@@ -27,7 +35,7 @@ class TokenStore(Protocol):
     def save(
         self, app: str, account: str, expected: int, data: bytes, columns: tuple[bool, bool, float, float], /
     ) -> bool:
-        """Store `data` as version `expected + 1`, if the stored version is `expected` (0: no row); say whether.
+        """Store `data` as version `expected + 1`, if the stored version is `expected` (0: no row); True or False: whether.
 
         Compare and set must be one step, among all who share the store. When True is returned the data must be durable.
         `columns` are for `SharedTokenStore.rows`; a store without that may forget them.
@@ -38,7 +46,7 @@ class TokenStore(Protocol):
 
 
 class SharedTokenStore(TokenStore, Protocol):
-    """All that a store of many processes has. Each of these may be left out; what that costs, it says."""
+    """All that a store of many processes has. Each of these may be left out, or be None; what that costs, it says."""
 
     shared: bool
     """True promises that a forked child may go on with this very object. Left out: the client is refused there."""
@@ -86,8 +94,11 @@ class StoreLease(Protocol):
 class Transport(Protocol):
     """What carries HTTP to the token endpoint. Called on any thread, concurrently; it must not call the client."""
 
-    def send(self, request: TransportRequest, /) -> tuple[int, Mapping[str, str], bytes]:
+    def send(self, request: TransportRequest, /) -> Answer:
         """Send the request, and give status, headers and body of the answer; 4xx and 5xx are answers.
+
+        The status is a whole number from 100 to 599. Headers are a mapping, an iterable of pairs, or None; names and
+        values `str` or `bytes`, others are passed over. The body is `bytes` or the like, `str` (sent as UTF-8) or None.
 
         It must not follow redirects, must give up after `request.timeout` seconds, and must not give a body longer than
         `request.max_body`. Raise `hoopauth.Network`, `hoopauth.Timeout` or `hoopauth.Tls` where no answer came; set
@@ -98,7 +109,7 @@ class Transport(Protocol):
 class Clock(Protocol):
     """Where the client takes the time from. It is asked at every call and must be quick.
 
-    A method `sleep(seconds)` is used if there is one.
+    What is no number of seconds from 0 to the year 9999 is `hoopauth.CallbackFailed`, as is what it raises. A method `sleep(seconds)` is used if there is one.
     """
 
     def now(self) -> float:

@@ -176,9 +176,13 @@ def test_a_generator_is_not_sent_again_empty(world: World, server: Server, via: 
     refuse_first(server)
     client = at(server, world)
     before = token(client.headers())
-    response = via(client).send("POST", server.url, body=iter([b"content", b"more"]))
+    response = via(client, LOCATION).send("POST", server.url, body=iter([b"content", b"more"]))
     assert response.status_code == 401
     assert [body for *_, body in server.seen] == [b"contentmore"]
+    error = response.hoopauth_error
+    assert isinstance(error, hoopauth.HttpStatus)
+    assert (error.status, error.retryable, error.account) == (401, True, LOCATION)
+    assert "body can't be sent twice" in str(error)
     # The token is replaced all the same: the next request works.
     assert token(client.headers()) != before
 
@@ -219,6 +223,8 @@ def test_a_refused_repeat_is_passed_on(world: World, server: Server, via: Via) -
     server.answer = lambda *_: (401, {}, JWT)
     response = via(at(server, world)).send("GET", server.url)
     assert response.status_code == 401
+    assert isinstance(response.hoopauth_error, hoopauth.HttpStatus)
+    assert "the refreshed token, too" in str(response.hoopauth_error)
     assert len(server.seen) == 2
     assert world.emulator.statistics()["token_requests"] == 1
 

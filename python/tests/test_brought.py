@@ -225,11 +225,84 @@ def test_a_store_that_answers_nonsense(world: World, nonsense: Any) -> None:
         client.headers("GET", LOCATION)
 
 
-def test_an_object_that_is_no_store_says_so(world: World) -> None:
-    client = world.client(token_store=object())
-    with pytest.raises(hoopauth.CallbackFailed, match="load") as raised:
+@pytest.mark.parametrize("option", ["token_store", "transport", "clock", "on_change"])
+def test_an_object_that_does_not_fit_is_told_at_once(option: str) -> None:
+    with pytest.raises(hoopauth.Config, match=f"`{option}`: the given `object`") as raised:
+        hoopauth.Client(client_id="a-b", client_secret="c", **{option: object()})
+    assert "has no method" in str(raised.value) or option == "on_change"
+
+
+@pytest.mark.parametrize("method", ["rows", "lease", "take_slot", "claim", "unclaim", "changes"])
+def test_what_a_store_has_must_be_callable(world: World, method: str) -> None:
+    store = Full()
+    setattr(store, method, "not a method")
+    with pytest.raises(hoopauth.Config, match=f"`token_store`: the given `Full` has a `{method}` that can't be called"):
+        world.client(token_store=store)
+    # None says that it has none.
+    setattr(store, method, None)
+    client = world.ended(token_store=store)
+    assert client.headers("GET", LOCATION)
+    assert client.accounts() == [LOCATION]
+    assert method not in store.calls
+
+
+def test_a_clocks_sleep_must_be_callable() -> None:
+    clock = Clock(1e9)
+    clock.sleep = 1.5  # type: ignore[assignment, method-assign]
+    with pytest.raises(hoopauth.Config, match="has a `sleep` that can't be called"):
+        hoopauth.Client(client_id="a-b", client_secret="c", clock=clock)
+
+
+@pytest.mark.parametrize("answer", [None, 1, 0, "yes"])
+def test_a_save_that_does_not_say_whether(world: World, answer: Any) -> None:
+    store = Simple()
+    client = world.ended(token_store=store)
+    save = store.save
+    store.save = lambda *_: answer  # type: ignore[assignment, method-assign]
+    with pytest.raises(hoopauth.CallbackFailed, match="`save` .* answered a `.*`, not True or False"):
         client.headers("GET", LOCATION)
-    assert isinstance(raised.value.__cause__, AttributeError)
+    # Nothing was sent without its mark.
+    assert world.emulator.statistics()["token_requests"] == 0
+    store.save = save  # type: ignore[method-assign]
+    assert client.headers("GET", LOCATION)
+
+
+def test_a_save_that_does_not_say_whether_loses_no_new_pair(world: World) -> None:
+    store = Simple()
+    client = world.ended(token_store=store)
+    save = store.save
+
+    def mute(app: str, account: str, expected: int, data: bytes, columns: Columns) -> Any:
+        return save(app, account, expected, data, columns) if columns[1] else None
+
+    store.save = mute  # type: ignore[method-assign]
+    assert client.headers("GET", LOCATION)
+    assert client.health(LOCATION).unsaved
+    store.save = save  # type: ignore[method-assign]
+    client.headers("GET", LOCATION)
+    assert not client.health(LOCATION).unsaved
+    assert world.emulator.statistics()["token_requests"] == 1
+
+
+@pytest.mark.parametrize("answer", [None, 1])
+def test_a_claim_that_does_not_say_whether(world: World, answer: Any) -> None:
+    from conftest import approve
+
+    store = Full()
+    store.claim = lambda *_: answer  # type: ignore[assignment, method-assign]
+    client = world.client(token_store=store)
+    pending = client.authorization_request()
+    with pytest.raises(hoopauth.CallbackFailed, match="`claim` .* not True or False"):
+        client.complete(pending, approve(pending.url, LOCATION))
+
+
+@pytest.mark.parametrize("wait", [float("nan"), "soon", None])
+def test_a_slot_that_is_no_number(world: World, wait: Any) -> None:
+    store = Full()
+    client = world.ended(token_store=store)
+    store.wait = wait
+    with pytest.raises(hoopauth.CallbackFailed, match="`take_slot` .* answered no number of seconds"):
+        client.headers("GET", LOCATION)
 
 
 class Urllib:
@@ -283,17 +356,74 @@ def test_a_transport_that_raises(world: World, raises: BaseException, expected: 
         assert raised.value.__cause__ is raises
 
 
+NO_STATUS = "answered a status that is no whole number from 100 to 599"
+
+
 @pytest.mark.parametrize(
-    "nonsense", [None, 200, (200,), ("a", {}, b""), (200, [], b""), (99999, {}, b""), (200, {}, "x")]
+    ("nonsense", "why"),
+    [
+        (None, "answered a `NoneType` that is no"),
+        (200, "answered a `int` that is no"),
+        ((200,), "answered a `tuple` that is no"),
+        (("a", {}, b""), NO_STATUS),
+        ((200.0, {}, b""), NO_STATUS),
+        ((None, {}, b""), NO_STATUS),
+        ((99, {}, b""), NO_STATUS),
+        ((600, {}, b""), NO_STATUS),
+        ((-200, {}, b""), NO_STATUS),
+        ((10**400, {}, b""), NO_STATUS),
+        ((200, {}, 7), "answered a body that is a `int`"),
+        ((200, {}, {}), "answered a body that is a `dict`"),
+    ],
 )
-def test_a_transport_that_answers_nonsense(world: World, nonsense: Any) -> None:
+def test_a_transport_that_answers_nonsense(world: World, nonsense: Any, why: str) -> None:
     class Nonsense:
         def send(self, request: hoopauth.TransportRequest) -> Any:
             return nonsense
 
     client = world.ended(transport=Nonsense())
-    with pytest.raises(hoopauth.Error):
+    with pytest.raises(hoopauth.CallbackFailed) as raised:
         client.headers("GET", LOCATION)
+    assert f"`send` of the program's transport {why}" in str(raised.value)
+
+
+@pytest.mark.parametrize("body", [bytes, bytearray, memoryview, bytes.decode], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        None,
+        {},
+        [],
+        {"A": "b", b"C": b"d", "E": 7, 8: "f", None: None},
+        [("A", "b"), (b"C", b"\xff"), ("one",), "xyz", 5, None, ("a", "b", "c")],
+        iter([("A", "b")]),
+        17,
+    ],
+    ids=lambda headers: type(headers).__name__,
+)
+def test_an_answer_is_not_lost_to_a_triviality(world: World, body: Any, headers: Any) -> None:
+    class Odd(Urllib):
+        def send(self, request: hoopauth.TransportRequest) -> Any:
+            status, _, answer = super().send(request)
+            return [status, headers, body(answer)]
+
+    client = world.ended(transport=Odd())
+    assert world.emulator.call(client.headers("GET", LOCATION), "/locations/hoopLocation00000001")[0] == 200
+    assert world.emulator.statistics()["token_requests"] == 1
+
+
+@pytest.mark.parametrize("name", ["Retry-After", b"retry-after"])
+@pytest.mark.parametrize("pairs", [False, True])
+def test_headers_are_read_in_every_form(world: World, name: Any, pairs: bool) -> None:
+    value = "7" if isinstance(name, str) else b"7"
+
+    class Limited:
+        def send(self, request: hoopauth.TransportRequest) -> Any:
+            return 429, [("odd",), (name, value)] if pairs else {5: 6, name: value}, None
+
+    with pytest.raises(hoopauth.RateLimited) as raised:
+        world.ended(transport=Limited()).headers("GET", LOCATION)
+    assert raised.value.retry_after == 7.0
 
 
 class Broken(Clock):
@@ -319,15 +449,60 @@ def test_a_clock_that_raises(world: World, account: str) -> None:
     client.headers("GET", LOCATION)
 
 
-def test_a_hook_that_raises(world: World) -> None:
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), -1.0, 1e300, 10**400, -(10**400), "noon", None])
+@pytest.mark.parametrize("method", ["now", "monotonic"])
+def test_a_clock_that_answers_no_time(world: World, method: str, time: Any) -> None:
+    clock = Clock(world.clock.now())
+    client = world.client(clock=clock)
+    client.import_grant(world.emulator.grant(LOCATION))
+    good = getattr(clock, method)
+    setattr(clock, method, lambda: time)
+    for account in (LOCATION, COMPANY):
+        with pytest.raises(hoopauth.CallbackFailed, match=f"`{method}` .* answered no number of seconds"):
+            client.headers("GET", account)
+    setattr(clock, method, good)
+    assert client.headers("GET", LOCATION)
+
+
+@pytest.mark.parametrize("time", [0.0, 253_402_300_799.0])
+def test_a_clock_at_the_ends_of_time(world: World, time: float) -> None:
+    clock = Clock(time)
+    clock.steady = time
+    client = world.client(clock=clock)
+    client.import_grant(world.emulator.grant(LOCATION))
+    assert client.headers("GET", LOCATION)
+
+
+@pytest.mark.parametrize("raises", [Planted("pit-planted-secret"), SystemExit(3)])
+def test_a_hook_that_raises_fails_no_call(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, raises: BaseException
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: seen.append(told.exc_value))
+
+    def hook(change: hoopauth.Change) -> None:
+        raise raises
+
+    client = world.ended(on_change=hook)
+    assert client.headers("GET", LOCATION)
+    assert client.remove(LOCATION)
+    assert seen == [raises] * 3  # imported, refreshed, removed
+    told = [record for record in caplog.records if record.name == "hoopauth.callback"]
+    assert [record.levelname for record in told] == ["WARNING"] * 3
+    assert told[0].getMessage() == f"`on_change` of the program's hook raised `{type(raises).__name__}`; the call goes on"
+
+
+def test_a_hook_that_raises_hides_no_other_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+
     def hook(change: hoopauth.Change) -> None:
         raise Planted(change.kind)
 
-    client = world.client(on_change=hook)
-    with pytest.raises(hoopauth.CallbackFailed) as raised:
-        client.import_grant(world.emulator.grant(LOCATION))
-    assert str(raised.value.__cause__) == "saved"
-    assert client.accounts() == [LOCATION]
+    client = world.ended(on_change=hook)
+    world.emulator.control("uninstall", {"account": LOCATION})
+    with pytest.raises(hoopauth.ReauthorizationRequired) as raised:
+        client.headers("GET", LOCATION)
+    assert raised.value.__cause__ is None
 
 
 def test_a_hook_that_raises_during_maintenance_is_unraisable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

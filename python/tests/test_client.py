@@ -108,11 +108,56 @@ def test_wrong_arguments() -> None:
         client.headers(7)  # type: ignore[arg-type]
     with pytest.raises(hoopauth.InvalidState):
         client.authorization_request()
-    for timeout in (-1, float("nan"), float("inf")):
+    for timeout in (-1, float("nan"), float("-inf"), -(10**400)):
         with pytest.raises(hoopauth.InvalidArgument):
             client.headers("GET", "location:three", timeout=timeout)
+        with pytest.raises(hoopauth.InvalidArgument):
+            hoopauth.Context(timeout)
     with pytest.raises(hoopauth.InvalidArgument):
         client.headers("GET", "location:three", timeout=1, context=hoopauth.Context())
+
+
+@pytest.mark.parametrize("timeout", [None, float("inf"), 10**400, 1e300])
+def test_an_endless_timeout_is_no_deadline(world: World, timeout: Any) -> None:
+    client = world.client()
+    context = hoopauth.Context(timeout)
+    assert client.accounts(context=context) == []
+    assert client.accounts(timeout=timeout) == []
+    context.cancel()
+    with pytest.raises(hoopauth.Cancelled):
+        client.accounts(context=context)
+
+
+@pytest.mark.parametrize("at", [float("nan"), float("inf"), float("-inf"), -1.0, 1e300, 10**400, -(10**400)])
+def test_a_grant_ends_within_time(at: Any) -> None:
+    with pytest.raises(hoopauth.InvalidArgument, match="expires_at"):
+        hoopauth.Grant(LOCATION, "a", expires_at=at)
+    assert hoopauth.Grant(LOCATION, "a", expires_at=0).expires_at == 0.0
+    with pytest.raises(TypeError):
+        hoopauth.Grant(LOCATION, "a", expires_at="noon")  # type: ignore[arg-type]
+
+
+def test_numbers_of_any_size_raise_what_is_documented(world: World) -> None:
+    client = world.client()
+    for status in (-1, 0, 99, 600, 70_000, 10**400):
+        with pytest.raises(hoopauth.InvalidArgument, match="status"):
+            client.report({"Authorization": "Bearer a"}, status, account=LOCATION)
+    with pytest.raises(hoopauth.InvalidArgument, match="until"):
+        client.maintain(float("nan"))
+    client.maintain(float("-inf"))
+    for value in (10**400, 10**5000, float("inf")):
+        with pytest.raises(hoopauth.Config, match="timeout"):
+            hoopauth.Client(access_token="a", timeout=value)
+
+
+@pytest.mark.parametrize("account", ["", "nonsense", "location:", "user:a", "location:a b", LOCATION + "\n"])
+def test_an_adapter_is_made_for_an_account(account: str) -> None:
+    client = hoopauth.Client(client_id="a-b", client_secret="c")
+    for make in (client.requests_auth, client.httpx_auth):
+        with pytest.raises(hoopauth.InvalidArgument):
+            make(account)
+        assert LOCATION in repr(make(LOCATION))
+        assert make()
 
 
 def test_login_mint_health_export_remove(world: World) -> None:

@@ -133,6 +133,50 @@ def test_a_refresh_under_way_outlives_its_client(world: World) -> None:
         gc.collect()
 
 
+NO_THREADS = """
+import json, os, resource, threading, hoopauth
+import sys
+client = hoopauth.Client(**json.loads(sys.argv[1]))
+account, access, refresh = sys.argv[2:]
+client.import_grant(hoopauth.Grant(account, access, refresh_token=refresh))
+go, result = threading.Event(), []
+def call():
+    go.wait()
+    for _ in range(2):
+        try:
+            client.headers("GET", account)
+            result.append("served")
+        except hoopauth.Error as error:
+            result.append(f"{error.name} {error.retryable}")
+        more.set()
+        again.wait()
+more, again = threading.Event(), threading.Event()
+caller = threading.Thread(target=call)
+caller.start()
+if os.geteuid() == 0:
+    # The limit does not hold for root.
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+least, most = resource.getrlimit(resource.RLIMIT_NPROC)
+resource.setrlimit(resource.RLIMIT_NPROC, (0, most))
+go.set()
+more.wait()
+resource.setrlimit(resource.RLIMIT_NPROC, (least, most))
+again.set()
+caller.join()
+print(*result, sep="\\n")
+"""
+
+
+def test_without_a_thread_to_spare_a_call_fails_and_the_next_one_works(world: World) -> None:
+    emulator = world.emulator
+    emulator.control("clock", {"frozen": False})
+    grant = emulator.grant(LOCATION)
+    assert grant.refresh_token
+    arguments = (json.dumps(emulator.options()), LOCATION, grant.access_token, grant.refresh_token)
+    assert run_python(NO_THREADS, *arguments).stdout.split("\n") == ["NETWORK True", "served", ""]
+    assert emulator.statistics()["token_requests"] == 1
+
+
 PROGRAM = """
 import os, signal, sys, threading, json, urllib.request, hoopauth
 options, control = json.loads(sys.argv[1]), sys.argv[2]

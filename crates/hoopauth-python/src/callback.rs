@@ -7,16 +7,38 @@ use hoopauth::{Error, ErrorCode, Result};
 use pyo3::PyTraverseError;
 use pyo3::class::PyVisit;
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 /// An object of the program's. The client that holds it shows it to the garbage collector, which may empty it.
 pub(crate) struct Slot {
+    /// The keyword that it was given by.
+    option: &'static str,
     name: &'static str,
     object: Mutex<Option<Py<PyAny>>>,
 }
 
+/// What a callback did wrong.
+pub(crate) enum Fault {
+    /// It raised.
+    Raised(PyErr),
+    /// It answered what is no answer: the text says what, and what would be one.
+    Answered(String),
+}
+
+impl From<PyErr> for Fault {
+    fn from(raised: PyErr) -> Self {
+        Self::Raised(raised)
+    }
+}
+
+/// The name of a type, for messages.
+pub(crate) fn type_name(kind: &Bound<'_, PyType>) -> String {
+    kind.name().map_or_else(|_| String::new(), |name| name.to_string())
+}
+
 impl Slot {
-    pub(crate) fn new(name: &'static str, object: Py<PyAny>) -> Self {
-        Self { name, object: Mutex::new(Some(object)) }
+    pub(crate) fn new(option: &'static str, name: &'static str, object: Py<PyAny>) -> Self {
+        Self { option, name, object: Mutex::new(Some(object)) }
     }
 
     /// Calls `f` with the object. What it raises is `CALLBACK_FAILED` and kept as the cause; its text may hold anything, so
@@ -26,47 +48,109 @@ impl Slot {
         method: &str,
         f: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<T>,
     ) -> Result<T> {
+        self.call_reading(method, |object| f(object).map_err(Fault::Raised))
+    }
+
+    /// As [`call`](Self::call), where `f` also judges what the object answered.
+    pub(crate) fn call_reading<T>(
+        &self,
+        method: &str,
+        f: impl FnOnce(&Bound<'_, PyAny>) -> std::result::Result<T, Fault>,
+    ) -> Result<T> {
         let called = Python::try_attach(|py| {
             let object = self.get(py).ok_or_else(|| self.failed(method, "is gone with its client"))?;
             let _inside = Inside::enter();
-            f(&object).map_err(|raised| {
-                let kind = raised.get_type(py).name().map_or_else(|_| String::new(), |name| name.to_string());
-                let error = self.failed(method, &format!("raised `{kind}`"));
-                CAUSE.set(Some(raised));
-                error
+            f(&object).map_err(|fault| match fault {
+                Fault::Raised(raised) => {
+                    let error =
+                        self.failed(method, &format!("raised `{}`", type_name(&raised.get_type(py))));
+                    CAUSE.set(Some(raised));
+                    error
+                }
+                Fault::Answered(what) => {
+                    CAUSE.set(None);
+                    self.failed(method, &format!("answered {what}"))
+                }
             })
         });
         called.unwrap_or_else(|| Err(self.failed(method, "can't be called: the interpreter is ending")))
     }
 
-    /// As [`call`](Self::call), for what can't answer with an error: the call that led here fails after all.
+    /// As [`call_reading`](Self::call_reading), for what can't answer with an error: the call that led here fails after all.
     pub(crate) fn call_infallible<T>(
         &self,
         method: &str,
-        f: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<T>,
+        f: impl FnOnce(&Bound<'_, PyAny>) -> std::result::Result<T, Fault>,
     ) -> Option<T> {
-        match self.call(method, f) {
+        match self.call_reading(method, f) {
             Ok(value) => Some(value),
             Err(error) if IN_CALL.get() > 0 => {
-                FAILED.set(Some(error));
+                FAILED.set(Some((error, CAUSE.take())));
                 None
             }
             // A thread of hoopauth's own: there is nobody to raise it to.
-            Err(_) => {
-                if let Some(raised) = CAUSE.take() {
-                    Python::try_attach(|py| raised.write_unraisable(py, self.get(py).as_ref()));
-                }
+            Err(error) => {
+                self.tell(&error, CAUSE.take());
                 None
             }
         }
     }
 
-    /// Whether the object has a method, or any attribute, of that name.
-    pub(crate) fn has(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
-        match self.get(py) {
-            Some(object) => Ok(object.getattr_opt(name)?.is_some_and(|value| !value.is_none())),
-            None => Ok(false),
+    /// As [`call`](Self::call), for news: nothing depends on it, so that what it raises is told to whoever reads logs, and to
+    /// `sys.unraisablehook`, as Python does where there is nobody to raise it to.
+    pub(crate) fn call_unheard(&self, method: &str, f: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<()>) {
+        let before = CAUSE.take();
+        if let Err(error) = self.call(method, f) {
+            self.tell(&error, CAUSE.take());
         }
+        CAUSE.set(before);
+    }
+
+    fn tell(&self, error: &Error, raised: Option<PyErr>) {
+        Python::try_attach(|py| {
+            // What hears of it must not call the client either.
+            let _inside = Inside::enter();
+            crate::log::warn(py, "hoopauth.callback", &format!("{}; the call goes on", error.message()));
+            if let Some(raised) = raised {
+                raised.write_unraisable(py, self.get(py).as_ref());
+            }
+        });
+    }
+
+    /// `CONFIG` if the object lacks one of the methods that it can't be without.
+    pub(crate) fn require(&self, py: Python<'_>, methods: &[&str]) -> PyResult<()> {
+        for method in methods {
+            if !self.has(py, method)? {
+                return Err(self.misfit(py, &format!("has no method `{method}`")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the object has a method of that name; `None` in its place is none. `CONFIG` if it is there and can't be called.
+    pub(crate) fn has(&self, py: Python<'_>, method: &str) -> PyResult<bool> {
+        let Some(object) = self.get(py) else { return Ok(false) };
+        match object.getattr_opt(method)? {
+            Some(value) if value.is_callable() => Ok(true),
+            Some(value) if !value.is_none() => {
+                Err(self.misfit(py, &format!("has a `{method}` that can't be called")))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// `CONFIG` if the object itself can't be called.
+    pub(crate) fn require_callable(&self, py: Python<'_>) -> PyResult<()> {
+        match self.get(py) {
+            Some(object) if !object.is_callable() => Err(self.misfit(py, "can't be called")),
+            _ => Ok(()),
+        }
+    }
+
+    fn misfit(&self, py: Python<'_>, what: &str) -> PyErr {
+        let kind = self.get(py).map_or_else(String::new, |object| type_name(&object.get_type()));
+        let message = format!("`{}`: the given `{kind}` {what}; `hoopauth.types` says what it needs", self.option);
+        crate::error::exception(py, &Error::new(ErrorCode::Config, message), None)
     }
 
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
@@ -106,7 +190,9 @@ pub(crate) fn watched<T>(work: impl FnOnce() -> Result<T>) -> (Result<T>, Option
     let leave = Leave;
     let result = work();
     drop(leave);
-    let result = FAILED.take().map_or(result, Err);
+    if let Some((error, cause)) = FAILED.take() {
+        return (Err(error), cause);
+    }
     match result {
         Err(error) if error.code() == ErrorCode::CallbackFailed => (Err(error), CAUSE.take()),
         result => (result, None),
@@ -150,5 +236,5 @@ thread_local! {
     /// What the last callback on this thread raised.
     static CAUSE: RefCell<Option<PyErr>> = const { RefCell::new(None) };
     /// The failure of a callback that could not answer one.
-    static FAILED: RefCell<Option<Error>> = const { RefCell::new(None) };
+    static FAILED: RefCell<Option<(Error, Option<PyErr>)>> = const { RefCell::new(None) };
 }

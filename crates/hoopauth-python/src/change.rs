@@ -26,7 +26,7 @@ impl Change {
     }
 }
 
-/// A hook that calls the program's. What that raises, the call that led there raises.
+/// A hook that calls the program's. Whatever that raises, the call that led there goes on: what it tells of has happened.
 pub(crate) fn hook(slot: Arc<Slot>) -> impl Fn(&hoopauth::Change) + Send + Sync + 'static {
     move |change| {
         let change = Change {
@@ -41,6 +41,6 @@ pub(crate) fn hook(slot: Arc<Slot>) -> impl Fn(&hoopauth::Change) + Send + Sync 
                 _ => "other",
             },
         };
-        slot.call_infallible("on_change", |hook| hook.call1((change,)).map(drop));
+        slot.call_unheard("on_change", |hook| hook.call1((change,)).map(drop));
     }
 }

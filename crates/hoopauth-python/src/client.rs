@@ -18,9 +18,11 @@ use crate::context::{Context, of_call};
 use crate::error::{exception, raised};
 use crate::exit::note_client;
 use crate::grant::Grant;
+use crate::header::pairs;
 use crate::health::Health;
 use crate::live::{Live, Objects};
 use crate::maintenance::Maintenance;
+use crate::number::{Seconds, Whole, refused};
 use crate::option;
 use crate::pending::PendingAuthorization;
 use crate::wait::{call, detached};
@@ -103,7 +105,7 @@ impl Client {
         py: Python<'py>,
         method: &str,
         account: Option<&str>,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         context: Option<&Bound<'py, Context>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         if let Some(headers) = self.fresh(py, method, account)? {
@@ -192,7 +194,7 @@ impl Client {
         py: Python<'_>,
         pending: &Bound<'_, PendingAuthorization>,
         redirect: String,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<String> {
         let context = of_call(py, timeout, context)?;
@@ -211,7 +213,7 @@ impl Client {
         py: Python<'_>,
         code: String,
         expected: &str,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<String> {
         let context = of_call(py, timeout, context)?;
@@ -228,7 +230,7 @@ impl Client {
         py: Python<'_>,
         location: &str,
         company: &str,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<()> {
         let context = of_call(py, timeout, context)?;
@@ -255,14 +257,15 @@ impl Client {
         &self,
         py: Python<'py>,
         headers: &Bound<'py, PyAny>,
-        status: u16,
+        status: Whole,
         answer_headers: Option<&Bound<'py, PyAny>>,
         body: Option<Body>,
         account: Option<&str>,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         context: Option<&Bound<'py, Context>>,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let context = of_call(py, timeout, context)?;
+        let status = status.status().ok_or_else(|| refused(py, "`status` is an HTTP status, from 100 to 599"))?;
         let sent = pairs(headers)?;
         let answer_headers = answer_headers.map_or_else(|| Ok(Vec::new()), pairs)?;
         let body = body.map(Body::first).unwrap_or_default();
@@ -302,7 +305,7 @@ impl Client {
         py: Python<'_>,
         grant: &Bound<'_, Grant>,
         replace: bool,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<&'static str> {
         let context = of_call(py, timeout, context)?;
@@ -321,7 +324,7 @@ impl Client {
         &self,
         py: Python<'_>,
         account: &str,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<Grant> {
         let context = of_call(py, timeout, context)?;
@@ -335,7 +338,7 @@ impl Client {
     fn accounts(
         &self,
         py: Python<'_>,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<Vec<String>> {
         let context = of_call(py, timeout, context)?;
@@ -349,7 +352,7 @@ impl Client {
         &self,
         py: Python<'_>,
         account: &str,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<bool> {
         let context = of_call(py, timeout, context)?;
@@ -363,7 +366,7 @@ impl Client {
         &self,
         py: Python<'_>,
         account: &str,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<Health> {
         let context = of_call(py, timeout, context)?;
@@ -371,7 +374,8 @@ impl Client {
         call(py, &self.live, context, move |client| client.health(&account)).map(Health::from)
     }
 
-    /// Renews tokens ahead of their end, within the budget, until `until` (seconds since the epoch, by the client's clock).
+    /// Renews tokens ahead of their end, within the budget, until `until` (seconds since the epoch, by the client's clock;
+    /// `math.inf`: until the client is closed).
     ///
     /// Blocks; Ctrl-C, `timeout=` and `context=` end it, after the refresh under way. Raises `hoopauth.InvalidState`
     /// without OAuth and once the client is closed.
@@ -379,12 +383,15 @@ impl Client {
     fn maintain(
         &self,
         py: Python<'_>,
-        until: f64,
-        timeout: Option<f64>,
+        until: Seconds,
+        timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<()> {
         let context = of_call(py, timeout, context)?;
-        let until = timestamp(until);
+        if until.0.is_nan() {
+            return Err(refused(py, "`until` is a moment in seconds since the epoch; infinity: for ever"));
+        }
+        let until = timestamp(until.0);
         // Unlike other calls it does not go on without its caller.
         let own = hoopauth::Context::new();
         let inner = own.clone();
@@ -405,19 +412,21 @@ impl Client {
     /// An `auth=` object for requests (`pip install hoopauth[requests]`); see `hoopauth._requests.Auth`.
     ///
     /// Args:
-    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out.
+    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out. Raises
+    ///         `hoopauth.InvalidArgument` for anything else.
     #[pyo3(signature = (account=None))]
     fn requests_auth<'py>(slf: &Bound<'py, Self>, account: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import("hoopauth._adapter")?.call_method1("auth", ("requests", slf, account))
+        adapter(slf, "requests", account)
     }
 
     /// An `auth=` object for httpx, sync and async (`pip install hoopauth[httpx]`); see `hoopauth._httpx.Auth`.
     ///
     /// Args:
-    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out.
+    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out. Raises
+    ///         `hoopauth.InvalidArgument` for anything else.
     #[pyo3(signature = (account=None))]
     fn httpx_auth<'py>(slf: &Bound<'py, Self>, account: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import("hoopauth._adapter")?.call_method1("auth", ("httpx", slf, account))
+        adapter(slf, "httpx", account)
     }
 
     /// Saves what is unsaved and ends this client; later calls raise `hoopauth.InvalidState`. Twice is once.
@@ -483,12 +492,14 @@ impl Client {
         clock: Option<Py<PyAny>>,
         on_change: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let slot = |name, object: Option<Py<PyAny>>| object.map(|object| Arc::new(Slot::new(name, object)));
+        let slot = |option, name, object: Option<Py<PyAny>>| {
+            object.map(|object| Arc::new(Slot::new(option, name, object)))
+        };
         let objects = Objects {
-            store: slot("store", token_store),
-            transport: slot("transport", transport),
-            clock: slot("clock", clock),
-            on_change: slot("hook", on_change),
+            store: slot("token_store", "store", token_store),
+            transport: slot("transport", "transport", transport),
+            clock: slot("clock", "clock", clock),
+            on_change: slot("on_change", "hook", on_change),
         };
         let has_clock = objects.clock.is_some();
         let live = Arc::new(Live::new(py, builder.language("python"), objects)?);
@@ -543,6 +554,18 @@ impl Client {
     }
 }
 
+fn adapter<'py>(
+    client: &Bound<'py, Client>,
+    library: &str,
+    account: Option<&str>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = client.py();
+    if let Some(account) = account {
+        raised(py, Account::parse(account))?;
+    }
+    py.import("hoopauth._adapter")?.call_method1("auth", (library, client, account))
+}
+
 /// Scopes: text separated by spaces, or a list.
 #[derive(FromPyObject)]
 enum Scopes {
@@ -574,17 +597,6 @@ impl Body {
         };
         bytes[..bytes.len().min(BODY_READ)].to_vec()
     }
-}
-
-/// The items of a mapping of text to text; a name or value that is no text is left out.
-fn pairs(mapping: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
-    let mut pairs = Vec::new();
-    for item in mapping.call_method0(intern!(mapping.py(), "items"))?.try_iter()? {
-        if let Ok(pair) = item?.extract() {
-            pairs.push(pair);
-        }
-    }
-    Ok(pairs)
 }
 
 const BODY_READ: usize = 65_536;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use hoopauth::{Clock, Timestamp};
 use pyo3::prelude::*;
 
-use crate::callback::Slot;
+use crate::callback::{Fault, Slot};
+use crate::number::Seconds;
 
-/// Asks a Python object: `now()`, `monotonic()` and, where it has one, `sleep(seconds)`. Where it raises, time stands still
-/// and the call fails afterwards.
+/// Asks a Python object: `now()`, `monotonic()` and, where it has one, `sleep(seconds)`. Where it raises or answers what is no
+/// time, time stands still and the call fails afterwards.
 pub(crate) struct PyClock {
     slot: Arc<Slot>,
     has_sleep: bool,
@@ -20,12 +21,17 @@ pub(crate) struct PyClock {
 
 impl PyClock {
     pub(crate) fn new(py: Python<'_>, slot: Arc<Slot>) -> PyResult<Self> {
+        slot.require(py, &["now", "monotonic"])?;
         let has_sleep = slot.has(py, "sleep")?;
         Ok(Self { slot, has_sleep, now: AtomicI64::new(0), monotonic: AtomicU64::new(0) })
     }
 
     fn ask(&self, method: &str) -> Option<f64> {
-        self.slot.call_infallible(method, |clock| clock.call_method0(method)?.extract())
+        self.slot.call_infallible(method, |clock| {
+            let answer = clock.call_method0(method)?;
+            let seconds = answer.extract::<Seconds>().ok().and_then(Seconds::moment);
+            seconds.ok_or_else(|| Fault::Answered("no number of seconds from 0 to the year 9999".to_owned()))
+        })
     }
 }
 
@@ -48,7 +54,7 @@ impl Clock for PyClock {
     fn sleep(&self, duration: Duration) {
         if self.has_sleep {
             self.slot.call_infallible("sleep", |clock| {
-                clock.call_method1("sleep", (duration.as_secs_f64(),)).map(drop)
+                clock.call_method1("sleep", (duration.as_secs_f64(),)).map(drop).map_err(Fault::Raised)
             });
         } else {
             std::thread::sleep(duration);
@@ -63,7 +69,7 @@ impl std::fmt::Debug for PyClock {
 }
 
 /// Python's seconds since the epoch.
-#[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
+#[allow(clippy::cast_possible_truncation, reason = "the cast saturates; NaN is the epoch")]
 pub(crate) fn timestamp(seconds: f64) -> Timestamp {
     Timestamp((seconds * 1000.0).floor() as i64)
 }

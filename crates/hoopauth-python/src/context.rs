@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use hoopauth::{Error, ErrorCode};
 use pyo3::prelude::*;
 
-use crate::error::exception;
+use crate::number::{Seconds, refused};
 
 /// How long calls may take, and a switch that ends their waits.
 ///
@@ -13,7 +12,8 @@ use crate::error::exception;
 /// and the next call has its result.
 ///
 /// Args:
-///     timeout: seconds from now after which calls end with `hoopauth.Timeout`; none by default.
+///     timeout: seconds from now after which calls end with `hoopauth.Timeout`; `None` and infinity set no deadline. A
+///         negative one and NaN raise `hoopauth.InvalidArgument`.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct Context {
     pub(crate) inner: hoopauth::Context,
@@ -23,7 +23,7 @@ pub(crate) struct Context {
 impl Context {
     #[new]
     #[pyo3(signature = (timeout=None))]
-    fn new(py: Python<'_>, timeout: Option<f64>) -> PyResult<Self> {
+    fn new(py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Self> {
         Ok(Self {
             inner: timeout.map_or_else(|| Ok(hoopauth::Context::new()), |seconds| lasting(py, seconds))?,
         })
@@ -48,7 +48,7 @@ impl Context {
 /// The context of a call: the one given, or one of its own that lasts `timeout` seconds.
 pub(crate) fn of_call(
     py: Python<'_>,
-    timeout: Option<f64>,
+    timeout: Option<Seconds>,
     context: Option<&Bound<'_, Context>>,
 ) -> PyResult<Option<hoopauth::Context>> {
     match (timeout, context) {
@@ -59,14 +59,11 @@ pub(crate) fn of_call(
     }
 }
 
-fn lasting(py: Python<'_>, seconds: f64) -> PyResult<hoopauth::Context> {
-    if !seconds.is_finite() || seconds < 0.0 {
+/// One that is longer than any program runs is none.
+fn lasting(py: Python<'_>, Seconds(seconds): Seconds) -> PyResult<hoopauth::Context> {
+    if seconds.is_nan() || seconds < 0.0 {
         return Err(refused(py, "`timeout` is a number of seconds, not negative; leave it out for none"));
     }
     let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     Ok(hoopauth::Context::with_timeout(timeout))
-}
-
-fn refused(py: Python<'_>, message: &str) -> PyErr {
-    exception(py, &Error::new(ErrorCode::InvalidArgument, message), None)
 }

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 
 use crate::clock::{seconds, timestamp};
 use crate::error::raised;
+use crate::number::{Seconds, refused};
 
 /// The stored result of an authorization of one account: what `import_grant` takes and `export_grant` gives.
 ///
@@ -29,7 +30,7 @@ impl Grant {
         account: &str,
         access_token: &str,
         refresh_token: Option<&str>,
-        expires_at: Option<f64>,
+        expires_at: Option<Seconds>,
         scopes: Option<Vec<String>>,
         company_id: Option<&str>,
     ) -> PyResult<Self> {
@@ -38,6 +39,9 @@ impl Grant {
             inner = inner.with_refresh_token(token);
         }
         if let Some(at) = expires_at {
+            let at = at.moment().ok_or_else(|| {
+                refused(py, "`expires_at` is a moment in seconds since the epoch, before the year 10000; leave it out if unknown")
+            })?;
             inner = inner.with_expires_at(timestamp(at));
         }
         if let Some(scopes) = scopes {

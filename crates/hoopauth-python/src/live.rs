@@ -159,12 +159,13 @@ impl Objects {
             builder = builder.token_store(Arc::new(PyStore::new(py, Arc::clone(store))?));
         }
         if let Some(transport) = &self.transport {
-            builder = builder.transport(Arc::new(PyTransport::new(Arc::clone(transport))));
+            builder = builder.transport(Arc::new(PyTransport::new(py, Arc::clone(transport))?));
         }
         if let Some(clock) = &self.clock {
             builder = builder.clock(Arc::new(PyClock::new(py, Arc::clone(clock))?));
         }
         if let Some(on_change) = &self.on_change {
+            on_change.require_callable(py)?;
             builder = builder.on_change(hook(Arc::clone(on_change)));
         }
         Ok(builder)

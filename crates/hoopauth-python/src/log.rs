@@ -24,6 +24,13 @@ impl LogSink for Logging {
     }
 }
 
+/// Tells of what the core does not know of.
+pub(crate) fn warn(py: Python<'_>, target: &str, message: &str) {
+    if let Err(raised) = pass_on(py, &LogRecord { level: WARNING, target, message }) {
+        raised.write_unraisable(py, None);
+    }
+}
+
 fn pass_on(py: Python<'_>, record: &LogRecord<'_>) -> PyResult<()> {
     // A program that never imported `logging` sees warnings and errors only, as `logging` itself does it.
     if record.level > WARNING {

@@ -9,10 +9,11 @@ use hoopauth::store::{
 };
 use hoopauth::{Account, Error, ErrorCode, Result, Timestamp};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBool, PyBytes};
 
-use crate::callback::Slot;
+use crate::callback::{Fault, Slot, type_name};
 use crate::clock::{seconds, timestamp};
+use crate::number::Seconds;
 
 /// The store that the core sees.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(crate) struct PyStore {
 
 impl PyStore {
     pub(crate) fn new(py: Python<'_>, slot: Arc<Slot>) -> PyResult<Self> {
+        slot.require(py, &["load", "save", "accounts"])?;
         let rows = Arc::new(PyRows {
             has_rows: slot.has(py, "rows")?,
             has_lease: slot.has(py, "lease")?,
@@ -141,11 +143,11 @@ impl RowStore for PyRows {
     }
 
     fn save(&self, key: &Key<'_>, expected: u64, row: &NewRow<'_>) -> Result<bool> {
-        self.slot.call("save", |store| {
+        self.slot.call_reading("save", |store| {
             let data = PyBytes::new(store.py(), row.bytes);
             let not_before = row.not_before.max(Timestamp(0));
             let columns = (row.live, row.marked, seconds(row.expires_at), seconds(not_before));
-            store.call_method1("save", (key.app, key.account.as_str(), expected, data, columns))?.is_truthy()
+            truth(&store.call_method1("save", (key.app, key.account.as_str(), expected, data, columns))?)
         })
     }
 
@@ -187,8 +189,10 @@ impl RowStore for PyRows {
             Priority::Normal => "normal",
             Priority::Recovery => "recovery",
         };
-        let wait: f64 = self.slot.call("take_slot", |store| {
-            store.call_method1("take_slot", (app, request.per_minute, priority, seconds(now)))?.extract()
+        let wait = self.slot.call_reading("take_slot", |store| {
+            let wait = store.call_method1("take_slot", (app, request.per_minute, priority, seconds(now)))?;
+            let wait = wait.extract::<Seconds>().ok().filter(|wait| !wait.0.is_nan());
+            wait.map(|wait| wait.0).ok_or_else(|| Fault::Answered("no number of seconds".to_owned()))
         })?;
         Ok(Some(if wait > 0.0 {
             Room::Wait(Duration::try_from_secs_f64(wait).unwrap_or(LONGEST))
@@ -201,9 +205,9 @@ impl RowStore for PyRows {
         if !self.has_claim {
             return Ok(None);
         }
-        let new = self.slot.call("claim", |store| {
+        let new = self.slot.call_reading("claim", |store| {
             let id = PyBytes::new(store.py(), id);
-            store.call_method1("claim", (app, id, seconds(until), seconds(now)))?.is_truthy()
+            truth(&store.call_method1("claim", (app, id, seconds(until), seconds(now)))?)
         })?;
         Ok(Some(new))
     }
@@ -241,7 +245,7 @@ struct PyLease<'a> {
 impl Drop for PyLease<'_> {
     fn drop(&mut self) {
         self.slot.call_infallible("release", |store| {
-            self.lease.bind(store.py()).call_method0("release").map(drop)
+            self.lease.bind(store.py()).call_method0("release").map(drop).map_err(Fault::Raised)
         });
     }
 }
@@ -250,6 +254,13 @@ impl std::fmt::Debug for PyLease<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("PyLease")
     }
+}
+
+/// Whether it was stored or new: a store that forgets to say so must not be taken for one that refuses.
+fn truth(answer: &Bound<'_, PyAny>) -> std::result::Result<bool, Fault> {
+    answer.cast::<PyBool>().map(|truth| truth.is_true()).map_err(|_| {
+        Fault::Answered(format!("a `{}`, not True or False", type_name(&answer.get_type())))
+    })
 }
 
 fn account(name: &str, method: &str) -> Result<Account> {

@@ -7,9 +7,11 @@ use hoopauth::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest as CoreRequest, TransportResponse,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyString};
 
-use crate::callback::Slot;
+use crate::callback::{Fault, Slot, type_name};
+use crate::header::pairs;
+use crate::number::Whole;
 
 /// One HTTP request for a transport of the program's, ready to send. Its `repr` shows neither headers nor body.
 #[pyclass(frozen, module = "hoopauth")]
@@ -74,8 +76,9 @@ pub(crate) struct PyTransport {
 }
 
 impl PyTransport {
-    pub(crate) fn new(slot: Arc<Slot>) -> Self {
-        Self { slot }
+    pub(crate) fn new(py: Python<'_>, slot: Arc<Slot>) -> PyResult<Self> {
+        slot.require(py, &["send"])?;
+        Ok(Self { slot })
     }
 }
 
@@ -89,10 +92,13 @@ impl Transport for PyTransport {
             timeout: request.timeout.min(LONGEST).as_secs_f64(),
             max_body: request.max_body,
         };
-        let answer = self.slot.call("send", |transport| match transport.call_method1("send", (request,)) {
-            Ok(answer) => read(&answer).map(Ok),
-            Err(raised) => told(transport.py(), &raised).map_or(Err(raised), |error| Ok(Err(error))),
-        });
+        let answer =
+            self.slot.call_reading("send", |transport| match transport.call_method1("send", (request,)) {
+                Ok(answer) => read(&answer).map(Ok),
+                Err(raised) => {
+                    told(transport.py(), &raised).map_or(Err(Fault::Raised(raised)), |error| Ok(Err(error)))
+                }
+            });
         answer.unwrap_or_else(|error| {
             Err(TransportError {
                 kind: TransportErrorKind::Callback,
@@ -103,12 +109,36 @@ impl Transport for PyTransport {
     }
 }
 
-/// A transport answers `(status, headers, body)`.
-fn read(answer: &Bound<'_, PyAny>) -> PyResult<TransportResponse> {
-    let (status, headers, body): (u16, Bound<'_, PyAny>, Vec<u8>) = answer.extract()?;
-    let pairs = headers.call_method0("items")?.try_iter()?;
-    let headers = pairs.map(|pair| pair?.extract()).collect::<PyResult<_>>()?;
-    Ok(TransportResponse { status, headers, body })
+/// A transport answers `(status, headers, body)`. The request may have spent a refresh token: whatever can be read is.
+fn read(answer: &Bound<'_, PyAny>) -> Result<TransportResponse, Fault> {
+    let parts: Option<Vec<_>> =
+        answer.try_iter().ok().and_then(|parts| parts.collect::<PyResult<_>>().ok());
+    let Some([status, headers, body]) = parts.as_deref() else {
+        return Err(Fault::Answered(format!("a `{}` that is no (status, headers, body)", kind(answer))));
+    };
+    let status = status.extract::<Whole>().ok().and_then(Whole::status).ok_or_else(|| {
+        Fault::Answered("a status that is no whole number from 100 to 599".to_owned())
+    })?;
+    Ok(TransportResponse { status, headers: pairs(headers).unwrap_or_default(), body: bytes(body)? })
+}
+
+/// Text is UTF-8; everything else that shows its bytes will do.
+fn bytes(body: &Bound<'_, PyAny>) -> Result<Vec<u8>, Fault> {
+    if body.is_none() {
+        return Ok(Vec::new());
+    }
+    let bytes = if body.is_instance_of::<PyString>() {
+        body.call_method1("encode", ("utf-8", "replace"))
+    } else {
+        PyMemoryView::from(body).and_then(|view| view.call_method0("tobytes"))
+    };
+    bytes.and_then(|bytes| bytes.extract()).map_err(|_| {
+        Fault::Answered(format!("a body that is a `{}`: give bytes or text", kind(body)))
+    })
+}
+
+fn kind(object: &Bound<'_, PyAny>) -> String {
+    type_name(&object.get_type())
 }
 
 /// What a transport says by raising `hoopauth.Network`, `hoopauth.Timeout` or `hoopauth.Tls`. An attribute `sent = False`

@@ -67,7 +67,8 @@ pub(crate) fn detached<T: Send + 'static>(
         let _ = sender.send(watched(|| guarded(work)));
     });
     if started.is_err() {
-        return Err(exception(py, &Error::new(ErrorCode::Internal, "no thread could be started"), None));
+        let error = Error::new(ErrorCode::Internal, "no thread could be started for the call; try again");
+        return Err(exception(py, &error.with_retryable(true), None));
     }
     loop {
         let done;

@@ -219,7 +219,10 @@ impl Built {
             (Route::Proxied, None) => builder,
         };
         let client = builder.build().map_err(|error| {
-            config(format!("the HTTP client can't be built: {}", cause(&error.without_url())))
+            let error = error.without_url();
+            let message = format!("the HTTP client can't be built: {}", cause(&error));
+            // Not the settings but the system: no thread or no descriptor is free. The next request tries again.
+            if any(&error, &|e| e.is::<io::Error>()) { network(message, false) } else { config(message) }
         })?;
         let through =
             if route == Route::Proxied && settings.proxy.is_some() { " through `proxy`" } else { "" };
