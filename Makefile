@@ -33,15 +33,15 @@ header: setup ## writes include/hoopauth.h from crates/hoopauth-capi
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth-capi --example header > include/hoopauth.h.new
 	mv include/hoopauth.h.new include/hoopauth.h
 
-# PREFIX, LIBDIR, INCLUDEDIR and DESTDIR say where; BUILT=target/ci takes what is there instead of a release build.
-install: setup ## the C library: header, shared and static library, pkg-config and CMake files
+# PREFIX, LIBDIR, INCLUDEDIR and DESTDIR say where; BUILT=target/ci takes what is there instead of a release build, and needs no Rust.
+install: $(if $(BUILT),,setup) ## the C library: header, shared and static library, pkg-config and CMake files
 	$(if $(BUILT),,$(CARGO) rustc --locked --release -p hoopauth-capi --lib -- --print native-static-libs=target/release/native-static-libs.txt)
 	$(INSTALLER) install "$(or $(BUILT),target/release)"
 
 uninstall: ## what `make install` with the same folders installed
 	$(INSTALLER) uninstall ""
 
-INSTALLER = PREFIX="$(or $(PREFIX),/usr/local)" LIBDIR="$(LIBDIR)" INCLUDEDIR="$(INCLUDEDIR)" DESTDIR="$(DESTDIR)" sh crates/hoopauth-capi/install/install.sh
+INSTALLER = RUSTC="$(or $(RUSTC),rustc)" PREFIX="$(or $(PREFIX),/usr/local)" LIBDIR="$(LIBDIR)" INCLUDEDIR="$(INCLUDEDIR)" DESTDIR="$(DESTDIR)" sh crates/hoopauth-capi/install/install.sh
 
 python-setup: setup ## .venv with the pinned tools and this tree's wheel
 	python/setup.sh

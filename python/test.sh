@@ -24,7 +24,7 @@ smoke() {
   rm -rf "$place"
   "$2" -m venv --without-pip "$place"
   .venv/bin/python -m pip --quiet --disable-pip-version-check --python "$place/bin/python" install --no-index "$3"
-  (cd "$place" && ./bin/python -I -W error "$root/examples/python/demo.py" &> demo.txt) || { cat "$place/demo.txt"; exit 1; }
+  (cd "$place" && ./bin/python -I -W error "$root/examples/python/demo.py" > demo.txt 2> errors.txt && [ ! -s errors.txt ]) || { cat "$place/demo.txt" "$place/errors.txt"; exit 1; }
   echo "python: $1 plays the demonstration"
 }
 
@@ -62,6 +62,8 @@ find "$alone" -name '*.rs' -exec touch {} +
 PATH=$root/.venv/bin:$PATH CARGO_TARGET_DIR=$root/target MATURIN_PEP517_ARGS="--profile ci" \
   .venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index \
   --wheel-dir "$alone/wheels" "$alone"/hoopauth-*/
+# It was made among those of this tree, under another tag: there, pip would have two to choose from.
+find target/wheels -type f ! -path "$wheel" -delete
 smoke sdist .venv/bin/python "$alone"/wheels/*.whl
 
 # Its wheel is one of its own: the stable ABI has no free threads before 3.15.

@@ -6,6 +6,7 @@ The local HoopAI is the program that `HOOPAUTH_EMULATOR` names: `cargo build -p 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -114,6 +115,8 @@ def main() -> None:
     with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as emulator:
         if not emulator.stdin or not emulator.stdout:
             sys.exit("the local HoopAI has no pipes")
+        # The story tells itself what hoopauth logs at its end, a warning.
+        logging.getLogger("hoopauth").addHandler(logging.NullHandler())
         try:
             story(json.loads(emulator.stdout.readline()))
         finally:

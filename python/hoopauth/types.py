@@ -35,8 +35,9 @@ class TokenStore(Protocol):
     def save(
         self, app: str, account: str, expected: int, data: bytes, columns: tuple[bool, bool, float, float], /
     ) -> bool:
-        """Store `data` as version `expected + 1`, if the stored version is `expected` (0: no row); True or False: whether.
+        """Store `data` as version `expected + 1`, if the stored version is `expected` (0: no row); say whether.
 
+        The answer is True or False; anything else is `hoopauth.CallbackFailed`.
         Compare and set must be one step, among all who share the store. When True is returned the data must be durable.
         `columns` are for `SharedTokenStore.rows`; a store without that may forget them.
         """
@@ -109,7 +110,8 @@ class Transport(Protocol):
 class Clock(Protocol):
     """Where the client takes the time from. It is asked at every call and must be quick.
 
-    What is no number of seconds from 0 to the year 9999 is `hoopauth.CallbackFailed`, as is what it raises. A method `sleep(seconds)` is used if there is one.
+    What is no number of seconds from 0 to the year 9999 is `hoopauth.CallbackFailed`, as is what it raises. A method
+    `sleep(seconds)` is used if there is one.
     """
 
     def now(self) -> float:
@@ -141,7 +143,7 @@ class Options(TypedDict, total=False):
     user_type: Literal["Location", "Company"] | None
     """`Location` or `Company`: the class of token a code exchange asks for. Unset: whatever the user chose."""
     default_account: str | None
-    """The account that is meant where none is named."""
+    """The account that is meant where none is named: `location:<id>` or `company:<id>`."""
     api_base: str | None
     """The API's base URL."""
     authorize_url: str | None
@@ -154,7 +156,8 @@ class Options(TypedDict, total=False):
     """The `Version` header."""
     store: str | None
     """Where grants live: `memory:` (this process only), `sqlite:PATH` (a file that processes of one computer share;
-    needs `store_key`), or `sqlite:` (the file of this user in its default place, with its own key).
+    needs `store_key`), `sqlite:` (the file of this user in its default place, with its own key), or
+    `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (a database that computers share; needs `store_key`).
     """
     store_key: str | None
     """The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by

@@ -489,7 +489,9 @@ def test_a_hook_that_raises_fails_no_call(
     assert seen == [raises] * 3  # imported, refreshed, removed
     told = [record for record in caplog.records if record.name == "hoopauth.callback"]
     assert [record.levelname for record in told] == ["WARNING"] * 3
-    assert told[0].getMessage() == f"`on_change` of the program's hook raised `{type(raises).__name__}`; the call goes on"
+    assert (
+        told[0].getMessage() == f"`on_change` of the program's hook raised `{type(raises).__name__}`; the call goes on"
+    )
 
 
 def test_a_hook_that_raises_hides_no_other_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

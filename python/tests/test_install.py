@@ -10,7 +10,17 @@ import sys
 from typing import Any
 
 import pytest
-from conftest import CLIENT_ID, CLIENT_SECRET, LOCATION, PRIVATE_INTEGRATION, ROOT, World, approve, run_python
+from conftest import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    LOCATION,
+    PRIVATE_INTEGRATION,
+    ROOT,
+    World,
+    approve,
+    emulator_program,
+    run_python,
+)
 
 import hoopauth
 from hoopauth import _hoopauth
@@ -97,6 +107,20 @@ def test_user_code_is_checked(tmp_path: pathlib.Path) -> None:
     assert 'program.py:8: error: Unexpected keyword argument "clientid"' in said, said
     assert "program.py:9: error" in said, said
     assert "Found 2 errors" in said, said
+
+
+def test_the_metadata_names_nobody_and_no_place_that_is_not_there() -> None:
+    metadata = importlib.metadata.metadata("hoopauth")
+    assert metadata["Author"] == "The hoopauth developers"
+    assert not [name for name in metadata if name in {"Author-email", "Maintainer-email", "Project-URL", "Home-page"}]
+
+
+def test_the_demonstration_says_nothing_else() -> None:
+    command = [sys.executable, "-W", "error", str(ROOT / "examples" / "python" / "demo.py")]
+    environment = {**os.environ, "HOOPAUTH_EMULATOR": emulator_program()}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.endswith("all of it as it should be\n")
 
 
 def test_the_examples_run(world: World) -> None:

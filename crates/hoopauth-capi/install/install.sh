@@ -39,9 +39,15 @@ for file in "$shared" libhoopauth.a; do
   [ -f "$built/$file" ] || { echo "$built/$file is missing: build it first" >&2; exit 1; }
 done
 
-# What a program needs beside libhoopauth.a: as the build noted it, or else what every Rust library needs here.
+# What a program needs beside libhoopauth.a: as the build noted it, or else what every Rust library needs here, as rustc says or,
+# without one, as it said for 1.89.
 if [ -f "$built/native-static-libs.txt" ]; then
   private=$(cat "$built/native-static-libs.txt")
+elif ! command -v "$RUSTC" > /dev/null; then
+  case $(uname -s) in
+    Darwin) private="-lSystem -lc -lm" ;;
+    *) private="-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc" ;;
+  esac
 else
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT

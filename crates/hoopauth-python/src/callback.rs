@@ -62,8 +62,7 @@ impl Slot {
             let _inside = Inside::enter();
             f(&object).map_err(|fault| match fault {
                 Fault::Raised(raised) => {
-                    let error =
-                        self.failed(method, &format!("raised `{}`", type_name(&raised.get_type(py))));
+                    let error = self.failed(method, &format!("raised `{}`", type_name(&raised.get_type(py))));
                     CAUSE.set(Some(raised));
                     error
                 }
@@ -149,7 +148,8 @@ impl Slot {
 
     fn misfit(&self, py: Python<'_>, what: &str) -> PyErr {
         let kind = self.get(py).map_or_else(String::new, |object| type_name(&object.get_type()));
-        let message = format!("`{}`: the given `{kind}` {what}; `hoopauth.types` says what it needs", self.option);
+        let message =
+            format!("`{}`: the given `{kind}` {what}; `hoopauth.types` says what it needs", self.option);
         crate::error::exception(py, &Error::new(ErrorCode::Config, message), None)
     }
 

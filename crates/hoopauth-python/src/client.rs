@@ -265,7 +265,8 @@ impl Client {
         context: Option<&Bound<'py, Context>>,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let context = of_call(py, timeout, context)?;
-        let status = status.status().ok_or_else(|| refused(py, "`status` is an HTTP status, from 100 to 599"))?;
+        let status =
+            status.status().ok_or_else(|| refused(py, "`status` is an HTTP status, from 100 to 599"))?;
         let sent = pairs(headers)?;
         let answer_headers = answer_headers.map_or_else(|| Ok(Vec::new()), pairs)?;
         let body = body.map(Body::first).unwrap_or_default();

@@ -29,7 +29,11 @@ fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Secret> {
         return Ok(Secret::new(if truth.is_true() { "true" } else { "false" }));
     }
     if value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>() {
-        return value.str().and_then(|text| text.extract::<String>()).map(Secret::new).map_err(|_| refused(value, name));
+        return value
+            .str()
+            .and_then(|text| text.extract::<String>())
+            .map(Secret::new)
+            .map_err(|_| refused(value, name));
     }
     if let Some(path) = value.getattr_opt("__fspath__")? {
         return path.call0()?.extract::<String>().map(Secret::new).map_err(|_| refused(value, name));

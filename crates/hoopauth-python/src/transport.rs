@@ -111,14 +111,15 @@ impl Transport for PyTransport {
 
 /// A transport answers `(status, headers, body)`. The request may have spent a refresh token: whatever can be read is.
 fn read(answer: &Bound<'_, PyAny>) -> Result<TransportResponse, Fault> {
-    let parts: Option<Vec<_>> =
-        answer.try_iter().ok().and_then(|parts| parts.collect::<PyResult<_>>().ok());
+    let parts: Option<Vec<_>> = answer.try_iter().ok().and_then(|parts| parts.collect::<PyResult<_>>().ok());
     let Some([status, headers, body]) = parts.as_deref() else {
         return Err(Fault::Answered(format!("a `{}` that is no (status, headers, body)", kind(answer))));
     };
-    let status = status.extract::<Whole>().ok().and_then(Whole::status).ok_or_else(|| {
-        Fault::Answered("a status that is no whole number from 100 to 599".to_owned())
-    })?;
+    let status = status
+        .extract::<Whole>()
+        .ok()
+        .and_then(Whole::status)
+        .ok_or_else(|| Fault::Answered("a status that is no whole number from 100 to 599".to_owned()))?;
     Ok(TransportResponse { status, headers: pairs(headers).unwrap_or_default(), body: bytes(body)? })
 }
 
@@ -132,9 +133,9 @@ fn bytes(body: &Bound<'_, PyAny>) -> Result<Vec<u8>, Fault> {
     } else {
         PyMemoryView::from(body).and_then(|view| view.call_method0("tobytes"))
     };
-    bytes.and_then(|bytes| bytes.extract()).map_err(|_| {
-        Fault::Answered(format!("a body that is a `{}`: give bytes or text", kind(body)))
-    })
+    bytes
+        .and_then(|bytes| bytes.extract())
+        .map_err(|_| Fault::Answered(format!("a body that is a `{}`: give bytes or text", kind(body))))
 }
 
 fn kind(object: &Bound<'_, PyAny>) -> String {

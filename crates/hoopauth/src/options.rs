@@ -328,6 +328,9 @@ Every option has one name in every language. Values are text: seconds as decimal
 What the program sets explicitly goes before the environment; the environment is read by `from_env` (C: `hoopauth_config_use_environment`) only. HoopAI's own
 names come last: `HOOPAI_TOKEN` (a Private Integration token) and `LOCATION_ID` (the default account).
 
+An account is `location:<id>` or `company:<id>`, as in `default_account=location:ve9EPM428h8vShlRW1KT`. `LOCATION_ID` alone is the bare
+id, as HoopAI's pages have it, and means `location:<id>`; it takes the full form, too.
+
 | option | kind | default | environment | meaning |
 |---|---|---|---|---|
 ";

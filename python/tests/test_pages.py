@@ -1,0 +1,63 @@
+"""What the pages say is what there is."""
+
+from __future__ import annotations
+
+import re
+
+from conftest import ROOT
+
+from hoopauth._errors import BY_CODE
+
+BENCHES = "".join(path.read_text() for path in (ROOT / "benches").rglob("*.*") if path.suffix in {".rs", ".c", ".py"})
+
+
+def rows(page: str, heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading."""
+    _, _, below = (ROOT / page).read_text().partition(f"\n## {heading}\n")
+    table = re.search(r"^\|.*\|\n\|[-|]+\|\n((?:\|.*\|\n)+)", below, re.MULTILINE)
+    assert table, f"{page} has no table below {heading}"
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table[1].splitlines()]
+
+
+def quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_every_error_has_its_row() -> None:
+    table = {name: codes for codes, classes, _ in rows("python/README.md", "Errors") for name in quoted(classes)}
+    assert set(table) == {kind.__name__ for kind in BY_CODE.values()}
+    for code, kind in BY_CODE.items():
+        numbers = [int(number) for number in re.findall(r"\d+", table[kind.__name__])]
+        assert min(numbers) <= code <= max(numbers), kind
+
+
+def test_every_promise_of_the_benchmarks_has_its_row() -> None:
+    # As benches/src/main.rs gives them to `promise` and `at_most`: the name, and behind it, as the first number, the
+    # limit.
+    calls = re.findall(
+        r"\b(?:at_most|promise)\(\s*(?:&format!\()?\"([a-z0-9_{}]+)\".*?(?<![\w.])(\d[\d_]*(?:\.\d+)?(?:e\d+)?)",
+        BENCHES,
+        re.DOTALL,
+    )
+    code = {name: float(limit.replace("_", "")) for name, limit in calls}
+    assert len(code) == len(calls) > 20
+    page = {}
+    for name, _, limit in rows("docs/benchmarks.md", "Promises"):
+        number = re.search(r"\d+(?:\.\d+)?", limit)
+        assert number, limit
+        page[quoted(name)[0]] = float(number[0])
+    assert page == code
+
+
+def test_every_line_of_the_benchmarks_has_its_row() -> None:
+    lines = re.findall(r"\bline\(\s*\"([a-z_]+)\"|\btwo_threads\(\"([a-z_]+)\"|\"bench\": \"([a-z_]+)\"", BENCHES)
+    lines += re.findall(r"printf\(line, \"([a-z_]+)\"()()|rounds: .*?\"([a-z_]+)\"", BENCHES)
+    printed = {name for found in lines for name in found if name} - {"promise"}
+    assert {quoted(bench)[0] for bench, *_ in rows("docs/benchmarks.md", "Lines")} == printed
+
+
+def test_every_example_has_its_row() -> None:
+    text = (ROOT / "examples" / "README.md").read_text()
+    programs = {path.stem for path in (ROOT / "examples").glob("*/*.*") if path.suffix in {".rs", ".c", ".cpp", ".py"}}
+    named = set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE))
+    assert named == programs
