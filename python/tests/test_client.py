@@ -304,6 +304,25 @@ def test_cycles_are_collected(what: str) -> None:
     assert dead_client() is None
 
 
+def test_cycles_through_a_pending_authorization_are_collected() -> None:
+    holder: Any = Holder()
+    client = hoopauth.Client(client_id="a-b", client_secret="c", redirect_uri="https://a.example/", clock=holder)
+    holder.pending = client.authorization_request(scopes="x")
+    dead = weakref.ref(holder)
+    del holder, client
+    gc.collect()
+    assert dead() is None
+
+
+def test_a_pending_authorization_keeps_what_it_needs() -> None:
+    holder = Holder()
+    holder.client = hoopauth.Client(client_id="a-b", client_secret="c", redirect_uri="https://a.example/", clock=holder)
+    pending = holder.client.authorization_request(scopes="x")
+    del holder
+    gc.collect()
+    assert pending.seal()
+
+
 def test_many_threads_refresh_once(world: World) -> None:
     client = world.ended()
     world.emulator.hold()

@@ -133,6 +133,62 @@ def test_a_refresh_under_way_outlives_its_client(world: World) -> None:
         gc.collect()
 
 
+@pytest.mark.parametrize("within", [False, True], ids=["beside the cycle", "within it"])
+def test_maintenance_keeps_its_client_until_it_stops(world: World, within: bool) -> None:
+    saved = threading.Event()
+
+    class Store:
+        client: hoopauth.Client
+        maintenance: hoopauth.Maintenance
+        row: tuple[int, bytes] | None = None
+
+        def load(self, app: str, account: str) -> tuple[int, bytes] | None:
+            return self.row
+
+        def save(self, app: str, account: str, expected: int, data: bytes, columns: Any) -> bool:
+            self.row = (expected + 1, data)
+            if expected == 2:  # imported, marked, and now refreshed
+                saved.set()
+            return True
+
+        def accounts(self, app: str) -> list[str]:
+            return [LOCATION]
+
+    store = Store()
+    store.client = world.ended(token_store=store)
+    world.clients.clear()
+    world.emulator.hold()
+    maintenance = store.client.maintain_in_background()
+    assert world.emulator.held()
+    stop = weakref.ref(maintenance)
+    if within:
+        store.maintenance = maintenance
+        del maintenance
+    gone = weakref.ref(store)
+    del store
+    gc.collect()
+    world.emulator.release()
+    assert saved.wait(30)
+    running = stop()
+    assert running
+    running.stop()
+    del running
+    if not within:
+        del maintenance
+    while gone() is not None:
+        gc.collect()
+
+
+def test_ctrl_c_ends_the_wait_for_maintenance_to_stop(world: World) -> None:
+    client = world.ended()
+    world.emulator.hold()
+    maintenance = client.maintain_in_background()
+    with pytest.raises(KeyboardInterrupt):
+        once_held(world, lambda: signal.raise_signal(signal.SIGINT))
+        maintenance.stop()
+    it_went_on(world, client)
+
+
 NO_THREADS = """
 import json, os, resource, threading, hoopauth
 import sys

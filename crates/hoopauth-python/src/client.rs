@@ -43,7 +43,7 @@ use crate::wait::{call, detached};
 ///     on_change: called with a `hoopauth.Change` after each change of a grant.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct Client {
-    live: Arc<Live>,
+    pub(crate) live: Arc<Live>,
     has_clock: bool,
     constants: PyOnceLock<Constants>,
 }
@@ -149,7 +149,7 @@ impl Client {
     /// Raises `hoopauth.Config` if something is missing or wrong.
     #[pyo3(signature = (*, redirect_uri=None, scopes=None, pkce=false, login_window_self=false, version_id=None))]
     fn authorization_request(
-        &self,
+        slf: &Bound<'_, Self>,
         py: Python<'_>,
         redirect_uri: Option<&str>,
         scopes: Option<Scopes>,
@@ -158,7 +158,7 @@ impl Client {
         version_id: Option<&str>,
     ) -> PyResult<PendingAuthorization> {
         refuse_reentry(py)?;
-        let core = self.live.core(py)?;
+        let core = slf.get().live.core(py)?;
         let (pending, cause) = watched(|| {
             let mut request = core.client.authorization_request()?;
             if let Some(redirect_uri) = redirect_uri {
@@ -173,14 +173,14 @@ impl Client {
             core.client.begin(request.pkce(pkce).login_window_self(login_window_self))
         });
         let pending = pending.map_err(|error| exception(py, &error, cause))?;
-        Ok(PendingAuthorization::new(pending, &self.live))
+        Ok(PendingAuthorization::new(pending, slf))
     }
 
     /// Opens what `PendingAuthorization.seal()` made. Raises `hoopauth.StateMismatch` if another app made it or it was
     /// changed.
-    fn open_pending(&self, py: Python<'_>, sealed: String) -> PyResult<PendingAuthorization> {
-        let pending = call(py, &self.live, None, move |client| client.open_pending(&sealed))?;
-        Ok(PendingAuthorization::new(pending, &self.live))
+    fn open_pending(slf: &Bound<'_, Self>, sealed: String) -> PyResult<PendingAuthorization> {
+        let pending = call(slf.py(), &slf.get().live, None, move |client| client.open_pending(&sealed))?;
+        Ok(PendingAuthorization::new(pending, slf))
     }
 
     /// Completes an authorization with the redirect the user came back by: the whole URL, or its query.
@@ -403,11 +403,14 @@ impl Client {
         result
     }
 
-    /// As `maintain`, on a thread of its own, until the answer's `stop()` or `with` block, or `close()`.
-    fn maintain_in_background(&self, py: Python<'_>) -> PyResult<Maintenance> {
+    /// As `maintain`, on a thread of its own, until the answer's `stop()` or `with` block, or `close()`. Keep the answer: where
+    /// nothing holds it any more, maintenance stops.
+    fn maintain_in_background(slf: &Bound<'_, Self>) -> PyResult<Maintenance> {
+        let py = slf.py();
         refuse_reentry(py)?;
-        let core = self.live.core(py)?;
-        raised(py, core.client.maintain_in_background()).map(Maintenance::new)
+        let core = slf.get().live.core(py)?;
+        let maintenance = raised(py, core.client.maintain_in_background())?;
+        Ok(Maintenance::new(maintenance, slf))
     }
 
     /// An `auth=` object for requests (`pip install hoopauth[requests]`); see `hoopauth._requests.Auth`.

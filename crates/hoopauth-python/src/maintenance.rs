@@ -2,28 +2,42 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pyo3::PyTraverseError;
+use pyo3::class::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyAny;
 
-/// Maintenance on a thread of its own, until `stop()`, the end of its `with` block, or the end of the client.
+use crate::client::Client;
+use crate::live::Busy;
+use crate::wait::detached;
+
+/// Maintenance on a thread of its own, until `stop()`, the end of its `with` block, or `Client.close()`. Keep it: where nothing
+/// holds it any more, it stops.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct Maintenance {
     thread: Arc<Thread>,
+    /// It is not garbage while it is maintained.
+    client: Py<Client>,
 }
 
 impl Maintenance {
-    pub(crate) fn new(maintenance: hoopauth::Maintenance) -> Self {
-        let thread = Arc::new(Thread { maintenance: Mutex::new(Some(maintenance)) });
+    pub(crate) fn new(maintenance: hoopauth::Maintenance, client: &Bound<'_, Client>) -> Self {
+        let busy = client.get().live.busy();
+        let thread = Arc::new(Thread { running: Mutex::new(Some(Running { maintenance, busy })) });
         crate::exit::note_maintenance(&thread);
-        Self { thread }
+        Self { thread, client: client.clone().unbind() }
     }
 }
 
 #[pymethods]
 impl Maintenance {
-    /// Ends it, and waits for the refresh under way.
-    fn stop(&self, py: Python<'_>) {
-        py.detach(|| self.thread.stop());
+    /// Ends it, and waits for the refresh under way; Ctrl-C ends the wait, not the refresh.
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        let thread = Arc::clone(&self.thread);
+        detached(py, move || {
+            thread.stop();
+            Ok(())
+        })
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -37,13 +51,18 @@ impl Maintenance {
         kind: Option<&Bound<'_, PyAny>>,
         value: Option<&Bound<'_, PyAny>>,
         traceback: Option<&Bound<'_, PyAny>>,
-    ) {
+    ) -> PyResult<()> {
         let _ = (kind, value, traceback);
-        self.stop(py);
+        self.stop(py)
     }
 
     fn __repr__(&self) -> &'static str {
         "<hoopauth.Maintenance>"
+    }
+
+    /// The client breaks the cycles that it is part of.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.client)
     }
 }
 
@@ -57,12 +76,21 @@ impl Drop for Maintenance {
 }
 
 pub(crate) struct Thread {
-    maintenance: Mutex<Option<hoopauth::Maintenance>>,
+    running: Mutex<Option<Running>>,
+}
+
+/// Its end waits for the thread; only then the program's objects may go.
+struct Running {
+    maintenance: hoopauth::Maintenance,
+    busy: Busy,
 }
 
 impl Thread {
     pub(crate) fn stop(&self) {
-        let maintenance = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(maintenance);
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { maintenance, busy }) = running {
+            drop(maintenance);
+            drop(busy);
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! Authorizations that were begun.
 
-use std::sync::Arc;
-
+use pyo3::PyTraverseError;
+use pyo3::class::PyVisit;
 use pyo3::prelude::*;
 
+use crate::client::Client;
 use crate::clock::seconds;
-use crate::live::Live;
 use crate::wait::call;
 
 /// An authorization that was begun: send the user to `url`, keep this until the redirect arrives.
@@ -15,12 +15,12 @@ use crate::wait::call;
 #[pyclass(frozen, module = "hoopauth")]
 pub(crate) struct PendingAuthorization {
     pub(crate) inner: hoopauth::PendingAuthorization,
-    live: Arc<Live>,
+    client: Py<Client>,
 }
 
 impl PendingAuthorization {
-    pub(crate) fn new(inner: hoopauth::PendingAuthorization, live: &Arc<Live>) -> Self {
-        Self { inner, live: Arc::clone(live) }
+    pub(crate) fn new(inner: hoopauth::PendingAuthorization, client: &Bound<'_, Client>) -> Self {
+        Self { inner, client: client.clone().unbind() }
     }
 }
 
@@ -53,10 +53,15 @@ impl PendingAuthorization {
     /// This as encrypted text, for a cookie or another process of the same app; `Client.open_pending` reads it.
     fn seal(&self, py: Python<'_>) -> PyResult<String> {
         let inner = self.inner.clone();
-        call(py, &self.live, None, move |client| client.seal_pending(&inner))
+        call(py, &self.client.get().live, None, move |client| client.seal_pending(&inner))
     }
 
     fn __repr__(&self) -> String {
         format!("<hoopauth.PendingAuthorization expires_at={}>", seconds(self.inner.expires_at()))
+    }
+
+    /// The client breaks the cycles that it is part of.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.client)
     }
 }
