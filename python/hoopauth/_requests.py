@@ -67,8 +67,8 @@ class Auth(AuthBase):
         again = response.request.copy()
         again.headers["Authorization"] = headers["Authorization"]
         repeated: Response = response.connection.send(again, **sending)
-        error = refused_again(self._account) if repeated.status_code == UNAUTHORIZED else None
-        repeated.hoopauth_error = error  # type: ignore[attr-defined]
+        refused = refused_again(self._account) if repeated.status_code == UNAUTHORIZED else None
+        repeated.hoopauth_error = refused  # type: ignore[attr-defined]
         repeated.history.append(response)
         repeated.request = again
         return repeated

@@ -258,10 +258,10 @@ impl std::fmt::Debug for PyLease<'_> {
 
 /// Whether it was stored or new: a store that forgets to say so must not be taken for one that refuses.
 fn truth(answer: &Bound<'_, PyAny>) -> std::result::Result<bool, Fault> {
-    answer
-        .cast::<PyBool>()
-        .map(|truth| truth.is_true())
-        .map_err(|_| Fault::Answered(format!("a `{}`, not True or False", type_name(&answer.get_type()))))
+    match answer.cast::<PyBool>() {
+        Ok(truth) => Ok(truth.is_true()),
+        Err(_) => Err(Fault::Answered(format!("a `{}`, not True or False", type_name(&answer.get_type())))),
+    }
 }
 
 fn account(name: &str, method: &str) -> Result<Account> {
