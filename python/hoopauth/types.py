@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from os import PathLike
-    from typing import TypeAlias
 
     from hoopauth._hoopauth import TransportRequest
-
-
-Answer: TypeAlias = (
-    "tuple[int, Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]] | None, "
-    "bytes | bytearray | memoryview | str | None]"
-)
-"""What `Transport.send` gives: status, headers and body."""
 
 
 class TokenStore(Protocol):
@@ -95,7 +87,13 @@ class StoreLease(Protocol):
 class Transport(Protocol):
     """What carries HTTP to the token endpoint. Called on any thread, concurrently; it must not call the client."""
 
-    def send(self, request: TransportRequest, /) -> Answer:
+    def send(
+        self, request: TransportRequest, /
+    ) -> tuple[
+        int,
+        Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]] | None,
+        bytes | bytearray | memoryview | str | None,
+    ]:
         """Send the request, and give status, headers and body of the answer; 4xx and 5xx are answers.
 
         The status is a whole number from 100 to 599. Headers are a mapping, an iterable of pairs, or None; names and
