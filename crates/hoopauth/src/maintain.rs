@@ -5,6 +5,8 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::account::Account;
+use crate::cache::Snapshot;
 use crate::callback::calling;
 use crate::client::Client;
 use crate::clock::{ClientClock, Clock, Timestamp};
@@ -168,7 +170,7 @@ impl Inner {
         round.marks_at = now.saturating_add(u64::try_from(LOOK.as_millis()).unwrap_or(u64::MAX));
         for account in calling(|| self.store.open_marks(&self.settings.app))? {
             let _call = self.begin_call();
-            if let Some(Err(error)) = self.refresh_alone(&account, &Need::Recover) {
+            if let Some(Err(error)) = self.renew(&account, &Need::Recover) {
                 tracing::warn!(%account, %error, "an open refresh could not be finished yet");
             }
         }
@@ -185,7 +187,7 @@ impl Inner {
                 return Ok(ends.since(now.plus(window)));
             }
             let _call = self.begin_call();
-            match self.refresh_alone(&account, &Need::Maintain { window, urgent }) {
+            match self.renew(&account, &Need::Maintain { window, urgent }) {
                 Some(Ok(snapshot)) if snapshot.ends() > ends => return Ok(Duration::ZERO),
                 Some(Ok(_)) | None => {}
                 Some(Err(error)) => match (error.code(), error.retry_after()) {
@@ -197,6 +199,15 @@ impl Inner {
             }
         }
         Ok(LOOK)
+    }
+
+    /// `None` where another thread does it, or nothing can be done yet: what could not be saved comes first, for until it is
+    /// the store shows the old grant, its end and its open mark.
+    fn renew(&self, account: &Account, need: &Need) -> Option<Result<Arc<Snapshot>>> {
+        if self.is_unsaved(account) && !self.save_unsaved(account) {
+            return None;
+        }
+        self.refresh_alone(account, need)
     }
 
     /// How long before its end a token is renewed, and whether the fleet needs the whole budget for that.
