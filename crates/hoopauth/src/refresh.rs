@@ -445,7 +445,8 @@ impl Inner {
             }
             Ok(false) => {
                 self.forget_unsaved(&account);
-                let again = calling(|| lease.load(self.clock.now()))?;
+                // The lease may be lost, as is one of a host that stood still: what the others stored can be read all the same.
+                let again = calling(|| lease.load(self.clock.now())).or_else(|_| self.load(&account))?;
                 self.someone_elses(&account, again)
             }
             Err(error) => {
