@@ -258,7 +258,8 @@ impl Database {
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         // Who removes or replaces the file of a running program would have it write into nothing.
-        if state.identity != Identity::at(&self.path).ok() {
+        let now = Identity::now_at(&self.path).map_err(|error| failure::io(&error, &self.path, "reading"))?;
+        if state.identity != now {
             return Err(Error::new(
                 ErrorCode::Store,
                 format!(

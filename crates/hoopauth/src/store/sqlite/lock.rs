@@ -52,8 +52,8 @@ impl LockFile {
     }
 
     /// Whether the path still names this file. If not, others lock another file.
-    pub(super) fn is_in_place(&self) -> bool {
-        Identity::at(&self.path).is_ok_and(|identity| identity == self.identity)
+    pub(super) fn is_in_place(&self) -> io::Result<bool> {
+        Ok(Identity::now_at(&self.path)? == Some(self.identity))
     }
 
     /// Locks a place against all threads and processes, waiting at most `wait`; whether it did.
@@ -133,6 +133,14 @@ pub(super) struct Identity(u64, u64);
 impl Identity {
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         Ok(Self::of(&std::fs::metadata(path)?, path))
+    }
+
+    /// As [`at`](Self::at); `None` if there is no such file any more.
+    pub(super) fn now_at(path: &Path) -> io::Result<Option<Self>> {
+        match Self::at(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            identity => identity.map(Some),
+        }
     }
 
     #[cfg(unix)]

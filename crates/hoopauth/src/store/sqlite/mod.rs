@@ -135,7 +135,7 @@ impl TokenStore for SqliteStore {
             app: key.app.to_owned(),
             account: key.account.clone(),
         };
-        if !handle.lock.is_in_place() {
+        if !handle.lock.is_in_place().map_err(locking)? {
             return Err(Error::new(
                 crate::error::ErrorCode::Store,
                 format!(
