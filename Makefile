@@ -2,7 +2,7 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test test-python lint bench docs header install uninstall setup setup-c setup-postgres libraries python-setup
+.PHONY: demo test test-python lint bench soak docs header install uninstall setup setup-c setup-postgres libraries python-setup
 
 demo: setup libraries python-setup ## the main job, end to end, against a local HoopAI, in every language
 	$(CARGO) build --quiet --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --bins --examples
@@ -22,9 +22,15 @@ lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked $(PROFILE) --workspace --all-targets -- -D warnings
 
-bench: setup ## the promised figures, as JSON lines
+bench: setup setup-postgres ## the promised figures, as JSON lines
 	$(CARGO) build --quiet --locked --release -p hoopauth-capi
 	$(CARGO) run --quiet --locked --release -p hoopauth-bench
+
+# KILLS, SEED and CASES choose other courses.
+soak: setup setup-postgres ## the longest tests: thousands of killed processes, and of orders of events; a JSON line for each form
+	HOOPAUTH_KILLS=$(or $(KILLS),1000) $(if $(SEED),HOOPAUTH_SEED=$(SEED)) PROPTEST_CASES=$(or $(CASES),200000) \
+	  $(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench --test model --test sqlite --test postgres \
+	  -- kills:: no_order_of_events --nocapture --test-threads=1
 
 docs: setup ## writes docs/options.md from the table of options
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example options_page > docs/options.md

@@ -1,5 +1,6 @@
-//! The refresh protocol against a model of the platform: random actions, faults, crashes between any two steps and restarts,
-//! by two clients that share a store, on a clock of their own. Failing cases print themselves and shrink.
+//! The refresh protocol against a model of the platform: random actions, faults, restarts, and crashes between any two steps, by
+//! two clients that share a store, on a clock of their own. In the middle of any refresh, other processes come in between:
+//! they refresh, remove, import and authorize the same account. Failing cases print themselves and shrink.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod model {
@@ -10,7 +11,7 @@ mod model {
 use std::time::Duration;
 
 use model::platform::Fault;
-use model::world::{Stop, World};
+use model::world::{Deed, Stop, World};
 use proptest::prelude::*;
 
 /// What can happen.
@@ -27,13 +28,16 @@ enum Action {
     },
     Pass(Duration),
     Fault(Fault),
-    /// The client's next refresh that comes to this step ends there.
+    /// At this step of the client's next refresh something happens, mostly its end.
     Arm {
         client: usize,
         step: usize,
         stop: Stop,
     },
     Restart {
+        client: usize,
+    },
+    Maintain {
         client: usize,
     },
     ImportSeed {
@@ -69,14 +73,24 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Fault::Status(429)),
         1 => Just(Fault::Garbage),
     ];
-    let stop = prop_oneof![Just(Stop::Crash), Just(Stop::Fail)];
+    let deed = prop_oneof![
+        2 => Just(Deed::Headers),
+        1 => Just(Deed::ImportSeed),
+        2 => Just(Deed::Authorize),
+        2 => Just(Deed::Remove),
+        1 => Just(Deed::Revoke),
+        3 => (1u64..40_000).prop_map(|millis| Deed::Pass(Duration::from_millis(millis))),
+    ];
+    let stop =
+        prop_oneof![2 => Just(Stop::Crash), 2 => Just(Stop::Fail), 3 => deed.prop_map(Stop::Meanwhile)];
     prop_oneof![
         10 => (client.clone(), account.clone()).prop_map(|(client, account)| Action::Headers { client, account }),
         2 => (client.clone(), account.clone()).prop_map(|(client, account)| Action::Refuse { client, account }),
         6 => pass.prop_map(|millis| Action::Pass(Duration::from_millis(millis))),
         3 => fault.prop_map(Action::Fault),
-        4 => (client.clone(), 0..8usize, stop).prop_map(|(client, step, stop)| Action::Arm { client, step, stop }),
+        6 => (client.clone(), 0..8usize, stop).prop_map(|(client, step, stop)| Action::Arm { client, step, stop }),
         1 => client.clone().prop_map(|client| Action::Restart { client }),
+        1 => client.clone().prop_map(|client| Action::Maintain { client }),
         1 => (client.clone(), account.clone()).prop_map(|(client, account)| Action::ImportSeed { client, account }),
         1 => (client.clone(), account.clone()).prop_map(|(client, account)| Action::Authorize { client, account }),
         1 => (client, account.clone()).prop_map(|(client, account)| Action::Remove { client, account }),
@@ -100,9 +114,10 @@ proptest! {
                 Action::Headers { client, account } => world.headers(client, account),
                 Action::Refuse { client, account } => world.refuse(client, account),
                 Action::Pass(time) => world.pass(time),
-                Action::Fault(fault) => world.platform.add_fault(fault),
+                Action::Fault(fault) => world.shared.platform.add_fault(fault),
                 Action::Arm { client, step, stop } => world.arm(client, step, stop),
                 Action::Restart { client } => world.restart(client),
+                Action::Maintain { client } => world.maintain(client),
                 Action::ImportSeed { client, account } => world.import_seed(client, account),
                 Action::Authorize { client, account } => world.authorize(client, account),
                 Action::Remove { client, account } => world.remove(client, account),

@@ -30,6 +30,8 @@ pub(crate) enum Fault {
 struct Family {
     current: String,
     access: String,
+    /// When that pair was made.
+    made_at: u64,
     spent: HashMap<String, Spent>,
     revoked: bool,
     count: u32,
@@ -106,6 +108,11 @@ impl Platform {
         self.state().families[account].current.clone()
     }
 
+    /// When the refresh token that is not spent was given out.
+    pub(crate) fn rotated_at(&self, account: usize) -> u64 {
+        self.state().families[account].made_at
+    }
+
     pub(crate) fn is_current(&self, account: usize, access: &str) -> bool {
         let state = self.state();
         !state.families[account].revoked && state.families[account].access == access
@@ -119,6 +126,7 @@ impl Platform {
         let now = self.clock.monotonic();
         let family = &mut state.families[account];
         family.count += 1;
+        family.made_at = now;
         let refresh = format!("refresh-{account}-{}", family.count);
         let before = std::mem::replace(&mut family.current, refresh.clone());
         if !before.is_empty() {

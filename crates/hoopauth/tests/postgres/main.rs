@@ -11,13 +11,20 @@ mod child;
 #[allow(dead_code, reason = "the site here goes before")]
 #[path = "../sqlite/site.rs"]
 mod files;
+#[path = "../sqlite/fork.rs"]
+mod fork;
 #[path = "../sqlite/kills.rs"]
 mod kills;
 #[path = "../sqlite/together.rs"]
 mod together;
 
 mod cluster;
-mod fork;
+mod faults;
 mod outages;
 mod sealing;
 mod site;
+
+/// There is nothing that the child processes of these tests alone do.
+fn play(role: &str, _: &str) {
+    panic!("no role {role}");
+}

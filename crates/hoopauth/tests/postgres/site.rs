@@ -24,6 +24,9 @@ impl Site {
         Self { files: files::Site::with(config), url: Cluster::shared().url() }
     }
 
+    /// The server's, for a holder that fell silent, and much more for a busy machine.
+    pub(crate) const PATIENCE: u32 = 120;
+
     /// On a server that the test may stop.
     pub(crate) fn on(cluster: &Cluster) -> Self {
         Self { files: files::Site::new(), url: cluster.url() }
@@ -46,6 +49,15 @@ impl Site {
     pub(crate) fn start(&self, role: &str, argument: &str) -> Process {
         let mut command = self.command(role);
         Process::start(command.env(crate::child::ARGUMENT, argument))
+    }
+
+    pub(crate) fn visit(&self) {
+        self.admin().query_one("SELECT count(*) FROM account", &[]).unwrap();
+    }
+
+    /// The server looks after its files itself.
+    pub(crate) fn check(&self) {
+        self.visit();
     }
 
     /// A connection of the test's own.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hoopauth::{Client, ClientBuilder, Error, Step};
@@ -23,33 +23,54 @@ fn entry() {
         "storm" => storm(&argument),
         "park" => park(&argument),
         "spend" => spend(),
-        "doomed" => doomed(argument.parse().unwrap()),
+        "hold" => hold(&argument),
+        "doomed" => doomed(&argument),
         "fork midway" => fork_midway(),
         "fork and go on" => fork_and_go_on(),
         "import until full" => import_until_full(),
+        "refresh" => say_what_comes_of(&client().headers_for(location(0).as_str(), "GET")),
         "read" => read(),
         "use the default store" => use_the_default_store(),
-        other => panic!("no role {other}"),
+        other => crate::play(other, &argument),
     }
     std::process::exit(0);
 }
 
-fn builder() -> ClientBuilder {
+pub(crate) fn builder() -> ClientBuilder {
     Client::builder().environment()
+}
+
+pub(crate) fn step_named(name: &str) -> Option<Step> {
+    Step::ALL.into_iter().find(|step| format!("{step:?}") == name)
 }
 
 fn client() -> Client {
     builder().build().unwrap()
 }
 
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     println!("@{text}");
     std::io::stdout().flush().unwrap();
 }
 
 fn wait_for_go() {
     say("ready");
+    wait_for_a_line();
+}
+
+pub(crate) fn wait_for_a_line() {
     std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+/// `OK`, or the error's name.
+pub(crate) fn outcome<T>(result: &hoopauth::Result<T>) -> &'static str {
+    result.as_ref().err().map_or("OK", |error| error.code().name())
+}
+
+/// Says `OK`, or the error's name and message.
+pub(crate) fn say_what_comes_of<T>(result: &hoopauth::Result<T>) {
+    let message = result.as_ref().err().map_or("", |error| error.message());
+    say(format!("{} {message}", outcome(result)).trim_end());
 }
 
 /// Threads that all want the same headers at once.
@@ -74,7 +95,7 @@ fn storm(threads: &str) {
 
 /// Refreshes and stops at a step for ever.
 fn park(step: &str) {
-    let step = Step::ALL.into_iter().find(|at| format!("{at:?}") == step).unwrap();
+    let step = step_named(step).unwrap();
     let hook = move |at, _: &_| {
         if at == step {
             say("there");
@@ -87,6 +108,21 @@ fn park(step: &str) {
     let client = builder().step_hook(hook).build().unwrap();
     let _ = client.headers_for(location(0).as_str(), "GET");
     panic!("the refresh ended");
+}
+
+/// Refreshes, stands still at a step until it may go on, and says how the refresh ended.
+fn hold(step: &str) {
+    let step = step_named(step).unwrap();
+    let held = AtomicBool::new(false);
+    let hook = move |at, _: &_| {
+        if at == step && !held.swap(true, Ordering::SeqCst) {
+            say("there");
+            wait_for_a_line();
+        }
+        Ok(())
+    };
+    let client = builder().step_hook(hook).build().unwrap();
+    say(outcome(&client.headers_for(location(0).as_str(), "GET")));
 }
 
 /// Asks for the headers of every account there is; says how many it got, and the error of the others.
@@ -104,34 +140,31 @@ fn spend() {
     ));
 }
 
-/// Serves all accounts until it dies: at a step of some refresh, or at any moment.
-fn doomed(seed: u64) {
-    let chance = std::sync::Mutex::new(seed);
-    let draw = move |below: u64| {
-        let mut state = chance.lock().unwrap();
-        // xorshift64
-        *state ^= *state << 13;
-        *state ^= *state >> 7;
-        *state ^= *state << 17;
-        *state % below
-    };
-    if draw(4) == 0 {
-        let moment = Duration::from_millis(draw(600));
+/// Serves all accounts until it dies: when it comes to a named point for the nth time (`Send 2 7`), or after some milliseconds,
+/// wherever it is then (`Moment 350 7`). It begins with the account of that last number: those who die soon must not all begin
+/// with the same, or nobody comes to the others while the platform's window is open.
+fn doomed(argument: &str) {
+    let words: Vec<&str> = argument.split(' ').collect();
+    let [point, number, first] = words[..] else { panic!("{argument}") };
+    let number = number.parse().unwrap();
+    let step = step_named(point);
+    if step.is_none() {
         std::thread::spawn(move || {
-            std::thread::sleep(moment);
+            std::thread::sleep(Duration::from_millis(number));
             raise(Signal::SIGKILL).unwrap();
         });
     }
-    let client = builder()
-        .step_hook(move |_, _| {
-            if draw(12) == 0 {
-                raise(Signal::SIGKILL).unwrap();
-            }
-            Ok(())
-        })
-        .build()
-        .unwrap();
-    let accounts = client.accounts().unwrap();
+    let passed = AtomicU64::new(0);
+    let hook = move |at, _: &_| {
+        if Some(at) == step && passed.fetch_add(1, Ordering::SeqCst) == number {
+            raise(Signal::SIGKILL).unwrap();
+        }
+        Ok(())
+    };
+    let client = builder().step_hook(hook).build().unwrap();
+    let mut accounts = client.accounts().unwrap();
+    let first = first.parse::<usize>().unwrap() % accounts.len();
+    accounts.rotate_left(first);
     loop {
         for account in &accounts {
             if let Err(error) = client.headers_for(account.as_str(), "GET")
@@ -182,7 +215,7 @@ fn fork_and_go_on() {
             drop(before);
             say("refreshed");
             // Until the parent is gone: then the child alone holds the store.
-            std::io::stdin().read_line(&mut String::new()).unwrap();
+            wait_for_a_line();
             own.headers_for(location(2).as_str(), "GET").unwrap();
             say("alone");
             std::process::exit(0);
@@ -217,10 +250,7 @@ fn import_until_full() {
 }
 
 fn read() {
-    match client().export(&location(0)) {
-        Ok(_) => say("read"),
-        Err(error) => say(&format!("{} {}", error.code().name(), error.message())),
-    }
+    say_what_comes_of(&client().export(&location(0)));
 }
 
 fn use_the_default_store() {

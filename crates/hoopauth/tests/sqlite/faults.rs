@@ -1,12 +1,144 @@
-//! Stores that can't write: the error names the cause, and what was stored stays.
+//! Stores that can't write: the error names the cause, and the old or the new grant is there.
 
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use hoopauth::Step;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::unistd::{Uid, geteuid, seteuid};
+
+use crate::child::{builder, outcome, say, say_what_comes_of, step_named, wait_for_a_line};
 use crate::common::location;
 use crate::site::{Process, Site};
+
+/// What happens to a process in the middle of a refresh.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// It may write no byte more to any file: `RLIMIT_FSIZE`, as a full disk.
+    Full,
+    /// It has no rights in the store's folder any more, as after giving up root.
+    Rights,
+}
+
+impl Fault {
+    fn possible() -> &'static [Self] {
+        // Only root has rights to give up and to take back.
+        if geteuid().is_root() { &[Self::Full, Self::Rights] } else { &[Self::Full] }
+    }
+
+    fn begin(self) {
+        match self {
+            Self::Full => {
+                // SAFETY: ignoring a signal runs no code. Then the write fails instead, as under Python.
+                unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.unwrap();
+                let (_, most) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
+                setrlimit(Resource::RLIMIT_FSIZE, 0, most).unwrap();
+            }
+            Self::Rights => seteuid(NOBODY).unwrap(),
+        }
+    }
+
+    fn end(self) {
+        match self {
+            Self::Full => {
+                let (_, most) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
+                setrlimit(Resource::RLIMIT_FSIZE, most, most).unwrap();
+            }
+            Self::Rights => seteuid(Uid::from_raw(0)).unwrap(),
+        }
+    }
+
+    /// What the error says.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Full => "space",
+            Self::Rights => "right to write",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// In a child process: meets a fault at a step of a refresh and says how that ended; once it may go on the fault is over, and
+/// it says how the next call ended and whether something is unsaved still.
+pub(crate) fn meet(argument: &str) {
+    let (step, fault) = argument.split_once(' ').unwrap();
+    let step = step_named(step).unwrap();
+    let fault = *Fault::possible().iter().find(|known| known.to_string() == fault).unwrap();
+    let met = AtomicBool::new(false);
+    let hook = move |at, _: &_| {
+        if at == step && !met.swap(true, Ordering::SeqCst) {
+            fault.begin();
+        }
+        Ok(())
+    };
+    let client = builder().step_hook(hook).build().unwrap();
+    say_what_comes_of(&client.headers_for(location(0).as_str(), "GET"));
+    wait_for_a_line();
+    fault.end();
+    let again = client.headers_for(location(0).as_str(), "GET");
+    say(&format!("{} {}", outcome(&again), client.health(&location(0)).unwrap().unsaved));
+}
+
+#[test]
+fn a_fault_at_any_step_leaves_the_old_or_the_new_grant() {
+    for fault in Fault::possible() {
+        for step in Step::ALL {
+            for dies in [false, true] {
+                met_at(step, *fault, dies);
+            }
+        }
+    }
+}
+
+/// The process comes to terms with the fault, or dies of it.
+fn met_at(step: Step, fault: Fault, dies: bool) {
+    let case = format!("{fault} at {step:?}, dies: {dies}");
+    let site = Site::new();
+    // The window does not pass on a busy machine.
+    site.world.emulator.freeze();
+    let account = location(0);
+    site.client().import(site.expired(&account), false).unwrap();
+    set_mode(site.folder.path(), 0o700);
+    let mut process = site.start("meet a fault", &format!("{step:?} {fault}"));
+    let first = process.line();
+
+    // Before the mark is written nothing is sent; after that nothing is lost.
+    let is_sent = !matches!(step, Step::Lease | Step::Reread | Step::Mark);
+    let is_saved = matches!(step, Step::Publish | Step::Release);
+    if is_sent {
+        assert_eq!(first, "OK", "{case}");
+    } else {
+        assert!(first.starts_with("STORE ") && first.contains(fault.words()), "{case}: {first}");
+    }
+    assert_eq!(site.world.emulator.statistics().token_requests, u64::from(is_sent), "{case}");
+    let stored = site.client().export(&account).unwrap();
+    assert_eq!(stored.access_token().expose() != "ended", is_saved, "{case}");
+
+    if dies {
+        process.kill();
+    } else {
+        process.go();
+        assert_eq!(process.line(), "OK false", "{case}");
+    }
+    site.works(&site.client(), &account);
+    let statistics = site.world.emulator.statistics();
+    let repeats = u64::from(dies && is_sent && !is_saved);
+    assert_eq!(
+        (statistics.rotations, statistics.reuse_inside_window, statistics.reuse_outside_window),
+        (1, repeats, 0),
+        "{case}"
+    );
+}
 
 #[test]
 fn a_limit_of_the_file_size_keeps_what_is_there() {
@@ -30,28 +162,57 @@ fn a_limit_of_the_file_size_keeps_what_is_there() {
     }
 }
 
-#[test]
-fn a_folder_without_rights_is_named() {
-    let site = Site::new();
+/// A process that plays `role` without the rights of root, where these tests have them. It may enter the site's folder.
+fn without_rights(site: &Site, role: &str) -> Command {
     let program = site.folder.path().join("program");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    let folder = site.folder.path().join("closed");
-    fs::create_dir(&folder).unwrap();
-    for path in [site.folder.path(), &program, &folder] {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o555)).unwrap();
+    for path in [site.folder.path(), &program] {
+        set_mode(path, 0o755);
     }
-    let role = site.command("read");
+    let role = site.command(role);
     let mut command = Command::new(&program);
     command.args(role.get_args());
     command.envs(role.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+    if geteuid().is_root() {
+        command.uid(NOBODY.as_raw()).gid(NOBODY.as_raw());
+    }
+    command
+}
+
+#[test]
+fn a_folder_without_rights_is_named() {
+    let site = Site::new();
+    let folder = site.folder.path().join("closed");
+    fs::create_dir(&folder).unwrap();
+    set_mode(&folder, 0o555);
+    let mut command = without_rights(&site, "read");
     command.env("HOOPAUTH_STORE", format!("sqlite:{}/grants.db", folder.display()));
-    if nix::unistd::geteuid().is_root() {
-        // Rights mean nothing to root.
-        command.uid(65_534).gid(65_534);
+    let line = Process::start(&mut command).line();
+    assert!(line.starts_with("STORE ") && line.contains("right to write"), "{line}");
+}
+
+/// What can't be marked is not sent: the refresh token in the file stays good.
+#[test]
+fn a_store_that_can_only_be_read_sends_nothing() {
+    let site = Site::new();
+    let account = location(0);
+    site.client().import(site.expired(&account), false).unwrap();
+    let mut command = without_rights(&site, "refresh");
+    let root = geteuid().is_root();
+    for entry in fs::read_dir(site.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        match name {
+            "grants.db" => set_mode(&path, if root { 0o444 } else { 0o400 }),
+            "grants.db-wal" | "grants.db-shm" | "grants.db-lock" if root => set_mode(&path, 0o666),
+            _ => {}
+        }
     }
     let line = Process::start(&mut command).line();
-    fs::set_permissions(site.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    assert!(line.starts_with("STORE ") && line.contains("right to write"), "{line}");
+    assert!(line.starts_with("STORE ") && line.contains("read-only: give this user the right"), "{line}");
+    assert_eq!(site.world.emulator.statistics().token_requests, 0);
+    set_mode(&site.path(), 0o600);
+    site.works(&site.client(), &account);
 }
 
 #[test]
@@ -75,3 +236,9 @@ fn a_store_that_breaks_in_mid_refresh_keeps_the_new_pair() {
     site.works(&site.client(), &account);
     assert_eq!(site.world.emulator.statistics().rotations, 1);
 }
+
+fn set_mode(path: &std::path::Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+const NOBODY: Uid = Uid::from_raw(65_534);

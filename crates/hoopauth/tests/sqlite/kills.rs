@@ -1,49 +1,70 @@
 //! Many processes, killed again and again: no grant is lost.
+//!
+//! `HOOPAUTH_KILLS` and `HOOPAUTH_SEED` choose another length and another course; `make soak` runs long ones.
 
+use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
 
-use hoopauth::{Account, Report};
+use hoopauth::{Account, Report, Step};
 use hoopauth_emulator::{Config, DEFAULT_COMPANY_ID};
 
 use crate::site::Site;
 
-/// `HOOPAUTH_KILLS` and `HOOPAUTH_SEED` choose another length and another course.
+/// Whoever comes back within the platform's window finds the pair that a dead process was about to get.
 #[test]
 fn no_kill_loses_a_grant() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let wanted = number("HOOPAUTH_KILLS").unwrap_or(100);
-    let seed = number("HOOPAUTH_SEED")
-        .unwrap_or_else(|| u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
-    println!("HOOPAUTH_SEED={seed} HOOPAUTH_KILLS={wanted}");
+    let site = Site::with(Config::default().lifetime(LIFE).window(30));
+    let accounts = add_accounts(&site);
+    let course = Course::chosen(90);
+    let kills = course.run(&site, |_| {});
+    every_account_works(&site, &accounts);
+    let statistics = site.world.emulator.statistics();
+    course.print("window", &kills, &site);
+    assert_eq!(statistics.reuse_outside_window, 0);
+    assert!(statistics.reuse_inside_window > 0, "no process was killed where it matters");
+}
 
-    let site = Site::with(Config::default().lifetime(2).window(30));
+/// A platform that answers no token twice: what dies with a process is minted from the company's grant.
+#[test]
+fn without_a_window_every_account_comes_back_by_minting() {
+    let site = Site::with(Config::default().window(0));
+    // It outlives the test: nothing mints a company's.
+    let company = Account::company(DEFAULT_COMPANY_ID).unwrap();
+    site.client().import(site.world.grant(&company), false).unwrap();
+    site.world.emulator.configure(|settings| settings.lifetime = LIFE);
+    let accounts = add_accounts(&site);
+    let course = Course::chosen(45);
+    // What was minted once is not at risk any more: so it is authorized anew, in the middle of whatever goes on.
     let client = site.client();
-    let mut accounts = Vec::new();
-    for id in site.world.emulator.add_locations(DEFAULT_COMPANY_ID, 12).unwrap() {
-        let account = Account::location(&id).unwrap();
-        client.import(site.world.grant(&account), false).unwrap();
-        accounts.push(account);
-    }
-    let (kills, started) = (AtomicU64::new(0), AtomicU64::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                while kills.load(Ordering::SeqCst) < wanted {
-                    let number = started.fetch_add(1, Ordering::SeqCst) + 1;
-                    // Never 0, which the generator could not leave.
-                    let seed = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1;
-                    let status = site.start("doomed", &seed.to_string()).wait();
-                    assert_eq!(status.signal(), Some(9), "process {number}: {status}");
-                    kills.fetch_add(1, Ordering::SeqCst);
-                }
-            });
-        }
+    let kills = course.run(&site, |number| {
+        client.import(site.world.grant(&accounts[number % accounts.len()]), true).unwrap();
     });
+    every_account_works(&site, &accounts);
+    let statistics = site.world.emulator.statistics();
+    course.print("minting", &kills, &site);
+    assert_eq!(statistics.reuse_inside_window, 0);
+    assert!(statistics.reuse_outside_window > 0, "no process was killed where it matters");
+    assert!(statistics.location_tokens_minted > 0);
+}
+
+fn add_accounts(site: &Site) -> Vec<Account> {
+    let client = site.client();
+    let ids = site.world.emulator.add_locations(DEFAULT_COMPANY_ID, ACCOUNTS).unwrap();
+    ids.iter()
+        .map(|id| {
+            let account = Account::location(id).unwrap();
+            client.import(site.world.grant(&account), false).unwrap();
+            account
+        })
+        .collect()
+}
+
+fn every_account_works(site: &Site, accounts: &[Account]) {
     // A token of two seconds may end on its way, be it to the call or from an answer that had to be fetched a second time.
     site.world.emulator.freeze();
     let next = site.client();
-    for account in &accounts {
+    for account in accounts {
         let path = format!("/locations/{}", account.id());
         let mut headers = next.headers_for(account.as_str(), "GET").unwrap();
         let (mut status, mut body) = site.world.call(&headers, &path);
@@ -53,13 +74,81 @@ fn no_kill_loses_a_grant() {
         }
         assert_eq!(status, 200, "{account}: {body}");
     }
-    let statistics = site.world.emulator.statistics();
-    println!(
-        "{} kills, {} rotations, {} repeats",
-        kills.into_inner(),
-        statistics.rotations,
-        statistics.reuse_inside_window
-    );
-    assert_eq!(statistics.reuse_outside_window, 0);
-    assert!(statistics.reuse_inside_window > 0, "no process was killed where it matters");
 }
+
+/// How many processes die, and where.
+struct Course {
+    seed: u64,
+    kills: usize,
+}
+
+impl Course {
+    fn chosen(kills: usize) -> Self {
+        let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+        let kills = number("HOOPAUTH_KILLS").map_or(kills, |kills| usize::try_from(kills).unwrap());
+        let seed = number("HOOPAUTH_SEED")
+            .unwrap_or_else(|| u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
+        println!("HOOPAUTH_SEED={seed} HOOPAUTH_KILLS={kills}");
+        Self { seed, kills }
+    }
+
+    /// Always eight processes; for each that died a next one, as many as there are to be killed. `before` the nth starts,
+    /// something more may happen. How many died where.
+    fn run(&self, site: &Site, before: impl Fn(usize) + Sync) -> BTreeMap<String, u64> {
+        let (started, killed) = (Mutex::new(0), Mutex::new(BTreeMap::new()));
+        let next = || {
+            let mut started = started.lock().unwrap();
+            *started += 1;
+            (*started <= self.kills).then_some(*started)
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..PROCESSES {
+                scope.spawn(|| {
+                    while let Some(number) = next() {
+                        before(number);
+                        let (point, when) = self.end_of(number);
+                        let status = site.start("doomed", &format!("{point} {when} {number}")).wait();
+                        assert_eq!(status.signal(), Some(9), "process {number}: {status}");
+                        *killed.lock().unwrap().entry(point).or_default() += 1;
+                    }
+                });
+            }
+        });
+        killed.into_inner().unwrap()
+    }
+
+    /// Where the nth process dies: each point in its turn, at one of the first times or moments.
+    fn end_of(&self, number: usize) -> (String, u64) {
+        let chance = mixed(self.seed ^ mixed(number as u64));
+        match Step::ALL.get(number % (Step::ALL.len() + 1)) {
+            Some(step) => (format!("{step:?}"), chance % 3),
+            None => ("Moment".to_owned(), chance % 600),
+        }
+    }
+
+    /// One line that says what happened.
+    fn print(&self, form: &str, kills: &BTreeMap<String, u64>, site: &Site) {
+        let statistics = site.world.emulator.statistics();
+        let line = serde_json::json!({
+            "soak": "kills", "store": env!("CARGO_CRATE_NAME"), "form": form, "seed": self.seed,
+            "kills": kills.values().sum::<u64>(), "at": kills, "rotations": statistics.rotations,
+            "reuse_inside_window": statistics.reuse_inside_window,
+            "reuse_outside_window": statistics.reuse_outside_window,
+            "minted": statistics.location_tokens_minted,
+        });
+        println!("{line}");
+    }
+}
+
+/// `SplitMix64`'s last steps.
+fn mixed(number: u64) -> u64 {
+    let mut x = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// Seconds that an access token lives.
+const LIFE: i64 = 2;
+const ACCOUNTS: usize = 24;
+const PROCESSES: usize = 8;

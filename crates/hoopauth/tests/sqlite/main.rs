@@ -11,4 +11,13 @@ mod fork;
 mod kills;
 mod sealing;
 mod site;
+mod stopped;
 mod together;
+
+/// What the child processes of these tests alone do.
+fn play(role: &str, argument: &str) {
+    match role {
+        "meet a fault" => faults::meet(argument),
+        other => panic!("no role {other}"),
+    }
+}

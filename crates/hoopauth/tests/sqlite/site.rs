@@ -6,6 +6,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use hoopauth::{Account, Client, ClientBuilder, Grant};
 use hoopauth_emulator::{Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 
 use crate::common::World;
 
@@ -20,6 +23,9 @@ impl Site {
     pub(crate) fn new() -> Self {
         Self::with(Config::default())
     }
+
+    /// Seconds within which the lease of a dead process is free, whatever it left behind.
+    pub(crate) const PATIENCE: u32 = 1;
 
     /// On real time: the processes go by the system's clock.
     pub(crate) fn with(config: Config) -> Self {
@@ -51,6 +57,20 @@ impl Site {
 
     pub(crate) fn client(&self) -> Client {
         self.builder().build().unwrap()
+    }
+
+    /// What any other program does that looks into the store and is gone. SQLite's takes itself for the last one, and removes
+    /// the write-ahead log at its end unless others hold locks of their own.
+    pub(crate) fn visit(&self) {
+        let shell = rusqlite::Connection::open(self.path()).unwrap();
+        shell.query_row("SELECT count(*) FROM account", [], |row| row.get::<_, i64>(0)).unwrap();
+    }
+
+    /// Whether the store itself finds nothing wrong with it.
+    pub(crate) fn check(&self) {
+        let shell = rusqlite::Connection::open(self.path()).unwrap();
+        let found: String = shell.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, "ok");
     }
 
     /// A grant whose access token has ended.
@@ -118,8 +138,19 @@ impl Process {
         writeln!(self.input.as_mut().unwrap(), "go").unwrap();
     }
 
-    pub(crate) fn pid(&self) -> nix::unistd::Pid {
-        nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap())
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().unwrap())
+    }
+
+    /// Stands still, all of its threads, until it is woken.
+    pub(crate) fn stop(&self) {
+        kill(self.pid(), Signal::SIGSTOP).unwrap();
+        let stopped = waitpid(self.pid(), Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert!(matches!(stopped, WaitStatus::Stopped(..)), "{stopped:?}");
+    }
+
+    pub(crate) fn wake(&self) {
+        kill(self.pid(), Signal::SIGCONT).unwrap();
     }
 
     pub(crate) fn reap(&mut self) {

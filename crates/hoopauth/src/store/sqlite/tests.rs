@@ -1,11 +1,14 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::database::Registry;
 use super::*;
 use crate::error::ErrorCode;
 use crate::store::contract::{Bench, Still, contract};
+use crate::transport::{Transport, TransportError, TransportRequest, TransportResponse};
+use crate::{Client, Grant, Step};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -144,6 +147,14 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
     assert!(error.code() == ErrorCode::Store && error.message().contains("make the folder"), "{error}");
 }
 
+/// Limits the database to `pages`, or to what it has if that is more.
+fn limit(store: &SqliteStore, pages: i64) {
+    let set = |connection: &Connection| {
+        Ok(connection.pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))?)
+    };
+    store.handle().unwrap().read(set).unwrap();
+}
+
 #[test]
 fn a_full_disk_keeps_what_is_there() {
     let folder = Folder::new();
@@ -151,20 +162,68 @@ fn a_full_disk_keeps_what_is_there() {
     let account = account();
     let key = key(&account);
     store.save(&key, 0, &new_record(b"old")).unwrap();
-    let limit = |pages: i64| {
-        let set = |connection: &Connection| {
-            Ok(connection
-                .pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))?)
-        };
-        store.handle().unwrap().read(set).unwrap()
-    };
-    limit(1);
+    limit(&store, 1);
     let error = store.save(&key, 1, &new_record(&vec![b'x'; 100_000])).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Store);
     assert!(error.message().contains("is full"), "{error}");
     assert_eq!(store.load(&key, NOW).unwrap().unwrap().grant.as_deref(), Some(&b"old"[..]));
-    limit(1_000_000);
+    limit(&store, 1_000_000);
     assert!(store.save(&key, 1, &new_record(&vec![b'x'; 100_000])).unwrap());
+}
+
+/// Answers each refresh with a pair that needs more pages than there are.
+#[derive(Debug, Default)]
+struct Growing(AtomicU32);
+
+impl Transport for Growing {
+    fn send(&self, _: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+        let number = self.0.fetch_add(1, Ordering::SeqCst);
+        let body = serde_json::json!({
+            "access_token": "a".repeat(60_000), "refresh_token": format!("r{number}"), "expires_in": 86_399,
+            "userType": "Location", "locationId": "l",
+        });
+        Ok(TransportResponse { status: 200, headers: vec![], body: body.to_string().into_bytes() })
+    }
+}
+
+#[test]
+fn a_database_that_is_full_at_any_step_keeps_the_old_or_the_new_grant() {
+    for step in Step::ALL {
+        let folder = Folder::new();
+        let (store, platform) = (Arc::new(folder.store()), Arc::new(Growing::default()));
+        let builder = || {
+            let store: Arc<dyn TokenStore> = Arc::<SqliteStore>::clone(&store);
+            let platform: Arc<dyn Transport> = Arc::<Growing>::clone(&platform);
+            Client::builder().client_id("i").client_secret("s").token_store(store).transport(platform)
+        };
+        let account = account();
+        let grant = Grant::new(account.clone(), "old").with_refresh_token("r");
+        builder().build().unwrap().import(grant, false).unwrap();
+        let full = Arc::<SqliteStore>::clone(&store);
+        let hook = move |at, _: &_| {
+            if at == step {
+                limit(&full, 1);
+            }
+            Ok(())
+        };
+        let client = builder().step_hook(hook).build().unwrap();
+        client.headers_for(account.as_str(), "GET").unwrap();
+
+        let is_saved = matches!(step, Step::Publish | Step::Release);
+        let health = client.health(&account).unwrap();
+        assert_eq!(health.unsaved, !is_saved, "{step:?}");
+        assert!(is_saved || health.last_error.unwrap().contains("is full"), "{step:?}");
+        let stored = builder().build().unwrap().export(&account).unwrap();
+        assert_eq!(stored.access_token().expose() != "old", is_saved, "{step:?}");
+        limit(&store, 1_000_000);
+        client.headers_for(account.as_str(), "GET").unwrap();
+        assert!(!client.health(&account).unwrap().unsaved, "{step:?}");
+        assert_eq!(
+            builder().build().unwrap().export(&account).unwrap().refresh_token().unwrap().expose(),
+            "r0"
+        );
+        assert_eq!(platform.0.load(Ordering::SeqCst), 1, "{step:?}");
+    }
 }
 
 #[test]
