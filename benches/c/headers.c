@@ -2,7 +2,7 @@
  * What headers cost in C. Modes:
  *   speed ACCOUNTS      prints one JSON line for headers by name, one by handle
  *   name|handle call|bare   loops, for counting instructions
- *   cold                makes a client, prints one header
+ *   cold STORE [KEY]    makes a client, prints one header; of a grant that is there, if the store has a key
  */
 #define _POSIX_C_SOURCE 200809L
 #include <hoopauth.h>
@@ -185,20 +185,23 @@ static void loop(const char *how, const char *what) {
   }
 }
 
-static void cold(void) {
+static void cold(const char *store, const char *key) {
   hoopauth_error_t *err = NULL;
   hoopauth_config_t *config;
   hoopauth_client_t *client;
   hoopauth_headers_t *headers;
-  hoopauth_grant_t *grant;
   check(hoopauth_config_new(&config, &err), err);
   check(hoopauth_config_set(config, "client_id", N, "0123456789abcdef01234567-bench", N, &err), err);
   check(hoopauth_config_set(config, "client_secret", N, "00000000-0000-4000-8000-000000000000", N, &err), err);
-  check(hoopauth_config_set(config, "store", N, "memory:", N, &err), err);
+  check(hoopauth_config_set(config, "store", N, store, N, &err), err);
+  if (key != NULL) check(hoopauth_config_set(config, "store_key", N, key, N, &err), err);
   check(hoopauth_client_new(config, &client, &err), err);
-  check(hoopauth_grant_new("location:one", N, "token", N, &grant, &err), err);
-  check(hoopauth_grant_set_expires_at_ms(grant, ((int64_t)time(NULL) + 86400) * 1000, &err), err);
-  check(hoopauth_client_import(client, grant, false, NULL, NULL, &err), err);
+  if (key == NULL) {
+    hoopauth_grant_t *grant;
+    check(hoopauth_grant_new("location:one", N, "token", N, &grant, &err), err);
+    check(hoopauth_grant_set_expires_at_ms(grant, ((int64_t)time(NULL) + 86400) * 1000, &err), err);
+    check(hoopauth_client_import(client, grant, false, NULL, NULL, &err), err);
+  }
   check(hoopauth_client_headers_by_name(client, "location:one", N, "GET", N, NULL, &headers, &err), err);
   puts(hoopauth_headers_authorization(headers, NULL));
   hoopauth_headers_free(headers);
@@ -207,8 +210,8 @@ static void cold(void) {
 
 int main(int count, char **arguments) {
   if (count == 3 && strcmp(arguments[1], "speed") == 0) speed(strtoul(arguments[2], NULL, 10));
+  else if (count > 2 && strcmp(arguments[1], "cold") == 0) cold(arguments[2], count > 3 ? arguments[3] : NULL);
   else if (count == 3) loop(arguments[1], arguments[2]);
-  else if (count == 2 && strcmp(arguments[1], "cold") == 0) cold();
   else return 2;
   return 0;
 }

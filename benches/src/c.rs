@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::{PROCESSES, in_processes, instructions, line, median, rounded};
+use crate::{PROCESSES, in_processes, instructions, line, many, median, rounded};
 
 /// What the promises are about.
 pub(crate) struct C {
@@ -17,6 +17,7 @@ pub(crate) struct C {
     pub(crate) by_name: Option<f64>,
     pub(crate) by_handle: Option<f64>,
     pub(crate) over_floor_ms: f64,
+    pub(crate) sqlite_over_floor_ms: f64,
     pub(crate) library_bytes: f64,
 }
 
@@ -32,7 +33,7 @@ pub(crate) fn measure() -> C {
     let million = speed(&program, 1_000_000, PROCESSES);
     let by_name = instructions::measure_program("c", &program, "name");
     let by_handle = instructions::measure_program("c-handle", &program, "handle");
-    let over_floor_ms = cold_start("c", &[program.to_str().unwrap(), "cold"], &[nothing.to_str().unwrap()]);
+    let [over_floor_ms, sqlite_over_floor_ms] = cold_starts(folder.path(), &program, &nothing);
     C {
         name_1: one["headers"],
         handle_1: one["headers_handle"],
@@ -40,12 +41,32 @@ pub(crate) fn measure() -> C {
         by_name,
         by_handle,
         over_floor_ms,
+        sqlite_over_floor_ms,
         library_bytes: library_bytes(folder.path(), &library),
     }
 }
 
+/// The two alone.
+pub(crate) fn measure_cold_starts() -> [f64; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let library = library();
+    let program = compile(folder.path(), "headers", &["-lhoopauth"], &library);
+    let nothing = compile(folder.path(), "nothing", &[], &library);
+    cold_starts(folder.path(), &program, &nothing)
+}
+
+/// With grants in memory, and with one in a sealed SQLite file.
+fn cold_starts(folder: &Path, program: &Path, nothing: &Path) -> [f64; 2] {
+    let (program, nothing) = (program.to_str().unwrap(), nothing.to_str().unwrap());
+    let (store, key) = many::of_one(folder);
+    [
+        cold_start("c", "memory", &[program, "cold", "memory:"], &[nothing]),
+        cold_start("c", "sqlite", &[program, "cold", &store, key], &[nothing]),
+    ]
+}
+
 /// From the start of the process to its end, in alternation with one that does nothing; answers what is over that, in ms.
-pub(crate) fn cold_start(via: &str, command: &[&str], floor: &[&str]) -> f64 {
+fn cold_start(via: &str, store: &str, command: &[&str], floor: &[&str]) -> f64 {
     let (mut values, mut floors, mut overs) = (vec![], vec![], vec![]);
     for _ in 0..STARTS {
         let (value, least) = (run(command), run(floor));
@@ -54,7 +75,7 @@ pub(crate) fn cold_start(via: &str, command: &[&str], floor: &[&str]) -> f64 {
         overs.push(value - least);
     }
     let over = median(overs);
-    let more = json!({"floor_ms": rounded(median(floors)), "over_floor_ms": rounded(over)});
+    let more = json!({"store": store, "floor_ms": rounded(median(floors)), "over_floor_ms": rounded(over)});
     line("cold_start", via, 1, Some(median(values)), "ms", more);
     over
 }

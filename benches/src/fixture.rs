@@ -1,10 +1,11 @@
 //! Accounts, their client and a store that keeps nothing.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hoopauth::store::{Due, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, TokenStore};
-use hoopauth::{Account, Client, Clock, Grant, Import, Result, SystemClock, Timestamp};
+use hoopauth::{Account, Client, ClientBuilder, Clock, Grant, Import, Result, SystemClock, Timestamp};
 
 pub(crate) const TOKEN_BYTES: usize = 900;
 pub(crate) const NAME_BYTES: usize = "location:".len() + 20;
@@ -17,13 +18,14 @@ pub(crate) fn client_over(count: usize) -> Client {
 }
 
 pub(crate) fn empty_client() -> Client {
+    builder().option("cache_accounts", "0").token_store(Arc::new(Forgetful::new(|_, _| {}))).build().unwrap()
+}
+
+/// A client of the app that all of this is about.
+pub(crate) fn builder() -> ClientBuilder {
     Client::builder()
         .option("client_id", "0123456789abcdef01234567-bench")
         .option("client_secret", "00000000-0000-4000-8000-000000000000")
-        .option("cache_accounts", "0")
-        .token_store(Arc::new(Forgetful))
-        .build()
-        .unwrap()
 }
 
 pub(crate) fn fill(client: &Client, indices: std::ops::Range<usize>) {
@@ -44,7 +46,16 @@ pub(crate) fn name(index: usize) -> String {
 
 /// The access token of an account.
 pub(crate) fn token(index: usize) -> String {
-    let mut random = Random(!(index as u64));
+    text(!(index as u64))
+}
+
+/// Its refresh token.
+pub(crate) fn refresh_token(index: usize) -> String {
+    text(!(index as u64) ^ 1 << 32)
+}
+
+fn text(seed: u64) -> String {
+    let mut random = Random(seed);
     (0..TOKEN_BYTES).map(|_| random.alphanumeric()).collect()
 }
 
@@ -72,16 +83,28 @@ impl Random {
     }
 }
 
-/// Takes whatever is saved and keeps none of it, so that a client holds nothing but what it serves headers from.
-#[derive(Debug)]
-struct Forgetful;
+/// Shows whatever is saved to a function and keeps none of it, so that a client holds nothing but what it serves headers from.
+pub(crate) struct Forgetful<F>(F);
 
-impl TokenStore for Forgetful {
+impl<F: Fn(&Key<'_>, &NewRecord) + Send + Sync> Forgetful<F> {
+    pub(crate) fn new(show: F) -> Self {
+        Self(show)
+    }
+}
+
+impl<F> fmt::Debug for Forgetful<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Forgetful")
+    }
+}
+
+impl<F: Fn(&Key<'_>, &NewRecord) + Send + Sync> TokenStore for Forgetful<F> {
     fn load(&self, _: &Key<'_>, _: Timestamp) -> Result<Option<Record>> {
         Ok(None)
     }
 
-    fn save(&self, _: &Key<'_>, _: u64, _: &NewRecord) -> Result<bool> {
+    fn save(&self, key: &Key<'_>, _: u64, record: &NewRecord) -> Result<bool> {
+        self.0(key, record);
         Ok(true)
     }
 

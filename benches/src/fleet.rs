@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hoopauth::transport::{Transport, TransportError, TransportRequest, TransportResponse};
-use hoopauth::{Account, AccountHandle, Client, Clock, Grant, ManualClock, Timestamp};
+use hoopauth::{Account, AccountHandle, Clock, Grant, ManualClock, Timestamp};
 use serde_json::json;
 
 use crate::{fixture, line};
@@ -52,13 +52,8 @@ struct Outcome {
 fn simulate(accounts: usize, days: u64) -> Outcome {
     let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
     let platform = Arc::new(Platform { clock: clock.clone(), state: Mutex::default() });
-    let client = Client::builder()
-        .client_id("0123456789abcdef01234567-bench")
-        .client_secret("00000000-0000-4000-8000-000000000000")
-        .transport(platform.clone())
-        .clock(clock.clone())
-        .build()
-        .unwrap();
+    let client =
+        fixture::builder().store("memory:").transport(platform.clone()).clock(clock.clone()).build().unwrap();
     let handles: Vec<AccountHandle> = (0..accounts)
         .map(|i| {
             let account = Account::parse(&fixture::name(i)).unwrap();

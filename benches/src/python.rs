@@ -6,13 +6,14 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::line;
+use crate::{line, many};
 
 /// What the promises are about: nanoseconds per call beside the floor's, and milliseconds.
 pub(crate) struct Python {
     /// (accounts, headers, floor).
     pub(crate) headers: Vec<(usize, f64, f64)>,
     pub(crate) over_floor_ms: f64,
+    pub(crate) sqlite_over_floor_ms: f64,
 }
 
 pub(crate) fn measure() -> Python {
@@ -25,8 +26,14 @@ pub(crate) fn measure() -> Python {
         let values = run("headers.py", &[&n.to_string()]);
         (n, values["headers"], values["headers_floor"])
     });
-    let cold_start = run("cold_start.py", &[]);
-    Python { headers: headers.to_vec(), over_floor_ms: cold_start["over_floor_ms"] }
+    let over_floor = |arguments: &[&str]| run("cold_start.py", arguments)["over_floor_ms"];
+    let folder = tempfile::tempdir().unwrap();
+    let (store, key) = many::of_one(folder.path());
+    Python {
+        headers: headers.to_vec(),
+        over_floor_ms: over_floor(&[]),
+        sqlite_over_floor_ms: over_floor(&[&store, key]),
+    }
 }
 
 /// Builds the wheel as it is published and installs it; answers that environment's Python.
