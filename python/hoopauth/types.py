@@ -74,7 +74,10 @@ class SharedTokenStore(TokenStore, Protocol):
         """Forget a claim."""
 
     def changes(self) -> int:
-        """Give a number that changes with each change by any process. Left out: only this process's are counted."""
+        """Give a number that changes with each saved row, whichever process saved it; asked for every few seconds.
+
+        Left out: what other processes change is seen only when a token is due or refused.
+        """
 
 
 class StoreLease(Protocol):

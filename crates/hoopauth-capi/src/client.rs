@@ -22,7 +22,8 @@ use crate::status::{HOOPAUTH_OK, hoopauth_status_t};
 /// Authenticates a program's requests: any number of accounts with one credential.
 ///
 /// Counted: `hoopauth_client_ref`, `hoopauth_client_free`. Any thread may call any of its functions at any time. Getting headers
-/// of an account whose token is fresh takes no lock and does no I/O; when a refresh is due, the caller's own thread does it.
+/// of an account whose token is fresh takes no lock and does no I/O. When a refresh is due, the caller's own thread does it; and every
+/// few seconds one caller looks whether others changed anything in a store that they share.
 pub struct hoopauth_client_t(pub(crate) Client, Option<hoopauth_account_t>);
 
 impl Handle for hoopauth_client_t {

@@ -26,6 +26,7 @@ use crate::store::{PostgresSettings, PostgresStore};
 use crate::store::{SqliteStore, UserStore};
 use crate::sync::Mutex;
 use crate::transport::Transport;
+use crate::watch::Watch;
 
 /// Configures a [`Client`]. A wrong value is reported by [`build`](Self::build).
 #[derive(Default)]
@@ -121,6 +122,9 @@ impl ClientBuilder {
         let own_store = self.store.is_some();
         let version = options.text("api_version").unwrap_or_default();
         let constants = Arc::new(Constants::new(&version, &user_agent));
+        // A memory store of the client's own is nobody else's to change, and a static token is in none.
+        let shared = credential.static_token().is_none()
+            && (own_store || options.text("store").as_deref() != Some("memory:"));
         let (store, source) = match self.store.take() {
             Some(store) => (store, KeySource::parse(options.secret("store_key").as_ref())),
             None => open_store(options, &credential)?,
@@ -143,7 +147,7 @@ impl ClientBuilder {
                 options: self.options,
                 language: self.language.take(),
                 cache,
-                clock: self.clock.take().map_or(ClientClock::System, ClientClock::Injected),
+                clock: ClientClock::new(self.clock.take(), shared),
                 settings,
                 credential,
                 constants,
@@ -151,6 +155,7 @@ impl ClientBuilder {
                 default_account,
                 keys,
                 store,
+                watch: shared.then(Watch::default),
                 own_store,
                 transport,
                 flights: Flights::new(),

@@ -34,6 +34,8 @@ pub struct Snapshot {
     hard: Moment,
     expires: Moment,
     pub(crate) generation: u64,
+    /// The store may hold something newer: it is read again before this is served.
+    suspect: bool,
 }
 
 /// A moment on the wall clock and on the monotonic one. It has come when it has come on either: the wall clock counts
@@ -83,6 +85,7 @@ impl Snapshot {
             hard: Moment::NEVER,
             expires: Moment::NEVER,
             generation,
+            suspect: false,
         }
     }
 
@@ -99,14 +102,39 @@ impl Snapshot {
 
     /// The same token with another soft moment.
     pub(crate) fn with_soft(&self, soft: Moment) -> Self {
-        Self::new(self.name(), self.token(), Arc::clone(&self.constants), self.generation).with_moments(
+        let mut same = Self::new(self.name(), self.token(), Arc::clone(&self.constants), self.generation)
+            .with_moments(soft, self.hard, self.expires);
+        same.suspect = self.suspect;
+        same
+    }
+
+    /// The same token, to be read again from `soft` on.
+    pub(crate) fn suspected(&self, soft: Moment) -> Self {
+        let mut suspect = self.with_soft(soft);
+        suspect.suspect = true;
+        suspect
+    }
+
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.suspect
+    }
+
+    /// The same token, read at another time: it is as old as the older of the two says.
+    pub(crate) fn aged_as(&self, older: &Self) -> Self {
+        let soft = self.soft.earlier(older.hard);
+        self.with_soft(soft).with_moments(
             soft,
-            self.hard,
-            self.expires,
+            self.hard.earlier(older.hard),
+            self.expires.earlier(older.expires),
         )
     }
 
+    /// Whether it is served with no further thought: it is fresh, and no look into the store is due.
     #[inline]
+    pub(crate) fn is_ready(&self, clock: &ClientClock) -> bool {
+        !self.soft.had_come(clock.quick())
+    }
+
     pub(crate) fn is_fresh(&self, clock: &(impl Clock + ?Sized)) -> bool {
         !self.soft.has_come(clock)
     }
@@ -226,12 +254,12 @@ impl Cache {
         }
     }
 
-    /// The snapshot of an account, if it is fresh. Takes no lock; may miss one that is being moved.
+    /// The snapshot of an account, if it is ready. Takes no lock; may miss one that is being moved.
     #[allow(clippy::inline_always, reason = "the hot path: what is called from it is a third of it")]
     #[inline(always)]
     pub(crate) fn fresh(&self, name: &[u8], clock: &ClientClock) -> Option<Served> {
         let tag = self.tag(name);
-        let (snapshot, now) = self.shard(tag).find(tag, name, || clock.both())?;
+        let (snapshot, now) = self.shard(tag).find(tag, name, || clock.quick())?;
         (!snapshot.soft.had_come(now)).then_some(snapshot)
     }
 
@@ -249,17 +277,51 @@ impl Cache {
 
     /// Makes `snapshot` the one that all callers get from now on.
     pub(crate) fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.put(snapshot, |_| true);
+    }
+
+    /// As [`publish`](Self::publish), unless something else than `old` was published meanwhile.
+    pub(crate) fn replace(&self, old: &Arc<Snapshot>, snapshot: Arc<Snapshot>) {
+        self.put(snapshot, |current| current.is_some_and(|current| Arc::ptr_eq(&current, old)));
+    }
+
+    fn put(&self, snapshot: Arc<Snapshot>, wanted: impl FnOnce(Option<Served>) -> bool) {
         let tag = self.tag(snapshot.name().as_bytes());
         let shard = self.shard(tag);
         let mut writer = lock(&shard.writer);
         // Looked at under the lock under which closing empties this shard.
-        if self.closed.load(Ordering::SeqCst) {
+        if self.closed.load(Ordering::SeqCst) || !wanted(shard.find(tag, snapshot.name().as_bytes(), || ()).map(|(found, ())| found)) {
             return;
         }
         if let Some(slot) = writer.slots.get(snapshot.name()).and_then(Weak::upgrade) {
             slot.store(Arc::clone(&snapshot));
         }
         shard.put(&mut writer, tag, snapshot, self.limit);
+    }
+
+    /// Has an account read again, unless its snapshot is of `generation` or later.
+    pub(crate) fn suspect(&self, name: &str, generation: u64) {
+        let tag = self.tag(name.as_bytes());
+        let shard = self.shard(tag);
+        let writer = lock(&shard.writer);
+        if let Some((snapshot, ())) = shard.find(tag, name.as_bytes(), || ())
+            && snapshot.generation < generation
+        {
+            shard.suspect(&writer, tag, &snapshot);
+        }
+    }
+
+    /// Has all accounts read again.
+    pub(crate) fn suspect_all(&self) {
+        for shard in &self.shards {
+            let writer = lock(&shard.writer);
+            for bucket in shard.buckets() {
+                let tag = bucket.tag.load(Ordering::Relaxed);
+                if tag != 0 {
+                    shard.suspect(&writer, tag, &bucket.snapshot.load_full());
+                }
+            }
+        }
     }
 
     /// Forgets the snapshot of an account.
@@ -442,6 +504,15 @@ impl Shard {
         }
         insert(self.buckets(), tag, snapshot);
         writer.live += 1;
+    }
+
+    fn suspect(&self, writer: &Writer, tag: u64, snapshot: &Snapshot) {
+        let Some(place) = self.place(tag, snapshot.name().as_bytes()) else { return };
+        let suspect = Arc::new(snapshot.suspected(Moment::PAST));
+        if let Some(slot) = writer.slots.get(snapshot.name()).and_then(Weak::upgrade) {
+            slot.store(Arc::clone(&suspect));
+        }
+        self.buckets()[place].snapshot.store(suspect);
     }
 
     fn place(&self, tag: u64, name: &[u8]) -> Option<usize> {
@@ -629,6 +700,51 @@ mod tests {
         assert!(Arc::ptr_eq(&slot, &cache.slot(&account)));
         cache.forget(account.as_str());
         assert!(slot.load().name().is_empty());
+    }
+
+    #[test]
+    fn what_others_changed_is_suspect_until_it_is_published_anew() {
+        let cache = Cache::new(0);
+        let account = Account::location("l").unwrap();
+        let slot = cache.slot(&account);
+        for i in 0..100 {
+            cache.publish(snapshot(&format!("location:{i}"), "t"));
+        }
+        cache.publish(snapshot(account.as_str(), "a"));
+        cache.suspect(account.as_str(), 1);
+        assert!(!slot.load().is_suspect(), "that generation is the one that is here");
+        cache.suspect("location:unknown", 9);
+        cache.suspect(account.as_str(), 2);
+        let version = slot.version();
+        let clock = ManualClock::new(Timestamp(5));
+        let suspect = slot.load();
+        assert!(suspect.is_suspect() && !suspect.is_fresh(&clock) && suspect.token() == "a");
+        assert!(!suspect.is_expired(&clock), "it can still be served");
+        assert!(
+            cache.get(account.as_str()).unwrap().is_suspect()
+                && !cache.get("location:7").unwrap().is_suspect()
+        );
+        cache.publish(snapshot(account.as_str(), "b"));
+        assert!(!slot.load().is_suspect() && slot.version() > version);
+        cache.suspect_all();
+        assert!(slot.load().is_suspect());
+        assert!((0..100).all(|i| cache.get(&format!("location:{i}")).unwrap().is_suspect()));
+    }
+
+    #[test]
+    fn only_what_still_stands_is_replaced() {
+        let cache = Cache::new(0);
+        let name = "location:l";
+        cache.publish(snapshot(name, "a"));
+        let before = cache.get(name).unwrap();
+        cache.suspect(name, 2);
+        cache.replace(&before, snapshot(name, "b"));
+        assert!(cache.get(name).unwrap().is_suspect(), "the suspicion is not lost");
+        cache.replace(&cache.get(name).unwrap(), snapshot(name, "b"));
+        assert_eq!(cache.get(name).unwrap().token(), "b");
+        cache.forget(name);
+        cache.replace(&before, snapshot(name, "c"));
+        assert!(cache.get(name).is_none());
     }
 
     #[test]

@@ -26,7 +26,8 @@ use crate::token_endpoint::FailureClass;
 /// Authenticates a program's requests to HoopAI: any number of accounts with one credential.
 ///
 /// Cloning is cheap and shares everything; any thread may call any method at any time. Getting headers of an account whose
-/// token is fresh takes no lock, allocates nothing and does no I/O. When a refresh is due, the caller's own thread does it.
+/// token is fresh takes no lock, allocates nothing and does no I/O. When a refresh is due, the caller's own thread does it; and
+/// every few seconds one caller looks whether others changed anything in a store that they share.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
@@ -263,6 +264,7 @@ impl Client {
         let token = grant.refresh_token.as_ref().unwrap_or(&grant.access_token);
         let fingerprint = inner.fingerprint(&account, token.expose());
         for _ in 0..SAVE_TRIES {
+            let seen_changes = inner.seen();
             let record = inner.load(&account)?;
             if let Some(record) = &record {
                 inner.check_replaceable(&account, record)?;
@@ -279,7 +281,7 @@ impl Client {
             let new = inner.new_record(&grant, &seen, Some(fingerprint))?;
             if calling(|| inner.store.save(&inner.key(&account), expected, &new))? {
                 inner.forget_unsaved(&account);
-                inner.cache.publish(inner.snapshot_of(&grant, expected + 1));
+                inner.publish(inner.snapshot_of(&grant, expected + 1), seen_changes);
                 inner.changed(&account, expected + 1, ChangeKind::Saved);
                 return Ok(Import::Imported);
             }
@@ -374,6 +376,10 @@ impl Client {
         body: &[u8],
     ) -> Result<Report> {
         self.inner.check_open()?;
+        if matches!(status, 401 | 403) {
+            // The cause may be what another process did to the account.
+            self.inner.clock.look_soon();
+        }
         let snapshot = headers.snapshot();
         let account = Account::parse(snapshot.name()).ok();
         let error = match classify(account.as_ref(), status, answer_headers, body) {
@@ -454,7 +460,7 @@ impl AccountHandle {
     #[inline(always)]
     pub fn headers(&self, method: &str) -> Result<Headers> {
         let mut served = self.slot.load();
-        if !served.is_fresh(&self.inner.clock) {
+        if !served.is_ready(&self.inner.clock) {
             drop(served);
             served = self.slow()?;
         }
@@ -483,7 +489,7 @@ impl AccountHandle {
     #[inline]
     pub fn fresh_headers(&self, method: &str) -> Option<Headers> {
         let served = self.slot.load();
-        served.is_fresh(&self.inner.clock).then(|| Headers::new(served, method.as_bytes()))
+        served.is_ready(&self.inner.clock).then(|| Headers::new(served, method.as_bytes()))
     }
 
     /// Changes with each snapshot that is published for this account.
@@ -497,7 +503,7 @@ impl AccountHandle {
     #[doc(hidden)]
     #[inline]
     pub fn is_current(&self, version: u64, snapshot: &Snapshot) -> bool {
-        self.slot.version() == version && snapshot.is_fresh(&self.inner.clock)
+        self.slot.version() == version && snapshot.is_ready(&self.inner.clock)
     }
 }
 

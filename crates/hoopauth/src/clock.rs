@@ -80,40 +80,99 @@ impl Clock for SystemClock {
     }
 }
 
-/// A client's clock: the system's, asked without a virtual call, or the host's.
+/// A client's clock: the system's, asked without a virtual call, or the host's. It also knows when the client has to look into
+/// its store for what others changed, so that the hot path asks one clock for both.
 #[derive(Debug)]
-pub(crate) enum ClientClock {
-    System,
-    Injected(Arc<dyn Clock>),
+pub(crate) struct ClientClock {
+    injected: Option<Arc<dyn Clock>>,
+    /// On the system's monotonic clock: until here the hot path goes on. 0, the past, where the host has a clock of its own.
+    quick_until: AtomicU64,
+    /// The next look, on this clock's monotonic side.
+    look_at: AtomicU64,
+}
+
+impl ClientClock {
+    /// With `looks` a look is due at once, else never.
+    pub(crate) fn new(injected: Option<Arc<dyn Clock>>, looks: bool) -> Self {
+        let look_at = if looks { 0 } else { u64::MAX };
+        let quick_until = if injected.is_some() { 0 } else { look_at };
+        Self { injected, quick_until: AtomicU64::new(quick_until), look_at: AtomicU64::new(look_at) }
+    }
+
+    pub(crate) fn is_system(&self) -> bool {
+        self.injected.is_none()
+    }
+
+    /// Both clocks for the hot path; the end of all time, at which nothing is fresh, where a look is due.
+    #[inline]
+    pub(crate) fn quick(&self) -> (Timestamp, u64) {
+        let tick = system::monotonic_millis();
+        if tick >= self.quick_until.load(Ordering::Relaxed) {
+            return self.quick_by_host();
+        }
+        (Timestamp(system::wall_at(tick)), tick)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn quick_by_host(&self) -> (Timestamp, u64) {
+        let Some(clock) = &self.injected else { return END_OF_TIME };
+        let now = ask(|| clock.both(), END_OF_TIME);
+        if now.1 < self.look_at.load(Ordering::Relaxed) { now } else { END_OF_TIME }
+    }
+
+    /// Whether a look is due and the caller's to do: one caller's. The next is due after `pause`.
+    pub(crate) fn take_look(&self, pause: Duration) -> bool {
+        let now = self.monotonic();
+        let due = self.look_at.load(Ordering::Relaxed);
+        let next = now.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        let taken = now >= due
+            && self.look_at.compare_exchange(due, next, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        if taken && self.is_system() {
+            self.quick_until.store(next, Ordering::SeqCst);
+            if self.look_at.load(Ordering::SeqCst) != next {
+                // Somebody wants a look meanwhile.
+                self.quick_until.store(0, Ordering::SeqCst);
+            }
+        }
+        taken
+    }
+
+    /// Makes a look due, where there are any.
+    pub(crate) fn look_soon(&self) {
+        if self.look_at.load(Ordering::Relaxed) != u64::MAX {
+            self.look_at.store(0, Ordering::SeqCst);
+            self.quick_until.store(0, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Clock for ClientClock {
     fn now(&self) -> Timestamp {
-        match self {
-            Self::System => SystemClock.now(),
-            Self::Injected(clock) => ask(|| clock.now(), END_OF_TIME.0),
+        match &self.injected {
+            None => SystemClock.now(),
+            Some(clock) => ask(|| clock.now(), END_OF_TIME.0),
         }
     }
 
     fn monotonic(&self) -> u64 {
-        match self {
-            Self::System => SystemClock.monotonic(),
-            Self::Injected(clock) => ask(|| clock.monotonic(), END_OF_TIME.1),
+        match &self.injected {
+            None => SystemClock.monotonic(),
+            Some(clock) => ask(|| clock.monotonic(), END_OF_TIME.1),
         }
     }
 
-    #[inline]
     fn both(&self) -> (Timestamp, u64) {
-        match self {
-            Self::System => SystemClock.both(),
-            Self::Injected(clock) => ask(|| clock.both(), END_OF_TIME),
+        match &self.injected {
+            None => SystemClock.both(),
+            Some(clock) => ask(|| clock.both(), END_OF_TIME),
         }
     }
 
     fn sleep(&self, duration: Duration) {
-        match self {
-            Self::System => SystemClock.sleep(duration),
-            Self::Injected(clock) => ask(|| clock.sleep(duration), ()),
+        match &self.injected {
+            None => SystemClock.sleep(duration),
+            Some(clock) => ask(|| clock.sleep(duration), ()),
         }
     }
 }
@@ -196,10 +255,16 @@ mod system {
     #[inline]
     pub(super) fn both_millis() -> (i64, u64) {
         let tick = monotonic_millis();
+        (wall_at(tick), tick)
+    }
+
+    /// The wall clock, where `tick` was read from the monotonic one just now.
+    #[inline]
+    pub(super) fn wall_at(tick: u64) -> i64 {
         if TICK.load(Ordering::Acquire) == tick {
-            return (WALL_AT_TICK.load(Ordering::Relaxed), tick);
+            return WALL_AT_TICK.load(Ordering::Relaxed);
         }
-        (next_tick(tick), tick)
+        next_tick(tick)
     }
 
     #[cold]
@@ -240,6 +305,10 @@ mod system {
         (now_millis(), monotonic_millis())
     }
 
+    pub(super) fn wall_at(_tick: u64) -> i64 {
+        now_millis()
+    }
+
     pub(super) fn now_millis() -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
@@ -256,7 +325,7 @@ mod tests {
 
     #[test]
     fn both_clocks_move_and_agree_with_each_read_alone() {
-        let clock = ClientClock::System;
+        let clock = ClientClock::new(None, false);
         let (wall, monotonic) = clock.both();
         loop {
             let (later_wall, later) = clock.both();
@@ -274,8 +343,33 @@ mod tests {
     #[test]
     fn an_injected_clock_answers_for_itself() {
         let manual = Arc::new(ManualClock::new(Timestamp(5)));
-        let clock = ClientClock::Injected(Arc::<ManualClock>::clone(&manual));
+        let clock = ClientClock::new(Some(Arc::<ManualClock>::clone(&manual)), false);
         clock.sleep(Duration::from_millis(7));
         assert_eq!((clock.now(), clock.monotonic(), clock.both()), (Timestamp(12), 8, (Timestamp(12), 8)));
+        assert_eq!(clock.quick(), clock.both());
+    }
+
+    #[test]
+    fn a_look_is_one_callers_and_due_again_after_its_pause() {
+        let manual = Arc::new(ManualClock::new(Timestamp(5)));
+        let injected = ClientClock::new(Some(Arc::<ManualClock>::clone(&manual)), true);
+        for clock in [&injected, &ClientClock::new(None, true)] {
+            let is_quick = || clock.quick() != END_OF_TIME;
+            let hour = Duration::from_secs(3600);
+            assert!(!is_quick(), "the first one is due at once");
+            assert!(clock.take_look(hour) && !clock.take_look(hour));
+            assert!(is_quick());
+            clock.look_soon();
+            assert!(!is_quick());
+            assert!(clock.take_look(hour) && is_quick());
+        }
+        manual.advance(Duration::from_millis(3_599_999));
+        assert_ne!(injected.quick(), END_OF_TIME);
+        manual.advance(Duration::from_millis(1));
+        assert!(injected.quick() == END_OF_TIME && injected.take_look(Duration::ZERO));
+
+        let never = ClientClock::new(None, false);
+        never.look_soon();
+        assert!(never.quick() != END_OF_TIME && !never.take_look(Duration::ZERO));
     }
 }

@@ -27,6 +27,7 @@ use crate::store::{Fingerprint, Key, NewRecord, Priority, Record, TokenStore};
 use crate::sync::{Mutex, lock};
 use crate::token_endpoint::{FailureClass, TokenEndpoint};
 use crate::transport::Transport;
+use crate::watch::Watch;
 
 /// What all parts of a client share.
 pub(crate) struct Inner {
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) default_account: Option<Account>,
     pub(crate) keys: Option<LazyKeys>,
     pub(crate) store: Arc<dyn TokenStore>,
+    /// `None` where nobody else can change what is stored.
+    pub(crate) watch: Option<Watch>,
     /// Whether the store was given as an object.
     pub(crate) own_store: bool,
     pub(crate) transport: Option<Arc<dyn Transport>>,
@@ -87,7 +90,14 @@ impl Inner {
         }
         self.check_process()?;
         let _call = self.begin_call();
-        self.obtain(&Account::parse(name)?)
+        let account = Account::parse(name)?;
+        match self.watch_store() {
+            Ok(()) => self.obtain(&account),
+            Err(error) => match self.cache.get(name) {
+                Some(living) if !living.is_hard(&self.clock) && !self.is_refused(&living) => Ok(living),
+                _ => Err(error.with_account(&account)),
+            },
+        }
     }
 
     /// A snapshot of another account, for use within a refresh.
@@ -335,11 +345,12 @@ impl Inner {
     /// Stores a new authorization over whatever is there; if the store fails it is held in memory.
     pub(crate) fn adopt(&self, grant: Grant) {
         let account = grant.account.clone();
+        let seen = self.seen();
         match self.save_over(&grant) {
             Ok(generation) => {
                 self.forget_unsaved(&account);
                 lock(&self.refused).remove(&account);
-                self.cache.publish(self.snapshot_of(&grant, generation));
+                self.publish(self.snapshot_of(&grant, generation), seen);
                 self.changed(&account, generation, ChangeKind::Saved);
             }
             Err(error) => {
@@ -413,6 +424,7 @@ impl Inner {
     /// Tries to save what is held of an account; whether nothing is held any more.
     pub(crate) fn save_unsaved(&self, account: &Account) -> bool {
         let Some((grant, expected)) = self.unsaved_grant(account) else { return true };
+        let seen = self.seen();
         let saved = match expected {
             None => self.save_over(&grant).map(Some),
             Some(expected) => self.load(account).and_then(|record| {
@@ -427,7 +439,7 @@ impl Inner {
                 self.forget_unsaved(account);
                 match generation {
                     Some(generation) => {
-                        self.cache.publish(self.snapshot_of(&grant, generation));
+                        self.publish(self.snapshot_of(&grant, generation), seen);
                         self.changed(account, generation, ChangeKind::Saved);
                     }
                     // Someone stored something newer meanwhile: that is right.
@@ -483,8 +495,8 @@ impl Inner {
     ) -> Result<Arc<Snapshot>> {
         let _call = self.begin_call();
         let current = match self.cache.get(account.as_str()) {
-            Some(current) => current,
-            None => self.read_in(account)?,
+            Some(current) if !current.is_suspect() => current,
+            _ => self.read_in(account)?,
         };
         if !current.same_token(reported) && !self.is_refused(&current) && !current.is_hard(&self.clock) {
             return Ok(current);

@@ -44,6 +44,7 @@ mod token_endpoint;
 
 pub mod store;
 pub mod transport;
+mod watch;
 
 pub use crate::account::{Account, AccountKind};
 pub use crate::authorize::{AuthorizationRequest, PendingAuthorization, Redirect};

@@ -9,7 +9,7 @@ use crate::account::Account;
 use crate::cache::Snapshot;
 use crate::callback::calling;
 use crate::client::Client;
-use crate::clock::{ClientClock, Clock, Timestamp};
+use crate::clock::{Clock, Timestamp};
 use crate::context::Context;
 use crate::error::{Error, ErrorCode, Result};
 use crate::inner::Inner;
@@ -120,9 +120,10 @@ impl Inner {
                 }
                 let pause = self.next_pause(&mut round);
                 let pause = pause.min(until.since(self.clock.now()));
-                match &self.clock {
-                    ClientClock::System => context.pause(pause),
-                    ClientClock::Injected(clock) => clock.sleep(pause),
+                if self.clock.is_system() {
+                    context.pause(pause);
+                } else {
+                    self.clock.sleep(pause);
                 }
             }
         })
@@ -170,9 +171,7 @@ impl Inner {
         round.marks_at = now.saturating_add(u64::try_from(LOOK.as_millis()).unwrap_or(u64::MAX));
         for account in calling(|| self.store.open_marks(&self.settings.app))? {
             let _call = self.begin_call();
-            if let Some(Err(error)) = self.renew(&account, &Need::Recover) {
-                tracing::warn!(%account, %error, "an open refresh could not be finished yet");
-            }
+            self.recover(&account);
         }
         Ok(())
     }
@@ -203,7 +202,7 @@ impl Inner {
 
     /// `None` where another thread does it, or nothing can be done yet: what could not be saved comes first, for until it is
     /// the store shows the old grant, its end and its open mark.
-    fn renew(&self, account: &Account, need: &Need) -> Option<Result<Arc<Snapshot>>> {
+    pub(crate) fn renew(&self, account: &Account, need: &Need) -> Option<Result<Arc<Snapshot>>> {
         if self.is_unsaved(account) && !self.save_unsaved(account) {
             return None;
         }

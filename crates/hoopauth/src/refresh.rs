@@ -79,6 +79,11 @@ impl Inner {
     pub(crate) fn obtain(&self, account: &Account) -> Result<Arc<Snapshot>> {
         let clock = &self.clock;
         let snapshot = match self.cache.get(account.as_str()) {
+            Some(snapshot)
+                if snapshot.is_suspect() && !snapshot.is_fresh(clock) && !self.is_unsaved(account) =>
+            {
+                self.read_suspect(account, &snapshot)?
+            }
             Some(snapshot) => snapshot,
             None => self.read_in(account)?,
         };
@@ -91,7 +96,7 @@ impl Inner {
         let refused = self.is_refused(&snapshot);
         if !snapshot.is_hard(clock) && !refused && self.is_maintained() {
             let later = Arc::new(snapshot.with_soft(snapshot.hard()));
-            self.cache.publish(Arc::clone(&later));
+            self.cache.replace(&snapshot, Arc::clone(&later));
             return Ok(later);
         }
         if !snapshot.is_hard(clock) && !refused {
@@ -141,11 +146,12 @@ impl Inner {
                 let again = self.clock.now().plus(error.retry_after().unwrap_or(SOFT_PAUSE).max(SOFT_PAUSE));
                 let current = self.cache.get(account.as_str());
                 if let Some(current) = current.filter(|current| current.generation == snapshot.generation)
+                    && !current.is_suspect()
                     && !self.is_refused(&current)
                     && !self.is_unsaved(account)
                 {
                     let soft = Moment::at(again, &self.clock).earlier(current.hard());
-                    self.cache.publish(Arc::new(current.with_soft(soft)));
+                    self.cache.replace(&current, Arc::new(current.with_soft(soft)));
                 }
                 snapshot
             }
@@ -157,10 +163,11 @@ impl Inner {
         if let Some(snapshot) = self.unsaved_snapshot(account) {
             return Ok(snapshot);
         }
+        let seen = self.seen();
         let record = self.load(account)?;
         let (record, grant) = self.open_live(account, record)?;
         let snapshot = self.snapshot_of(&grant, record.generation);
-        self.cache.publish(Arc::clone(&snapshot));
+        self.publish(Arc::clone(&snapshot), seen);
         Ok(snapshot)
     }
 
@@ -180,7 +187,8 @@ impl Inner {
             return Ok(current);
         }
         self.step(Step::Lease, account)?;
-        let wait = if matches!(need, Need::Soft | Need::Maintain { .. }) {
+        // Whoever holds the lease of an open refresh is at it.
+        let wait = if matches!(need, Need::Soft | Need::Maintain { .. } | Need::Recover) {
             Duration::ZERO
         } else {
             self.at_most(self.settings.max_wait)
@@ -200,6 +208,7 @@ impl Inner {
     fn refresh_leased(&self, account: &Account, need: &Need, lease: &mut dyn Lease) -> Result<Arc<Snapshot>> {
         self.step(Step::Reread, account)?;
         let unsaved = self.unsaved_grant(account);
+        let seen = self.seen();
         let record = calling(|| lease.load(self.clock.now()))?;
         let (record, grant) = match (unsaved, record) {
             // What could not be saved goes before what is stored, unless someone stored something newer.
@@ -218,7 +227,9 @@ impl Inner {
         let stored = self.snapshot_of(&grant, record.generation);
         // The same token as the cached one: that knows its age also by the monotonic clock.
         let stored = match self.cache.get(account.as_str()) {
-            Some(cached) if cached.generation == stored.generation && cached.same_token(&stored) => cached,
+            Some(cached) if cached.generation == stored.generation && cached.same_token(&stored) => {
+                if cached.is_suspect() { Arc::new(stored.aged_as(&cached)) } else { cached }
+            }
             _ => stored,
         };
         let good = match need {
@@ -232,7 +243,7 @@ impl Inner {
         };
         if good {
             if !self.is_unsaved(account) {
-                self.cache.publish(Arc::clone(&stored));
+                self.publish(Arc::clone(&stored), seen);
             }
             return Ok(stored);
         }
@@ -430,6 +441,7 @@ impl Inner {
     ) -> Result<Arc<Snapshot>> {
         let account = new.account.clone();
         let expected = record.generation;
+        let seen = self.seen();
         let saved = self.new_record(&new, &record.seen, Some(spent)).and_then(|new_record| {
             self.step(Step::Save, &account)?;
             calling(|| lease.save(expected, &new_record))
@@ -439,7 +451,7 @@ impl Inner {
                 self.forget_unsaved(&account);
                 self.step(Step::Publish, &account)?;
                 let snapshot = self.snapshot_of(&new, expected + 1);
-                self.cache.publish(Arc::clone(&snapshot));
+                self.publish(Arc::clone(&snapshot), seen);
                 self.changed(&account, expected + 1, ChangeKind::Refreshed);
                 Ok(snapshot)
             }

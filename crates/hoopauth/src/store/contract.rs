@@ -32,6 +32,7 @@ macro_rules! contract {
             the_budget_is_one_for_all
             claims_end
             what_ends_first_is_due_first
+            changes_are_told_by_name
             many_threads_share_a_store
         );
     };
@@ -238,6 +239,27 @@ pub(super) fn what_ends_first_is_due_first(bench: &dyn Bench) {
     bench.pass(Duration::from_secs(61));
     assert_eq!(first(store.due("app", bench.now(), 1).unwrap()), [named[1].clone()]);
     assert_eq!(store.due("other", now, 9).unwrap(), super::Due::default());
+}
+
+pub(super) fn changes_are_told_by_name(bench: &dyn Bench) {
+    let (store, other) = (bench.open(), bench.open());
+    let (one, two) = (account(), Account::location("m").unwrap());
+    let start = store.changes().unwrap();
+    assert_eq!(store.changed("app", start).unwrap(), None);
+    assert!(other.save(&key(&one), 0, &new_record(b"a")).unwrap());
+    assert!(other.save(&Key { app: "other", account: &one }, 0, &new_record(b"a")).unwrap());
+    assert!(other.save(&key(&two), 0, &new_record(b"a")).unwrap());
+    assert!(!other.save(&key(&two), 0, &new_record(b"a")).unwrap());
+    let mut lease = other.lease(&key(&one), Duration::ZERO).unwrap().unwrap();
+    assert!(lease.save(1, &NewRecord { grant: None, ..new_record(b"") }).unwrap());
+    let changed = |app, since| store.changed(app, since).unwrap();
+    assert_eq!(changed("app", start), Some(vec![(one.clone(), 1), (two.clone(), 1), (one.clone(), 2)]));
+    assert_eq!(changed("app", start + 2), Some(vec![(two, 1), (one.clone(), 2)]));
+    assert_eq!(changed("other", start), Some(vec![(one, 1)]));
+    assert_eq!(changed("third", start), Some(vec![]));
+    // Of what is not known nothing is claimed.
+    assert_eq!(changed("app", start + 4), None);
+    assert_eq!(changed("app", start + 99), None);
 }
 
 pub(super) fn many_threads_share_a_store(bench: &dyn Bench) {

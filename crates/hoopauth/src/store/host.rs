@@ -22,7 +22,8 @@ use crate::error::{Error, ErrorCode, Result};
 /// Three methods make a store. What [`lease`](Self::lease), [`take_slot`](Self::take_slot), [`claim`](Self::claim) and
 /// [`changes`](Self::changes) are not there for holds within one process only: on a store that several processes share, an
 /// account is then refreshed by each of them, which the platform's window of 30 seconds and the compare-and-set mend in most
-/// cases but not in all; the budget is kept by each alone; and a redirect could be completed once in each.
+/// cases but not in all; the budget is kept by each alone; a redirect could be completed once in each; and what one process
+/// removes or authorizes anew, the others see only when their token is due or refused.
 ///
 /// Called from any thread, concurrently; must not call back into the client.
 pub trait RowStore: Send + Sync + fmt::Debug {
@@ -33,7 +34,7 @@ pub trait RowStore: Send + Sync + fmt::Debug {
     /// among all who share the store. Answers whether it did; durable when it answers `true`.
     fn save(&self, key: &Key<'_>, expected: u64, row: &NewRow<'_>) -> Result<bool>;
 
-    /// All rows of an app, in any order.
+    /// All rows of an app, in any order. Asked for once by each client, when it first uses the store, and by maintenance.
     fn list(&self, app: &str) -> Result<Vec<Listed>>;
 
     /// Takes the exclusive right to refresh one account, among all who share the store, waiting at most `wait`. It must end
@@ -63,7 +64,7 @@ pub trait RowStore: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// As [`TokenStore::changes`]; `None`: not supported.
+    /// As [`TokenStore::changes`]; `None`: not supported. When it moved, the rows of accounts in use are read again.
     fn changes(&self) -> Result<Option<u64>> {
         Ok(None)
     }

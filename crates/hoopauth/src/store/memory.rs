@@ -1,10 +1,11 @@
 //! The store of one process: gone with it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::{
-    BackOff, Begin, Due, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest, TokenStore,
+    BackOff, Begin, Due, Fingerprint, KNOWN_CHANGES, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest,
+    TokenStore, changed_of,
 };
 use crate::account::Account;
 use crate::budget::SlidingLog;
@@ -108,6 +109,19 @@ impl TokenStore for MemoryStore {
     fn changes(&self) -> Result<u64> {
         Ok(self.inner()?.changes)
     }
+
+    fn changed(&self, app: &str, since: u64) -> Result<Option<Vec<(Account, u64)>>> {
+        let inner = self.inner()?;
+        let first = inner.changes - inner.changed.len() as u64 + 1;
+        let numbered = (first..).zip(&inner.changed).filter(|(number, _)| *number > since);
+        changed_of(
+            app,
+            since,
+            numbered.map(|(number, ((of, account), generation))| {
+                Ok((number, of.clone(), account.clone(), *generation))
+            }),
+        )
+    }
 }
 
 #[derive(Debug)]
@@ -180,6 +194,8 @@ struct Inner {
     budgets: HashMap<String, SlidingLog>,
     claims: HashMap<(String, Fingerprint), Timestamp>,
     changes: u64,
+    /// The last of them, with the generations they made.
+    changed: VecDeque<(OwnedKey, u64)>,
 }
 
 #[derive(Debug)]
@@ -214,6 +230,10 @@ impl Inner {
         if new.grant.is_some() {
             deadlines.insert((new.expires_at, key.1.clone()));
         }
+        if self.changed.len() as u64 == KNOWN_CHANGES {
+            self.changed.pop_front();
+        }
+        self.changed.push_back((key.clone(), expected + 1));
         if let Some(mut before) = self.rows.insert(key, Row { record, mark: None })
             && let Some(bytes) = &mut before.record.grant
         {
@@ -257,6 +277,23 @@ mod tests {
         fn pass(&self, time: Duration) {
             self.1.pass(time);
         }
+    }
+
+    #[test]
+    fn the_last_thousand_changes_are_known() {
+        let store = MemoryStore::new();
+        let account = Account::location("l").unwrap();
+        let key = Key { app: "app", account: &account };
+        let record = NewRecord { grant: None, expires_at: Timestamp(0), seen: vec![] };
+        for generation in 0..KNOWN_CHANGES + 5 {
+            assert!(store.save(&key, generation, &record).unwrap());
+        }
+        assert_eq!(store.changed("app", 4).unwrap(), None);
+        assert_eq!(store.changed("app", 5).unwrap().unwrap().len() as u64, KNOWN_CHANGES);
+        assert_eq!(
+            store.changed("app", KNOWN_CHANGES + 4).unwrap(),
+            Some(vec![(account, KNOWN_CHANGES + 5)])
+        );
     }
 
     contract!(Memory(Arc::new(MemoryStore::new()), Still::new()));

@@ -65,8 +65,15 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     /// Forgets a claim.
     fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()>;
 
-    /// A number that changes with each stored change of any record, whichever process made it.
+    /// A number that changes with each stored change of any record, whichever process made it. Asked every few seconds: what
+    /// it does not show is not seen by other clients before their tokens are due.
     fn changes(&self) -> Result<u64>;
+
+    /// The accounts of an app that were changed since [`changes`](Self::changes) was `since`, with their generations; some may
+    /// be named twice. `None`: not known, it may be any of them.
+    fn changed(&self, _app: &str, _since: u64) -> Result<Option<Vec<(Account, u64)>>> {
+        Ok(None)
+    }
 }
 
 /// The exclusive right to refresh one account. Dropping it gives it back.
@@ -221,6 +228,30 @@ pub enum Slot {
     /// No room; ask again after this time.
     Wait(Duration),
 }
+
+/// Of the numbered changes after `since`, in order, those of `app`; `None` if there is a gap, or none at all.
+fn changed_of(
+    app: &str,
+    since: u64,
+    changes: impl Iterator<Item = Result<(u64, String, Account, u64)>>,
+) -> Result<Option<Vec<(Account, u64)>>> {
+    let mut changed = Vec::new();
+    let mut last = since;
+    for change in changes {
+        let (number, of, account, generation) = change?;
+        if number != last + 1 {
+            return Ok(None);
+        }
+        last = number;
+        if of == app {
+            changed.push((account, generation));
+        }
+    }
+    Ok((last != since).then_some(changed))
+}
+
+/// How many of the last changes a store knows by name.
+const KNOWN_CHANGES: u64 = 1000;
 
 /// A number for a list of words. The same in every process and release, so not of std's hasher.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -103,6 +103,10 @@ impl TokenStore for UserStore {
     fn changes(&self) -> Result<u64> {
         self.store()?.changes()
     }
+
+    fn changed(&self, app: &str, since: u64) -> Result<Option<Vec<(Account, u64)>>> {
+        self.store()?.changed(app, since)
+    }
 }
 
 /// Where the system wants the data of a user's programs: on Linux `$XDG_DATA_HOME`, else `~/.local/share`.

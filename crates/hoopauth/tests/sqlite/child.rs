@@ -30,6 +30,7 @@ fn entry() {
         "import until full" => import_until_full(),
         "refresh" => say_what_comes_of(&client().headers_for(location(0).as_str(), "GET")),
         "read" => read(),
+        "watch" => watch(),
         "use the default store" => use_the_default_store(),
         other => crate::play(other, &argument),
     }
@@ -251,6 +252,26 @@ fn import_until_full() {
 
 fn read() {
     say_what_comes_of(&client().export(&location(0)));
+}
+
+/// Says each token of an account that it is served, by name and by handle, until there is none.
+fn watch() {
+    let client = client();
+    let handle = client.account(location(0).as_str()).unwrap();
+    let mut served = String::new();
+    for _ in 0..12_000 {
+        let by_handle = handle.headers("GET");
+        match client.headers_for(location(0).as_str(), "GET").and(by_handle) {
+            Ok(headers) if headers.authorization() == served => {}
+            Ok(headers) => {
+                headers.authorization().clone_into(&mut served);
+                say(&served);
+            }
+            Err(error) => return say(error.code().name()),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    say("nothing changed");
 }
 
 fn use_the_default_store() {

@@ -54,6 +54,22 @@ fn killed_at_each_step_the_lease_is_free_and_the_grant_lives() {
 }
 
 #[test]
+fn what_one_process_changes_the_other_sees() {
+    let site = Site::new();
+    let account = location(0);
+    let client = site.client();
+    let bearer = |grant: &hoopauth::Grant| format!("Bearer {}", grant.access_token().expose());
+    let (first, second) = (site.world.grant(&account), site.world.grant(&account));
+    client.import(first.clone(), false).unwrap();
+    let mut process = site.start("watch", "");
+    assert_eq!(process.line(), bearer(&first));
+    client.import(second.clone(), true).unwrap();
+    assert_eq!(process.line(), bearer(&second));
+    client.remove(&account).unwrap();
+    assert_eq!(process.line(), "NO_GRANT");
+}
+
+#[test]
 fn a_waiting_process_goes_on_when_the_holder_is_killed() {
     let site = Site::new();
     let account = location(0);

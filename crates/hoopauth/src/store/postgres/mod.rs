@@ -22,6 +22,15 @@ macro_rules! now {
     };
 }
 
+/// Counts what `saved` changed, and keeps the last changes by name.
+macro_rules! counted {
+    () => {
+        "counted AS (UPDATE counter SET changes = changes + 1 WHERE EXISTS (SELECT FROM saved) RETURNING changes), \
+         told AS (INSERT INTO change SELECT changes, app, name, generation FROM counted, saved), \
+         untold AS (DELETE FROM change WHERE number <= (SELECT changes FROM counted) - 1000) "
+    };
+}
+
 mod connection;
 mod engine;
 mod failure;
@@ -37,6 +46,7 @@ use self::pool::{Pool, Pooled, Purpose};
 pub(crate) use self::settings::Settings;
 use super::{
     BackOff, Begin, Due, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest, TokenStore,
+    changed_of,
 };
 use crate::account::{Account, AccountKind};
 use crate::budget::SlidingLog;
@@ -212,6 +222,22 @@ impl TokenStore for PostgresStore {
             let row = client.query_typed_one("SELECT changes FROM counter", &[]).await?;
             Ok(u64::try_from(row.try_get::<_, i64>(0)?).map_err(|_| bad_row("counter"))?)
         })
+    }
+
+    fn changed(&self, app: &str, since: u64) -> Result<Option<Vec<(Account, u64)>>> {
+        let after = number(since)?;
+        let changes = self.pool()?.read(|client, _| async move {
+            let query = "SELECT number, change.name, generation, app.name FROM change JOIN app ON app.id = app \
+                 WHERE number > $1 ORDER BY number";
+            let rows = client.query_typed(query, &[(&after, Type::INT8)]).await?;
+            let count = |row: &Row, column| {
+                u64::try_from(row.try_get::<_, i64>(column)?).map_err(|_| Failure::from(bad_row("change")))
+            };
+            let change =
+                |row: &Row| Ok((count(row, 0)?, row.try_get(3)?, account(row, 1)?, count(row, 2)?));
+            rows.iter().map(change).collect::<Outcome<Vec<_>>>()
+        })?;
+        changed_of(app, since, changes.into_iter().map(Ok))
     }
 }
 
@@ -470,16 +496,21 @@ impl Change {
 async fn save(client: Arc<Client>, backend: i32, change: Arc<Change>) -> Outcome<bool> {
     // The counter is touched only after the row: two that wait for each other there can't be.
     let query = if change.expected == 0 {
-        "WITH saved AS (INSERT INTO account (app, name, generation, sealed, expires_at, seen) \
-         SELECT id, $2, $3 + 1, $4, $5, $6 FROM app WHERE name = $1 ON CONFLICT DO NOTHING RETURNING 1), \
-         counted AS (UPDATE counter SET changes = changes + 1 WHERE EXISTS (SELECT FROM saved)) \
-         SELECT pg_backend_pid(), EXISTS (SELECT FROM saved), EXISTS (SELECT FROM app WHERE name = $1)"
+        concat!(
+            "WITH saved AS (INSERT INTO account (app, name, generation, sealed, expires_at, seen) \
+             SELECT id, $2, $3 + 1, $4, $5, $6 FROM app WHERE name = $1 ON CONFLICT DO NOTHING \
+             RETURNING app, name, generation), ",
+            counted!(),
+            "SELECT pg_backend_pid(), EXISTS (SELECT FROM saved), EXISTS (SELECT FROM app WHERE name = $1)"
+        )
     } else {
-        "WITH saved AS (UPDATE account SET generation = $3 + 1, sealed = $4, expires_at = $5, seen = $6, mark = NULL, \
-         marked_at = NULL, back_off_until = NULL, back_off = NULL WHERE app = (SELECT id FROM app WHERE name = $1) \
-         AND name = $2 AND generation = $3 RETURNING 1), \
-         counted AS (UPDATE counter SET changes = changes + 1 WHERE EXISTS (SELECT FROM saved)) \
-         SELECT pg_backend_pid(), EXISTS (SELECT FROM saved), true"
+        concat!(
+            "WITH saved AS (UPDATE account SET generation = $3 + 1, sealed = $4, expires_at = $5, seen = $6, mark = NULL, \
+             marked_at = NULL, back_off_until = NULL, back_off = NULL WHERE app = (SELECT id FROM app WHERE name = $1) \
+             AND name = $2 AND generation = $3 RETURNING app, name, generation), ",
+            counted!(),
+            "SELECT pg_backend_pid(), EXISTS (SELECT FROM saved), true"
+        )
     };
     loop {
         let row = client

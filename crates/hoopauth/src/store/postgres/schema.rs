@@ -71,7 +71,8 @@ async fn version(client: &Client, schema: &str, known: usize) -> Outcome<usize> 
 }
 
 /// Each brings the schema one version forward; what was released is never changed.
-pub(super) const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE app (
         id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         name text NOT NULL UNIQUE,
@@ -102,4 +103,13 @@ pub(super) const MIGRATIONS: [&str; 1] = ["
     CREATE INDEX claim_end ON claim (until);
     CREATE TABLE counter (changes int8 NOT NULL);
     INSERT INTO counter VALUES (0);
-"];
+",
+    "
+    CREATE TABLE change (
+        number int8 PRIMARY KEY,
+        app int NOT NULL REFERENCES app,
+        name text NOT NULL,
+        generation int8 NOT NULL
+    );
+",
+];

@@ -213,7 +213,8 @@ fn older_tables_go_forward_and_later_ones_are_refused() {
     let mut pooled = store.pool().unwrap().take(Purpose::Work, LONG).unwrap().unwrap();
     let schema = schema_of(&url).to_owned();
     let forward = pooled.run(|client, _| async move {
-        let migrations = [schema::MIGRATIONS[0], "ALTER TABLE account ADD COLUMN more int"];
+        let migrations =
+            [schema::MIGRATIONS[0], schema::MIGRATIONS[1], "ALTER TABLE account ADD COLUMN more int"];
         schema::ensure(&client, &schema, &migrations).await?;
         schema::ensure(&client, &schema, &migrations).await
     });

@@ -17,7 +17,8 @@ pub(crate) use self::database::sync_folder;
 use self::database::{Handle, REGISTRY};
 use self::failure::{Failure, bad_row};
 use super::{
-    BackOff, Begin, Due, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest, TokenStore,
+    BackOff, Begin, Due, Fingerprint, KNOWN_CHANGES, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest,
+    TokenStore, changed_of,
 };
 use crate::account::Account;
 use crate::budget::SlidingLog;
@@ -181,6 +182,25 @@ impl TokenStore for SqliteStore {
                 .query_row([], |row| row.get::<_, i64>(0))?;
             Ok(u64::try_from(changes).map_err(|_| bad_row("counter"))?)
         })
+    }
+
+    fn changed(&self, app: &str, since: u64) -> Result<Option<Vec<(Account, u64)>>> {
+        let count = |number: i64| u64::try_from(number).map_err(|_| bad_row("change"));
+        let changes = self.handle()?.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT number, app.name, change.name, generation FROM change JOIN app ON app.id = app WHERE number > ?1 \
+                 ORDER BY number",
+            )?;
+            let mut rows = statement.query([number(since)?])?;
+            let mut changes = Vec::new();
+            while let Some(row) = rows.next()? {
+                let name: String = row.get(2)?;
+                let account = Account::parse(&name).map_err(|_| bad_row("account"))?;
+                changes.push((count(row.get(0)?)?, row.get(1)?, account, count(row.get(3)?)?));
+            }
+            Ok(changes)
+        })?;
+        changed_of(app, since, changes.into_iter().map(Ok))
     }
 }
 
@@ -352,6 +372,12 @@ fn save(
     ])?;
     if changed == 1 {
         transaction.prepare_cached("UPDATE counter SET changes = changes + 1")?.execute([])?;
+        transaction
+            .prepare_cached("INSERT INTO change SELECT changes, ?1, ?2, ?3 + 1 FROM counter")?
+            .execute(params![app, key.account.as_str(), number(expected)?])?;
+        transaction
+            .prepare_cached("DELETE FROM change WHERE number <= (SELECT changes FROM counter) - ?1")?
+            .execute([KNOWN_CHANGES.cast_signed()])?;
     }
     Ok(changed == 1)
 }

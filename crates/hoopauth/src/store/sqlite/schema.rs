@@ -63,7 +63,8 @@ fn check(connection: &Connection) -> Result<usize, Failure> {
 }
 
 /// Each brings the schema one version forward; what was released is never changed.
-const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE app (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
@@ -94,7 +95,16 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE INDEX claim_end ON claim (until);
     CREATE TABLE counter (changes INTEGER NOT NULL) STRICT;
     INSERT INTO counter VALUES (0);
-"];
+",
+    "
+    CREATE TABLE change (
+        number INTEGER PRIMARY KEY,
+        app INTEGER NOT NULL REFERENCES app,
+        name TEXT NOT NULL,
+        generation INTEGER NOT NULL
+    ) STRICT;
+",
+];
 
 /// 'hoop'.
 const APPLICATION: i64 = 0x686f_6f70;

@@ -156,6 +156,54 @@ fn limit(store: &SqliteStore, pages: i64) {
 }
 
 #[test]
+fn a_file_of_the_first_release_goes_forward() {
+    let folder = Folder::new();
+    let old = Connection::open(folder.path()).unwrap();
+    old.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).unwrap();
+    old.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    old.execute_batch(
+        "PRAGMA application_id = 1752133488; PRAGMA user_version = 1; INSERT INTO app (name) VALUES ('app'); \
+         INSERT INTO account (app, name, generation, sealed, expires_at, seen) \
+         VALUES (1, 'location:l', 7, x'61', 7, x''); UPDATE counter SET changes = 9",
+    )
+    .unwrap();
+    drop(old);
+    let (store, account) = (folder.store(), account());
+    assert_eq!(store.load(&key(&account), NOW).unwrap().unwrap().generation, 7);
+    assert_eq!((store.changes().unwrap(), store.changed("app", 8).unwrap()), (9, None));
+    assert!(store.save(&key(&account), 7, &new_record(b"b")).unwrap());
+    assert_eq!(store.changed("app", 9).unwrap(), Some(vec![(account, 8)]));
+    let version: i64 = Connection::open(folder.path())
+        .unwrap()
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, i64::try_from(schema::MIGRATIONS.len()).unwrap());
+}
+
+#[test]
+fn the_list_of_changes_does_not_grow() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let account = account();
+    let count = |from: i64| {
+        let batch = format!("UPDATE counter SET changes = {from}");
+        store.handle().unwrap().write(|transaction| Ok(transaction.execute_batch(&batch)?)).unwrap();
+    };
+    let listed = || {
+        store.handle().unwrap().read(|connection| {
+            Ok(connection.query_row("SELECT count(*) FROM change", [], |row| row.get::<_, i64>(0))?)
+        })
+    };
+    for (generation, from, left) in [(0, 0, 1), (1, 999, 2), (2, 1000, 2), (3, 5000, 1)] {
+        count(from);
+        assert!(store.save(&key(&account), generation, &new_record(b"a")).unwrap());
+        assert_eq!(listed().unwrap(), left, "from {from}");
+        let from = u64::try_from(from).unwrap();
+        assert_eq!(store.changed("app", from).unwrap(), Some(vec![(account.clone(), generation + 1)]));
+    }
+}
+
+#[test]
 fn a_full_disk_keeps_what_is_there() {
     let folder = Folder::new();
     let store = folder.store();
