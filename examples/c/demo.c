@@ -73,6 +73,7 @@ int main(void)
                                        {"client_secret", "3f9c2d1e-7b54-4a60-9d8e-1f2a3b4c5d6e"},
                                        {"redirect_uri", "https://app.example/callback"},
                                        {"scopes", "contacts.readonly locations.readonly"},
+                                       {"store", "memory:"},
                                        {NULL, NULL}};
   hoopauth_error_t *err = NULL;
   hoopauth_headers_t *headers = NULL, *repeat = NULL;

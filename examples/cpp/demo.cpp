@@ -48,7 +48,8 @@ void run() {
         .set("client_id", "65f0a1b2c3d4e5f607182930-hoopdev1")
         .set("client_secret", "3f9c2d1e-7b54-4a60-9d8e-1f2a3b4c5d6e")
         .set("redirect_uri", "https://app.example/callback")
-        .set("scopes", "contacts.readonly locations.readonly");
+        .set("scopes", "contacts.readonly locations.readonly")
+        .set("store", "memory:");
     const hoopauth::client client(config);
     const auto pending = client.begin();
     const auto page = send("GET", std::string(pending.url()));

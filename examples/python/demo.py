@@ -60,6 +60,7 @@ def story(urls: dict[str, str]) -> None:
         client_secret=CLIENT_SECRET,
         redirect_uri="https://app.example/callback",
         scopes=["contacts.readonly", "locations.readonly"],
+        store="memory:",
         api_base=urls["api"],
         authorize_url=urls["authorize"],
         token_url=urls["token"],

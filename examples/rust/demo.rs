@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .client_secret(DEFAULT_CLIENT_SECRET)
         .redirect_uri("https://app.example/callback")
         .scopes("contacts.readonly locations.readonly")
+        .store("memory:")
         .authorize_url(emulator.authorize_url())
         .token_url(emulator.token())
         .location_token_url(emulator.location_token())

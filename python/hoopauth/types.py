@@ -156,9 +156,9 @@ class Options(TypedDict, total=False):
     api_version: str | None
     """The `Version` header."""
     store: str | None
-    """Where grants live: `memory:` (this process only), `sqlite:PATH` (a file that processes of one computer share;
-    needs `store_key`), `sqlite:` (the file of this user in its default place, with its own key), or
-    `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (a database that computers share; needs `store_key`).
+    """Where grants live: `sqlite:` (the default: a file of this user that processes share, with its own key),
+    `sqlite:PATH` (a file at a place of your own; needs `store_key`), `memory:` (this process only, and gone with it),
+    or `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (a database that computers share; needs `store_key`).
     """
     store_key: str | None
     """The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by

@@ -106,6 +106,7 @@ class Emulator:
             "redirect_uri": "https://app.example/callback?from=hoop",
             "scopes": SCOPES,
             "token_requests_per_minute": 1000,
+            "store": "memory:",
             **self.hosts(),
             **options,
         }

@@ -240,7 +240,7 @@ def test_a_client_is_not_pickled(how: Any) -> None:
 
 
 def test_closing() -> None:
-    with hoopauth.Client(client_id="a-b", client_secret="c") as client:
+    with hoopauth.Client(client_id="a-b", client_secret="c", store="memory:") as client:
         pass
     client.close()
     for call in (
@@ -292,7 +292,7 @@ class Holder:
 @pytest.mark.parametrize("what", ["token_store", "transport", "clock", "on_change"])
 def test_cycles_are_collected(what: str) -> None:
     holder = Holder()
-    holder.client = hoopauth.Client(client_id="a-b", client_secret="c", **{what: holder})
+    holder.client = hoopauth.Client(client_id="a-b", client_secret="c", **{"store": "memory:", what: holder})
     with pytest.raises(hoopauth.NoGrant):
         holder.client.headers("GET", LOCATION)
     dead = weakref.ref(holder)
@@ -360,5 +360,5 @@ def test_subinterpreter_or_second_import_is_no_crash() -> None:
 
 def test_a_clock_of_the_programs_own() -> None:
     clock = Clock(1e9)
-    client = hoopauth.Client(client_id="a-b", client_secret="c", clock=clock)
+    client = hoopauth.Client(client_id="a-b", client_secret="c", store="memory:", clock=clock)
     assert client.authorization_request(redirect_uri="https://a.example/", scopes="x").expires_at == 1e9 + 600

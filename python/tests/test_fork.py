@@ -176,7 +176,7 @@ def work(options):
         return error.name
 
 def fail(_):
-    return hoopauth.Client(client_id="a-b", client_secret="c").headers("GET", LOCATION)
+    return hoopauth.Client(client_id="a-b", client_secret="c", store="memory:").headers("GET", LOCATION)
 
 if __name__ == "__main__":
     options = json.loads(sys.argv[1])

@@ -33,7 +33,7 @@ def test_the_loggers_level_counts(world: World, caplog: pytest.LogCaptureFixture
 def test_without_logging_imported_only_warnings_are_told() -> None:
     code = """
 import sys, hoopauth
-client = hoopauth.Client(client_id="a-b", client_secret="c")
+client = hoopauth.Client(client_id="a-b", client_secret="c", store="memory:")
 client.import_grant(hoopauth.Grant("location:a", "x", expires_at=4e9))
 assert "logging" not in sys.modules
 """

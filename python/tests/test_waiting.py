@@ -90,7 +90,7 @@ def test_another_thread_cancels(world: World) -> None:
 
 
 def test_ctrl_c_ends_maintenance() -> None:
-    client = hoopauth.Client(client_id="a-b", client_secret="c")
+    client = hoopauth.Client(client_id="a-b", client_secret="c", store="memory:")
     with pytest.raises(KeyboardInterrupt):
         threading.Timer(0.1, lambda: signal.raise_signal(signal.SIGINT)).start()
         client.maintain(4e9)

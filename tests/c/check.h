@@ -74,6 +74,7 @@ static inline hoopauth_config_t *app_config(void)
   set_option(config, "token_url", setting("TEST_TOKEN"));
   set_option(config, "location_token_url", setting("TEST_LOCATION_TOKEN"));
   set_option(config, "token_requests_per_minute", "1000");
+  set_option(config, "store", "memory:");
   return config;
 }
 

@@ -53,7 +53,8 @@ int main(void)
     const char *options[][2] = {{"client_id", setting("TEST_CLIENT_ID")},
                                 {"client_secret", setting("TEST_CLIENT_SECRET")},
                                 {"api_base", setting("TEST_API")},
-                                {"token_url", setting("TEST_TOKEN")}};
+                                {"token_url", setting("TEST_TOKEN")},
+                                {"store", "memory:"}};
     hoopauth_config_t *config = NULL;
     CHECK(config_new(&config, NULL) == HOOPAUTH_OK);
     for (size_t o = 0; o < sizeof options / sizeof *options; o++) {

@@ -37,6 +37,7 @@ inline std::map<std::string, std::string> oauth_options(const emulator& hoop) {
             {"token_url", hoop.at("token")},
             {"location_token_url", hoop.at("location_token")},
             {"token_requests_per_minute", "1000"},
+            {"store", "memory:"},
             {"store_key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}};
 }
 

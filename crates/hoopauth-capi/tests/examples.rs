@@ -88,6 +88,7 @@ fn a_login_goes_on_after_its_token_is_refused() {
 /// Plays the user: approves, and pastes where the browser ends at.
 fn log_in(emulator: &Emulator, mut command: Command) -> (std::process::ExitStatus, String) {
     command
+        .env("HOOPAUTH_STORE", "memory:")
         .env("HOOPAUTH_CLIENT_ID", DEFAULT_CLIENT_ID)
         .env("HOOPAUTH_CLIENT_SECRET", DEFAULT_CLIENT_SECRET)
         .env("HOOPAUTH_REDIRECT_URI", "https://app.example/callback")

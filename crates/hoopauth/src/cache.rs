@@ -119,6 +119,11 @@ impl Snapshot {
         self.suspect
     }
 
+    /// Whether nobody tried yet to read it again.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.suspect && self.soft == Moment::PAST
+    }
+
     /// The same token, read at another time: it is as old as the older of the two says.
     pub(crate) fn aged_as(&self, older: &Self) -> Self {
         let soft = self.soft.earlier(older.hard);

@@ -86,7 +86,7 @@ table! {
     token_url OptionKind::Url, Some("https://services.leadconnectorhq.com/oauth/token"), "The token endpoint.";
     location_token_url OptionKind::Url, Some("https://services.leadconnectorhq.com/oauth/locationToken"), "The endpoint that mints a location's token from its company's.";
     api_version OptionKind::Text, Some("2021-07-28"), "The `Version` header.";
-    store OptionKind::Text, Some("memory:"), "Where grants live: `memory:` (this process only), `sqlite:PATH` (a file that processes of one computer share; needs `store_key`), `sqlite:` (the file of this user in its default place, with its own key), or `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (a PostgreSQL database, 14 or later, that computers share; needs `store_key`). PostgreSQL's own URL parameters apply, `sslmode` and `sslrootcert` among them; where `sslmode` is not given, hosts other than loopback must show a certificate for their name. `hoopauth_schema=NAME` names the schema (`hoopauth`), which is made at the first use. Not through a connection pooler in transaction mode.";
+    store OptionKind::Text, Some(DEFAULT_STORE), "Where grants live: `sqlite:` (a file of this user that processes share, and a key beside it, made when the first grant is stored: `$XDG_DATA_HOME/hoopauth/grants.db`, else `~/.local/share/hoopauth/grants.db`; on macOS in `~/Library/Application Support`, on Windows in `%LOCALAPPDATA%`), `sqlite:PATH` (a file at a place of your own; needs `store_key`), `memory:` (this process only, and gone with it), or `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (a PostgreSQL database, 14 or later, that computers share; needs `store_key`). PostgreSQL's own URL parameters apply, `sslmode` and `sslrootcert` among them; where `sslmode` is not given, hosts other than loopback must show a certificate for their name. `hoopauth_schema=NAME` names the schema (`hoopauth`), which is made at the first use. Not through a connection pooler in transaction mode.";
     store_key OptionKind::Secret, None, "The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by spaces: the first seals, all open. Or `file:PATH`: a file that holds it.";
     refresh_before OptionKind::Seconds(0.0, 86_400.0), Some("60"), "Seconds of life below which callers wait for a refresh; never more than a tenth of the token's life.";
     timeout OptionKind::Seconds(0.001, 86_400.0), Some("30"), "Seconds for a whole call with all its tries and waits.";
@@ -100,6 +100,9 @@ table! {
     proxy OptionKind::Text, None, "A proxy URL for everything but loopback. Unset: the environment's.";
     user_agent OptionKind::Text, None, "The `User-Agent` header. Unset: `hoopauth/<version> (<language>)`.";
 }
+
+/// A static token is in no store, whatever this says.
+const DEFAULT_STORE: &str = if cfg!(feature = "sqlite") { "sqlite:" } else { "memory:" };
 
 /// Option values as text, checked one by one as they are set.
 #[derive(Clone, Debug, Default)]

@@ -22,41 +22,39 @@ use crate::refresh::{Need, WINDOW};
 pub(crate) struct Watch {
     /// The count of changes that all snapshots are from or younger than; known before the first one is read.
     seen: OnceCell<AtomicU64>,
+    /// Whether open marks were looked for.
+    opened: AtomicBool,
     /// Whether the last look failed, and was told.
     failing: AtomicBool,
 }
 
 impl Inner {
-    /// Opens the store, if that was not done, and looks into it, if that is due. An error only where it could not be opened.
+    /// What comes before a look into the cache that may end in the store: a look for what others changed, if it is due. At the
+    /// first time also for what a crash left open. An error only where nothing was ever read under this watch.
     pub(crate) fn watch_store(&self) -> Result<()> {
         let Some(watch) = &self.watch else { return Ok(()) };
-        let mut opened = false;
-        let seen = watch.seen.get_or_try_init(|| {
-            opened = true;
-            calling(|| self.store.changes()).map(AtomicU64::new)
-        });
-        match seen {
-            Ok(_) if opened => {
-                // What an import put there was not read under this watch.
-                self.cache.suspect_all();
-                self.clock.take_look(LOOK);
-                self.finish_fresh_marks();
-                Ok(())
-            }
-            Ok(seen) => {
-                if self.clock.take_look(LOOK) {
-                    match self.look(seen) {
-                        Ok(()) => watch.failing.store(false, Ordering::Relaxed),
-                        Err(error) => self.tell_trouble(&error),
-                    }
-                }
-                Ok(())
-            }
-            Err(error) => {
-                self.clock.take_look(LOOK);
-                Err(error)
+        let seen = self.first_seen(watch).inspect_err(|_| {
+            self.clock.take_look(LOOK);
+        })?;
+        if !watch.opened.swap(true, Ordering::Relaxed) {
+            self.finish_fresh_marks();
+        }
+        if self.clock.take_look(LOOK) {
+            match self.look(seen) {
+                Ok(()) => watch.failing.store(false, Ordering::Relaxed),
+                Err(error) => self.tell_trouble(&error),
             }
         }
+        Ok(())
+    }
+
+    /// The count of changes before which nothing was read.
+    fn first_seen<'a>(&self, watch: &'a Watch) -> Result<&'a AtomicU64> {
+        watch.seen.get_or_try_init(|| {
+            let seen = calling(|| self.store.changes())?;
+            self.clock.take_look(LOOK);
+            Ok(AtomicU64::new(seen))
+        })
     }
 
     fn look(&self, seen: &AtomicU64) -> Result<()> {
@@ -80,17 +78,20 @@ impl Inner {
         Ok(())
     }
 
-    /// The count of changes that was seen last. Asked for before a row is read or written, for [`publish`](Self::publish).
-    pub(crate) fn seen(&self) -> u64 {
-        let seen = self.watch.as_ref().and_then(|watch| watch.seen.get());
-        seen.map_or(0, |seen| seen.load(Ordering::SeqCst))
+    /// The count of changes that was seen last; `None` where the store does not tell. Asked for before a row is read or written,
+    /// for [`publish`](Self::publish).
+    pub(crate) fn seen(&self) -> Option<u64> {
+        match &self.watch {
+            None => Some(0),
+            Some(watch) => self.first_seen(watch).ok().map(|seen| seen.load(Ordering::SeqCst)),
+        }
     }
 
     /// Publishes what was read or written when `seen` had been seen. If a look came between, it did not know of this.
-    pub(crate) fn publish(&self, snapshot: Arc<Snapshot>, seen: u64) {
+    pub(crate) fn publish(&self, snapshot: Arc<Snapshot>, seen: Option<u64>) {
         let published = Arc::clone(&snapshot);
         self.cache.publish(snapshot);
-        if self.seen() != seen {
+        if seen.is_none() || self.seen() != seen {
             self.cache.suspect(published.name(), u64::MAX);
         }
     }
@@ -116,7 +117,9 @@ impl Inner {
                 return Ok(Arc::clone(cached));
             }
             Err(error) => {
-                self.tell_trouble(&error);
+                if cached.is_unread() {
+                    tracing::warn!(%account, %error, "what others changed can't be read; the token is served while it lives");
+                }
                 let again = Moment::at(self.clock.now().plus(LOOK), &self.clock);
                 Arc::new(cached.suspected(again.earlier(cached.hard())))
             }

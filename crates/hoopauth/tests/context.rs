@@ -135,7 +135,7 @@ fn a_panic_within_is_an_error() {
 
 #[test]
 fn maintenance_ends_with_its_context() {
-    let client = Client::builder().client_id("a-b").client_secret("c").build().unwrap();
+    let client = Client::builder().client_id("a-b").client_secret("c").store("memory:").build().unwrap();
     let context = Context::new();
     std::thread::scope(|scope| {
         let maintaining = scope.spawn(|| client.maintain_within(FOREVER, &context));
