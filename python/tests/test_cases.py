@@ -31,19 +31,21 @@ def test_there_are_cases() -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_case(world: World, case: dict[str, Any]) -> None:
-    play(world, case)
+def test_case(world: World, case: dict[str, Any], tmp_path: pathlib.Path) -> None:
+    play(world, case, tmp_path)
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_case_fails(world: World, case: dict[str, Any]) -> None:
+def test_a_wrong_case_fails(world: World, case: dict[str, Any], tmp_path: pathlib.Path) -> None:
     with pytest.raises((AssertionError, KeyError, hoopauth.Error, pytest.fail.Exception)):
-        play(world, case)
+        play(world, case, tmp_path)
 
 
-def play(world: World, case: dict[str, Any]) -> None:
+def play(world: World, case: dict[str, Any], folder: pathlib.Path) -> None:
     only(case, "name", "since", "options", "expect_build", "steps")
     options: dict[str, Any] = dict(case["options"])
+    if options.get("store") == "file":
+        options["store"] = f"sqlite:{folder}/grants.db"
     if oauth := options.pop("oauth", None):
         assert oauth == "default", case
         options = world.emulator.options(**options)
@@ -55,11 +57,15 @@ def play(world: World, case: dict[str, Any]) -> None:
         assert error.name == case["expect_build"]
         assert not case["steps"], "no steps can follow"
         return
-    with client:
-        assert "expect_build" not in case
+    assert "expect_build" not in case
+    with client, hoopauth.Client(clock=world.clock, **options) as other:
         player = Player(world, client)
         for step in case["steps"]:
-            player.check(step)
+            own = dict(step)
+            by = own.pop("by", None)
+            assert by in (None, "other"), step
+            player.client = other if by else client
+            player.check(own)
 
 
 def only(thing: dict[str, Any], *known: str) -> None:
@@ -136,6 +142,10 @@ class Player:
             case "advance":
                 keys("seconds")
                 self.world.advance(step["seconds"])
+            case "maintain":
+                keys("seconds")
+                client.maintain(self.world.clock.now() + step["seconds"])
+                control("clock", {"advance": step["seconds"]})
             case "settings":
                 keys("casing")
                 assert step["casing"] in ("camel", "snake"), step

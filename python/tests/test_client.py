@@ -80,6 +80,23 @@ def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         hoopauth.Client()
 
 
+def test_the_default_store_is_the_users_own_file(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    hoopauth.Client(private_integration_token="pit-1").headers("GET")
+    with hoopauth.Client(access_token="a") as static:
+        assert static.accounts() == []
+    options = {"client_id": "a-b", "client_secret": "c"}
+    client = hoopauth.Client(**options)
+    assert list(tmp_path.iterdir()) == []
+    client.import_grant(hoopauth.Grant(LOCATION, "token", expires_at=4e9))
+    with hoopauth.Client(**options) as another:
+        assert another.headers("GET", LOCATION)["Authorization"] == "Bearer token"
+    client.close()
+    made = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "hoopauth").iterdir()}
+    assert {"grants.db", "store.key"} <= set(made)
+    assert set(made.values()) == {0o600}
+
+
 def test_errors_carry_everything(world: World) -> None:
     client = world.client()
     with pytest.raises(hoopauth.NoGrant) as raised:

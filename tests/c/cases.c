@@ -28,6 +28,8 @@ struct player {
   cJSON *addresses;
   struct manual_clock clock;
   hoopauth_client_t *client;
+  hoopauth_client_t *other;                  /* on the same store */
+  char folder[40];                           /* of the store */
   hoopauth_pending_authorization_t *pending; /* of the last login */
   char *redirect;                            /* of the last login */
   hoopauth_grant_t *grant;                   /* that was imported last */
@@ -569,6 +571,18 @@ static hoopauth_status_t step_account(struct player *player, const cJSON *step, 
   return HOOPAUTH_OK;
 }
 
+static hoopauth_status_t step_maintain(struct player *player, const cJSON *step, cJSON *outcome)
+{
+  double seconds = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(step, "seconds"));
+  (void)outcome;
+  ONLY(player, step, "seconds");
+  hoopauth_status_t status = hoopauth_client_maintain(
+      player->client, now_ms(&player->clock) + (int64_t)(seconds * 1000), NULL, &player->error);
+  if (status == HOOPAUTH_OK)
+    tell(player, "clock", "advance", cJSON_CreateNumber(seconds));
+  return status;
+}
+
 static hoopauth_status_t step_statistics(struct player *player, const cJSON *step, cJSON *outcome)
 {
   ONLY(player, step, NULL);
@@ -590,7 +604,7 @@ static const struct {
     {"mint", step_mint},         {"remove", step_remove},         {"request", step_request},
     {"advance", step_advance},   {"settings", step_settings},     {"fault", step_fault},
     {"revoke", step_revoke},     {"pause", step_account},         {"unpause", step_account},
-    {"uninstall", step_account}, {"statistics", step_statistics},
+    {"uninstall", step_account}, {"statistics", step_statistics}, {"maintain", step_maintain},
 };
 
 /* expect is a code's name, or an object whose members the outcome must have; without it, the step must succeed. */
@@ -620,7 +634,7 @@ static void check(struct player *player, const cJSON *step, hoopauth_status_t st
   }
 }
 
-static void play_step(struct player *player, const cJSON *step)
+static void play_own_step(struct player *player, const cJSON *step)
 {
   const char *what = text(player, step, "do");
   size_t i = 0;
@@ -638,11 +652,36 @@ static void play_step(struct player *player, const cJSON *step)
   cJSON_Delete(outcome);
 }
 
+static void swap_clients(struct player *player)
+{
+  hoopauth_client_t *client = player->client;
+  player->client = player->other;
+  player->other = client;
+}
+
+/* Plays a step, by the one client or the other. */
+static void play_step(struct player *player, const cJSON *whole)
+{
+  cJSON *step = cJSON_Duplicate(whole, true);
+  cJSON *by = cJSON_DetachItemFromObjectCaseSensitive(step, "by");
+  const char *name = cJSON_GetStringValue(by);
+  if (by && (!name || strcmp(name, "other") != 0))
+    fail(player, "unknown client");
+  if (by)
+    swap_clients(player);
+  play_own_step(player, step);
+  if (by)
+    swap_clients(player);
+  cJSON_Delete(by);
+  cJSON_Delete(step);
+}
+
 /* ---- Cases
  * ----------------------------------------------------------------------------------------------------------- */
 
-static hoopauth_status_t make_client(struct player *player, const cJSON *options)
+static hoopauth_status_t make_client(struct player *player, const cJSON *options, hoopauth_client_t **client)
 {
+  char file[64];
   hoopauth_config_t *config = NULL;
   hoopauth_clock_callbacks_t clock = {0};
   const cJSON *option, *oauth = cJSON_GetObjectItemCaseSensitive(options, "oauth");
@@ -666,7 +705,9 @@ static hoopauth_status_t make_client(struct player *player, const cJSON *options
       {"token_url", address(player, "token")},
       {"location_token_url", address(player, "location_token")},
       {"token_requests_per_minute", "1000"},
+      {"store", "memory:"},
   };
+  snprintf(file, sizeof file, "sqlite:%s/grants.db", player->folder);
   if (oauth && strcmp(text(player, options, "oauth"), "default") != 0)
     fail(player, "unknown app");
   for (size_t i = 0; i < (oauth ? sizeof app / sizeof *app : 1) && status == HOOPAUTH_OK; i++) {
@@ -676,11 +717,12 @@ static hoopauth_status_t make_client(struct player *player, const cJSON *options
   {
     if (status != HOOPAUTH_OK || option == oauth)
       continue;
-    status =
-        hoopauth_config_set(config, option->string, NUL, text(player, options, option->string), NUL, &player->error);
+    const char *value = text(player, options, option->string);
+    bool is_file = strcmp(option->string, "store") == 0 && strcmp(value, "file") == 0;
+    status = hoopauth_config_set(config, option->string, NUL, is_file ? file : value, NUL, &player->error);
   }
   if (status == HOOPAUTH_OK)
-    status = hoopauth_client_new(config, &player->client, &player->error);
+    status = hoopauth_client_new(config, client, &player->error);
   hoopauth_config_free(config);
   return status;
 }
@@ -695,7 +737,8 @@ static void play_in(struct player *player, const cJSON *one)
     fail(player, "steps are missing");
   tell(player, "clock", "frozen", cJSON_CreateTrue());
   player->clock.now_ms = emulator_now(player) * 1000;
-  hoopauth_status_t status = make_client(player, cJSON_GetObjectItemCaseSensitive(one, "options"));
+  const cJSON *options = cJSON_GetObjectItemCaseSensitive(one, "options");
+  hoopauth_status_t status = make_client(player, options, &player->client);
   if (expected) {
     if (cJSON_GetArraySize(list) > 0)
       fail(player, "no steps can follow");
@@ -708,6 +751,8 @@ static void play_in(struct player *player, const cJSON *one)
     fail(player, "%s", hoopauth_error_message(player->error, NULL));
     return;
   }
+  if (make_client(player, options, &player->other) != HOOPAUTH_OK)
+    fail(player, "the other client is not made");
   cJSON_ArrayForEach(step, list)
   {
     if (player->why[0]) {
@@ -726,8 +771,12 @@ static void play_in(struct player *player, const cJSON *one)
 /* Plays a case; true if it passes. */
 static bool play(const cJSON *one)
 {
+  static const char *const of_the_store[] = {"grants.db", "grants.db-wal", "grants.db-shm", "grants.db-lock"};
   struct player player;
   memset(&player, 0, sizeof player);
+  strcpy(player.folder, "/tmp/hoopauth-case-XXXXXX");
+  if (!mkdtemp(player.folder))
+    fail(&player, "no folder for the store");
   start(&player);
   if (!player.why[0])
     play_in(&player, one);
@@ -735,8 +784,15 @@ static bool play(const cJSON *one)
   hoopauth_grant_free(player.grant);
   hoopauth_pending_authorization_free(player.pending);
   hoopauth_client_free(player.client);
+  hoopauth_client_free(player.other);
   free(player.redirect);
   stop(&player);
+  for (size_t i = 0; i < sizeof of_the_store / sizeof *of_the_store; i++) {
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", player.folder, of_the_store[i]);
+    unlink(path);
+  }
+  rmdir(player.folder);
   const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(one, "name"));
   if (player.why[0]) {
     printf("FAILED: %s: %s\n", name, player.why);

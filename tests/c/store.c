@@ -601,8 +601,54 @@ static void refused_rows(void)
   hoopauth_client_free(client);
 }
 
+/* Without a word on it grants are in the user's own file, made at the first use; a static token is in none. */
+static void the_users_own(void)
+{
+  char folder[] = "/tmp/hoopauth-store-XXXXXX", path[64];
+  static const char *const made[] = {"grants.db", "grants.db-wal", "grants.db-shm", "grants.db-lock", "store.key"};
+  CHECK(mkdtemp(folder) != NULL);
+  setenv("XDG_DATA_HOME", folder, 1);
+  hoopauth_config_t *config = NULL;
+  OK(hoopauth_config_new(&config, &err));
+  set_option(config, "private_integration_token", "pit-1");
+  hoopauth_client_t *client = client_of(config);
+  hoopauth_headers_t *headers = NULL;
+  OK(hoopauth_client_headers(client, NULL, "GET", NUL, NULL, &headers, &err));
+  hoopauth_headers_free(headers);
+  hoopauth_client_free(client);
+  snprintf(path, sizeof path, "%s/hoopauth", folder);
+  CHECK(access(path, F_OK) != 0);
+
+  for (int time = 0; time < 2; time++) {
+    OK(hoopauth_config_new(&config, &err));
+    set_option(config, "client_id", "a-b");
+    set_option(config, "client_secret", "c");
+    client = client_of(config);
+    if (time == 0) {
+      hoopauth_grant_t *grant = NULL;
+      CHECK(access(path, F_OK) != 0);
+      OK(hoopauth_grant_new(LOCATION, NUL, "token", NUL, &grant, &err));
+      OK(hoopauth_grant_set_expires_at_ms(grant, INT64_C(4000000000000), &err));
+      OK(hoopauth_client_import(client, grant, false, NULL, NULL, &err));
+      hoopauth_grant_free(grant);
+    }
+    OK(hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, NULL, &headers, &err));
+    CHECK(strcmp(hoopauth_headers_authorization(headers, NULL), "Bearer token") == 0);
+    hoopauth_headers_free(headers);
+    hoopauth_client_free(client);
+  }
+  for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+    snprintf(path, sizeof path, "%s/hoopauth/%s", folder, made[i]);
+    CHECK(unlink(path) == 0 || made[i][9] == '-');
+  }
+  snprintf(path, sizeof path, "%s/hoopauth", folder);
+  CHECK(rmdir(path) == 0 && rmdir(folder) == 0);
+  unsetenv("XDG_DATA_HOME");
+}
+
 int main(void)
 {
+  the_users_own();
   refused_rows();
   registration();
   lives();

@@ -4,6 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 
@@ -57,6 +60,25 @@ private:
     std::string line_;
 };
 
+// A folder that goes with its case.
+class folder {
+public:
+    folder() {
+        if (!mkdtemp(path_.data())) fail("no folder");
+    }
+    ~folder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    folder(const folder&) = delete;
+    folder& operator=(const folder&) = delete;
+
+    const std::string& path() const { return path_; }
+
+private:
+    std::string path_ = "/tmp/hoopauth-case-XXXXXX";
+};
+
 void only(const json& object, std::initializer_list<std::string_view> known) {
     for (const auto& [name, value] : object.items()) {
         if (std::find(known.begin(), known.end(), name) == known.end()) fail("unknown member " + name);
@@ -72,11 +94,29 @@ json maybe(const std::optional<T>& value) {
 
 class player {
 public:
-    player(const emulator& hoop, std::shared_ptr<manual_clock> time, hoopauth::client client)
-        : hoop_(hoop), time_(std::move(time)), client_(std::move(client)) {}
+    player(const emulator& hoop, std::shared_ptr<manual_clock> time, hoopauth::client client,
+           std::optional<hoopauth::client> other)
+        : hoop_(hoop), time_(std::move(time)), client_(std::move(client)), other_(std::move(other)) {}
 
-    // Does a step and answers its outcome.
-    json step(const json& step) {
+    // Does a step, by the one client or the other, and answers its outcome.
+    json step(json step) {
+        const bool by_other = step.contains("by");
+        if (!by_other) return own_step(step);
+        if (step["by"] != "other") fail("unknown client");
+        step.erase("by");
+        std::swap(client_, other_.value());
+        try {
+            auto outcome = own_step(step);
+            std::swap(client_, *other_);
+            return outcome;
+        } catch (...) {
+            std::swap(client_, *other_);
+            throw;
+        }
+    }
+
+private:
+    json own_step(const json& step) {
         const auto text = [&](const char* name) { return step.at(name).get<std::string>(); };
         const auto account = [&] { return client_.account(text("account")); };
         const auto what = text("do");
@@ -137,6 +177,11 @@ public:
             const auto seconds = step.at("seconds").get<std::int64_t>();
             time_->advance(std::chrono::seconds(seconds));
             hoop_.control("clock", {{"advance", seconds}});
+        } else if (what == "maintain") {
+            only(step, {"do", "expect", "seconds"});
+            const auto seconds = step.at("seconds").get<std::int64_t>();
+            client_.maintain(time_->now() + std::chrono::seconds(seconds));
+            hoop_.control("clock", {{"advance", seconds}});
         } else if (what == "settings") {
             only(step, {"do", "expect", "casing"});
             hoop_.control("settings", {{"casing", text("casing")}});
@@ -166,7 +211,6 @@ public:
         return json::object();
     }
 
-private:
     hoopauth::headers headers_of(const json& step, const std::string& method) {
         if (step.contains("account")) return client_.headers(step["account"].get<std::string>(), method);
         return client_.headers(method);
@@ -210,6 +254,7 @@ private:
     const emulator& hoop_;
     std::shared_ptr<manual_clock> time_;
     hoopauth::client client_;
+    std::optional<hoopauth::client> other_;
     std::optional<hoopauth::pending_authorization> pending_;
     std::string redirect_;
     std::optional<hoopauth::grant> grant_;
@@ -239,6 +284,7 @@ void play(const json& one) {
     auto time = std::make_shared<manual_clock>(hoop.control("clock").at("now").get<std::int64_t>() * 1000);
     const auto& options = one.at("options");
     const auto& steps = one.at("steps");
+    const folder folder;
     const auto make = [&] {
         hoopauth::config config;
         if (!options.contains("oauth")) {
@@ -249,7 +295,9 @@ void play(const json& one) {
             fail("unknown app");
         }
         for (const auto& [name, value] : options.items()) {
-            if (name != "oauth") config.set(name, value.get<std::string>());
+            if (name == "oauth") continue;
+            const bool file = name == "store" && value == "file";
+            config.set(name, file ? "sqlite:" + folder.path() + "/grants.db" : value.get<std::string>());
         }
         config.set_clock(time);
         return hoopauth::client(config);
@@ -263,7 +311,10 @@ void play(const json& one) {
         }
         fail("the client was made");
     }
-    player player(hoop, time, make());
+    const auto is_by_other = [](const json& step) { return step.contains("by"); };
+    std::optional<hoopauth::client> other;
+    if (std::any_of(steps.begin(), steps.end(), is_by_other)) other.emplace(make());
+    player player(hoop, time, make(), std::move(other));
     for (const auto& step : steps) {
         json outcome;
         try {

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{World, approve, http};
-use hoopauth::{Account, Client, Error, Grant, Headers, Import, PendingAuthorization, Report};
+use hoopauth::{Account, Client, Clock as _, Error, Grant, Headers, Import, PendingAuthorization, Report};
 use hoopauth_emulator::{Casing, Endpoint, Fault, FaultKind};
 use serde_json::{Value, json};
 
@@ -46,17 +46,23 @@ fn a_wrong_case_fails() {
 fn play(case: &Value) {
     only(case, &["name", "since", "options", "steps", "expect_build"]);
     let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
     let options = case["options"].as_object().unwrap();
-    let mut builder = match options.get("oauth") {
-        None => Client::builder().api_base(world.emulator.api()).clock(world.clock.clone()),
-        Some(value) if value == "default" => world.builder(),
-        Some(value) => panic!("unknown app {value}"),
+    let make = || {
+        let mut builder = match options.get("oauth") {
+            None => Client::builder().api_base(world.emulator.api()).clock(world.clock.clone()),
+            Some(value) if value == "default" => world.app().store("memory:"),
+            Some(value) => panic!("unknown app {value}"),
+        };
+        for (name, value) in options.iter().filter(|(name, _)| *name != "oauth") {
+            let file = format!("sqlite:{}", folder.path().join("grants.db").display());
+            let value = value.as_str().unwrap();
+            builder = builder.option(name, if (name.as_str(), value) == ("store", "file") { &file } else { value });
+        }
+        builder.build()
     };
-    for (name, value) in options.iter().filter(|(name, _)| *name != "oauth") {
-        builder = builder.option(name, value.as_str().unwrap());
-    }
     let steps = case["steps"].as_array().unwrap();
-    let client = match (builder.build(), case["expect_build"].as_str()) {
+    let client = match (make(), case["expect_build"].as_str()) {
         (Err(error), Some(code)) => {
             assert_eq!(error.code().name(), code);
             assert!(steps.is_empty(), "no steps can follow");
@@ -65,9 +71,20 @@ fn play(case: &Value) {
         (built, None) => built.unwrap(),
         (Ok(_), Some(code)) => panic!("{code} was expected"),
     };
+    let other = steps.iter().any(|step| step.get("by").is_some()).then(|| make().unwrap());
     let mut player = Player { world, client, login: None, grant: None };
+    let mut other = other;
     for step in steps {
-        let outcome = player.step(step);
+        let mut own = step.clone();
+        let by = own.as_object_mut().unwrap().remove("by");
+        if let Some(by) = &by {
+            assert_eq!(by, "other", "{step}");
+            std::mem::swap(&mut player.client, other.as_mut().unwrap());
+        }
+        let outcome = player.step(&own);
+        if by.is_some() {
+            std::mem::swap(&mut player.client, other.as_mut().unwrap());
+        }
         check(step, outcome);
     }
 }
@@ -175,6 +192,13 @@ impl Player {
             "advance" => {
                 keys(&["seconds"]);
                 self.world.pass(step["seconds"].as_u64().unwrap());
+            }
+            "maintain" => {
+                keys(&["seconds"]);
+                let seconds = step["seconds"].as_u64().unwrap();
+                let until = self.world.clock.now().plus(std::time::Duration::from_secs(seconds));
+                self.client.maintain(until)?;
+                emulator.advance(i64::try_from(seconds).unwrap());
             }
             "settings" => {
                 keys(&["casing"]);

@@ -34,8 +34,14 @@ impl World {
         Self { emulator, clock, store: Arc::new(MemoryStore::new()) }
     }
 
+    /// A client of the emulator's app; its grants are in this world's store.
     pub fn builder(&self) -> ClientBuilder {
         let store: Arc<dyn TokenStore> = self.store.clone();
+        self.app().token_store(store)
+    }
+
+    /// The emulator's app, and the clock.
+    pub fn app(&self) -> ClientBuilder {
         Client::builder()
             .client_id(DEFAULT_CLIENT_ID)
             .client_secret(DEFAULT_CLIENT_SECRET)
@@ -46,7 +52,6 @@ impl World {
             .token_url(self.emulator.token())
             .location_token_url(self.emulator.location_token())
             .token_requests_per_minute(1000)
-            .token_store(store)
             .clock(self.clock.clone())
     }
 

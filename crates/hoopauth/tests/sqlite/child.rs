@@ -32,6 +32,8 @@ fn entry() {
         "read" => read(),
         "watch" => watch(),
         "use the default store" => use_the_default_store(),
+        "use a static token" => use_a_static_token(),
+        "make a client" => make_a_client(),
         other => crate::play(other, &argument),
     }
     std::process::exit(0);
@@ -272,6 +274,24 @@ fn watch() {
         std::thread::sleep(Duration::from_millis(5));
     }
     say("nothing changed");
+}
+
+fn use_a_static_token() {
+    let tokens = [Client::builder().private_integration_token("pit-1"), Client::builder().access_token("a")];
+    for builder in tokens {
+        let client = builder.build().unwrap();
+        client.headers("GET").unwrap();
+        client.accounts().unwrap();
+        client.close().unwrap();
+    }
+    say("done");
+}
+
+fn make_a_client() {
+    match builder().build() {
+        Ok(_) => say("done"),
+        Err(error) => say(&format!("{} {}", error.code().name(), error.message())),
+    }
 }
 
 fn use_the_default_store() {

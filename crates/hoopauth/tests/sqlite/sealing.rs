@@ -1,6 +1,9 @@
 //! What is sealed opens for its key, app and account only, and nothing sealed is overwritten with another key.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 
 use hoopauth::{Account, Client, ErrorCode, Grant};
 use rusqlite::Connection;
@@ -153,19 +156,39 @@ fn no_token_can_be_read_in_the_files() {
     }
 }
 
+/// A process whose options say nothing of a store.
+fn by_default(site: &Site, role: &str) -> Command {
+    let mut command = site.command(role);
+    command
+        .env_remove("HOOPAUTH_STORE")
+        .env_remove("HOOPAUTH_STORE_KEY")
+        .env("XDG_DATA_HOME", site.folder.path())
+        .env("HOME", site.folder.path());
+    command
+}
+
+#[test]
+fn nothing_is_made_for_a_static_token_nor_before_the_first_use() {
+    let site = Site::new();
+    for role in ["use a static token", "make a client"] {
+        assert_eq!(Process::start(&mut by_default(&site, role)).line(), "done");
+        assert_eq!(fs::read_dir(site.folder.path()).unwrap().count(), 0, "{role}");
+    }
+}
+
+#[test]
+fn a_user_without_a_home_is_told_what_to_do() {
+    let site = Site::new();
+    let mut command = by_default(&site, "make a client");
+    let said = Process::start(command.env_remove("HOME").env_remove("XDG_DATA_HOME")).line();
+    assert!(said.starts_with("CONFIG ") && said.contains("sqlite:PATH"), "{said}");
+}
+
 #[test]
 fn the_users_own_store_has_a_key_of_its_own() {
     let site = Site::new();
-    let start = || {
-        let mut command = site.command("use the default store");
-        command
-            .env("HOOPAUTH_STORE", "sqlite:")
-            .env("XDG_DATA_HOME", site.folder.path())
-            .env("HOME", site.folder.path())
-            .env_remove("HOOPAUTH_STORE_KEY");
-        Process::start(&mut command)
-    };
-    let mut processes: Vec<_> = (0..4).map(|_| start()).collect();
+    let start = || Process::start(&mut by_default(&site, "use the default store"));
+    let mut processes: Vec<_> = (0..8).map(|_| start()).collect();
     for process in &mut processes {
         assert_eq!(process.line(), "ready");
     }
@@ -177,7 +200,17 @@ fn the_users_own_store_has_a_key_of_its_own() {
     }
     if cfg!(not(target_os = "macos")) {
         let folder = site.folder.path().join("hoopauth");
-        assert!(fs::exists(folder.join("grants.db")).unwrap());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder), 0o700);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+            names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+        names.retain(|name| !name.starts_with("grants.db-"));
+        names.sort();
+        assert_eq!(names, ["grants.db", "store.key"], "of eight that made a key, one is left");
         fs::remove_file(folder.join("store.key")).unwrap();
         let mut process = start();
         process.line();
