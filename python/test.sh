@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo build --quiet --locked --profile ci -p hoopauth-emulator
+cargo build --quiet --locked --profile ci -p hoopauth-capi --lib
 python/setup.sh
 
 .venv/bin/ruff format --check --quiet python examples/python benches/python

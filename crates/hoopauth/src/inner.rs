@@ -197,7 +197,7 @@ impl Inner {
     }
 
     /// The key ring of the store, if it is sealed.
-    fn ring(&self) -> Result<Option<&KeyRing>> {
+    pub(crate) fn ring(&self) -> Result<Option<&KeyRing>> {
         match &self.keys {
             Some(keys) => Ok(keys.get()?.grants.as_ref()),
             None => Ok(None),

@@ -38,6 +38,7 @@ mod maintain;
 mod options;
 mod refresh;
 mod report;
+mod reseal;
 mod secret;
 mod sync;
 mod token_endpoint;

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorCode, Result};
 use crate::inner::Inner;
 use crate::refresh::Need;
+use crate::reseal::Resealing;
 use crate::sync::{Condvar, Mutex, lock, wait};
 
 impl Client {
@@ -21,7 +22,8 @@ impl Client {
     /// budget allows and as early as the size of the fleet demands. Where it runs, callers do not refresh early themselves.
     ///
     /// Any number of threads and processes may do this on one store: no token is renewed twice. What a crash left open is
-    /// finished within seconds, ahead of the budget. Blocks; failures are logged and tried again. Errors: `INVALID_STATE`
+    /// finished within seconds, ahead of the budget. With several store keys, what the older ones sealed is sealed with the first.
+    /// Blocks; failures are logged and tried again. Errors: `INVALID_STATE`
     /// without OAuth, once the client is closed, and in a forked child.
     pub fn maintain(&self, until: Timestamp) -> Result<()> {
         self.maintain_within(until, &Context::new())
@@ -105,6 +107,7 @@ fn in_background(inner: &Weak<Inner>, stop: &Stop) {
 struct Round {
     /// When to look for open marks again, on the monotonic clock.
     marks_at: u64,
+    resealing: Resealing,
 }
 
 impl Inner {
@@ -159,7 +162,14 @@ impl Inner {
             tracing::warn!(%error, "maintenance could not look into the store; it goes on");
             LOOK
         });
-        pause.min(LOOK)
+        match self.reseal_some(&mut round.resealing) {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => pause.min(LOOK),
+            Err(error) => {
+                tracing::warn!(%error, "older keys could not be looked for; it goes on");
+                pause.min(LOOK)
+            }
+        }
     }
 
     /// Sends again what was sent and never answered.

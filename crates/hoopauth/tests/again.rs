@@ -47,7 +47,10 @@ fn a_client_is_made_again_of_the_same_options() {
 #[test]
 fn grants_in_memory_are_not_made_again() {
     let oauth = || Client::builder().client_id("a-b").client_secret("c");
-    assert_eq!(oauth().store("memory:").build().unwrap().again().unwrap_err().code(), ErrorCode::InvalidState);
+    assert_eq!(
+        oauth().store("memory:").build().unwrap().again().unwrap_err().code(),
+        ErrorCode::InvalidState
+    );
     let own = oauth().token_store(std::sync::Arc::new(hoopauth::store::MemoryStore::new()));
     let _ = own.build().unwrap().again().unwrap();
     let file = oauth().store("sqlite:/nowhere/grants.db").store_key("0123456789abcdef");

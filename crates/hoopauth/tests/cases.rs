@@ -57,7 +57,8 @@ fn play(case: &Value) {
         for (name, value) in options.iter().filter(|(name, _)| *name != "oauth") {
             let file = format!("sqlite:{}", folder.path().join("grants.db").display());
             let value = value.as_str().unwrap();
-            builder = builder.option(name, if (name.as_str(), value) == ("store", "file") { &file } else { value });
+            builder =
+                builder.option(name, if (name.as_str(), value) == ("store", "file") { &file } else { value });
         }
         builder.build()
     };

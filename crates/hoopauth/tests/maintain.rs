@@ -122,6 +122,38 @@ fn the_budget_is_kept() {
     assert!(sent.windows(6).all(|six| six[5] - six[0] >= 60_000), "more than the budget in a minute");
 }
 
+/// An unused refresh token lives for a year: nobody may wait that long because others are many.
+#[test]
+fn in_a_fleet_beyond_the_budget_nobody_is_forgotten() {
+    let fleet = Fleet::new(200);
+    drop(fleet.client());
+    let client = fleet.builder().token_requests_per_minute(1).build().unwrap();
+    // A seventh of what the platform's day would take.
+    fleet.clock.advance(LIFE * 30);
+    let start = fleet.clock.now();
+    client.maintain(start.plus(Duration::from_secs(61 * 450))).unwrap();
+    fleet.no_token_was_sent_twice();
+    for account in &fleet.accounts {
+        let refreshed = client.health(account).unwrap().refreshed_at;
+        assert!(refreshed >= start, "{account} was not renewed in the time of two rounds");
+    }
+}
+
+#[test]
+fn an_idle_fleet_is_kept_alive_for_years() {
+    let fleet = Fleet::new(3);
+    let client = fleet.client();
+    for _ in 0..900 {
+        fleet.clock.advance(LIFE - 4 * 60 * MINUTE);
+        client.maintain(fleet.clock.now().plus(MINUTE)).unwrap();
+        for account in &fleet.accounts {
+            assert!(client.health(account).unwrap().idle_days_left.unwrap() >= 363);
+        }
+    }
+    fleet.all_live(&client);
+    fleet.no_token_was_sent_twice();
+}
+
 #[test]
 fn an_open_refresh_is_finished_though_nobody_calls() {
     let fleet = Fleet::new(1);

@@ -104,6 +104,16 @@ impl KeyRing {
         }
     }
 
+    /// Whether there are keys that only open.
+    pub(crate) fn has_older(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    /// Whether the first key sealed this, as far as its id tells.
+    pub(crate) fn is_by_first(&self, sealed: &[u8]) -> bool {
+        sealed.get(1..).is_some_and(|rest| rest.starts_with(&self.first.id))
+    }
+
     fn all(&self) -> impl Iterator<Item = &Key> {
         std::iter::once(&self.first).chain(&self.rest)
     }
@@ -313,6 +323,8 @@ mod tests {
         assert_eq!(&**new.open(AAD, &after).unwrap(), b"after");
         assert_eq!(code(old.open(AAD, &after)), ErrorCode::StoreKey);
         assert_eq!(code(new.open(AAD, &before)), ErrorCode::StoreKey);
+        assert!(both.has_older() && !new.has_older());
+        assert!(both.is_by_first(&after) && !both.is_by_first(&before) && !both.is_by_first(&[]));
     }
 
     #[test]

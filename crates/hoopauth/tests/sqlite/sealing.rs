@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use hoopauth::{Account, Client, ErrorCode, Grant};
+use hoopauth::{Account, Client, Clock as _, ErrorCode, Grant, SystemClock};
 use rusqlite::Connection;
 
 use crate::common::{World, location};
@@ -82,6 +83,48 @@ fn keys_are_changed_one_after_the_other() {
     both.import(newer, true).unwrap();
     let only_new = site.builder().store_key(OTHER).build().unwrap();
     assert_eq!(only_new.export(&account).unwrap().access_token().expose(), "newer");
+}
+
+#[test]
+fn maintenance_seals_all_with_the_first_key() {
+    let site = Site::new();
+    let client = site.client();
+    let tomorrow = SystemClock.now().plus(Duration::from_secs(80_000));
+    let accounts: Vec<Account> =
+        (0..150).map(|number| Account::location(&format!("n{number}")).unwrap()).collect();
+    for account in &accounts {
+        client.import(grant(account).with_expires_at(tomorrow), false).unwrap();
+    }
+    // One that the platform refused, and one in the middle of a refresh.
+    let database = Connection::open(site.path()).unwrap();
+    let refused = format!("[true,{},1,30,\"told to\"]", tomorrow.0);
+    let set = |name: &str, what: &str, value: &dyn rusqlite::ToSql| {
+        let query = format!("UPDATE account SET {what} = ?1 WHERE name = ?2");
+        assert_eq!(database.execute(&query, (value, name)).unwrap(), 1);
+    };
+    set("location:n3", "back_off", &refused);
+    set("location:n4", "mark", &[1u8; 16]);
+    set("location:n4", "marked_at", &(SystemClock.now().0 - 60_000));
+    set("location:n4", "back_off", &refused);
+    drop(client);
+
+    let both = site.builder().store_key(format!("{OTHER} {KEY}")).build().unwrap();
+    let maintenance = both.maintain_in_background().unwrap();
+    let only_new = site.builder().store_key(OTHER).build().unwrap();
+    let is_open = |account: &&Account| only_new.export(account).is_ok();
+    let waits = accounts.iter().filter(|account| account.id() != "n4");
+    for account in waits {
+        while !is_open(&account) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    drop(maintenance);
+    assert_eq!(code(only_new.export(&accounts[4])), ErrorCode::StoreKey, "its refresh seals it");
+    assert!(only_new.health(&accounts[3]).unwrap().needs_reauthorization);
+    assert_eq!(only_new.accounts().unwrap().len(), accounts.len());
+    assert_eq!(site.world.emulator.statistics().token_requests, 0);
+    // The first key alone may now replace what it could not have opened before.
+    only_new.import(Grant::new(accounts[3].clone(), "again").with_refresh_token("again"), true).unwrap();
 }
 
 #[test]
