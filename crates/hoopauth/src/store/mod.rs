@@ -235,7 +235,7 @@ fn changed_of(
     since: u64,
     changes: impl Iterator<Item = Result<(u64, String, Account, u64)>>,
 ) -> Result<Option<Vec<(Account, u64)>>> {
-    let mut changed = Vec::new();
+    let mut found = Vec::new();
     let mut last = since;
     for change in changes {
         let (number, of, account, generation) = change?;
@@ -244,10 +244,10 @@ fn changed_of(
         }
         last = number;
         if of == app {
-            changed.push((account, generation));
+            found.push((account, generation));
         }
     }
-    Ok((last != since).then_some(changed))
+    Ok((last != since).then_some(found))
 }
 
 /// How many of the last changes a store knows by name.

@@ -223,7 +223,7 @@ fn older_tables_go_forward_and_later_ones_are_refused() {
     assert_eq!((row.get::<_, Vec<u8>>(0), row.get::<_, Option<i32>>(1)), (b"kept".to_vec(), None));
     let error = at(&url).changes().unwrap_err();
     assert_eq!(error.code(), ErrorCode::Store);
-    assert!(error.message().contains("later release") && error.message().contains("is 2"), "{error}");
+    assert!(error.message().contains("later release") && error.message().contains("is 3"), "{error}");
 }
 
 #[test]
