@@ -1,4 +1,4 @@
-"""The wheel and the system's library in one process, on one store: two copies of SQLite would drop each other's locks."""
+"""The wheel and the system library in one process, on one store: two copies of SQLite drop each other's locks."""
 
 from __future__ import annotations
 
