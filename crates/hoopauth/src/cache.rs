@@ -295,7 +295,9 @@ impl Cache {
         let shard = self.shard(tag);
         let mut writer = lock(&shard.writer);
         // Looked at under the lock under which closing empties this shard.
-        if self.closed.load(Ordering::SeqCst) || !wanted(shard.find(tag, snapshot.name().as_bytes(), || ()).map(|(found, ())| found)) {
+        if self.closed.load(Ordering::SeqCst)
+            || !wanted(shard.find(tag, snapshot.name().as_bytes(), || ()).map(|(found, ())| found))
+        {
             return;
         }
         if let Some(slot) = writer.slots.get(snapshot.name()).and_then(Weak::upgrade) {
