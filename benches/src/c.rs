@@ -1,19 +1,16 @@
 //! The same through the C ABI: a C program, compiled here, over the shared library as it is installed.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use serde_json::json;
+use tempfile::TempDir;
 
-use crate::{PROCESSES, in_processes, instructions, line, many, median, rounded};
+use crate::{instructions, line, many, median, rounded};
 
-/// What the promises are about.
+/// What the promises are about, speed aside.
 pub(crate) struct C {
-    pub(crate) name_1: f64,
-    pub(crate) handle_1: f64,
-    pub(crate) name_million: f64,
     pub(crate) by_name: Option<f64>,
     pub(crate) by_handle: Option<f64>,
     pub(crate) over_floor_ms: f64,
@@ -21,48 +18,47 @@ pub(crate) struct C {
     pub(crate) library_bytes: f64,
 }
 
-pub(crate) fn measure() -> C {
-    let folder = tempfile::tempdir().unwrap();
-    let library = library();
-    let program = compile(folder.path(), "headers", &["-lhoopauth"], &library);
-    let nothing = compile(folder.path(), "nothing", &[], &library);
+/// The C programs, compiled.
+pub(crate) struct Programs {
+    folder: TempDir,
+    library: PathBuf,
+    program: PathBuf,
+    nothing: PathBuf,
+}
 
-    let one = speed(&program, 1, 1);
-    speed(&program, 1_000, 1);
-    speed(&program, 100_000, 1);
-    let million = speed(&program, 1_000_000, PROCESSES);
-    let by_name = instructions::measure_program("c", &program, "name");
-    let by_handle = instructions::measure_program("c-handle", &program, "handle");
-    let [over_floor_ms, sqlite_over_floor_ms] = cold_starts(folder.path(), &program, &nothing);
-    C {
-        name_1: one["headers"],
-        handle_1: one["headers_handle"],
-        name_million: million["headers"],
-        by_name,
-        by_handle,
-        over_floor_ms,
-        sqlite_over_floor_ms,
-        library_bytes: library_bytes(folder.path(), &library),
+impl Programs {
+    pub(crate) fn build() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let library = library();
+        let program = compile(folder.path(), "headers", &["-lhoopauth"], &library);
+        let nothing = compile(folder.path(), "nothing", &[], &library);
+        Self { folder, library, program, nothing }
     }
-}
 
-/// The two alone.
-pub(crate) fn measure_cold_starts() -> [f64; 2] {
-    let folder = tempfile::tempdir().unwrap();
-    let library = library();
-    let program = compile(folder.path(), "headers", &["-lhoopauth"], &library);
-    let nothing = compile(folder.path(), "nothing", &[], &library);
-    cold_starts(folder.path(), &program, &nothing)
-}
+    /// Measures headers over so many accounts.
+    pub(crate) fn speed(&self, accounts: usize) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["speed", &accounts.to_string()]);
+        command
+    }
 
-/// With grants in memory, and with one in a sealed SQLite file.
-fn cold_starts(folder: &Path, program: &Path, nothing: &Path) -> [f64; 2] {
-    let (program, nothing) = (program.to_str().unwrap(), nothing.to_str().unwrap());
-    let (store, key) = many::of_one(folder);
-    [
-        cold_start("c", "memory", &[program, "cold", "memory:"], &[nothing]),
-        cold_start("c", "sqlite", &[program, "cold", &store, key], &[nothing]),
-    ]
+    pub(crate) fn measure(&self) -> C {
+        let by_name = instructions::measure_program("c", &self.program, "name");
+        let by_handle = instructions::measure_program("c-handle", &self.program, "handle");
+        let [over_floor_ms, sqlite_over_floor_ms] = self.cold_starts();
+        let library_bytes = library_bytes(self.folder.path(), &self.library);
+        C { by_name, by_handle, over_floor_ms, sqlite_over_floor_ms, library_bytes }
+    }
+
+    /// With grants in memory, and with one in a sealed SQLite file.
+    pub(crate) fn cold_starts(&self) -> [f64; 2] {
+        let (program, nothing) = (self.program.to_str().unwrap(), self.nothing.to_str().unwrap());
+        let (store, key) = many::of_one(self.folder.path());
+        [
+            cold_start("c", "memory", &[program, "cold", "memory:"], &[nothing]),
+            cold_start("c", "sqlite", &[program, "cold", &store, key], &[nothing]),
+        ]
+    }
 }
 
 /// From the start of the process to its end, in alternation with one that does nothing; answers what is over that, in ms.
@@ -118,14 +114,6 @@ fn compile(folder: &Path, name: &str, with: &[&str], library: &Path) -> PathBuf 
         .unwrap();
     assert!(status.success(), "cc: {status}");
     program
-}
-
-fn speed(program: &Path, accounts: usize, processes: usize) -> HashMap<String, f64> {
-    in_processes(processes, || {
-        let mut command = Command::new(program);
-        command.args(["speed", &accounts.to_string()]);
-        command
-    })
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a few megabytes are exact")]

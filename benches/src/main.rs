@@ -38,8 +38,9 @@ fn main() -> ExitCode {
         ["loop-handle", what] => instructions::loop_handle(what == "call"),
         ["speed", accounts] => speed::compare(number(accounts)),
         ["threads", accounts] => speed::compare_threads(number(accounts)),
-        ["c"] => drop(c::measure()),
-        ["cold-start"] => drop(c::measure_cold_starts()),
+        ["c"] => drop(c::Programs::build().measure()),
+        ["compare"] => drop(speed::measure(&c::Programs::build())),
+        ["cold-start"] => drop(c::Programs::build().cold_starts()),
         ["fleet"] => drop(fleet::measure()),
         ["python"] => return kept(&python_promises()),
         ["storm"] => return kept(&storm_promises(&storm::measure_all())),
@@ -59,14 +60,15 @@ fn main() -> ExitCode {
 }
 
 fn all() -> ExitCode {
-    let speed = speed::measure();
+    let c = c::Programs::build();
+    let speed = speed::measure(&c);
     let by_name = instructions::measure("rust", "loop-name");
     let by_handle = instructions::measure("handle", "loop-handle");
     let ratio = memory::measure();
     let storms = storm::measure_all();
     let many = many::measure();
     let fleet = fleet::measure();
-    let c = c::measure();
+    let c = c.measure();
     let promises = [
         at_most("headers_1", Some(speed.name_1), 0.75 * speed.floor_1),
         at_most("headers_1000000", Some(speed.name_million), 0.35 * speed.floor_million),
@@ -78,9 +80,9 @@ fn all() -> ExitCode {
         at_most("fleet_expired_calls", Some(fleet.expired_calls), 0.0),
         at_most("fleet_peak_per_minute", Some(fleet.peak_per_minute), 5.0),
         promise("fleet_largest", Some(fleet.largest), 6_840.0, fleet.largest >= 6_840.0),
-        at_most("c_headers_1", Some(c.name_1), 0.75 * speed.floor_1),
-        at_most("c_headers_1000000", Some(c.name_million), 0.4 * speed.floor_million),
-        at_most("c_headers_handle_1", Some(c.handle_1), 0.4 * speed.floor_1),
+        at_most("c_headers_1", Some(speed.c_name_1), 0.75 * speed.floor_1),
+        at_most("c_headers_1000000", Some(speed.c_name_million), 0.4 * speed.floor_million),
+        at_most("c_headers_handle_1", Some(speed.c_handle_1), 0.4 * speed.floor_1),
         at_most("c_headers_instructions", c.by_name, 450.0),
         at_most("c_headers_instructions_handle", c.by_handle, 150.0),
         at_most("c_cold_start", Some(c.over_floor_ms), 2.0),
@@ -151,19 +153,27 @@ fn line(bench: &str, via: &str, n: usize, value: Option<f64>, unit: &str, more: 
 
 /// Runs a program some times, each in a process of its own with memory of its own, prints its lines with the median of what these
 /// runs say, and answers those by the name of their bench.
-fn in_processes(runs: usize, program: impl Fn() -> Command) -> HashMap<String, f64> {
-    let mut all: Vec<Vec<Value>> = (0..runs).map(|_| lines_of(&mut program())).collect();
-    let mut first = all.swap_remove(0);
-    let mut medians = HashMap::new();
-    for (index, line) in first.iter_mut().enumerate() {
-        let value = |line: &Value| line["value"].as_f64().expect("a value");
-        let values = all.iter().map(|lines| value(&lines[index])).chain([value(line)]).collect();
-        let median = median(values);
-        line["value"] = json!(median);
-        medians.insert(line["bench"].as_str().expect("a name").to_owned(), median);
-        println!("{line}");
-    }
-    medians
+fn in_processes(runs: usize, program: &dyn Fn() -> Command) -> HashMap<String, f64> {
+    in_turns(runs, &[program]).swap_remove(0)
+}
+
+/// As [`in_processes`], for programs that are compared: they take turns, so that what slows the machine down meets all of them.
+fn in_turns(runs: usize, programs: &[&dyn Fn() -> Command]) -> Vec<HashMap<String, f64>> {
+    let rounds: Vec<Vec<Vec<Value>>> =
+        (0..runs).map(|_| programs.iter().map(|program| lines_of(&mut program())).collect()).collect();
+    let medians = (0..programs.len()).map(|program| {
+        let first: &[Value] = &rounds[0][program];
+        let named = first.iter().enumerate().map(|(index, line)| {
+            let value = |round: &Vec<Vec<Value>>| round[program][index]["value"].as_f64().expect("a value");
+            let median = median(rounds.iter().map(value).collect());
+            let mut line = line.clone();
+            line["value"] = json!(median);
+            println!("{line}");
+            (line["bench"].as_str().expect("a name").to_owned(), median)
+        });
+        named.collect()
+    });
+    medians.collect()
 }
 
 fn lines_of(program: &mut Command) -> Vec<Value> {

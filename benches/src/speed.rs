@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use hoopauth::AccountHandle;
 use serde_json::json;
 
+use crate::c::Programs;
 use crate::fixture::{NAME_BYTES, client_over, indices, name, token};
-use crate::{PROCESSES, again, in_processes, line, median, rounded};
+use crate::{PROCESSES, again, in_processes, in_turns, line, median, rounded};
 
 /// What the promises are about, in nanoseconds per call; `two_threads` is a ratio.
 pub(crate) struct Speed {
@@ -20,27 +21,31 @@ pub(crate) struct Speed {
     pub(crate) name_million: f64,
     pub(crate) floor_million: f64,
     pub(crate) two_threads: f64,
+    pub(crate) c_name_1: f64,
+    pub(crate) c_handle_1: f64,
+    pub(crate) c_name_million: f64,
 }
 
-/// Each size in a process of its own: none inherits the heap that another left.
-pub(crate) fn measure() -> Speed {
-    let one = alone("speed", 1);
-    alone("speed", 1_000);
-    let threads = alone("threads", 100_000);
-    alone("speed", 100_000);
-    let million = in_processes(PROCESSES, || of_size("speed", 1_000_000));
+/// Each size in a process of its own: none inherits the heap that another left. C takes its turns with Rust, whose floor it is
+/// held against.
+pub(crate) fn measure(c: &Programs) -> Speed {
+    let in_turns = |runs, n| in_turns(runs, &[&|| of_size("speed", n), &|| c.speed(n)]);
+    let one = in_turns(PROCESSES, 1);
+    in_turns(1, 1_000);
+    let threads = in_processes(1, &|| of_size("threads", 100_000));
+    in_turns(1, 100_000);
+    let million = in_turns(PROCESSES, 1_000_000);
     Speed {
-        name_1: one["headers"],
-        floor_1: one["headers_floor"],
-        handle_1: one["headers_handle"],
-        name_million: million["headers"],
-        floor_million: million["headers_floor"],
+        name_1: one[0]["headers"],
+        floor_1: one[0]["headers_floor"],
+        handle_1: one[0]["headers_handle"],
+        name_million: million[0]["headers"],
+        floor_million: million[0]["headers_floor"],
         two_threads: threads["headers_two_threads"],
+        c_name_1: one[1]["headers"],
+        c_handle_1: one[1]["headers_handle"],
+        c_name_million: million[1]["headers"],
     }
-}
-
-fn alone(mode: &str, n: usize) -> HashMap<String, f64> {
-    in_processes(1, || of_size(mode, n))
 }
 
 fn of_size(mode: &str, n: usize) -> Command {
