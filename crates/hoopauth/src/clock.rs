@@ -113,6 +113,24 @@ impl ClientClock {
         (Timestamp(system::wall_at(tick)), tick)
     }
 
+    /// Whether neither these moments, on the wall clock and the monotonic one, nor that of the next look have come: what
+    /// [`quick`](Self::quick) is asked for, in fewer steps.
+    #[inline]
+    pub(crate) fn is_before(&self, wall: i64, monotonic: u64) -> bool {
+        let tick = system::monotonic_millis();
+        if tick >= self.quick_until.load(Ordering::Relaxed) {
+            return self.is_before_by_host(wall, monotonic);
+        }
+        system::wall_at(tick) < wall && tick < monotonic
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_before_by_host(&self, wall: i64, monotonic: u64) -> bool {
+        let now = self.quick_by_host();
+        now.0.0 < wall && now.1 < monotonic
+    }
+
     #[cold]
     #[inline(never)]
     fn quick_by_host(&self) -> (Timestamp, u64) {

@@ -448,12 +448,16 @@ impl Inner {
                 true
             }
             Err(error) => {
-                tracing::warn!(%account, %error, "the held grant could not be saved yet");
-                if let Some(held) = lock(&self.unsaved).get_mut(account) {
-                    held.error = error;
-                }
+                self.note_unsaved(account, &error);
                 false
             }
+        }
+    }
+
+    pub(crate) fn note_unsaved(&self, account: &Account, error: &Error) {
+        tracing::warn!(%account, %error, "the held grant could not be saved yet");
+        if let Some(held) = lock(&self.unsaved).get_mut(account) {
+            held.error = error.clone();
         }
     }
 

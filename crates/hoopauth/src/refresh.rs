@@ -247,6 +247,11 @@ impl Inner {
             }
             return Ok(stored);
         }
+        if self.is_unsaved(account) {
+            // Spent, it could come back neither from memory, if this process ended, nor from the token that is stored.
+            self.save_held(&grant, &record, lease)?;
+            return self.refresh_leased(account, need, lease);
+        }
         self.check_back_off(&record, need)?;
         if grant.minted {
             match self.mint(account, &grant, &record, need, lease) {
@@ -466,6 +471,21 @@ impl Inner {
                 Ok(self.hold_unsaved(new, expected, error))
             }
         }
+    }
+
+    /// Saves the pair that could not be saved before, over the record that is stored.
+    fn save_held(&self, grant: &Grant, record: &Record, lease: &mut dyn Lease) -> Result<()> {
+        let (account, seen) = (&grant.account, self.seen());
+        let saved = self
+            .new_record(grant, &record.seen, None)
+            .and_then(|new| calling(|| lease.save(record.generation, &new)))
+            .inspect_err(|error| self.note_unsaved(account, error))?;
+        if saved {
+            self.forget_unsaved(account);
+            self.publish(self.snapshot_of(grant, record.generation + 1), seen);
+            self.changed(account, record.generation + 1, ChangeKind::Saved);
+        }
+        Ok(())
     }
 
     /// The generation moved on under us: what is stored now is right.

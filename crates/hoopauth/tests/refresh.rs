@@ -8,6 +8,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use common::{World, location};
+use hoopauth::store::{MemoryStore, TokenStore};
 use hoopauth::{Account, ChangeKind, Error, ErrorCode, Grant, Import, Report, Step};
 use hoopauth_emulator::{Config, DEFAULT_COMPANY_ID, Endpoint, Fault, FaultKind};
 
@@ -215,6 +216,35 @@ fn a_pair_that_could_not_be_saved_is_served_and_saved_later() {
     assert!(!client.health(&account).unwrap().unsaved);
     works(&world, &world.client(), &account);
     assert_eq!(world.emulator.statistics().token_requests, 1);
+}
+
+#[test]
+fn a_pair_is_saved_before_it_is_spent() {
+    let world = World::new();
+    let account = location(0);
+    let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
+    let client = world
+        .builder()
+        .token_store(Arc::clone(&store))
+        .step_hook(|at, _| match at {
+            Step::Save => Err(Error::new(ErrorCode::Store, "disk full")),
+            _ => Ok(()),
+        })
+        .build()
+        .unwrap();
+    let seed = world.grant(&account);
+    client.import(seed.clone(), false).unwrap();
+    world.pass(DAY);
+    let held = client.headers_for(account.as_str(), "GET").unwrap();
+    assert!(client.health(&account).unwrap().unsaved);
+    let report = client.report(&held, 401, &[], br#"{"message":"The token is expired"}"#).unwrap();
+    assert!(matches!(report, Report::Repeat(_)));
+    // As if the process were killed now: what another finds is one step behind the platform, not two.
+    std::mem::forget(client);
+    let next = world.builder().token_store(store).build().unwrap();
+    let stored = next.export(&account).unwrap();
+    assert_ne!(stored.refresh_token().unwrap().expose(), seed.refresh_token().unwrap().expose());
+    works(&world, &next, &account);
 }
 
 #[test]
