@@ -165,7 +165,9 @@ fn a_limit_of_the_file_size_keeps_what_is_there() {
 /// A process that plays `role` without the rights of root, where these tests have them. It may enter the site's folder.
 fn without_rights(site: &Site, role: &str) -> Command {
     let program = site.folder.path().join("program");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By a process of its own: one that another test forks meanwhile would hold a copy of ours open for writing, too busy to run.
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
+    assert!(copied.success());
     for path in [site.folder.path(), &program] {
         set_mode(path, 0o755);
     }
