@@ -428,6 +428,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "sqlite")] // Without it the default store is another.
     fn the_page_is_the_committed_one() {
         let committed = include_str!("../../../docs/options.md");
         assert_eq!(committed, options_page(), "run `make docs`");
