@@ -137,7 +137,7 @@ impl Snapshot {
     /// Whether it is served with no further thought: it is fresh, and no look into the store is due.
     #[inline]
     pub(crate) fn is_ready(&self, clock: &ClientClock) -> bool {
-        clock.is_before(self.soft.wall, self.soft.monotonic)
+        clock.is_before(&self.soft.wall, &self.soft.monotonic)
     }
 
     pub(crate) fn is_fresh(&self, clock: &(impl Clock + ?Sized)) -> bool {

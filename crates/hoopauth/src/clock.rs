@@ -116,12 +116,16 @@ impl ClientClock {
     /// Whether neither these moments, on the wall clock and the monotonic one, nor that of the next look have come: what
     /// [`quick`](Self::quick) is asked for, in fewer steps.
     #[inline]
-    pub(crate) fn is_before(&self, wall: i64, monotonic: u64) -> bool {
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "read after the clock was, they need no place meanwhile"
+    )]
+    pub(crate) fn is_before(&self, wall: &i64, monotonic: &u64) -> bool {
         let tick = system::monotonic_millis();
         if tick >= self.quick_until.load(Ordering::Relaxed) {
-            return self.is_before_by_host(wall, monotonic);
+            return self.is_before_by_host(*wall, *monotonic);
         }
-        system::wall_at(tick) < wall && tick < monotonic
+        system::wall_at(tick) < *wall && tick < *monotonic
     }
 
     #[cold]
