@@ -30,6 +30,8 @@ pub(crate) fn measure_program(via: &str, program: &Path, mode: &str) -> Option<f
     Some(value)
 }
 
+// Functions of their own: within a larger one they would be counted with its want of registers.
+#[inline(never)]
 pub(crate) fn loop_name(calling: bool) {
     let client = client_over(ACCOUNTS);
     let names: Vec<String> = (0..ACCOUNTS).map(name).collect();
@@ -41,6 +43,7 @@ pub(crate) fn loop_name(calling: bool) {
     }
 }
 
+#[inline(never)]
 pub(crate) fn loop_handle(calling: bool) {
     let client = client_over(ACCOUNTS);
     let handles: Vec<AccountHandle> = (0..ACCOUNTS).map(|i| client.account(&name(i)).unwrap()).collect();
