@@ -1,7 +1,7 @@
 """From the start of Python to one header printed, beside Python that does nothing: prints a JSON line.
 
-Both in alternating runs; each value is the median of its runs. With two arguments, `store` and `store_key`, the header is
-that of a grant in there; without, that of a static token.
+Both in alternating runs; each value is the median of its runs. With two arguments, `store` and `store_key`, the header
+is that of a grant in there; without, that of a static token.
 """
 
 from __future__ import annotations
