@@ -210,20 +210,21 @@ impl Inner {
         let unsaved = self.unsaved_grant(account);
         let seen = self.seen();
         let record = calling(|| lease.load(self.clock.now()))?;
-        let (record, grant) = match (unsaved, record) {
+        if let Some((grant, expected)) = unsaved {
+            let generation = record.as_ref().map_or(0, |record| record.generation);
             // What could not be saved goes before what is stored, unless someone stored something newer.
-            (Some((grant, expected)), Some(record))
-                if expected.is_none_or(|expected| expected == record.generation) =>
-            {
-                (record, grant)
-            }
-            (unsaved, record) => {
-                if unsaved.is_some() {
-                    self.forget_unsaved(account);
+            if expected.is_none_or(|expected| expected == generation) {
+                let held = self.held_snapshot(&grant, expected);
+                if self.is_good(&held, need) {
+                    return Ok(held);
                 }
-                self.open_live(account, record)?
+                // Spent, it could come back neither from memory, if this process ended, nor from what is stored.
+                self.save_held(&grant, record.as_ref(), lease)?;
+                return self.refresh_leased(account, need, lease);
             }
-        };
+            self.forget_unsaved(account);
+        }
+        let (record, grant) = self.open_live(account, record)?;
         let stored = self.snapshot_of(&grant, record.generation);
         // The same token as the cached one: that knows its age also by the monotonic clock.
         let stored = match self.cache.get(account.as_str()) {
@@ -246,11 +247,6 @@ impl Inner {
                 self.publish(Arc::clone(&stored), seen);
             }
             return Ok(stored);
-        }
-        if self.is_unsaved(account) {
-            // Spent, it could come back neither from memory, if this process ended, nor from the token that is stored.
-            self.save_held(&grant, &record, lease)?;
-            return self.refresh_leased(account, need, lease);
         }
         self.check_back_off(&record, need)?;
         if grant.minted {
@@ -473,17 +469,19 @@ impl Inner {
         }
     }
 
-    /// Saves the pair that could not be saved before, over the record that is stored.
-    fn save_held(&self, grant: &Grant, record: &Record, lease: &mut dyn Lease) -> Result<()> {
+    /// Saves what could not be saved before over what is stored, unless that moved on meanwhile.
+    fn save_held(&self, grant: &Grant, record: Option<&Record>, lease: &mut dyn Lease) -> Result<()> {
         let (account, seen) = (&grant.account, self.seen());
-        let saved = self
-            .new_record(grant, &record.seen, None)
-            .and_then(|new| calling(|| lease.save(record.generation, &new)))
+        let expected = record.map_or(0, |record| record.generation);
+        let saved = record
+            .map_or(Ok(()), |record| self.check_replaceable(account, record))
+            .and_then(|()| self.new_record(grant, record.map_or(&[], |record| &record.seen), None))
+            .and_then(|new| calling(|| lease.save(expected, &new)))
             .inspect_err(|error| self.note_unsaved(account, error))?;
         if saved {
             self.forget_unsaved(account);
-            self.publish(self.snapshot_of(grant, record.generation + 1), seen);
-            self.changed(account, record.generation + 1, ChangeKind::Saved);
+            self.publish(self.snapshot_of(grant, expected + 1), seen);
+            self.changed(account, expected + 1, ChangeKind::Saved);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
-use common::{World, location};
+use common::{World, approve, location};
 use hoopauth::store::{
     BackOff, Begin, Due, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, TokenStore,
 };
@@ -144,17 +144,26 @@ fn behind_a_hanging_transport_callers_give_up_or_are_served() {
     });
 }
 
-/// A memory store whose every call fails while it is told to.
+/// A memory store whose every call fails while it is told to, or only those that save.
 #[derive(Debug)]
 struct Failing {
     store: Arc<hoopauth::store::MemoryStore>,
     broken: Arc<AtomicBool>,
+    full: Arc<AtomicBool>,
 }
 
 impl Failing {
     fn check(&self) -> Result<()> {
         if self.broken.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorCode::Store, "the disk is gone"));
+        }
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<()> {
+        self.check()?;
+        if self.full.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorCode::Store, "the disk is full"));
         }
         Ok(())
     }
@@ -166,7 +175,7 @@ impl TokenStore for Failing {
         self.store.load(key, now)
     }
     fn save(&self, key: &Key<'_>, expected: u64, record: &NewRecord) -> Result<bool> {
-        self.check()?;
+        self.check_room()?;
         self.store.save(key, expected, record)
     }
     fn accounts(&self, app: &str) -> Result<Vec<Account>> {
@@ -226,7 +235,7 @@ impl Lease for FailingLease<'_> {
         self.lease.begin(expected, fingerprint, slot, now)
     }
     fn save(&mut self, expected: u64, record: &NewRecord) -> Result<bool> {
-        self.of.check()?;
+        self.of.check_room()?;
         self.lease.save(expected, record)
     }
     fn note(&mut self, expected: u64, close_mark: bool, back_off: Option<&BackOff>) -> Result<()> {
@@ -241,7 +250,7 @@ fn a_store_that_breaks_at_any_step_keeps_the_old_or_the_new_grant() {
         let world = World::new();
         let account = location(0);
         let broken = Arc::new(AtomicBool::new(false));
-        let store = Failing { store: world.store.clone(), broken: broken.clone() };
+        let store = Failing { store: world.store.clone(), broken: broken.clone(), full: Arc::default() };
         let (armed, switch) = (Arc::new(AtomicBool::new(false)), broken.clone());
         let arm = armed.clone();
         let client = world
@@ -273,6 +282,49 @@ fn a_store_that_breaks_at_any_step_keeps_the_old_or_the_new_grant() {
         assert_eq!(world.call(&headers, &format!("/locations/{}", account.id())).0, 200, "{step:?}");
         assert_eq!(world.emulator.statistics().reuse_outside_window, 0, "{step:?}");
     }
+}
+
+#[test]
+fn a_login_that_can_not_be_saved_outlives_a_refusal() {
+    let world = World::new();
+    let account = location(0);
+    let full = Arc::new(AtomicBool::new(true));
+    let store = Failing { store: world.store.clone(), broken: Arc::default(), full: full.clone() };
+    let client = world.builder().token_store(Arc::new(store)).build().unwrap();
+    let pending = client.begin(client.authorization_request().unwrap()).unwrap();
+    client.complete(&pending, &approve(pending.url(), &account)).unwrap();
+    let headers = client.headers_for(account.as_str(), "GET").unwrap();
+    // The first grant of its account: there is nothing in the store that could be refreshed instead.
+    let error = client.report(&headers, 401, &[], br#"{"message":"The token is expired"}"#).unwrap_err();
+    assert_eq!((error.code(), error.message()), (ErrorCode::Store, "the disk is full"));
+    assert!(client.health(&account).unwrap().unsaved);
+    full.store(false, Ordering::SeqCst);
+    for client in [client, world.client()] {
+        let headers = client.headers_for(account.as_str(), "GET").unwrap();
+        assert_eq!(world.call(&headers, &format!("/locations/{}", account.id())).0, 200);
+    }
+}
+
+#[test]
+fn a_login_that_can_not_be_saved_is_not_saved_over_another_keys_grant() {
+    let world = World::new();
+    let account = location(0);
+    let with_key = |key: &str, full: bool| {
+        let full = Arc::new(AtomicBool::new(full));
+        let store = Failing { store: world.store.clone(), broken: Arc::default(), full: full.clone() };
+        let client = world.builder().token_store(Arc::new(store)).store_key(key).build().unwrap();
+        (client, full)
+    };
+    let (client, full) = with_key("the-first-key-of-the-two", true);
+    let pending = client.begin(client.authorization_request().unwrap()).unwrap();
+    client.complete(&pending, &approve(pending.url(), &account)).unwrap();
+    let headers = client.headers_for(account.as_str(), "GET").unwrap();
+    let (other, _) = with_key("the-second-key-of-the-two", false);
+    other.import(world.grant(&account), false).unwrap();
+    full.store(false, Ordering::SeqCst);
+    let error = client.report(&headers, 401, &[], br#"{"message":"The token is expired"}"#).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::StoreKey, "{error:?}");
+    other.export(&account).unwrap();
 }
 
 #[test]
