@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use hoopauth::store::{Key, NewRecord};
 use hoopauth::transport::{Transport, TransportError, TransportRequest, TransportResponse};
 use hoopauth::{Account, ClientBuilder, Clock, Grant, Import, ManualClock, Step, SystemClock};
+use hoopauth_emulator::DEFAULT_SCOPES;
 use rusqlite::{Connection, params};
 use serde_json::json;
 
@@ -81,7 +82,7 @@ fn fill(path: &Path, count: usize) {
         let grant = Grant::new(Account::parse(&name(index)).unwrap(), token(index))
             .with_refresh_token(refresh_token(index))
             .with_company_id("companyOfAllOfThem00")
-            .with_scopes(SCOPES)
+            .with_scopes(DEFAULT_SCOPES[..8].iter().copied())
             .with_expires_at(ends);
         assert_eq!(client.import(grant, false).unwrap(), Import::Imported);
     }
@@ -193,23 +194,13 @@ impl Transport for Platform {
         let turned = |by: usize| format!("{}{}", &before[by..], &before[..by]);
         let answer = json!({
             "access_token": turned(1), "refresh_token": turned(2), "expires_in": DAY.as_secs(), "userType": "Location",
-            "scope": SCOPES.join(" "),
+            // The eight that the platform's overview page names.
+            "scope": DEFAULT_SCOPES[..8].join(" "),
         });
         Ok(TransportResponse { status: 200, headers: vec![], body: answer.to_string().into_bytes() })
     }
 }
 
-/// The eight that the platform's overview page names.
-const SCOPES: [&str; 8] = [
-    "contacts.readonly",
-    "contacts.write",
-    "conversations.readonly",
-    "conversations.write",
-    "calendars.readonly",
-    "calendars.write",
-    "opportunities.readonly",
-    "opportunities.write",
-];
 const ONE: &str = "location:one";
 const KEY: &str = "a-key-for-measurements";
 const DAY: Duration = Duration::from_secs(86_400);

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import json
 import signal
+import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -96,26 +98,32 @@ def test_ctrl_c_ends_maintenance() -> None:
         client.maintain(4e9)
 
 
+class OneRow:
+    """A store of one account, in a cycle with what uses it; it tells when the refreshed grant is saved."""
+
+    client: hoopauth.Client
+    maintenance: hoopauth.Maintenance
+    row: tuple[int, bytes] | None = None
+
+    def __init__(self, saved: threading.Event) -> None:
+        self.saved = saved
+
+    def load(self, app: str, account: str) -> tuple[int, bytes] | None:
+        return self.row
+
+    def save(self, app: str, account: str, expected: int, data: bytes, columns: Any) -> bool:
+        self.row = (expected + 1, data)
+        if expected == 2:  # imported, marked, and now refreshed
+            self.saved.set()
+        return True
+
+    def accounts(self, app: str) -> list[str]:
+        return [LOCATION]
+
+
 def test_a_refresh_under_way_outlives_its_client(world: World) -> None:
     saved = threading.Event()
-
-    class Store:
-        client: hoopauth.Client
-        row: tuple[int, bytes] | None = None
-
-        def load(self, app: str, account: str) -> tuple[int, bytes] | None:
-            return self.row
-
-        def save(self, app: str, account: str, expected: int, data: bytes, columns: Any) -> bool:
-            Store.row = (expected + 1, data)
-            if expected == 2:  # imported, marked, and now refreshed
-                saved.set()
-            return True
-
-        def accounts(self, app: str) -> list[str]:
-            return [LOCATION]
-
-    store = Store()
+    store = OneRow(saved)
     store.client = world.ended(token_store=store)
     world.clients.clear()
     world.emulator.hold()
@@ -136,25 +144,7 @@ def test_a_refresh_under_way_outlives_its_client(world: World) -> None:
 @pytest.mark.parametrize("within", [False, True], ids=["beside the cycle", "within it"])
 def test_maintenance_keeps_its_client_until_it_stops(world: World, within: bool) -> None:
     saved = threading.Event()
-
-    class Store:
-        client: hoopauth.Client
-        maintenance: hoopauth.Maintenance
-        row: tuple[int, bytes] | None = None
-
-        def load(self, app: str, account: str) -> tuple[int, bytes] | None:
-            return self.row
-
-        def save(self, app: str, account: str, expected: int, data: bytes, columns: Any) -> bool:
-            self.row = (expected + 1, data)
-            if expected == 2:  # imported, marked, and now refreshed
-                saved.set()
-            return True
-
-        def accounts(self, app: str) -> list[str]:
-            return [LOCATION]
-
-    store = Store()
+    store = OneRow(saved)
     store.client = world.ended(token_store=store)
     world.clients.clear()
     world.emulator.hold()
@@ -183,9 +173,20 @@ def test_ctrl_c_ends_the_wait_for_maintenance_to_stop(world: World) -> None:
     client = world.ended()
     world.emulator.hold()
     maintenance = client.maintain_in_background()
-    with pytest.raises(KeyboardInterrupt):
-        once_held(world, lambda: signal.raise_signal(signal.SIGINT))
+    # Stopped before it sent anything, it would have nothing to wait for.
+    assert world.emulator.held()
+
+    def stop() -> None:
         maintenance.stop()
+
+    def once_stopping(main: int) -> None:
+        while sys._current_frames()[main].f_code is not stop.__code__:
+            time.sleep(0)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        threading.Thread(target=once_stopping, args=[threading.get_ident()], daemon=True).start()
+        stop()
     it_went_on(world, client)
 
 

@@ -3,26 +3,11 @@
 
 mod common;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use common::{World, approve, location};
+use common::{Captured, World, approve, location};
 use hoopauth::{Error, ErrorCode, Step};
 use hoopauth_emulator::{DEFAULT_CLIENT_SECRET, Endpoint, Fault, FaultKind};
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 #[test]
 fn no_secret_comes_out_of_logs_errors_or_debug() {
@@ -83,7 +68,7 @@ fn no_secret_comes_out_of_logs_errors_or_debug() {
         secrets.push(grant.access_token().expose().to_owned());
         secrets.push(grant.refresh_token().unwrap().expose().to_owned());
     });
-    seen += &String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    seen += &log.text();
     assert!(seen.contains("disk full"), "the log was captured");
     for secret in secrets {
         assert!(!seen.contains(&secret), "a secret of {} characters came out", secret.len());

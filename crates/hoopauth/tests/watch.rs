@@ -3,12 +3,11 @@
 
 mod common;
 
-use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{World, location};
+use common::{Captured, World, location};
 use hoopauth::store::{
     Due, Fingerprint, Key, Lease, MemoryStore, NewRecord, Record, Slot, SlotRequest, TokenStore,
 };
@@ -206,20 +205,6 @@ fn while_nothing_changes_a_look_is_all_that_is_asked() {
     assert_eq!(store.asked(), (1, 1));
 }
 
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn while_the_store_is_away_living_tokens_are_served_and_it_is_told_once() {
     let log = Captured::default();
@@ -248,7 +233,7 @@ fn while_the_store_is_away_living_tokens_are_served_and_it_is_told_once() {
         world.pass(SEEN);
         assert_ne!(by_handle().unwrap(), token);
     });
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert_eq!(log.matches("can't be asked for changes").count(), 1, "{log}");
 }
 

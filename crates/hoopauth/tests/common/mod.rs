@@ -7,7 +7,8 @@
     reason = "each test uses a part; a helper that fails fails its test"
 )]
 
-use std::sync::Arc;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hoopauth::store::{MemoryStore, TokenStore};
@@ -103,4 +104,26 @@ pub fn approve(url: &str, account: &Account) -> String {
     let response = http().get(format!("{url}&approve={account}")).send().unwrap();
     assert_eq!(response.status().as_u16(), 302, "{}", response.text().unwrap());
     response.headers()["location"].to_str().unwrap().to_owned()
+}
+
+/// A log in memory.
+#[derive(Clone, Default)]
+pub struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    /// What was written so far.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

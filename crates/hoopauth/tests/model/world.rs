@@ -457,4 +457,7 @@ impl TokenStore for Store {
     fn changes(&self) -> Result<u64> {
         self.0.changes()
     }
+    fn changed(&self, app: &str, since: u64) -> Result<Option<Vec<(Account, u64)>>> {
+        self.0.changed(app, since)
+    }
 }
