@@ -375,9 +375,12 @@ impl Inner {
         Err(busy(&grant.account))
     }
 
-    /// Keeps a refreshed pair that could not be saved.
+    /// Keeps a refreshed pair that could not be saved, unless a login is kept that came meanwhile.
     pub(crate) fn hold_unsaved(&self, grant: Grant, expected: u64, error: Error) -> Arc<Snapshot> {
-        self.hold(grant, Some(expected), error)
+        match self.unsaved_grant(&grant.account) {
+            Some((login, None)) => self.held_snapshot(&login, None),
+            _ => self.hold(grant, Some(expected), error),
+        }
     }
 
     pub(crate) fn hold(&self, grant: Grant, expected: Option<u64>, error: Error) -> Arc<Snapshot> {

@@ -449,15 +449,16 @@ impl Inner {
         });
         match saved {
             Ok(true) => {
-                self.forget_unsaved(&account);
                 self.step(Step::Publish, &account)?;
                 let snapshot = self.snapshot_of(&new, expected + 1);
-                self.publish(Arc::clone(&snapshot), seen);
+                // A login that came meanwhile and could not be saved is newer: the next call finds it and saves it.
+                if !self.is_unsaved(&account) {
+                    self.publish(Arc::clone(&snapshot), seen);
+                }
                 self.changed(&account, expected + 1, ChangeKind::Refreshed);
                 Ok(snapshot)
             }
             Ok(false) => {
-                self.forget_unsaved(&account);
                 // The lease may be lost, as is one of a host that stood still: what the others stored can be read all the same.
                 let again = calling(|| lease.load(self.clock.now())).or_else(|_| self.load(&account))?;
                 self.someone_elses(&account, again)

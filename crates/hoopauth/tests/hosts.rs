@@ -4,7 +4,7 @@
 mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::time::Duration;
 
 use common::{World, approve, location};
@@ -14,7 +14,9 @@ use hoopauth::store::{
 use hoopauth::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
-use hoopauth::{Account, Error, ErrorCode, ManualClock, Result, Timestamp};
+use hoopauth::{
+    Account, Client, Error, ErrorCode, ManualClock, PendingAuthorization, Result, Step, Timestamp,
+};
 
 #[derive(Debug)]
 struct Scripted(fn(&TransportRequest) -> std::result::Result<TransportResponse, TransportError>);
@@ -246,7 +248,7 @@ impl Lease for FailingLease<'_> {
 
 #[test]
 fn a_store_that_breaks_at_any_step_keeps_the_old_or_the_new_grant() {
-    for step in hoopauth::Step::ALL {
+    for step in Step::ALL {
         let world = World::new();
         let account = location(0);
         let broken = Arc::new(AtomicBool::new(false));
@@ -325,6 +327,49 @@ fn a_login_that_can_not_be_saved_is_not_saved_over_another_keys_grant() {
     let error = client.report(&headers, 401, &[], br#"{"message":"The token is expired"}"#).unwrap_err();
     assert_eq!(error.code(), ErrorCode::StoreKey, "{error:?}");
     other.export(&account).unwrap();
+}
+
+#[test]
+fn a_login_that_can_not_be_saved_outlives_the_refresh_that_it_came_into() {
+    for save_fails in [false, true] {
+        let world = World::new();
+        let account = location(0);
+        let full = Arc::new(AtomicBool::new(false));
+        let store = Failing { store: world.store.clone(), broken: Arc::default(), full: full.clone() };
+        let login: Arc<OnceLock<(Client, PendingAuthorization, String)>> = Arc::default();
+        let (arrives, disk) = (Arc::clone(&login), full.clone());
+        let client = world
+            .builder()
+            .token_store(Arc::new(store))
+            .step_hook(move |at, _| {
+                if at == Step::Check && !disk.swap(true, Ordering::SeqCst) {
+                    let (client, pending, redirect) = arrives.get().unwrap();
+                    client.complete(pending, redirect).unwrap();
+                    disk.store(save_fails, Ordering::SeqCst);
+                }
+                Ok(())
+            })
+            .build()
+            .unwrap();
+        client.import(world.grant(&account), false).unwrap();
+        world.pass(86_399);
+        let pending = client.begin(client.authorization_request().unwrap()).unwrap();
+        let redirect = approve(pending.url(), &account);
+        assert!(login.set((client.clone(), pending, redirect)).is_ok());
+        client.headers_for(account.as_str(), "GET").unwrap();
+        assert!(client.health(&account).unwrap().unsaved);
+        full.store(false, Ordering::SeqCst);
+        client.close().unwrap();
+        // What the platform gave last is what the login brought.
+        let last = world.emulator.current_grant(account.as_str()).unwrap().unwrap();
+        let stored = world.client().export(&account).unwrap();
+        assert_eq!(
+            stored.refresh_token().unwrap().expose(),
+            last.refresh_token.unwrap(),
+            "save_fails={save_fails}"
+        );
+        assert_eq!((world.emulator.statistics().exchanges, world.emulator.statistics().rotations), (1, 1));
+    }
 }
 
 #[test]
