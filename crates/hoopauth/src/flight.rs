@@ -19,20 +19,67 @@ impl<T: Clone> Flights<T> {
         Self { under_way: Mutex::new(HashMap::new()) }
     }
 
+    /// Gets the result of the flight under way, or does `work` within the time it is given. `None` if nothing came within
+    /// `longest`.
+    pub(crate) fn fly(
+        &self,
+        account: &Account,
+        longest: Duration,
+        work: impl FnOnce(Duration) -> Result<T>,
+    ) -> Option<Result<T>> {
+        let until = Instant::now().checked_add(longest);
+        loop {
+            let left = until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
+            let follower = match self.join(account, Patience::Waits) {
+                Role::Leader(leader) => return Some(leader.land(work(left))),
+                Role::Follower(follower) => follower,
+            };
+            let patience = follower.flight.patience;
+            match follower.wait(left)? {
+                // That one waited for nothing, or had less time: what it gave up, this caller may still get.
+                Err(error) if patience == Patience::None || is_short_of_time(&error) => {
+                    if until.is_some_and(|until| until <= Instant::now()) {
+                        return Some(Err(error));
+                    }
+                }
+                result => return Some(result),
+            }
+        }
+    }
+
+    /// Does `work`, which waits for nobody; `None` if a flight is under way.
+    pub(crate) fn fly_alone(&self, account: &Account, work: impl FnOnce() -> Result<T>) -> Option<Result<T>> {
+        match self.join(account, Patience::None) {
+            Role::Leader(leader) => Some(leader.land(work())),
+            Role::Follower(_) => None,
+        }
+    }
+
     /// Joins the flight of an account: the first to come leads it.
-    pub(crate) fn join(&self, account: &Account) -> Role<'_, T> {
+    fn join(&self, account: &Account, patience: Patience) -> Role<'_, T> {
         let mut under_way = lock(&self.under_way);
         if let Some(flight) = under_way.get(account) {
             return Role::Follower(Follower { flight: Arc::clone(flight) });
         }
-        let flight = Arc::new(Flight { result: Mutex::new(None), landed: Condvar::new() });
+        let flight = Arc::new(Flight { patience, result: Mutex::new(None), landed: Condvar::new() });
         under_way.insert(account.clone(), Arc::clone(&flight));
         Role::Leader(Leader { flights: self, account: account.clone(), flight, landed: false })
     }
 }
 
+/// Whether the leader of a flight waits for others: for the lease, for a place in the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    Waits,
+    None,
+}
+
+fn is_short_of_time(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::LeaseTimeout | ErrorCode::Timeout)
+}
+
 /// What a caller became.
-pub(crate) enum Role<'a, T: Clone> {
+enum Role<'a, T: Clone> {
     /// Does the work and says how it ended.
     Leader(Leader<'a, T>),
     /// Waits, or goes on without.
@@ -40,7 +87,7 @@ pub(crate) enum Role<'a, T: Clone> {
 }
 
 /// The one that does the work.
-pub(crate) struct Leader<'a, T: Clone> {
+struct Leader<'a, T: Clone> {
     flights: &'a Flights<T>,
     account: Account,
     flight: Arc<Flight<T>>,
@@ -49,7 +96,7 @@ pub(crate) struct Leader<'a, T: Clone> {
 
 impl<T: Clone> Leader<'_, T> {
     /// Gives the result to all who wait, and opens the way for the next flight.
-    pub(crate) fn land(mut self, result: Result<T>) -> Result<T> {
+    fn land(mut self, result: Result<T>) -> Result<T> {
         self.end(result.clone());
         result
     }
@@ -75,13 +122,13 @@ impl<T: Clone> Drop for Leader<'_, T> {
 }
 
 /// One that waits.
-pub(crate) struct Follower<T> {
+struct Follower<T> {
     flight: Arc<Flight<T>>,
 }
 
 impl<T: Clone> Follower<T> {
     /// The leader's result; `None` if it did not come within `longest`.
-    pub(crate) fn wait(self, longest: Duration) -> Option<Result<T>> {
+    fn wait(self, longest: Duration) -> Option<Result<T>> {
         let until = Instant::now().checked_add(longest);
         let mut result = lock(&self.flight.result);
         loop {
@@ -99,6 +146,7 @@ impl<T: Clone> Follower<T> {
 
 #[derive(Debug)]
 struct Flight<T> {
+    patience: Patience,
     result: Mutex<Option<Result<T>>>,
     landed: Condvar,
 }
@@ -124,22 +172,14 @@ mod model {
                         let (flights, flying, flown) = (flights.clone(), flying.clone(), flown.clone());
                         thread::spawn(move || {
                             let account = Account::location("l").unwrap();
-                            match flights.join(&account) {
-                                Role::Leader(leader) => {
-                                    assert_eq!(
-                                        flying.fetch_add(1, Ordering::SeqCst),
-                                        0,
-                                        "two leaders at once"
-                                    );
-                                    thread::yield_now();
-                                    let value = flown.fetch_add(1, Ordering::SeqCst) + 1;
-                                    flying.fetch_sub(1, Ordering::SeqCst);
-                                    leader.land(Ok(value)).unwrap()
-                                }
-                                Role::Follower(follower) => {
-                                    follower.wait(Duration::from_secs(3600)).unwrap().unwrap()
-                                }
-                            }
+                            let work = |_| {
+                                assert_eq!(flying.fetch_add(1, Ordering::SeqCst), 0, "two leaders at once");
+                                thread::yield_now();
+                                let value = flown.fetch_add(1, Ordering::SeqCst) + 1;
+                                flying.fetch_sub(1, Ordering::SeqCst);
+                                Ok(value)
+                            };
+                            flights.fly(&account, HOUR, work).unwrap().unwrap()
                         })
                     })
                     .collect();
@@ -157,11 +197,9 @@ mod model {
             || {
                 let flights = Arc::new(Flights::<usize>::new());
                 let account = Account::location("l").unwrap();
-                let Role::Leader(leader) = flights.join(&account) else { unreachable!() };
-                let follower = match flights.join(&account) {
-                    Role::Follower(follower) => {
-                        thread::spawn(move || follower.wait(Duration::from_secs(3600)))
-                    }
+                let Role::Leader(leader) = flights.join(&account, Patience::Waits) else { unreachable!() };
+                let follower = match flights.join(&account, Patience::Waits) {
+                    Role::Follower(follower) => thread::spawn(move || follower.wait(HOUR)),
                     Role::Leader(_) => unreachable!(),
                 };
                 drop(leader);
@@ -170,4 +208,43 @@ mod model {
             2_000,
         );
     }
+
+    /// Early and recovering refreshes give up at once where another process holds the lease: that is not the answer to a
+    /// caller who has time to wait for it.
+    #[test]
+    fn whoever_waits_gets_no_failure_of_one_that_does_not() {
+        shuttle::check_random(
+            || {
+                let flights = Arc::new(Flights::<usize>::new());
+                let account = Account::location("l").unwrap();
+                let late = || Error::new(ErrorCode::LeaseTimeout, "another holder refreshes");
+                let impatient = {
+                    let (flights, account) = (flights.clone(), account.clone());
+                    thread::spawn(move || {
+                        flights.fly_alone(&account, || {
+                            thread::yield_now();
+                            Err(late())
+                        })
+                    })
+                };
+                let hasty = {
+                    let (flights, account) = (flights.clone(), account.clone());
+                    thread::spawn(move || flights.fly(&account, Duration::ZERO, |_| Err(late())))
+                };
+                let callers: Vec<_> = (0..2)
+                    .map(|_| {
+                        let (flights, account) = (flights.clone(), account.clone());
+                        thread::spawn(move || flights.fly(&account, HOUR, |_| Ok(7)))
+                    })
+                    .collect();
+                for caller in callers {
+                    assert_eq!(caller.join().unwrap().unwrap().unwrap(), 7);
+                }
+                let _ = (impatient.join().unwrap(), hasty.join().unwrap());
+            },
+            2_000,
+        );
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
 }

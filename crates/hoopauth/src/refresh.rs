@@ -15,7 +15,6 @@ use crate::client::ChangeKind;
 use crate::clock::{Clock, Timestamp};
 use crate::deadline::timed_out;
 use crate::error::{Error, ErrorCode, Result};
-use crate::flight::Role;
 use crate::grant::Grant;
 use crate::inner::Inner;
 use crate::report::Meaning;
@@ -116,31 +115,25 @@ impl Inner {
 
     /// Refreshes while others may do the same; waits for whoever does.
     pub(crate) fn refresh_waiting(&self, account: &Account, need: &Need) -> Result<Arc<Snapshot>> {
-        match self.flights.join(account) {
-            Role::Leader(leader) => {
-                let result = self.lead(account, need);
-                leader.land(result.map_err(|error| error.with_account(account)))
-            }
-            Role::Follower(follower) => match follower.wait(self.at_most(self.settings.max_wait)) {
-                Some(Ok(snapshot)) if !self.is_refused(&snapshot) => Ok(snapshot),
-                Some(Ok(_)) => Err(Self::refused_again(account)),
-                Some(Err(error)) => Err(error),
-                None => Err(Error::new(
-                    ErrorCode::LeaseTimeout,
-                    "another thread's refresh of this account took longer than `max_wait`; try again",
-                )
-                .with_account(account)),
-            },
+        let longest = self.at_most(self.settings.max_wait);
+        let work = |left| self.lead(account, need, left).map_err(|error| error.with_account(account));
+        match self.flights.fly(account, longest, work) {
+            Some(Ok(snapshot)) if self.is_refused(&snapshot) => Err(Self::refused_again(account)),
+            Some(result) => result,
+            None => Err(Error::new(
+                ErrorCode::LeaseTimeout,
+                "another thread's refresh of this account took longer than `max_wait`; try again",
+            )
+            .with_account(account)),
         }
     }
 
     /// One caller tries; every failure is logged and the living token served.
     fn refresh_early(&self, account: &Account, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
-        let Role::Leader(leader) = self.flights.join(account) else { return snapshot };
-        let result = self.lead(account, &Need::Soft);
-        match leader.land(result) {
-            Ok(fresh) => fresh,
-            Err(error) => {
+        match self.refresh_alone(account, &Need::Soft) {
+            None => snapshot,
+            Some(Ok(fresh)) => fresh,
+            Some(Err(error)) => {
                 tracing::warn!(%account, %error, "early refresh failed; it is tried again later");
                 // Until then the calls are to cost nothing again.
                 let again = self.clock.now().plus(error.retry_after().unwrap_or(SOFT_PAUSE).max(SOFT_PAUSE));
@@ -171,14 +164,15 @@ impl Inner {
         Ok(snapshot)
     }
 
-    /// As [`refresh_waiting`](Self::refresh_waiting), unless another thread does it already.
+    /// As [`refresh_waiting`](Self::refresh_waiting), unless another thread or process does it already.
     pub(crate) fn refresh_alone(&self, account: &Account, need: &Need) -> Option<Result<Arc<Snapshot>>> {
-        let Role::Leader(leader) = self.flights.join(account) else { return None };
-        let result = self.lead(account, need);
-        Some(leader.land(result.map_err(|error| error.with_account(account))))
+        self.flights.fly_alone(account, || {
+            self.lead(account, need, Duration::ZERO).map_err(|error| error.with_account(account))
+        })
     }
 
-    fn lead(&self, account: &Account, need: &Need) -> Result<Arc<Snapshot>> {
+    /// Refreshes, once the lease is had; `wait` is how long that may take.
+    fn lead(&self, account: &Account, need: &Need, wait: Duration) -> Result<Arc<Snapshot>> {
         // A flight that ended between the caller's look and now may have done the work.
         if let Some(current) = self.cache.get(account.as_str())
             && self.is_good(&current, need)
@@ -187,12 +181,6 @@ impl Inner {
             return Ok(current);
         }
         self.step(Step::Lease, account)?;
-        // Whoever holds the lease of an open refresh is at it.
-        let wait = if matches!(need, Need::Soft | Need::Maintain { .. } | Need::Recover) {
-            Duration::ZERO
-        } else {
-            self.at_most(self.settings.max_wait)
-        };
         let mut lease = calling(|| self.store.lease(&self.key(account), wait))?.ok_or_else(|| {
             Error::new(
                 ErrorCode::LeaseTimeout,

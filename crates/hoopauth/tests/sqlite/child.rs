@@ -1,8 +1,8 @@
 //! What the child processes do: this test binary started again, with a role.
 
 use std::io::Write;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use hoopauth::{Client, ClientBuilder, Error, Step};
@@ -21,6 +21,7 @@ fn entry() {
     let argument = std::env::var(ARGUMENT).unwrap_or_default();
     match role.as_str() {
         "storm" => storm(&argument),
+        "storm behind a holder" => storm_behind_a_holder(&argument),
         "park" => park(&argument),
         "spend" => spend(),
         "hold" => hold(&argument),
@@ -80,12 +81,50 @@ pub(crate) fn say_what_comes_of<T>(result: &hoopauth::Result<T>) {
 fn storm(threads: &str) {
     let threads = threads.parse().unwrap();
     let client = client();
-    let (barrier, failures) = (Barrier::new(threads), AtomicUsize::new(0));
     wait_for_go();
+    say(&all_at_once(&client, threads, &AtomicUsize::new(0)).to_string());
+}
+
+/// The first caller finds a refresh open and tries to finish it, which fails, for the holder lives; not before the others had
+/// time to wait for how that ends. Says when one comes to wait for the lease.
+fn storm_behind_a_holder(threads: &str) {
+    let others = threads.parse::<usize>().unwrap() - 1;
+    let (begun, flights) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
+    let (open, gate) = std::sync::mpsc::channel();
+    let seen = Arc::clone(&begun);
+    let hook = move |at, _: &_| {
+        if at == Step::Lease {
+            match flights.fetch_add(1, Ordering::SeqCst) {
+                0 => {
+                    open.send(()).unwrap();
+                    while seen.load(Ordering::SeqCst) < others {
+                        std::thread::yield_now();
+                    }
+                    (0..1_000).for_each(|_| std::thread::yield_now());
+                }
+                1 => say("waits"),
+                _ => {}
+            }
+        }
+        Ok(())
+    };
+    let client = builder().step_hook(hook).build().unwrap();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| client.headers_for(location(0).as_str(), "GET"));
+        gate.recv().unwrap();
+        let failures = all_at_once(&client, others, &begun);
+        say(&format!("{} {failures}", outcome(&first.join().unwrap())));
+    });
+}
+
+/// Asks for the same headers in many threads; how many didn't get them.
+fn all_at_once(client: &Client, threads: usize, begun: &AtomicUsize) -> usize {
+    let (barrier, failures) = (Barrier::new(threads), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 barrier.wait();
+                begun.fetch_add(1, Ordering::SeqCst);
                 if let Err(error) = client.headers_for(location(0).as_str(), "GET") {
                     eprintln!("{error:?}");
                     failures.fetch_add(1, Ordering::SeqCst);
@@ -93,7 +132,7 @@ fn storm(threads: &str) {
             });
         }
     });
-    say(&failures.load(Ordering::SeqCst).to_string());
+    failures.into_inner()
 }
 
 /// Refreshes and stops at a step for ever.

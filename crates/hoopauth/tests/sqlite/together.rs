@@ -27,6 +27,20 @@ fn a_storm_of_processes_makes_one_request() {
 }
 
 #[test]
+fn a_storm_behind_a_holder_waits_for_it() {
+    let site = Site::new();
+    let account = location(0);
+    site.client().import(site.expired(&account), false).unwrap();
+    let mut holder = site.start("hold", "Send");
+    assert_eq!(holder.line(), "there");
+    let mut storm = site.start("storm behind a holder", "32");
+    assert_eq!(storm.line(), "waits");
+    holder.go();
+    assert_eq!((&*holder.line(), &*storm.line()), ("OK", "OK 0"));
+    assert_eq!(site.world.emulator.statistics().token_requests, 1);
+}
+
+#[test]
 fn killed_at_each_step_the_lease_is_free_and_the_grant_lives() {
     for step in Step::ALL {
         let site = Site::new();
