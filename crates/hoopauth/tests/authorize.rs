@@ -23,6 +23,26 @@ fn login_stores_a_grant_that_the_api_accepts() {
     assert_eq!(client.accounts().unwrap(), vec![account]);
 }
 
+/// Early refreshes can wait, a user can't: they leave a place of the budget free.
+#[test]
+fn a_login_goes_before_early_refreshes() {
+    let world = World::new();
+    let client = world.builder().token_requests_per_minute(5).max_wait(0.05).build().unwrap();
+    let ids = world.emulator.add_locations(DEFAULT_COMPANY_ID, 8).unwrap();
+    let accounts: Vec<_> = ids.iter().map(|id| Account::location(id).unwrap()).collect();
+    for account in &accounts {
+        client.import(world.grant(account), false).unwrap();
+    }
+    world.pass(23 * 3600);
+    for account in &accounts {
+        client.headers_for(account.as_str(), "GET").unwrap();
+    }
+    assert_eq!(world.emulator.statistics().token_requests, 4);
+    let pending = client.begin(client.authorization_request().unwrap()).unwrap();
+    client.complete(&pending, &approve(pending.url(), &location(0))).unwrap();
+    assert_eq!(world.emulator.statistics().token_requests, 5);
+}
+
 #[test]
 fn a_redirect_is_good_once() {
     let world = World::new();

@@ -715,3 +715,25 @@ fn a_session_that_changes_is_noticed() {
         assert!(pool.write(|client, _| unlock(client, 1)).unwrap());
     }
 }
+
+#[test]
+fn the_list_of_changes_keeps_the_last_thousand() {
+    let url = Cluster::shared().url();
+    let (store, account) = (at(&url), location("a"));
+    let start = store.changes().unwrap();
+    let save = |generation| assert!(store.save(&key(&account), generation, &new_record(b"x")).unwrap());
+    let mut admin = Cluster::shared().admin(&url);
+    let mut kept = || -> Vec<u64> {
+        let rows = admin.query("SELECT number FROM change ORDER BY number", &[]).unwrap();
+        rows.iter().map(|row| row.get::<_, i64>(0).cast_unsigned() - start).collect()
+    };
+    save(0);
+    Cluster::shared().admin(&url).batch_execute("UPDATE counter SET changes = changes + 998").unwrap();
+    save(1);
+    assert_eq!(kept(), [1, 1000]);
+    save(2);
+    assert_eq!(kept(), [1000, 1001]);
+    let both = vec![(account.clone(), 2), (account, 3)];
+    assert_eq!(store.changed("app", start + 999).unwrap(), Some(both));
+    assert_eq!(store.changed("app", start + 998).unwrap(), None);
+}
