@@ -241,8 +241,9 @@ impl Client {
             ));
         }
         let _call = self.inner.begin_call();
+        let asked = self.inner.clock.now();
         let answer = self.inner.mint_answer(company, location, self.inner.settings.attempt_timeout)?;
-        let mut grant = answer.into_grant(location, None, self.inner.clock.now(), true);
+        let mut grant = answer.into_grant(location, None, asked, true);
         grant.company_id = Some(company.id().to_owned());
         self.inner.adopt(grant);
         Ok(())

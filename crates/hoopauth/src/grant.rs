@@ -308,12 +308,13 @@ impl TokenAnswer {
         Ok(())
     }
 
-    /// Makes the grant that follows `before` (none for a new authorization).
+    /// Makes the grant that follows `before` (none for a new authorization). Its life is counted from when it was asked for: how
+    /// long the answer travelled nobody knows.
     pub(crate) fn into_grant(
         self,
         account: &Account,
         before: Option<&Grant>,
-        now: Timestamp,
+        asked: Timestamp,
         minted: bool,
     ) -> Grant {
         Grant {
@@ -323,9 +324,9 @@ impl TokenAnswer {
             refresh_token: self
                 .refresh_token
                 .or_else(|| before.and_then(|grant| grant.refresh_token.clone())),
-            obtained_at: now,
-            expires_at: now.plus(self.lifetime),
-            authorized_at: before.map_or(now, |grant| grant.authorized_at),
+            obtained_at: asked,
+            expires_at: asked.plus(self.lifetime),
+            authorized_at: before.map_or(asked, |grant| grant.authorized_at),
             scopes: self.scopes.or_else(|| before.map(|grant| grant.scopes.clone())).unwrap_or_default(),
             company_id: self.company_id.or_else(|| before.and_then(|grant| grant.company_id.clone())),
             user_id: self.user_id.or_else(|| before.and_then(|grant| grant.user_id.clone())),

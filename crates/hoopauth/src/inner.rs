@@ -295,15 +295,16 @@ impl Inner {
         let untouched = |error: Error| (error, FailureClass::Untouched);
         let asked = expected.map(Account::kind).or(self.settings.user_type);
         let mut tries = 0;
-        let answer = loop {
+        let (answer, sent) = loop {
             self.take_slot(Priority::Normal).map_err(untouched)?;
             let endpoint = self.token_endpoint().map_err(untouched)?;
             let attempt = self.at_most(self.settings.attempt_timeout);
             if attempt.is_zero() {
                 return Err(untouched(timed_out()));
             }
+            let sent = self.clock.now();
             match endpoint.exchange(code, redirect_uri, verifier, asked, attempt) {
-                Ok(answer) => break answer,
+                Ok(answer) => break (answer, sent),
                 // A code is good for one use: only what surely never arrived is sent again.
                 Err(failure)
                     if failure.class == FailureClass::Untouched
@@ -335,7 +336,7 @@ impl Inner {
             if let Some(expected) = expected {
                 answer.check(expected)?;
             }
-            let grant = answer.into_grant(&account, None, self.clock.now(), false);
+            let grant = answer.into_grant(&account, None, sent, false);
             self.adopt(grant);
             Ok(account)
         };

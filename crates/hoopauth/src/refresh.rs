@@ -280,7 +280,10 @@ impl Inner {
         self.step(Step::Mark, account)?;
         let patient = !matches!(need, Need::Soft | Need::Maintain { .. });
         self.mark(record, fingerprint, priority, patient, lease)?;
-        let first_sent = self.clock.now().minus(open.map_or(Duration::ZERO, |mark| mark.age));
+        let start = self.clock.now();
+        let first_sent = start.minus(open.map_or(Duration::ZERO, |mark| mark.age));
+        // The token that comes may be as old as the first request that asked for it.
+        let issued = if priority == Priority::Recovery { first_sent } else { start };
         let mut tries = 0;
         // Whether some try, of this call or an earlier one, may have spent the token.
         let mut in_doubt = open.is_some();
@@ -296,7 +299,7 @@ impl Inner {
             let failure = match answer {
                 Ok(answer) => match answer.check(account) {
                     Ok(()) => {
-                        let new = answer.into_grant(account, Some(grant), self.clock.now(), false);
+                        let new = answer.into_grant(account, Some(grant), issued, false);
                         return self.keep(new, record, fingerprint, lease);
                     }
                     Err(error) => break TokenFailure { error, class: FailureClass::Unknown },
@@ -377,8 +380,9 @@ impl Inner {
         };
         let company = Account::company(company)?;
         let timeout = if matches!(need, Need::Soft) { SOFT_ATTEMPT } else { self.settings.attempt_timeout };
+        let asked = self.clock.now();
         let answer = self.mint_answer(&company, account, timeout)?;
-        let mut new = answer.into_grant(account, Some(grant), self.clock.now(), true);
+        let mut new = answer.into_grant(account, Some(grant), asked, true);
         new.company_id = Some(company.id().to_owned());
         let fingerprint = grant.refresh_token.as_ref().map(|token| self.fingerprint(account, token.expose()));
         self.keep(new, record, fingerprint.unwrap_or_default(), lease)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{World, location};
 use hoopauth::store::{MemoryStore, TokenStore};
-use hoopauth::{Account, ChangeKind, Error, ErrorCode, Grant, Import, Report, Step};
+use hoopauth::{Account, ChangeKind, Clock, Error, ErrorCode, Grant, Import, Report, Step};
 use hoopauth_emulator::{Config, DEFAULT_COMPANY_ID, Endpoint, Fault, FaultKind};
 
 const DAY: u64 = 86_399;
@@ -32,6 +32,37 @@ fn an_expired_token_is_refreshed_and_the_api_goes_on() {
     }
     works(&world, &client, &account);
     assert_eq!(world.emulator.statistics().rotations, 3);
+}
+
+/// An answer that travels long, or comes again after the first one was lost, brings a token that is as old as its request.
+#[test]
+fn a_tokens_life_is_counted_from_when_it_was_asked_for() {
+    let world = World::new();
+    let account = location(0);
+    let refresh_token = world.grant(&account).refresh_token().unwrap().clone();
+    world
+        .client()
+        .import(Grant::new(account.clone(), "ended").with_refresh_token(refresh_token), false)
+        .unwrap();
+    let (clock, crashed) = (world.clock.clone(), AtomicBool::new(false));
+    let client = world
+        .builder()
+        .step_hook(move |at, _| {
+            if at == Step::Check {
+                clock.advance(Duration::from_secs(9));
+                if !crashed.swap(true, Ordering::SeqCst) {
+                    return Err(Error::new(ErrorCode::Store, "told to fail"));
+                }
+            }
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    let asked = world.clock.now();
+    client.headers_for(account.as_str(), "GET").unwrap_err();
+    client.headers_for(account.as_str(), "GET").unwrap();
+    assert_eq!(world.emulator.statistics().rotations, 1);
+    assert_eq!(client.export(&account).unwrap().expires_at(), asked.plus(Duration::from_secs(DAY)));
 }
 
 #[test]
