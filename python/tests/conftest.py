@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pathlib
+import signal
 import socketserver
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from typing import Any
 import pytest
 
 import hoopauth
+
+# A shell that starts its jobs in the background has them ignore it, and the processes of the tests would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = pathlib.Path(os.environ.get("HOOPAUTH_ROOT", pathlib.Path(__file__).parents[2]))
 CLIENT_ID = "65f0a1b2c3d4e5f607182930-hoopdev1"
