@@ -36,8 +36,8 @@ impl<T: Clone> Flights<T> {
             };
             let patience = follower.flight.patience;
             match follower.wait(left)? {
-                // That one waited for nothing, or had less time: what it gave up, this caller may still get.
-                Err(error) if patience == Patience::None || is_short_of_time(&error) => {
+                // That one waited for nothing, or began to wait earlier: what it gave up, this caller may still get.
+                Err(error) if patience == Patience::None || error.code() == ErrorCode::LeaseTimeout => {
                     if until.is_some_and(|until| until <= Instant::now()) {
                         return Some(Err(error));
                     }
@@ -72,10 +72,6 @@ impl<T: Clone> Flights<T> {
 enum Patience {
     Waits,
     None,
-}
-
-fn is_short_of_time(error: &Error) -> bool {
-    matches!(error.code(), ErrorCode::LeaseTimeout | ErrorCode::Timeout)
 }
 
 /// What a caller became.
@@ -217,27 +213,22 @@ mod model {
             || {
                 let flights = Arc::new(Flights::<usize>::new());
                 let account = Account::location("l").unwrap();
-                let late = || Error::new(ErrorCode::LeaseTimeout, "another holder refreshes");
+                let late = || Err(Error::new(ErrorCode::LeaseTimeout, "another holder refreshes"));
                 let impatient = {
                     let (flights, account) = (flights.clone(), account.clone());
                     thread::spawn(move || {
                         flights.fly_alone(&account, || {
                             thread::yield_now();
-                            Err(late())
+                            late()
                         })
                     })
                 };
-                let hasty = {
+                let caller = |longest, result: fn() -> Result<usize>| {
                     let (flights, account) = (flights.clone(), account.clone());
-                    thread::spawn(move || flights.fly(&account, Duration::ZERO, |_| Err(late())))
+                    thread::spawn(move || flights.fly(&account, longest, |_| result()))
                 };
-                let callers: Vec<_> = (0..2)
-                    .map(|_| {
-                        let (flights, account) = (flights.clone(), account.clone());
-                        thread::spawn(move || flights.fly(&account, HOUR, |_| Ok(7)))
-                    })
-                    .collect();
-                for caller in callers {
+                let hasty = caller(Duration::ZERO, late);
+                for caller in [caller(HOUR, || Ok(7)), caller(HOUR, || Ok(7))] {
                     assert_eq!(caller.join().unwrap().unwrap().unwrap(), 7);
                 }
                 let _ = (impatient.join().unwrap(), hasty.join().unwrap());
