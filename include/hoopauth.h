@@ -727,7 +727,7 @@ const char *hoopauth_grant_user_id(const hoopauth_grant_t *grant,
 int64_t hoopauth_grant_expires_at_ms(const hoopauth_grant_t *grant);
 
 /**
- * When the token pair was received, in milliseconds since the Unix epoch; 0 for NULL and before it is stored. Any thread.
+ * When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL and before it is stored. Any thread.
  * Since 0.1.
  */
 int64_t hoopauth_grant_obtained_at_ms(const hoopauth_grant_t *grant);
@@ -1708,7 +1708,7 @@ hoopauth_status_t hoopauth_client_health(const hoopauth_client_t *client,
 int64_t hoopauth_health_expires_at_ms(const hoopauth_health_t *health);
 
 /**
- * When the token pair was received, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+ * When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
  */
 int64_t hoopauth_health_refreshed_at_ms(const hoopauth_health_t *health);
 

@@ -599,7 +599,7 @@ public:
     }
     /// When the access token ends.
     moment expires_at() const noexcept { return detail::at(hoopauth_grant_expires_at_ms(raw())); }
-    /// When the token pair was received; the epoch before it is stored.
+    /// When the token pair was asked for or imported; the epoch before it is stored.
     moment obtained_at() const noexcept { return detail::at(hoopauth_grant_obtained_at_ms(raw())); }
     /// When the user authorized it, or it was imported or minted; the epoch before it is stored.
     moment authorized_at() const noexcept { return detail::at(hoopauth_grant_authorized_at_ms(raw())); }
@@ -1171,7 +1171,7 @@ public:
 
     /// When the access token ends.
     moment expires_at() const noexcept { return detail::at(hoopauth_health_expires_at_ms(raw())); }
-    /// When the token pair was received.
+    /// When the token pair was asked for or imported.
     moment refreshed_at() const noexcept { return detail::at(hoopauth_health_refreshed_at_ms(raw())); }
     /// When the user authorized it.
     moment authorized_at() const noexcept { return detail::at(hoopauth_health_authorized_at_ms(raw())); }

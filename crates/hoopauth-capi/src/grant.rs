@@ -220,7 +220,7 @@ pub unsafe extern "C" fn hoopauth_grant_expires_at_ms(grant: *const hoopauth_gra
     unsafe { grant.as_ref() }.map_or(0, |grant| grant.grant.expires_at().0)
 }
 
-/// When the token pair was received, in milliseconds since the Unix epoch; 0 for NULL and before it is stored. Any thread.
+/// When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL and before it is stored. Any thread.
 /// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_obtained_at_ms(grant: *const hoopauth_grant_t) -> i64 {

@@ -55,7 +55,7 @@ pub unsafe extern "C" fn hoopauth_health_expires_at_ms(health: *const hoopauth_h
     unsafe { health.as_ref() }.map_or(0, |health| health.health.expires_at.0)
 }
 
-/// When the token pair was received, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+/// When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_refreshed_at_ms(health: *const hoopauth_health_t) -> i64 {
     // SAFETY: by the contract on the header's first page.

@@ -77,7 +77,7 @@ impl Grant {
         seconds(self.inner.expires_at())
     }
 
-    /// When this token pair was received, in seconds since the epoch.
+    /// When this token pair was asked for or imported, in seconds since the epoch.
     #[getter]
     fn obtained_at(&self) -> f64 {
         seconds(self.inner.obtained_at())

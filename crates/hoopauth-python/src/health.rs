@@ -9,7 +9,7 @@ use crate::clock::seconds;
 pub(crate) struct Health {
     /// When the access token ends.
     expires_at: f64,
-    /// When the token pair was received.
+    /// When the token pair was asked for or imported.
     refreshed_at: f64,
     /// When the user authorized it.
     authorized_at: f64,

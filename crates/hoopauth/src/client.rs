@@ -241,10 +241,8 @@ impl Client {
             ));
         }
         let _call = self.inner.begin_call();
-        let asked = self.inner.clock.now();
-        let answer = self.inner.mint_answer(company, location, self.inner.settings.attempt_timeout)?;
-        let mut grant = answer.into_grant(location, None, asked, true);
-        grant.company_id = Some(company.id().to_owned());
+        let timeout = self.inner.settings.attempt_timeout;
+        let grant = self.inner.mint_grant(company, location, None, timeout)?;
         self.inner.adopt(grant);
         Ok(())
     }
@@ -532,7 +530,7 @@ pub enum Import {
 pub struct Health {
     /// When the access token ends.
     pub expires_at: Timestamp,
-    /// When the token pair was received.
+    /// When the token pair was asked for or imported.
     pub refreshed_at: Timestamp,
     /// When the user authorized it.
     pub authorized_at: Timestamp,

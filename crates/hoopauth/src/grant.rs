@@ -94,7 +94,7 @@ impl Grant {
         self.expires_at
     }
 
-    /// When this token pair was received.
+    /// When this token pair was asked for, or imported.
     pub fn obtained_at(&self) -> Timestamp {
         self.obtained_at
     }

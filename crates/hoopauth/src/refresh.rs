@@ -164,7 +164,8 @@ impl Inner {
         Ok(snapshot)
     }
 
-    /// As [`refresh_waiting`](Self::refresh_waiting), unless another thread or process does it already.
+    /// As [`refresh_waiting`](Self::refresh_waiting), but waits for nobody: `None` while another thread is at it, `LEASE_TIMEOUT`
+    /// while another process is.
     pub(crate) fn refresh_alone(&self, account: &Account, need: &Need) -> Option<Result<Arc<Snapshot>>> {
         self.flights.fly_alone(account, || {
             self.lead(account, need, Duration::ZERO).map_err(|error| error.with_account(account))
@@ -380,21 +381,19 @@ impl Inner {
         };
         let company = Account::company(company)?;
         let timeout = if matches!(need, Need::Soft) { SOFT_ATTEMPT } else { self.settings.attempt_timeout };
-        let asked = self.clock.now();
-        let answer = self.mint_answer(&company, account, timeout)?;
-        let mut new = answer.into_grant(account, Some(grant), asked, true);
-        new.company_id = Some(company.id().to_owned());
+        let new = self.mint_grant(&company, account, Some(grant), timeout)?;
         let fingerprint = grant.refresh_token.as_ref().map(|token| self.fingerprint(account, token.expose()));
         self.keep(new, record, fingerprint.unwrap_or_default(), lease)
     }
 
-    /// Asks for a location's token; refreshes the company's once if it is refused.
-    pub(crate) fn mint_answer(
+    /// Asks for a location's token, to follow `before`; refreshes the company's once if it is refused.
+    pub(crate) fn mint_grant(
         &self,
         company: &Account,
         location: &Account,
+        before: Option<&Grant>,
         timeout: Duration,
-    ) -> Result<crate::grant::TokenAnswer> {
+    ) -> Result<Grant> {
         let mut bearer = self.serve(company)?;
         let mut repeated = false;
         loop {
@@ -403,10 +402,13 @@ impl Inner {
             if left.is_zero() {
                 return Err(timed_out());
             }
+            let asked = self.clock.now();
             match endpoint.mint(company, location, bearer.authorization(), left) {
                 Ok(answer) => {
                     answer.check(location)?;
-                    return Ok(answer);
+                    let mut grant = answer.into_grant(location, before, asked, true);
+                    grant.company_id = Some(company.id().to_owned());
+                    return Ok(grant);
                 }
                 Err(failure) if failure.error.status() == Some(401) && !repeated => {
                     let said = failure.error.server_message().unwrap_or_default().to_owned();

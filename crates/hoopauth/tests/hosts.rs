@@ -15,8 +15,9 @@ use hoopauth::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
 use hoopauth::{
-    Account, Client, Error, ErrorCode, ManualClock, PendingAuthorization, Result, Step, Timestamp,
+    Account, Client, Clock, Error, ErrorCode, ManualClock, PendingAuthorization, Result, Step, Timestamp,
 };
+use hoopauth_emulator::DEFAULT_COMPANY_ID;
 
 #[derive(Debug)]
 struct Scripted(fn(&TransportRequest) -> std::result::Result<TransportResponse, TransportError>);
@@ -108,6 +109,38 @@ fn the_timeout_bounds_the_whole_call_not_each_try() {
         client.headers_for(account.as_str(), "GET").unwrap_err();
         assert!(slow.allowed.lock().unwrap().len() > expected.len());
     }
+}
+
+/// Grants the first location, and takes nine seconds for it.
+#[derive(Debug)]
+struct Late(Arc<ManualClock>);
+
+impl Transport for Late {
+    fn send(&self, _: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+        self.0.advance(Duration::from_secs(9));
+        let body = serde_json::json!({
+            "access_token": "access", "refresh_token": "refresh", "expires_in": 86_399, "userType": "Location",
+            "locationId": location(0).id(), "companyId": DEFAULT_COMPANY_ID,
+        });
+        ok(200, body.to_string().into_bytes())
+    }
+}
+
+#[test]
+fn a_login_and_a_minted_token_live_from_when_they_were_asked_for() {
+    let world = World::new();
+    let client = world.builder().transport(Arc::new(Late(world.clock.clone()))).build().unwrap();
+    let company = Account::company(DEFAULT_COMPANY_ID).unwrap();
+    client.import(world.grant(&company), false).unwrap();
+    let ends = || client.export(&location(0)).unwrap().expires_at();
+
+    let asked = world.clock.now();
+    client.mint(&location(0), &company).unwrap();
+    assert_eq!(ends(), asked.plus(Duration::from_secs(86_399)));
+
+    let asked = world.clock.now();
+    client.complete_unsolicited("code", &location(0)).unwrap();
+    assert_eq!(ends(), asked.plus(Duration::from_secs(86_399)));
 }
 
 #[derive(Debug)]
