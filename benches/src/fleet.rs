@@ -115,7 +115,7 @@ impl Transport for Platform {
         state.peak = state.peak.max(state.last_minute.len());
         state.refreshes += 1;
 
-        let body = request.body.expose();
+        let body = std::str::from_utf8(request.body.as_bytes()).unwrap();
         let token = body.split('&').find_map(|pair| pair.strip_prefix("refresh_token=")).unwrap();
         let token = token.replace("%3A", ":");
         let (account, generation) = token.rsplit_once('.').unwrap();

@@ -305,7 +305,7 @@ impl Transport for HostTransport {
                 .iter()
                 .map(|(name, value)| (Text::new(name), Text::new(value.expose())))
                 .collect(),
-            body: Text::new(request.body.expose()),
+            body: Text::new(&String::from_utf8_lossy(request.body.as_bytes())),
             timeout: request.timeout.as_secs_f64(),
             max_body: request.max_body,
         };

@@ -1,10 +1,11 @@
 //! A transport of the program's.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hoopauth::transport::{
-    Transport, TransportError, TransportErrorKind, TransportRequest as CoreRequest, TransportResponse,
+    Body, Transport, TransportError, TransportErrorKind, TransportRequest as CoreRequest, TransportResponse,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyString};
@@ -18,8 +19,8 @@ use crate::number::Whole;
 pub(crate) struct TransportRequest {
     method: &'static str,
     url: String,
-    headers: Vec<(&'static str, hoopauth::Secret)>,
-    body: hoopauth::Secret,
+    headers: Vec<(Cow<'static, str>, hoopauth::Secret)>,
+    body: Body,
     timeout: f64,
     max_body: usize,
 }
@@ -43,7 +44,7 @@ impl TransportRequest {
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let headers = PyDict::new(py);
         for (name, value) in &self.headers {
-            headers.set_item(name, value.expose())?;
+            headers.set_item(&**name, value.expose())?;
         }
         Ok(headers)
     }
@@ -51,7 +52,7 @@ impl TransportRequest {
     /// The body; empty for none. A secret.
     #[getter]
     fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.body.expose().as_bytes())
+        PyBytes::new(py, self.body.as_bytes())
     }
 
     /// Seconds for the whole exchange, the body included.

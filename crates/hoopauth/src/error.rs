@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::Account;
+use crate::request::Response;
 
 /// What every fallible function of this crate answers.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -35,6 +36,7 @@ impl Error {
                 retry_after: None,
                 retryable,
                 account: None,
+                response: None,
             }),
         }
     }
@@ -77,6 +79,16 @@ impl Error {
     /// The account it is about.
     pub fn account(&self) -> Option<&Account> {
         self.inner.account.as_ref()
+    }
+
+    /// The answer that it is about, headers and body at hand, where a [`request`](crate::Client::request) ended in one.
+    pub fn response(&self) -> Option<&Response> {
+        self.inner.response.as_ref()
+    }
+
+    pub(crate) fn with_response(mut self, response: Response) -> Self {
+        self.edit().response = Some(response);
+        self
     }
 
     /// Adds the HTTP status.
@@ -173,6 +185,7 @@ struct Inner {
     retry_after: Option<Duration>,
     retryable: bool,
     account: Option<Account>,
+    response: Option<Response>,
 }
 
 macro_rules! codes {

@@ -33,11 +33,15 @@ mod headers;
 #[doc(hidden)]
 pub mod host_log;
 mod inner;
+mod installed;
 mod keys;
+mod limits;
 mod maintain;
+pub mod operations;
 mod options;
 mod refresh;
 mod report;
+mod request;
 mod reseal;
 mod secret;
 mod sync;
@@ -46,6 +50,7 @@ mod token_endpoint;
 pub mod store;
 pub mod transport;
 mod watch;
+pub mod webhook;
 
 pub use crate::account::{Account, AccountKind};
 pub use crate::authorize::{AuthorizationRequest, PendingAuthorization, Redirect};
@@ -62,9 +67,12 @@ pub use crate::grant::Grant;
 pub use crate::headers::Headers;
 #[doc(hidden)]
 pub use crate::headers::{carries_body, with_nuls};
+pub use crate::installed::{InstalledLocation, MintProgress, MintSummary};
+pub use crate::limits::RateLimit;
 pub use crate::maintain::Maintenance;
 pub use crate::options::{OPTIONS, OptionKind, OptionRow, options_page};
 #[doc(hidden)]
 pub use crate::refresh::Step;
 pub use crate::report::Report;
+pub use crate::request::{RequestBuilder, Response};
 pub use crate::secret::Secret;

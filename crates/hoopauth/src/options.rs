@@ -49,6 +49,10 @@ pub enum OptionKind {
     Account,
     /// `Location` or `Company`.
     UserType,
+    /// `true` or `false`.
+    Boolean,
+    /// One of these words.
+    Choice(&'static [&'static str]),
 }
 
 macro_rules! table {
@@ -95,6 +99,13 @@ table! {
     max_wait OptionKind::Seconds(0.0, 3_600.0), Some("10"), "The longest, in seconds, that a caller waits for a refresh under way elsewhere or for the token-request budget.";
     max_retries OptionKind::Number(0, 10), Some("2"), "How often a failed request is repeated.";
     token_requests_per_minute OptionKind::Number(1, 1_000_000), Some("5"), "The budget of the token endpoint.";
+    max_response_bytes OptionKind::Number(1, 1 << 40), Some("33554432"), "The longest body to accept in an API answer, in bytes after decompression.";
+    documented_version OptionKind::Boolean, Some("false"), "Whether `request` sends the `Version` that the platform documents for the operation, where it documents one, instead of `api_version`.";
+    scope_preflight OptionKind::Choice(&["off", "warn", "refuse"]), Some("off"), "What `request` does before it sends what the grant's scopes do not cover: nothing, log a warning, or refuse it with `INSUFFICIENT_SCOPE`. Operations and scopes that are not documented always pass.";
+    pacing OptionKind::Boolean, Some("false"), "Whether `request` holds requests back, per account and in this process, before the platform would refuse them.";
+    requests_per_interval OptionKind::Number(1, 1_000_000), Some("100"), "Requests of one account that pacing lets through in each interval.";
+    request_interval OptionKind::Seconds(0.001, 86_400.0), Some("10"), "The length of such an interval, in seconds.";
+    requests_per_day OptionKind::Number(1, 1_000_000_000), Some("200000"), "Requests of one account that pacing lets through in a day (UTC).";
     cache_accounts OptionKind::Number(0, u64::MAX), Some("0"), "How many accounts' headers are kept in memory; 0: as many as are used.";
     ca_file OptionKind::Text, None, "A PEM file whose certificates are trusted beside the system's.";
     proxy OptionKind::Text, None, "A proxy URL for everything but loopback. Unset: the environment's.";
@@ -148,6 +159,10 @@ impl OptionSet {
 
     pub(crate) fn number(&self, name: &str) -> u64 {
         self.text(name).and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    pub(crate) fn boolean(&self, name: &str) -> bool {
+        self.text(name).is_some_and(|text| text == "true")
     }
 
     pub(crate) fn account(&self, name: &str) -> Result<Option<Account>> {
@@ -208,6 +223,10 @@ pub fn options_page() -> String {
             OptionKind::Url => "URL".to_owned(),
             OptionKind::Account => "account".to_owned(),
             OptionKind::UserType => "`Location` or `Company`".to_owned(),
+            OptionKind::Boolean => "`true` or `false`".to_owned(),
+            OptionKind::Choice(words) => {
+                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+            }
         };
         let _ = writeln!(
             page,
@@ -277,6 +296,16 @@ fn check(row: &OptionRow, value: &str) -> Result<Secret> {
         OptionKind::UserType => {
             AccountKind::from_user_type(value)
                 .ok_or_else(|| Error::config(format!("`{name}` must be `Location` or `Company`")))?;
+        }
+        OptionKind::Boolean => {
+            if !matches!(value, "true" | "false") {
+                return Err(Error::config(format!("`{name}` must be `true` or `false`")));
+            }
+        }
+        OptionKind::Choice(words) => {
+            if !words.contains(&value) {
+                return Err(Error::config(format!("`{name}` must be one of: {}", words.join(", "))));
+            }
         }
     }
     Ok(Secret::new(value))

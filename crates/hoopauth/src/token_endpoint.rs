@@ -1,5 +1,6 @@
 //! The token endpoint on the wire: exchange, refresh, mint; and what its refusals mean.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -81,8 +82,8 @@ impl TokenEndpoint<'_> {
     ) -> Result<TokenAnswer, TokenFailure> {
         let form = [("companyId", company.id()), ("locationId", location.id())];
         let headers = vec![
-            ("Authorization", Secret::new(authorization)),
-            ("Version", Secret::new(self.constants.version())),
+            ("Authorization".into(), Secret::new(authorization)),
+            ("Version".into(), Secret::new(self.constants.version())),
         ];
         self.post(self.location_token_url, &form, headers, timeout)
     }
@@ -99,17 +100,17 @@ impl TokenEndpoint<'_> {
         &self,
         url: &str,
         form: &[(&str, &str)],
-        mut headers: Vec<(&'static str, Secret)>,
+        mut headers: Vec<(Cow<'static, str>, Secret)>,
         timeout: Duration,
     ) -> Result<TokenAnswer, TokenFailure> {
-        headers.push(("Content-Type", Secret::new("application/x-www-form-urlencoded")));
-        headers.push(("Accept", Secret::new("application/json")));
-        headers.push(("User-Agent", Secret::new(self.constants.user_agent())));
+        headers.push(("Content-Type".into(), Secret::new("application/x-www-form-urlencoded")));
+        headers.push(("Accept".into(), Secret::new("application/json")));
+        headers.push(("User-Agent".into(), Secret::new(self.constants.user_agent())));
         let request = TransportRequest {
             method: "POST",
             url: url.to_owned(),
             headers,
-            body: encode_form(form),
+            body: encode_form(form).into(),
             timeout,
             max_body: LARGEST_ANSWER,
         };
@@ -123,7 +124,7 @@ impl TokenEndpoint<'_> {
 }
 
 /// A refusal without what was sent: a server may echo it, and its words end up in errors.
-fn without_secrets(body: &[u8], form: &[(&str, &str)], headers: &[(&'static str, Secret)]) -> Vec<u8> {
+fn without_secrets(body: &[u8], form: &[(&str, &str)], headers: &[(Cow<'static, str>, Secret)]) -> Vec<u8> {
     let body = body.get(..LARGEST_ANSWER).unwrap_or(body);
     let mut text = zeroize::Zeroizing::new(String::from_utf8_lossy(body).into_owned());
     let sent = form.iter().filter(|(name, _)| SECRET_FIELDS.contains(name)).map(|(_, value)| *value);

@@ -1,7 +1,10 @@
 //! What carries HTTP: reqwest by default, or the host program's own.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::secret::Secret;
 
@@ -27,13 +30,81 @@ pub struct TransportRequest {
     /// An absolute URL.
     pub url: String,
     /// Names in canonical spelling; values may be secret.
-    pub headers: Vec<(&'static str, Secret)>,
+    pub headers: Vec<(Cow<'static, str>, Secret)>,
     /// The body; empty for none.
-    pub body: Secret,
+    pub body: Body,
     /// For the whole exchange, the body included.
     pub timeout: Duration,
     /// The longest body to accept, in bytes after decompression. A longer one is [`TransportErrorKind::BodyTooLarge`].
     pub max_body: usize,
+}
+
+/// The body of a request. `Debug` does not show it.
+///
+/// That of a token request is secret and wiped when dropped; that of an API request is shared by all tries of it.
+#[derive(Clone, Default)]
+pub struct Body {
+    kind: BodyKind,
+}
+
+#[derive(Clone)]
+enum BodyKind {
+    Secret(Secret),
+    Shared(Bytes),
+}
+
+impl Default for BodyKind {
+    fn default() -> Self {
+        Self::Shared(Bytes::new())
+    }
+}
+
+impl Body {
+    /// What to send.
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.kind {
+            BodyKind::Secret(text) => text.expose().as_bytes(),
+            BodyKind::Shared(bytes) => bytes,
+        }
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+
+    /// A reference to what is shared, a copy of what is secret.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        match &self.kind {
+            BodyKind::Secret(text) => Bytes::copy_from_slice(text.expose().as_bytes()),
+            BodyKind::Shared(bytes) => bytes.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("length", &self.as_bytes().len()).finish()
+    }
+}
+
+impl From<Secret> for Body {
+    fn from(text: Secret) -> Self {
+        Self { kind: BodyKind::Secret(text) }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { kind: BodyKind::Shared(bytes.into()) }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self { kind: BodyKind::Shared(bytes) }
+    }
 }
 
 impl fmt::Debug for TransportRequest {

@@ -1,5 +1,6 @@
 //! The transport over reqwest's blocking client, with rustls.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, Read};
@@ -106,7 +107,7 @@ impl ReqwestTransport {
         }
         let mut sending = built.client.request(method, url).headers(headers).timeout(left);
         if !request.body.is_empty() {
-            sending = sending.body(request.body.expose().to_owned());
+            sending = sending.body(request.body.to_bytes());
         }
         let response = sending.send().map_err(|error| built.explain(&error.without_url(), &peer))?;
         let status = response.status().as_u16();
@@ -350,7 +351,7 @@ fn target(url: &str) -> Result<Url, TransportError> {
     }
 }
 
-fn headers(pairs: &[(&'static str, crate::secret::Secret)]) -> Result<HeaderMap, TransportError> {
+fn headers(pairs: &[(Cow<'static, str>, crate::secret::Secret)]) -> Result<HeaderMap, TransportError> {
     let mut headers = HeaderMap::with_capacity(pairs.len());
     for (name, value) in pairs {
         let key = HeaderName::from_bytes(name.as_bytes())

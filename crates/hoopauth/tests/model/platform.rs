@@ -167,7 +167,7 @@ impl Platform {
 impl Transport for Platform {
     fn send(&self, request: &TransportRequest) -> Result<TransportResponse, TransportError> {
         let form: HashMap<String, String> =
-            url::form_urlencoded::parse(request.body.expose().as_bytes()).into_owned().collect();
+            url::form_urlencoded::parse(request.body.as_bytes()).into_owned().collect();
         let token = &form["refresh_token"];
         let account: usize = token.split('-').nth(1).unwrap().parse().unwrap();
         let lost = |sent| TransportError { kind: TransportErrorKind::Network, message: "lost".into(), sent };

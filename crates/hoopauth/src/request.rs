@@ -1,0 +1,190 @@
+//! Sending API requests: what is tried again, and what an answer means.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::client::Client;
+use crate::error::{Error, ErrorCode, Result};
+
+impl Client {
+    /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one of the configured hosts.
+    ///
+    /// It goes out with the headers of its account; set what differs, then [`send`](RequestBuilder::send) it.
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        RequestBuilder {
+            client: self.clone(),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            account: None,
+            params: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            version: None,
+            timeout: None,
+            max_body: None,
+            any_status: false,
+            repeatable: false,
+            error: None,
+        }
+    }
+}
+
+/// A request to be sent. What is wrong with it is reported by [`send`](Self::send).
+#[must_use]
+pub struct RequestBuilder {
+    client: Client,
+    method: String,
+    path: String,
+    account: Option<String>,
+    params: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    body: Option<Bytes>,
+    version: Option<String>,
+    timeout: Option<Duration>,
+    max_body: Option<usize>,
+    any_status: bool,
+    repeatable: bool,
+    error: Option<Error>,
+}
+
+impl RequestBuilder {
+    /// Whose headers it carries, as `location:<id>` or `company:<id>`; otherwise those of the default account.
+    pub fn account(mut self, account: &str) -> Self {
+        self.account = Some(account.to_owned());
+        self
+    }
+
+    /// Adds a query parameter; it is encoded. May be called again, with the same name too.
+    pub fn param(mut self, name: &str, value: &str) -> Self {
+        self.params.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A JSON body.
+    pub fn json(mut self, value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(bytes) => self.body = Some(bytes.into()),
+            Err(error) => {
+                self.error
+                    .get_or_insert(Error::argument(format!("the body can't be written as JSON: {error}")));
+            }
+        }
+        self
+    }
+
+    /// A body as it is. Its `Content-Type` is `application/json` for POST, PUT and PATCH unless
+    /// [`header`](Self::header) says otherwise.
+    pub fn body(mut self, bytes: impl Into<Bytes>) -> Self {
+        self.body = Some(bytes.into());
+        self
+    }
+
+    /// Adds a header. `Authorization`, `Version`, `User-Agent`, `Host` and those of the connection are the library's: `INVALID_ARGUMENT`.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Another `Version` than `api_version`, for this request.
+    pub fn version(mut self, version: &str) -> Self {
+        self.version = Some(version.to_owned());
+        self
+    }
+
+    /// For the whole request with all its tries and waits, instead of the option `timeout`.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The longest body to accept in the answer, in bytes after decompression, instead of the option `max_response_bytes`.
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = Some(bytes);
+        self
+    }
+
+    /// Takes an answer with any status as an answer, not only 2xx. A 401 that a refresh can cure is cured all the same.
+    pub fn any_status(mut self, any: bool) -> Self {
+        self.any_status = any;
+        self
+    }
+
+    /// Says that sending it twice does no harm: a POST or PATCH is then tried again as a GET is.
+    pub fn repeatable(mut self, repeatable: bool) -> Self {
+        self.repeatable = repeatable;
+        self
+    }
+
+    /// Sends it, again where that can help, and answers with what came back.
+    pub fn send(self) -> Result<Response> {
+        Err(Error::new(ErrorCode::Internal, "not built yet"))
+    }
+}
+
+impl fmt::Debug for RequestBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBuilder").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// The answer to an API request. Cloning is cheap; `Debug` shows neither headers nor body.
+#[derive(Clone)]
+pub struct Response {
+    inner: Arc<Parts>,
+}
+
+struct Parts {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn new(status: u16, headers: Vec<(String, String)>, body: Vec<u8>) -> Self {
+        Self { inner: Arc::new(Parts { status, headers, body }) }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.inner.status
+    }
+
+    /// The headers in the order they came, names in lower case.
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.inner.headers
+    }
+
+    /// The value of the first header of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers().iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The body, decompressed.
+    pub fn body(&self) -> &[u8] {
+        &self.inner.body
+    }
+
+    /// The body as text; what is not UTF-8 is replaced by U+FFFD.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.body())
+    }
+
+    /// The body read as JSON. `MALFORMED_RESPONSE`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(self.body()).map_err(|error| {
+            Error::malformed(format!("the answer's body is not the JSON that was expected: {error}"))
+        })
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
