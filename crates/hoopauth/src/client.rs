@@ -379,6 +379,30 @@ impl Client {
             // The cause may be what another process did to the account.
             self.inner.clock.look_soon();
         }
+        self.report_checked(headers, status, answer_headers, body)
+    }
+
+    /// As [`report`](Self::report), for a host that knows what it sent: then the error names the scope or the class that the
+    /// operation needs. `path` is a path below `api_base` or the whole URL, with or without a query.
+    pub fn report_request(
+        &self,
+        headers: &Headers,
+        _method: &str,
+        _path: &str,
+        status: u16,
+        answer_headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Report> {
+        self.report(headers, status, answer_headers, body)
+    }
+
+    fn report_checked(
+        &self,
+        headers: &Headers,
+        status: u16,
+        answer_headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Report> {
         let snapshot = headers.snapshot();
         let account = Account::parse(snapshot.name()).ok();
         let error = match classify(account.as_ref(), status, answer_headers, body) {

@@ -39,6 +39,7 @@ mod limits;
 mod maintain;
 pub mod operations;
 mod options;
+mod preflight;
 mod refresh;
 mod report;
 mod request;
