@@ -870,15 +870,15 @@ mod tests {
         TransportRequest {
             method: "GET",
             url: url.to_owned(),
-            headers: vec![("Authorization", Secret::new("Bearer planted"))],
-            body: Secret::new(""),
+            headers: vec![("Authorization".into(), Secret::new("Bearer planted"))],
+            body: Secret::new("").into(),
             timeout: Duration::from_secs(20),
             max_body: 1_000_000,
         }
     }
 
     fn post(url: &str, body: &str) -> TransportRequest {
-        TransportRequest { method: "POST", body: Secret::new(body), ..get(url) }
+        TransportRequest { method: "POST", body: Secret::new(body).into(), ..get(url) }
     }
 
     fn failure(transport: &ReqwestTransport, request: &TransportRequest) -> (TransportErrorKind, bool) {
