@@ -631,10 +631,10 @@ mod tests {
         let transport = transport();
         let mut requests = vec![get("planted"), get("ftp://127.0.0.1/planted"), get("http:///"), get("")];
         let mut request = get("http://127.0.0.1:9/");
-        request.headers.push(("X-Bad", Secret::new("planted\r\nX-Other: 1")));
+        request.headers.push(("X-Bad".into(), Secret::new("planted\r\nX-Other: 1")));
         requests.push(request);
         let mut request = get("http://127.0.0.1:9/");
-        request.headers.push(("X Bad", Secret::new("planted")));
+        request.headers.push(("X Bad".into(), Secret::new("planted")));
         requests.push(request);
         let mut request = get("http://127.0.0.1:9/");
         request.method = "G ET";
