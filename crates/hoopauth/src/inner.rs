@@ -19,6 +19,7 @@ use crate::flight::Flights;
 use crate::grant::Grant;
 use crate::headers::Constants;
 use crate::keys::{Keys, LazyKeys};
+use crate::limits::Limits;
 use crate::options::OptionSet;
 use crate::refresh::{Need, Step, no_grant};
 use crate::secret::Secret;
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) refused: Mutex<HashMap<Account, Refused>>,
     /// Locations whose installation came before their company's grant.
     pub(crate) installs: Installs,
+    /// What the API's answers said of its limits.
+    pub(crate) limits: Limits,
     pub(crate) closed: AtomicBool,
     /// How many threads of this process maintain the fleet.
     pub(crate) maintainers: AtomicUsize,

@@ -221,7 +221,7 @@ impl<'a> Visitor<'a> for Walk<'_, 'a> {
     }
 
     fn visit_i64<E>(self, number: i64) -> std::result::Result<Scalar<'a>, E> {
-        Ok(Scalar::Number((number.abs() <= LAST_MILLISECOND).then_some(number)))
+        Ok(Scalar::Number((-LAST_MILLISECOND..=LAST_MILLISECOND).contains(&number).then_some(number)))
     }
 
     fn visit_u64<E>(self, number: u64) -> std::result::Result<Scalar<'a>, E> {
