@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::account::Account;
+use crate::webhook::HmacStyle;
 
 /// What an emulator begins with.
 ///
@@ -263,6 +264,8 @@ pub struct Settings {
     pub answer: Map<String, Value>,
     /// Members that are left out of token answers, by the same names.
     pub answer_omit: Vec<String>,
+    /// How HMAC signatures of webhooks are written.
+    pub webhook_hmac: HmacStyle,
 }
 
 impl Default for Settings {
@@ -285,6 +288,7 @@ impl Default for Settings {
             api_latency_ms: 0,
             answer: Map::new(),
             answer_omit: Vec::new(),
+            webhook_hmac: HmacStyle::Hex,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::tokens;
 /// the README.
 #[derive(Clone)]
 pub struct Control {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// Addresses.

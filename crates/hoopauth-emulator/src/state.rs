@@ -18,6 +18,7 @@ use crate::refusal::Refusal;
 use crate::statistics::Counters;
 use crate::style::Style;
 use crate::tokens::{Claims, id};
+use crate::webhook::Keys;
 
 /// What all requests and the control methods share.
 #[derive(Debug)]
@@ -73,6 +74,7 @@ pub(crate) struct State {
     pub(crate) locations: HashMap<Arc<str>, LocationRecord>,
     pub(crate) private_integrations: HashMap<String, PrivateIntegration>,
     pub(crate) contacts: BTreeMap<String, Contact>,
+    pub(crate) webhook_keys: Keys,
 }
 
 #[derive(Debug)]
@@ -123,6 +125,7 @@ impl State {
             locations: HashMap::new(),
             private_integrations: HashMap::new(),
             contacts: BTreeMap::new(),
+            webhook_keys: Keys::new(),
         };
         config.apps.into_iter().try_for_each(|app| state.add_app(app))?;
         config.companies.into_iter().try_for_each(|company| state.add_company(company))?;
