@@ -237,6 +237,9 @@ async fn configure(Extract(control): Extract<Control>, body: Bytes) -> Answer {
         settings[name] = value;
     }
     let settings: Settings = serde_json::from_value(settings).map_err(|why| malformed(&why.to_string()))?;
+    if let Some(url) = &settings.webhook_url {
+        webhook::check_url(url).map_err(ControlError::Malformed)?;
+    }
     control.configure(|current| *current = settings);
     Ok(Json(json!(control.settings())))
 }
@@ -386,6 +389,7 @@ async fn statistics(Extract(control): Extract<Control>) -> Answer {
 async fn reset(Extract(control): Extract<Control>) -> Answer {
     control.reset_statistics();
     control.clear_faults();
+    control.clear_deliveries();
     control.release_all();
     Ok(done())
 }

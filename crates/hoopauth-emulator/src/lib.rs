@@ -57,4 +57,7 @@ pub use error::ControlError;
 pub use fault::{Endpoint, Fault, FaultKind};
 pub use grants::Grant;
 pub use statistics::Statistics;
-pub use webhook::{HmacStyle, SignedWebhook, Webhook, WebhookKey, WebhookScheme};
+pub use webhook::{
+    Attempt, Delivery, DeliveryState, HmacStyle, RetryPolicy, SignedWebhook, Webhook, WebhookKey,
+    WebhookScheme,
+};

@@ -83,7 +83,8 @@ impl Webhook {
             if !self.event.is_empty() {
                 return Err(ControlError::Malformed("give `event` or `body`, not both".into()));
             }
-            return Ok(Prepared { event: Map::new(), body: body.clone(), keys, style });
+            let event = serde_json::from_str(body).unwrap_or_default();
+            return Ok(Prepared { event, body: body.clone(), keys, style });
         }
         let app_id = app.ok_or_else(unknown)?.app_id();
         let event = fill(self.event.clone(), app_id, state);
@@ -104,7 +105,7 @@ pub struct SignedWebhook {
 /// A webhook that lacks nothing but its signatures, which are the same at every call.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
-    /// What the body says; empty if it was given as text.
+    /// What the body says; empty if it is no JSON object.
     pub(crate) event: Map<String, Value>,
     body: String,
     keys: Vec<Arc<SigningKey>>,

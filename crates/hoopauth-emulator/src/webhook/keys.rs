@@ -103,18 +103,20 @@ impl Keys {
         key.show(true)
     }
 
+    #[expect(clippy::expect_used, reason = "every scheme begins with a key and none is ever removed")]
+    pub(crate) fn newest(&self, scheme: WebhookScheme) -> Arc<SigningKey> {
+        self.by_scheme[scheme as usize].last().expect("a key of every scheme").clone()
+    }
+
     /// The key of this label, or the newest one.
     pub(crate) fn find(
         &self,
         scheme: WebhookScheme,
         label: Option<&str>,
     ) -> Result<Arc<SigningKey>, ControlError> {
-        let keys = &self.by_scheme[scheme as usize];
-        let found = match label {
-            None => keys.last(),
-            Some(label) => keys.iter().find(|key| key.label == label),
-        };
-        let unknown = || ControlError::Unknown(format!("a {} key {}", scheme.as_str(), label.unwrap_or("")));
+        let Some(label) = label else { return Ok(self.newest(scheme)) };
+        let found = self.by_scheme[scheme as usize].iter().find(|key| key.label == label);
+        let unknown = || ControlError::Unknown(format!("a {} key `{label}`", scheme.as_str()));
         found.cloned().ok_or_else(unknown)
     }
 
