@@ -17,8 +17,10 @@ use crate::flight::Flights;
 use crate::headers::Constants;
 use crate::inner::Inner;
 use crate::keys::{KeySource, LazyKeys};
+use crate::limits::{Limits, Pacing};
 use crate::options::OptionSet;
 use crate::refresh::Step;
+use crate::request::ApiBase;
 use crate::store::{HostStore, MemoryStore, RowStore, TokenStore};
 #[cfg(feature = "postgres")]
 use crate::store::{PostgresSettings, PostgresStore};
@@ -27,6 +29,7 @@ use crate::store::{SqliteStore, UserStore};
 use crate::sync::Mutex;
 use crate::transport::Transport;
 use crate::watch::Watch;
+use crate::webhook::Installs;
 
 /// Configures a [`Client`]. A wrong value is reported by [`build`](Self::build).
 #[derive(Default)]
@@ -162,6 +165,8 @@ impl ClientBuilder {
                 unsaved: Mutex::new(HashMap::new()),
                 unsaved_count: AtomicUsize::new(0),
                 refused: Mutex::new(HashMap::new()),
+                installs: Installs::default(),
+                limits: Limits::default(),
                 closed: AtomicBool::new(false),
                 maintainers: AtomicUsize::new(0),
                 calls: Arc::new(Calls::default()),
@@ -198,6 +203,10 @@ pub(crate) struct Settings {
     pub(crate) max_wait: Duration,
     pub(crate) max_retries: u32,
     pub(crate) token_requests_per_minute: u32,
+    pub(crate) api_base: ApiBase,
+    pub(crate) max_response_bytes: usize,
+    /// `None`: requests are not held back.
+    pub(crate) pacing: Option<Pacing>,
 }
 
 impl Settings {
@@ -233,6 +242,9 @@ impl Settings {
             max_wait: options.seconds("max_wait"),
             max_retries: number("max_retries"),
             token_requests_per_minute: number("token_requests_per_minute"),
+            api_base: ApiBase::read(&text("api_base"))?,
+            max_response_bytes: usize::try_from(options.number("max_response_bytes")).unwrap_or(usize::MAX),
+            pacing: options.boolean("pacing").then(|| Pacing::read(options)),
         })
     }
 }
