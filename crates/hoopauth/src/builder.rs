@@ -123,14 +123,14 @@ impl ClientBuilder {
         let version = options.text("api_version").unwrap_or_default();
         let constants = Arc::new(Constants::new(&version, &user_agent));
         // A memory store of the client's own is nobody else's to change, and a static token is in none.
-        let shared = credential.static_token().is_none()
-            && (own_store || options.text("store").as_deref() != Some("memory:"));
+        let shared =
+            !credential.is_static() && (own_store || options.text("store").as_deref() != Some("memory:"));
         let (store, source) = match self.store.take() {
             Some(store) => (store, KeySource::parse(options.secret("store_key").as_ref())),
             None => open_store(options, &credential)?,
         };
         let default_account = options.account("default_account")?;
-        let static_name = credential.static_token().map(|_| String::new());
+        let static_name = credential.is_static().then(String::new);
         let default_name =
             default_account.as_ref().map(|account| account.as_str().to_owned()).or(static_name);
         let keys = match &credential {
@@ -263,7 +263,7 @@ fn open_sqlite(
         return Err(Error::config("`store` is no URL: write `sqlite:/folder/file` for an absolute path"));
     }
     // A static token is never stored: no file, no key.
-    if credential.static_token().is_some() {
+    if credential.is_static() {
         return Ok((Arc::new(MemoryStore::new()), source));
     }
     if path.is_empty() {
@@ -298,7 +298,7 @@ fn open_postgres(
     let ca_file = options.text("ca_file").map(Into::into);
     let settings = PostgresSettings::parse(url, ca_file, options.seconds("connect_timeout"))?;
     // A static token is never stored: no connection, no key.
-    if credential.static_token().is_some() {
+    if credential.is_static() {
         return Ok((Arc::new(MemoryStore::new()), source));
     }
     if !options.is_set("store_key") {

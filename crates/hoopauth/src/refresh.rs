@@ -17,7 +17,8 @@ use crate::deadline::timed_out;
 use crate::error::{Error, ErrorCode, Result};
 use crate::grant::Grant;
 use crate::inner::Inner;
-use crate::report::Meaning;
+use crate::operations::Operation;
+use crate::report::{Asked, Meaning, classify};
 use crate::store::{BackOff, Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest};
 use crate::token_endpoint::{FailureClass, TokenFailure};
 
@@ -118,7 +119,9 @@ impl Inner {
         let longest = self.at_most(self.settings.max_wait);
         let work = |left| self.lead(account, need, left).map_err(|error| error.with_account(account));
         match self.flights.fly(account, longest, work) {
-            Some(Ok(snapshot)) if self.is_refused(&snapshot) => Err(Self::refused_again(account)),
+            Some(Ok(snapshot)) if self.is_refused(&snapshot) => {
+                Err(Self::refused_again(account, self.note_replaced(account)))
+            }
             Some(result) => result,
             None => Err(Error::new(
                 ErrorCode::LeaseTimeout,
@@ -413,7 +416,12 @@ impl Inner {
                 Err(failure) if failure.error.status() == Some(401) && !repeated => {
                     let said = failure.error.server_message().unwrap_or_default().to_owned();
                     let body = serde_json::json!({ "message": said }).to_string();
-                    match crate::report::classify(Some(company), 401, &[], body.as_bytes()) {
+                    let asked = Asked {
+                        account: Some(company),
+                        operation: Operation::find("POST", "/oauth/locationToken"),
+                        private_integration: false,
+                    };
+                    match classify(&asked, 401, &[], body.as_bytes()) {
                         Meaning::Refreshable(_) => {}
                         Meaning::Final(error) | Meaning::PrivateIntegration(error) => return Err(error),
                         Meaning::Pass => return Err(failure.error),
