@@ -374,11 +374,6 @@ impl Client {
         answer_headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Report> {
-        self.inner.check_open()?;
-        if matches!(status, 401 | 403) {
-            // The cause may be what another process did to the account.
-            self.inner.clock.look_soon();
-        }
         self.judge(headers, None, status, answer_headers, body)
     }
 
@@ -393,13 +388,7 @@ impl Client {
         answer_headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Report> {
-        self.inner.check_open()?;
-        let refused = matches!(status, 401 | 403);
-        if refused {
-            self.inner.clock.look_soon();
-        }
-        let operation = if refused { self.operation_of(method, path) } else { None };
-        self.judge(headers, operation, status, answer_headers, body)
+        self.judge(headers, Some((method, path)), status, answer_headers, body)
     }
 
     /// The option whose Private Integration token the platform refused: `private_integration_token` or

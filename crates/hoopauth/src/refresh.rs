@@ -409,6 +409,13 @@ impl Inner {
             match endpoint.mint(company, location, bearer.authorization(), left) {
                 Ok(answer) => {
                     answer.check(location)?;
+                    if answer.company_id.as_deref().is_some_and(|id| id != company.id()) {
+                        return Err(Error::new(
+                            ErrorCode::WrongAccount,
+                            "the token endpoint answered a token of another company's location; nothing was stored",
+                        )
+                        .with_account(location));
+                    }
                     let mut grant = answer.into_grant(location, before, asked, true);
                     grant.company_id = Some(company.id().to_owned());
                     return Ok(grant);
@@ -419,7 +426,7 @@ impl Inner {
                     let asked = Asked {
                         account: Some(company),
                         operation: Operation::find("POST", "/oauth/locationToken"),
-                        private_integration: false,
+                        ..Asked::default()
                     };
                     match classify(&asked, 401, &[], body.as_bytes()) {
                         Meaning::Refreshable(_) => {}
@@ -435,7 +442,7 @@ impl Inner {
     }
 
     /// Saves a good answer and publishes it. From here on nothing may lose it.
-    fn keep(
+    pub(crate) fn keep(
         &self,
         new: Grant,
         record: &Record,
@@ -490,7 +497,7 @@ impl Inner {
     }
 
     /// The generation moved on under us: what is stored now is right.
-    fn someone_elses(&self, account: &Account, record: Option<Record>) -> Result<Arc<Snapshot>> {
+    pub(crate) fn someone_elses(&self, account: &Account, record: Option<Record>) -> Result<Arc<Snapshot>> {
         let (record, grant) =
             self.open_live(account, record).inspect_err(|_| self.cache.forget(account.as_str()))?;
         let snapshot = self.snapshot_of(&grant, record.generation);

@@ -27,26 +27,32 @@ pub enum Report {
 }
 
 impl Client {
-    /// What an answer means, and what can be done about it.
+    /// What an answer means, and what can be done about it; `sent`: method and path, where the host tells.
     pub(crate) fn judge(
         &self,
         headers: &Headers,
-        operation: Option<Operation>,
+        sent: Option<(&str, &str)>,
         status: u16,
         answer_headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Report> {
         let inner = &self.inner;
+        inner.check_open()?;
+        if matches!(status, 401 | 403) {
+            // The cause may be what another process did to the account.
+            inner.clock.look_soon();
+        }
+        inner.note_limits(headers.account(), status, answer_headers.iter().copied());
         let snapshot = headers.snapshot();
-        if let (Credential::PrivateIntegration(rotation), 200..=299) = (&inner.credential, status) {
-            rotation.accepted(snapshot.token());
+        if let 200..=299 = status {
+            inner.note_accepted(snapshot);
         }
         if !may_refuse(status) {
             return Ok(Report::Pass);
         }
+        let operation = sent.and_then(|(method, path)| self.operation_of(method, path));
         let account = Account::parse(snapshot.name()).ok();
-        let private_integration = matches!(inner.credential, Credential::PrivateIntegration(_));
-        let asked = Asked { account: account.as_ref(), operation, private_integration };
+        let asked = Asked { account: account.as_ref(), operation, token: TokenKind::of(&inner.credential) };
         let (error, said) = match classify(&asked, status, answer_headers, body) {
             Meaning::Pass => return Ok(Report::Pass),
             Meaning::Final(error) => return Err(error),
@@ -96,6 +102,14 @@ impl Client {
 }
 
 impl Inner {
+    /// Takes in that the platform took a token.
+    #[inline]
+    pub(crate) fn note_accepted(&self, sent: &Snapshot) {
+        if let Credential::PrivateIntegration(rotation) = &self.credential {
+            rotation.accepted(sent.token());
+        }
+    }
+
     /// After the platform refused a Private Integration token: headers with the other one, or what to tell the user. `said`: that
     /// the refusal spoke of the token itself.
     fn rotate(
@@ -147,8 +161,26 @@ pub(crate) struct Asked<'a> {
     /// Whose token it carries.
     pub(crate) account: Option<&'a Account>,
     pub(crate) operation: Option<Operation>,
-    /// Whether that is a Private Integration token.
-    pub(crate) private_integration: bool,
+    pub(crate) token: TokenKind,
+}
+
+/// Where a token came from, which decides what a user can do about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    #[default]
+    Grant,
+    PrivateIntegration,
+    Static,
+}
+
+impl TokenKind {
+    pub(crate) fn of(credential: &Credential) -> Self {
+        match credential {
+            Credential::OAuth { .. } => Self::Grant,
+            Credential::PrivateIntegration(_) => Self::PrivateIntegration,
+            Credential::AccessToken { .. } => Self::Static,
+        }
+    }
 }
 
 impl Asked<'_> {
@@ -159,10 +191,10 @@ impl Asked<'_> {
             || format!("{} needs a scope that the token lacks", self.name()),
             |scope| format!("{} needs the scope `{scope}`", self.name()),
         );
-        let cure = if self.private_integration {
-            "add it to the Private Integration in the settings"
-        } else {
-            "add it to the app and to `scopes`, then authorize again"
+        let cure = match self.token {
+            TokenKind::Grant => "add it to the app and to `scopes`, then authorize again",
+            TokenKind::PrivateIntegration => "add it to the Private Integration in the settings",
+            TokenKind::Static => "set `access_token` to a token that has it",
         };
         self.error(ErrorCode::InsufficientScope, format!("{what}: {cure}"))
     }
@@ -170,26 +202,26 @@ impl Asked<'_> {
     /// The token is not of a class that the operation serves.
     pub(crate) fn wrong_class(&self) -> Error {
         let name = self.name();
-        let message = match (self.needed_class(), self.private_integration) {
-            (Some(AccountKind::Location), false) => format!(
-                "{name} needs a token of class Location: name the location as `location:<id>`; its token is minted from its \
-                 company's, or comes by an authorization of the location"
+        let message = match (self.needed_class(), self.token) {
+            (Some(AccountKind::Location), TokenKind::Grant) => format!(
+                "{name} needs a token of class Location: name the location, as `location:<id>` or as the request's `locationId`; \
+                 its token is minted from its company's, or comes by an authorization of the location"
             ),
-            (Some(AccountKind::Company), false) => format!(
+            (Some(AccountKind::Company), TokenKind::Grant) => format!(
                 "{name} needs a token of class Company: name the company as `company:<id>`, and authorize the app for it with \
                  `user_type` `Company`"
             ),
-            (Some(kind), true) => format!(
-                "{name} needs a token of class {kind}: make the Private Integration in the settings of the {}",
-                match kind {
-                    AccountKind::Location => "location",
-                    AccountKind::Company => "company",
-                }
+            (Some(kind), TokenKind::PrivateIntegration) => format!(
+                "{name} needs a token of class {kind}: make the Private Integration in the settings of a {kind}, and say whose it \
+                 is with `default_account`"
             ),
-            (None, true) => format!(
+            (Some(kind), TokenKind::Static) => format!(
+                "{name} needs a token of class {kind}: set `access_token` to one, and say whose it is with `default_account`"
+            ),
+            (None, TokenKind::PrivateIntegration) => format!(
                 "{name} does not serve Private Integration tokens: use OAuth, with `client_id` and `client_secret`"
             ),
-            (None, false) => format!(
+            (None, _) => format!(
                 "{name} does not serve this class of token: it needs the other one, a location's instead of its company's or \
                  the reverse"
             ),
@@ -201,8 +233,10 @@ impl Asked<'_> {
     fn needed_class(&self) -> Option<AccountKind> {
         let own = self.account.map(Account::kind);
         let other = AccountKind::ALL.into_iter().find(|kind| own.is_some_and(|own| own != *kind));
-        let Some(operation) = self.operation else { return other.filter(|_| !self.private_integration) };
-        if self.private_integration && !operation.allows_private_integration() {
+        let Some(operation) = self.operation else {
+            return other.filter(|_| self.token != TokenKind::PrivateIntegration);
+        };
+        if self.token == TokenKind::PrivateIntegration && !operation.allows_private_integration() {
             return None;
         }
         match AccountKind::ALL.map(|kind| operation.allows(kind)) {
