@@ -53,7 +53,15 @@ impl Client {
     ///
     /// Errors: those of a [`request`](Self::request); `MALFORMED_RESPONSE` for a list that repeats itself or does not end.
     pub fn installed_locations(&self, company: &Account) -> Result<Vec<InstalledLocation>> {
-        check_company(company)?;
+        self.list_installed(company, &mut Pace::default())
+    }
+
+    fn list_installed(&self, company: &Account, pace: &mut Pace) -> Result<Vec<InstalledLocation>> {
+        if company.kind() != AccountKind::Company {
+            return Err(
+                Error::argument("locations belong to a company: give `company:<id>`").with_account(company)
+            );
+        }
         let (client_id, _) = self.inner.oauth()?;
         let app_id = client_id.rsplit_once('-').map_or(client_id, |(app_id, _)| app_id);
         let mut found: Vec<InstalledLocation> = Vec::new();
@@ -61,6 +69,7 @@ impl Client {
         // Counted by what came, not by what was new: a location that moved between pages must not shift those after it.
         let mut skip = 0;
         loop {
+            pace.wait(&self.inner.clock);
             let page: Page = self
                 .request("GET", "/oauth/installedLocations")
                 .account(company.as_str())
@@ -108,7 +117,9 @@ impl Client {
         let inner = &self.inner;
         let mut summary = MintSummary::default();
         let mut pace = Pace::default();
-        for location in self.installed_locations(company)?.into_iter().filter(|location| location.installed) {
+        for location in
+            self.list_installed(company, &mut pace)?.into_iter().filter(|location| location.installed)
+        {
             inner.check_open()?;
             let account = location.account;
             let mut failure = None;
@@ -222,13 +233,6 @@ fn is_of_all(error: &Error) -> bool {
                 | ErrorCode::StoreKey
                 | ErrorCode::StoreCorrupt
         )
-}
-
-fn check_company(account: &Account) -> Result<()> {
-    if account.kind() == AccountKind::Company {
-        return Ok(());
-    }
-    Err(Error::argument("locations belong to a company: give `company:<id>`").with_account(account))
 }
 
 #[derive(Deserialize)]

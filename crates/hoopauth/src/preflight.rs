@@ -146,7 +146,9 @@ impl Outgoing<'_> {
             let found = self.query.iter().find(|(own, value)| own == name && !value.is_empty());
             found.map(|(_, value)| Cow::Borrowed(value.as_str()))
         };
-        Ids { location: value("locationId"), alternative: value("altId"), kind: value("altType") }.location()
+        // Some operations spell it so.
+        let location = value("locationId").or_else(|| value("location_id"));
+        Ids { location, alternative: value("altId"), kind: value("altType") }.location()
     }
 
     fn location_in_body(&self) -> Option<Cow<'_, str>> {
@@ -161,7 +163,7 @@ impl Outgoing<'_> {
 /// Where requests name their location.
 #[derive(Deserialize)]
 struct Ids<'a> {
-    #[serde(borrow, rename = "locationId")]
+    #[serde(borrow, rename = "locationId", alias = "location_id")]
     location: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "altId")]
     alternative: Option<Cow<'a, str>>,
