@@ -80,10 +80,6 @@ impl Operation {
         self.first() >> 7 == 1
     }
 
-    pub(crate) fn location_id(self, _path: &str) -> Option<&str> {
-        None
-    }
-
     /// The scope it needs, where one is documented.
     pub fn scope(self) -> Option<&'static str> {
         let number = usize::from(self.second() & !SLASH).checked_sub(1)?;

@@ -141,7 +141,12 @@ impl Inner {
 
     /// Mints a location's grant in its turn among refreshes; `false` if there is one as young as `at` already, or any where that is
     /// not known.
-    fn mint_installed(&self, location: &Account, company: &Account, at: Option<Timestamp>) -> Result<bool> {
+    pub(crate) fn mint_installed(
+        &self,
+        location: &Account,
+        company: &Account,
+        at: Option<Timestamp>,
+    ) -> Result<bool> {
         for _ in 0..SAVE_TRIES {
             let longest = self.at_most(self.settings.max_wait);
             let minted = Cell::new(None);
@@ -153,6 +158,7 @@ impl Inner {
             match (minted.get(), flown) {
                 (_, None) => break,
                 (Some(minted), Some(Ok(_))) => return Ok(minted),
+                (None, Some(Ok(_))) if at.is_none() => return Ok(false),
                 // Somebody else's refresh was under way, which may have been of an older grant.
                 (None, Some(Ok(_))) => {}
                 (None, Some(Err(error))) if error.code() == ErrorCode::NoGrant => {}
@@ -315,7 +321,7 @@ impl Inner {
     }
 
     /// The company whose grant is stored, if it is one.
-    fn only_company(&self) -> Result<Option<Account>> {
+    pub(crate) fn only_company(&self) -> Result<Option<Account>> {
         let mut companies = self.companies()?;
         let company = companies.pop();
         Ok(company.filter(|_| companies.is_empty()))
