@@ -113,7 +113,7 @@ impl Inner {
             (None, Some(id)) => Some(Account::company(id)?),
             (None, None) => None,
         };
-        let mint = |company: &Account| {
+        let mint = |company: &Account| -> Result<Applied> {
             let minted = self.mint_installed(location, company, Some(at))?;
             self.forget_install(location)?;
             Ok(if minted { Applied::Minted } else { Applied::Nothing })
