@@ -6,10 +6,11 @@ mod common;
 use std::sync::{Arc, Barrier, Mutex};
 
 use common::{Captured, World, location};
+use hoopauth::transport::{Transport, TransportError, TransportRequest, TransportResponse};
 use hoopauth::{Account, Client, ClientBuilder, Error, ErrorCode, Response};
 use hoopauth_emulator::{
-    Company, Config, DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION, DEFAULT_LOCATION_PRIVATE_INTEGRATION,
-    Endpoint, Fault,
+    Company, Config, DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION,
+    DEFAULT_LOCATION_PRIVATE_INTEGRATION, Endpoint, Fault,
 };
 use serde_json::{Value, json};
 
@@ -56,7 +57,9 @@ fn a_company_on_a_locations_operation_uses_the_locations_grant() {
         of("GET", "/opportunities/search").param("location_id", &id).send(),
         of("GET", "/contacts/").param("altType", "location").param("altId", &id).send(),
         of("POST", "/contacts/").json(&json!({ "name": "Ada", "locationId": id })).send(),
-        of("POST", "/contacts/").json(&json!({ "nested": { "locationId": "x" }, "altType": "location", "altId": id })).send(),
+        of("POST", "/contacts/")
+            .json(&json!({ "nested": { "locationId": "x" }, "altType": "location", "altId": id }))
+            .send(),
     ];
     let length = u64::try_from(sent.len()).unwrap();
     for response in sent {
@@ -81,7 +84,13 @@ fn the_path_goes_before_the_query_and_the_query_before_the_body() {
     let client = agency(&world, world.builder().default_account(company()));
     let ids = [0, 1, 2].map(|index| location(index).id().to_owned());
     let send = |path: String, body: Value| {
-        client.request("POST", &path).param("locationId", &ids[1]).json(&body).any_status(true).send().unwrap()
+        client
+            .request("POST", &path)
+            .param("locationId", &ids[1])
+            .json(&body)
+            .any_status(true)
+            .send()
+            .unwrap()
     };
     send(format!("/locations/{}/tags", ids[0]), json!({ "locationId": ids[2] }));
     assert_eq!([0, 1, 2].map(|index| served(&world, &location(index))), [1, 0, 0]);
@@ -130,7 +139,9 @@ fn a_location_on_a_companys_operation_is_not_sent() {
 
 #[test]
 fn a_location_that_nothing_is_stored_of_is_minted_from_the_clients_company() {
-    for builder in [|world: &World| world.builder(), |world: &World| world.builder().default_account(company())] {
+    for builder in
+        [|world: &World| world.builder(), |world: &World| world.builder().default_account(company())]
+    {
         let world = World::new();
         let client = agency(&world, builder(&world));
         for path in ["/contacts/", "/echo"] {
@@ -146,7 +157,8 @@ fn a_location_that_nothing_is_stored_of_is_minted_from_the_clients_company() {
 #[test]
 fn nothing_is_minted_without_one_company_to_mint_from() {
     let other = "anotherCompany000001";
-    let config = Config::default().company(Company::new(other).location("anotherLocation00001"));
+    let config =
+        Config::default().company(Company::new(other, "Another").location("anotherLocation00001", "One"));
     let world = World::with(config);
     let client = world.client();
     let no_grant = |client: &Client| {
@@ -173,7 +185,8 @@ fn nothing_is_minted_without_one_company_to_mint_from() {
 #[test]
 fn nobody_speaks_for_another_companys_location() {
     let other = "anotherCompany000001";
-    let config = Config::default().company(Company::new(other).location("anotherLocation00001"));
+    let config =
+        Config::default().company(Company::new(other, "Another").location("anotherLocation00001", "One"));
     let world = World::with(config);
     let client = agency(&world, world.builder());
     let theirs = Account::location("anotherLocation00001").unwrap();
@@ -191,7 +204,8 @@ fn nobody_speaks_for_another_companys_location() {
     client.remove(&theirs).unwrap();
     let fresh = Account::location("anotherLocation00002").unwrap();
     world.emulator.add_location(other, fresh.id(), "Two").unwrap();
-    let error = get(&client, company().as_str(), &format!("/contacts/?locationId={}", fresh.id())).unwrap_err();
+    let error =
+        get(&client, company().as_str(), &format!("/contacts/?locationId={}", fresh.id())).unwrap_err();
     assert_eq!(error.status(), Some(403), "{error:?}");
     assert_eq!(minted(&world), 0);
 }
@@ -220,9 +234,10 @@ fn what_was_removed_is_not_minted_by_itself() {
     let client = agency(&world, world.builder());
     get(&client, location(0).as_str(), "/contacts/").unwrap();
     client.remove(&location(0)).unwrap();
-    for (account, path) in
-        [(location(0), "/contacts/".to_owned()), (company(), format!("/contacts/?locationId={}", location(0).id()))]
-    {
+    for (account, path) in [
+        (location(0), "/contacts/".to_owned()),
+        (company(), format!("/contacts/?locationId={}", location(0).id())),
+    ] {
         let error = get(&client, account.as_str(), &path).unwrap_err();
         assert_eq!((error.code(), error.account()), (ErrorCode::NoGrant, Some(&location(0))));
     }
@@ -261,8 +276,13 @@ fn two_clients_of_one_store_mint_once() {
     let (one, two) = (agency(&world, world.builder()), world.client());
     world.emulator.hold(Endpoint::LocationToken);
     std::thread::scope(|scope| {
-        let callers = [&one, &two].map(|client| scope.spawn(|| get(client, location(0).as_str(), "/echo").unwrap()));
-        assert!(world.emulator.wait_until_held(Endpoint::LocationToken, 1, std::time::Duration::from_secs(10)));
+        let callers =
+            [&one, &two].map(|client| scope.spawn(|| get(client, location(0).as_str(), "/echo").unwrap()));
+        assert!(world.emulator.wait_until_held(
+            Endpoint::LocationToken,
+            1,
+            std::time::Duration::from_secs(10)
+        ));
         world.emulator.release(Endpoint::LocationToken);
         callers.map(|caller| assert_eq!(caller.join().unwrap().status(), 200));
     });
@@ -286,35 +306,55 @@ fn a_companys_refused_token_is_replaced_before_its_location_is_minted() {
     assert_eq!(world.emulator.statistics().token_requests, 1);
 }
 
+/// Answers everything, and notes the `Version` that it was asked with.
+#[derive(Debug, Default)]
+struct Noting(Mutex<Vec<String>>);
+
+impl Transport for Noting {
+    fn send(&self, request: &TransportRequest) -> Result<TransportResponse, TransportError> {
+        let version = request.headers.iter().find(|(name, _)| name == "Version").unwrap();
+        self.0.lock().unwrap().push(version.1.expose().to_owned());
+        Ok(TransportResponse { status: 200, headers: vec![], body: b"{}".to_vec() })
+    }
+}
+
 #[test]
 fn the_documented_version_is_sent_where_there_is_one() {
     let world = World::new();
-    let client = agency(&world, world.builder().documented_version(true));
-    let plain = world.client();
-    let version = |client: &Client, path: &str, version: Option<&str>| {
-        let seen = Arc::new(Mutex::new(String::new()));
-        let mut request = client.request("GET", path).account(location(0).as_str()).any_status(true);
-        if let Some(version) = version {
-            request = request.version(version);
+    let grant = world.grant(&location(0));
+    for (documented, expected) in [
+        (true, ["2021-04-15", "2021-07-28", "v9", "v9", "2021-04-15"]),
+        (false, ["v9", "v9", "v9", "v9", "2021-04-15"]),
+    ] {
+        let noting = Arc::new(Noting::default());
+        let client = world
+            .builder()
+            .transport(noting.clone())
+            .default_account(location(0))
+            .api_version("v9")
+            .documented_version(documented)
+            .build()
+            .unwrap();
+        client.import(grant.clone(), false).unwrap();
+        // Documented twice, documented without a version, not documented.
+        for path in ["/calendars/", "/contacts/", "/conversations/messages/email/e1", "/echo"] {
+            client.request("GET", path).send().unwrap();
         }
-        request.send().unwrap();
-        drop(seen);
-    };
-    version(&client, "/contacts/", None);
-    version(&plain, "/contacts/", None);
+        // What the caller says goes first.
+        client.request("GET", "/contacts/").version("2021-04-15").send().unwrap();
+        assert_eq!(*noting.0.lock().unwrap(), expected);
+    }
 }
 
 #[test]
 fn scopes_are_asked_before_the_platform_is() {
     let world = World::new();
-    let issued = world.emulator.issue_grant(location(0).as_str(), &["contacts.readonly"]).unwrap();
     let grant = world.grant(&location(0)).with_scopes(["contacts.readonly"]);
     let bare = world.grant(&location(1));
     let log = Captured::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    drop(issued);
     for mode in ["off", "warn", "refuse"] {
         let client = world.builder().scope_preflight(mode).build().unwrap();
         client.import(grant.clone(), true).unwrap();
@@ -333,7 +373,10 @@ fn scopes_are_asked_before_the_platform_is() {
         assert!(!log.text().contains("will refuse"), "{}", log.text());
         match (mode, send(&location(0), "GET", "/calendars/")) {
             ("refuse", Err(error)) => {
-                assert_eq!((error.code(), error.account()), (ErrorCode::InsufficientScope, Some(&location(0))));
+                assert_eq!(
+                    (error.code(), error.account()),
+                    (ErrorCode::InsufficientScope, Some(&location(0)))
+                );
                 assert!(error.message().contains("needs the scope `calendars.readonly`"), "{error}");
             }
             ("off" | "warn", Ok(_)) => {}
@@ -342,13 +385,9 @@ fn scopes_are_asked_before_the_platform_is() {
         if mode == "warn" {
             let text = log.text();
             assert!(text.contains("calendars.readonly") && text.contains("will refuse"), "{text}");
-            return_to_silence(&log);
+            log.clear();
         }
     }
-}
-
-fn return_to_silence(log: &Captured) {
-    log.clear();
 }
 
 #[test]

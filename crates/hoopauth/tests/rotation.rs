@@ -233,3 +233,19 @@ fn all_names_that_one_token_serves_are_switched() {
         assert!(uses(&client.headers_for(account.as_str(), "GET").unwrap(), NEW));
     }
 }
+
+#[test]
+fn a_request_is_sent_again_with_the_other_token() {
+    let world = world();
+    let client = client(&world);
+    world.emulator.revoke_private_integration(OLD).unwrap();
+    let error = client.request("GET", &path()).send().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidPrivateIntegration);
+    assert!(error.message().starts_with("both"), "{error}");
+    assert_eq!(world.emulator.statistics().api_requests, 2);
+
+    add(&world, NEW);
+    assert_eq!(client.request("GET", &path()).send().unwrap().status(), 200);
+    // It works again: that is noticed without a report.
+    assert_eq!(client.refused_private_integration_token(), Some("private_integration_token"));
+}

@@ -117,6 +117,11 @@ impl Captured {
     pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
+
+    /// Forgets it.
+    pub fn clear(&self) {
+        self.0.lock().unwrap().clear();
+    }
 }
 
 impl Write for Captured {
