@@ -70,7 +70,7 @@ impl Client {
         let mut skip = 0;
         loop {
             pace.wait(&self.inner.clock);
-            let page: Page = self
+            let listed: Page = self
                 .request("GET", "/oauth/installedLocations")
                 .account(company.as_str())
                 .param("companyId", company.id())
@@ -79,8 +79,8 @@ impl Client {
                 .param("limit", &PAGE.to_string())
                 .send()?
                 .json()?;
-            let (length, before) = (page.locations.len(), found.len());
-            for item in page.locations {
+            let (length, before) = (listed.locations.len(), found.len());
+            for item in listed.locations {
                 let account = Account::location(&item.id).map_err(|_| {
                     Error::malformed("the list of installed locations holds an id that is not one")
                         .with_account(company)
