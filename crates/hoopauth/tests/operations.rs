@@ -161,7 +161,8 @@ proptest! {
             let (template, path) = (segments(&template), segments(&path[..end]));
             prop_assert_eq!(template.len(), path.len());
             for (expected, given) in template.iter().zip(path) {
-                prop_assert!(!given.is_empty() && (expected.starts_with('{') || *expected == given));
+                let fits = expected.starts_with('{') || *expected == given;
+                prop_assert!(fits && !given.is_empty(), "{} for {}", given, expected);
             }
         }
     }
