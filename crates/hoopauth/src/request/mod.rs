@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
+
+mod fields;
+mod redirect;
+mod retry;
+mod send;
+mod target;
+
+pub(crate) use self::target::ApiBase;
 
 impl Client {
     /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one of the configured hosts.
@@ -25,6 +34,7 @@ impl Client {
             params: Vec::new(),
             headers: Vec::new(),
             body: None,
+            is_json: false,
             version: None,
             timeout: None,
             max_body: None,
@@ -45,6 +55,7 @@ pub struct RequestBuilder {
     params: Vec<(String, String)>,
     headers: Vec<(String, String)>,
     body: Option<Bytes>,
+    is_json: bool,
     version: Option<String>,
     timeout: Option<Duration>,
     max_body: Option<usize>,
@@ -68,8 +79,12 @@ impl RequestBuilder {
 
     /// A JSON body.
     pub fn json(mut self, value: &impl Serialize) -> Self {
-        match serde_json::to_vec(value) {
-            Ok(bytes) => self.body = Some(bytes.into()),
+        let mut text = Capped { text: Vec::with_capacity(128), most: LONGEST_BODY };
+        match serde_json::to_writer(&mut text, value) {
+            Ok(()) => {
+                self.body = Some(text.text.into());
+                self.is_json = true;
+            }
             Err(error) => {
                 self.error
                     .get_or_insert(Error::argument(format!("the body can't be written as JSON: {error}")));
@@ -78,10 +93,11 @@ impl RequestBuilder {
         self
     }
 
-    /// A body as it is. Its `Content-Type` is `application/json` for POST, PUT and PATCH unless
+    /// A body as it is, at most 512 MiB; GET and HEAD carry none. Its `Content-Type` is `application/json` for POST, PUT and PATCH unless
     /// [`header`](Self::header) says otherwise.
     pub fn body(mut self, bytes: impl Into<Bytes>) -> Self {
         self.body = Some(bytes.into());
+        self.is_json = false;
         self
     }
 
@@ -122,8 +138,38 @@ impl RequestBuilder {
     }
 
     /// Sends it, again where that can help, and answers with what came back.
+    ///
+    /// A GET, HEAD, OPTIONS, PUT or DELETE is tried again, at most `max_retries` times, after a failed or broken connection and the
+    /// statuses 429, 502, 503 and 504; any other only if nothing of it was sent, or if it is [`repeatable`](Self::repeatable). What
+    /// the server says of waiting is obeyed; a wait for which there is no time left is an error at once, with `retry_after`.
+    /// Redirects of GET and HEAD are followed, without token and added headers where they lead to another origin than the
+    /// configured ones. A refused token is refreshed and the request repeated, once.
+    ///
+    /// Errors: `INVALID_ARGUMENT` (nothing was sent), those of [`headers_for`](Client::headers_for) and [`report`](Client::report),
+    /// `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`, `MALFORMED_RESPONSE` (the body is too long), and `HTTP_STATUS` for any other status
+    /// than 2xx. Where an answer came, [`Error::response`] holds it.
     pub fn send(self) -> Result<Response> {
-        Err(Error::new(ErrorCode::Internal, "not built yet"))
+        send::send(self)
+    }
+}
+
+/// Text in memory, up to a length.
+struct Capped {
+    text: Vec<u8>,
+    most: usize,
+}
+
+impl io::Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.text.len() + bytes.len() > self.most {
+            return Err(io::Error::other("it is longer than 512 MiB"));
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -186,5 +232,29 @@ impl Response {
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+const LONGEST_BODY: usize = 512 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_not_written_beyond_its_limit() {
+        for (most, fits) in [(7, true), (6, false)] {
+            let mut text = Capped { text: Vec::new(), most };
+            assert_eq!(serde_json::to_writer(&mut text, &["abc"]).is_ok(), fits);
+            assert!(text.text.len() <= most);
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let client = Client::builder().private_integration_token("pit-planted").build().unwrap();
+        let request = client.request("POST", "/planted").param("planted", "planted").body("planted");
+        let response = Response::new(200, vec![("planted".into(), "planted".into())], b"planted".into());
+        assert!(!format!("{request:?} {response:?}").contains("planted"));
     }
 }
