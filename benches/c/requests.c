@@ -23,7 +23,7 @@ static hoopauth_client_t *client_of(const char *url) {
   hoopauth_config_t *config;
   hoopauth_client_t *client;
   hoopauth_grant_t *grant;
-  hoopauth_import_t imported;
+  int32_t outcome;
   char token[900];
   memset(token, 'x', sizeof token);
   check(hoopauth_config_new(&config, &err), err);
@@ -34,8 +34,8 @@ static hoopauth_client_t *client_of(const char *url) {
   check(hoopauth_client_new(config, &client, &err), err);
   hoopauth_config_free(config);
   check(hoopauth_grant_new(ACCOUNT, N, token, sizeof token, &grant, &err), err);
-  check(hoopauth_grant_set_expires_at(grant, ((int64_t)time(NULL) + 86400) * 1000, &err), err);
-  check(hoopauth_client_import(client, grant, false, &imported, &err), err);
+  check(hoopauth_grant_set_expires_at_ms(grant, ((int64_t)time(NULL) + 86400) * 1000, &err), err);
+  check(hoopauth_client_import(client, grant, false, NULL, &outcome, &err), err);
   hoopauth_grant_free(grant);
   return client;
 }
