@@ -6,6 +6,8 @@
 #[rustfmt::skip] // Generated, and denser than rustfmt would leave it.
 mod table;
 
+use std::fmt;
+
 use self::table::{METHODS, NODES, ROWS, SCOPES, SEGMENTS, VERSIONS};
 use crate::account::AccountKind;
 use crate::error::{Error, Result, clean};
@@ -94,6 +96,19 @@ impl Operation {
 
     fn row(self) -> &'static Row {
         &ROWS[usize::from(self.index)]
+    }
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Operation({self})")
+    }
+}
+
+/// As [`scopes_for`] reads it.
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method(), self.path())
     }
 }
 
