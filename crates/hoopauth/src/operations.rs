@@ -46,6 +46,10 @@ impl Operation {
         true
     }
 
+    pub(crate) fn location_id(self, _path: &str) -> Option<&str> {
+        None
+    }
+
     /// The scope it needs, where one is documented.
     pub fn scope(self) -> Option<&'static str> {
         None

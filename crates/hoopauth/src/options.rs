@@ -77,7 +77,7 @@ macro_rules! table {
 
 table! {
     private_integration_token OptionKind::Secret, None, "A Private Integration token: the credential of programs that serve one account.";
-    private_integration_token_next OptionKind::Secret, None, "The second Private Integration token while one is rotated; both work for seven days. Checked, but not used yet in this version.";
+    private_integration_token_next OptionKind::Secret, None, "The second Private Integration token while one is rotated; both work for seven days. When the platform refuses the one in use, the other is tried once and stays in use; the log and `refused_private_integration_token` tell which one is dead.";
     access_token OptionKind::Secret, None, "A static access token from elsewhere. It is never refreshed.";
     client_id OptionKind::Text, None, "The OAuth client id, `<app id>-<suffix>`.";
     client_secret OptionKind::Secret, None, "The OAuth client secret.";

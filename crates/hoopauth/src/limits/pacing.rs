@@ -106,7 +106,13 @@ impl Window {
     }
 
     /// Takes in what an answer said. `hold`: how long the platform wants all requests of the account to wait.
-    pub(super) fn note(&mut self, pacing: &Pacing, seen: Option<&RateLimit>, hold: Option<Duration>, now: u64) {
+    pub(super) fn note(
+        &mut self,
+        pacing: &Pacing,
+        seen: Option<&RateLimit>,
+        hold: Option<Duration>,
+        now: u64,
+    ) {
         self.forget(pacing, now);
         let after = |wait: Duration| now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         if let Some(hold) = hold {
@@ -309,7 +315,7 @@ mod tests {
     fn a_spent_day_is_told_at_once() {
         let pacing = Pacing::new(100, 10_000, 2);
         let mut window = Window::default();
-        let mut ask = |window: &mut Window, wall: Timestamp| window.take(&pacing, None, (wall, 1), u64::MAX);
+        let ask = |window: &mut Window, wall: Timestamp| window.take(&pacing, None, (wall, 1), u64::MAX);
         assert_eq!(ask(&mut window, NOON), Turn::Now);
         assert_eq!(ask(&mut window, NOON), Turn::Now);
         let half_a_day = Duration::from_secs(12 * 3_600);

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use url::Url;
 
 use super::target::{Target, method, path_of};
-use super::{LONGEST_BODY, RequestBuilder, Response, fields, retry};
+use super::{LONGEST_BODY, RequestBuilder, Response, fields, redirect, retry};
 use crate::account::Account;
 use crate::callback::calling;
 use crate::client::Client;
@@ -18,8 +17,9 @@ use crate::error::{Error, ErrorCode, Result, clean};
 use crate::headers::Headers;
 use crate::inner::Inner;
 use crate::limits::Told;
+use crate::operations::Operation;
 use crate::preflight::{Outgoing, Prepared};
-use crate::report::{Meaning, Report, classify};
+use crate::report::{Asked, Meaning, Report, classify};
 use crate::secret::Secret;
 use crate::token_endpoint::Refusal;
 use crate::transport::{Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse};
@@ -51,7 +51,7 @@ pub(super) fn send(builder: RequestBuilder) -> Result<Response> {
             Cow::Owned(own)
         }
     };
-    let Prepared { headers: own, account, .. } = client.prepare(&Outgoing {
+    let Prepared { headers: own, operation } = client.prepare(&Outgoing {
         account: builder.account.as_deref(),
         method,
         path: target.below(),
@@ -73,7 +73,7 @@ pub(super) fn send(builder: RequestBuilder) -> Result<Response> {
         transport: &*transport,
         request,
         headers: own,
-        account,
+        operation,
         repeatable: builder.repeatable || retry::is_idempotent(method),
         any_status: builder.any_status,
         has_token: true,
@@ -91,7 +91,7 @@ struct Exchange<'a> {
     transport: &'a dyn Transport,
     request: TransportRequest,
     headers: Headers,
-    account: Option<Account>,
+    operation: Option<Operation>,
     /// Whether sending it twice does no harm.
     repeatable: bool,
     any_status: bool,
@@ -166,10 +166,13 @@ impl Exchange<'_> {
             Told::default()
         };
         if let 200..=299 = status {
+            if self.has_token {
+                self.inner.note_accepted(self.headers.snapshot());
+            }
             return Ok(Some(Response::new(status, answer.headers, answer.body)));
         }
         let mut why = None;
-        if let Some(location) = redirect(self.request.method, &answer) {
+        if let Some(location) = redirect::location(self.request.method, &answer) {
             match self.follow(location) {
                 Ok(()) => return Ok(None),
                 Err(message) => why = Some(message),
@@ -208,18 +211,17 @@ impl Exchange<'_> {
         }
         let headers: Vec<_> =
             response.headers().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let account = self.account();
+        let asked = Asked { account: account.as_ref(), operation: self.operation, ..Asked::default() };
         if self.cured
-            && let Meaning::Refreshable(error) | Meaning::PrivateIntegration(error) =
-                classify(self.account.as_ref(), status, &headers, response.body())
+            && let Meaning::Refreshable(error) = classify(&asked, status, &headers, response.body())
         {
             // A new token was refused as well: another one costs a refresh and changes nothing.
-            return Ok(Some(match &self.account {
-                Some(account) if matches!(error.code(), ErrorCode::ReauthorizationRequired) => {
-                    Inner::refused_again(account)
-                        .with_server_message(error.server_message())
-                        .with_trace_id(error.trace_id())
-                }
-                _ => error,
+            return Ok(Some(match &account {
+                Some(account) => Inner::refused_again(account, Duration::ZERO)
+                    .with_server_message(error.server_message())
+                    .with_trace_id(error.trace_id()),
+                None => error,
             }));
         }
         let reported = self.client.report_request(
@@ -231,6 +233,8 @@ impl Exchange<'_> {
             response.body(),
         );
         match reported {
+            // Of two static tokens both were refused by now, and others had the first one tried again.
+            Ok(Report::Repeat(_)) if self.cured => Ok(Some(self.status_error(response, next_step(status)))),
             Ok(Report::Repeat(headers)) => {
                 self.cured = true;
                 self.renew(headers);
@@ -253,27 +257,22 @@ impl Exchange<'_> {
 
     /// Goes where a redirect points, or says why not.
     fn follow(&mut self, location: &str) -> std::result::Result<(), &'static str> {
-        let from = Url::parse(&self.request.url).map_err(|_| NO_URL)?;
-        let mut to = from.join(location).map_err(|_| NO_URL)?;
-        to.set_fragment(None);
-        if !to.username().is_empty() || to.password().is_some() {
-            return Err("the API redirects to a URL that holds a user, which is not followed");
-        }
+        let first = self.hops.first().unwrap_or(&self.request.url);
+        let to = redirect::target(&self.request.url, location, redirect::is_loopback(first))?;
         let configured = self.inner.settings.origins.contains(&to.origin());
-        let stays_plain = || is_loopback(&to) && self.is_from_loopback();
-        match (from.scheme(), to.scheme()) {
-            (_, "https") => {}
-            ("http", "http") if stays_plain() => {}
-            _ => return Err("the API redirects to a URL that is not https, which is not followed"),
-        }
         let to = String::from(to);
         if to == self.request.url || self.hops.contains(&to) {
             return Err("the API redirects in a circle");
         }
-        if self.hops.len() >= MOST_HOPS {
+        if self.hops.len() >= redirect::MOST_HOPS {
             return Err("the API redirects more than five times in a row");
         }
-        tracing::debug!(method = self.request.method, path = path_of(&self.request.url), configured, "following a redirect");
+        tracing::debug!(
+            method = self.request.method,
+            path = path_of(&self.request.url),
+            configured,
+            "following a redirect"
+        );
         if !configured && self.has_token {
             // For good: who leads back may have chosen the path.
             self.has_token = false;
@@ -283,11 +282,6 @@ impl Exchange<'_> {
         }
         self.hops.push(std::mem::replace(&mut self.request.url, to));
         Ok(())
-    }
-
-    fn is_from_loopback(&self) -> bool {
-        let first = self.hops.first().unwrap_or(&self.request.url);
-        Url::parse(first).is_ok_and(|url| is_loopback(&url))
     }
 
     fn may_try_again(&self, wait: Duration) -> bool {
@@ -320,10 +314,15 @@ impl Exchange<'_> {
     }
 
     fn about(&self, error: Error) -> Error {
-        match &self.account {
-            Some(account) => error.with_account(account),
+        match self.account() {
+            Some(account) => error.with_account(&account),
             None => error,
         }
+    }
+
+    /// Whose token it carries; none for a static token without an account.
+    fn account(&self) -> Option<Account> {
+        Account::parse(self.headers.account()).ok()
     }
 }
 
@@ -366,21 +365,6 @@ fn pairs(answer: &TransportResponse) -> impl Iterator<Item = (&str, &str)> + Clo
     answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
-/// Where an answer sends a request that may go elsewhere without a second thought.
-fn redirect<'a>(method: &str, answer: &'a TransportResponse) -> Option<&'a str> {
-    let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
-    answer.header("location").filter(|_| is_redirect && matches!(method, "GET" | "HEAD"))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
 fn no_answer(error: &TransportError) -> Error {
     let code = match error.kind {
         TransportErrorKind::Network => ErrorCode::Network,
@@ -392,8 +376,12 @@ fn no_answer(error: &TransportError) -> Error {
     };
     let hint = match error.kind {
         TransportErrorKind::BodyTooLarge => "; raise `max_response_bytes`, or ask for less",
-        TransportErrorKind::Timeout if error.sent => "; it may have been carried out: raise `timeout`, or look before trying again",
-        TransportErrorKind::Network if error.sent => "; it may have been carried out: look before trying again",
+        TransportErrorKind::Timeout if error.sent => {
+            "; it may have been carried out: raise `timeout`, or look before trying again"
+        }
+        TransportErrorKind::Network if error.sent => {
+            "; it may have been carried out: look before trying again"
+        }
         _ => "",
     };
     Error::new(code, format!("the API gave no answer: {}{hint}", clean(&error.message)))
@@ -407,7 +395,9 @@ fn too_long(max_body: usize) -> Error {
 
 fn next_step(status: u16) -> &'static str {
     match status {
-        300..=399 => "a redirect of such a request is not followed; send it to where the answer's `Location` says",
+        300..=399 => {
+            "a redirect of such a request is not followed; send it to where the answer's `Location` says"
+        }
         404 => "nothing is there; check the path and the ids in it",
         409 => "it conflicts with what is there; read it again first",
         422 | 400 => "it refuses what was sent; `server_message` and the answer's body say what",
@@ -418,5 +408,3 @@ fn next_step(status: u16) -> &'static str {
 }
 
 const JSON: &str = "application/json";
-const MOST_HOPS: usize = 5;
-const NO_URL: &str = "the API redirects to what is not a URL";
