@@ -306,10 +306,11 @@ pub unsafe extern "C" fn hoopauth_client_report_request(
     }
 }
 
-/// Which of two Private Integration tokens the platform refused: the name of its option, "private_integration_token" or
-/// "private_integration_token_next". Take it out of the settings.
+/// The option whose Private Integration token the platform refused, "private_integration_token" or "private_integration_token_next": put
+/// another token there, or leave the option out if the other one stays in use.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns static text, or NULL where none was refused. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns static text, or NULL while none was refused, and again once that token works. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_refused_private_integration_token(
     client: *const hoopauth_client_t,

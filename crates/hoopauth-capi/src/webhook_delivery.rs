@@ -152,7 +152,7 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_body(
 
 /// Says that it was handled: from now on the same webhook is `HOOPAUTH_WEBHOOK_REPLAYED`.
 ///
-/// Errors: those of the store; it is still claimed then. Any thread. Since 0.1.
+/// Errors: `HOOPAUTH_INVALID_STATE` after a release, and those of the store: it is still claimed then, and may be confirmed again. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_confirm(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -164,7 +164,7 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_confirm(
 
 /// Says that it was not handled: the next try of the platform is accepted.
 ///
-/// Errors: those of the store; the claim then ends by itself. Any thread. Since 0.1.
+/// Errors: `HOOPAUTH_INVALID_STATE` after it was confirmed, and those of the store: the claim then ends by itself. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_release(
     delivery: *const hoopauth_webhook_delivery_t,

@@ -23,8 +23,8 @@ impl Handle for hoopauth_webhook_verifier_t {
 }
 
 /// Makes a verifier for the app of `client`: its id comes from the option `client_id`, and what was handled is remembered in the client's
-/// store, by all who share that. Without a client (NULL) it is remembered in this process, and the option `app_id` or `any_app` must be
-/// set.
+/// store, by all who share that (of a client without OAuth, in this process). Without a client (NULL) it is remembered in this process,
+/// and the option `app_id` or `any_app` must be set.
 ///
 /// No I/O happens here. `config` stays the caller's. `*out` is the caller's to free. Errors: `HOOPAUTH_CONFIG`, with the option's name in
 /// the message. Any thread. Since 0.1.
@@ -52,9 +52,9 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_new(
 ///
 /// What it hands out is claimed: until it is confirmed, released or freed, the same webhook is refused, here and by all who share the
 /// store. `headers` may be NULL with count 0. It waits for the store at most, as long as that allows. `*out` is the caller's to free.
-/// Errors: `HOOPAUTH_SIGNATURE_MISSING`, `HOOPAUTH_SIGNATURE_INVALID`, `HOOPAUTH_WEBHOOK_MALFORMED`, `HOOPAUTH_WRONG_ACCOUNT` (another
-/// app's), `HOOPAUTH_WEBHOOK_STALE`, `HOOPAUTH_WEBHOOK_REPLAYED` (retryable: it is being handled, let the platform come again), and those
-/// of the store. Any thread. Since 0.1.
+/// Errors: `HOOPAUTH_SIGNATURE_MISSING`, `HOOPAUTH_SIGNATURE_INVALID` (another app's event too), `HOOPAUTH_WEBHOOK_MALFORMED`,
+/// `HOOPAUTH_WEBHOOK_STALE`, `HOOPAUTH_WEBHOOK_REPLAYED`, `HOOPAUTH_LEASE_TIMEOUT` while it is being handled (let the platform come
+/// again), and those of the store. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_verifier_verify(
     verifier: *const hoopauth_webhook_verifier_t,

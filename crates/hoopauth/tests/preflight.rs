@@ -8,8 +8,8 @@ use std::sync::{Arc, Barrier, Mutex};
 use common::{Captured, World, location};
 use hoopauth::{Account, Client, ClientBuilder, Error, ErrorCode, Response};
 use hoopauth_emulator::{
-    Company, Config, DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION, DEFAULT_LOCATION_PRIVATE_INTEGRATION,
-    Endpoint, Fault,
+    Company, Config, DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION,
+    DEFAULT_LOCATION_PRIVATE_INTEGRATION, Endpoint, Fault,
 };
 use serde_json::{Value, json};
 
@@ -56,7 +56,9 @@ fn a_company_on_a_locations_operation_uses_the_locations_grant() {
         of("GET", "/opportunities/search").param("location_id", &id).send(),
         of("GET", "/contacts/").param("altType", "location").param("altId", &id).send(),
         of("POST", "/contacts/").json(&json!({ "name": "Ada", "locationId": id })).send(),
-        of("POST", "/contacts/").json(&json!({ "nested": { "locationId": "x" }, "altType": "location", "altId": id })).send(),
+        of("POST", "/contacts/")
+            .json(&json!({ "nested": { "locationId": "x" }, "altType": "location", "altId": id }))
+            .send(),
     ];
     let length = u64::try_from(sent.len()).unwrap();
     for response in sent {
@@ -81,7 +83,13 @@ fn the_path_goes_before_the_query_and_the_query_before_the_body() {
     let client = agency(&world, world.builder().default_account(company()));
     let ids = [0, 1, 2].map(|index| location(index).id().to_owned());
     let send = |path: String, body: Value| {
-        client.request("POST", &path).param("locationId", &ids[1]).json(&body).any_status(true).send().unwrap()
+        client
+            .request("POST", &path)
+            .param("locationId", &ids[1])
+            .json(&body)
+            .any_status(true)
+            .send()
+            .unwrap()
     };
     send(format!("/locations/{}/tags", ids[0]), json!({ "locationId": ids[2] }));
     assert_eq!([0, 1, 2].map(|index| served(&world, &location(index))), [1, 0, 0]);
@@ -130,7 +138,9 @@ fn a_location_on_a_companys_operation_is_not_sent() {
 
 #[test]
 fn a_location_that_nothing_is_stored_of_is_minted_from_the_clients_company() {
-    for builder in [|world: &World| world.builder(), |world: &World| world.builder().default_account(company())] {
+    for builder in
+        [|world: &World| world.builder(), |world: &World| world.builder().default_account(company())]
+    {
         let world = World::new();
         let client = agency(&world, builder(&world));
         for path in ["/contacts/", "/echo"] {
@@ -191,7 +201,8 @@ fn nobody_speaks_for_another_companys_location() {
     client.remove(&theirs).unwrap();
     let fresh = Account::location("anotherLocation00002").unwrap();
     world.emulator.add_location(other, fresh.id(), "Two").unwrap();
-    let error = get(&client, company().as_str(), &format!("/contacts/?locationId={}", fresh.id())).unwrap_err();
+    let error =
+        get(&client, company().as_str(), &format!("/contacts/?locationId={}", fresh.id())).unwrap_err();
     assert_eq!(error.status(), Some(403), "{error:?}");
     assert_eq!(minted(&world), 0);
 }
@@ -220,9 +231,10 @@ fn what_was_removed_is_not_minted_by_itself() {
     let client = agency(&world, world.builder());
     get(&client, location(0).as_str(), "/contacts/").unwrap();
     client.remove(&location(0)).unwrap();
-    for (account, path) in
-        [(location(0), "/contacts/".to_owned()), (company(), format!("/contacts/?locationId={}", location(0).id()))]
-    {
+    for (account, path) in [
+        (location(0), "/contacts/".to_owned()),
+        (company(), format!("/contacts/?locationId={}", location(0).id())),
+    ] {
         let error = get(&client, account.as_str(), &path).unwrap_err();
         assert_eq!((error.code(), error.account()), (ErrorCode::NoGrant, Some(&location(0))));
     }
@@ -261,8 +273,13 @@ fn two_clients_of_one_store_mint_once() {
     let (one, two) = (agency(&world, world.builder()), world.client());
     world.emulator.hold(Endpoint::LocationToken);
     std::thread::scope(|scope| {
-        let callers = [&one, &two].map(|client| scope.spawn(|| get(client, location(0).as_str(), "/echo").unwrap()));
-        assert!(world.emulator.wait_until_held(Endpoint::LocationToken, 1, std::time::Duration::from_secs(10)));
+        let callers =
+            [&one, &two].map(|client| scope.spawn(|| get(client, location(0).as_str(), "/echo").unwrap()));
+        assert!(world.emulator.wait_until_held(
+            Endpoint::LocationToken,
+            1,
+            std::time::Duration::from_secs(10)
+        ));
         world.emulator.release(Endpoint::LocationToken);
         callers.map(|caller| assert_eq!(caller.join().unwrap().status(), 200));
     });
@@ -333,7 +350,10 @@ fn scopes_are_asked_before_the_platform_is() {
         assert!(!log.text().contains("will refuse"), "{}", log.text());
         match (mode, send(&location(0), "GET", "/calendars/")) {
             ("refuse", Err(error)) => {
-                assert_eq!((error.code(), error.account()), (ErrorCode::InsufficientScope, Some(&location(0))));
+                assert_eq!(
+                    (error.code(), error.account()),
+                    (ErrorCode::InsufficientScope, Some(&location(0)))
+                );
                 assert!(error.message().contains("needs the scope `calendars.readonly`"), "{error}");
             }
             ("off" | "warn", Ok(_)) => {}
