@@ -66,10 +66,6 @@ impl Operation {
         self.row().1 & 1 << 7 != 0
     }
 
-    pub(crate) fn location_id(self, _path: &str) -> Option<&str> {
-        None
-    }
-
     /// The scope it needs, where one is documented.
     pub fn scope(self) -> Option<&'static str> {
         let number = usize::from(self.row().2);

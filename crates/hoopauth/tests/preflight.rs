@@ -2,15 +2,20 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
+#[path = "common/rows.rs"]
+mod rows;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Barrier, Mutex};
 
 use common::{Captured, World, location};
+use hoopauth::transport::{Transport, TransportError, TransportRequest, TransportResponse};
 use hoopauth::{Account, Client, ClientBuilder, Error, ErrorCode, Response};
 use hoopauth_emulator::{
     Company, Config, DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION,
     DEFAULT_LOCATION_PRIVATE_INTEGRATION, Endpoint, Fault,
 };
+use rows::Rows;
 use serde_json::{Value, json};
 
 fn company() -> Account {
@@ -156,7 +161,8 @@ fn a_location_that_nothing_is_stored_of_is_minted_from_the_clients_company() {
 #[test]
 fn nothing_is_minted_without_one_company_to_mint_from() {
     let other = "anotherCompany000001";
-    let config = Config::default().company(Company::new(other).location("anotherLocation00001"));
+    let config =
+        Config::default().company(Company::new(other, "Another").location("anotherLocation00001", "One"));
     let world = World::with(config);
     let client = world.client();
     let no_grant = |client: &Client| {
@@ -183,7 +189,8 @@ fn nothing_is_minted_without_one_company_to_mint_from() {
 #[test]
 fn nobody_speaks_for_another_companys_location() {
     let other = "anotherCompany000001";
-    let config = Config::default().company(Company::new(other).location("anotherLocation00001"));
+    let config =
+        Config::default().company(Company::new(other, "Another").location("anotherLocation00001", "One"));
     let world = World::with(config);
     let client = agency(&world, world.builder());
     let theirs = Account::location("anotherLocation00001").unwrap();
@@ -281,7 +288,9 @@ fn two_clients_of_one_store_mint_once() {
             std::time::Duration::from_secs(10)
         ));
         world.emulator.release(Endpoint::LocationToken);
-        callers.map(|caller| assert_eq!(caller.join().unwrap().status(), 200));
+        for caller in callers {
+            assert_eq!(caller.join().unwrap().status(), 200);
+        }
     });
     assert_eq!(world.emulator.statistics().location_token_requests, 1);
 }
@@ -303,35 +312,58 @@ fn a_companys_refused_token_is_replaced_before_its_location_is_minted() {
     assert_eq!(world.emulator.statistics().token_requests, 1);
 }
 
+/// Answers everything, and notes the `Version` that it was asked with.
+#[derive(Debug, Default)]
+struct Noting(Mutex<Vec<String>>);
+
+impl Transport for Noting {
+    fn send(&self, request: &TransportRequest) -> Result<TransportResponse, TransportError> {
+        let version = request.headers.iter().find(|(name, _)| name == "Version").unwrap();
+        self.0.lock().unwrap().push(version.1.expose().to_owned());
+        Ok(TransportResponse { status: 200, headers: vec![], body: b"{}".to_vec() })
+    }
+}
+
 #[test]
 fn the_documented_version_is_sent_where_there_is_one() {
     let world = World::new();
-    let client = agency(&world, world.builder().documented_version(true));
-    let plain = world.client();
-    let version = |client: &Client, path: &str, version: Option<&str>| {
-        let seen = Arc::new(Mutex::new(String::new()));
-        let mut request = client.request("GET", path).account(location(0).as_str()).any_status(true);
-        if let Some(version) = version {
-            request = request.version(version);
+    let grant = world.grant(&location(0));
+    for (documented, expected) in [
+        (true, ["2021-04-15", "2021-07-28", "v9", "v9", "2021-04-15"]),
+        (false, ["v9", "v9", "v9", "v9", "2021-04-15"]),
+    ] {
+        let noting = Arc::new(Noting::default());
+        let client = world
+            .builder()
+            .transport(noting.clone())
+            .default_account(location(0))
+            .api_version("v9")
+            .documented_version(documented)
+            .build()
+            .unwrap();
+        client.import(grant.clone(), false).unwrap();
+        // Documented twice, documented without a version, not documented.
+        for path in ["/calendars/", "/contacts/", "/conversations/messages/email/e1", "/echo"] {
+            client.request("GET", path).send().unwrap();
         }
-        request.send().unwrap();
-        drop(seen);
-    };
-    version(&client, "/contacts/", None);
-    version(&plain, "/contacts/", None);
+        // What the caller says goes first.
+        client.request("GET", "/contacts/").version("2021-04-15").send().unwrap();
+        assert_eq!(*noting.0.lock().unwrap(), expected);
+    }
 }
 
 #[test]
 fn scopes_are_asked_before_the_platform_is() {
     let world = World::new();
-    let issued = world.emulator.issue_grant(location(0).as_str(), &["contacts.readonly"]).unwrap();
     let grant = world.grant(&location(0)).with_scopes(["contacts.readonly"]);
     let bare = world.grant(&location(1));
-    let log = Captured::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    drop(issued);
+    let log = Captured::of_process();
+    let warned = || {
+        log.text()
+            .lines()
+            .filter(|line| line.contains("will refuse") && line.contains("`calendars.readonly`"))
+            .count()
+    };
     for mode in ["off", "warn", "refuse"] {
         let client = world.builder().scope_preflight(mode).build().unwrap();
         client.import(grant.clone(), true).unwrap();
@@ -347,7 +379,7 @@ fn scopes_are_asked_before_the_platform_is() {
         send(&location(0), "GET", "/echo").unwrap();
         send(&location(0), "POST", "/contacts/bulk/business").unwrap();
         send(&location(1), "GET", "/calendars/").unwrap();
-        assert!(!log.text().contains("will refuse"), "{}", log.text());
+        let before = warned();
         match (mode, send(&location(0), "GET", "/calendars/")) {
             ("refuse", Err(error)) => {
                 assert_eq!(
@@ -359,16 +391,46 @@ fn scopes_are_asked_before_the_platform_is() {
             ("off" | "warn", Ok(_)) => {}
             (mode, result) => panic!("{mode}: {result:?}"),
         }
-        if mode == "warn" {
-            let text = log.text();
-            assert!(text.contains("calendars.readonly") && text.contains("will refuse"), "{text}");
-            return_to_silence(&log);
-        }
+        assert_eq!(warned() - before, usize::from(mode == "warn"), "{}", log.text());
     }
+    assert_eq!(warned(), 1);
 }
 
-fn return_to_silence(log: &Captured) {
-    log.clear();
+#[test]
+fn scopes_are_read_once_and_an_unreadable_store_refuses_nothing() {
+    for (mode, reads) in [("off", 0), ("warn", 1), ("refuse", 1)] {
+        let world = World::new();
+        let rows = Arc::new(Rows::default());
+        let client = world
+            .app()
+            .row_store(rows.clone())
+            .store_key("0123456789abcdef")
+            .scope_preflight(mode)
+            .build()
+            .unwrap();
+        client.import(world.grant(&location(0)).with_scopes(["contacts.readonly"]), false).unwrap();
+        client.headers_for(location(0).as_str(), "GET").unwrap();
+        let before = rows.loads.load(Ordering::SeqCst);
+        for _ in 0..20 {
+            assert_eq!(get(&client, location(0).as_str(), "/contacts/").unwrap().status(), 200);
+        }
+        assert_eq!(rows.loads.load(Ordering::SeqCst) - before, reads, "{mode}");
+    }
+    let world = World::new();
+    let rows = Arc::new(Rows::default());
+    let client = world
+        .app()
+        .row_store(rows.clone())
+        .store_key("0123456789abcdef")
+        .scope_preflight("refuse")
+        .build()
+        .unwrap();
+    client.import(world.grant(&location(0)).with_scopes(["contacts.readonly"]), false).unwrap();
+    rows.broken.store(true, Ordering::SeqCst);
+    assert_eq!(get(&client, location(0).as_str(), "/calendars/").unwrap().status(), 200);
+    rows.broken.store(false, Ordering::SeqCst);
+    let error = get(&client, location(0).as_str(), "/calendars/").unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InsufficientScope);
 }
 
 #[test]
@@ -391,6 +453,7 @@ fn a_new_authorization_brings_its_scopes() {
 
 #[test]
 fn static_tokens_are_of_the_class_that_the_default_account_says() {
+    Captured::of_process();
     let world = World::new();
     let base = || Client::builder().api_base(world.emulator.api()).clock(world.clock.clone());
     let class = |error: Error| {
