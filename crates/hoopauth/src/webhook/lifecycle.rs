@@ -155,7 +155,7 @@ impl Inner {
             let longest = self.at_most(self.settings.max_wait);
             let minted = Cell::new(None);
             let work = |wait| {
-                let snapshot = self.mint_leased(location, company, at, wait, &minted);
+                let snapshot = self.mint_leased_install(location, company, at, wait, &minted);
                 snapshot.map_err(|error| error.with_account(location))
             };
             let flown = self.flights.fly(location, longest, work);
@@ -176,7 +176,7 @@ impl Inner {
         .with_account(location))
     }
 
-    fn mint_leased(
+    fn mint_leased_install(
         &self,
         location: &Account,
         company: &Account,
