@@ -6,6 +6,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
 
+    from hoopauth._hoopauth import Response
+
 
 class Error(Exception):
     """What every function of hoopauth raises: what went wrong, and what to do next. It never holds a secret."""
@@ -29,6 +31,8 @@ class Error(Exception):
     """The account it is about."""
     server_message: str | None
     """The server's own words, cleaned and cut."""
+    response: Response | None
+    """The answer that it is about, where `Client.request` ended in one."""
 
     def __init__(  # noqa: PLR0913
         self,
@@ -40,6 +44,7 @@ class Error(Exception):
         trace_id: str | None = None,
         account: str | None = None,
         server_message: str | None = None,
+        response: Response | None = None,
     ) -> None:
         """Make one; hoopauth does, and transports and tests may."""
         super().__init__(message)
@@ -50,6 +55,7 @@ class Error(Exception):
         self.trace_id = trace_id
         self.account = account
         self.server_message = server_message
+        self.response = response
 
     def __str__(self) -> str:
         """Give the message, and the code's name."""
@@ -229,14 +235,14 @@ class StoreCorrupt(Error):
 
 
 class SignatureMissing(Error):
-    """The webhook carries no signature."""
+    """The webhook carries no signature, or none of a scheme that a key is configured for."""
 
     code = 60
     name = "SIGNATURE_MISSING"
 
 
 class SignatureInvalid(Error):
-    """The webhook's signature is wrong."""
+    """The webhook's signature is malformed, or no configured key made it."""
 
     code = 61
     name = "SIGNATURE_INVALID"
@@ -250,14 +256,14 @@ class WebhookStale(Error):
 
 
 class WebhookReplayed(Error):
-    """The webhook was handled before."""
+    """The webhook was handled before, or is being handled: then `retry_after` says when to come again."""
 
     code = 63
     name = "WEBHOOK_REPLAYED"
 
 
 class WebhookMalformed(Error):
-    """The webhook's body is not an event."""
+    """The webhook's body is not an event, or not one of this app."""
 
     code = 64
     name = "WEBHOOK_MALFORMED"
@@ -293,6 +299,7 @@ def make(  # noqa: PLR0913, PLR0917
     trace_id: str | None,
     account: str | None,
     server_message: str | None,
+    response: Response | None,
 ) -> Error:
     """Make the exception of a code; an unknown one makes the base, with that code."""
     error = BY_CODE.get(code, Error)(
@@ -303,6 +310,7 @@ def make(  # noqa: PLR0913, PLR0917
         trace_id=trace_id,
         account=account,
         server_message=server_message,
+        response=response,
     )
     error.code = code
     return error

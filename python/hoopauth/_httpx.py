@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from hoopauth._adapter import AUTHENTICATION, UNAUTHORIZED, not_repeated, put, refused_again
+from hoopauth._adapter import AUTHENTICATION, UNAUTHORIZED, in_thread, not_repeated, put, refused_again
 from hoopauth._errors import Error
-from hoopauth._hoopauth import Context
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Generator
 
-    from hoopauth._hoopauth import Client
+    from hoopauth._hoopauth import Client, Context
 
 
 class Auth(httpx.Auth):
@@ -54,13 +52,13 @@ class Auth(httpx.Auth):
         self._client.check_url(str(request.url))
         headers = self._client.fresh_headers(request.method, self._account)
         if headers is None:
-            headers = await _in_thread(self._client.headers, request.method, self._account)
+            headers = await in_thread(self._client.headers, request.method, self._account)
         body = self._prepare(request, headers)
         response = yield request
         if not self._concerns(response):
             return
         await response.aread()
-        again = self._told(response, await _in_thread(self._report, response))
+        again = self._told(response, await in_thread(self._report, response))
         if again is not None and self._repeatable(response, body):
             request.headers["Authorization"] = again["Authorization"]
             self._repeated((yield request))
@@ -88,6 +86,8 @@ class Auth(httpx.Auth):
                 response.status_code,
                 response.headers,
                 response.content,
+                response.request.method,
+                str(response.request.url),
                 account=self._account,
                 context=context,
             )
@@ -141,14 +141,3 @@ class _Body:
         except (AttributeError, OSError, TypeError, ValueError):
             return False
         return self._again
-
-
-async def _in_thread(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Do `work` on a worker thread; a task that is cancelled does not wait for it."""
-    import anyio.to_thread  # noqa: PLC0415
-
-    context = Context()
-    try:
-        return await anyio.to_thread.run_sync(partial(work, *arguments, context=context), abandon_on_cancel=True)
-    finally:
-        context.cancel()

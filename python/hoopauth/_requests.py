@@ -51,9 +51,10 @@ class Auth(AuthBase):
             return response
         try:
             # After a redirect it may be another's answer, about another's token.
-            self._client.check_url(response.request.url or "")
+            method, url = response.request.method, response.request.url or ""
+            self._client.check_url(url)
             headers = self._client.report(
-                sent, response.status_code, response.headers, response.content, account=self._account
+                sent, response.status_code, response.headers, response.content, method, url, account=self._account
             )
         except Error as error:
             response.hoopauth_error = error  # type: ignore[attr-defined]

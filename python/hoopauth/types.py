@@ -128,8 +128,8 @@ class Options(TypedDict, total=False):
     private_integration_token: str | None
     """A Private Integration token: the credential of programs that serve one account."""
     private_integration_token_next: str | None
-    """The second Private Integration token while one is rotated; both work for seven days. Checked, but not used yet
-    in this version.
+    """The second Private Integration token while one is rotated; both work for seven days. Where the API refuses
+    one of the two, the other is tried and remembered.
     """
     access_token: str | None
     """A static access token from elsewhere. It is never refreshed."""
@@ -182,6 +182,24 @@ class Options(TypedDict, total=False):
     """How often a failed request is repeated."""
     token_requests_per_minute: int | str | None
     """The budget of the token endpoint."""
+    max_response_bytes: int | str | None
+    """The longest body to accept in an API answer, in bytes after decompression."""
+    documented_version: bool | str | None
+    """Whether `request` sends the `Version` that the platform documents for the operation, where it documents one,
+    instead of `api_version`.
+    """
+    scope_preflight: Literal["off", "warn", "refuse"] | None
+    """What `request` does before it sends what the grant's scopes do not cover: nothing, log a warning, or refuse it
+    with `hoopauth.InsufficientScope`. Operations and scopes that are not documented always pass.
+    """
+    pacing: bool | str | None
+    """Whether `request` holds requests back, per account and in this process, before the platform would refuse them."""
+    requests_per_interval: int | str | None
+    """Requests of one account that pacing lets through in each interval."""
+    request_interval: float | str | None
+    """The length of such an interval, in seconds."""
+    requests_per_day: int | str | None
+    """Requests of one account that pacing lets through in a day (UTC)."""
     cache_accounts: int | str | None
     """How many accounts' headers are kept in memory; 0: as many as are used."""
     ca_file: str | PathLike[str] | None
@@ -190,3 +208,7 @@ class Options(TypedDict, total=False):
     """A proxy URL for everything but loopback. Unset: the environment's."""
     user_agent: str | None
     """The `User-Agent` header. Unset: `hoopauth/<version> (<language>)`."""
+
+
+class WebhookOptions(TypedDict, total=False):
+    """The options of a verifier, as keyword arguments of `WebhookVerifier` and `Client.webhook_verifier`."""

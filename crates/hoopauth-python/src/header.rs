@@ -2,7 +2,9 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyIterator, PyString};
+
+use crate::number::refused;
 
 /// The pairs of a mapping, or of an iterable of pairs; `None` has none. Names and values are text or bytes; an entry that is
 /// neither is left out, and so is all that follows what can't be iterated over.
@@ -10,11 +12,27 @@ pub(crate) fn pairs(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)
     if headers.is_none() {
         return Ok(Vec::new());
     }
-    let entries = match headers.getattr_opt(intern!(headers.py(), "items"))? {
-        Some(items) if items.is_callable() => items.call0()?.try_iter()?,
-        _ => headers.try_iter()?,
+    Ok(entries(headers)?.map_while(Result::ok).filter_map(|entry| pair(&entry)).collect())
+}
+
+/// As [`pairs`], for what the program itself gives as `argument`: an entry that is neither text nor bytes is refused.
+pub(crate) fn strict_pairs(headers: &Bound<'_, PyAny>, argument: &str) -> PyResult<Vec<(String, String)>> {
+    let wrong = || {
+        let message =
+            format!("`{argument}` is a mapping or a list of pairs; names and values are text or bytes");
+        refused(headers.py(), &message)
     };
-    Ok(entries.map_while(Result::ok).filter_map(|entry| pair(&entry)).collect())
+    let read =
+        |entry: PyResult<Bound<'_, PyAny>>| entry.ok().and_then(|entry| pair(&entry)).ok_or_else(wrong);
+    entries(headers).map_err(|_| wrong())?.map(read).collect()
+}
+
+/// The entries of a mapping, or of whatever gives pairs.
+pub(crate) fn entries<'py>(pairs: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyIterator>> {
+    match pairs.getattr_opt(intern!(pairs.py(), "items"))? {
+        Some(items) if items.is_callable() => items.call0()?.try_iter(),
+        _ => pairs.try_iter(),
+    }
 }
 
 fn pair(entry: &Bound<'_, PyAny>) -> Option<(String, String)> {
