@@ -548,7 +548,7 @@ const REDIRECT_LIMIT: usize = 16 * 1024;
 const URL_LIMIT: usize = 9 * 1024;
 const SEALED_LIMIT: usize = 16 * 1024;
 /// Everything but the unreserved characters of RFC 3986, 2.3.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// RFC 3986, appendix A, has no place for them; letters outside ASCII are let through as registered.
 const NOT_IN_URI: &[char] = &['"', '<', '>', '\\', '^', '`', '{', '|', '}'];
 const OUR_PARAMETERS: &[&str] = &[

@@ -17,8 +17,10 @@ use crate::flight::Flights;
 use crate::headers::Constants;
 use crate::inner::Inner;
 use crate::keys::{KeySource, LazyKeys};
+use crate::limits::{Limits, Pacing};
 use crate::options::OptionSet;
 use crate::refresh::Step;
+use crate::request::ApiBase;
 use crate::store::{HostStore, MemoryStore, RowStore, TokenStore};
 #[cfg(feature = "postgres")]
 use crate::store::{PostgresSettings, PostgresStore};
@@ -162,6 +164,7 @@ impl ClientBuilder {
                 unsaved: Mutex::new(HashMap::new()),
                 unsaved_count: AtomicUsize::new(0),
                 refused: Mutex::new(HashMap::new()),
+                limits: Limits::default(),
                 closed: AtomicBool::new(false),
                 maintainers: AtomicUsize::new(0),
                 calls: Arc::new(Calls::default()),
@@ -198,6 +201,10 @@ pub(crate) struct Settings {
     pub(crate) max_wait: Duration,
     pub(crate) max_retries: u32,
     pub(crate) token_requests_per_minute: u32,
+    pub(crate) api_base: ApiBase,
+    pub(crate) max_response_bytes: usize,
+    /// `None`: requests are not held back.
+    pub(crate) pacing: Option<Pacing>,
 }
 
 impl Settings {
@@ -233,6 +240,9 @@ impl Settings {
             max_wait: options.seconds("max_wait"),
             max_retries: number("max_retries"),
             token_requests_per_minute: number("token_requests_per_minute"),
+            api_base: ApiBase::read(&text("api_base"))?,
+            max_response_bytes: usize::try_from(options.number("max_response_bytes")).unwrap_or(usize::MAX),
+            pacing: options.boolean("pacing").then(|| Pacing::read(options)),
         })
     }
 }

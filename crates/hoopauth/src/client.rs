@@ -379,6 +379,7 @@ impl Client {
             // The cause may be what another process did to the account.
             self.inner.clock.look_soon();
         }
+        self.inner.note_limits(headers.account(), status, answer_headers.iter().copied());
         self.report_checked(headers, status, answer_headers, body)
     }
 

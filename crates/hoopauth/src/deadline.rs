@@ -30,9 +30,14 @@ impl Drop for Call {
 impl Inner {
     /// Begins a call, or goes on with the one that led here.
     pub(crate) fn begin_call(&self) -> Call {
+        self.begin_call_of(self.settings.timeout)
+    }
+
+    /// The same with another `timeout`, which counts where no call led here.
+    pub(crate) fn begin_call_of(&self, timeout: Duration) -> Call {
         let outermost = DEADLINE.get().is_none();
         if outermost {
-            let timeout = u64::try_from(self.settings.timeout.as_millis()).unwrap_or(u64::MAX);
+            let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
             DEADLINE.set(Some(self.clock.monotonic().saturating_add(timeout)));
         }
         // A forked child may have inherited the count while it was locked.

@@ -19,6 +19,7 @@ use crate::flight::Flights;
 use crate::grant::Grant;
 use crate::headers::Constants;
 use crate::keys::{Keys, LazyKeys};
+use crate::limits::Limits;
 use crate::options::OptionSet;
 use crate::refresh::{Need, Step, no_grant};
 use crate::secret::Secret;
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) unsaved: Mutex<HashMap<Account, Unsaved>>,
     pub(crate) unsaved_count: AtomicUsize,
     pub(crate) refused: Mutex<HashMap<Account, Refused>>,
+    /// What the API's answers said of its limits.
+    pub(crate) limits: Limits,
     pub(crate) closed: AtomicBool,
     /// How many threads of this process maintain the fleet.
     pub(crate) maintainers: AtomicUsize,

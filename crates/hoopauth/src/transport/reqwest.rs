@@ -458,8 +458,8 @@ fn timed_out(peer: &str, sent: bool) -> TransportError {
 
 /// Longer ones are cut to it; an `Instant` has an end.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Refreshes are rare and go to one host.
-const MAX_IDLE: usize = 4;
+/// As many threads as may well send at once: each finds a connection when it comes back.
+const MAX_IDLE: usize = 32;
 /// Shorter than servers and NATs keep idle connections, so that a request seldom meets a closing one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -471,6 +471,7 @@ mod tests {
     use std::net::{Shutdown, TcpListener, TcpStream};
     use std::sync::mpsc;
 
+    use super::super::Body;
     use super::*;
     use crate::secret::Secret;
 
@@ -631,10 +632,10 @@ mod tests {
         let transport = transport();
         let mut requests = vec![get("planted"), get("ftp://127.0.0.1/planted"), get("http:///"), get("")];
         let mut request = get("http://127.0.0.1:9/");
-        request.headers.push(("X-Bad", Secret::new("planted\r\nX-Other: 1")));
+        request.headers.push(("X-Bad".into(), Secret::new("planted\r\nX-Other: 1")));
         requests.push(request);
         let mut request = get("http://127.0.0.1:9/");
-        request.headers.push(("X Bad", Secret::new("planted")));
+        request.headers.push(("X Bad".into(), Secret::new("planted")));
         requests.push(request);
         let mut request = get("http://127.0.0.1:9/");
         request.method = "G ET";
@@ -870,15 +871,15 @@ mod tests {
         TransportRequest {
             method: "GET",
             url: url.to_owned(),
-            headers: vec![("Authorization", Secret::new("Bearer planted"))],
-            body: Secret::new(""),
+            headers: vec![("Authorization".into(), Secret::new("Bearer planted"))],
+            body: Body::default(),
             timeout: Duration::from_secs(20),
             max_body: 1_000_000,
         }
     }
 
     fn post(url: &str, body: &str) -> TransportRequest {
-        TransportRequest { method: "POST", body: Secret::new(body), ..get(url) }
+        TransportRequest { method: "POST", body: Secret::new(body).into(), ..get(url) }
     }
 
     fn failure(transport: &ReqwestTransport, request: &TransportRequest) -> (TransportErrorKind, bool) {

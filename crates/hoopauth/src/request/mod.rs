@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
+
+mod fields;
+mod retry;
+mod send;
+mod target;
+
+pub(crate) use self::target::ApiBase;
 
 impl Client {
     /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one of the configured hosts.
@@ -25,6 +33,7 @@ impl Client {
             params: Vec::new(),
             headers: Vec::new(),
             body: None,
+            is_json: false,
             version: None,
             timeout: None,
             max_body: None,
@@ -45,6 +54,7 @@ pub struct RequestBuilder {
     params: Vec<(String, String)>,
     headers: Vec<(String, String)>,
     body: Option<Bytes>,
+    is_json: bool,
     version: Option<String>,
     timeout: Option<Duration>,
     max_body: Option<usize>,
@@ -68,8 +78,12 @@ impl RequestBuilder {
 
     /// A JSON body.
     pub fn json(mut self, value: &impl Serialize) -> Self {
-        match serde_json::to_vec(value) {
-            Ok(bytes) => self.body = Some(bytes.into()),
+        let mut text = Capped(Vec::with_capacity(128));
+        match serde_json::to_writer(&mut text, value) {
+            Ok(()) => {
+                self.body = Some(text.0.into());
+                self.is_json = true;
+            }
             Err(error) => {
                 self.error
                     .get_or_insert(Error::argument(format!("the body can't be written as JSON: {error}")));
@@ -78,10 +92,11 @@ impl RequestBuilder {
         self
     }
 
-    /// A body as it is. Its `Content-Type` is `application/json` for POST, PUT and PATCH unless
+    /// A body as it is, at most 512 MiB; GET and HEAD carry none. Its `Content-Type` is `application/json` for POST, PUT and PATCH unless
     /// [`header`](Self::header) says otherwise.
     pub fn body(mut self, bytes: impl Into<Bytes>) -> Self {
         self.body = Some(bytes.into());
+        self.is_json = false;
         self
     }
 
@@ -122,8 +137,35 @@ impl RequestBuilder {
     }
 
     /// Sends it, again where that can help, and answers with what came back.
+    ///
+    /// A GET, HEAD, OPTIONS, PUT or DELETE is tried again, at most `max_retries` times, after a failed or broken connection and the
+    /// statuses 429, 502, 503 and 504; any other only if nothing of it was sent, or if it is [`repeatable`](Self::repeatable). What
+    /// the server says of waiting is obeyed; a wait for which there is no time left is an error at once, with `retry_after`.
+    /// Redirects of GET and HEAD are followed, without token and added headers where they lead to another origin than the
+    /// configured ones. A refused token is refreshed and the request repeated, once.
+    ///
+    /// Errors: `INVALID_ARGUMENT` (nothing was sent), those of [`headers_for`](Client::headers_for) and [`report`](Client::report),
+    /// `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`, `MALFORMED_RESPONSE` (the body is too long), and `HTTP_STATUS` for any other status
+    /// than 2xx. Where an answer came, [`Error::response`] holds it.
     pub fn send(self) -> Result<Response> {
-        Err(Error::new(ErrorCode::Internal, "not built yet"))
+        send::send(self)
+    }
+}
+
+/// Text in memory that ends where no body may be longer.
+struct Capped(Vec<u8>);
+
+impl io::Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > LONGEST_BODY {
+            return Err(io::Error::other("it is longer than 512 MiB"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -188,3 +230,5 @@ impl fmt::Debug for Response {
         f.debug_struct("Response").field("status", &self.status()).finish_non_exhaustive()
     }
 }
+
+const LONGEST_BODY: usize = 512 << 20;

@@ -1,0 +1,384 @@
+//! What the API's answers say of its rate limits, and pacing that keeps requests below them.
+
+use std::collections::HashMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+use foldhash::fast::RandomState;
+
+use crate::account::Account;
+use crate::client::Client;
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, ErrorCode, Result};
+use crate::inner::Inner;
+use crate::sync::{Mutex, lock};
+
+mod pacing;
+
+pub(crate) use self::pacing::Pacing;
+use self::pacing::{Held, Turn, Window};
+
+/// The API's limits of one account, as its last answer told them. What was not told is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RateLimit {
+    /// Requests allowed per [`interval`](Self::interval).
+    pub limit: Option<u64>,
+    /// Requests left in the current interval.
+    pub remaining: Option<u64>,
+    /// The length of an interval.
+    pub interval: Option<Duration>,
+    /// Requests allowed per day.
+    pub daily_limit: Option<u64>,
+    /// Requests left today.
+    pub daily_remaining: Option<u64>,
+    /// When the daily limit starts anew.
+    pub daily_reset: Option<Timestamp>,
+    /// When the answer came.
+    pub seen_at: Timestamp,
+}
+
+impl Client {
+    /// The API's limits of `account`, as the last answer to this client told them: by [`request`](Self::request) or
+    /// [`report`](Self::report). `None` before the first. The account of a static token that has none is the empty text.
+    pub fn rate_limit(&self, account: &str) -> Option<RateLimit> {
+        // A forked child may have inherited the map while it was locked.
+        self.inner.check_process().ok()?;
+        self.inner.limits.shard(account).get(account)?.seen
+    }
+}
+
+impl RateLimit {
+    /// Reads the headers of an answer; `None` where they tell nothing.
+    fn read<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: Timestamp) -> Option<Self> {
+        let mut limit = Self { seen_at: now, ..Self::default() };
+        let mut told = false;
+        for (name, value) in headers {
+            let Some(rest) =
+                name.get(..PREFIX.len()).filter(|start| start.eq_ignore_ascii_case(PREFIX)).and(name.get(PREFIX.len()..))
+            else {
+                continue;
+            };
+            let Ok(number) = value.trim_ascii().parse::<u64>() else { continue };
+            let is = |name: &str| rest.eq_ignore_ascii_case(name);
+            if is("max") {
+                limit.limit = Some(number);
+            } else if is("remaining") {
+                limit.remaining = Some(number);
+            } else if is("interval-milliseconds") {
+                limit.interval = Some(Duration::from_millis(number.min(LONGEST_WAIT_MS)));
+            } else if is("limit-daily") {
+                limit.daily_limit = Some(number);
+            } else if is("daily-remaining") {
+                limit.daily_remaining = Some(number);
+            } else if is("daily-reset") {
+                limit.daily_reset = Some(reset_at(number, now));
+            } else {
+                continue;
+            }
+            told = true;
+        }
+        told.then_some(limit)
+    }
+
+    /// When the daily limit starts anew, if it is spent.
+    fn day_spent_until(&self) -> Option<Timestamp> {
+        (self.daily_remaining == Some(0))
+            .then(|| self.daily_reset.filter(|reset| *reset > self.seen_at).unwrap_or(next_day(self.seen_at)))
+    }
+}
+
+/// What an answer says of waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// How long to wait before the next request.
+    pub(crate) wait: Option<Duration>,
+    /// Whether that is because nothing is left of the day.
+    pub(crate) day_spent: bool,
+}
+
+impl Inner {
+    /// Keeps what an answer says of the limits of an account, and tells what a refused request should wait for.
+    pub(crate) fn note_limits<'a>(
+        &self,
+        account: &str,
+        status: u16,
+        headers: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> Told {
+        let (now, monotonic) = self.clock.both();
+        let seen = RateLimit::read(headers.clone(), now);
+        let told = told(status, headers, seen.as_ref(), now);
+        let hold = told.wait.filter(|_| status == 429 && !told.day_spent);
+        let pacing = self.settings.pacing.as_ref();
+        // A forked child may have inherited the map while it was locked.
+        if (seen.is_some() || pacing.is_some() && hold.is_some()) && self.check_process().is_ok() {
+            let mut shard = self.limits.shard(account);
+            let state = shard.state(account, monotonic);
+            if let Some(pacing) = pacing {
+                state.window.note(pacing, seen.as_ref(), hold, monotonic);
+            }
+            state.seen = seen.or(state.seen);
+        }
+        told
+    }
+
+    /// Waits for an account's turn to send a request, where requests are paced. `RATE_LIMITED`, at once, where the turn comes too late.
+    pub(crate) fn await_turn(&self, account: &str) -> Result<()> {
+        let Some(pacing) = &self.settings.pacing else { return Ok(()) };
+        self.check_process()?;
+        let mut ticket = None;
+        loop {
+            let left = u64::try_from(self.at_most(Duration::MAX).as_millis()).unwrap_or(u64::MAX);
+            let (now, monotonic) = self.clock.both();
+            let turn = {
+                let mut shard = self.limits.shard(account);
+                shard.state(account, monotonic).window.take(pacing, ticket, (now, monotonic), left)
+            };
+            match turn {
+                Turn::Now => return Ok(()),
+                Turn::Later { ticket: mine, wait } => {
+                    ticket = Some(mine);
+                    tracing::debug!(account, ?wait, "the request is held back by pacing");
+                    self.clock.sleep(wait);
+                }
+                Turn::TooLate { held, wait } => return Err(too_late(account, held, wait)),
+            }
+        }
+    }
+}
+
+/// The limits of all accounts, in parts of their own locks.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::default() }
+    }
+}
+
+impl Limits {
+    fn shard(&self, account: &str) -> crate::sync::MutexGuard<'_, Shard> {
+        use std::hash::BuildHasher as _;
+
+        #[allow(clippy::cast_possible_truncation, reason = "the low bits are all that counts")]
+        let hash = self.hasher.hash_one(account) as usize;
+        // The index is below SHARDS.
+        lock(&self.shards[hash % SHARDS])
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    accounts: HashMap<Box<str>, State, RandomState>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    seen: Option<RateLimit>,
+    window: Window,
+    /// On the monotonic clock.
+    used_at: u64,
+}
+
+impl Shard {
+    fn get(&self, account: &str) -> Option<&State> {
+        self.accounts.get(account)
+    }
+
+    /// An account's state. Where there are too many accounts, those are forgotten that were not used for longest.
+    fn state(&mut self, account: &str, now: u64) -> &mut State {
+        if self.accounts.len() >= MOST_PER_SHARD && !self.accounts.contains_key(account) {
+            let mut used: Vec<_> = self.accounts.values().map(|state| state.used_at).collect();
+            let (_, oldest, _) = used.select_nth_unstable(MOST_PER_SHARD / 4);
+            let oldest = *oldest;
+            self.accounts.retain(|_, state| state.used_at > oldest || state.window.is_waited_for());
+        }
+        let state = self.accounts.entry(account.into()).or_default();
+        state.used_at = now;
+        state
+    }
+}
+
+/// What to wait for before a request that was answered like this is sent again.
+fn told<'a>(
+    status: u16,
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
+    seen: Option<&RateLimit>,
+    now: Timestamp,
+) -> Told {
+    if !matches!(status, 429 | 502..=504) {
+        return Told::default();
+    }
+    if status == 429
+        && let Some(reset) = seen.and_then(RateLimit::day_spent_until)
+    {
+        return Told { wait: Some(reset.since(now)), day_spent: true };
+    }
+    let asked = retry_after(headers, now);
+    let interval = || (status == 429).then(|| seen.and_then(|seen| seen.interval).unwrap_or(DEFAULT_INTERVAL));
+    Told { wait: asked.or_else(interval), day_spent: false }
+}
+
+/// `Retry-After`, in either of its forms (RFC 9110, 10.2.3).
+pub(crate) fn retry_after<'a>(
+    mut headers: impl Iterator<Item = (&'a str, &'a str)>,
+    now: Timestamp,
+) -> Option<Duration> {
+    let (_, value) = headers.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+    let value = value.trim_ascii();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds.min(LONGEST_WAIT_MS / 1000)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp(0).plus(date).since(now).min(Duration::from_millis(LONGEST_WAIT_MS)))
+}
+
+/// The header is documented as milliseconds, but not whether from now or since 1970; neither can be taken for the other.
+fn reset_at(number: u64, now: Timestamp) -> Timestamp {
+    let millis = i64::try_from(number).unwrap_or(i64::MAX);
+    match number {
+        EPOCH_MILLIS.. => Timestamp(millis.min(now.0.saturating_add(LONGEST_WAIT_MS.cast_signed()))),
+        EPOCH_SECONDS.. => Timestamp(millis.saturating_mul(1000)),
+        _ => now.plus(Duration::from_millis(number)),
+    }
+}
+
+fn next_day(now: Timestamp) -> Timestamp {
+    Timestamp(day_of(now).saturating_add(1).saturating_mul(DAY_MS))
+}
+
+fn day_of(now: Timestamp) -> i64 {
+    now.0.div_euclid(DAY_MS)
+}
+
+fn too_late(account: &str, held: Held, wait: Duration) -> Error {
+    let message = match held {
+        Held::Interval => {
+            "pacing holds the request back for longer than is left of its `timeout`: wait, or send fewer requests at once"
+        }
+        Held::Day => "the account's requests of this day are spent: wait until the limit starts anew",
+    };
+    let error = Error::new(ErrorCode::RateLimited, message).with_retry_after(wait);
+    match Account::parse(account) {
+        Ok(account) => error.with_account(&account),
+        Err(_) => error,
+    }
+}
+
+const PREFIX: &str = "x-ratelimit-";
+/// What the platform documents.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
+const DAY_MS: i64 = 86_400_000;
+/// A year: no sum of it and a clock overflows.
+const LONGEST_WAIT_MS: u64 = 366 * 86_400_000;
+/// 1973 as milliseconds; three years as a duration.
+const EPOCH_MILLIS: u64 = 100_000_000_000;
+/// 2001 as seconds; eleven days as a duration.
+const EPOCH_SECONDS: u64 = 1_000_000_000;
+const SHARDS: usize = 16;
+const MOST_PER_SHARD: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Timestamp = Timestamp(1_700_049_600_000);
+
+    fn read(headers: &[(&str, &str)]) -> Option<RateLimit> {
+        RateLimit::read(headers.iter().copied(), NOON)
+    }
+
+    #[test]
+    fn every_header_in_any_case() {
+        assert_eq!(read(&[("content-type", "x"), ("x-ratelimit", "1"), ("X-RateLimit-Other", "1")]), None);
+        let all = read(&[
+            ("X-RateLimit-Max", "100"),
+            ("x-ratelimit-remaining", " 7 "),
+            ("X-RATELIMIT-INTERVAL-MILLISECONDS", "10000"),
+            ("X-RateLimit-Limit-Daily", "200000"),
+            ("X-RateLimit-Daily-Remaining", "199000"),
+            ("X-RateLimit-Daily-Reset", "60000"),
+        ]);
+        let expected = RateLimit {
+            limit: Some(100),
+            remaining: Some(7),
+            interval: Some(Duration::from_secs(10)),
+            daily_limit: Some(200_000),
+            daily_remaining: Some(199_000),
+            daily_reset: Some(NOON.plus(Duration::from_secs(60))),
+            seen_at: NOON,
+        };
+        assert_eq!(all, Some(expected));
+        let odd = read(&[("x-ratelimit-max", "-1"), ("x-ratelimit-remaining", "many"), ("x-ratelimit-\u{e9}", "1")]);
+        assert_eq!(odd, None);
+    }
+
+    #[test]
+    fn the_reset_is_a_duration_or_a_moment() {
+        let reset = |text: &str| read(&[("x-ratelimit-daily-reset", text)]).and_then(|limit| limit.daily_reset);
+        let later = NOON.plus(Duration::from_secs(3_600));
+        assert_eq!(reset("3600000"), Some(later));
+        assert_eq!(reset(&later.0.to_string()), Some(later));
+        assert_eq!(reset(&later.as_secs().to_string()), Some(later));
+        assert!(reset(&u64::MAX.to_string()) < Some(Timestamp(i64::MAX)));
+    }
+
+    #[test]
+    fn a_spent_day_ends_at_its_reset_or_at_midnight() {
+        let until = |reset: Option<&str>| {
+            let mut headers = vec![("x-ratelimit-daily-remaining", "0")];
+            headers.extend(reset.map(|reset| ("x-ratelimit-daily-reset", reset)));
+            read(&headers).and_then(|limit| limit.day_spent_until())
+        };
+        assert_eq!(until(Some("1000")), Some(NOON.plus(Duration::from_secs(1))));
+        assert_eq!(until(None), Some(NOON.plus(Duration::from_secs(12 * 3_600))));
+        assert_eq!(until(Some("1700000000000")), until(None), "a moment that is past says nothing");
+        assert_eq!(read(&[("x-ratelimit-daily-remaining", "1")]).and_then(|limit| limit.day_spent_until()), None);
+    }
+
+    #[test]
+    fn what_an_answer_says_of_waiting() {
+        let wait = |status: u16, headers: &[(&str, &str)]| {
+            let told = told(status, headers.iter().copied(), read(headers).as_ref(), NOON);
+            (told.wait.map(|wait| wait.as_secs()), told.day_spent)
+        };
+        assert_eq!(wait(200, &[("retry-after", "3")]), (None, false));
+        assert_eq!(wait(503, &[]), (None, false));
+        assert_eq!(wait(503, &[("Retry-After", "3")]), (Some(3), false));
+        assert_eq!(wait(429, &[]), (Some(10), false));
+        assert_eq!(wait(429, &[("x-ratelimit-interval-milliseconds", "2000")]), (Some(2), false));
+        let both = [("x-ratelimit-interval-milliseconds", "2000"), ("retry-after", "1")];
+        assert_eq!(wait(429, &both), (Some(1), false));
+        assert_eq!(wait(429, &[("retry-after", "soon")]), (Some(10), false));
+        let spent = [("retry-after", "1"), ("x-ratelimit-daily-remaining", "0")];
+        assert_eq!(wait(429, &spent), (Some(12 * 3_600), true));
+        assert_eq!(wait(503, &spent), (Some(1), false));
+    }
+
+    #[test]
+    fn retry_after_as_a_date() {
+        // NOON is Wed, 15 Nov 2023 12:00:00 GMT.
+        let wait = |value: &str| retry_after([("RETRY-AFTER", value)].into_iter(), NOON);
+        assert_eq!(wait("Wed, 15 Nov 2023 12:00:07 GMT"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("Wednesday, 15-Nov-23 12:00:07 GMT"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("Wed Nov 15 12:00:07 2023"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("Wed, 15 Nov 2023 11:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(wait("18446744073709551615"), Some(Duration::from_millis(LONGEST_WAIT_MS)));
+        assert_eq!(wait("-1"), None);
+        assert_eq!(wait(""), None);
+    }
+
+    #[test]
+    fn the_memory_is_bounded() {
+        let mut shard = Shard::default();
+        for number in 0..3 * MOST_PER_SHARD as u64 {
+            shard.state(&format!("location:{number}"), number).seen = Some(RateLimit::default());
+            assert!(shard.accounts.len() <= MOST_PER_SHARD);
+        }
+        let last = format!("location:{}", 3 * MOST_PER_SHARD - 1);
+        assert!(shard.get(&last).is_some() && shard.get("location:0").is_none());
+    }
+}

@@ -1,0 +1,363 @@
+//! Pacing: a sliding window of one account's requests, in which those who must wait have a place in the queue.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{RateLimit, day_of, next_day};
+use crate::clock::Timestamp;
+use crate::options::OptionSet;
+
+/// The limits to stay below. Times are milliseconds.
+#[derive(Debug)]
+pub(crate) struct Pacing {
+    per_interval: usize,
+    interval: u64,
+    /// The interval and a little more: what travelled slowly and what travelled fast must not meet in one interval over there.
+    span: u64,
+    per_day: u64,
+}
+
+impl Pacing {
+    pub(crate) fn read(options: &OptionSet) -> Self {
+        let per_interval = usize::try_from(options.number("requests_per_interval")).unwrap_or(usize::MAX);
+        let interval = u64::try_from(options.seconds("request_interval").as_millis()).unwrap_or(u64::MAX);
+        Self::new(per_interval, interval.max(1), options.number("requests_per_day"))
+    }
+
+    fn new(per_interval: usize, interval: u64, per_day: u64) -> Self {
+        Self { per_interval, interval, span: interval + (interval / 50).clamp(1, MOST_SLACK), per_day }
+    }
+}
+
+/// The requests of one account. All moments are on the monotonic clock, but for those of the day.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// When the requests of the last span were sent, oldest first.
+    sent: VecDeque<u64>,
+    /// Those who wait, in the order they came: ticket, and the moment they wait for.
+    waiting: VecDeque<(u64, u64)>,
+    next_ticket: u64,
+    /// How many requests of ours fit into the span until the moment behind it: others use up the rest.
+    room: Option<(usize, u64)>,
+    /// The platform said to wait until then.
+    held_until: u64,
+    /// A day since 1970, and how many requests were sent in it.
+    day: (i64, u64),
+    /// The platform said that nothing is left until then.
+    day_spent_until: Option<Timestamp>,
+}
+
+/// What to do with a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It is counted: send it.
+    Now,
+    /// Wait, then ask again with this ticket.
+    Later { ticket: u64, wait: Duration },
+    /// It would have to wait for longer than it can, and has no place any more.
+    TooLate { held: Held, wait: Duration },
+}
+
+/// What holds a request back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    Interval,
+    Day,
+}
+
+impl Window {
+    /// Asks for a turn, for the first time or again with the ticket; `left`: how long the caller can wait.
+    pub(super) fn take(
+        &mut self,
+        pacing: &Pacing,
+        ticket: Option<u64>,
+        (wall, now): (Timestamp, u64),
+        left: u64,
+    ) -> Turn {
+        self.forget(pacing, now);
+        let place = ticket.and_then(|ticket| self.waiting.iter().position(|(other, _)| *other == ticket));
+        let ahead = place.unwrap_or(self.waiting.len());
+        if let Some(wait) = self.day_spent(pacing, wall, ahead) {
+            self.leave(place);
+            return Turn::TooLate { held: Held::Day, wait };
+        }
+        let at = self.earliest(pacing, now, ahead);
+        let wait = at - now;
+        if wait == 0 {
+            self.leave(place);
+            self.sent.push_back(now);
+            self.day.1 += 1;
+            return Turn::Now;
+        }
+        let length = Duration::from_millis(wait);
+        if wait >= left {
+            self.leave(place);
+            return Turn::TooLate { held: Held::Interval, wait: length };
+        }
+        let ticket = if let Some(entry) = place.and_then(|place| self.waiting.get_mut(place)) {
+            entry.1 = at;
+            entry.0
+        } else {
+            self.next_ticket += 1;
+            self.waiting.push_back((self.next_ticket, at));
+            self.next_ticket
+        };
+        Turn::Later { ticket, wait: length }
+    }
+
+    /// Takes in what an answer said. `hold`: how long the platform wants all requests of the account to wait.
+    pub(super) fn note(&mut self, pacing: &Pacing, seen: Option<&RateLimit>, hold: Option<Duration>, now: u64) {
+        self.forget(pacing, now);
+        let after = |wait: Duration| now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        if let Some(hold) = hold {
+            self.held_until = self.held_until.max(after(hold));
+        }
+        let Some(seen) = seen else { return };
+        if seen.daily_remaining.is_some() {
+            self.day_spent_until = seen.day_spent_until();
+        }
+        let same_interval =
+            seen.interval.is_none_or(|interval| interval == Duration::from_millis(pacing.interval));
+        match (seen.limit, seen.remaining) {
+            (Some(limit), Some(remaining)) if same_interval => {
+                let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+                let used = count(limit.saturating_sub(remaining));
+                let others = used.saturating_sub(self.sent.len());
+                let room = count(limit).saturating_sub(others);
+                self.room = (room < pacing.per_interval).then_some((room, now.saturating_add(pacing.span)));
+            }
+            // Counted over another interval than ours, it can't be compared with our count: only its end can.
+            (_, Some(0)) if !same_interval => {
+                self.held_until = self.held_until.max(after(seen.interval.unwrap_or_default()));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// When a request can be sent that `ahead` waiting ones go before.
+    fn earliest(&self, pacing: &Pacing, now: u64, ahead: usize) -> u64 {
+        let before = ahead.checked_sub(1).and_then(|last| self.waiting.get(last)).map_or(0, |(_, at)| *at);
+        let soonest = now.max(before).max(self.held_until);
+        let full = soonest.max(self.after(pacing, pacing.per_interval, ahead));
+        match self.room {
+            Some((room, until)) if full < until => {
+                full.max(self.after(pacing, room, ahead)).min(full.max(until))
+            }
+            _ => full,
+        }
+    }
+
+    /// When there is room for one more in a window that `most` fit into.
+    fn after(&self, pacing: &Pacing, most: usize, ahead: usize) -> u64 {
+        if most == 0 {
+            return u64::MAX;
+        }
+        let count = self.sent.len();
+        let Some(index) = (count + ahead).checked_sub(most) else { return 0 };
+        let sent = |index: usize| self.sent.get(index).copied();
+        let waiting = || self.waiting.get(index - count).map(|(_, at)| *at);
+        // What was sent counts too where those who wait have overslept their moments.
+        let blocking = sent(index).or_else(waiting).max(count.checked_sub(most).and_then(sent));
+        blocking.map_or(0, |blocking| blocking.saturating_add(pacing.span))
+    }
+
+    fn day_spent(&mut self, pacing: &Pacing, now: Timestamp, ahead: usize) -> Option<Duration> {
+        if self.day.0 != day_of(now) {
+            self.day = (day_of(now), 0);
+        }
+        if let Some(until) = self.day_spent_until {
+            if now < until {
+                return Some(until.since(now));
+            }
+            self.day_spent_until = None;
+        }
+        (self.day.1 + ahead as u64 >= pacing.per_day).then(|| next_day(now).since(now))
+    }
+
+    fn forget(&mut self, pacing: &Pacing, now: u64) {
+        while self.sent.front().is_some_and(|sent| now.saturating_sub(*sent) >= pacing.span) {
+            self.sent.pop_front();
+        }
+        self.room = self.room.filter(|(_, until)| now < *until);
+    }
+
+    fn leave(&mut self, place: Option<usize>) {
+        place.and_then(|place| self.waiting.remove(place));
+    }
+}
+
+const MOST_SLACK: u64 = 200;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOON: Timestamp = Timestamp(1_700_049_600_000);
+
+    fn pacing(per_interval: usize) -> Pacing {
+        Pacing::new(per_interval, 10_000, 1_000)
+    }
+
+    fn ask(window: &mut Window, pacing: &Pacing, ticket: Option<u64>, now: u64, left: u64) -> Turn {
+        window.take(pacing, ticket, (NOON.plus(Duration::from_millis(now)), now), left)
+    }
+
+    fn later(turn: &Turn) -> (u64, u64) {
+        match turn {
+            Turn::Later { ticket, wait } => (*ticket, u64::try_from(wait.as_millis()).unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn told(limit: u64, remaining: u64, interval: u64) -> RateLimit {
+        RateLimit {
+            limit: Some(limit),
+            remaining: Some(remaining),
+            interval: Some(Duration::from_millis(interval)),
+            seen_at: NOON,
+            ..RateLimit::default()
+        }
+    }
+
+    #[test]
+    fn who_comes_first_goes_first() {
+        let (pacing, mut window) = (pacing(2), Window::default());
+        assert_eq!(ask(&mut window, &pacing, None, 1, 60_000), Turn::Now);
+        assert_eq!(ask(&mut window, &pacing, None, 1_001, 60_000), Turn::Now);
+        let (first, wait) = later(&ask(&mut window, &pacing, None, 2_001, 60_000));
+        assert_eq!(wait, 8_200);
+        let (second, wait) = later(&ask(&mut window, &pacing, None, 2_001, 60_000));
+        assert_eq!(wait, 9_200);
+        let (third, wait) = later(&ask(&mut window, &pacing, None, 2_001, 60_000));
+        assert_eq!(wait, 18_400);
+        // One who comes at the moment of the first does not get the first one's turn, nor does the second.
+        assert_eq!(later(&ask(&mut window, &pacing, None, 10_201, 60_000)).1, 11_200);
+        assert_eq!(later(&ask(&mut window, &pacing, Some(second), 10_201, 60_000)), (second, 1_000));
+        assert_eq!(ask(&mut window, &pacing, Some(first), 10_201, 60_000), Turn::Now);
+        // The second one overslept: whoever comes after it waits from when it was sent.
+        assert_eq!(ask(&mut window, &pacing, Some(second), 15_000, 60_000), Turn::Now);
+        assert_eq!(ask(&mut window, &pacing, Some(third), 20_401, 60_000), Turn::Now);
+        assert_eq!(later(&ask(&mut window, &pacing, Some(4), 21_401, 60_000)), (4, 3_799));
+    }
+
+    #[test]
+    fn who_can_not_wait_takes_no_place() {
+        let (pacing, mut window) = (pacing(1), Window::default());
+        assert_eq!(ask(&mut window, &pacing, None, 1, 0), Turn::Now);
+        let too_late = Turn::TooLate { held: Held::Interval, wait: Duration::from_millis(10_200) };
+        for _ in 0..3 {
+            assert_eq!(ask(&mut window, &pacing, None, 1, 10_200), too_late);
+        }
+        let (ticket, wait) = later(&ask(&mut window, &pacing, None, 1, 10_201));
+        assert_eq!(wait, 10_200);
+        // The platform holds all back meanwhile: the place is given up.
+        window.note(&pacing, None, Some(Duration::from_secs(60)), 1);
+        assert!(matches!(ask(&mut window, &pacing, Some(ticket), 10_201, 1), Turn::TooLate { .. }));
+        assert!(!window.is_waited_for());
+        assert_eq!(ask(&mut window, &pacing, None, 60_001, 1), Turn::Now);
+    }
+
+    #[test]
+    fn what_others_use_is_not_ours() {
+        let (pacing, mut window) = (pacing(10), Window::default());
+        assert_eq!(ask(&mut window, &pacing, None, 1, 60_000), Turn::Now);
+        // One is ours, seven are others': two more fit.
+        window.note(&pacing, Some(&told(10, 2, 10_000)), None, 1);
+        assert_eq!(ask(&mut window, &pacing, None, 1, 60_000), Turn::Now);
+        assert_eq!(ask(&mut window, &pacing, None, 1, 60_000), Turn::Now);
+        let (ticket, wait) = later(&ask(&mut window, &pacing, None, 1, 60_000));
+        assert_eq!(wait, 10_200);
+        // The others are gone: no reason to wait.
+        window.note(&pacing, Some(&told(10, 7, 10_000)), None, 5_000);
+        assert_eq!(ask(&mut window, &pacing, Some(ticket), 5_000, 60_000), Turn::Now);
+        // They take all there is: nothing goes until their interval must be over.
+        window.note(&pacing, Some(&told(10, 0, 10_000)), None, 20_000);
+        assert_eq!(later(&ask(&mut window, &pacing, None, 20_000, 60_000)).1, 10_200);
+    }
+
+    #[test]
+    fn alone_the_platforms_count_changes_nothing() {
+        let (pacing, mut window) = (pacing(10), Window::default());
+        for number in 0..10 {
+            assert_eq!(ask(&mut window, &pacing, None, 1 + number * 1_000, 60_000), Turn::Now);
+            window.note(&pacing, Some(&told(10, 9 - number, 10_000)), None, 1 + number * 1_000);
+        }
+        assert_eq!(later(&ask(&mut window, &pacing, None, 9_001, 60_000)).1, 1_200);
+    }
+
+    #[test]
+    fn another_interval_counts_when_it_is_used_up() {
+        let (pacing, mut window) = (pacing(10), Window::default());
+        window.note(&pacing, Some(&told(100, 1, 60_000)), None, 1);
+        assert_eq!(ask(&mut window, &pacing, None, 1, 1), Turn::Now);
+        window.note(&pacing, Some(&told(100, 0, 60_000)), None, 1);
+        assert_eq!(later(&ask(&mut window, &pacing, None, 1, 90_000)).1, 60_000);
+        // A smaller limit than ours is kept.
+        let mut window = Window::default();
+        window.note(&pacing, Some(&told(1, 1, 10_000)), None, 1);
+        assert_eq!(ask(&mut window, &pacing, None, 1, 1), Turn::Now);
+        assert_eq!(later(&ask(&mut window, &pacing, None, 1, 90_000)).1, 10_200);
+    }
+
+    #[test]
+    fn a_spent_day_is_told_at_once() {
+        let pacing = Pacing::new(100, 10_000, 2);
+        let mut window = Window::default();
+        let mut ask = |window: &mut Window, wall: Timestamp| window.take(&pacing, None, (wall, 1), u64::MAX);
+        assert_eq!(ask(&mut window, NOON), Turn::Now);
+        assert_eq!(ask(&mut window, NOON), Turn::Now);
+        let half_a_day = Duration::from_secs(12 * 3_600);
+        assert_eq!(ask(&mut window, NOON), Turn::TooLate { held: Held::Day, wait: half_a_day });
+        assert_eq!(ask(&mut window, NOON.plus(half_a_day)), Turn::Now);
+
+        let mut window = Window::default();
+        let spent = |remaining| RateLimit {
+            daily_remaining: Some(remaining),
+            daily_reset: Some(NOON.plus(Duration::from_secs(5))),
+            seen_at: NOON,
+            ..RateLimit::default()
+        };
+        window.note(&pacing, Some(&spent(0)), None, 1);
+        assert_eq!(ask(&mut window, NOON), Turn::TooLate { held: Held::Day, wait: Duration::from_secs(5) });
+        assert_eq!(ask(&mut window, NOON.plus(Duration::from_secs(5))), Turn::Now);
+        window.note(&pacing, Some(&spent(0)), None, 1);
+        window.note(&pacing, Some(&spent(1)), None, 1);
+        assert_eq!(ask(&mut window, NOON), Turn::Now);
+    }
+
+    proptest! {
+        /// Callers come, wait, oversleep and give up in any order.
+        #[test]
+        fn no_span_holds_more_than_the_limit(
+            limit in 1usize..6,
+            steps in prop::collection::vec((0u64..4_000, any::<bool>(), 0u64..40_000), 1..200),
+        ) {
+            let pacing = pacing(limit);
+            let mut window = Window::default();
+            let mut tickets: Vec<u64> = Vec::new();
+            let mut sent: Vec<u64> = Vec::new();
+            let mut now = 1;
+            for (step, again, left) in steps {
+                now += step;
+                let ticket = if again && !tickets.is_empty() { Some(tickets.remove(0)) } else { None };
+                match ask(&mut window, &pacing, ticket, now, left) {
+                    Turn::Now => sent.push(now),
+                    Turn::Later { ticket: mine, .. } => {
+                        if ticket.is_some() { tickets.insert(0, mine) } else { tickets.push(mine) }
+                    }
+                    Turn::TooLate { .. } => {}
+                }
+                prop_assert_eq!(window.waiting.len(), tickets.len());
+            }
+            for some in sent.windows(limit + 1) {
+                prop_assert!(some[limit] - some[0] >= pacing.span);
+            }
+        }
+    }
+}

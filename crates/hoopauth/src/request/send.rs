@@ -1,0 +1,422 @@
+//! The way of one request: its tries, hops and cure, all by one deadline.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use url::Url;
+
+use super::target::{Target, method, path_of};
+use super::{LONGEST_BODY, RequestBuilder, Response, fields, retry};
+use crate::account::Account;
+use crate::callback::calling;
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::deadline::timed_out;
+use crate::error::{Error, ErrorCode, Result, clean};
+use crate::headers::Headers;
+use crate::inner::Inner;
+use crate::limits::Told;
+use crate::preflight::{Outgoing, Prepared};
+use crate::report::{Meaning, Report, classify};
+use crate::secret::Secret;
+use crate::token_endpoint::Refusal;
+use crate::transport::{Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse};
+
+pub(super) fn send(builder: RequestBuilder) -> Result<Response> {
+    let RequestBuilder { client, params, headers, body, is_json, .. } = builder;
+    if let Some(error) = builder.error {
+        return Err(error);
+    }
+    let inner = Arc::clone(&client.inner);
+    inner.check_open()?;
+    inner.check_process()?;
+    let method = method(&builder.method)?;
+    let target = Target::new(&client, &builder.path, &params)?;
+    fields::check(&headers)?;
+    let body = body.unwrap_or_default();
+    check_body(method, &body)?;
+    let transport = inner.transport.clone().ok_or_else(|| {
+        Error::config("no transport: enable the feature `reqwest` or give the builder a transport")
+    })?;
+
+    let _call = inner.begin_call_of(builder.timeout.unwrap_or(inner.settings.timeout));
+    let query: Cow<'_, [(String, String)]> = {
+        let mut own: Vec<_> = target.own_query().collect();
+        if own.is_empty() {
+            Cow::Borrowed(&params)
+        } else {
+            own.extend_from_slice(&params);
+            Cow::Owned(own)
+        }
+    };
+    let Prepared { headers: own, account, .. } = client.prepare(&Outgoing {
+        account: builder.account.as_deref(),
+        method,
+        path: target.below(),
+        query: &query,
+        body: (!body.is_empty()).then_some(&body[..]),
+        version: builder.version.as_deref(),
+    })?;
+    let request = TransportRequest {
+        method,
+        url: target.url,
+        headers: wire_headers(&own, headers, is_json),
+        body: body.into(),
+        timeout: Duration::ZERO,
+        max_body: builder.max_body.unwrap_or(inner.settings.max_response_bytes),
+    };
+    Exchange {
+        client: &client,
+        inner: &inner,
+        transport: &*transport,
+        request,
+        headers: own,
+        account,
+        repeatable: builder.repeatable || retry::is_idempotent(method),
+        any_status: builder.any_status,
+        has_token: true,
+        cured: false,
+        tries: 0,
+        hops: Vec::new(),
+    }
+    .run()
+}
+
+/// A request under way.
+struct Exchange<'a> {
+    client: &'a Client,
+    inner: &'a Inner,
+    transport: &'a dyn Transport,
+    request: TransportRequest,
+    headers: Headers,
+    account: Option<Account>,
+    /// Whether sending it twice does no harm.
+    repeatable: bool,
+    any_status: bool,
+    /// Not any more where a redirect led away from the configured origins.
+    has_token: bool,
+    /// Whether a refused token was replaced already.
+    cured: bool,
+    /// How often it was tried again.
+    tries: u32,
+    /// Where redirects came from.
+    hops: Vec<String>,
+}
+
+impl Exchange<'_> {
+    fn run(mut self) -> Result<Response> {
+        loop {
+            if self.has_token {
+                self.inner.await_turn(self.headers.account())?;
+            }
+            self.request.timeout = self.left();
+            if self.request.timeout.is_zero() {
+                return Err(self.about(timed_out()));
+            }
+            match calling(|| self.transport.send(&self.request)) {
+                Ok(answer) => {
+                    if let Some(response) = self.after_answer(answer)? {
+                        return Ok(response);
+                    }
+                }
+                Err(error) => self.after_failure(&error)?,
+            }
+        }
+    }
+
+    /// Waits for the next try, or gives up.
+    fn after_failure(&mut self, error: &TransportError) -> Result<()> {
+        tracing::debug!(
+            method = self.request.method,
+            path = path_of(&self.request.url),
+            kind = ?error.kind,
+            sent = error.sent,
+            tries = self.tries,
+            "no answer to an API request"
+        );
+        let wait = retry::jitter(self.tries);
+        if retry::after_failure(error, self.repeatable) && self.may_try_again(wait) {
+            self.pause(wait);
+            return Ok(());
+        }
+        Err(self.about(no_answer(error)))
+    }
+
+    /// What the caller gets, or nothing where the request is to be sent again.
+    fn after_answer(&mut self, mut answer: TransportResponse) -> Result<Option<Response>> {
+        let status = answer.status;
+        tracing::debug!(
+            method = self.request.method,
+            path = path_of(&self.request.url),
+            status,
+            tries = self.tries,
+            "an API request was answered"
+        );
+        if answer.body.len() > self.request.max_body {
+            return Err(self.about(too_long(self.request.max_body)).with_status(status));
+        }
+        for (name, _) in &mut answer.headers {
+            name.make_ascii_lowercase();
+        }
+        let told = if self.has_token {
+            self.inner.note_limits(self.headers.account(), status, pairs(&answer))
+        } else {
+            Told::default()
+        };
+        if let 200..=299 = status {
+            return Ok(Some(Response::new(status, answer.headers, answer.body)));
+        }
+        let mut why = None;
+        if let Some(location) = redirect(self.request.method, &answer) {
+            match self.follow(location) {
+                Ok(()) => return Ok(None),
+                Err(message) => why = Some(message),
+            }
+        }
+        if self.repeatable && retry::after_status(status) && !told.day_spent {
+            let jitter = retry::jitter(self.tries);
+            let wait = told.wait.map_or(jitter, |wait| wait.max(jitter));
+            if self.may_try_again(wait) {
+                self.pause(wait);
+                return Ok(None);
+            }
+        }
+        let response = Response::new(status, answer.headers, answer.body);
+        let error = match self.refusal(&response)? {
+            Some(_) if self.any_status => return Ok(Some(response)),
+            Some(error) => error,
+            None => return Ok(None),
+        };
+        let error = match why {
+            Some(why) => self.status_error(&response, why),
+            None => error,
+        };
+        let error = match told.wait {
+            Some(wait) => error.with_retry_after(wait),
+            None => error,
+        };
+        Err(self.about(error).with_response(response))
+    }
+
+    /// The error of an answer that is none of 2xx; nothing where it was cured.
+    fn refusal(&mut self, response: &Response) -> Result<Option<Error>> {
+        let status = response.status();
+        if !self.has_token || !matches!(status, 400 | 401 | 403 | 429) {
+            return Ok(Some(self.status_error(response, next_step(status))));
+        }
+        let headers: Vec<_> =
+            response.headers().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        if self.cured
+            && let Meaning::Refreshable(error) | Meaning::PrivateIntegration(error) =
+                classify(self.account.as_ref(), status, &headers, response.body())
+        {
+            // A new token was refused as well: another one costs a refresh and changes nothing.
+            return Ok(Some(match &self.account {
+                Some(account) if matches!(error.code(), ErrorCode::ReauthorizationRequired) => {
+                    Inner::refused_again(account)
+                        .with_server_message(error.server_message())
+                        .with_trace_id(error.trace_id())
+                }
+                _ => error,
+            }));
+        }
+        let reported = self.client.report_request(
+            &self.headers,
+            self.request.method,
+            &self.request.url,
+            status,
+            &headers,
+            response.body(),
+        );
+        match reported {
+            Ok(Report::Repeat(headers)) => {
+                self.cured = true;
+                self.renew(headers);
+                Ok(None)
+            }
+            Ok(Report::Pass) => Ok(Some(self.status_error(response, next_step(status)))),
+            Err(error) => Ok(Some(error)),
+        }
+    }
+
+    /// Puts new headers of the library's own in the places of the old.
+    fn renew(&mut self, headers: Headers) {
+        for (name, value) in &mut self.request.headers {
+            if let Some((_, new)) = headers.iter().find(|(own, _)| own == name && name != "Content-Type") {
+                *value = Secret::new(new);
+            }
+        }
+        self.headers = headers;
+    }
+
+    /// Goes where a redirect points, or says why not.
+    fn follow(&mut self, location: &str) -> std::result::Result<(), &'static str> {
+        let from = Url::parse(&self.request.url).map_err(|_| NO_URL)?;
+        let mut to = from.join(location).map_err(|_| NO_URL)?;
+        to.set_fragment(None);
+        if !to.username().is_empty() || to.password().is_some() {
+            return Err("the API redirects to a URL that holds a user, which is not followed");
+        }
+        let configured = self.inner.settings.origins.contains(&to.origin());
+        let stays_plain = || is_loopback(&to) && self.is_from_loopback();
+        match (from.scheme(), to.scheme()) {
+            (_, "https") => {}
+            ("http", "http") if stays_plain() => {}
+            _ => return Err("the API redirects to a URL that is not https, which is not followed"),
+        }
+        let to = String::from(to);
+        if to == self.request.url || self.hops.contains(&to) {
+            return Err("the API redirects in a circle");
+        }
+        if self.hops.len() >= MOST_HOPS {
+            return Err("the API redirects more than five times in a row");
+        }
+        tracing::debug!(method = self.request.method, path = path_of(&self.request.url), configured, "following a redirect");
+        if !configured && self.has_token {
+            // For good: who leads back may have chosen the path.
+            self.has_token = false;
+            self.request.headers.retain(|(name, _)| {
+                ["Accept", "User-Agent"].iter().any(|kept| kept.eq_ignore_ascii_case(name))
+            });
+        }
+        self.hops.push(std::mem::replace(&mut self.request.url, to));
+        Ok(())
+    }
+
+    fn is_from_loopback(&self) -> bool {
+        let first = self.hops.first().unwrap_or(&self.request.url);
+        Url::parse(first).is_ok_and(|url| is_loopback(&url))
+    }
+
+    fn may_try_again(&self, wait: Duration) -> bool {
+        self.tries < self.inner.settings.max_retries && wait < self.left()
+    }
+
+    fn pause(&mut self, wait: Duration) {
+        self.tries += 1;
+        if !wait.is_zero() {
+            self.inner.clock.sleep(wait);
+        }
+    }
+
+    /// What is left of the call.
+    fn left(&self) -> Duration {
+        self.inner.at_most(Duration::MAX)
+    }
+
+    fn status_error(&self, response: &Response, message: &str) -> Error {
+        let refusal = Refusal::parse(response.body());
+        // A server may echo what it was sent.
+        let token = self.headers.authorization().trim_start_matches("Bearer ");
+        let said = refusal.message.or(refusal.code).map(|said| said.replace(token, "[redacted]"));
+        let status = response.status();
+        Error::new(ErrorCode::HttpStatus, format!("the API answered with status {status}: {message}"))
+            .with_status(status)
+            .with_server_message(said.as_deref())
+            .with_trace_id(refusal.trace_id.as_deref())
+            .with_retryable(status >= 500)
+    }
+
+    fn about(&self, error: Error) -> Error {
+        match &self.account {
+            Some(account) => error.with_account(account),
+            None => error,
+        }
+    }
+}
+
+fn check_body(method: &str, body: &Bytes) -> Result<()> {
+    if body.len() > LONGEST_BODY {
+        return Err(Error::argument("the body is longer than 512 MiB: send less at a time"));
+    }
+    if !body.is_empty() && matches!(method, "GET" | "HEAD") {
+        return Err(Error::argument(format!(
+            "a {method} carries no body: give the data as `param`, or use the method that the operation has"
+        )));
+    }
+    Ok(())
+}
+
+fn wire_headers(
+    own: &Headers,
+    added: Vec<(String, String)>,
+    is_json: bool,
+) -> Vec<(Cow<'static, str>, Secret)> {
+    let adds = |name: &str| added.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+    let (other_type, other_accept) = (adds("Content-Type"), adds("Accept"));
+    let mut headers = Vec::with_capacity(added.len() + 5);
+    headers.extend(
+        own.iter()
+            .filter(|(name, _)| !(other_type && *name == "Content-Type"))
+            .map(|(name, value)| (Cow::Borrowed(name), Secret::new(value))),
+    );
+    if is_json && !other_type && own.content_type().is_none() {
+        headers.push((Cow::Borrowed("Content-Type"), Secret::new(JSON)));
+    }
+    if !other_accept {
+        headers.push((Cow::Borrowed("Accept"), Secret::new(JSON)));
+    }
+    headers.extend(added.into_iter().map(|(name, value)| (Cow::Owned(name), Secret::new(value))));
+    headers
+}
+
+fn pairs(answer: &TransportResponse) -> impl Iterator<Item = (&str, &str)> + Clone {
+    answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+/// Where an answer sends a request that may go elsewhere without a second thought.
+fn redirect<'a>(method: &str, answer: &'a TransportResponse) -> Option<&'a str> {
+    let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
+    answer.header("location").filter(|_| is_redirect && matches!(method, "GET" | "HEAD"))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+fn no_answer(error: &TransportError) -> Error {
+    let code = match error.kind {
+        TransportErrorKind::Network => ErrorCode::Network,
+        TransportErrorKind::Timeout => ErrorCode::Timeout,
+        TransportErrorKind::Tls => ErrorCode::Tls,
+        TransportErrorKind::Config => ErrorCode::Config,
+        TransportErrorKind::Callback => ErrorCode::CallbackFailed,
+        TransportErrorKind::BodyTooLarge | TransportErrorKind::Malformed => ErrorCode::MalformedResponse,
+    };
+    let hint = match error.kind {
+        TransportErrorKind::BodyTooLarge => "; raise `max_response_bytes`, or ask for less",
+        TransportErrorKind::Timeout if error.sent => "; it may have been carried out: raise `timeout`, or look before trying again",
+        TransportErrorKind::Network if error.sent => "; it may have been carried out: look before trying again",
+        _ => "",
+    };
+    Error::new(code, format!("the API gave no answer: {}{hint}", clean(&error.message)))
+}
+
+fn too_long(max_body: usize) -> Error {
+    Error::malformed(format!(
+        "the answer is longer than {max_body} bytes; raise `max_response_bytes`, or ask for less"
+    ))
+}
+
+fn next_step(status: u16) -> &'static str {
+    match status {
+        300..=399 => "a redirect of such a request is not followed; send it to where the answer's `Location` says",
+        404 => "nothing is there; check the path and the ids in it",
+        409 => "it conflicts with what is there; read it again first",
+        422 | 400 => "it refuses what was sent; `server_message` and the answer's body say what",
+        429 => "its rate limit is reached; wait",
+        500.. => "it failed; try again later",
+        _ => "`server_message` and the answer's body may say why",
+    }
+}
+
+const JSON: &str = "application/json";
+const MOST_HOPS: usize = 5;
+const NO_URL: &str = "the API redirects to what is not a URL";

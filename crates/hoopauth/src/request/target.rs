@@ -1,0 +1,293 @@
+//! Where a request goes: the URL rules.
+
+use std::ops::Range;
+
+use percent_encoding::utf8_percent_encode;
+use url::{Url, form_urlencoded};
+
+use crate::authorize::ESCAPED;
+use crate::client::Client;
+use crate::error::{Error, Result};
+
+/// The option `api_base` in the form that paths are joined to.
+#[derive(Debug)]
+pub(crate) struct ApiBase {
+    /// Origin and path, without a `/` at its end.
+    prefix: String,
+}
+
+impl ApiBase {
+    pub(crate) fn read(text: &str) -> Result<Self> {
+        let url = Url::parse(text).map_err(|_| Error::config("`api_base` is not a URL"))?;
+        Ok(Self { prefix: url.origin().ascii_serialization() + url.path().trim_end_matches('/') })
+    }
+}
+
+/// The URL of a request, checked.
+pub(super) struct Target {
+    /// Absolute, with the query.
+    pub(super) url: String,
+    /// Where in it the path below `api_base` stands.
+    below: Option<Range<usize>>,
+    /// Where the query begins that the path brought along.
+    own_query: Option<Range<usize>>,
+}
+
+impl Target {
+    /// Of a path below `api_base` or an absolute URL on one of the configured origins, and parameters yet to be encoded.
+    ///
+    /// Only what every parser on the way reads alike is let through: nobody shall see another path, host or second request in it.
+    pub(super) fn new(client: &Client, given: &str, params: &[(String, String)]) -> Result<Self> {
+        if given.len() > LONGEST_URL {
+            return Err(too_long());
+        }
+        let base = &client.inner.settings.api_base;
+        let (mut url, rest) = if given.starts_with('/') {
+            if given.starts_with("//") {
+                return Err(Error::argument(
+                    "the path begins with `//`, which names a host: begin it with one `/`",
+                ));
+            }
+            (base.prefix.clone(), given)
+        } else {
+            split_absolute(client, given)?
+        };
+        let (path, query) = match rest.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (rest, None),
+        };
+        check_path(path)?;
+        check_query(query.unwrap_or_default())?;
+
+        let room: usize = params.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
+        url.reserve(rest.len() + room + 1);
+        let start = url.len();
+        url.push_str(if path.is_empty() { "/" } else { path });
+        let below = if given.starts_with('/') {
+            Some(start..url.len())
+        } else {
+            let path = url.strip_prefix(&base.prefix).filter(|path| path.starts_with('/'));
+            path.map(|path| url.len() - path.len()..url.len())
+        };
+        let own_query = query.map(|query| {
+            url.push('?');
+            let start = url.len();
+            url.push_str(query);
+            start..url.len()
+        });
+        for (name, value) in params {
+            if !url.ends_with('&') && own_query.as_ref().is_none_or(|own| own.start != url.len()) {
+                url.push(if url.len() == start + path.len().max(1) { '?' } else { '&' });
+            }
+            url.extend(utf8_percent_encode(name, ESCAPED));
+            url.push('=');
+            url.extend(utf8_percent_encode(value, ESCAPED));
+            if url.len() > LONGEST_URL {
+                return Err(too_long());
+            }
+        }
+        Ok(Self { url, below, own_query })
+    }
+
+    /// The path below `api_base`, from its `/` on, without the query.
+    pub(super) fn below(&self) -> Option<&str> {
+        self.below.clone().and_then(|range| self.url.get(range))
+    }
+
+    /// The query that the path brought along, decoded; the parameters are not in it.
+    pub(super) fn own_query(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        let query = self.own_query.clone().and_then(|range| self.url.get(range)).unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes()).into_owned()
+    }
+}
+
+/// The methods there are, in capitals.
+pub(super) fn method(name: &str) -> Result<&'static str> {
+    METHODS.into_iter().find(|method| method.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        Error::argument("the method must be one of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS")
+    })
+}
+
+/// The path of a URL, for the log.
+pub(super) fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/");
+    path.split_once('?').map_or(path, |(path, _)| path)
+}
+
+/// Origin and rest of an absolute URL that the bearer may be sent to.
+fn split_absolute<'a>(client: &Client, given: &'a str) -> Result<(String, &'a str)> {
+    let Some((scheme, behind)) = given.split_once("://") else {
+        return Err(Error::argument(
+            "the path must begin with `/`, as in `/contacts/`; or give a whole URL, beginning with `https://`",
+        ));
+    };
+    let end = behind.find(['/', '?']).unwrap_or(behind.len());
+    let (authority, rest) = behind.split_at(end);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    if !scheme.bytes().all(|b| b.is_ascii_alphanumeric()) || !authority.bytes().all(plain) {
+        return Err(Error::argument(
+            "the URL's host holds a user, a space, an escape or another character that a host can't have",
+        ));
+    }
+    client.check_url(given)?;
+    let url = Url::parse(given).map_err(|_| Error::argument("the request's URL is not an absolute URL"))?;
+    Ok((url.origin().ascii_serialization(), rest))
+}
+
+/// RFC 3986, 3.3, without what proxies and servers resolve differently.
+fn check_path(path: &str) -> Result<()> {
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => match escaped(bytes.next(), bytes.next()) {
+                Some(b'/' | b'\\' | b'.' | 0..=0x1f | 0x7f) => {
+                    return Err(Error::argument(
+                        "the path holds an encoded slash, backslash, dot or control character (`%2F`, `%5C`, `%2E`, `%00`): \
+                         servers read these differently; put such a value into a `param` or the body",
+                    ));
+                }
+                Some(_) => {}
+                None => return Err(bad_escape("path")),
+            },
+            b'/' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
+            | b',' | b';' | b'=' | b':' | b'@' => {}
+            _ if byte.is_ascii_alphanumeric() => {}
+            _ => return Err(bad_character("path")),
+        }
+    }
+    // `..;x` is `..` to some servers.
+    if path.split('/').any(|part| matches!(part.split(';').next(), Some("." | ".."))) {
+        return Err(Error::argument("the path holds the segment `.` or `..`: give the path that is meant"));
+    }
+    Ok(())
+}
+
+/// RFC 3986, 3.4, and the brackets and the like that people write there.
+fn check_query(query: &str) -> Result<()> {
+    let mut bytes = query.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                escaped(bytes.next(), bytes.next()).ok_or_else(|| bad_escape("query"))?;
+            }
+            b'"' | b'#' | b'<' | b'>' | b'\\' => return Err(bad_character("query")),
+            _ if byte.is_ascii_graphic() => {}
+            _ => return Err(bad_character("query")),
+        }
+    }
+    Ok(())
+}
+
+fn escaped(high: Option<u8>, low: Option<u8>) -> Option<u8> {
+    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+fn bad_escape(part: &str) -> Error {
+    Error::argument(format!("the {part} holds a `%` without two hexadecimal digits: write `%25` for a `%`"))
+}
+
+fn bad_character(part: &str) -> Error {
+    Error::argument(format!(
+        "the {part} holds a space, a backslash, a `#`, a control character, a character outside ASCII or another one that a URL can't \
+         carry: percent-encode it, or use `param`, which does"
+    ))
+}
+
+fn too_long() -> Error {
+    Error::argument(format!("the URL is longer than {LONGEST_URL} bytes: send the data in a body"))
+}
+
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// Below what HTTP libraries take.
+const LONGEST_URL: usize = 60_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(base: &str) -> Client {
+        Client::builder().private_integration_token("pit-1").api_base(base).build().unwrap()
+    }
+
+    fn target(base: &str, given: &str, params: &[(&str, &str)]) -> Target {
+        let params: Vec<_> = params.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        Target::new(&client(base), given, &params).unwrap_or_else(|error| panic!("{given}: {error}"))
+    }
+
+    #[test]
+    fn joins_paths_and_parameters() {
+        for (base, given, params, url, below) in [
+            ("https://h.example", "/a/", &[][..], "https://h.example/a/", Some("/a/")),
+            ("https://h.example/", "/", &[], "https://h.example/", Some("/")),
+            ("https://h.example/base/", "/a", &[], "https://h.example/base/a", Some("/a")),
+            ("https://h.example", "/a", &[("q", "x y&=")], "https://h.example/a?q=x%20y%26%3D", Some("/a")),
+            ("https://h.example", "/", &[("q", "1")], "https://h.example/?q=1", Some("/")),
+            ("https://h.example", "/a?b=1", &[("q", "")], "https://h.example/a?b=1&q=", Some("/a")),
+            ("https://h.example", "/a?", &[("q", "1"), ("q", "é")], "https://h.example/a?q=1&q=%C3%A9", Some("/a")),
+            ("https://h.example", "/a?b&", &[("q", "1")], "https://h.example/a?b&q=1", Some("/a")),
+            ("https://h.example", "HTTPS://H.example:443/a?b", &[], "https://h.example/a?b", Some("/a")),
+            ("https://h.example", "https://h.example", &[("q", "1")], "https://h.example/?q=1", Some("/")),
+            ("https://h.example", "https://h.example?b", &[("q", "1")], "https://h.example/?b&q=1", Some("/")),
+            ("https://h.example/base", "https://h.example/base/a", &[], "https://h.example/base/a", Some("/a")),
+            ("https://h.example/base", "https://h.example/basement", &[], "https://h.example/basement", None),
+            ("https://h.example/base", "https://h.example/a", &[], "https://h.example/a", None),
+            (
+                "https://h.example",
+                "https://services.leadconnectorhq.com/a",
+                &[],
+                "https://services.leadconnectorhq.com/a",
+                None,
+            ),
+            ("https://h.example", "/a:b@c/%41;x=1,(2)", &[], "https://h.example/a:b@c/%41;x=1,(2)", Some("/a:b@c/%41;x=1,(2)")),
+        ] {
+            let target = target(base, given, params);
+            assert_eq!((target.url.as_str(), target.below()), (url, below), "{base} {given}");
+            assert_eq!(Url::parse(url).unwrap().as_str(), url, "a parser changes nothing of it");
+        }
+    }
+
+    #[test]
+    fn the_own_query_is_decoded() {
+        let target = target("https://h.example", "/a?b=%20+&c&d=1", &[("e", "2")]);
+        let pairs: Vec<_> = target.own_query().collect();
+        let pairs: Vec<_> = pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(pairs, [("b", "  "), ("c", ""), ("d", "1")]);
+    }
+
+    #[test]
+    fn what_parsers_read_differently_is_refused() {
+        let long = format!("/{}", "a".repeat(LONGEST_URL));
+        for bad in [
+            "", "a", "contacts/", "?a", "//evil.example/a", "///a", "/\\evil.example", "/a/../b", "/..", "/./a", "/a/.", "/a/..;x/b",
+            "/a b", "/a\r\nX: y", "/a\nb", "/a\0", "/a\tb", "/a\x7f", "/é", "/a#b", "/a?b#c", "/a?b c", "/a?é", "/a?b\r\n", "/a?\"",
+            "/%2e%2E/a", "/a%2Fb", "/a%2fb", "/a%5cb", "/a%00", "/a%0d%0a", "/a%", "/a%2", "/a%zz", "/a?%", "/{id}", "/<id>", "/a|b",
+            "ftp://h.example/a", "file:///etc/passwd", "javascript:alert(1)", "https:h.example/a", "https:/h.example/a",
+            "https:///h.example/a", "http://h.example/a", "https://evil.example/a", "https://u@h.example/a", "https://u:p@h.example/",
+            "https://@h.example/", "https://h.example@evil.example/", "https://h.example.evil.example/", "https://h.example:444/",
+            "https://h.example/../a", "https://h.example\\@evil.example/", "https://h.example#/a", "https://%68.example/",
+            "https://h.example/a#b", " https://h.example/a", "https://h.example/a b", "https://h\u{e9}.example/", &long,
+        ] {
+            let error = Target::new(&client("https://h.example"), bad, &[]).err().unwrap_or_else(|| panic!("{bad:.40}"));
+            assert_eq!(error.code(), crate::ErrorCode::InvalidArgument, "{bad:.40}");
+        }
+        let params = [("a".to_owned(), "x".repeat(LONGEST_URL))];
+        assert!(Target::new(&client("https://h.example"), "/a", &params).is_err());
+    }
+
+    #[test]
+    fn methods_in_any_case() {
+        assert_eq!(method("pAtCh").unwrap(), "PATCH");
+        for bad in ["", "GETS", "CONNECT", "TRACE", "G ET", "GET\r\n", "\u{130}"] {
+            assert!(method(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_log_sees_the_path_alone() {
+        for (url, path) in [("https://h/a/b?c=/d", "/a/b"), ("https://h", "/"), ("https://h:1/?x", "/")] {
+            assert_eq!(path_of(url), path);
+        }
+    }
+}
