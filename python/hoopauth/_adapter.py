@@ -30,13 +30,15 @@ def auth(library: str, client: Client, account: str | None) -> object:
         raise ModuleNotFoundError(message, name=missing.name) from missing
 
 
-def put(headers: Mapping[str, str], request: MutableMapping[str, str]) -> None:
+def put(headers: Mapping[str, str], request: MutableMapping[str, str], there: Mapping[str, str | bytes]) -> None:
     """Put hoopauth's headers on a request. What the program set itself stays, but for `Authorization`.
 
-    The default `User-Agent` of the libraries is replaced: the platform's edge refuses them.
+    `there` are the request's, with names in lower case: asking the libraries for one after the other takes longer. The
+    default `User-Agent` of the libraries is replaced: the platform's edge refuses them.
     """
     for name, value in headers.items():
-        if name == "Authorization" or name not in request or (name == "User-Agent" and is_default(request[name])):
+        own = there.get(name.lower())
+        if own is None or name == "Authorization" or (name == "User-Agent" and is_default(own)):
             request[name] = value
 
 

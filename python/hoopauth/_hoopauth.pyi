@@ -138,6 +138,9 @@ class Client:
         repeatable: bool = False,
         context: Context | None = None,
     ) -> Response: ...
+    def _note_limits(
+        self, status: int, answer_headers: Iterable[tuple[str | bytes, str | bytes]], account: str | None
+    ) -> None: ...
     def rate_limit(self, account: str) -> RateLimit | None: ...
     def webhook_verifier(
         self, keys: Iterable[WebhookKey] | None = None, **options: Unpack[WebhookOptions]
@@ -427,7 +430,7 @@ class WebhookDelivery:
     def __aenter__(self) -> Coroutine[Any, Any, Self]: ...
     def __aexit__(
         self,
-        kind: _Raised | None = None,  # noqa: PYI036 - `type` is a property here
+        kind: _Raised | None = None,
         value: BaseException | None = None,
         traceback: TracebackType | None = None,
         /,

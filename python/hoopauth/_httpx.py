@@ -37,6 +37,7 @@ class Auth(httpx.Auth):
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Serve `httpx.Client`."""
+        self._client.check_url(str(request.url))
         body = self._prepare(request, self._client.headers(request.method, self._account))
         response = yield request
         if not self._concerns(response):
@@ -63,15 +64,18 @@ class Auth(httpx.Auth):
             request.headers["Authorization"] = again["Authorization"]
             self._repeated((yield request))
 
-    def _prepare(self, request: httpx.Request, headers: dict[str, str]) -> _Body:
-        self._client.check_url(str(request.url))
-        put(headers, request.headers)
-        return _Body(request.stream)
+    def _prepare(self, request: httpx.Request, headers: dict[str, str]) -> _Body | None:
+        there = {name.decode("latin-1").lower(): value for name, value in request.headers.raw}
+        put(headers, request.headers, there)
+        return None if isinstance(request.stream, httpx.ByteStream) else _Body(request.stream)
 
     def _concerns(self, response: httpx.Response) -> bool:
         """Whether the answer is about the token; after a redirect it may be another's, about another's token."""
         response.hoopauth_error = None  # type: ignore[attr-defined]
-        if response.status_code not in AUTHENTICATION or "Authorization" not in response.request.headers:
+        if "Authorization" not in response.request.headers:
+            return False
+        if response.status_code not in AUTHENTICATION:
+            self._client._note_limits(response.status_code, response.headers.raw, self._account)
             return False
         try:
             self._client.check_url(str(response.request.url))
@@ -100,8 +104,8 @@ class Auth(httpx.Auth):
             return None
         return report
 
-    def _repeatable(self, response: httpx.Response, body: _Body) -> bool:
-        if body.rewind():
+    def _repeatable(self, response: httpx.Response, body: _Body | None) -> bool:
+        if body is None or body.rewind():
             return True
         response.hoopauth_error = not_repeated(self._account)  # type: ignore[attr-defined]
         return False
@@ -116,22 +120,21 @@ class Auth(httpx.Auth):
 
 
 class _Body:
-    """The body of a request, and whether it can be sent again."""
+    """The body of a request that is not plain bytes, and whether it can be sent again."""
 
     def __init__(self, stream: object) -> None:
-        self._again = isinstance(stream, httpx.ByteStream)
+        self._again = False
         self._files: list[tuple[Any, int]] = []
-        if not self._again:
-            # A file that is sent as it is, or those of a form. What is not known here is not sent again.
-            fields: Any = getattr(stream, "fields", None)
-            whole: Any = getattr(stream, "_stream", None)
-            parts: list[Any] = [whole] if fields is None else [getattr(field, "file", b"") for field in fields]
-            files = [part for part in parts if not isinstance(part, str | bytes)]
-            try:
-                self._files = [(file, file.tell()) for file in files]
-                self._again = True
-            except (AttributeError, OSError, TypeError, ValueError):
-                pass
+        # A file that is sent as it is, or those of a form. What is not known here is not sent again.
+        fields: Any = getattr(stream, "fields", None)
+        whole: Any = getattr(stream, "_stream", None)
+        parts: list[Any] = [whole] if fields is None else [getattr(field, "file", b"") for field in fields]
+        files = [part for part in parts if not isinstance(part, str | bytes)]
+        try:
+            self._files = [(file, file.tell()) for file in files]
+            self._again = True
+        except (AttributeError, OSError, TypeError, ValueError):
+            pass
 
     def rewind(self) -> bool:
         """Make it ready to be sent again; whether it is."""

@@ -35,7 +35,8 @@ class Auth(AuthBase):
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Put the headers on a request, and look at its answer."""
         self._client.check_url(request.url or "")
-        put(self._client.headers(request.method or "GET", self._account), request.headers)
+        headers = request.headers
+        put(self._client.headers(request.method or "GET", self._account), headers, dict(headers.lower_items()))
         start = _position(request.body)
 
         def answered(response: Response, **sending: Any) -> Response:
@@ -47,7 +48,10 @@ class Auth(AuthBase):
     def _answered(self, response: Response, start: int | None, sending: dict[str, Any]) -> Response:
         response.hoopauth_error = None  # type: ignore[attr-defined]
         sent = response.request.headers
-        if response.status_code not in AUTHENTICATION or "Authorization" not in sent:
+        if "Authorization" not in sent:
+            return response
+        if response.status_code not in AUTHENTICATION:
+            self._client._note_limits(response.status_code, response.headers.lower_items(), self._account)
             return response
         try:
             # After a redirect it may be another's answer, about another's token.

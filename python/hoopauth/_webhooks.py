@@ -62,12 +62,13 @@ def _is_asgi(request: Any) -> bool:
 
 
 def _django_body(request: Any) -> bytes:
-    from django.http.request import RawPostDataException  # noqa: PLC0415
-
     try:
         body: bytes = request.body
-    except RawPostDataException as consumed:
-        raise InvalidState(CONSUMED) from consumed
+    except Exception as raised:
+        # By its name: Django is not imported here.
+        if type(raised).__name__ == "RawPostDataException":
+            raise InvalidState(CONSUMED) from raised
+        raise
     return body
 
 

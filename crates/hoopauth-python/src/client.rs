@@ -19,7 +19,7 @@ use crate::context::{Context, of_call};
 use crate::error::{exception, raised};
 use crate::exit::note_client;
 use crate::grant::Grant;
-use crate::header::pairs;
+use crate::header::{pairs, prefixed};
 use crate::health::Health;
 use crate::installed::{self, InstalledLocation, MintSummary};
 use crate::limits::RateLimit;
@@ -330,7 +330,7 @@ impl Client {
             path,
             account,
             params: params.map_or_else(|| Ok(Vec::new()), request::params)?,
-            headers: request::headers(headers)?,
+            headers: request::headers(headers, json.is_some())?,
             body: request::body(py, json, data)?,
             version,
             timeout: request::timeout(py, timeout)?,
@@ -346,6 +346,29 @@ impl Client {
     /// waits.
     fn rate_limit(&self, py: Python<'_>, account: &str) -> PyResult<Option<RateLimit>> {
         Ok(self.live.core(py)?.client.rate_limit(account).map(RateLimit::from))
+    }
+
+    /// Keeps what an answer that is no matter of authentication says of limits: for the adapters, and quick.
+    #[pyo3(name = "_note_limits")]
+    fn note_limits(
+        &self,
+        status: u16,
+        answer_headers: &Bound<'_, PyAny>,
+        account: Option<&str>,
+    ) -> PyResult<()> {
+        let limits = prefixed(answer_headers, "x-ratelimit-")?;
+        let core = self.live.current();
+        let Some(client) = core.as_ref().map(|core| &core.client).filter(|_| !limits.is_empty()) else {
+            return Ok(());
+        };
+        let pairs: Vec<_> = limits.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let noted = || {
+            let account = account.or_else(|| client.default_account())?;
+            client.report(&client.fresh_headers(account, "GET")?, status, &pairs, b"").ok()
+        };
+        // Nothing depends on it.
+        let _ = watched(|| Ok(noted()));
+        Ok(())
     }
 
     /// A verifier of webhooks for this client's app: it takes its own events only, and remembers what was handled in the

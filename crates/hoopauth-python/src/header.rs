@@ -2,7 +2,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyString};
+use pyo3::types::{PyBytes, PyIterator, PyString, PyTuple};
 
 use crate::number::refused;
 
@@ -25,6 +25,29 @@ pub(crate) fn strict_pairs(headers: &Bound<'_, PyAny>, argument: &str) -> PyResu
     let read =
         |entry: PyResult<Bound<'_, PyAny>>| entry.ok().and_then(|entry| pair(&entry)).ok_or_else(wrong);
     entries(headers).map_err(|_| wrong())?.map(read).collect()
+}
+
+/// The pairs whose names begin so, in any case; read in place, for there are many others.
+pub(crate) fn prefixed(pairs: &Bound<'_, PyAny>, prefix: &str) -> PyResult<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    for entry in pairs.try_iter()? {
+        let entry = entry?;
+        let Ok(entry) = entry.cast::<PyTuple>() else { continue };
+        let name = entry.get_item(0)?;
+        let begins = |name: &[u8]| {
+            name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+        };
+        let begins = match name.cast::<PyBytes>() {
+            Ok(bytes) => begins(bytes.as_bytes()),
+            Err(_) => name
+                .cast::<PyString>()
+                .is_ok_and(|text| text.to_str().is_ok_and(|text| begins(text.as_bytes()))),
+        };
+        if begins && let Some(pair) = pair(entry) {
+            found.push(pair);
+        }
+    }
+    Ok(found)
 }
 
 /// The entries of a mapping, or of whatever gives pairs.

@@ -119,9 +119,13 @@ fn param(value: &Bound<'_, PyAny>) -> Option<String> {
     None
 }
 
-/// Request headers: a mapping, or pairs.
-pub(crate) fn headers(headers: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, String)>> {
-    headers.map_or_else(|| Ok(Vec::new()), |headers| strict_pairs(headers, "headers"))
+/// Request headers: a mapping, or pairs. JSON is called so, whatever the method.
+pub(crate) fn headers(headers: Option<&Bound<'_, PyAny>>, is_json: bool) -> PyResult<Vec<(String, String)>> {
+    let mut pairs = headers.map_or_else(|| Ok(Vec::new()), |headers| strict_pairs(headers, "headers"))?;
+    if is_json && !pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case("Content-Type")) {
+        pairs.push(("Content-Type".to_owned(), "application/json".to_owned()));
+    }
+    Ok(pairs)
 }
 
 /// Longer than any program runs is a day: the core knows no request without an end.

@@ -53,8 +53,10 @@ impl RateLimit {
         let mut limit = Self { seen_at: now, ..Self::default() };
         let mut told = false;
         for (name, value) in headers {
-            let Some(rest) =
-                name.get(..PREFIX.len()).filter(|start| start.eq_ignore_ascii_case(PREFIX)).and(name.get(PREFIX.len()..))
+            let Some(rest) = name
+                .get(..PREFIX.len())
+                .filter(|start| start.eq_ignore_ascii_case(PREFIX))
+                .and(name.get(PREFIX.len()..))
             else {
                 continue;
             };
@@ -218,7 +220,8 @@ fn told<'a>(
         return Told { wait: Some(reset.since(now)), day_spent: true };
     }
     let asked = retry_after(headers, now);
-    let interval = || (status == 429).then(|| seen.and_then(|seen| seen.interval).unwrap_or(DEFAULT_INTERVAL));
+    let interval =
+        || (status == 429).then(|| seen.and_then(|seen| seen.interval).unwrap_or(DEFAULT_INTERVAL));
     Told { wait: asked.or_else(interval), day_spent: false }
 }
 
@@ -312,13 +315,18 @@ mod tests {
             seen_at: NOON,
         };
         assert_eq!(all, Some(expected));
-        let odd = read(&[("x-ratelimit-max", "-1"), ("x-ratelimit-remaining", "many"), ("x-ratelimit-\u{e9}", "1")]);
+        let odd = read(&[
+            ("x-ratelimit-max", "-1"),
+            ("x-ratelimit-remaining", "many"),
+            ("x-ratelimit-\u{e9}", "1"),
+        ]);
         assert_eq!(odd, None);
     }
 
     #[test]
     fn the_reset_is_a_duration_or_a_moment() {
-        let reset = |text: &str| read(&[("x-ratelimit-daily-reset", text)]).and_then(|limit| limit.daily_reset);
+        let reset =
+            |text: &str| read(&[("x-ratelimit-daily-reset", text)]).and_then(|limit| limit.daily_reset);
         let later = NOON.plus(Duration::from_secs(3_600));
         assert_eq!(reset("3600000"), Some(later));
         assert_eq!(reset(&later.0.to_string()), Some(later));
@@ -336,7 +344,10 @@ mod tests {
         assert_eq!(until(Some("1000")), Some(NOON.plus(Duration::from_secs(1))));
         assert_eq!(until(None), Some(NOON.plus(Duration::from_secs(12 * 3_600))));
         assert_eq!(until(Some("1700000000000")), until(None), "a moment that is past says nothing");
-        assert_eq!(read(&[("x-ratelimit-daily-remaining", "1")]).and_then(|limit| limit.day_spent_until()), None);
+        assert_eq!(
+            read(&[("x-ratelimit-daily-remaining", "1")]).and_then(|limit| limit.day_spent_until()),
+            None
+        );
     }
 
     #[test]

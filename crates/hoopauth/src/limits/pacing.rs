@@ -106,7 +106,13 @@ impl Window {
     }
 
     /// Takes in what an answer said. `hold`: how long the platform wants all requests of the account to wait.
-    pub(super) fn note(&mut self, pacing: &Pacing, seen: Option<&RateLimit>, hold: Option<Duration>, now: u64) {
+    pub(super) fn note(
+        &mut self,
+        pacing: &Pacing,
+        seen: Option<&RateLimit>,
+        hold: Option<Duration>,
+        now: u64,
+    ) {
         self.forget(pacing, now);
         let after = |wait: Duration| now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         if let Some(hold) = hold {

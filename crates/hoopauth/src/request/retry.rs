@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn the_wait_is_anything_up_to_a_doubling_ceiling() {
-        for (tries, ceiling) in [(0, 500), (1, 1_000), (2, 2_000), (4, 8_000), (10, 8_000), (u32::MAX, 8_000)] {
+        for (tries, ceiling) in [(0, 500), (1, 1_000), (2, 2_000), (4, 8_000), (10, 8_000), (u32::MAX, 8_000)]
+        {
             let waits: Vec<_> = (0..200).map(|_| jitter(tries)).collect();
             let ceiling = Duration::from_millis(ceiling);
             assert!(waits.iter().all(|wait| *wait <= ceiling), "{tries}");

@@ -273,7 +273,12 @@ impl Exchange<'_> {
         if self.hops.len() >= MOST_HOPS {
             return Err("the API redirects more than five times in a row");
         }
-        tracing::debug!(method = self.request.method, path = path_of(&self.request.url), configured, "following a redirect");
+        tracing::debug!(
+            method = self.request.method,
+            path = path_of(&self.request.url),
+            configured,
+            "following a redirect"
+        );
         if !configured && self.has_token {
             // For good: who leads back may have chosen the path.
             self.has_token = false;
@@ -392,8 +397,12 @@ fn no_answer(error: &TransportError) -> Error {
     };
     let hint = match error.kind {
         TransportErrorKind::BodyTooLarge => "; raise `max_response_bytes`, or ask for less",
-        TransportErrorKind::Timeout if error.sent => "; it may have been carried out: raise `timeout`, or look before trying again",
-        TransportErrorKind::Network if error.sent => "; it may have been carried out: look before trying again",
+        TransportErrorKind::Timeout if error.sent => {
+            "; it may have been carried out: raise `timeout`, or look before trying again"
+        }
+        TransportErrorKind::Network if error.sent => {
+            "; it may have been carried out: look before trying again"
+        }
         _ => "",
     };
     Error::new(code, format!("the API gave no answer: {}{hint}", clean(&error.message)))
@@ -407,7 +416,9 @@ fn too_long(max_body: usize) -> Error {
 
 fn next_step(status: u16) -> &'static str {
     match status {
-        300..=399 => "a redirect of such a request is not followed; send it to where the answer's `Location` says",
+        300..=399 => {
+            "a redirect of such a request is not followed; send it to where the answer's `Location` says"
+        }
         404 => "nothing is there; check the path and the ids in it",
         409 => "it conflicts with what is there; read it again first",
         422 | 400 => "it refuses what was sent; `server_message` and the answer's body say what",
