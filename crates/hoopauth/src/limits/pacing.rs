@@ -315,7 +315,7 @@ mod tests {
     fn a_spent_day_is_told_at_once() {
         let pacing = Pacing::new(100, 10_000, 2);
         let mut window = Window::default();
-        let mut ask = |window: &mut Window, wall: Timestamp| window.take(&pacing, None, (wall, 1), u64::MAX);
+        let ask = |window: &mut Window, wall: Timestamp| window.take(&pacing, None, (wall, 1), u64::MAX);
         assert_eq!(ask(&mut window, NOON), Turn::Now);
         assert_eq!(ask(&mut window, NOON), Turn::Now);
         let half_a_day = Duration::from_secs(12 * 3_600);

@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 
 mod fields;
+mod redirect;
 mod retry;
 mod send;
 mod target;
@@ -78,10 +79,10 @@ impl RequestBuilder {
 
     /// A JSON body.
     pub fn json(mut self, value: &impl Serialize) -> Self {
-        let mut text = Capped(Vec::with_capacity(128));
+        let mut text = Capped { text: Vec::with_capacity(128), most: LONGEST_BODY };
         match serde_json::to_writer(&mut text, value) {
             Ok(()) => {
-                self.body = Some(text.0.into());
+                self.body = Some(text.text.into());
                 self.is_json = true;
             }
             Err(error) => {
@@ -152,15 +153,18 @@ impl RequestBuilder {
     }
 }
 
-/// Text in memory that ends where no body may be longer.
-struct Capped(Vec<u8>);
+/// Text in memory, up to a length.
+struct Capped {
+    text: Vec<u8>,
+    most: usize,
+}
 
 impl io::Write for Capped {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > LONGEST_BODY {
+        if self.text.len() + bytes.len() > self.most {
             return Err(io::Error::other("it is longer than 512 MiB"));
         }
-        self.0.extend_from_slice(bytes);
+        self.text.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -232,3 +236,25 @@ impl fmt::Debug for Response {
 }
 
 const LONGEST_BODY: usize = 512 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_not_written_beyond_its_limit() {
+        for (most, fits) in [(7, true), (6, false)] {
+            let mut text = Capped { text: Vec::new(), most };
+            assert_eq!(serde_json::to_writer(&mut text, &["abc"]).is_ok(), fits);
+            assert!(text.text.len() <= most);
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let client = Client::builder().private_integration_token("pit-planted").build().unwrap();
+        let request = client.request("POST", "/planted").param("planted", "planted").body("planted");
+        let response = Response::new(200, vec![("planted".into(), "planted".into())], b"planted".into());
+        assert!(!format!("{request:?} {response:?}").contains("planted"));
+    }
+}

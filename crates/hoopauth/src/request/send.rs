@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use url::Url;
 
 use super::target::{Target, method, path_of};
-use super::{LONGEST_BODY, RequestBuilder, Response, fields, retry};
+use super::{LONGEST_BODY, RequestBuilder, Response, fields, redirect, retry};
 use crate::account::Account;
 use crate::callback::calling;
 use crate::client::Client;
@@ -169,7 +168,7 @@ impl Exchange<'_> {
             return Ok(Some(Response::new(status, answer.headers, answer.body)));
         }
         let mut why = None;
-        if let Some(location) = redirect(self.request.method, &answer) {
+        if let Some(location) = redirect::location(self.request.method, &answer) {
             match self.follow(location) {
                 Ok(()) => return Ok(None),
                 Err(message) => why = Some(message),
@@ -253,24 +252,14 @@ impl Exchange<'_> {
 
     /// Goes where a redirect points, or says why not.
     fn follow(&mut self, location: &str) -> std::result::Result<(), &'static str> {
-        let from = Url::parse(&self.request.url).map_err(|_| NO_URL)?;
-        let mut to = from.join(location).map_err(|_| NO_URL)?;
-        to.set_fragment(None);
-        if !to.username().is_empty() || to.password().is_some() {
-            return Err("the API redirects to a URL that holds a user, which is not followed");
-        }
+        let first = self.hops.first().unwrap_or(&self.request.url);
+        let to = redirect::target(&self.request.url, location, redirect::is_loopback(first))?;
         let configured = self.inner.settings.origins.contains(&to.origin());
-        let stays_plain = || is_loopback(&to) && self.is_from_loopback();
-        match (from.scheme(), to.scheme()) {
-            (_, "https") => {}
-            ("http", "http") if stays_plain() => {}
-            _ => return Err("the API redirects to a URL that is not https, which is not followed"),
-        }
         let to = String::from(to);
         if to == self.request.url || self.hops.contains(&to) {
             return Err("the API redirects in a circle");
         }
-        if self.hops.len() >= MOST_HOPS {
+        if self.hops.len() >= redirect::MOST_HOPS {
             return Err("the API redirects more than five times in a row");
         }
         tracing::debug!(
@@ -288,11 +277,6 @@ impl Exchange<'_> {
         }
         self.hops.push(std::mem::replace(&mut self.request.url, to));
         Ok(())
-    }
-
-    fn is_from_loopback(&self) -> bool {
-        let first = self.hops.first().unwrap_or(&self.request.url);
-        Url::parse(first).is_ok_and(|url| is_loopback(&url))
     }
 
     fn may_try_again(&self, wait: Duration) -> bool {
@@ -371,21 +355,6 @@ fn pairs(answer: &TransportResponse) -> impl Iterator<Item = (&str, &str)> + Clo
     answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
-/// Where an answer sends a request that may go elsewhere without a second thought.
-fn redirect<'a>(method: &str, answer: &'a TransportResponse) -> Option<&'a str> {
-    let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
-    answer.header("location").filter(|_| is_redirect && matches!(method, "GET" | "HEAD"))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
 fn no_answer(error: &TransportError) -> Error {
     let code = match error.kind {
         TransportErrorKind::Network => ErrorCode::Network,
@@ -429,5 +398,3 @@ fn next_step(status: u16) -> &'static str {
 }
 
 const JSON: &str = "application/json";
-const MOST_HOPS: usize = 5;
-const NO_URL: &str = "the API redirects to what is not a URL";

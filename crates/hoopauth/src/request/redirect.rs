@@ -1,0 +1,87 @@
+//! Which redirects are followed.
+
+use url::{Host, Url};
+
+use crate::transport::TransportResponse;
+
+/// Where an answer sends a request that may go elsewhere without a second thought.
+pub(super) fn location<'a>(method: &str, answer: &'a TransportResponse) -> Option<&'a str> {
+    let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
+    answer.header("location").filter(|_| is_redirect && matches!(method, "GET" | "HEAD"))
+}
+
+/// The URL that a redirect leads to, or why it is not followed. `loopback`: whether the first request went to this computer.
+pub(super) fn target(from: &str, location: &str, loopback: bool) -> Result<Url, &'static str> {
+    let from = Url::parse(from).map_err(|_| NO_URL)?;
+    let mut to = from.join(location).map_err(|_| NO_URL)?;
+    to.set_fragment(None);
+    if !to.username().is_empty() || to.password().is_some() {
+        return Err("the API redirects to a URL that holds a user, which is not followed");
+    }
+    match (from.scheme(), to.scheme()) {
+        (_, "https") => Ok(to),
+        ("http", "http") if loopback && is_here(&to) => Ok(to),
+        _ => Err("the API redirects to a URL that is not https, which is not followed"),
+    }
+}
+
+/// Whether a URL leads to this computer.
+pub(super) fn is_loopback(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| is_here(&url))
+}
+
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+pub(super) const MOST_HOPS: usize = 5;
+const NO_URL: &str = "the API redirects to what is not a URL";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_gets_are_sent_elsewhere() {
+        for (method, status, location, followed) in [
+            ("GET", 302, Some("/b"), true),
+            ("HEAD", 308, Some("/b"), true),
+            ("GET", 301, None, false),
+            ("GET", 200, Some("/b"), false),
+            ("GET", 304, Some("/b"), false),
+            ("POST", 303, Some("/b"), false),
+            ("OPTIONS", 307, Some("/b"), false),
+        ] {
+            let headers = location.map(|to| ("Location".to_owned(), to.to_owned())).into_iter().collect();
+            let answer = TransportResponse { status, headers, body: Vec::new() };
+            assert_eq!(super::location(method, &answer).is_some(), followed, "{method} {status}");
+        }
+    }
+
+    #[test]
+    fn never_from_https_to_http() {
+        for (from, location, loopback, to) in [
+            ("https://a.example/x/y?q=1", "z", false, Some("https://a.example/x/z")),
+            ("https://a.example/x", "?q", false, Some("https://a.example/x?q")),
+            ("https://a.example/x", "//b.example/#f", false, Some("https://b.example/")),
+            ("https://a.example/x", "http://a.example/x", false, None),
+            ("https://localhost/x", "http://localhost/x", true, None),
+            ("https://a.example/x", "http://127.0.0.1/x", false, None),
+            ("http://127.0.0.1:1/x", "http://[::1]:2/x", true, Some("http://[::1]:2/x")),
+            ("http://127.0.0.1:1/x", "http://a.localhost/x", true, Some("http://a.localhost/x")),
+            ("http://127.0.0.1:1/x", "http://a.example/x", true, None),
+            ("http://127.0.0.1:1/x", "https://a.example/x", true, Some("https://a.example/x")),
+            ("https://a.example/x", "https://u:p@a.example/x", false, None),
+            ("https://a.example/x", "file:///etc/passwd", false, None),
+            ("https://a.example/x", "https://", false, None),
+        ] {
+            let found = target(from, location, loopback);
+            assert_eq!(found.as_ref().ok().map(Url::as_str), to, "{from} {location}");
+        }
+    }
+}
