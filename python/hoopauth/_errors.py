@@ -214,7 +214,7 @@ class Store(Error):
 
 
 class LeaseTimeout(Error):
-    """Another holder kept the right to refresh for longer than `max_wait`."""
+    """Another holder kept the right to refresh for longer than `max_wait`, or handles this webhook now."""
 
     code = 51
     name = "LEASE_TIMEOUT"
@@ -242,7 +242,7 @@ class SignatureMissing(Error):
 
 
 class SignatureInvalid(Error):
-    """The webhook's signature is malformed, or no configured key made it."""
+    """The webhook's signature is malformed, no configured key made it, or it is another app's."""
 
     code = 61
     name = "SIGNATURE_INVALID"
@@ -256,14 +256,14 @@ class WebhookStale(Error):
 
 
 class WebhookReplayed(Error):
-    """The webhook was handled before, or is being handled: then `retry_after` says when to come again."""
+    """The webhook was handled before: answer with success, and do nothing."""
 
     code = 63
     name = "WEBHOOK_REPLAYED"
 
 
 class WebhookMalformed(Error):
-    """The webhook's body is not an event, or not one of this app."""
+    """The webhook's body is not an event."""
 
     code = 64
     name = "WEBHOOK_MALFORMED"

@@ -139,8 +139,16 @@ class Client:
         context: Context | None = None,
     ) -> Response: ...
     def _note_limits(
-        self, status: int, answer_headers: Iterable[tuple[str | bytes, str | bytes]], account: str | None
+        self,
+        authorization: str,
+        status: int,
+        answer_headers: Iterable[tuple[str | bytes, str | bytes]],
+        account: str | None,
     ) -> None: ...
+    @property
+    def refused_private_integration_token(
+        self,
+    ) -> Literal["private_integration_token", "private_integration_token_next"] | None: ...
     def rate_limit(self, account: str) -> RateLimit | None: ...
     def webhook_verifier(
         self, keys: Iterable[WebhookKey] | None = None, **options: Unpack[WebhookOptions]
@@ -385,7 +393,9 @@ class WebhookKey:
 
 @final
 class WebhookVerifier:
-    def __new__(cls, keys: Iterable[WebhookKey] | None = None, **options: Unpack[WebhookOptions]) -> Self: ...
+    def __new__(
+        cls, keys: Iterable[WebhookKey] | None = None, *, clock: Clock | None = None, **options: Unpack[WebhookOptions]
+    ) -> Self: ...
     def verify(
         self,
         headers: _Received,

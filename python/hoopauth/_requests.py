@@ -48,17 +48,18 @@ class Auth(AuthBase):
     def _answered(self, response: Response, start: int | None, sending: dict[str, Any]) -> Response:
         response.hoopauth_error = None  # type: ignore[attr-defined]
         sent = response.request.headers
-        if "Authorization" not in sent:
+        token, status = sent.get("Authorization"), response.status_code
+        if token is None:
             return response
-        if response.status_code not in AUTHENTICATION:
-            self._client._note_limits(response.status_code, response.headers.lower_items(), self._account)
+        if status not in AUTHENTICATION:
+            self._client._note_limits(token, status, response.headers.lower_items(), self._account)  # noqa: SLF001
             return response
         try:
             # After a redirect it may be another's answer, about another's token.
             method, url = response.request.method, response.request.url or ""
             self._client.check_url(url)
             headers = self._client.report(
-                sent, response.status_code, response.headers, response.content, method, url, account=self._account
+                sent, status, response.headers, response.content, method, url, account=self._account
             )
         except Error as error:
             response.hoopauth_error = error  # type: ignore[attr-defined]

@@ -212,3 +212,36 @@ class Options(TypedDict, total=False):
 
 class WebhookOptions(TypedDict, total=False):
     """The options of a verifier, as keyword arguments of `WebhookVerifier` and `Client.webhook_verifier`."""
+
+    platform_key: bool | str | None
+    """Whether the platform's Ed25519 key counts, under the label `platform`. Unset: it does."""
+    platform_rsa_key: bool | str | None
+    """Whether the platform's older RSA key counts, under the label `platform-rsa`; its end is announced for 1 September
+    2026.
+    """
+    app_id: str | None
+    """The app whose events are accepted: the platform signs those of every app with one key. Unset: the part of the
+    client's `client_id` before the `-`.
+    """
+    any_app: bool | str | None
+    """Whether events of other apps, and those that name none, are accepted too. INSTALL and UNINSTALL never are."""
+    max_age: float | str | None
+    """The oldest event to accept, in seconds; three days if unset. The platform sends again for hours what was not
+    answered with success: `300` refuses such tries.
+    """
+    without_timestamp: bool | str | None
+    """Whether events without a `timestamp` are accepted. One that was handled is refused for as long as `max_age`, and
+    no longer.
+    """
+    replay: Literal["store", "memory", "off"] | None
+    """Where the ids of deliveries are remembered: `store` (the client's, by all processes that share it), `memory` (by
+    this process, until it ends) or `off` (the program does it). Unset: `store` with a client of OAuth, else `memory`.
+    """
+    replay_memory: int | str | None
+    """How many deliveries `memory` remembers. Events as old as one that it had to forget are refused."""
+    claim_seconds: float | str | None
+    """Seconds that handling a delivery may take: one that is neither confirmed nor released by then is accepted
+    again.
+    """
+    max_body: int | str | None
+    """The longest body to accept, in bytes."""

@@ -348,10 +348,18 @@ impl Client {
         Ok(self.live.core(py)?.client.rate_limit(account).map(RateLimit::from))
     }
 
+    /// The option whose Private Integration token the platform refused: put another token there. None while none was, and again
+    /// once that token works.
+    #[getter]
+    fn refused_private_integration_token(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
+        Ok(self.live.core(py)?.client.refused_private_integration_token())
+    }
+
     /// Keeps what an answer that is no matter of authentication says of limits: for the adapters, and quick.
     #[pyo3(name = "_note_limits")]
     fn note_limits(
         &self,
+        authorization: &str,
         status: u16,
         answer_headers: &Bound<'_, PyAny>,
         account: Option<&str>,
@@ -364,7 +372,8 @@ impl Client {
         let pairs: Vec<_> = limits.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let noted = || {
             let account = account.or_else(|| client.default_account())?;
-            client.report(&client.fresh_headers(account, "GET")?, status, &pairs, b"").ok()
+            let headers = client.sent_headers(account, "GET", authorization).ok()?;
+            client.report(&headers, status, &pairs, b"").ok()
         };
         // Nothing depends on it.
         let _ = watched(|| Ok(noted()));
@@ -384,7 +393,7 @@ impl Client {
         keys: Option<&Bound<'_, PyAny>>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<WebhookVerifier> {
-        WebhookVerifier::make(slf.py(), keys, options, Some(slf.clone().unbind()))
+        WebhookVerifier::make(slf.py(), keys, None, options, Some(slf.clone().unbind()))
     }
 
     /// Does what a verified INSTALL or UNINSTALL means for the grants of this client. Doing it again changes nothing.

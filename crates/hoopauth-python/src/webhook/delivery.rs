@@ -1,6 +1,7 @@
 //! Verified events.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hoopauth::webhook;
 use pyo3::PyTraverseError;
@@ -16,7 +17,8 @@ use crate::wait::{call, inline};
 
 /// A verified webhook, claimed by whoever verified it.
 ///
-/// `with delivery:` (or `async with`) confirms it at the end and releases it if the block raises. A delivery that is let go
+/// `with delivery:` (or `async with`) confirms it at the end and releases it if the block raises, unless the block did either
+/// itself. A delivery that is let go
 /// without `confirm()` is released: the platform's next try is then accepted.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct WebhookDelivery {
@@ -26,6 +28,8 @@ pub(crate) struct WebhookDelivery {
     key: String,
     client: Option<Py<Client>>,
     body: PyOnceLock<Py<PyBytes>>,
+    /// Whether the program said itself how it ended.
+    ended: AtomicBool,
     process: u32,
 }
 
@@ -37,6 +41,7 @@ impl WebhookDelivery {
             inner: Some(Arc::new(delivery)),
             client,
             body: PyOnceLock::new(),
+            ended: AtomicBool::new(false),
             process: std::process::id(),
         }
     }
@@ -58,7 +63,9 @@ impl WebhookDelivery {
         match &self.client {
             Some(client) => call(py, &client.get().live, None, move |_| how(&delivery)),
             None => inline(py, || how(&delivery)),
-        }
+        }?;
+        self.ended.store(true, Ordering::SeqCst);
+        Ok(())
     }
 }
 
@@ -140,6 +147,9 @@ impl WebhookDelivery {
         traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let _ = (value, traceback);
+        if self.ended.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         if kind.is_none() {
             return self.confirm(py);
         }

@@ -10,7 +10,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::{WebhookDelivery, WebhookKey, fields};
+use crate::callback::Slot;
 use crate::client::Client;
+use crate::clock::PyClock;
 use crate::context::{Context, of_call};
 use crate::error::raised;
 use crate::live::foreign;
@@ -27,6 +29,7 @@ use crate::wait::{call, inline};
 ///
 /// Args:
 ///     keys: keys beside the platform's own.
+///     clock: where the time comes from, see `hoopauth.Clock`.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct WebhookVerifier {
     /// Empty only while this is dropped.
@@ -34,6 +37,7 @@ pub(crate) struct WebhookVerifier {
     keys: Vec<webhook::WebhookKey>,
     options: Vec<(String, Secret)>,
     client: Option<Py<Client>>,
+    clock: Option<Arc<Slot>>,
 }
 
 /// The core's verifier, and the process it was made in.
@@ -55,6 +59,7 @@ impl WebhookVerifier {
     pub(crate) fn make(
         py: Python<'_>,
         keys: Option<&Bound<'_, PyAny>>,
+        clock: Option<Py<PyAny>>,
         options: Option<&Bound<'_, PyDict>>,
         client: Option<Py<Client>>,
     ) -> PyResult<Self> {
@@ -64,8 +69,13 @@ impl WebhookVerifier {
                 own.push(key?.cast::<WebhookKey>()?.get().inner.clone());
             }
         }
-        let verifier =
-            Self { made: ArcSwapOption::empty(), keys: own, options: option::texts(options)?, client };
+        let verifier = Self {
+            made: ArcSwapOption::empty(),
+            keys: own,
+            options: option::texts(options)?,
+            client,
+            clock: clock.map(|clock| Arc::new(Slot::new("clock", "clock", clock))),
+        };
         verifier.made.store(Some(Arc::new(verifier.build(py)?)));
         Ok(verifier)
     }
@@ -75,6 +85,9 @@ impl WebhookVerifier {
             Some(client) => client.get().live.core(py)?.client.webhook_verifier(),
             None => webhook::WebhookVerifier::builder(),
         };
+        if let Some(clock) = &self.clock {
+            builder = builder.clock(Arc::new(PyClock::new(py, Arc::clone(clock))?));
+        }
         for key in &self.keys {
             builder = builder.key(key.clone());
         }
@@ -103,19 +116,20 @@ impl WebhookVerifier {
 #[pymethods]
 impl WebhookVerifier {
     #[new]
-    #[pyo3(signature = (keys=None, **options))]
+    #[pyo3(signature = (keys=None, *, clock=None, **options))]
     fn new(
         py: Python<'_>,
         keys: Option<&Bound<'_, PyAny>>,
+        clock: Option<Py<PyAny>>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        Self::make(py, keys, options, None)
+        Self::make(py, keys, clock, options, None)
     }
 
     /// Verifies a webhook, and claims it until it is confirmed or released: use the answer in `with`.
     ///
-    /// Raises `hoopauth.SignatureMissing`, `hoopauth.SignatureInvalid`, `hoopauth.WebhookMalformed`, `hoopauth.WebhookStale` and
-    /// `hoopauth.WebhookReplayed`; nothing that is unsigned, forged, foreign or seen before passes.
+    /// Raises `hoopauth.SignatureMissing`, `hoopauth.SignatureInvalid`, `hoopauth.WebhookMalformed`, `hoopauth.WebhookStale`,
+    /// `hoopauth.WebhookReplayed`, and `hoopauth.LeaseTimeout` while another handles the same one; nothing that is unsigned, forged, foreign or seen before passes.
     ///
     /// Args:
     ///     headers: all those of the request: a mapping, a list of pairs, or a WSGI environment; names in any case.
@@ -202,9 +216,16 @@ impl WebhookVerifier {
         }
     }
 
-    /// The client breaks the cycles that it is part of.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.clock.as_ref().map_or(Ok(()), |clock| clock.visit(&visit))?;
+        // The client breaks the cycles that it is part of.
         self.client.as_ref().map_or(Ok(()), |client| visit.call(client))
+    }
+
+    fn __clear__(&self) {
+        if let Some(clock) = &self.clock {
+            clock.clear();
+        }
     }
 }
 
