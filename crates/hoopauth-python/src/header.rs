@@ -59,8 +59,14 @@ pub(crate) fn entries<'py>(pairs: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyI
 }
 
 fn pair(entry: &Bound<'_, PyAny>) -> Option<(String, String)> {
+    let (name, value) = halves(entry)?;
+    Some((text(&name)?, text(&value)?))
+}
+
+/// The two parts of a pair: a tuple, a list, or whatever else gives two.
+pub(crate) fn halves<'py>(entry: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let mut parts = entry.try_iter().ok()?.map_while(Result::ok);
-    let pair = (text(&parts.next()?)?, text(&parts.next()?)?);
+    let pair = (parts.next()?, parts.next()?);
     parts.next().is_none().then_some(pair)
 }
 

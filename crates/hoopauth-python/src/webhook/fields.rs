@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
 
-use crate::header::entries;
+use crate::header::{entries, halves};
 use crate::number::refused;
 
 /// The headers of a request: a mapping, pairs, or a WSGI environment, of `str` or `bytes`. None of them is dropped in silence: it
@@ -28,8 +28,7 @@ impl<'py> Fields<'py> {
         let mapping = headers.getattr_opt("items")?.is_some();
         let environment = mapping && is_environment(headers);
         for entry in entries(headers).map_err(|_| wrong(headers.py()))? {
-            let (name, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) =
-                entry?.extract().map_err(|_| wrong(headers.py()))?;
+            let (name, value) = halves(&entry?).ok_or_else(|| wrong(headers.py()))?;
             fields.add(name, &value, environment)?;
         }
         Ok(fields)
