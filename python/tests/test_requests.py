@@ -51,7 +51,7 @@ def test_a_request_has_its_accounts_headers(server: Server) -> None:
 def test_parameters_in_pythons_own_types(server: Server) -> None:
     client = at(server)
     client.request("GET", "/a", params={"q": "a&b c", "n": 1, "f": 1.5, "t": True, "no": None, "l": ["x", 2, False]})
-    assert sent(server)[1] == "/a?q=a%26b+c&n=1&f=1.5&t=true&l=x&l=2&l=false"
+    assert sent(server)[1] == "/a?q=a%26b%20c&n=1&f=1.5&t=true&l=x&l=2&l=false"
     client.request("GET", "/a", params=[("q", "1"), ("q", "2")])
     assert sent(server)[1] == "/a?q=1&q=2"
     for wrong in ({"q": object()}, {1: "a"}, "ab", 7, [("a",)], {"q": [None]}):

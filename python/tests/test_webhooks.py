@@ -75,7 +75,7 @@ def test_a_delivery_says_what_came() -> None:
         lambda s: {b"X-Wl-Signature": s.encode()},
         lambda s: [("a", "b"), ("x-wl-signature", s)],
         lambda s: [(b"a", b"\xff"), (b"x-wl-signature", s.encode())],
-        lambda s: iter([("X-Hook-Signature", s)]),
+        lambda s: iter([["X-Hook-Signature", s]]),
         lambda s: {"x-wl-signature": [s]},
         lambda s: {"REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(), "HTTP_X_WL_SIGNATURE": s, "n": 1},
         lambda s: {"HTTP_X_WL_SIGNATURE": s},

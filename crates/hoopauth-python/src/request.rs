@@ -9,7 +9,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::error::exception;
-use crate::header::{entries, strict_pairs};
+use crate::header::{entries, halves, strict_pairs};
 use crate::number::{Seconds, Whole, refused};
 use crate::response::dumps;
 
@@ -93,8 +93,8 @@ pub(crate) fn params(params: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)
     };
     let mut all = Vec::new();
     for entry in entries(params).map_err(|_| wrong())? {
-        let (name, value) =
-            entry.and_then(|entry| entry.extract::<(String, Bound<'_, PyAny>)>()).map_err(|_| wrong())?;
+        let (name, value) = entry.ok().and_then(|entry| halves(&entry)).ok_or_else(wrong)?;
+        let name: String = name.extract().map_err(|_| wrong())?;
         if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
             for value in value.try_iter()? {
                 all.push((name.clone(), param(&value?).ok_or_else(wrong)?));
