@@ -17,8 +17,10 @@ mod instructions;
 mod many;
 mod memory;
 mod python;
+mod requests;
 mod speed;
 mod storm;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::process::{Command, ExitCode};
@@ -44,6 +46,12 @@ fn main() -> ExitCode {
         ["fleet"] => drop(fleet::measure()),
         ["python"] => return kept(&python_promises()),
         ["storm"] => return kept(&storm_promises(&storm::measure_all())),
+        ["serve"] => requests::serve(),
+        ["requests"] => return kept(&request_promises(&c::Programs::build())),
+        ["requests-compare", url] => requests::compare(url),
+        ["requests-bare", url] => requests::bare(url),
+        ["webhooks"] => return kept(&webhook_promises(&c::Programs::build())),
+        ["webhooks", file] => webhooks::in_rust(file),
         ["storm-process"] => storm::process(),
         ["many"] => return kept(&many_promises(&many::measure())),
         ["store-open", path, account] => println!("{}", many::open_once(path, account)),
@@ -51,7 +59,7 @@ fn main() -> ExitCode {
         _ => {
             eprintln!(
                 "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | c | cold-start | \
-                 fleet | python | storm | many | bytes ACCOUNTS]"
+                 fleet | python | requests | webhooks | storm | many | bytes ACCOUNTS]"
             );
             return ExitCode::from(2);
         }
@@ -60,15 +68,15 @@ fn main() -> ExitCode {
 }
 
 fn all() -> ExitCode {
-    let c = c::Programs::build();
-    let speed = speed::measure(&c);
+    let programs = c::Programs::build();
+    let speed = speed::measure(&programs);
     let by_name = instructions::measure("rust", "loop-name");
     let by_handle = instructions::measure("handle", "loop-handle");
     let ratio = memory::measure();
     let storms = storm::measure_all();
     let many = many::measure();
     let fleet = fleet::measure();
-    let c = c.measure();
+    let c = programs.measure();
     let promises = [
         at_most("headers_1", Some(speed.name_1), 0.75 * speed.floor_1),
         at_most("headers_1000000", Some(speed.name_million), 0.35 * speed.floor_million),
@@ -89,7 +97,13 @@ fn all() -> ExitCode {
         at_most("c_cold_start_sqlite", Some(c.sqlite_over_floor_ms), 4.0),
         at_most("library_bytes", Some(c.library_bytes), 4e6),
     ];
-    kept(&[&promises[..], &storm_promises(&storms), &many_promises(&many), &python_promises()].concat())
+    let python = python_promises();
+    let requests = request_promises(&programs);
+    let webhooks = webhook_promises(&programs);
+    kept(
+        &[&promises[..], &storm_promises(&storms), &many_promises(&many), &python, &requests, &webhooks]
+            .concat(),
+    )
 }
 
 fn storm_promises(storms: &[(&str, Storm)]) -> Vec<bool> {
@@ -121,6 +135,31 @@ fn python_promises() -> Vec<bool> {
     promises.push(at_most("python_cold_start_over_floor_ms", Some(python.over_floor_ms), 15.0));
     promises.push(at_most("python_cold_start_sqlite_over_floor_ms", Some(python.sqlite_over_floor_ms), 20.0));
     promises
+}
+
+/// After [`python_promises`], which installs the wheel.
+fn request_promises(c: &c::Programs) -> Vec<bool> {
+    let overhead = requests::measure(c);
+    [
+        ("rust", overhead.rust),
+        ("c", overhead.c),
+        ("python", overhead.python),
+        ("python_httpx", overhead.httpx),
+    ]
+    .map(|(via, ratio)| at_most(&format!("request_overhead_{via}"), Some(ratio), 1.05))
+    .to_vec()
+}
+
+/// After [`python_promises`], which installs the wheel.
+fn webhook_promises(c: &c::Programs) -> Vec<bool> {
+    let ratios = webhooks::measure(c);
+    let promises = ratios.iter().map(|(via, scheme, ratio)| match *via {
+        "python" => {
+            promise(&format!("webhook_verify_ratio_python_{scheme}"), Some(*ratio), 0.90, *ratio >= 0.90)
+        }
+        _ => promise(&format!("webhook_verify_ratio_{via}_{scheme}"), Some(*ratio), 0.95, *ratio >= 0.95),
+    });
+    promises.collect()
 }
 
 fn kept(promises: &[bool]) -> ExitCode {

@@ -120,6 +120,11 @@ impl AccountKind {
         Self::ALL.into_iter().find(|kind| kind.user_type().eq_ignore_ascii_case(text))
     }
 
+    /// The class that an account's text begins with.
+    pub(crate) fn of_name(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| text.starts_with(kind.prefix()))
+    }
+
     const fn prefix(self) -> &'static str {
         match self {
             Self::Location => "location:",

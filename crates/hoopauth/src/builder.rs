@@ -19,6 +19,7 @@ use crate::inner::Inner;
 use crate::keys::{KeySource, LazyKeys};
 use crate::limits::{Limits, Pacing};
 use crate::options::OptionSet;
+use crate::preflight::{FactsOfGrants, ScopePreflight};
 use crate::refresh::Step;
 use crate::request::ApiBase;
 use crate::store::{HostStore, MemoryStore, RowStore, TokenStore};
@@ -29,6 +30,7 @@ use crate::store::{SqliteStore, UserStore};
 use crate::sync::Mutex;
 use crate::transport::Transport;
 use crate::watch::Watch;
+use crate::webhook::Installs;
 
 /// Configures a [`Client`]. A wrong value is reported by [`build`](Self::build).
 #[derive(Default)]
@@ -125,14 +127,14 @@ impl ClientBuilder {
         let version = options.text("api_version").unwrap_or_default();
         let constants = Arc::new(Constants::new(&version, &user_agent));
         // A memory store of the client's own is nobody else's to change, and a static token is in none.
-        let shared = credential.static_token().is_none()
-            && (own_store || options.text("store").as_deref() != Some("memory:"));
+        let shared =
+            !credential.is_static() && (own_store || options.text("store").as_deref() != Some("memory:"));
         let (store, source) = match self.store.take() {
             Some(store) => (store, KeySource::parse(options.secret("store_key").as_ref())),
             None => open_store(options, &credential)?,
         };
         let default_account = options.account("default_account")?;
-        let static_name = credential.static_token().map(|_| String::new());
+        let static_name = credential.is_static().then(String::new);
         let default_name =
             default_account.as_ref().map(|account| account.as_str().to_owned()).or(static_name);
         let keys = match &credential {
@@ -164,7 +166,9 @@ impl ClientBuilder {
                 unsaved: Mutex::new(HashMap::new()),
                 unsaved_count: AtomicUsize::new(0),
                 refused: Mutex::new(HashMap::new()),
+                installs: Installs::default(),
                 limits: Limits::default(),
+                facts: FactsOfGrants::default(),
                 closed: AtomicBool::new(false),
                 maintainers: AtomicUsize::new(0),
                 calls: Arc::new(Calls::default()),
@@ -203,6 +207,8 @@ pub(crate) struct Settings {
     pub(crate) token_requests_per_minute: u32,
     pub(crate) api_base: ApiBase,
     pub(crate) max_response_bytes: usize,
+    pub(crate) documented_version: bool,
+    pub(crate) scope_preflight: ScopePreflight,
     /// `None`: requests are not held back.
     pub(crate) pacing: Option<Pacing>,
 }
@@ -242,6 +248,8 @@ impl Settings {
             token_requests_per_minute: number("token_requests_per_minute"),
             api_base: ApiBase::read(&text("api_base"))?,
             max_response_bytes: usize::try_from(options.number("max_response_bytes")).unwrap_or(usize::MAX),
+            documented_version: options.boolean("documented_version"),
+            scope_preflight: ScopePreflight::read(options),
             pacing: options.boolean("pacing").then(|| Pacing::read(options)),
         })
     }
@@ -273,7 +281,7 @@ fn open_sqlite(
         return Err(Error::config("`store` is no URL: write `sqlite:/folder/file` for an absolute path"));
     }
     // A static token is never stored: no file, no key.
-    if credential.static_token().is_some() {
+    if credential.is_static() {
         return Ok((Arc::new(MemoryStore::new()), source));
     }
     if path.is_empty() {
@@ -308,7 +316,7 @@ fn open_postgres(
     let ca_file = options.text("ca_file").map(Into::into);
     let settings = PostgresSettings::parse(url, ca_file, options.seconds("connect_timeout"))?;
     // A static token is never stored: no connection, no key.
-    if credential.static_token().is_some() {
+    if credential.is_static() {
         return Ok((Arc::new(MemoryStore::new()), source));
     }
     if !options.is_set("store_key") {

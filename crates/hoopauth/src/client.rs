@@ -17,7 +17,7 @@ use crate::grant::Grant;
 use crate::headers::Headers;
 use crate::inner::{Inner, SAVE_TRIES, busy};
 use crate::options::OptionSet;
-use crate::report::{Meaning, Report, classify};
+use crate::report::Report;
 use crate::secret::Secret;
 use crate::store::NewRecord;
 use crate::sync::lock;
@@ -93,7 +93,7 @@ impl Client {
             .strip_prefix("Bearer ")
             .filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()))
             .ok_or_else(|| Error::argument("`Authorization` is `Bearer ` and the token that was sent"))?;
-        if !(account.is_empty() && self.inner.credential.static_token().is_some()) {
+        if !(account.is_empty() && self.inner.credential.is_static()) {
             Account::parse(account)?;
         }
         let snapshot = Snapshot::new(account, token, Arc::clone(&self.inner.constants), 0);
@@ -282,6 +282,7 @@ impl Client {
                 inner.forget_unsaved(&account);
                 inner.publish(inner.snapshot_of(&grant, expected + 1), seen_changes);
                 inner.changed(&account, expected + 1, ChangeKind::Saved);
+                inner.finish_installs(&account);
                 return Ok(Import::Imported);
             }
         }
@@ -310,6 +311,7 @@ impl Client {
     pub fn remove(&self, account: &Account) -> Result<bool> {
         let inner = &self.inner;
         inner.check_open()?;
+        inner.forget_install(account)?;
         for _ in 0..SAVE_TRIES {
             let record = inner.load(account)?;
             let Some(record) = record.filter(|record| record.grant.is_some()) else {
@@ -374,13 +376,7 @@ impl Client {
         answer_headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Report> {
-        self.inner.check_open()?;
-        if matches!(status, 401 | 403) {
-            // The cause may be what another process did to the account.
-            self.inner.clock.look_soon();
-        }
-        self.inner.note_limits(headers.account(), status, answer_headers.iter().copied());
-        self.report_checked(headers, status, answer_headers, body)
+        self.judge(headers, None, status, answer_headers, body)
     }
 
     /// As [`report`](Self::report), for a host that knows what it sent: then the error names the scope or the class that the
@@ -388,53 +384,24 @@ impl Client {
     pub fn report_request(
         &self,
         headers: &Headers,
-        _method: &str,
-        _path: &str,
+        method: &str,
+        path: &str,
         status: u16,
         answer_headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Report> {
-        self.report(headers, status, answer_headers, body)
+        self.judge(headers, Some((method, path)), status, answer_headers, body)
     }
 
-    fn report_checked(
-        &self,
-        headers: &Headers,
-        status: u16,
-        answer_headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Result<Report> {
-        let snapshot = headers.snapshot();
-        let account = Account::parse(snapshot.name()).ok();
-        let error = match classify(account.as_ref(), status, answer_headers, body) {
-            Meaning::Pass => return Ok(Report::Pass),
-            Meaning::Final(error) => return Err(error),
-            Meaning::PrivateIntegration(error) | Meaning::Refreshable(error) => error,
-        };
-        let refused = match (&self.inner.credential, account) {
-            (Credential::OAuth { .. }, Some(account)) => account,
-            (Credential::PrivateIntegration { .. }, account) => {
-                let error = Error::new(
-                    ErrorCode::InvalidPrivateIntegration,
-                    "the Private Integration token is refused: copy the current one from the settings",
-                )
-                .with_status(status)
-                .with_server_message(error.server_message())
-                .with_trace_id(error.trace_id());
-                return Err(match account {
-                    Some(account) => error.with_account(&account),
-                    None => error,
-                });
-            }
-            _ => return Err(error),
-        };
-        let snapshot = self.inner.replace_refused(&refused, snapshot, &error)?;
-        let repeat = Headers::new(
-            Served::from_inner(snapshot),
-            if headers.content_type().is_some() { b"POST" } else { b"GET" },
-        );
-        let same_version = headers.version() == repeat.version();
-        Ok(Report::Repeat(if same_version { repeat } else { repeat.with_version(headers.version())? }))
+    /// The option whose Private Integration token the platform refused: `private_integration_token` or
+    /// `private_integration_token_next`. Put another token there, or leave the option out if the other one stays in use.
+    ///
+    /// `None` while none was refused, and again once that token works.
+    pub fn refused_private_integration_token(&self) -> Option<&'static str> {
+        match &self.inner.credential {
+            Credential::PrivateIntegration(rotation) => rotation.refused_option(),
+            _ => None,
+        }
     }
 
     /// Saves what is unsaved and ends this client and its clones; later calls are `INVALID_STATE`.

@@ -21,6 +21,7 @@ use crate::headers::Constants;
 use crate::keys::{Keys, LazyKeys};
 use crate::limits::Limits;
 use crate::options::OptionSet;
+use crate::preflight::FactsOfGrants;
 use crate::refresh::{Need, Step, no_grant};
 use crate::secret::Secret;
 use crate::store::seal::{Fingerprinter, KeyRing, is_sealed};
@@ -29,6 +30,7 @@ use crate::sync::{Mutex, lock};
 use crate::token_endpoint::{FailureClass, TokenEndpoint};
 use crate::transport::Transport;
 use crate::watch::Watch;
+use crate::webhook::Installs;
 
 /// What all parts of a client share.
 pub(crate) struct Inner {
@@ -53,8 +55,11 @@ pub(crate) struct Inner {
     pub(crate) unsaved: Mutex<HashMap<Account, Unsaved>>,
     pub(crate) unsaved_count: AtomicUsize,
     pub(crate) refused: Mutex<HashMap<Account, Refused>>,
+    /// Locations whose installation came before their company's grant.
+    pub(crate) installs: Installs,
     /// What the API's answers said of its limits.
     pub(crate) limits: Limits,
+    pub(crate) facts: FactsOfGrants,
     pub(crate) closed: AtomicBool,
     /// How many threads of this process maintain the fleet.
     pub(crate) maintainers: AtomicUsize,
@@ -73,11 +78,29 @@ pub(crate) struct Unsaved {
     pub(crate) error: Error,
 }
 
-/// The last token that the API refused.
+/// The last token of an account that the API refused, and how many were refused before it with no quiet time between.
 pub(crate) struct Refused {
-    pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) at: u64,
-    pub(crate) in_a_row: u32,
+    snapshot: Arc<Snapshot>,
+    in_a_row: u32,
+    /// Whether its replacement is here.
+    replaced: bool,
+    /// When that was first asked for, on the monotonic clock.
+    at: u64,
+    /// When a refusal was last reported.
+    reported_at: u64,
+}
+
+impl Refused {
+    /// How long the next replacement has to wait.
+    fn pause(&self, now: u64) -> Duration {
+        pause_after(self.in_a_row).saturating_sub(Duration::from_millis(now.saturating_sub(self.at)))
+    }
+
+    /// Whether it was quiet for so long that it means nothing any more.
+    fn is_forgotten(&self, now: u64) -> bool {
+        let quiet = pause_after(self.in_a_row).max(SHORTEST_PAUSE) * QUIET_PAUSES;
+        Duration::from_millis(now.saturating_sub(self.reported_at)) >= quiet
+    }
 }
 
 impl Inner {
@@ -85,22 +108,32 @@ impl Inner {
     #[cold]
     pub(crate) fn slow(&self, name: &str) -> Result<Arc<Snapshot>> {
         self.check_open()?;
-        if let Some(token) = self.credential.static_token() {
+        if self.credential.is_static() {
             self.check_static_account(name)?;
-            let snapshot = Arc::new(Snapshot::new(name, token.expose(), Arc::clone(&self.constants), 0));
-            self.cache.publish(Arc::clone(&snapshot));
+        }
+        if let Some(snapshot) = self.static_snapshot(name) {
             return Ok(snapshot);
         }
         self.check_process()?;
         let _call = self.begin_call();
         let account = Account::parse(name)?;
         match self.watch_store() {
-            Ok(()) => self.obtain(&account),
+            Ok(()) => self.obtain(&account).or_else(|error| self.finish_install(&account, error)),
             Err(error) => match self.cache.get(name) {
                 Some(living) if !living.is_hard(&self.clock) && !self.is_refused(&living) => Ok(living),
                 _ => Err(error.with_account(&account)),
             },
         }
+    }
+
+    /// The snapshot of a static token, published under `name`.
+    pub(crate) fn static_snapshot(&self, name: &str) -> Option<Arc<Snapshot>> {
+        // Published while the token stays in use: a rotation that comes meanwhile finds it, and forgets it.
+        self.credential.with_static_token(|token| {
+            let snapshot = Arc::new(Snapshot::new(name, token.expose(), Arc::clone(&self.constants), 0));
+            self.cache.publish(Arc::clone(&snapshot));
+            snapshot
+        })
     }
 
     /// A snapshot of another account, for use within a refresh.
@@ -129,7 +162,7 @@ impl Inner {
 
     /// A static token speaks for one account; if the program said which, no other may be asked for.
     pub(crate) fn check_static_account(&self, name: &str) -> Result<()> {
-        if self.credential.static_token().is_none() || name.is_empty() {
+        if !self.credential.is_static() || name.is_empty() {
             return Ok(());
         }
         let account = Account::parse(name)?;
@@ -341,6 +374,7 @@ impl Inner {
             }
             let grant = answer.into_grant(&account, None, sent, false);
             self.adopt(grant);
+            self.finish_installs(&account);
             Ok(account)
         };
         stored().map_err(|error| (error, FailureClass::Unknown))
@@ -487,14 +521,23 @@ impl Inner {
         lock(&self.refused).get(&account).is_some_and(|refused| refused.snapshot.same_token(snapshot))
     }
 
-    pub(crate) fn refused_again(account: &Account) -> Error {
+    pub(crate) fn refused_again(account: &Account, pause: Duration) -> Error {
         Error::new(
             ErrorCode::HttpStatus,
             "the API refuses token after token of this account; wait, and check that the app is still installed",
         )
         .with_status(401)
-        .with_retry_after(REFUSED_SPAN)
+        .with_retry_after(if pause.is_zero() { SHORTEST_PAUSE } else { pause })
         .with_account(account)
+    }
+
+    /// Takes in that the refused token of an account was replaced; answers how long the next replacement has to wait.
+    pub(crate) fn note_replaced(&self, account: &Account) -> Duration {
+        let now = self.clock.monotonic();
+        lock(&self.refused).get_mut(account).map_or(Duration::ZERO, |refused| {
+            refused.replaced = true;
+            refused.pause(now)
+        })
     }
 
     /// After a refreshable 401: another token than the refused one.
@@ -518,26 +561,49 @@ impl Inner {
         let now = self.clock.monotonic();
         {
             let mut map = lock(&self.refused);
-            let before = map
-                .get(account)
-                .filter(|before| Duration::from_millis(now.saturating_sub(before.at)) < REFUSED_SPAN);
-            let in_a_row = match before {
-                Some(before) if before.snapshot.same_token(reported) => before.in_a_row,
-                Some(before) => before.in_a_row + 1,
-                None => 1,
-            };
-            if in_a_row > REFUSED_IN_A_ROW {
-                drop(map);
-                return Err(Self::refused_again(account).with_server_message(error.server_message()));
+            let before = map.get(account);
+            // Another report of the same token may have had it replaced since the look.
+            if let Some(newer) = self.cache.get(account.as_str())
+                && !newer.is_suspect()
+                && !newer.same_token(reported)
+                && !newer.is_hard(&self.clock)
+                && before.is_none_or(|before| !before.snapshot.same_token(&newer))
+            {
+                return Ok(newer);
             }
-            map.insert(account.clone(), Refused { snapshot: Arc::clone(&refused), at: now, in_a_row });
+            let (in_a_row, at) = match before.filter(|before| !before.is_forgotten(now)) {
+                None => (1, now),
+                // Its replacement is under way, or could not be had.
+                Some(before) if !before.replaced && before.snapshot.same_token(reported) => {
+                    (before.in_a_row, before.at)
+                }
+                Some(before) => {
+                    let pause = before.pause(now);
+                    if !pause.is_zero() {
+                        if let Some(before) = map.get_mut(account) {
+                            before.reported_at = now;
+                        }
+                        drop(map);
+                        return Err(
+                            Self::refused_again(account, pause).with_server_message(error.server_message())
+                        );
+                    }
+                    (before.in_a_row.saturating_add(1), now)
+                }
+            };
+            let snapshot = Arc::clone(&refused);
+            map.insert(
+                account.clone(),
+                Refused { snapshot, in_a_row, replaced: false, at, reported_at: now },
+            );
         }
         if current.same_token(reported) {
             self.cache.publish(Arc::clone(&refused));
         }
         let snapshot = self.refresh_waiting(account, &Need::Refused(refused))?;
+        let pause = self.note_replaced(account);
         if snapshot.same_token(reported) {
-            return Err(Self::refused_again(account));
+            return Err(Self::refused_again(account, pause));
         }
         Ok(snapshot)
     }
@@ -564,5 +630,18 @@ pub(crate) fn busy(account: &Account) -> Error {
 pub(crate) const SAVE_TRIES: usize = 16;
 const MOST_SEEN: usize = 64;
 const KEPT_SEEDS: usize = 16;
-const REFUSED_SPAN: Duration = Duration::from_secs(60);
-const REFUSED_IN_A_ROW: u32 = 2;
+
+/// The shortest pause before a refused token is replaced again, from when the last replacement was asked for. Two come without:
+/// what one refresh does not cure, a second one may, a third one hardly.
+fn pause_after(in_a_row: u32) -> Duration {
+    match in_a_row {
+        0 | 1 => Duration::ZERO,
+        2 => SHORTEST_PAUSE,
+        3 => Duration::from_secs(4 * 60),
+        _ => Duration::from_secs(15 * 60),
+    }
+}
+
+const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
+/// After so many pauses without a refusal, the account begins anew.
+const QUIET_PAUSES: u32 = 4;

@@ -1,8 +1,16 @@
 //! The locations that a company installed the app in, and minting a grant for each.
 
-use crate::account::Account;
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::account::{Account, AccountKind};
 use crate::client::Client;
+use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
+use crate::inner::Inner;
+use crate::sync::lock;
 
 /// A location of a company, as the platform lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,18 +49,212 @@ pub struct MintSummary {
 }
 
 impl Client {
-    /// All locations that `company` installed the app in, page by page until the end.
-    pub fn installed_locations(&self, _company: &Account) -> Result<Vec<InstalledLocation>> {
-        Err(Error::new(ErrorCode::Internal, "not built yet"))
+    /// All locations that `company` installed the app in, page by page until the end. Needs the scope `oauth.readonly`.
+    ///
+    /// Errors: those of a [`request`](Self::request); `MALFORMED_RESPONSE` for a list that repeats itself or does not end.
+    pub fn installed_locations(&self, company: &Account) -> Result<Vec<InstalledLocation>> {
+        self.list_installed(company, &mut Pace::default())
+    }
+
+    fn list_installed(&self, company: &Account, pace: &mut Pace) -> Result<Vec<InstalledLocation>> {
+        if company.kind() != AccountKind::Company {
+            return Err(
+                Error::argument("locations belong to a company: give `company:<id>`").with_account(company)
+            );
+        }
+        let (client_id, _) = self.inner.oauth()?;
+        let app_id = client_id.rsplit_once('-').map_or(client_id, |(app_id, _)| app_id);
+        let mut found: Vec<InstalledLocation> = Vec::new();
+        let mut known = HashSet::new();
+        // Counted by what came, not by what was new: a location that moved between pages must not shift those after it.
+        let mut skip = 0;
+        loop {
+            pace.wait(&self.inner.clock);
+            let page: Page = self
+                .request("GET", "/oauth/installedLocations")
+                .account(company.as_str())
+                .param("companyId", company.id())
+                .param("appId", app_id)
+                .param("skip", &skip.to_string())
+                .param("limit", &PAGE.to_string())
+                .send()?
+                .json()?;
+            let (length, before) = (page.locations.len(), found.len());
+            for item in page.locations {
+                let account = Account::location(&item.id).map_err(|_| {
+                    Error::malformed("the list of installed locations holds an id that is not one")
+                        .with_account(company)
+                })?;
+                if known.insert(account.clone()) {
+                    let installed = item.is_installed.unwrap_or(true);
+                    found.push(InstalledLocation { account, name: item.name, installed });
+                }
+            }
+            if length < PAGE {
+                return Ok(found);
+            }
+            if found.len() == before || found.len() > MOST_LOCATIONS {
+                return Err(Error::malformed(
+                    "the list of installed locations repeats itself or does not end; try again, then ask HoopAI's support",
+                )
+                .with_account(company));
+            }
+            skip += length;
+        }
     }
 
     /// Mints a grant for each location that `company` installed the app in and that has none: begun again after a break, it
     /// goes on where it was. `progress` is told after each location; `false` ends it.
+    ///
+    /// It sends no more than the platform lets one company send, and takes as long as that needs. A grant that the platform
+    /// refused for good is minted anew, and so is one that was removed. What fails for one location does not end it; what would
+    /// fail for all of them does: a company whose token is refused, a store that does not save.
     pub fn mint_all(
         &self,
-        _company: &Account,
-        _progress: impl FnMut(&MintProgress) -> bool,
+        company: &Account,
+        mut progress: impl FnMut(&MintProgress) -> bool,
     ) -> Result<MintSummary> {
-        Err(Error::new(ErrorCode::Internal, "not built yet"))
+        let inner = &self.inner;
+        let mut summary = MintSummary::default();
+        let mut pace = Pace::default();
+        for location in
+            self.list_installed(company, &mut pace)?.into_iter().filter(|location| location.installed)
+        {
+            inner.check_open()?;
+            let account = location.account;
+            let mut failure = None;
+            if inner.has_live_grant(&account)? {
+                summary.kept += 1;
+            } else {
+                match inner.mint_paced(&account, company, &mut pace) {
+                    Ok(()) => summary.minted += 1,
+                    Err(Failure::OfAll(error)) => return Err(error),
+                    Err(Failure::OfOne(error)) => {
+                        tracing::warn!(%account, %error, "a location could not be minted");
+                        failure = Some(error.with_account(&account));
+                        summary.failed += 1;
+                    }
+                }
+            }
+            if !progress(&MintProgress { account, error: failure, summary }) {
+                break;
+            }
+        }
+        Ok(summary)
     }
 }
+
+impl Inner {
+    /// Whether there is a grant that the platform did not refuse for good.
+    fn has_live_grant(&self, account: &Account) -> Result<bool> {
+        if self.is_unsaved(account) {
+            return Ok(true);
+        }
+        let record = self.load(account)?;
+        Ok(record.is_some_and(|record| {
+            record.grant.is_some() && !record.back_off.is_some_and(|back_off| back_off.refused)
+        }))
+    }
+
+    /// Mints one of many; waits where the platform asks for it.
+    fn mint_paced(
+        &self,
+        location: &Account,
+        company: &Account,
+        pace: &mut Pace,
+    ) -> std::result::Result<(), Failure> {
+        let mut tries = 0;
+        loop {
+            pace.wait(&self.clock);
+            let _call = self.begin_call();
+            // Whatever it is, it is the company's.
+            self.serve(company).map_err(|error| Failure::OfAll(error.with_account(company)))?;
+            match self.mint_grant(company, location, None, self.settings.attempt_timeout) {
+                Ok(grant) => {
+                    self.adopt(grant);
+                    // The next location would be as little saved as this one.
+                    let unsaved = lock(&self.unsaved).get(location).map(|held| held.error.clone());
+                    return match unsaved {
+                        Some(error) => Err(Failure::OfAll(error.with_account(location))),
+                        None => Ok(()),
+                    };
+                }
+                Err(error) if error.code() == ErrorCode::RateLimited && tries < MOST_WAITS => {
+                    tries += 1;
+                    self.clock.sleep(error.retry_after().unwrap_or(INTERVAL).min(LONGEST_WAIT));
+                }
+                Err(error) if is_of_all(&error) => return Err(Failure::OfAll(error.with_account(company))),
+                Err(error) => return Err(Failure::OfOne(error)),
+            }
+        }
+    }
+}
+
+/// Why a location was not minted.
+enum Failure {
+    /// The next one may be.
+    OfOne(Error),
+    /// None would be.
+    OfAll(Error),
+}
+
+/// When the last requests were sent, on the monotonic clock, oldest first.
+#[derive(Default)]
+struct Pace {
+    sent: VecDeque<u64>,
+}
+
+impl Pace {
+    /// Waits until one more may be sent, and counts it.
+    fn wait(&mut self, clock: &impl Clock) {
+        let age = |sent: u64| Duration::from_millis(clock.monotonic().saturating_sub(sent));
+        if self.sent.len() >= MOST_SENT
+            && let Some(oldest) = self.sent.pop_front()
+        {
+            let left = INTERVAL.saturating_sub(age(oldest));
+            if !left.is_zero() {
+                clock.sleep(left);
+            }
+        }
+        self.sent.push_back(clock.monotonic());
+    }
+}
+
+/// A failure that has nothing to do with the location: the endpoint refused the company's token, or nothing can work.
+fn is_of_all(error: &Error) -> bool {
+    error.status() == Some(401)
+        || matches!(
+            error.code(),
+            ErrorCode::Config
+                | ErrorCode::InvalidState
+                | ErrorCode::Cancelled
+                | ErrorCode::Tls
+                | ErrorCode::Store
+                | ErrorCode::StoreKey
+                | ErrorCode::StoreCorrupt
+        )
+}
+
+#[derive(Deserialize)]
+struct Page {
+    locations: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(rename = "_id")]
+    id: String,
+    name: Option<String>,
+    #[serde(rename = "isInstalled")]
+    is_installed: Option<bool>,
+}
+
+/// The platform's own length of a page.
+const PAGE: usize = 20;
+const MOST_LOCATIONS: usize = 100_000;
+/// The platform lets a company send 100 requests in 10 seconds; the program's own shall find room beside these.
+const MOST_SENT: usize = 80;
+const INTERVAL: Duration = Duration::from_secs(10);
+/// How often one location waits for a limit that was reached all the same.
+const MOST_WAITS: u32 = 5;
+const LONGEST_WAIT: Duration = Duration::from_secs(60);

@@ -17,7 +17,8 @@ use crate::deadline::timed_out;
 use crate::error::{Error, ErrorCode, Result};
 use crate::grant::Grant;
 use crate::inner::Inner;
-use crate::report::Meaning;
+use crate::operations::Operation;
+use crate::report::{Asked, Meaning, classify};
 use crate::store::{BackOff, Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest};
 use crate::token_endpoint::{FailureClass, TokenFailure};
 
@@ -118,7 +119,9 @@ impl Inner {
         let longest = self.at_most(self.settings.max_wait);
         let work = |left| self.lead(account, need, left).map_err(|error| error.with_account(account));
         match self.flights.fly(account, longest, work) {
-            Some(Ok(snapshot)) if self.is_refused(&snapshot) => Err(Self::refused_again(account)),
+            Some(Ok(snapshot)) if self.is_refused(&snapshot) => {
+                Err(Self::refused_again(account, self.note_replaced(account)))
+            }
             Some(result) => result,
             None => Err(Error::new(
                 ErrorCode::LeaseTimeout,
@@ -406,6 +409,13 @@ impl Inner {
             match endpoint.mint(company, location, bearer.authorization(), left) {
                 Ok(answer) => {
                     answer.check(location)?;
+                    if answer.company_id.as_deref().is_some_and(|id| id != company.id()) {
+                        return Err(Error::new(
+                            ErrorCode::WrongAccount,
+                            "the token endpoint answered a token of another company's location; nothing was stored",
+                        )
+                        .with_account(location));
+                    }
                     let mut grant = answer.into_grant(location, before, asked, true);
                     grant.company_id = Some(company.id().to_owned());
                     return Ok(grant);
@@ -413,7 +423,12 @@ impl Inner {
                 Err(failure) if failure.error.status() == Some(401) && !repeated => {
                     let said = failure.error.server_message().unwrap_or_default().to_owned();
                     let body = serde_json::json!({ "message": said }).to_string();
-                    match crate::report::classify(Some(company), 401, &[], body.as_bytes()) {
+                    let asked = Asked {
+                        account: Some(company),
+                        operation: Operation::find("POST", "/oauth/locationToken"),
+                        ..Asked::default()
+                    };
+                    match classify(&asked, 401, &[], body.as_bytes()) {
                         Meaning::Refreshable(_) => {}
                         Meaning::Final(error) | Meaning::PrivateIntegration(error) => return Err(error),
                         Meaning::Pass => return Err(failure.error),
@@ -427,7 +442,7 @@ impl Inner {
     }
 
     /// Saves a good answer and publishes it. From here on nothing may lose it.
-    fn keep(
+    pub(crate) fn keep(
         &self,
         new: Grant,
         record: &Record,
@@ -482,7 +497,7 @@ impl Inner {
     }
 
     /// The generation moved on under us: what is stored now is right.
-    fn someone_elses(&self, account: &Account, record: Option<Record>) -> Result<Arc<Snapshot>> {
+    pub(crate) fn someone_elses(&self, account: &Account, record: Option<Record>) -> Result<Arc<Snapshot>> {
         let (record, grant) =
             self.open_live(account, record).inspect_err(|_| self.cache.forget(account.as_str()))?;
         let snapshot = self.snapshot_of(&grant, record.generation);

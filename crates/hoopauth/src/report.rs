@@ -1,10 +1,19 @@
 //! What an API answer means for the token it was asked with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::Account;
-use crate::error::{Error, ErrorCode};
+use url::Url;
+
+use crate::account::{Account, AccountKind};
+use crate::cache::{Served, Snapshot};
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::credential::{Credential, Rotation, Verdict};
+use crate::error::{Error, ErrorCode, Result};
 use crate::headers::Headers;
+use crate::inner::Inner;
+use crate::operations::Operation;
 use crate::token_endpoint::Refusal;
 
 /// What to do after an API answer was reported.
@@ -15,6 +24,123 @@ pub enum Report {
     Pass,
     /// The token was refused and there is a new one: repeat the request once, with these headers.
     Repeat(Headers),
+}
+
+impl Client {
+    /// What an answer means, and what can be done about it; `sent`: method and path, where the host tells.
+    pub(crate) fn judge(
+        &self,
+        headers: &Headers,
+        sent: Option<(&str, &str)>,
+        status: u16,
+        answer_headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Report> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        if matches!(status, 401 | 403) {
+            // The cause may be what another process did to the account.
+            inner.clock.look_soon();
+        }
+        inner.note_limits(headers.account(), status, answer_headers.iter().copied());
+        let snapshot = headers.snapshot();
+        if let 200..=299 = status {
+            inner.note_accepted(snapshot);
+        }
+        if !may_refuse(status) {
+            return Ok(Report::Pass);
+        }
+        let operation = sent.and_then(|(method, path)| self.operation_of(method, path));
+        let account = Account::parse(snapshot.name()).ok();
+        let asked = Asked { account: account.as_ref(), operation, token: TokenKind::of(&inner.credential) };
+        let (error, said) = match classify(&asked, status, answer_headers, body) {
+            Meaning::Pass => return Ok(Report::Pass),
+            Meaning::Final(error) => return Err(error),
+            Meaning::PrivateIntegration(error) => (error, true),
+            Meaning::Refreshable(error) => (error, false),
+        };
+        let snapshot = match (&inner.credential, account) {
+            (Credential::OAuth { .. }, Some(account)) if !said => {
+                inner.replace_refused(&account, snapshot, &error)?
+            }
+            (Credential::PrivateIntegration(rotation), account) => {
+                inner.rotate(rotation, snapshot, said).map_err(|message| {
+                    let refused = Error::new(ErrorCode::InvalidPrivateIntegration, message)
+                        .with_status(status)
+                        .with_server_message(error.server_message())
+                        .with_trace_id(error.trace_id());
+                    match account {
+                        Some(account) => refused.with_account(&account),
+                        None => refused,
+                    }
+                })?
+            }
+            _ => return Err(error),
+        };
+        let repeat = Headers::new(
+            Served::from_inner(snapshot),
+            if headers.content_type().is_some() { b"POST" } else { b"GET" },
+        );
+        let same_version = headers.version() == repeat.version();
+        Ok(Report::Repeat(if same_version { repeat } else { repeat.with_version(headers.version())? }))
+    }
+
+    /// The documented operation of a request that was sent: a path below `api_base`, or the whole URL.
+    pub(crate) fn operation_of(&self, method: &str, path: &str) -> Option<Operation> {
+        let method = method.to_ascii_uppercase();
+        if path.starts_with('/') {
+            return Operation::find(&method, path);
+        }
+        let url = Url::parse(path).ok()?;
+        let base = Url::parse(&self.inner.options.text("api_base")?).ok()?;
+        let below = url.path().strip_prefix(base.path().trim_end_matches('/'))?;
+        if url.origin() != base.origin() || !below.starts_with('/') {
+            return None;
+        }
+        Operation::find(&method, below)
+    }
+}
+
+impl Inner {
+    /// Takes in that the platform took a token.
+    #[inline]
+    pub(crate) fn note_accepted(&self, sent: &Snapshot) {
+        if let Credential::PrivateIntegration(rotation) = &self.credential {
+            rotation.accepted(sent.token());
+        }
+    }
+
+    /// After the platform refused a Private Integration token: headers with the other one, or what to tell the user. `said`: that
+    /// the refusal spoke of the token itself.
+    fn rotate(
+        &self,
+        rotation: &Rotation,
+        reported: &Snapshot,
+        said: bool,
+    ) -> std::result::Result<Arc<Snapshot>, &'static str> {
+        let alone = "the Private Integration token is refused: copy the current one from the settings";
+        if !said {
+            return Err(alone);
+        }
+        match rotation.refused(reported.token(), self.clock.monotonic(), || self.cache.clear()) {
+            Verdict::Switched { refused, used } => {
+                tracing::warn!(
+                    option = refused,
+                    "the platform refuses the Private Integration token of `{refused}`: that of `{used}` is used from now on; \
+                     take the dead one out of the configuration, or replace it by the current one of the settings",
+                );
+            }
+            Verdict::Late => {}
+            Verdict::Alone => return Err(alone),
+            Verdict::Both => {
+                return Err(
+                    "both Private Integration tokens are refused, that of `private_integration_token` and that of \
+                     `private_integration_token_next`: copy the current one from the settings",
+                );
+            }
+        }
+        self.static_snapshot(reported.name()).ok_or(alone)
+    }
 }
 
 /// The meaning of a status and body.
@@ -29,14 +155,122 @@ pub(crate) enum Meaning {
     Final(Error),
 }
 
+/// What is known of a request that was refused, or will be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked<'a> {
+    /// Whose token it carries.
+    pub(crate) account: Option<&'a Account>,
+    pub(crate) operation: Option<Operation>,
+    pub(crate) token: TokenKind,
+}
+
+/// Where a token came from, which decides what a user can do about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    #[default]
+    Grant,
+    PrivateIntegration,
+    Static,
+}
+
+impl TokenKind {
+    pub(crate) fn of(credential: &Credential) -> Self {
+        match credential {
+            Credential::OAuth { .. } => Self::Grant,
+            Credential::PrivateIntegration(_) => Self::PrivateIntegration,
+            Credential::AccessToken { .. } => Self::Static,
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// The token's scopes do not cover the operation.
+    pub(crate) fn lacks_scope(&self) -> Error {
+        let named = self.operation.and_then(|operation| operation.scope());
+        let what = named.map_or_else(
+            || format!("{} needs a scope that the token lacks", self.name()),
+            |scope| format!("{} needs the scope `{scope}`", self.name()),
+        );
+        let cure = match self.token {
+            TokenKind::Grant => "add it to the app and to `scopes`, then authorize again",
+            TokenKind::PrivateIntegration => "add it to the Private Integration in the settings",
+            TokenKind::Static => "set `access_token` to a token that has it",
+        };
+        self.error(ErrorCode::InsufficientScope, format!("{what}: {cure}"))
+    }
+
+    /// The token is not of a class that the operation serves.
+    pub(crate) fn wrong_class(&self) -> Error {
+        let name = self.name();
+        let message = match (self.needed_class(), self.token) {
+            (Some(AccountKind::Location), TokenKind::Grant) => format!(
+                "{name} needs a token of class Location: name the location, as `location:<id>` or as the request's `locationId`; \
+                 its token is minted from its company's, or comes by an authorization of the location"
+            ),
+            (Some(AccountKind::Company), TokenKind::Grant) => format!(
+                "{name} needs a token of class Company: name the company as `company:<id>`, and authorize the app for it with \
+                 `user_type` `Company`"
+            ),
+            (Some(kind), TokenKind::PrivateIntegration) => format!(
+                "{name} needs a token of class {kind}: make the Private Integration in the settings of a {kind}, and say whose it \
+                 is with `default_account`"
+            ),
+            (Some(kind), TokenKind::Static) => format!(
+                "{name} needs a token of class {kind}: set `access_token` to one, and say whose it is with `default_account`"
+            ),
+            (None, TokenKind::PrivateIntegration) => format!(
+                "{name} does not serve Private Integration tokens: use OAuth, with `client_id` and `client_secret`"
+            ),
+            (None, _) => format!(
+                "{name} does not serve this class of token: it needs the other one, a location's instead of its company's or \
+                 the reverse"
+            ),
+        };
+        self.error(ErrorCode::WrongTokenClass, message)
+    }
+
+    /// The class that would do, as far as it can be told.
+    fn needed_class(&self) -> Option<AccountKind> {
+        let own = self.account.map(Account::kind);
+        let other = AccountKind::ALL.into_iter().find(|kind| own.is_some_and(|own| own != *kind));
+        let Some(operation) = self.operation else {
+            return other.filter(|_| self.token != TokenKind::PrivateIntegration);
+        };
+        if self.token == TokenKind::PrivateIntegration && !operation.allows_private_integration() {
+            return None;
+        }
+        match AccountKind::ALL.map(|kind| operation.allows(kind)) {
+            [true, false] => Some(AccountKind::Location),
+            [false, true] => Some(AccountKind::Company),
+            _ => other,
+        }
+        .filter(|needed| own != Some(*needed))
+    }
+
+    fn name(&self) -> String {
+        self.operation.map_or_else(
+            || "this operation".to_owned(),
+            |operation| format!("`{} {}`", operation.method(), operation.path()),
+        )
+    }
+
+    fn error(&self, code: ErrorCode, message: impl Into<String>) -> Error {
+        let error = Error::new(code, message);
+        match self.account {
+            Some(account) => error.with_account(account),
+            None => error,
+        }
+    }
+}
+
+/// Whether an answer with this status may be a refusal of the token, or of the pace.
+fn may_refuse(status: u16) -> bool {
+    matches!(status, 400 | 401 | 403 | 429)
+}
+
 /// Reads an answer. The rows are those that integrators recorded against the live service.
-pub(crate) fn classify(
-    account: Option<&Account>,
-    status: u16,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Meaning {
-    if !matches!(status, 400 | 401 | 403 | 429) {
+pub(crate) fn classify(asked: &Asked<'_>, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Meaning {
+    if !may_refuse(status) {
         return Meaning::Pass;
     }
     let refusal = Refusal::parse(body);
@@ -49,17 +283,13 @@ pub(crate) fn classify(
     };
     let lower = text.to_ascii_lowercase();
     let says = |part: &str| lower.contains(part);
-    let build = |code: ErrorCode, message: &str| {
-        let error = Error::new(code, message)
+    let told = |error: Error| {
+        error
             .with_status(status)
             .with_server_message(refusal.message.as_deref())
             .with_trace_id(refusal.trace_id.as_deref())
-            .with_retryable(code == ErrorCode::RateLimited);
-        match account {
-            Some(account) => error.with_account(account),
-            None => error,
-        }
     };
+    let build = |code: ErrorCode, message: &str| told(asked.error(code, message));
     match status {
         429 => {
             let mut error = build(ErrorCode::RateLimited, "the API's rate limit is reached: wait");
@@ -89,18 +319,13 @@ pub(crate) fn classify(
             ErrorCode::HttpStatus,
             "the `Version` header is missing or wrong: set `api_version`",
         )),
-        _ if says("not authorized for this scope") => Meaning::Final(build(
-            ErrorCode::InsufficientScope,
-            "the token lacks a scope for this: add it to the app and to `scopes`, then authorize again",
-        )),
-        _ if says("authclass type") => Meaning::Final(build(
-            ErrorCode::WrongTokenClass,
-            "this operation needs a token of the other class: a location's instead of its company's, or the reverse",
-        )),
-        _ if says("user type mismatch") || says("user type is not yet supported") => Meaning::Final(build(
-            ErrorCode::WrongTokenClass,
-            "this operation does not serve this class of token",
-        )),
+        _ if says("not authorized for this scope") => Meaning::Final(told(asked.lacks_scope())),
+        _ if says("authclass type")
+            || says("user type mismatch")
+            || says("user type is not yet supported") =>
+        {
+            Meaning::Final(told(asked.wrong_class()))
+        }
         _ if says("access to this location") || says("not accessible from this token") => {
             Meaning::Final(build(
                 ErrorCode::WrongAccount,
@@ -147,7 +372,7 @@ mod tests {
         ] {
             let body =
                 serde_json::json!({ "statusCode": status, "message": text, "traceId": "t" }).to_string();
-            let (error, can_refresh) = match classify(None, status, &[], body.as_bytes()) {
+            let (error, can_refresh) = match classify(&Asked::default(), status, &[], body.as_bytes()) {
                 Meaning::Refreshable(error) => (error, true),
                 Meaning::PrivateIntegration(error) | Meaning::Final(error) => (error, false),
                 Meaning::Pass => panic!("{text}"),
@@ -155,7 +380,7 @@ mod tests {
             assert_eq!((error.code(), can_refresh), (code, refreshable), "{text}");
             assert_eq!((error.trace_id(), error.status()), (Some("t"), Some(status)));
         }
-        let edge = classify(None, 403, &[], b"<html>Error 1010</html>");
+        let edge = classify(&Asked::default(), 403, &[], b"<html>Error 1010</html>");
         assert!(matches!(edge, Meaning::Final(error) if error.message().contains("User-Agent")));
     }
 
@@ -164,13 +389,13 @@ mod tests {
         for (status, body) in
             [(200, &b"{}"[..]), (404, b"{}"), (500, b"Invalid JWT"), (400, b"{\"message\":\"name\"}")]
         {
-            assert!(matches!(classify(None, status, &[], body), Meaning::Pass));
+            assert!(matches!(classify(&Asked::default(), status, &[], body), Meaning::Pass));
         }
     }
 
     #[test]
     fn waits_are_read() {
-        let wait = |headers: &[(&str, &str)]| match classify(None, 429, headers, b"") {
+        let wait = |headers: &[(&str, &str)]| match classify(&Asked::default(), 429, headers, b"") {
             Meaning::Final(error) => error.retry_after(),
             _ => None,
         };

@@ -17,8 +17,9 @@ use crate::error::{Error, ErrorCode, Result, clean};
 use crate::headers::Headers;
 use crate::inner::Inner;
 use crate::limits::Told;
+use crate::operations::Operation;
 use crate::preflight::{Outgoing, Prepared};
-use crate::report::{Meaning, Report, classify};
+use crate::report::{Asked, Meaning, Report, classify};
 use crate::secret::Secret;
 use crate::token_endpoint::Refusal;
 use crate::transport::{Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse};
@@ -50,7 +51,7 @@ pub(super) fn send(builder: RequestBuilder) -> Result<Response> {
             Cow::Owned(own)
         }
     };
-    let Prepared { headers: own, account, .. } = client.prepare(&Outgoing {
+    let Prepared { headers: own, operation } = client.prepare(&Outgoing {
         account: builder.account.as_deref(),
         method,
         path: target.below(),
@@ -72,7 +73,7 @@ pub(super) fn send(builder: RequestBuilder) -> Result<Response> {
         transport: &*transport,
         request,
         headers: own,
-        account,
+        operation,
         repeatable: builder.repeatable || retry::is_idempotent(method),
         any_status: builder.any_status,
         has_token: true,
@@ -90,7 +91,7 @@ struct Exchange<'a> {
     transport: &'a dyn Transport,
     request: TransportRequest,
     headers: Headers,
-    account: Option<Account>,
+    operation: Option<Operation>,
     /// Whether sending it twice does no harm.
     repeatable: bool,
     any_status: bool,
@@ -165,6 +166,9 @@ impl Exchange<'_> {
             Told::default()
         };
         if let 200..=299 = status {
+            if self.has_token {
+                self.inner.note_accepted(self.headers.snapshot());
+            }
             return Ok(Some(Response::new(status, answer.headers, answer.body)));
         }
         let mut why = None;
@@ -207,18 +211,17 @@ impl Exchange<'_> {
         }
         let headers: Vec<_> =
             response.headers().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let account = self.account();
+        let asked = Asked { account: account.as_ref(), operation: self.operation, ..Asked::default() };
         if self.cured
-            && let Meaning::Refreshable(error) | Meaning::PrivateIntegration(error) =
-                classify(self.account.as_ref(), status, &headers, response.body())
+            && let Meaning::Refreshable(error) = classify(&asked, status, &headers, response.body())
         {
             // A new token was refused as well: another one costs a refresh and changes nothing.
-            return Ok(Some(match &self.account {
-                Some(account) if matches!(error.code(), ErrorCode::ReauthorizationRequired) => {
-                    Inner::refused_again(account)
-                        .with_server_message(error.server_message())
-                        .with_trace_id(error.trace_id())
-                }
-                _ => error,
+            return Ok(Some(match &account {
+                Some(account) => Inner::refused_again(account, Duration::ZERO)
+                    .with_server_message(error.server_message())
+                    .with_trace_id(error.trace_id()),
+                None => error,
             }));
         }
         let reported = self.client.report_request(
@@ -230,6 +233,8 @@ impl Exchange<'_> {
             response.body(),
         );
         match reported {
+            // Of two static tokens both were refused by now, and others had the first one tried again.
+            Ok(Report::Repeat(_)) if self.cured => Ok(Some(self.status_error(response, next_step(status)))),
             Ok(Report::Repeat(headers)) => {
                 self.cured = true;
                 self.renew(headers);
@@ -309,10 +314,15 @@ impl Exchange<'_> {
     }
 
     fn about(&self, error: Error) -> Error {
-        match &self.account {
-            Some(account) => error.with_account(account),
+        match self.account() {
+            Some(account) => error.with_account(&account),
             None => error,
         }
+    }
+
+    /// Whose token it carries; none for a static token without an account.
+    fn account(&self) -> Option<Account> {
+        Account::parse(self.headers.account()).ok()
     }
 }
 
