@@ -2,7 +2,7 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test test-python lint bench soak docs header install uninstall setup setup-c setup-postgres libraries python-setup
+.PHONY: demo test test-python lint bench soak docs operations header install uninstall setup setup-c setup-postgres libraries python-setup
 
 demo: setup libraries python-setup ## the main job, end to end, against a local HoopAI, in every language
 	$(CARGO) build --quiet --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --bins --examples
@@ -35,6 +35,12 @@ soak: setup setup-postgres ## the longest tests: thousands of killed processes, 
 
 docs: setup ## writes docs/options.md from the table of options
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example options_page > docs/options.md
+
+operations: setup ## packs crates/hoopauth/src/operations/operations.tsv into table.rs beside it, and writes docs/scopes.md
+	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example operations_table page > docs/scopes.md.new
+	mv docs/scopes.md.new docs/scopes.md
+	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example operations_table table > crates/hoopauth/src/operations/table.rs.new
+	mv crates/hoopauth/src/operations/table.rs.new crates/hoopauth/src/operations/table.rs
 
 header: setup ## writes include/hoopauth.h from crates/hoopauth-capi
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth-capi --example header > include/hoopauth.h.new

@@ -70,7 +70,7 @@ impl Client {
         let mut skip = 0;
         loop {
             pace.wait(&self.inner.clock);
-            let page: Page = self
+            let listed: Page = self
                 .request("GET", "/oauth/installedLocations")
                 .account(company.as_str())
                 .param("companyId", company.id())
@@ -79,8 +79,8 @@ impl Client {
                 .param("limit", &PAGE.to_string())
                 .send()?
                 .json()?;
-            let (length, before) = (page.locations.len(), found.len());
-            for item in page.locations {
+            let (length, before) = (listed.locations.len(), found.len());
+            for item in listed.locations {
                 let account = Account::location(&item.id).map_err(|_| {
                     Error::malformed("the list of installed locations holds an id that is not one")
                         .with_account(company)
@@ -167,8 +167,6 @@ impl Inner {
         loop {
             pace.wait(&self.clock);
             let _call = self.begin_call();
-            // Whatever it is, it is the company's.
-            self.serve(company).map_err(|error| Failure::OfAll(error.with_account(company)))?;
             match self.mint_grant(company, location, None, self.settings.attempt_timeout) {
                 Ok(grant) => {
                     self.adopt(grant);
@@ -183,7 +181,9 @@ impl Inner {
                     tries += 1;
                     self.clock.sleep(error.retry_after().unwrap_or(INTERVAL).min(LONGEST_WAIT));
                 }
-                Err(error) if is_of_all(&error) => return Err(Failure::OfAll(error.with_account(company))),
+                Err(error) if is_of_all(&error, company) => {
+                    return Err(Failure::OfAll(error.with_account(company)));
+                }
                 Err(error) => return Err(Failure::OfOne(error)),
             }
         }
@@ -220,9 +220,10 @@ impl Pace {
     }
 }
 
-/// A failure that has nothing to do with the location: the endpoint refused the company's token, or nothing can work.
-fn is_of_all(error: &Error) -> bool {
+/// A failure that has nothing to do with the location: it is the company's or its token's, or nothing can work.
+fn is_of_all(error: &Error, company: &Account) -> bool {
     error.status() == Some(401)
+        || error.account() == Some(company)
         || matches!(
             error.code(),
             ErrorCode::Config

@@ -1,57 +1,46 @@
 //! The platform's documented operations, their scopes, and the least scopes for a list of them.
 //!
-//! The facts are those of HoopAI's `OpenAPI` files, in `operations.tsv`; the build makes a compact tree of path segments of them.
+//! `operations/operations.tsv` lists them. `make operations` packs it into `operations/table.rs`, which is all that a program
+//! carries: about 12 KB, with nothing to set up.
 
-use std::collections::BTreeSet;
-use std::fmt;
+#[rustfmt::skip] // Generated, and denser than rustfmt would leave it.
+mod table;
 
+use self::table::{METHODS, NODES, ROWS, SCOPES, SEGMENTS, VERSIONS};
 use crate::account::AccountKind;
-use crate::error::{Error, Result};
-
-include!(concat!(env!("OUT_DIR"), "/operations.rs"));
+use crate::error::{Error, Result, clean};
 
 /// One documented operation. Copying costs nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Where its record stands in the table.
-    place: u16,
+    index: u16,
 }
 
 impl Operation {
-    /// The operation that a method, in any case, and a path mean; `None` for one that is not documented. Takes well below a
-    /// microsecond and no memory.
+    /// The operation that `method` and `path` (with or without a query) mean; `None` for one that is not documented.
     ///
-    /// The path is one below `api_base`, real or a template, encoded as it is sent; a query and a slash at its end don't matter. Where
-    /// a documented segment and a parameter both fit, the segment is meant.
+    /// The method may be in any case, and a slash at the end of the path makes no difference. A parameter stands for any segment
+    /// that is not empty, percent-encoded or not; where a written segment fits too, that one is meant. Allocates nothing.
     pub fn find(method: &str, path: &str) -> Option<Self> {
-        let method = METHODS.iter().position(|own| own.eq_ignore_ascii_case(method))?;
-        Node::root().find(method, segments(path))
+        let method = METHODS.iter().position(|known| known.eq_ignore_ascii_case(method))?;
+        descend(ROOT, Some(between_slashes(path)?), method)
     }
 
-    /// All of them.
+    /// All of them, in the order of their paths.
     pub fn all() -> impl Iterator<Item = Self> {
-        let mut all = Vec::new();
-        Node::root().walk(&mut Vec::new(), &mut |place, _| all.push(Self { place }));
-        all.into_iter()
+        (0..).zip(&ROWS).map(|(index, _)| Self { index })
     }
 
     /// The method, in capitals.
     pub fn method(self) -> &'static str {
-        METHODS.get(usize::from(self.first() & 7)).copied().unwrap_or_default()
+        METHODS[self.row().method()]
     }
 
-    /// The path template, such as `/contacts/{contactId}`.
+    /// The path template, such as `/contacts/{contactId}`; with a slash at its end where the documentation has one.
     pub fn path(self) -> String {
         let mut path = String::new();
-        Node::root().walk(&mut Vec::new(), &mut |place, labels| {
-            if place == self.place {
-                for label in labels {
-                    path.push('/');
-                    label.write(&mut path);
-                }
-            }
-        });
-        if self.second() & SLASH != 0 {
+        write_path(&mut path, self.row().node());
+        if self.row().0 & 1 != 0 {
             path.push('/');
         }
         path
@@ -59,336 +48,267 @@ impl Operation {
 
     /// The documented `Version`.
     pub fn version(self) -> Option<&'static str> {
-        match self.first() >> 3 & 3 {
-            1 => Some("2021-07-28"),
-            2 => Some("2021-04-15"),
-            _ => None,
-        }
+        let number = usize::from(self.row().1 >> 3 & 0b11);
+        Some(VERSIONS[number.checked_sub(1)?])
     }
 
     /// Whether tokens of that class may call it; `true` where nothing is documented.
     pub fn allows(self, class: AccountKind) -> bool {
-        match self.first() >> 5 & 3 {
-            1 => class == AccountKind::Location,
-            2 => class == AccountKind::Company,
-            _ => true,
+        match self.token_classes() {
+            TokenClasses::Location => class == AccountKind::Location,
+            TokenClasses::Company => class == AccountKind::Company,
+            TokenClasses::Both | TokenClasses::Undocumented => true,
         }
     }
 
-    /// Whether a Private Integration token may call it.
+    /// Whether a Private Integration token may call it. The documentation says so of no operation whose token class it leaves open.
     pub fn allows_private_integration(self) -> bool {
-        self.first() >> 7 == 1
+        self.row().1 & 1 << 7 != 0
     }
 
     /// The scope it needs, where one is documented.
     pub fn scope(self) -> Option<&'static str> {
-        let number = usize::from(self.second() & !SLASH).checked_sub(1)?;
-        SCOPES.lines().nth(number)
+        let number = usize::from(self.row().2);
+        Some(SCOPES.get(number.checked_sub(1)?))
     }
 
-    /// What stands in the place of `{locationId}` in a real path of this operation.
-    pub(crate) fn location_id(self, path: &str) -> Option<&str> {
-        let mut found = None;
-        Node::root().walk(&mut Vec::new(), &mut |place, labels| {
-            if place == self.place {
-                found = labels.iter().position(|label| matches!(label, Label::Parameter("locationId")));
-            }
-        });
-        segments(path).nth(found?)
+    /// The classes of tokens that may call it.
+    pub(crate) fn token_classes(self) -> TokenClasses {
+        match self.row().1 >> 5 & 0b11 {
+            0b01 => TokenClasses::Location,
+            0b10 => TokenClasses::Company,
+            0b11 => TokenClasses::Both,
+            _ => TokenClasses::Undocumented,
+        }
     }
 
-    fn first(self) -> u8 {
-        TABLE.get(usize::from(self.place)).copied().unwrap_or_default()
+    /// What stands in `path`, by which this operation was found, in the place of `{locationId}`; encoded as it is there.
+    pub(crate) fn location_id<'p>(self, path: &'p str) -> Option<&'p str> {
+        let mut node = self.row().node();
+        while NODES[node].name() != "{locationId}" {
+            node = parent(node)?;
+        }
+        let segments_before = std::iter::successors(parent(node), |node| parent(*node)).count() - 1;
+        between_slashes(path)?.split('/').nth(segments_before).filter(|segment| !segment.is_empty())
     }
 
-    fn second(self) -> u8 {
-        TABLE.get(usize::from(self.place) + 1).copied().unwrap_or_default()
+    fn row(self) -> &'static Row {
+        &ROWS[usize::from(self.index)]
     }
 }
 
-impl fmt::Debug for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Operation({self})")
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method(), self.path())
-    }
+/// Which classes of tokens may call an operation, as far as that is documented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenClasses {
+    Location,
+    Company,
+    Both,
+    Undocumented,
 }
 
 /// The least scopes for a list of operations, each written as `GET /contacts/{contactId}`, with a template's or a real path.
 /// Sorted, each once. `INVALID_ARGUMENT` names one that is not documented.
 pub fn scopes_for<'a>(operations: impl IntoIterator<Item = &'a str>) -> Result<Vec<&'static str>> {
-    let mut scopes = BTreeSet::new();
+    let mut scopes = Vec::new();
     for text in operations {
         let operation = text
-            .trim_ascii()
-            .split_once(|c: char| c.is_ascii_whitespace())
-            .and_then(|(method, path)| Operation::find(method, path.trim_ascii()))
-            .ok_or_else(|| {
-                Error::argument(format!(
-                    "`{}` is no documented operation: write it as `GET /contacts/{{contactId}}`",
-                    crate::error::clean(text).chars().take(200).collect::<String>()
-                ))
-            })?;
+            .trim()
+            .split_once(char::is_whitespace)
+            .and_then(|(method, path)| Operation::find(method, path.trim_start()))
+            .ok_or_else(|| undocumented(text))?;
         scopes.extend(operation.scope());
     }
-    Ok(scopes.into_iter().collect())
+    scopes.sort_unstable();
+    scopes.dedup();
+    Ok(scopes)
+}
+
+/// How many bytes of a program the table takes.
+#[doc(hidden)]
+pub fn table_bytes() -> usize {
+    let words: usize = METHODS.iter().chain(&VERSIONS).map(|word| size_of_val(word) + word.len()).sum();
+    words + SEGMENTS.bytes() + SCOPES.bytes() + size_of_val(&NODES) + size_of_val(&ROWS)
 }
 
 /// The scopes that most programs need, as constants, and all that are documented.
 pub mod scopes {
-    /// Reads contacts.
+    use super::SCOPES;
+
+    /// Reads contacts, with their notes, tasks and appointments.
     pub const CONTACTS_READONLY: &str = "contacts.readonly";
-    /// Creates, changes and deletes contacts.
+    /// Creates, changes and deletes contacts, with their notes, tasks, tags, followers, campaigns and workflows.
     pub const CONTACTS_WRITE: &str = "contacts.write";
-    /// Reads conversations.
+    /// Reads and searches conversations; their messages need `conversations/message.readonly`.
     pub const CONVERSATIONS_READONLY: &str = "conversations.readonly";
-    /// Creates, changes and deletes conversations.
+    /// Creates, changes and deletes conversations; sending messages needs `conversations/message.write`.
     pub const CONVERSATIONS_WRITE: &str = "conversations.write";
-    /// Reads calendars.
+    /// Reads calendars, their schedules and free slots; events and appointments need `calendars/events.readonly`.
     pub const CALENDARS_READONLY: &str = "calendars.readonly";
-    /// Creates, changes and deletes calendars.
+    /// Creates, changes and deletes calendars and their schedules; events and appointments need `calendars/events.write`.
     pub const CALENDARS_WRITE: &str = "calendars.write";
-    /// Reads opportunities.
+    /// Reads and searches opportunities, with their pipelines and lost reasons.
     pub const OPPORTUNITIES_READONLY: &str = "opportunities.readonly";
-    /// Creates, changes and deletes opportunities.
+    /// Creates, changes and deletes opportunities, with their followers and status.
     pub const OPPORTUNITIES_WRITE: &str = "opportunities.write";
 
-    /// All scopes that some documented operation needs, sorted.
+    /// All that a documented operation needs, sorted. The platform knows others too.
     pub fn documented() -> impl Iterator<Item = &'static str> {
-        super::SCOPES.lines()
+        (0..SCOPES.ends.len()).map(|index| SCOPES.get(index))
     }
 }
 
-/// How many bytes of the library the operations take.
-#[doc(hidden)]
-pub fn table_bytes() -> usize {
-    TABLE.len() + SCOPES.len() + NAMES.len()
+/// Strings in one piece: the text of all, and where each of them ends.
+struct Names {
+    text: &'static str,
+    ends: &'static [u16],
 }
 
-/// A part of the table: a place in the tree, with all that is below it.
-#[derive(Clone, Copy)]
-struct Node {
-    start: usize,
-    end: usize,
+impl Names {
+    fn get(&self, index: usize) -> &'static str {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[usize::from(start)..usize::from(self.ends[index])]
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(self) + self.text.len() + size_of_val(self.ends)
+    }
 }
 
-#[derive(Clone, Copy)]
-enum Label {
-    Text(&'static [u8]),
-    /// By its name.
-    Parameter(&'static str),
-}
+/// A place in the tree of paths; `operations/table.rs` tells the layout.
+struct Node(u16, u16, u16);
 
 impl Node {
-    fn root() -> Self {
-        Self { start: 0, end: TABLE.len() }
+    fn name(&self) -> &'static str {
+        SEGMENTS.get(usize::from(self.0))
     }
 
-    fn find<'p>(self, method: usize, mut rest: impl Iterator<Item = &'p str> + Clone) -> Option<Operation> {
-        let Some(segment) = rest.next() else {
-            let own = |operation: &Operation| usize::from(operation.first() & 7) == method;
-            return self.operations().find(own);
-        };
-        self.children().find_map(|(label, child)| match label {
-            Label::Text(text) if text != segment.as_bytes() => None,
-            Label::Parameter(_) if segment.is_empty() => None,
-            _ => child.find(method, rest.clone()),
-        })
-    }
-
-    /// Shows each operation with the labels that lead to it.
-    fn walk(self, labels: &mut Vec<Label>, show: &mut dyn FnMut(u16, &[Label])) {
-        for operation in self.operations() {
-            show(operation.place, labels);
-        }
-        for (label, child) in self.children() {
-            labels.push(label);
-            child.walk(labels, show);
-            labels.pop();
-        }
-    }
-
-    fn operations(self) -> impl Iterator<Item = Operation> {
-        let places = (self.start + 1..self.first_child()).step_by(2);
-        places.filter_map(|place| u16::try_from(place).ok()).map(|place| Operation { place })
-    }
-
-    fn children(self) -> impl Iterator<Item = (Label, Self)> {
-        let mut next = self.first_child();
-        std::iter::from_fn(move || {
-            if next >= self.end {
-                return None;
-            }
-            let length = usize::from(*TABLE.get(next)?);
-            let (label, after) = if length == 0 {
-                let name = NAMES.lines().nth(usize::from(*TABLE.get(next + 1)?))?;
-                (Label::Parameter(name), next + 2)
-            } else {
-                (Label::Text(TABLE.get(next + 1..next + 1 + length)?), next + 1 + length)
-            };
-            let start = after + 2;
-            let length = u16::from_le_bytes([*TABLE.get(after)?, *TABLE.get(after + 1)?]);
-            next = start + usize::from(length);
-            Some((label, Self { start, end: next }))
-        })
-    }
-
-    fn first_child(self) -> usize {
-        self.start + 1 + 2 * usize::from(TABLE.get(self.start).copied().unwrap_or_default())
+    fn is_parameter(&self) -> bool {
+        self.name().starts_with('{')
     }
 }
 
-impl Label {
-    fn write(self, path: &mut String) {
-        match self {
-            Self::Text(text) => path.push_str(&String::from_utf8_lossy(text)),
-            Self::Parameter(name) => {
-                path.push('{');
-                path.push_str(name);
-                path.push('}');
-            }
-        }
+/// An operation; `operations/table.rs` tells the layout.
+struct Row(u16, u8, u8);
+
+impl Row {
+    fn node(&self) -> usize {
+        usize::from(self.0 >> 1)
+    }
+
+    fn method(&self) -> usize {
+        usize::from(self.1 & 0b111)
     }
 }
 
-/// The segments of a path without its query; a slash at its end adds none.
-fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    let path = path.strip_prefix('/').unwrap_or(path);
-    let path = path.strip_suffix('/').unwrap_or(path);
-    path.split('/')
+/// The path without its query, its first slash and its last. `None` if it does not begin with one.
+fn between_slashes(path: &str) -> Option<&str> {
+    let path = path.find(['?', '#']).map_or(path, |end| &path[..end]);
+    let path = path.strip_prefix('/')?;
+    Some(path.strip_suffix('/').unwrap_or(path))
 }
 
-const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-const SLASH: u8 = 0x80;
+/// The operation at the end of `rest`, seen from `node`. `None` as `rest` is the end itself, the empty text an empty segment.
+fn descend(node: usize, rest: Option<&str>, method: usize) -> Option<Operation> {
+    let Some(rest) = rest else {
+        return operation_at(node, method);
+    };
+    let (segment, rest) = match rest.split_once('/') {
+        Some((segment, rest)) => (segment, Some(rest)),
+        None => (rest, None),
+    };
+    if segment.is_empty() {
+        return None;
+    }
+    let first = usize::from(NODES[node].1);
+    let children = &NODES[first..usize::from(NODES[node + 1].1)];
+    let written = children.binary_search_by(|child| child.name().cmp(segment)).ok();
+    // Parameters sort last: `{` comes after every letter. Some nodes have two, where methods name them differently.
+    let parameters = (0..children.len()).rev().take_while(|child| children[*child].is_parameter());
+    written.into_iter().chain(parameters).find_map(|child| descend(first + child, rest, method))
+}
+
+fn operation_at(node: usize, method: usize) -> Option<Operation> {
+    let first = NODES[node].2;
+    let rows = ROWS.get(usize::from(first)..)?.iter().take_while(|row| row.node() == node);
+    let (index, _) = (first..).zip(rows).find(|(_, row)| row.method() == method)?;
+    Some(Operation { index })
+}
+
+/// The children of a node stand together, so its parent is the last one whose children do not begin behind it.
+fn parent(node: usize) -> Option<usize> {
+    (node != ROOT).then(|| NODES.partition_point(|other| usize::from(other.1) <= node) - 1)
+}
+
+fn write_path(path: &mut String, node: usize) {
+    if let Some(parent) = parent(node) {
+        write_path(path, parent);
+        path.push('/');
+        path.push_str(NODES[node].name());
+    }
+}
+
+fn undocumented(text: &str) -> Error {
+    // By segments, so that a long path does not look like a token.
+    let text = text.trim().split(['?', '#']).next().unwrap_or_default();
+    let segments: Vec<String> = text.split('/').take(12).map(clean).collect();
+    Error::argument(format!(
+        "`{}` is not a documented operation: write the method and the path, such as `GET /contacts/{{contactId}}`",
+        segments.join("/")
+    ))
+}
+
+const ROOT: usize = 0;
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::error::ErrorCode;
 
-    static FACTS: &str = include_str!("../operations.tsv");
-
-    fn rows() -> impl Iterator<Item = Vec<&'static str>> {
-        FACTS.lines().skip(1).map(|line| line.split('\t').collect())
-    }
-
-    /// A path of this template as it is sent.
-    fn real(template: &str) -> String {
-        let fill =
-            |segment: &str| if segment.starts_with('{') { "a%20b-1".to_owned() } else { segment.to_owned() };
-        template.split('/').map(fill).collect::<Vec<_>>().join("/")
+    fn found(method: &str, path: &str) -> Operation {
+        Operation::find(method, path).unwrap_or_else(|| panic!("{method} {path}"))
     }
 
     #[test]
-    fn every_row_is_found_with_all_that_is_known_of_it() {
-        let mut count = 0;
-        for row in rows() {
-            let [method, template, version, classes, integration, scope] = row[..] else { panic!("{row:?}") };
-            let path = real(template);
-            for path in [
-                template.to_owned(),
-                path.clone(),
-                format!("{path}?a=/b"),
-                format!("{}/", path.trim_end_matches('/')),
-            ] {
-                let found = Operation::find(&method.to_ascii_lowercase(), &path).expect(&path);
-                assert_eq!((found.method(), &*found.path()), (method, template));
-                assert_eq!(found.version().unwrap_or("-"), version);
-                assert_eq!(found.scope().unwrap_or("-"), scope);
-                assert_eq!(found.allows_private_integration(), integration == "yes");
-                let named = |class: &str| classes == "-" || classes.split(',').any(|own| own == class);
-                assert_eq!(found.allows(AccountKind::Location), named("location"));
-                assert_eq!(found.allows(AccountKind::Company), named("company"));
-                let located = template.contains("{locationId}");
-                assert_eq!(found.location_id(&path).is_some(), located, "{template}");
-            }
-            count += 1;
-        }
-        assert_eq!((count, Operation::all().count()), (576, 576));
-        assert!(Operation::all().all(|own| Operation::find(own.method(), &own.path()) == Some(own)));
-    }
-
-    #[test]
-    fn a_segment_goes_before_a_parameter() {
-        let path = |path: &str| Operation::find("GET", path).map(Operation::path);
-        assert_eq!(path("/products/collections").unwrap(), "/products/collections");
-        assert_eq!(path("/products/5f0c").unwrap(), "/products/{productId}");
-        assert_eq!(
-            Operation::find("GET", "/locations/abc/tags").unwrap().location_id("/locations/abc/tags"),
-            Some("abc")
-        );
-    }
-
-    #[test]
-    fn what_is_not_documented_is_not_found() {
-        for (method, path) in [
-            ("GET", ""),
-            ("GET", "/"),
-            ("GET", "//"),
-            ("GET", "/contacts//"),
-            ("GET", "/contact"),
-            ("GET", "/Contacts/"),
-            ("GET", "/contacts/a/b/c/d/e/f/g"),
-            ("PATCH", "/contacts/"),
-            ("", "/contacts/"),
-            ("GETT", "/contacts/"),
+    fn the_location_of_a_path() {
+        for (method, path, id) in [
+            ("GET", "/locations/L1", Some("L1")),
+            ("GET", "/locations/L1/customFields/f?locationId=L2", Some("L1")),
+            ("GET", "/conversations/messages/m/locations/L1/recording/", Some("L1")),
+            ("GET", "/locations/L%201/", Some("L%201")),
+            ("GET", "/contacts/c", None),
+            ("GET", "/locations/search", None),
         ] {
-            assert_eq!(Operation::find(method, path), None, "{method} {path}");
+            assert_eq!(found(method, path).location_id(path), id, "{path}");
+        }
+        let operation = found("GET", "/locations/L1/tags");
+        for other in ["", "/", "/locations", "/locations/", "/locations//tags", "locations/L1"] {
+            assert_eq!(operation.location_id(other), None, "{other}");
+        }
+        for operation in Operation::all() {
+            let path = operation.path();
+            let has = path.contains("{locationId}").then_some("{locationId}");
+            assert_eq!(operation.location_id(&path), has, "{path}");
         }
     }
 
     #[test]
-    fn the_least_scopes() {
-        let scopes =
-            scopes_for(["GET /contacts/{contactId}", " get\t/contacts/abc ", "POST /contacts/"]).unwrap();
-        assert_eq!(scopes, [scopes::CONTACTS_READONLY, scopes::CONTACTS_WRITE]);
-        assert!(scopes_for([]).unwrap().is_empty());
-        for wrong in ["", "GET", "/contacts/", "GET /nothing", "GET/contacts/"] {
-            let error = scopes_for(["GET /contacts/", wrong]).unwrap_err();
-            assert_eq!(error.code(), ErrorCode::InvalidArgument);
-            assert!(error.message().contains(&format!("`{wrong}`")), "{}", error.message());
-        }
-    }
-
-    #[test]
-    fn the_constants_are_documented_scopes() {
-        use scopes::*;
-        let documented: Vec<_> = documented().collect();
-        assert!(documented.is_sorted());
-        for scope in [
-            CONTACTS_READONLY,
-            CONTACTS_WRITE,
-            CONVERSATIONS_READONLY,
-            CONVERSATIONS_WRITE,
-            CALENDARS_READONLY,
-            CALENDARS_WRITE,
-            OPPORTUNITIES_READONLY,
-            OPPORTUNITIES_WRITE,
+    fn the_classes_of_tokens() {
+        for (method, path, classes) in [
+            ("GET", "/contacts/", TokenClasses::Location),
+            ("PUT", "/locations/L1", TokenClasses::Company),
+            ("GET", "/locations/L1", TokenClasses::Both),
+            ("POST", "/oauth/token", TokenClasses::Undocumented),
         ] {
-            assert!(documented.contains(&scope), "{scope}");
+            assert_eq!(found(method, path).token_classes(), classes, "{path}");
         }
     }
 
     #[test]
-    fn the_table_is_small() {
-        assert!(table_bytes() <= 16 * 1024, "{}", table_bytes());
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_looked_up(method in "(GET|POST|PUT|PATCH|DELETE|[a-zA-Z]{0,8})", path in "(/?[a-z{}%.-]{0,12}){0,9}\\PC{0,20}") {
-            if let Some(found) = Operation::find(&method, &path) {
-                prop_assert!(found.method().eq_ignore_ascii_case(&method));
-                prop_assert_eq!(segments(&found.path()).count(), segments(&path).count());
-            }
-            let _ = scopes_for([path.as_str(), &format!("{method} {path}")]);
-        }
+    fn an_unknown_operation_is_named_without_what_may_be_secret() {
+        let error =
+            scopes_for(["GET /contacts/", "GET /contact/abc?key=s3cret", "GET /nothing"]).unwrap_err();
+        assert_eq!(error.code(), crate::ErrorCode::InvalidArgument);
+        assert!(error.message().starts_with("`GET /contact/abc` is not"), "{error}");
+        let error = scopes_for(["GET /x/pit-01234567-89ab-cdef-0123-456789abcdef\n"]).unwrap_err();
+        assert!(error.message().starts_with("`GET /x/[redacted]` is not"), "{error}");
     }
 }

@@ -246,17 +246,15 @@ impl Inner {
     /// What is known of the grant behind a snapshot; read from the store once per generation.
     fn facts(&self, snapshot: &Snapshot) -> Result<Facts> {
         let account = Account::parse(snapshot.name())?;
-        let (grant, generation) = match self.unsaved_grant(&account) {
-            Some((grant, _)) => (grant, None),
-            None => {
-                if let Some(known) = self.facts.find(snapshot.name(), snapshot.generation) {
-                    return Ok(known);
-                }
-                let record = self.load(&account)?;
-                let (record, grant) = self.open_live(&account, record)?;
-                (grant, Some(record.generation))
-            }
-        };
+        if let Some((grant, _)) = self.unsaved_grant(&account) {
+            return Ok(self.facts.keep(snapshot.name(), None, grant.scopes, grant.company_id));
+        }
+        if let Some(known) = self.facts.find(snapshot.name(), snapshot.generation) {
+            return Ok(known);
+        }
+        let record = self.load(&account)?;
+        let (record, grant) = self.open_live(&account, record)?;
+        let generation = Some(record.generation);
         Ok(self.facts.keep(snapshot.name(), generation, grant.scopes, grant.company_id))
     }
 }

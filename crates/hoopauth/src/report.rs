@@ -186,7 +186,7 @@ impl TokenKind {
 impl Asked<'_> {
     /// The token's scopes do not cover the operation.
     pub(crate) fn lacks_scope(&self) -> Error {
-        let named = self.operation.and_then(|operation| operation.scope());
+        let named = self.operation.and_then(Operation::scope);
         let what = named.map_or_else(
             || format!("{} needs a scope that the token lacks", self.name()),
             |scope| format!("{} needs the scope `{scope}`", self.name()),

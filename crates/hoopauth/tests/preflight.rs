@@ -6,6 +6,7 @@ mod common;
 use std::sync::{Arc, Barrier, Mutex};
 
 use common::{Captured, World, location};
+use hoopauth::transport::{Transport, TransportError, TransportRequest, TransportResponse};
 use hoopauth::{Account, Client, ClientBuilder, Error, ErrorCode, Response};
 use hoopauth_emulator::{
     Company, Config, DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION,
@@ -156,7 +157,8 @@ fn a_location_that_nothing_is_stored_of_is_minted_from_the_clients_company() {
 #[test]
 fn nothing_is_minted_without_one_company_to_mint_from() {
     let other = "anotherCompany000001";
-    let config = Config::default().company(Company::new(other).location("anotherLocation00001"));
+    let config =
+        Config::default().company(Company::new(other, "Another").location("anotherLocation00001", "One"));
     let world = World::with(config);
     let client = world.client();
     let no_grant = |client: &Client| {
@@ -183,7 +185,8 @@ fn nothing_is_minted_without_one_company_to_mint_from() {
 #[test]
 fn nobody_speaks_for_another_companys_location() {
     let other = "anotherCompany000001";
-    let config = Config::default().company(Company::new(other).location("anotherLocation00001"));
+    let config =
+        Config::default().company(Company::new(other, "Another").location("anotherLocation00001", "One"));
     let world = World::with(config);
     let client = agency(&world, world.builder());
     let theirs = Account::location("anotherLocation00001").unwrap();
@@ -281,7 +284,9 @@ fn two_clients_of_one_store_mint_once() {
             std::time::Duration::from_secs(10)
         ));
         world.emulator.release(Endpoint::LocationToken);
-        callers.map(|caller| assert_eq!(caller.join().unwrap().status(), 200));
+        for caller in callers {
+            assert_eq!(caller.join().unwrap().status(), 200);
+        }
     });
     assert_eq!(world.emulator.statistics().location_token_requests, 1);
 }
@@ -303,35 +308,58 @@ fn a_companys_refused_token_is_replaced_before_its_location_is_minted() {
     assert_eq!(world.emulator.statistics().token_requests, 1);
 }
 
+/// Answers everything, and notes the `Version` that it was asked with.
+#[derive(Debug, Default)]
+struct Noting(Mutex<Vec<String>>);
+
+impl Transport for Noting {
+    fn send(&self, request: &TransportRequest) -> Result<TransportResponse, TransportError> {
+        let version = request.headers.iter().find(|(name, _)| name == "Version").unwrap();
+        self.0.lock().unwrap().push(version.1.expose().to_owned());
+        Ok(TransportResponse { status: 200, headers: vec![], body: b"{}".to_vec() })
+    }
+}
+
 #[test]
 fn the_documented_version_is_sent_where_there_is_one() {
     let world = World::new();
-    let client = agency(&world, world.builder().documented_version(true));
-    let plain = world.client();
-    let version = |client: &Client, path: &str, version: Option<&str>| {
-        let seen = Arc::new(Mutex::new(String::new()));
-        let mut request = client.request("GET", path).account(location(0).as_str()).any_status(true);
-        if let Some(version) = version {
-            request = request.version(version);
+    let grant = world.grant(&location(0));
+    for (documented, expected) in [
+        (true, ["2021-04-15", "2021-07-28", "v9", "v9", "2021-04-15"]),
+        (false, ["v9", "v9", "v9", "v9", "2021-04-15"]),
+    ] {
+        let noting = Arc::new(Noting::default());
+        let client = world
+            .builder()
+            .transport(noting.clone())
+            .default_account(location(0))
+            .api_version("v9")
+            .documented_version(documented)
+            .build()
+            .unwrap();
+        client.import(grant.clone(), false).unwrap();
+        // Documented twice, documented without a version, not documented.
+        for path in ["/calendars/", "/contacts/", "/conversations/messages/email/e1", "/echo"] {
+            client.request("GET", path).send().unwrap();
         }
-        request.send().unwrap();
-        drop(seen);
-    };
-    version(&client, "/contacts/", None);
-    version(&plain, "/contacts/", None);
+        // What the caller says goes first.
+        client.request("GET", "/contacts/").version("2021-04-15").send().unwrap();
+        assert_eq!(*noting.0.lock().unwrap(), expected);
+    }
 }
 
 #[test]
 fn scopes_are_asked_before_the_platform_is() {
     let world = World::new();
-    let issued = world.emulator.issue_grant(location(0).as_str(), &["contacts.readonly"]).unwrap();
     let grant = world.grant(&location(0)).with_scopes(["contacts.readonly"]);
     let bare = world.grant(&location(1));
-    let log = Captured::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    drop(issued);
+    let log = Captured::of_process();
+    let warned = || {
+        log.text()
+            .lines()
+            .filter(|line| line.contains("will refuse") && line.contains("`calendars.readonly`"))
+            .count()
+    };
     for mode in ["off", "warn", "refuse"] {
         let client = world.builder().scope_preflight(mode).build().unwrap();
         client.import(grant.clone(), true).unwrap();
@@ -347,7 +375,7 @@ fn scopes_are_asked_before_the_platform_is() {
         send(&location(0), "GET", "/echo").unwrap();
         send(&location(0), "POST", "/contacts/bulk/business").unwrap();
         send(&location(1), "GET", "/calendars/").unwrap();
-        assert!(!log.text().contains("will refuse"), "{}", log.text());
+        let before = warned();
         match (mode, send(&location(0), "GET", "/calendars/")) {
             ("refuse", Err(error)) => {
                 assert_eq!(
@@ -359,16 +387,9 @@ fn scopes_are_asked_before_the_platform_is() {
             ("off" | "warn", Ok(_)) => {}
             (mode, result) => panic!("{mode}: {result:?}"),
         }
-        if mode == "warn" {
-            let text = log.text();
-            assert!(text.contains("calendars.readonly") && text.contains("will refuse"), "{text}");
-            return_to_silence(&log);
-        }
+        assert_eq!(warned() - before, usize::from(mode == "warn"), "{}", log.text());
     }
-}
-
-fn return_to_silence(log: &Captured) {
-    log.clear();
+    assert_eq!(warned(), 1);
 }
 
 #[test]
@@ -391,6 +412,7 @@ fn a_new_authorization_brings_its_scopes() {
 
 #[test]
 fn static_tokens_are_of_the_class_that_the_default_account_says() {
+    Captured::of_process();
     let world = World::new();
     let base = || Client::builder().api_base(world.emulator.api()).clock(world.clock.clone());
     let class = |error: Error| {

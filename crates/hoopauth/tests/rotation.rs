@@ -14,6 +14,7 @@ const OLD: &str = "pit-00000000-0000-4000-8000-000000000001";
 const NEW: &str = "pit-00000000-0000-4000-8000-000000000002";
 
 fn world() -> World {
+    Captured::of_process();
     let account = location(0).as_str().parse().unwrap();
     World::with(Config::default().private_integration(PrivateIntegration::new(OLD, account)))
 }
@@ -61,10 +62,6 @@ fn send(world: &World, client: &Client, headers: &Headers) -> Result<u16, hoopau
 #[test]
 fn a_dead_token_gives_its_place_to_the_other_which_keeps_it() {
     let world = world();
-    let log = Captured::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
     let client = client(&world);
     let handle = client.account(location(0).as_str()).unwrap();
     let kept = handle.headers("GET").unwrap();
@@ -85,7 +82,7 @@ fn a_dead_token_gives_its_place_to_the_other_which_keeps_it() {
         assert!(uses(&client.fresh_headers(location(0).as_str(), method).unwrap(), NEW));
     }
     assert_eq!(client.refused_private_integration_token(), Some("private_integration_token"));
-    let text = log.text();
+    let text = Captured::of_process().text();
     assert!(text.contains("that of `private_integration_token_next` is used from now on"), "{text}");
     assert!(!text.contains(OLD) && !text.contains(NEW), "{text}");
 
@@ -232,4 +229,20 @@ fn all_names_that_one_token_serves_are_switched() {
     for account in &accounts {
         assert!(uses(&client.headers_for(account.as_str(), "GET").unwrap(), NEW));
     }
+}
+
+#[test]
+fn a_request_is_sent_again_with_the_other_token() {
+    let world = world();
+    let client = client(&world);
+    world.emulator.revoke_private_integration(OLD).unwrap();
+    let error = client.request("GET", &path()).send().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidPrivateIntegration);
+    assert!(error.message().starts_with("both"), "{error}");
+    assert_eq!(world.emulator.statistics().api_requests, 2);
+
+    add(&world, NEW);
+    assert_eq!(client.request("GET", &path()).send().unwrap().status(), 200);
+    // It works again: that is noticed without a report.
+    assert_eq!(client.refused_private_integration_token(), Some("private_integration_token"));
 }

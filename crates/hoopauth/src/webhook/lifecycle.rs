@@ -108,20 +108,24 @@ impl Inner {
             return Ok(Applied::Nothing);
         }
         let known = before.as_ref().and_then(|(grant, _)| grant.company_id.as_deref());
-        let company = match (company, known) {
+        let known = match (company, known) {
             (Some(company), _) => Some(company.clone()),
             (None, Some(id)) => Some(Account::company(id)?),
-            (None, None) => self.only_company()?,
+            (None, None) => None,
         };
-        let mint = |company: &Account| {
+        let mint = |company: &Account| -> Result<Applied> {
             let minted = self.mint_installed(location, company, Some(at))?;
             self.forget_install(location)?;
             Ok(if minted { Applied::Minted } else { Applied::Nothing })
         };
         let mut awaited = None;
-        if let Some(company) = &company {
-            match self.serve(company).map_err(|error| (error.code(), error)) {
-                Ok(_) => return mint(company),
+        for company in known.clone().map_or_else(|| self.few_companies(), |known| Ok(vec![known]))? {
+            match self.serve(&company).map_err(|error| (error.code(), error)) {
+                Ok(_) => match mint(&company) {
+                    // Which one it is of, the event does not always say.
+                    Err(error) if known.is_none() && !error.is_retryable() => {}
+                    applied => return applied,
+                },
                 Err((ErrorCode::NoGrant, _)) => awaited = Some(company),
                 Err((ErrorCode::ReauthorizationRequired, _)) => {}
                 Err((_, error)) => return Err(error),
@@ -131,10 +135,10 @@ impl Inner {
             // A location that was authorized by itself needs no company.
             return Ok(Applied::Nothing);
         }
-        self.remember_install(location, company.as_ref(), at)?;
+        self.remember_install(location, known.as_ref(), at)?;
         // The company's grant may have come meanwhile, and found nothing to finish.
         match awaited {
-            Some(company) if self.live(company)?.is_some() => mint(company),
+            Some(company) if self.live(&company)?.is_some() => mint(&company),
             _ => Ok(Applied::Remembered),
         }
     }
@@ -327,6 +331,14 @@ impl Inner {
         Ok(company.filter(|_| companies.is_empty()))
     }
 
+    /// The companies that may be tried in turn.
+    fn few_companies(&self) -> Result<Vec<Account>> {
+        self.companies().map(|mut companies| {
+            companies.truncate(MOST_TRIED);
+            companies
+        })
+    }
+
     fn companies(&self) -> Result<Vec<Account>> {
         let mut accounts = calling(|| self.store.accounts(&self.settings.app))?;
         accounts.retain(|account| account.kind() == AccountKind::Company);
@@ -446,19 +458,20 @@ impl Inner {
 
     /// The companies that a remembered location may be of.
     fn companies_of(&self, location: &Account) -> Result<Vec<Account>> {
-        let mut companies = self.companies()?;
-        if companies.len() > 1 {
-            let now = self.clock.now();
-            let mut of_it = Vec::new();
-            for company in companies {
-                let id = of_company(location, &company);
-                if calling(|| self.store.claimed(&self.settings.app, &id, now))? == Some(true) {
-                    of_it.push(company);
-                }
+        let companies = self.companies()?;
+        let now = self.clock.now();
+        let mut of_it = Vec::new();
+        for company in &companies {
+            let id = of_company(location, company);
+            if calling(|| self.store.claimed(&self.settings.app, &id, now))? == Some(true) {
+                of_it.push(company.clone());
             }
-            companies = of_it;
         }
-        Ok(companies)
+        if of_it.is_empty() {
+            of_it = companies;
+            of_it.truncate(MOST_TRIED);
+        }
+        Ok(of_it)
     }
 }
 
@@ -472,5 +485,7 @@ fn of_company(location: &Account, company: &Account) -> Fingerprint {
 
 /// An installation whose company has not authorized the app by then is forgotten.
 const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
+/// Of companies, where the event does not say which one.
+const MOST_TRIED: usize = 10;
 /// In milliseconds, between two tries to mint a location at a call.
 const PAUSE: u64 = 60_000;

@@ -10,7 +10,7 @@
 pub mod raw;
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use hoopauth::store::{MemoryStore, TokenStore};
@@ -116,6 +116,19 @@ impl Captured {
     /// What was written so far.
     pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// What this process logs from now on, for all of its tests: one that logs and one that reads the log call this first. A
+    /// subscriber of one thread may miss what another thread logs for the first time just then.
+    pub fn of_process() -> &'static Self {
+        static LOG: LazyLock<Captured> = LazyLock::new(|| {
+            let log = Captured::default();
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false);
+            tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+            log
+        });
+        &LOG
     }
 }
 

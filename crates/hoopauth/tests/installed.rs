@@ -1,0 +1,292 @@
+//! The list of installed locations, and minting them all, against the emulator.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{World, location};
+use hoopauth::store::{Key, Leased, Listed, NewRow, Row, RowStore};
+use hoopauth::transport::{Transport, TransportError, TransportRequest, TransportResponse};
+use hoopauth::{Account, Client, Clock, Error, ErrorCode, Result};
+use hoopauth_emulator::{
+    DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION, Endpoint, Fault, FaultKind,
+};
+
+fn company() -> Account {
+    Account::company(DEFAULT_COMPANY_ID).unwrap()
+}
+
+/// A client that has the company's grant, of a company with so many locations.
+fn agency(world: &World, locations: usize) -> Client {
+    world.emulator.add_locations(DEFAULT_COMPANY_ID, locations - 3).unwrap();
+    let client = world.client();
+    client.import(world.grant(&company()), false).unwrap();
+    client
+}
+
+#[test]
+fn all_pages_are_read_until_a_short_or_an_empty_one() {
+    for (locations, pages) in [(3, 1), (19, 1), (20, 2), (60, 4), (61, 4)] {
+        let world = World::new();
+        let client = agency(&world, locations);
+        world.emulator.uninstall(location(1).as_str()).unwrap();
+        let found = client.installed_locations(&company()).unwrap();
+        assert_eq!(found.len(), locations);
+        assert_eq!(world.emulator.statistics().installed_locations_requests, pages);
+        assert_eq!(found[0].account, location(0));
+        assert!(found[0].name.is_some());
+        for location_of in &found {
+            assert_eq!(location_of.installed, location_of.account != location(1));
+        }
+        let mut accounts: Vec<_> = found.into_iter().map(|location| location.account).collect();
+        accounts.sort();
+        accounts.dedup();
+        assert_eq!(accounts.len(), locations);
+    }
+}
+
+#[test]
+fn only_a_companys_grant_lists() {
+    let world = World::new();
+    let client = world.client();
+    let code = |result: Result<Vec<_>>| result.unwrap_err().code();
+    assert_eq!(code(client.installed_locations(&location(0))), ErrorCode::InvalidArgument);
+    assert_eq!(code(client.installed_locations(&company())), ErrorCode::NoGrant);
+    let integration = Client::builder()
+        .private_integration_token(DEFAULT_COMPANY_PRIVATE_INTEGRATION)
+        .api_base(world.emulator.api())
+        .build()
+        .unwrap();
+    assert_eq!(code(integration.installed_locations(&company())), ErrorCode::InvalidState);
+    assert_eq!(integration.mint_all(&company(), |_| true).unwrap_err().code(), ErrorCode::InvalidState);
+    assert_eq!(world.emulator.statistics().installed_locations_requests, 0);
+}
+
+/// A platform whose list of locations does not end.
+#[derive(Debug)]
+struct Endless {
+    /// Of how many locations.
+    of: usize,
+    pages: AtomicUsize,
+}
+
+impl Transport for Endless {
+    fn send(&self, _: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+        let page = self.pages.fetch_add(1, Ordering::Relaxed);
+        let items: Vec<_> = (0..20)
+            .map(|item| serde_json::json!({ "_id": format!("l{}", (page * 20 + item) % self.of) }))
+            .collect();
+        let body = serde_json::json!({ "locations": items }).to_string().into_bytes();
+        Ok(TransportResponse { status: 200, headers: vec![], body })
+    }
+}
+
+#[test]
+fn a_list_without_an_end_is_an_error() {
+    for (of, pages) in [(20, 2), (50, 4), (usize::MAX, 5_001)] {
+        let world = World::new();
+        let endless = Arc::new(Endless { of, pages: AtomicUsize::new(0) });
+        let client = world.builder().transport(endless.clone()).build().unwrap();
+        client.import(world.grant(&company()), false).unwrap();
+        // As long as the token lives.
+        let error = client.installed_locations(&company()).unwrap_err();
+        assert_eq!((error.code(), error.account()), (ErrorCode::MalformedResponse, Some(&company())));
+        assert_eq!(endless.pages.load(Ordering::Relaxed), pages);
+    }
+    for body in ["{}", "[]", r#"{"locations":[{"id":"x"}]}"#, r#"{"locations":[{"_id":"a b"}]}"#, "null", "x"]
+    {
+        let world = World::new();
+        let client = agency(&world, 3);
+        world.emulator.add_fault(Fault::status(Endpoint::InstalledLocations, 200, body));
+        let error = client.installed_locations(&company()).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::MalformedResponse, "{body}");
+    }
+}
+
+#[test]
+fn all_are_minted_at_the_pace_of_the_platform_and_a_break_loses_nothing() {
+    let world = World::new();
+    let client = agency(&world, 250);
+    world.emulator.uninstall(location(2).as_str()).unwrap();
+    client.import(world.grant(&location(0)), false).unwrap();
+    let start = world.clock.monotonic();
+    let (mut sent, mut last) = (Vec::new(), None);
+    let mut told = 0;
+    let mut note = |progress: &hoopauth::MintProgress, most: u64| {
+        told += 1;
+        assert!(progress.error.is_none());
+        if last != Some(progress.summary.minted) {
+            sent.push(world.clock.monotonic());
+        }
+        last = Some(progress.summary.minted);
+        let summary = progress.summary;
+        summary.minted + summary.kept < most
+    };
+    let first = client.mint_all(&company(), |progress| note(progress, 100)).unwrap();
+    assert_eq!((first.minted, first.kept, first.failed), (99, 1, 0));
+    // Another process goes on.
+    let second = world.client().mint_all(&company(), |progress| note(progress, u64::MAX)).unwrap();
+    assert_eq!((second.minted, second.kept, second.failed), (149, 100, 0));
+    assert_eq!(told, 349);
+    let third = client.mint_all(&company(), |_| true).unwrap();
+    assert_eq!((third.minted, third.kept, third.failed), (0, 249, 0));
+
+    let statistics = world.emulator.statistics();
+    assert_eq!((statistics.location_tokens_minted, statistics.token_requests), (248, 0));
+    assert_eq!(client.accounts().unwrap().len(), 250);
+    for window in sent.windows(101) {
+        assert!(window[100] - window[0] >= 10_000, "{window:?}");
+    }
+    let took = Duration::from_millis(world.clock.monotonic() - start);
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    let headers = client.headers_for(location(1).as_str(), "GET").unwrap();
+    assert_eq!(world.call(&headers, "/contacts/").0, 200);
+}
+
+#[test]
+fn one_locations_failure_does_not_end_it() {
+    let world = World::new();
+    let client = agency(&world, 6);
+    world.emulator.pause(location(0).id()).unwrap();
+    world.emulator.add_fault(Fault::status(Endpoint::LocationToken, 503, "busy").after(1));
+    let mut failures = HashMap::new();
+    let summary = client
+        .mint_all(&company(), |progress| {
+            if let Some(error) = &progress.error {
+                assert_eq!(error.account(), Some(&progress.account));
+                failures.insert(progress.account.clone(), error.code());
+            }
+            true
+        })
+        .unwrap();
+    assert_eq!((summary.minted, summary.kept, summary.failed), (4, 0, 2));
+    assert_eq!(failures[&location(0)], ErrorCode::AccountInactive);
+    assert_eq!(failures.len(), 2);
+    world.emulator.unpause(location(0).id()).unwrap();
+    let summary = client.mint_all(&company(), |_| true).unwrap();
+    assert_eq!((summary.minted, summary.kept, summary.failed), (2, 4, 0));
+}
+
+#[test]
+fn a_limit_that_is_reached_all_the_same_is_waited_for() {
+    let world = World::new();
+    let client = agency(&world, 3);
+    let limited = FaultKind::Status {
+        status: 429,
+        headers: vec![("retry-after".into(), "7".into())],
+        body: r#"{"statusCode":429,"message":"Too Many Requests"}"#.into(),
+    };
+    world.emulator.add_fault(Fault::new(Endpoint::LocationToken, limited).times(2));
+    let before = world.clock.monotonic();
+    let summary = client.mint_all(&company(), |_| true).unwrap();
+    assert_eq!((summary.minted, summary.failed), (3, 0));
+    assert_eq!(world.clock.monotonic() - before, 14_000);
+}
+
+#[test]
+fn a_refused_company_ends_it() {
+    // With nothing to mint with, and with a token that may not mint.
+    let scope = r#"{"statusCode":401,"message":"The token is not authorized for this scope."}"#;
+    for (fault, code) in
+        [(None, ErrorCode::ReauthorizationRequired), (Some(scope), ErrorCode::InsufficientScope)]
+    {
+        let world = World::new();
+        let client = agency(&world, 10);
+        if let Some(body) = fault {
+            world.emulator.add_fault(Fault::status(Endpoint::LocationToken, 401, body).after(1).times(100));
+        }
+        let error = client
+            .mint_all(&company(), |progress| {
+                if fault.is_none() && progress.summary.minted == 1 {
+                    world.emulator.revoke_access(company().as_str()).unwrap();
+                    world.emulator.revoke_refresh(company().as_str()).unwrap();
+                }
+                true
+            })
+            .unwrap_err();
+        assert_eq!((error.code(), error.account()), (code, Some(&company())), "{error:?}");
+        assert_eq!(world.emulator.statistics().location_tokens_minted, 1);
+        assert!(world.emulator.statistics().location_token_requests <= 3);
+    }
+}
+
+#[test]
+fn a_dead_grant_is_minted_anew() {
+    let world = World::new();
+    let client = agency(&world, 3);
+    client.import(world.grant(&location(0)), false).unwrap();
+    world.emulator.revoke_refresh(location(0).as_str()).unwrap();
+    world.emulator.add_fault(Fault::status(Endpoint::LocationToken, 403, "{}"));
+    world.pass(86_400);
+    let error = client.headers_for(location(0).as_str(), "GET").unwrap_err();
+    assert_eq!(error.code(), ErrorCode::ReauthorizationRequired);
+    assert!(client.health(&location(0)).unwrap().needs_reauthorization);
+    let summary = client.mint_all(&company(), |_| true).unwrap();
+    assert_eq!((summary.minted, summary.kept), (3, 0));
+    assert!(!client.health(&location(0)).unwrap().needs_reauthorization);
+}
+
+/// Rows in memory, until the disk is full.
+#[derive(Debug, Default)]
+struct Rows {
+    stored: Mutex<HashMap<String, (Row, Listed)>>,
+    full: AtomicBool,
+}
+
+impl RowStore for Rows {
+    fn load(&self, key: &Key<'_>) -> Result<Option<Row>> {
+        Ok(self.stored.lock().unwrap().get(key.account.as_str()).map(|(row, _)| row.clone()))
+    }
+
+    fn save(&self, key: &Key<'_>, expected: u64, new: &NewRow<'_>) -> Result<bool> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorCode::Store, "the disk is full"));
+        }
+        let mut stored = self.stored.lock().unwrap();
+        if stored.get(key.account.as_str()).map_or(0, |(row, _)| row.version) != expected {
+            return Ok(false);
+        }
+        let row = Row { version: expected + 1, bytes: new.bytes.to_vec() };
+        let listed = Listed {
+            account: key.account.clone(),
+            live: new.live,
+            marked: new.marked,
+            expires_at: new.expires_at,
+            not_before: new.not_before,
+        };
+        stored.insert(key.account.to_string(), (row, listed));
+        Ok(true)
+    }
+
+    fn list(&self, _: &str) -> Result<Vec<Listed>> {
+        Ok(self.stored.lock().unwrap().values().map(|(_, listed)| listed.clone()).collect())
+    }
+
+    fn lease<'a>(&'a self, _: &Key<'_>, _: Duration) -> Result<Leased<'a>> {
+        Ok(Leased::Unsupported)
+    }
+}
+
+#[test]
+fn a_store_that_does_not_save_ends_it() {
+    let world = World::new();
+    let rows = Arc::new(Rows::default());
+    let client = world.app().row_store(rows.clone()).store_key("0123456789abcdef").build().unwrap();
+    client.import(world.grant(&company()), false).unwrap();
+    let error = client
+        .mint_all(&company(), |progress| {
+            rows.full.store(progress.summary.minted == 1, Ordering::SeqCst);
+            true
+        })
+        .unwrap_err();
+    assert_eq!((error.code(), error.account()), (ErrorCode::Store, Some(&location(1))));
+    assert_eq!(world.emulator.statistics().location_tokens_minted, 2);
+    // What was minted is held, and saved when that works again.
+    rows.full.store(false, Ordering::SeqCst);
+    let summary = client.mint_all(&company(), |_| true).unwrap();
+    assert_eq!((summary.minted, summary.kept), (1, 2));
+}
