@@ -13,7 +13,7 @@ use crate::account::AccountKind;
 use crate::error::{Error, Result, clean};
 
 /// One documented operation. Copying costs nothing.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Operation {
     index: u16,
 }
