@@ -255,11 +255,41 @@ impl Built {
     }
 }
 
-/// Reads the body in pieces, so that neither its length nor what it inflates to is trusted.
+/// Reads the body, whatever its length says: neither that nor what it inflates to is trusted.
+fn read_body(
+    response: Response,
+    max_body: usize,
+    deadline: Instant,
+    peer: &str,
+) -> Result<Vec<u8>, TransportError> {
+    match response.content_length() {
+        Some(length) if length > max_body as u64 => Err(too_large(max_body, peer)),
+        #[allow(clippy::cast_possible_truncation, reason = "it is small")]
+        Some(length) if length <= SHORT as u64 => read_short(response, length as usize, peer),
+        _ => read_long(response, max_body, deadline, peer),
+    }
+}
+
+/// Reads a body of a known length, and does not wait for its end to be told.
+fn read_short(mut response: Response, length: usize, peer: &str) -> Result<Vec<u8>, TransportError> {
+    let mut body = vec![0; length];
+    let mut filled = 0;
+    while let Some(rest) = body.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match response.read(rest) {
+            Ok(0) => return Err(network(format!("the answer of {peer} broke off"), true)),
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(explain_body(&error, peer)),
+        }
+    }
+    Ok(body)
+}
+
+/// Reads a body in pieces.
 ///
 /// The request's timeout runs on while the body arrives and ends a read that waits, so the check between two reads
 /// only matters for a server that never lets us wait.
-fn read_body(
+fn read_long(
     mut response: Response,
     max_body: usize,
     deadline: Instant,
@@ -275,16 +305,20 @@ fn read_body(
             Err(error) => return Err(explain_body(&error, peer)),
         };
         if body.len() + read > max_body {
-            return Err(TransportError {
-                kind: TransportErrorKind::BodyTooLarge,
-                message: format!("the answer of {peer} is longer than {max_body} bytes"),
-                sent: true,
-            });
+            return Err(too_large(max_body, peer));
         }
         body.extend_from_slice(chunk.get(..read).unwrap_or_default());
         if Instant::now() >= deadline {
             return Err(timed_out(peer, true));
         }
+    }
+}
+
+fn too_large(max_body: usize, peer: &str) -> TransportError {
+    TransportError {
+        kind: TransportErrorKind::BodyTooLarge,
+        message: format!("the answer of {peer} is longer than {max_body} bytes"),
+        sent: true,
     }
 }
 
@@ -464,6 +498,8 @@ const MAX_IDLE: usize = 32;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const CHUNK: usize = 8 * 1024;
+/// Room for as much is made before it arrives.
+const SHORT: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
