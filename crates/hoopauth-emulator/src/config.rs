@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::account::Account;
+use crate::webhook::{HmacStyle, RetryPolicy};
 
 /// What an emulator begins with.
 ///
@@ -263,6 +264,15 @@ pub struct Settings {
     pub answer: Map<String, Value>,
     /// Members that are left out of token answers, by the same names.
     pub answer_omit: Vec<String>,
+    /// How HMAC signatures of webhooks are written.
+    pub webhook_hmac: HmacStyle,
+    /// Where `INSTALL` and `UNINSTALL` are sent when an account is authorized or uninstalled: an `http` address of this
+    /// machine. None sends nothing.
+    pub webhook_url: Option<String>,
+    /// When those are tried again.
+    pub webhook_retry: RetryPolicy,
+    /// Real milliseconds a receiver of webhooks has to answer.
+    pub webhook_timeout_ms: u64,
 }
 
 impl Default for Settings {
@@ -285,6 +295,10 @@ impl Default for Settings {
             api_latency_ms: 0,
             answer: Map::new(),
             answer_omit: Vec::new(),
+            webhook_hmac: HmacStyle::Hex,
+            webhook_url: None,
+            webhook_retry: RetryPolicy::Classic,
+            webhook_timeout_ms: 10_000,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::account::Account;
 use crate::authorize::redirect_to;
+use crate::clock::Clock;
 use crate::config::{App, Company, PrivateIntegration, Settings};
 use crate::error::ControlError;
 use crate::fault::{Endpoint, Fault};
@@ -20,7 +21,7 @@ use crate::tokens;
 /// the README.
 #[derive(Clone)]
 pub struct Control {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// Addresses.
@@ -119,9 +120,8 @@ impl Control {
     /// Uninstalls every app from the account: all its tokens are dead, and a location can't be minted until it is
     /// authorized again.
     pub fn uninstall(&self, account: &str) -> Result<(), ControlError> {
-        let account = self.known(account)?;
-        self.shared.lock().grants.uninstall(&account);
-        Ok(())
+        let account = account.parse()?;
+        self.shared.lock().uninstall(&account)
     }
 
     fn set_paused(&self, location_id: &str, paused: bool) -> Result<(), ControlError> {
@@ -333,26 +333,33 @@ impl Control {
 
     /// Sets the emulator's time.
     pub fn set_now(&self, seconds: i64) {
-        self.shared.lock().clock.set_ms(seconds.saturating_mul(1_000));
+        self.turn_clock(|clock| clock.set_ms(seconds.saturating_mul(1_000)));
     }
 
-    /// Moves the emulator's time, backwards too.
+    /// Moves the emulator's time, backwards too. Webhooks that are due then are sent.
     pub fn advance(&self, seconds: i64) {
-        self.shared.lock().clock.advance_ms(seconds.saturating_mul(1_000));
+        self.turn_clock(|clock| clock.advance_ms(seconds.saturating_mul(1_000)));
     }
 
     /// Stops the emulator's time; it can still be moved.
     pub fn freeze(&self) {
-        self.shared.lock().clock.freeze();
+        self.turn_clock(Clock::freeze);
     }
 
     /// Lets the emulator's time go on from where it stands.
     pub fn unfreeze(&self) {
-        self.shared.lock().clock.unfreeze();
+        self.turn_clock(Clock::unfreeze);
     }
 
     pub(crate) fn is_frozen(&self) -> bool {
         self.shared.lock().clock.is_frozen()
+    }
+
+    /// Webhooks may be due afterwards.
+    fn turn_clock(&self, turn: impl FnOnce(&mut Clock)) {
+        let mut state = self.shared.lock();
+        turn(&mut state.clock);
+        state.deliveries.wake().notify_one();
     }
 
     /// What was counted so far.

@@ -19,7 +19,7 @@ use crate::control::Control;
 use crate::error::ControlError;
 use crate::fault::{Endpoint, Fault, FaultKind};
 use crate::state::Shared;
-use crate::tokens;
+use crate::{tokens, webhook};
 
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()
@@ -45,6 +45,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/clock", get(clock).post(set_clock))
         .route("/statistics", get(statistics))
         .route("/reset", post(reset))
+        .merge(webhook::control_http::routes())
         .fallback(unknown)
 }
 
@@ -236,6 +237,9 @@ async fn configure(Extract(control): Extract<Control>, body: Bytes) -> Answer {
         settings[name] = value;
     }
     let settings: Settings = serde_json::from_value(settings).map_err(|why| malformed(&why.to_string()))?;
+    if let Some(url) = &settings.webhook_url {
+        webhook::check_url(url).map_err(ControlError::Malformed)?;
+    }
     control.configure(|current| *current = settings);
     Ok(Json(json!(control.settings())))
 }
@@ -385,6 +389,7 @@ async fn statistics(Extract(control): Extract<Control>) -> Answer {
 async fn reset(Extract(control): Extract<Control>) -> Answer {
     control.reset_statistics();
     control.clear_faults();
+    control.clear_deliveries();
     control.release_all();
     Ok(done())
 }
@@ -405,7 +410,7 @@ struct Token {
     token: String,
 }
 
-type Answer = Result<Json<Value>, ControlError>;
+pub(crate) type Answer = Result<Json<Value>, ControlError>;
 
 impl IntoResponse for ControlError {
     fn into_response(self) -> Response {
@@ -421,16 +426,16 @@ impl FromRef<Arc<Shared>> for Control {
 }
 
 /// Reads a body as JSON, whatever its `Content-Type` says; none counts as `{}`.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ControlError> {
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ControlError> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|why| malformed(&why.to_string()))
 }
 
-fn done() -> Json<Value> {
+pub(crate) fn done() -> Json<Value> {
     Json(json!({}))
 }
 
-fn malformed(why: &str) -> ControlError {
+pub(crate) fn malformed(why: &str) -> ControlError {
     ControlError::Malformed(why.to_owned())
 }
 

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::server::serve;
 use crate::state::{Shared, State};
+use crate::webhook;
 
 /// A running emulator. It stops when it is dropped, with whatever connections are open.
 ///
@@ -38,6 +39,7 @@ impl Emulator {
         let thread = thread::Builder::new().name("hoopauth-emulator".into()).spawn(move || {
             runtime.block_on(async {
                 if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+                    tokio::spawn(webhook::run(shared.clone()));
                     serve(listener, shared, stopped).await;
                 }
             });

@@ -82,6 +82,8 @@ struct Standing {
     access_expired: u64,
     refresh_revoked: u64,
     uninstalled: bool,
+    /// The apps that were authorized, by index.
+    apps: Vec<usize>,
     current: Option<Arc<Grant>>,
 }
 
@@ -135,6 +137,7 @@ impl Grants {
             );
         }
         let grant = Arc::new(grant);
+        self.install(app, &grant.account);
         let standing = self.accounts.entry(grant.account.clone()).or_default();
         standing.uninstalled = false;
         standing.current = Some(grant.clone());
@@ -184,7 +187,22 @@ impl Grants {
 
     pub(crate) fn uninstall(&mut self, account: &Account) {
         self.revoke(account, true, true);
-        self.accounts.entry(account.clone()).or_default().uninstalled = true;
+        let standing = self.accounts.entry(account.clone()).or_default();
+        standing.uninstalled = true;
+        standing.apps.clear();
+    }
+
+    /// Notes that this app was authorized for the account.
+    pub(crate) fn install(&mut self, app: usize, account: &Account) {
+        let standing = self.accounts.entry(account.clone()).or_default();
+        if !standing.apps.contains(&app) {
+            standing.apps.push(app);
+        }
+    }
+
+    /// The apps that were authorized for the account since it was last uninstalled.
+    pub(crate) fn installed_apps(&self, account: &Account) -> Vec<usize> {
+        self.accounts.get(account).map(|account| account.apps.clone()).unwrap_or_default()
     }
 
     pub(crate) fn expire_access(&mut self, account: &Account) {

@@ -43,6 +43,7 @@ mod statistics;
 mod style;
 mod token;
 mod tokens;
+mod webhook;
 
 pub use account::{Account, Class};
 pub use config::{
@@ -56,3 +57,7 @@ pub use error::ControlError;
 pub use fault::{Endpoint, Fault, FaultKind};
 pub use grants::Grant;
 pub use statistics::Statistics;
+pub use webhook::{
+    Attempt, Delivery, DeliveryState, HmacStyle, RetryPolicy, SignedWebhook, Webhook, WebhookKey,
+    WebhookScheme,
+};

@@ -18,18 +18,21 @@ use crate::refusal::Refusal;
 use crate::statistics::Counters;
 use crate::style::Style;
 use crate::tokens::{Claims, id};
+use crate::webhook::{Deliveries, Keys, Progress};
 
 /// What all requests and the control methods share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) base: String,
     pub(crate) gates: Gates,
+    pub(crate) deliveries_progress: Progress,
     state: Mutex<State>,
 }
 
 impl Shared {
     pub(crate) fn new(base: String, state: State) -> Self {
-        Self { base, gates: Gates::default(), state: Mutex::new(state) }
+        let (gates, deliveries_progress) = (Gates::default(), Progress::default());
+        Self { base, gates, deliveries_progress, state: Mutex::new(state) }
     }
 
     /// The lock is never kept over an `await`.
@@ -73,6 +76,8 @@ pub(crate) struct State {
     pub(crate) locations: HashMap<Arc<str>, LocationRecord>,
     pub(crate) private_integrations: HashMap<String, PrivateIntegration>,
     pub(crate) contacts: BTreeMap<String, Contact>,
+    pub(crate) webhook_keys: Keys,
+    pub(crate) deliveries: Deliveries,
 }
 
 #[derive(Debug)]
@@ -123,6 +128,8 @@ impl State {
             locations: HashMap::new(),
             private_integrations: HashMap::new(),
             contacts: BTreeMap::new(),
+            webhook_keys: Keys::new(),
+            deliveries: Deliveries::new(),
         };
         config.apps.into_iter().try_for_each(|app| state.add_app(app))?;
         config.companies.into_iter().try_for_each(|company| state.add_company(company))?;
@@ -164,7 +171,12 @@ impl State {
         if let Some(company) = self.companies.get_mut(&company_id) {
             company.locations.push(id.clone());
         }
-        self.locations.insert(id, LocationRecord { name: name.into(), company_id, paused: false });
+        let company = Account::Company(company_id.clone());
+        self.locations.insert(id.clone(), LocationRecord { name: name.into(), company_id, paused: false });
+        // What a company has installed, it has installed in its future locations.
+        for app in self.grants.installed_apps(&company) {
+            self.announce_future_location(app, &id);
+        }
         Ok(())
     }
 
@@ -181,8 +193,25 @@ impl State {
     pub(crate) fn issue_code(&mut self, code: Code) -> Result<String, ControlError> {
         self.company_of(&code.account)?;
         let text = crate::tokens::hex::<20>();
+        self.grants.install(code.app, &code.account);
+        self.announce_install(code.app, &code.account);
         self.codes.insert(text.clone(), code);
         Ok(text)
+    }
+
+    /// Takes every app from the account.
+    pub(crate) fn uninstall(&mut self, account: &Account) -> Result<(), ControlError> {
+        let company = Account::Company(self.company_of(account)?.clone());
+        let mut apps = self.grants.installed_apps(account);
+        apps.extend(self.grants.installed_apps(&company));
+        apps.sort_unstable();
+        apps.dedup();
+        if apps.is_empty() && !self.apps.is_empty() {
+            apps.push(0);
+        }
+        self.grants.uninstall(account);
+        apps.into_iter().for_each(|app| self.announce_uninstall(app, account));
+        Ok(())
     }
 
     /// Makes a new pair for the account.

@@ -41,6 +41,12 @@ pub struct Statistics {
     pub api_requests: u64,
     /// The same by account and status.
     pub api_requests_by_account: BTreeMap<String, BTreeMap<u16, u64>>,
+    /// Webhooks that were posted: every duplicate and every retry counts.
+    pub webhooks_sent: u64,
+    /// The same by `type`; `unknown` for bodies without one.
+    pub webhooks_sent_by_type: BTreeMap<String, u64>,
+    /// The same by the receiver's status, 0 if it did not answer.
+    pub webhook_answers: BTreeMap<u16, u64>,
 }
 
 /// The counters, and the log of the last minute that the peak is read from.
@@ -82,6 +88,12 @@ impl Counters {
         if let Some(by_status) = counts.get_mut(account) {
             *by_status.entry(status).or_default() += 1;
         }
+    }
+
+    pub(crate) fn webhook(&mut self, event_type: &str, status: u16) {
+        self.shown.webhooks_sent += 1;
+        count(&mut self.shown.webhooks_sent_by_type, event_type);
+        *self.shown.webhook_answers.entry(status).or_default() += 1;
     }
 
     pub(crate) fn reset(&mut self) {

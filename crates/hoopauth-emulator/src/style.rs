@@ -92,6 +92,6 @@ fn camel(name: &str) -> String {
     camel
 }
 
-const PLAN_ID: &str = "hoopPlan000000000001";
+pub(crate) const PLAN_ID: &str = "hoopPlan000000000001";
 /// An answer for a company of a hundred thousand locations would be megabytes long.
 const APPROVED_AT_MOST: usize = 100;

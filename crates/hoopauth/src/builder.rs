@@ -30,6 +30,7 @@ use crate::store::{SqliteStore, UserStore};
 use crate::sync::Mutex;
 use crate::transport::Transport;
 use crate::watch::Watch;
+use crate::webhook::Installs;
 
 /// Configures a [`Client`]. A wrong value is reported by [`build`](Self::build).
 #[derive(Default)]
@@ -165,6 +166,7 @@ impl ClientBuilder {
                 unsaved: Mutex::new(HashMap::new()),
                 unsaved_count: AtomicUsize::new(0),
                 refused: Mutex::new(HashMap::new()),
+                installs: Installs::default(),
                 limits: Limits::default(),
                 facts: FactsOfGrants::default(),
                 closed: AtomicBool::new(false),

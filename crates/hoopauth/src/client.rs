@@ -282,6 +282,7 @@ impl Client {
                 inner.forget_unsaved(&account);
                 inner.publish(inner.snapshot_of(&grant, expected + 1), seen_changes);
                 inner.changed(&account, expected + 1, ChangeKind::Saved);
+                inner.finish_installs(&account);
                 return Ok(Import::Imported);
             }
         }
@@ -310,6 +311,7 @@ impl Client {
     pub fn remove(&self, account: &Account) -> Result<bool> {
         let inner = &self.inner;
         inner.check_open()?;
+        inner.forget_install(account)?;
         for _ in 0..SAVE_TRIES {
             let record = inner.load(account)?;
             let Some(record) = record.filter(|record| record.grant.is_some()) else {

@@ -20,6 +20,16 @@ pub(crate) enum Credential {
 }
 
 impl Credential {
+    /// The part of the client id that webhooks, and the list of installed locations, name the app by.
+    pub(crate) fn app_id(&self) -> Option<&str> {
+        match self {
+            Self::OAuth { client_id, .. } => {
+                Some(client_id.split_once('-').map_or(client_id, |(app_id, _)| app_id))
+            }
+            _ => None,
+        }
+    }
+
     /// Reads the one credential; none or two are `CONFIG`.
     pub(crate) fn from_options(options: &OptionSet) -> Result<Self> {
         let integration = options.secret("private_integration_token");

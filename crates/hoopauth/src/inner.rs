@@ -30,6 +30,7 @@ use crate::sync::{Mutex, lock};
 use crate::token_endpoint::{FailureClass, TokenEndpoint};
 use crate::transport::Transport;
 use crate::watch::Watch;
+use crate::webhook::Installs;
 
 /// What all parts of a client share.
 pub(crate) struct Inner {
@@ -54,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) unsaved: Mutex<HashMap<Account, Unsaved>>,
     pub(crate) unsaved_count: AtomicUsize,
     pub(crate) refused: Mutex<HashMap<Account, Refused>>,
+    /// Locations whose installation came before their company's grant.
+    pub(crate) installs: Installs,
     /// What the API's answers said of its limits.
     pub(crate) limits: Limits,
     pub(crate) facts: FactsOfGrants,
@@ -115,7 +118,7 @@ impl Inner {
         let _call = self.begin_call();
         let account = Account::parse(name)?;
         match self.watch_store() {
-            Ok(()) => self.obtain(&account),
+            Ok(()) => self.obtain(&account).or_else(|error| self.finish_install(&account, error)),
             Err(error) => match self.cache.get(name) {
                 Some(living) if !living.is_hard(&self.clock) && !self.is_refused(&living) => Ok(living),
                 _ => Err(error.with_account(&account)),
@@ -371,6 +374,7 @@ impl Inner {
             }
             let grant = answer.into_grant(&account, None, sent, false);
             self.adopt(grant);
+            self.finish_installs(&account);
             Ok(account)
         };
         stored().map_err(|error| (error, FailureClass::Unknown))

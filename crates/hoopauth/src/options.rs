@@ -55,14 +55,15 @@ pub enum OptionKind {
     Choice(&'static [&'static str]),
 }
 
+/// Makes a table, and a method of a builder for each of its rows.
 macro_rules! table {
-    ($($name:ident $variant:expr, $default:expr, $meaning:literal;)*) => {
-        /// Every option there is.
-        pub static OPTIONS: &[OptionRow] = &[
-            $(OptionRow { name: stringify!($name), kind: $variant, default: $default, meaning: $meaning },)*
+    ($(#[$doc:meta])* $table:ident of $builder:ty: $($name:ident $variant:expr, $default:expr, $meaning:literal;)*) => {
+        $(#[$doc])*
+        pub static $table: &[$crate::options::OptionRow] = &[
+            $($crate::options::OptionRow { name: stringify!($name), kind: $variant, default: $default, meaning: $meaning },)*
         ];
 
-        impl crate::builder::ClientBuilder {
+        impl $builder {
             $(
                 #[doc = $meaning]
                 ///
@@ -75,7 +76,11 @@ macro_rules! table {
     };
 }
 
+pub(crate) use table;
+
 table! {
+    /// Every option there is.
+    OPTIONS of crate::builder::ClientBuilder:
     private_integration_token OptionKind::Secret, None, "A Private Integration token: the credential of programs that serve one account.";
     private_integration_token_next OptionKind::Secret, None, "The second Private Integration token while one is rotated; both work for seven days. When the platform refuses the one in use, the other is tried once and stays in use; the log and `refused_private_integration_token` tell which one is dead.";
     access_token OptionKind::Secret, None, "A static access token from elsewhere. It is never refreshed.";
@@ -116,15 +121,27 @@ table! {
 const DEFAULT_STORE: &str = if cfg!(feature = "sqlite") { "sqlite:" } else { "memory:" };
 
 /// Option values as text, checked one by one as they are set.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct OptionSet {
+    table: &'static [OptionRow],
     values: Vec<(&'static str, Secret)>,
 }
 
+impl Default for OptionSet {
+    fn default() -> Self {
+        Self::of(OPTIONS)
+    }
+}
+
 impl OptionSet {
+    /// None of a table's options is set.
+    pub(crate) fn of(table: &'static [OptionRow]) -> Self {
+        Self { table, values: Vec::new() }
+    }
+
     /// Sets an option; the last value wins. An empty value is refused: leave the option out instead.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let row = row(name)?;
+        let row = row(self.table, name)?;
         let value = check(row, value)?;
         self.values.retain(|(n, _)| *n != row.name);
         self.values.push((row.name, value));
@@ -142,7 +159,7 @@ impl OptionSet {
     /// The value, else the row's default.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.secret(name).map(|value| value.expose().to_owned()).or_else(|| {
-            OPTIONS.iter().find(|row| row.name == name).and_then(|row| row.default).map(str::to_owned)
+            self.table.iter().find(|row| row.name == name).and_then(|row| row.default).map(str::to_owned)
         })
     }
 
@@ -212,22 +229,7 @@ pub fn options_page() -> String {
 
     let mut page = String::from(PAGE_HEAD);
     for row in OPTIONS {
-        let default = row.default.map_or_else(|| "-".to_owned(), |text| format!("`{text}`"));
-        let kind = match row.kind {
-            OptionKind::Text => "text".to_owned(),
-            OptionKind::Secret => "secret".to_owned(),
-            OptionKind::Seconds(low, high) => format!("seconds, {low} to {high}"),
-            OptionKind::Number(low, u64::MAX) => format!("number, from {low}"),
-            OptionKind::Number(low, high) => format!("number, {low} to {high}"),
-            OptionKind::List => "list".to_owned(),
-            OptionKind::Url => "URL".to_owned(),
-            OptionKind::Account => "account".to_owned(),
-            OptionKind::UserType => "`Location` or `Company`".to_owned(),
-            OptionKind::Boolean => "`true` or `false`".to_owned(),
-            OptionKind::Choice(words) => {
-                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-            }
-        };
+        let (default, kind) = described(row);
         let _ = writeln!(
             page,
             "| `{}` | {kind} | {default} | `{}` | {} |",
@@ -236,13 +238,39 @@ pub fn options_page() -> String {
             row.meaning
         );
     }
+    page.push_str(PAGE_WEBHOOKS);
+    for row in crate::webhook::WEBHOOK_OPTIONS {
+        let (default, kind) = described(row);
+        let _ = writeln!(page, "| `{}` | {kind} | {default} | {} |", row.name, row.meaning);
+    }
     page
 }
 
-fn row(name: &str) -> Result<&'static OptionRow> {
-    OPTIONS.iter().find(|row| row.name == name).ok_or_else(|| {
+/// A row's default and kind, for the page.
+fn described(row: &OptionRow) -> (String, String) {
+    let default = row.default.map_or_else(|| "-".to_owned(), |text| format!("`{text}`"));
+    let kind = match row.kind {
+        OptionKind::Text => "text".to_owned(),
+        OptionKind::Secret => "secret".to_owned(),
+        OptionKind::Seconds(low, high) => format!("seconds, {low} to {high}"),
+        OptionKind::Number(low, u64::MAX) => format!("number, from {low}"),
+        OptionKind::Number(low, high) => format!("number, {low} to {high}"),
+        OptionKind::List => "list".to_owned(),
+        OptionKind::Url => "URL".to_owned(),
+        OptionKind::Account => "account".to_owned(),
+        OptionKind::UserType => "`Location` or `Company`".to_owned(),
+        OptionKind::Boolean => "`true` or `false`".to_owned(),
+        OptionKind::Choice(words) => {
+            words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+        }
+    };
+    (default, kind)
+}
+
+fn row(table: &'static [OptionRow], name: &str) -> Result<&'static OptionRow> {
+    table.iter().find(|row| row.name == name).ok_or_else(|| {
         let shown: String = name.chars().take(64).filter(char::is_ascii_graphic).collect();
-        let near = OPTIONS
+        let near = table
             .iter()
             .find(|row| row.name.eq_ignore_ascii_case(&shown.replace('-', "_")))
             .map_or_else(String::new, |row| format!("; did you mean `{}`?", row.name));
@@ -365,6 +393,14 @@ id, as HoopAI's pages have it, and means `location:<id>`; it takes the full form
 
 | option | kind | default | environment | meaning |
 |---|---|---|---|---|
+";
+const PAGE_WEBHOOKS: &str = "
+## Of a verifier of webhooks
+
+These are set on the verifier, not on the client; none of them comes from the environment.
+
+| option | kind | default | meaning |
+|---|---|---|---|
 ";
 
 #[cfg(test)]

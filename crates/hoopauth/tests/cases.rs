@@ -3,9 +3,14 @@
 
 mod common;
 
+use std::collections::HashMap;
+
 use common::{World, approve, http};
-use hoopauth::{Account, Client, Clock as _, Error, Grant, Headers, Import, PendingAuthorization, Report};
-use hoopauth_emulator::{Casing, Endpoint, Fault, FaultKind};
+use hoopauth::webhook::{SignatureScheme, WebhookKey, WebhookVerifier};
+use hoopauth::{
+    Account, Client, Clock as _, Error, ErrorCode, Grant, Headers, Import, PendingAuthorization, Report,
+};
+use hoopauth_emulator::Casing;
 use serde_json::{Value, json};
 
 #[test]
@@ -24,7 +29,7 @@ fn every_case_passes() {
             played += 1;
         }
     }
-    assert!(played >= 30, "only {played} cases were found");
+    assert!(played >= 57, "only {played} cases were found");
 }
 
 #[test]
@@ -72,19 +77,21 @@ fn play(case: &Value) {
         (built, None) => built.unwrap(),
         (Ok(_), Some(code)) => panic!("{code} was expected"),
     };
-    let other = steps.iter().any(|step| step.get("by").is_some()).then(|| make().unwrap());
-    let mut player = Player { world, client, login: None, grant: None };
+    let other = steps.iter().any(|step| step.get("by").is_some());
+    let other = other.then(|| (make().unwrap(), HashMap::new()));
+    let mut player =
+        Player { world, client, login: None, grant: None, verifiers: HashMap::new(), webhook: None };
     let mut other = other;
     for step in steps {
         let mut own = step.clone();
         let by = own.as_object_mut().unwrap().remove("by");
         if let Some(by) = &by {
             assert_eq!(by, "other", "{step}");
-            std::mem::swap(&mut player.client, other.as_mut().unwrap());
+            player.swap(other.as_mut().unwrap());
         }
         let outcome = player.step(&own);
         if by.is_some() {
-            std::mem::swap(&mut player.client, other.as_mut().unwrap());
+            player.swap(other.as_mut().unwrap());
         }
         check(step, outcome);
     }
@@ -97,10 +104,23 @@ fn check(step: &Value, outcome: Result<Value, Error>) {
         (Err(error), Some(Value::String(code))) => assert_eq!(error.code().name(), code, "{step}"),
         (Ok(outcome), Some(Value::Object(expected))) => {
             for (name, value) in expected {
-                assert_eq!(outcome.get(name), Some(value), "{name} in {step}");
+                let part = step["do"] == "send" && (name == "body" || name == "header");
+                let found =
+                    outcome.get(name).is_some_and(|own| if part { holds(own, value) } else { own == value });
+                assert!(found, "{name} in {step}: {outcome}");
             }
         }
         (outcome, _) => panic!("{step}: {outcome:?}"),
+    }
+}
+
+/// Whether all that is expected is there; objects may hold more.
+fn holds(value: &Value, expected: &Value) -> bool {
+    match expected {
+        Value::Object(parts) => {
+            parts.iter().all(|(name, part)| value.get(name).is_some_and(|own| holds(own, part)))
+        }
+        _ => value == expected,
     }
 }
 
@@ -117,9 +137,20 @@ struct Player {
     login: Option<(PendingAuthorization, String)>,
     /// The last grant that was imported.
     grant: Option<Grant>,
+    /// By their options and keys.
+    verifiers: Verifiers,
+    /// What came last.
+    webhook: Option<(Vec<(String, String)>, String)>,
 }
 
+type Verifiers = HashMap<String, WebhookVerifier>;
+
 impl Player {
+    fn swap(&mut self, other: &mut (Client, Verifiers)) {
+        std::mem::swap(&mut self.client, &mut other.0);
+        std::mem::swap(&mut self.verifiers, &mut other.1);
+    }
+
     #[allow(clippy::too_many_lines, reason = "one arm for each step")]
     fn step(&mut self, step: &Value) -> Result<Value, Error> {
         let text = |name: &str| step[name].as_str().unwrap_or_else(|| panic!("{name} is missing in {step}"));
@@ -190,6 +221,45 @@ impl Player {
                 keys(&["account", "path", "report"]);
                 return Ok(json!({ "status": self.request(step, text("path"))? }));
             }
+            "send" => return self.send(step, text("method"), text("path")),
+            "rate_limit" => {
+                keys(&["account"]);
+                return Ok(match self.client.rate_limit(text("account")) {
+                    None => json!({ "known": false }),
+                    Some(limit) => json!({
+                        "known": true,
+                        "limit": limit.limit,
+                        "remaining": limit.remaining,
+                        "daily_limit": limit.daily_limit,
+                        "daily_remaining": limit.daily_remaining,
+                    }),
+                });
+            }
+            "scopes_for" => {
+                keys(&["operations"]);
+                let operations =
+                    step["operations"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+                return Ok(json!({ "scopes": hoopauth::operations::scopes_for(operations)? }));
+            }
+            "installed_locations" => {
+                keys(&["company"]);
+                let locations = self.client.installed_locations(&Account::parse(text("company"))?)?;
+                let accounts: Vec<&str> =
+                    locations.iter().map(|location| location.account.as_str()).collect();
+                return Ok(json!({ "accounts": accounts }));
+            }
+            "mint_all" => {
+                keys(&["company"]);
+                let summary = self.client.mint_all(&Account::parse(text("company"))?, |_| true)?;
+                return Ok(
+                    json!({ "minted": summary.minted, "kept": summary.kept, "failed": summary.failed }),
+                );
+            }
+            "revoke_key" => {
+                keys(&["token"]);
+                self.control("private-integrations/revoke", &json!({ "token": text("token") }));
+            }
+            "webhook" => return self.webhook(step),
             "advance" => {
                 keys(&["seconds"]);
                 self.world.pass(step["seconds"].as_u64().unwrap());
@@ -211,19 +281,11 @@ impl Player {
                 emulator.configure(|settings| settings.casing = casing);
             }
             "fault" => {
-                keys(&["endpoint", "kind"]);
-                let endpoint = match text("endpoint") {
-                    "token" => Endpoint::Token,
-                    "location_token" => Endpoint::LocationToken,
-                    other => panic!("unknown endpoint {other}"),
-                };
-                let kind = match text("kind") {
-                    "lost_answer" => FaultKind::LostAnswer,
-                    "cut_body" => FaultKind::CutBody,
-                    "malformed_json" => FaultKind::MalformedJson,
-                    other => panic!("unknown fault {other}"),
-                };
-                emulator.add_fault(Fault::new(endpoint, kind));
+                keys(&["endpoint", "kind", "status", "headers", "body", "times"]);
+                let mut fault = step.clone();
+                let members = fault.as_object_mut().unwrap();
+                members.retain(|name, _| name != "do" && name != "expect");
+                self.control("faults", &fault);
             }
             "revoke" => {
                 keys(&["account", "token"]);
@@ -269,6 +331,127 @@ impl Player {
             Report::Repeat(again) => Ok(self.world.call(&again, path).0),
             _ => Ok(status),
         }
+    }
+
+    fn send(&self, step: &Value, method: &str, path: &str) -> Result<Value, Error> {
+        let known = [
+            "do",
+            "expect",
+            "method",
+            "path",
+            "account",
+            "params",
+            "json",
+            "body",
+            "headers",
+            "version",
+            "any_status",
+            "repeatable",
+        ];
+        only(step, &known);
+        let mut request = self.client.request(method, path);
+        let pairs = |name: &str| {
+            let object = step[name].as_object().cloned().unwrap_or_default();
+            object.into_iter().map(|(name, value)| (name, value.as_str().unwrap().to_owned()))
+        };
+        for (name, value) in pairs("params") {
+            request = request.param(&name, &value);
+        }
+        for (name, value) in pairs("headers") {
+            request = request.header(&name, &value);
+        }
+        if let Some(account) = step["account"].as_str() {
+            request = request.account(account);
+        }
+        if let Some(version) = step["version"].as_str() {
+            request = request.version(version);
+        }
+        if let Some(value) = step.get("json") {
+            request = request.json(value);
+        }
+        if let Some(body) = step["body"].as_str() {
+            request = request.body(body.to_owned());
+        }
+        let request = request.any_status(step["any_status"] == true).repeatable(step["repeatable"] == true);
+        let response = request.send()?;
+        let expected = step["expect"]["header"].as_object().cloned().unwrap_or_default();
+        let header: Value =
+            expected.keys().map(|name| (name.clone(), json!(response.header(name)))).collect();
+        let body = response.json::<Value>().unwrap_or_default();
+        Ok(json!({ "status": response.status(), "header": header, "body": body }))
+    }
+
+    fn webhook(&mut self, step: &Value) -> Result<Value, Error> {
+        let known =
+            ["do", "expect", "verifier", "keys", "emulator_keys", "headers", "body", "sign", "again", "then"];
+        only(step, &known);
+        let pairs = |headers: &Value| -> Vec<(String, String)> {
+            let pairs = headers.as_array().unwrap().iter();
+            pairs.map(|pair| [0, 1].map(|part| pair[part].as_str().unwrap().to_owned()).into()).collect()
+        };
+        if let Some(sign) = step.get("sign") {
+            let signed = self.control("webhooks/sign", sign);
+            self.webhook = Some((pairs(&signed["headers"]), signed["body"].as_str().unwrap().to_owned()));
+        } else if step["again"] != true {
+            self.webhook = Some((pairs(&step["headers"]), step["body"].as_str().unwrap().to_owned()));
+        }
+        let name = json!([step["verifier"], step["keys"], step["emulator_keys"]]).to_string();
+        if !self.verifiers.contains_key(&name) {
+            let verifier = self.verifier(step)?;
+            self.verifiers.insert(name.clone(), verifier);
+        }
+        let (headers, body) = self.webhook.as_ref().unwrap();
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let delivery = self.verifiers[&name].verify(headers, body.as_bytes())?;
+        let event = delivery.event();
+        let mut outcome = json!({
+            "type": event.event_type(),
+            "webhook_id": event.webhook_id(),
+            "account": event.account().map(Account::as_str),
+            "app_id": event.app_id(),
+            "key": delivery.key(),
+        });
+        match step["then"].as_str().unwrap_or("confirm") {
+            "confirm" => delivery.confirm()?,
+            "release" => delivery.release()?,
+            "apply" => {
+                outcome["applied"] = self.client.apply(event)?.name().into();
+                delivery.confirm()?;
+            }
+            // As a process that ended: nobody gives it back.
+            "leave" => std::mem::forget(delivery),
+            other => panic!("unknown end {other}"),
+        }
+        Ok(outcome)
+    }
+
+    fn verifier(&self, step: &Value) -> Result<WebhookVerifier, Error> {
+        let mut keys = step["keys"].as_array().cloned().unwrap_or_default();
+        if step["emulator_keys"] == true {
+            let own = http().get(format!("{}/webhooks/keys", self.world.emulator.control())).send().unwrap();
+            let own: Value = serde_json::from_str(&own.text().unwrap()).unwrap();
+            keys.extend(own["keys"].as_array().unwrap().iter().cloned());
+        }
+        let mut builder = self.client.webhook_verifier();
+        for (name, value) in step["verifier"].as_object().into_iter().flatten() {
+            builder = builder.option(name, value.as_str().unwrap());
+        }
+        for key in keys {
+            let text = |name: &str| key[name].as_str().unwrap();
+            let scheme = SignatureScheme::from_name(text("scheme"))
+                .ok_or_else(|| Error::new(ErrorCode::Config, "no such scheme"))?;
+            builder = builder.key(WebhookKey::new(scheme, text("label"), text("key"))?);
+        }
+        builder.build()
+    }
+
+    /// A call of the emulator's control.
+    fn control(&self, call: &str, body: &Value) -> Value {
+        let address = format!("{}/{call}", self.world.emulator.control());
+        let answer = http().post(address).body(body.to_string()).send().unwrap();
+        let (status, text) = (answer.status().as_u16(), answer.text().unwrap());
+        assert!((200..300).contains(&status), "{call} {body}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
     }
 
     fn login(&mut self, step: &Value, account: &Account) -> Result<Value, Error> {

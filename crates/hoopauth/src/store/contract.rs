@@ -206,12 +206,17 @@ pub(super) fn claims_end(bench: &dyn Bench) {
         let now = bench.now();
         store.claim(app, &[1; 16], now.plus(Duration::from_secs(60)), now).unwrap()
     };
+    let claimed = |app| bench.open().claimed(app, &[1; 16], bench.now()).unwrap();
+    assert_eq!(claimed("app"), Some(false));
     assert!(claim("app"));
     assert!(!claim("app"));
+    assert_eq!((claimed("app"), claimed("other")), (Some(true), Some(false)));
     assert!(claim("other"));
     store.unclaim("app", &[1; 16]).unwrap();
+    assert_eq!((claimed("app"), claimed("other")), (Some(false), Some(true)));
     assert!(claim("app"));
     bench.pass(Duration::from_secs(61));
+    assert_eq!(claimed("app"), Some(false));
     assert!(claim("app"));
     assert!(!claim("app"));
 }

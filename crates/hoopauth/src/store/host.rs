@@ -59,6 +59,12 @@ pub trait RowStore: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
+    /// As [`TokenStore::claimed`]; `None`: not supported. Then a webhook that comes again while its claim lasts is told to come
+    /// later even if it was handled.
+    fn claimed(&self, _app: &str, _id: &Fingerprint, _now: Timestamp) -> Result<Option<bool>> {
+        Ok(None)
+    }
+
     /// As [`TokenStore::unclaim`]. Called only where [`claim`](Self::claim) is supported.
     fn unclaim(&self, _app: &str, _id: &Fingerprint) -> Result<()> {
         Ok(())
@@ -277,6 +283,14 @@ impl TokenStore for HostStore {
         match self.rows.claim(app, id, until, now)? {
             Some(claimed) => Ok(claimed),
             None => self.local.claim(app, id, until, now),
+        }
+    }
+
+    fn claimed(&self, app: &str, id: &Fingerprint, now: Timestamp) -> Result<Option<bool>> {
+        match self.rows.claimed(app, id, now)? {
+            Some(claimed) => Ok(Some(claimed)),
+            // Of the host's claims it knows nothing.
+            None => Ok(self.local.claimed(app, id, now)?.filter(|claimed| *claimed)),
         }
     }
 

@@ -97,12 +97,31 @@ impl TokenStore for MemoryStore {
 
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {
         let mut inner = self.inner()?;
-        inner.claims.retain(|_, until| *until > now);
-        Ok(inner.claims.insert((app.to_owned(), *id), until).is_none())
+        let inner = &mut *inner;
+        while let Some((ends, ended)) = inner.claim_ends.first().filter(|(ends, _)| *ends <= now).cloned() {
+            inner.claim_ends.remove(&(ends, ended.clone()));
+            inner.claims.remove(&ended);
+        }
+        let key = (app.to_owned(), *id);
+        if inner.claims.contains_key(&key) {
+            return Ok(false);
+        }
+        inner.claims.insert(key.clone(), until);
+        inner.claim_ends.insert((until, key));
+        Ok(true)
+    }
+
+    fn claimed(&self, app: &str, id: &Fingerprint, now: Timestamp) -> Result<Option<bool>> {
+        let inner = self.inner()?;
+        Ok(Some(inner.claims.get(&(app.to_owned(), *id)).is_some_and(|until| *until > now)))
     }
 
     fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()> {
-        self.inner()?.claims.remove(&(app.to_owned(), *id));
+        let mut inner = self.inner()?;
+        let key = (app.to_owned(), *id);
+        if let Some(until) = inner.claims.remove(&key) {
+            inner.claim_ends.remove(&(until, key));
+        }
         Ok(())
     }
 
@@ -193,6 +212,8 @@ struct Inner {
     leased: HashSet<OwnedKey>,
     budgets: HashMap<String, SlidingLog>,
     claims: HashMap<(String, Fingerprint), Timestamp>,
+    /// The same by when they end.
+    claim_ends: BTreeSet<(Timestamp, (String, Fingerprint))>,
     changes: u64,
     /// The last of them, with the generations they made.
     changed: VecDeque<(OwnedKey, u64)>,

@@ -62,6 +62,11 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     /// Remembers `id` until `until`; `false` if it was remembered already.
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool>;
 
+    /// Whether [`claim`](Self::claim) remembers `id`. `None`: not known without claiming it.
+    fn claimed(&self, _app: &str, _id: &Fingerprint, _now: Timestamp) -> Result<Option<bool>> {
+        Ok(None)
+    }
+
     /// Forgets a claim.
     fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()>;
 

@@ -96,6 +96,10 @@ impl TokenStore for UserStore {
         self.store()?.claim(app, id, until, now)
     }
 
+    fn claimed(&self, app: &str, id: &Fingerprint, now: Timestamp) -> Result<Option<bool>> {
+        self.store()?.claimed(app, id, now)
+    }
+
     fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()> {
         self.store()?.unclaim(app, id)
     }

@@ -206,6 +206,26 @@ impl TokenStore for PostgresStore {
         claimed.map_err(|failure| failure.of(pool.place()))
     }
 
+    fn claimed(&self, app: &str, id: &Fingerprint, _now: Timestamp) -> Result<Option<bool>> {
+        let pool = self.pool()?;
+        let (app, id): (Arc<str>, _) = (app.into(), *id);
+        let claimed = pool.read(|client, _| {
+            let app = Arc::clone(&app);
+            async move {
+                let query = concat!(
+                    "SELECT EXISTS (SELECT FROM claim WHERE app = (SELECT id FROM app WHERE name = $1) AND id = $2 \
+                     AND until > ",
+                    now!(),
+                    ")"
+                );
+                let row =
+                    client.query_typed_one(query, &[(&&*app, Type::TEXT), (&&id[..], Type::BYTEA)]).await?;
+                Ok(row.try_get(0)?)
+            }
+        });
+        claimed.map(Some)
+    }
+
     fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()> {
         let pool = self.pool()?;
         let (app, id) = (app.to_owned(), *id);

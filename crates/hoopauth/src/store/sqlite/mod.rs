@@ -164,6 +164,18 @@ impl TokenStore for SqliteStore {
         })
     }
 
+    fn claimed(&self, app: &str, id: &Fingerprint, now: Timestamp) -> Result<Option<bool>> {
+        self.handle()?.read(|connection| {
+            let claimed = connection
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM claim WHERE app = (SELECT id FROM app WHERE name = ?1) AND id = ?2 \
+                     AND until > ?3)",
+                )?
+                .query_row(params![app, id, now.0], |row| row.get(0))?;
+            Ok(Some(claimed))
+        })
+    }
+
     fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()> {
         self.handle()?.write(|transaction| {
             transaction

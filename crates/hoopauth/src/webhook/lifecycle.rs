@@ -1,0 +1,491 @@
+//! What installations mean for grants: minted at INSTALL, removed at UNINSTALL.
+//!
+//! An INSTALL may come before its company's code exchange. It is remembered, in the store for thirty days and in memory, and the
+//! location minted once the company's grant is there: right then by the process that remembers it, by others when the location
+//! is first asked for.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::{Lifecycle, VerifiedFor, WebhookEvent};
+use super::replay::id;
+use crate::account::{Account, AccountKind};
+use crate::cache::Snapshot;
+use crate::callback::calling;
+use crate::client::{ChangeKind, Client};
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, ErrorCode, Result};
+use crate::grant::Grant;
+use crate::inner::{Inner, SAVE_TRIES, busy};
+use crate::store::{Fingerprint, NewRecord};
+use crate::sync::{Mutex, lock};
+
+impl Client {
+    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client. Doing it again changes nothing; other events
+    /// mean nothing.
+    ///
+    /// INSTALL mints the location's grant from its company's. UNINSTALL removes the grant, a company's with those of its
+    /// locations, unless the user authorized it anew since. Errors: `INVALID_ARGUMENT` for an event that was not verified to be of
+    /// this client's app, and those of minting and of the store: the delivery is then to be released, so that it comes again.
+    pub fn apply(&self, event: &WebhookEvent) -> Result<Applied> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        inner.oauth()?;
+        let Some(lifecycle) = event.lifecycle() else { return Ok(Applied::Nothing) };
+        let ours = match event.verified() {
+            VerifiedFor::AnyApp => false,
+            VerifiedFor::AppId => event.app_id() == inner.credential.app_id(),
+            VerifiedFor::Client(app) => **app == *inner.settings.app,
+        };
+        if !ours {
+            return Err(Error::argument(
+                "the event was not verified to be of this client's app: verify it with `webhook_verifier` of this client",
+            ));
+        }
+        inner.check_process()?;
+        let Some(account) = event.account() else { return Ok(Applied::Nothing) };
+        let _call = inner.begin_call();
+        let at = event.timestamp().unwrap_or_else(|| inner.clock.now());
+        match (lifecycle, account.kind()) {
+            (Lifecycle::Install, AccountKind::Location) => inner.install(account, event.company(), at),
+            (Lifecycle::Install, AccountKind::Company) => Ok(Applied::Nothing),
+            (Lifecycle::Uninstall, AccountKind::Location) => inner.uninstall(account, at),
+            (Lifecycle::Uninstall, AccountKind::Company) => inner.uninstall_company(account, at),
+        }
+    }
+}
+
+/// What [`Client::apply`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Applied {
+    /// The event says nothing about grants, or nothing new.
+    Nothing,
+    /// A location's grant was minted.
+    Minted,
+    /// The company's grant is not here yet: the location's is minted once it is.
+    Remembered,
+    /// Grants were removed.
+    Removed,
+    /// An UNINSTALL older than the grant's authorization: ignored.
+    Outdated,
+}
+
+impl Applied {
+    /// The name in every language: `nothing`, `minted`, `remembered`, `removed`, `outdated`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Minted => "minted",
+            Self::Remembered => "remembered",
+            Self::Removed => "removed",
+            Self::Outdated => "outdated",
+        }
+    }
+}
+
+/// Installations that wait for their company's grant.
+#[derive(Debug, Default)]
+pub(crate) struct Installs {
+    waiting: Mutex<HashMap<Account, Waiting>>,
+    /// When those that could not be minted when they were asked for may be tried again.
+    pauses: Mutex<HashMap<Account, u64>>,
+}
+
+#[derive(Clone, Debug)]
+struct Waiting {
+    company: Option<Account>,
+    at: Timestamp,
+}
+
+impl Inner {
+    fn install(&self, location: &Account, company: Option<&Account>, at: Timestamp) -> Result<Applied> {
+        let before = self.live(location)?;
+        if before.as_ref().is_some_and(|(grant, _)| grant.authorized_at >= at) {
+            self.forget_install(location)?;
+            return Ok(Applied::Nothing);
+        }
+        let known = before.as_ref().and_then(|(grant, _)| grant.company_id.as_deref());
+        let known = match (company, known) {
+            (Some(company), _) => Some(company.clone()),
+            (None, Some(id)) => Some(Account::company(id)?),
+            (None, None) => None,
+        };
+        let mint = |company: &Account| -> Result<Applied> {
+            let minted = self.mint_installed(location, company, Some(at))?;
+            self.forget_install(location)?;
+            Ok(if minted { Applied::Minted } else { Applied::Nothing })
+        };
+        let mut awaited = None;
+        for company in known.clone().map_or_else(|| self.few_companies(), |known| Ok(vec![known]))? {
+            match self.serve(&company).map_err(|error| (error.code(), error)) {
+                Ok(_) => match mint(&company) {
+                    // Which one it is of, the event does not always say.
+                    Err(error) if known.is_none() && !error.is_retryable() => {}
+                    applied => return applied,
+                },
+                Err((ErrorCode::NoGrant, _)) => awaited = Some(company),
+                Err((ErrorCode::ReauthorizationRequired, _)) => {}
+                Err((_, error)) => return Err(error),
+            }
+        }
+        if before.is_some_and(|(_, refused)| !refused) {
+            // A location that was authorized by itself needs no company.
+            return Ok(Applied::Nothing);
+        }
+        self.remember_install(location, known.as_ref(), at)?;
+        // The company's grant may have come meanwhile, and found nothing to finish.
+        match awaited {
+            Some(company) if self.live(&company)?.is_some() => mint(&company),
+            _ => Ok(Applied::Remembered),
+        }
+    }
+
+    /// Mints a location's grant in its turn among refreshes; `false` if there is one as young as `at` already, or any where that is
+    /// not known.
+    pub(crate) fn mint_installed(
+        &self,
+        location: &Account,
+        company: &Account,
+        at: Option<Timestamp>,
+    ) -> Result<bool> {
+        for _ in 0..SAVE_TRIES {
+            let longest = self.at_most(self.settings.max_wait);
+            let minted = Cell::new(None);
+            let work = |wait| {
+                let snapshot = self.mint_leased(location, company, at, wait, &minted);
+                snapshot.map_err(|error| error.with_account(location))
+            };
+            let flown = self.flights.fly(location, longest, work);
+            match (minted.get(), flown) {
+                (_, None) => break,
+                (Some(minted), Some(Ok(_))) => return Ok(minted),
+                (None, Some(Ok(_))) if at.is_none() => return Ok(false),
+                // Somebody else's refresh was under way, which may have been of an older grant.
+                (None, Some(Ok(_))) => {}
+                (None, Some(Err(error))) if error.code() == ErrorCode::NoGrant => {}
+                (_, Some(Err(error))) => return Err(error),
+            }
+        }
+        Err(Error::new(
+            ErrorCode::LeaseTimeout,
+            "another thread's refresh of this account took longer than `max_wait`; try again",
+        )
+        .with_account(location))
+    }
+
+    fn mint_leased(
+        &self,
+        location: &Account,
+        company: &Account,
+        at: Option<Timestamp>,
+        wait: Duration,
+        minted: &Cell<Option<bool>>,
+    ) -> Result<Arc<Snapshot>> {
+        let mut lease = calling(|| self.store.lease(&self.key(location), wait))?.ok_or_else(|| {
+            Error::new(
+                ErrorCode::LeaseTimeout,
+                "another holder refreshes this account and did not finish; try again",
+            )
+        })?;
+        let seen = self.seen();
+        let record = calling(|| lease.load(self.clock.now()))?;
+        if let Some(record) = &record {
+            self.check_replaceable(location, record)?;
+        }
+        let (generation, fingerprints) =
+            record.as_ref().map_or((0, vec![]), |record| (record.generation, record.seen.clone()));
+        let before = match self.unsaved_grant(location) {
+            Some((held, _)) => Some(held),
+            None => self.open_live(location, record).ok().map(|(_, grant)| grant),
+        };
+        if let Some(before) = before.as_ref().filter(|before| at.is_none_or(|at| before.authorized_at >= at))
+        {
+            minted.set(Some(false));
+            return Ok(self.snapshot_of(before, generation));
+        }
+        let mut grant = self.mint_grant(company, location, before.as_ref(), self.settings.attempt_timeout)?;
+        // By the platform's clock, as later events will be.
+        grant.authorized_at = at.unwrap_or(grant.obtained_at);
+        minted.set(Some(true));
+        let saved = self
+            .new_record(&grant, &fingerprints, None)
+            .and_then(|new| calling(|| lease.save(generation, &new)));
+        match saved {
+            Ok(true) => {
+                self.forget_unsaved(location);
+                let snapshot = self.snapshot_of(&grant, generation + 1);
+                self.publish(Arc::clone(&snapshot), seen);
+                self.changed(location, generation + 1, ChangeKind::Saved);
+                Ok(snapshot)
+            }
+            Ok(false) => {
+                // Somebody stored something newer: that is looked at in the next turn.
+                minted.set(None);
+                Ok(self.snapshot_of(&grant, generation))
+            }
+            Err(error) => {
+                tracing::error!(account = %location, %error, "the new grant could not be saved; it is held in memory and saved at the next call");
+                Ok(self.hold(grant, None, error))
+            }
+        }
+    }
+
+    fn uninstall(&self, location: &Account, at: Timestamp) -> Result<Applied> {
+        let remembered = lock(&self.installs.waiting).get(location).map(|waiting| waiting.at);
+        if remembered.is_some_and(|installed| installed > at) {
+            return Ok(Applied::Outdated);
+        }
+        let applied = self.remove_older(location, at, None)?;
+        if applied != Applied::Outdated {
+            self.forget_install(location)?;
+        }
+        Ok(applied)
+    }
+
+    /// First the company's own, so that nothing is minted from it any more. What a crash leaves, the platform's next try removes.
+    fn uninstall_company(&self, company: &Account, at: Timestamp) -> Result<Applied> {
+        let applied = self.remove_older(company, at, None)?;
+        if applied == Applied::Outdated {
+            return Ok(applied);
+        }
+        lock(&self.installs.waiting)
+            .retain(|_, waiting| waiting.at > at || waiting.company.as_ref() != Some(company));
+        let mut removed = applied == Applied::Removed;
+        for account in calling(|| self.store.accounts(&self.settings.app))? {
+            if account.kind() == AccountKind::Location {
+                removed |= self.remove_older(&account, at, Some(company))? == Applied::Removed;
+            }
+        }
+        Ok(if removed { Applied::Removed } else { Applied::Nothing })
+    }
+
+    /// Removes a grant that was authorized by `at`, and leaves a tombstone; with `company` only one of a location of that.
+    fn remove_older(&self, account: &Account, at: Timestamp, company: Option<&Account>) -> Result<Applied> {
+        for _ in 0..SAVE_TRIES {
+            let held = self.unsaved_grant(account).map(|(grant, _)| grant);
+            let record = self.load(account)?.filter(|record| record.grant.is_some());
+            let stored = record.map(|record| {
+                (record.generation, record.seen.clone(), self.open_live(account, Some(record)))
+            });
+            let (place, grant) = match stored {
+                None if held.is_none() => {
+                    self.cache.forget(account.as_str());
+                    return Ok(Applied::Nothing);
+                }
+                None => (None, held),
+                Some((generation, seen, Ok((_, grant)))) => {
+                    (Some((generation, seen)), Some(held.unwrap_or(grant)))
+                }
+                // Another key's is somebody else's; what is damaged nobody can use.
+                Some((_, _, Err(error))) if error.code() == ErrorCode::StoreKey => return Err(error),
+                Some((generation, seen, Err(_))) => (Some((generation, seen)), held),
+            };
+            if grant.as_ref().is_some_and(|grant| grant.authorized_at > at) {
+                return Ok(Applied::Outdated);
+            }
+            let of_it = |company: &Account| {
+                grant.as_ref().and_then(|grant| grant.company_id.as_deref()) == Some(company.id())
+            };
+            if company.is_some_and(|company| !of_it(company)) {
+                return Ok(Applied::Nothing);
+            }
+            let mut now = 0;
+            if let Some((generation, seen)) = place {
+                let tombstone = NewRecord { grant: None, expires_at: Timestamp(0), seen };
+                if !calling(|| self.store.save(&self.key(account), generation, &tombstone))? {
+                    continue;
+                }
+                now = generation + 1;
+            }
+            self.forget_unsaved(account);
+            self.cache.forget(account.as_str());
+            self.changed(account, now, ChangeKind::Removed);
+            return Ok(Applied::Removed);
+        }
+        Err(busy(account))
+    }
+
+    /// The live grant of an account, and whether the platform refused it for good.
+    fn live(&self, account: &Account) -> Result<Option<(Grant, bool)>> {
+        if let Some((grant, _)) = self.unsaved_grant(account) {
+            return Ok(Some((grant, false)));
+        }
+        let record = self.load(account)?;
+        match self.open_live(account, record) {
+            Ok((record, grant)) => {
+                Ok(Some((grant, record.back_off.is_some_and(|back_off| back_off.refused))))
+            }
+            // What is damaged may be replaced.
+            Err(error) if matches!(error.code(), ErrorCode::NoGrant | ErrorCode::StoreCorrupt) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The company whose grant is stored, if it is one.
+    pub(crate) fn only_company(&self) -> Result<Option<Account>> {
+        let mut companies = self.companies()?;
+        let company = companies.pop();
+        Ok(company.filter(|_| companies.is_empty()))
+    }
+
+    /// The companies that may be tried in turn.
+    fn few_companies(&self) -> Result<Vec<Account>> {
+        self.companies().map(|mut companies| {
+            companies.truncate(MOST_TRIED);
+            companies
+        })
+    }
+
+    fn companies(&self) -> Result<Vec<Account>> {
+        let mut accounts = calling(|| self.store.accounts(&self.settings.app))?;
+        accounts.retain(|account| account.kind() == AccountKind::Company);
+        Ok(accounts)
+    }
+
+    fn remember_install(&self, location: &Account, company: Option<&Account>, at: Timestamp) -> Result<()> {
+        let now = self.clock.now();
+        let until = now.plus(REMEMBERED);
+        let app = &self.settings.app;
+        // The company first: who finds the location finds it too.
+        if let Some(company) = company {
+            calling(|| self.store.claim(app, &of_company(location, company), until, now))?;
+        }
+        calling(|| self.store.claim(app, &of_location(location), until, now))?;
+        let mut waiting = lock(&self.installs.waiting);
+        waiting.retain(|_, waiting| waiting.at.plus(REMEMBERED) > now);
+        waiting.insert(location.clone(), Waiting { company: company.cloned(), at });
+        Ok(())
+    }
+
+    /// Whether an installation is remembered in the store; `None` if that can't be told.
+    fn is_install_stored(&self, location: &Account) -> Result<Option<bool>> {
+        let id = of_location(location);
+        calling(|| self.store.claimed(&self.settings.app, &id, self.clock.now()))
+    }
+
+    /// Forgets a remembered installation: it is finished, or over.
+    pub(crate) fn forget_install(&self, location: &Account) -> Result<()> {
+        if location.kind() != AccountKind::Location {
+            return Ok(());
+        }
+        let here = lock(&self.installs.waiting).remove(location).is_some();
+        match self.is_install_stored(location)? {
+            Some(false) => Ok(()),
+            None if !here => Ok(()),
+            _ => calling(|| self.store.unclaim(&self.settings.app, &of_location(location))),
+        }
+    }
+
+    /// After a company's grant came: mints those locations whose installation waited for it here. What fails waits on.
+    pub(crate) fn finish_installs(&self, company: &Account) {
+        if company.kind() != AccountKind::Company {
+            return;
+        }
+        let waiting: Vec<_> = lock(&self.installs.waiting)
+            .iter()
+            .filter(|(_, waiting)| waiting.company.as_ref().is_none_or(|own| own == company))
+            .map(|(location, waiting)| (location.clone(), waiting.at))
+            .collect();
+        let _call = self.begin_call();
+        for (location, at) in waiting {
+            let minted = match self.is_install_stored(&location) {
+                // Another process finished it, or it is over.
+                Ok(Some(false)) => Ok(false),
+                Ok(_) => self.mint_installed(&location, company, Some(at)),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = minted.and_then(|_| self.forget_install(&location)) {
+                tracing::warn!(account = %location, %error, "an installed location could not be minted yet");
+                if error.is_retryable() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A location without a grant, for which `error` says so, may be one whose installation is remembered: then it is minted.
+    #[cold]
+    pub(crate) fn finish_install(&self, location: &Account, error: Error) -> Result<Arc<Snapshot>> {
+        let about_it = error.code() == ErrorCode::NoGrant && error.account().is_none_or(|of| of == location);
+        if !about_it || location.kind() != AccountKind::Location || self.oauth().is_err() {
+            return Err(error);
+        }
+        let now = self.clock.monotonic();
+        if lock(&self.installs.pauses).get(location).is_some_and(|until| *until > now) {
+            return Err(error);
+        }
+        match self.mint_remembered(location) {
+            Ok(true) => self.obtain(location),
+            Ok(false) => Err(error),
+            Err(failure) => {
+                tracing::warn!(account = %location, error = %failure, "an installed location could not be minted; it is tried again later");
+                let mut pauses = lock(&self.installs.pauses);
+                pauses.retain(|_, until| *until > now);
+                pauses.insert(location.clone(), now + PAUSE);
+                Err(error)
+            }
+        }
+    }
+
+    /// Mints a location whose installation is remembered; `false` if none is, or its company's grant is not here yet.
+    fn mint_remembered(&self, location: &Account) -> Result<bool> {
+        let here = lock(&self.installs.waiting).get(location).cloned();
+        match self.is_install_stored(location)? {
+            Some(false) => {
+                lock(&self.installs.waiting).remove(location);
+                return Ok(false);
+            }
+            None if here.is_none() => return Ok(false),
+            _ => {}
+        }
+        let companies = match here.as_ref().and_then(|waiting| waiting.company.clone()) {
+            Some(company) => vec![company],
+            None => self.companies_of(location)?,
+        };
+        let mut result = Ok(false);
+        for company in companies {
+            match self.mint_installed(location, &company, here.as_ref().map(|waiting| waiting.at)) {
+                Ok(_) => return self.forget_install(location).map(|()| true),
+                Err(error) if error.code() == ErrorCode::NoGrant => {}
+                Err(error) => result = Err(error),
+            }
+        }
+        result
+    }
+
+    /// The companies that a remembered location may be of.
+    fn companies_of(&self, location: &Account) -> Result<Vec<Account>> {
+        let companies = self.companies()?;
+        let now = self.clock.now();
+        let mut of_it = Vec::new();
+        for company in &companies {
+            let id = of_company(location, company);
+            if calling(|| self.store.claimed(&self.settings.app, &id, now))? == Some(true) {
+                of_it.push(company.clone());
+            }
+        }
+        if of_it.is_empty() {
+            of_it = companies;
+            of_it.truncate(MOST_TRIED);
+        }
+        Ok(of_it)
+    }
+}
+
+fn of_location(location: &Account) -> Fingerprint {
+    id("install", location.as_str())
+}
+
+fn of_company(location: &Account, company: &Account) -> Fingerprint {
+    id("install of company", &format!("{location} {company}"))
+}
+
+/// An installation whose company has not authorized the app by then is forgotten.
+const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
+/// Of companies, where the event does not say which one.
+const MOST_TRIED: usize = 10;
+/// In milliseconds, between two tries to mint a location at a call.
+const PAUSE: u64 = 60_000;

@@ -1,0 +1,45 @@
+//! The options of a verifier.
+
+use std::time::Duration;
+
+use super::WebhookVerifierBuilder;
+use crate::options::{OptionKind, OptionSet, table};
+
+table! {
+    /// The options of a verifier, by name as text: the same in every language.
+    WEBHOOK_OPTIONS of WebhookVerifierBuilder:
+    platform_key OptionKind::Boolean, Some("true"), "Whether the platform's Ed25519 key counts, under the label `platform`.";
+    platform_rsa_key OptionKind::Boolean, Some("false"), "Whether the platform's older RSA key counts, under the label `platform-rsa`; its end is announced for 1 September 2026.";
+    app_id OptionKind::Text, None, "The app whose events are accepted: the platform signs those of every app with one key. Unset: the part of the client's `client_id` before the `-`.";
+    any_app OptionKind::Boolean, Some("false"), "Whether events of other apps, and those that name none, are accepted too. INSTALL and UNINSTALL never are.";
+    max_age OptionKind::Seconds(1.0, 31_536_000.0), Some("259200"), "The oldest event to accept, in seconds. The platform sends again for hours what was not answered with success: `300` refuses such tries.";
+    without_timestamp OptionKind::Boolean, Some("false"), "Whether events without a `timestamp` are accepted. One that was handled is refused for as long as `max_age`, and no longer.";
+    replay OptionKind::Choice(&["store", "memory", "off"]), None, "Where the ids of deliveries are remembered: `store` (the client's, by all processes that share it), `memory` (by this process, until it ends) or `off` (the program does it). Unset: `store` with a client of OAuth, else `memory`.";
+    replay_memory OptionKind::Number(1, 100_000_000), Some("100000"), "How many deliveries `memory` remembers. Events as old as one that it had to forget are refused.";
+    claim_seconds OptionKind::Seconds(1.0, 86_400.0), Some("600"), "Seconds that handling a delivery may take: one that is neither confirmed nor released by then is accepted again.";
+    max_body OptionKind::Number(1, 1 << 30), Some("1048576"), "The longest body to accept, in bytes.";
+}
+
+/// The options in the form they are used in.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) app_id: Option<String>,
+    pub(super) any_app: bool,
+    pub(super) max_age: Duration,
+    pub(super) without_timestamp: bool,
+    pub(super) claim: Duration,
+    pub(super) max_body: usize,
+}
+
+impl Settings {
+    pub(super) fn read(options: &OptionSet, client_app_id: Option<&str>) -> Self {
+        Self {
+            app_id: options.text("app_id").or_else(|| client_app_id.map(str::to_owned)),
+            any_app: options.boolean("any_app"),
+            max_age: options.seconds("max_age"),
+            without_timestamp: options.boolean("without_timestamp"),
+            claim: options.seconds("claim_seconds"),
+            max_body: usize::try_from(options.number("max_body")).unwrap_or(usize::MAX),
+        }
+    }
+}
