@@ -615,6 +615,69 @@ hoopauth_status_t hoopauth_headers_with_version(const hoopauth_headers_t *header
  */
 void hoopauth_headers_free(hoopauth_headers_t *headers);
 
+/* ---- Answers to API requests -----------------------------------------*/
+
+/**
+ * The answer to an API request.
+ *
+ * The caller owns what hoopauth_request_send made and frees it with hoopauth_response_free; that of an error is the error's. What
+ * comes out of it lives as long as it does. Any thread may read it.
+ */
+typedef struct hoopauth_response_t hoopauth_response_t;
+
+/**
+ * The HTTP status; 0 for NULL. Any thread. Since 0.1.
+ */
+uint16_t hoopauth_response_status(const hoopauth_response_t *response);
+
+/**
+ * How many headers there are; 0 for NULL. Any thread. Since 0.1.
+ */
+size_t hoopauth_response_header_count(const hoopauth_response_t *response);
+
+/**
+ * One of the headers in the order they came, by its number from 0. Names are in lower case.
+ *
+ * *header gets texts borrowed from response. Errors: HOOPAUTH_INVALID_ARGUMENT for NULL and for a number that is not below
+ * hoopauth_response_header_count. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_response_header_at(const hoopauth_response_t *response,
+                                              size_t index,
+                                              hoopauth_header_t *header,
+                                              hoopauth_error_t **err);
+
+/**
+ * The value of the first header of that name, in any case.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from response, or NULL where there is none. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_response_header(const hoopauth_response_t *response,
+                                     const char *name,
+                                     size_t name_len,
+                                     size_t *len);
+
+/**
+ * The body, decompressed. It may hold any bytes, NULs too; a NUL stands behind it.
+ *
+ * len, if not NULL, gets the length in bytes, 0 where there is none. Returns bytes borrowed from response; NULL for NULL. Any
+ * thread. Since 0.1.
+ */
+const char *hoopauth_response_body(const hoopauth_response_t *response,
+                                   size_t *len);
+
+/**
+ * The answer that an error is about, headers and body at hand.
+ *
+ * Returns what is borrowed from error, never to be freed; NULL where a request did not end in an answer. Any thread. Since 0.1.
+ */
+const hoopauth_response_t *hoopauth_error_response(const hoopauth_error_t *error);
+
+/**
+ * Frees an answer; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_response_free(hoopauth_response_t *response);
+
 /* ---- Grants ----------------------------------------------------------*/
 
 /**
@@ -985,9 +1048,9 @@ hoopauth_status_t hoopauth_transport_request_header_at(const hoopauth_transport_
                                                        hoopauth_error_t **err);
 
 /**
- * The body to send; a secret. Its length is 0 where there is none.
+ * The body to send; a secret. Its length is 0 where there is none. It may hold NULs, and one more stands behind it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL for NULL. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns bytes borrowed from request; NULL for NULL. Since 0.1.
  */
 const char *hoopauth_transport_request_body(const hoopauth_transport_request_t *request,
                                             size_t *len);
@@ -1407,6 +1470,36 @@ hoopauth_status_t hoopauth_client_report(const hoopauth_client_t *client,
                                          hoopauth_error_t **err);
 
 /**
+ * As hoopauth_client_report, for a host that knows what it sent: then the error names the scope or the class that the operation needs.
+ * path is a path below api_base or the whole URL, with or without a query.
+ *
+ * Errors: as there. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_report_request(const hoopauth_client_t *client,
+                                                 const hoopauth_headers_t *headers,
+                                                 const char *method,
+                                                 size_t method_len,
+                                                 const char *path,
+                                                 size_t path_len,
+                                                 uint16_t http_status,
+                                                 const hoopauth_header_t *answer_headers,
+                                                 size_t answer_header_count,
+                                                 const uint8_t *body,
+                                                 size_t body_len,
+                                                 const hoopauth_context_t *context,
+                                                 hoopauth_headers_t **repeat,
+                                                 hoopauth_error_t **err);
+
+/**
+ * Which of two Private Integration tokens the platform refused: the name of its option, "private_integration_token" or
+ * "private_integration_token_next". Take it out of the settings.
+ *
+ * len, if not NULL, gets the length in bytes. Returns static text, or NULL where none was refused. Any thread. Since 0.1.
+ */
+const char *hoopauth_client_refused_private_integration_token(const hoopauth_client_t *client,
+                                                              size_t *len);
+
+/**
  * Mints the grant of location from that of its company, and stores it.
  *
  * Errors: HOOPAUTH_INVALID_ARGUMENT where one is not of its kind, HOOPAUTH_NO_GRANT for the company, and those of the token
@@ -1517,6 +1610,444 @@ hoopauth_client_t *hoopauth_client_ref(const hoopauth_client_t *client);
  * what could not be saved yet is tried once more. Since 0.1.
  */
 void hoopauth_client_free(hoopauth_client_t *client);
+
+/* ---- API requests ----------------------------------------------------*/
+
+/**
+ * A request to the API that the library sends: with the headers of its account, and again where that can help.
+ *
+ * The caller owns it and frees it with hoopauth_request_free; it keeps what it needs of its client, and may be sent any number of
+ * times. Any thread may send it; one thread at a time may change it.
+ */
+typedef struct hoopauth_request_t hoopauth_request_t;
+
+/**
+ * Makes a request: an HTTP method in any case, and a path below api_base, such as "/contacts/", or an absolute URL on one of the
+ * configured hosts.
+ *
+ * Texts are copied. *out is the caller's to free. Errors: only for NULL and for what is not UTF-8; a wrong method or path is told
+ * when it is sent. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_request(const hoopauth_client_t *client,
+                                          const char *method,
+                                          size_t method_len,
+                                          const char *path,
+                                          size_t path_len,
+                                          hoopauth_request_t **out,
+                                          hoopauth_error_t **err);
+
+/**
+ * Sets whose headers it carries, "location:<id>" or "company:<id>"; unset, those of the default account. Copied.
+ *
+ * Errors: for NULL; a wrong one is told when it is sent. Since 0.1.
+ */
+hoopauth_status_t hoopauth_request_set_account(hoopauth_request_t *request,
+                                               const char *account,
+                                               size_t account_len,
+                                               hoopauth_error_t **err);
+
+/**
+ * Adds a query parameter; it is encoded. May be called again, with the same name too. Copied. Errors: for NULL. Since 0.1.
+ */
+hoopauth_status_t hoopauth_request_add_param(hoopauth_request_t *request,
+                                             const char *name,
+                                             size_t name_len,
+                                             const char *value,
+                                             size_t value_len,
+                                             hoopauth_error_t **err);
+
+/**
+ * Adds a header. Copied. Authorization, Version, User-Agent, Host and those of the connection are the library's: such a one is
+ * HOOPAUTH_INVALID_ARGUMENT when the request is sent. Errors: for NULL. Since 0.1.
+ */
+hoopauth_status_t hoopauth_request_add_header(hoopauth_request_t *request,
+                                              const char *name,
+                                              size_t name_len,
+                                              const char *value,
+                                              size_t value_len,
+                                              hoopauth_error_t **err);
+
+/**
+ * Sets the body, any bytes. Copied once, however often it is sent. Its Content-Type is "application/json" for POST, PUT and PATCH
+ * unless a header of that name was added. Errors: for NULL. Since 0.1.
+ */
+hoopauth_status_t hoopauth_request_set_body(hoopauth_request_t *request,
+                                            const uint8_t *body,
+                                            size_t body_len,
+                                            hoopauth_error_t **err);
+
+/**
+ * Sets another Version than the option api_version. Copied. Errors: for NULL; a wrong one is told when it is sent. Since 0.1.
+ */
+hoopauth_status_t hoopauth_request_set_version(hoopauth_request_t *request,
+                                               const char *version,
+                                               size_t version_len,
+                                               hoopauth_error_t **err);
+
+/**
+ * Sets how many seconds it may take with all its tries and waits, instead of the option timeout. Errors:
+ * HOOPAUTH_INVALID_ARGUMENT for a negative one or one that is no number. Since 0.1.
+ */
+hoopauth_status_t hoopauth_request_set_timeout(hoopauth_request_t *request,
+                                               double timeout,
+                                               hoopauth_error_t **err);
+
+/**
+ * Sets the longest body to accept in the answer, in bytes after decompression, instead of the option max_response_bytes. A longer one
+ * is HOOPAUTH_MALFORMED_RESPONSE. Errors: for NULL. Since 0.1.
+ */
+hoopauth_status_t hoopauth_request_set_max_body(hoopauth_request_t *request,
+                                                size_t max_body,
+                                                hoopauth_error_t **err);
+
+/**
+ * Sets whether an answer with any status is an answer, not only 2xx. A 401 that a refresh can cure is cured all the same. Unset, no.
+ *
+ * Errors: for NULL. Since 0.1.
+ */
+hoopauth_status_t hoopauth_request_set_any_status(hoopauth_request_t *request,
+                                                  bool any_status,
+                                                  hoopauth_error_t **err);
+
+/**
+ * Sets whether sending it twice does no harm: a POST or PATCH is then tried again as a GET is. Unset, it is tried again only where
+ * nothing of it was sent. Errors: for NULL. Since 0.1.
+ */
+hoopauth_status_t hoopauth_request_set_repeatable(hoopauth_request_t *request,
+                                                  bool repeatable,
+                                                  hoopauth_error_t **err);
+
+/**
+ * Sends it, again where that can help, and hands out what came back.
+ *
+ * An expiring token is refreshed on the way; one that is refused is refreshed and the request repeated, once. Waits are obeyed, redirects
+ * of GET and HEAD followed, and the token never leaves the configured hosts. A request that context ends goes on without its caller,
+ * and its answer is dropped. request stays the caller's; *out is the caller's to free. Errors: those of
+ * hoopauth_client_headers and hoopauth_client_report, HOOPAUTH_INVALID_ARGUMENT (nothing was sent), HOOPAUTH_NETWORK,
+ * HOOPAUTH_TIMEOUT, HOOPAUTH_TLS, HOOPAUTH_MALFORMED_RESPONSE, and HOOPAUTH_HTTP_STATUS for any other status than 2xx; where an
+ * answer came, hoopauth_error_response has it. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_request_send(const hoopauth_request_t *request,
+                                        const hoopauth_context_t *context,
+                                        hoopauth_response_t **out,
+                                        hoopauth_error_t **err);
+
+/**
+ * Frees a request; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_request_free(hoopauth_request_t *request);
+
+/* ---- Rate limits -----------------------------------------------------*/
+
+/**
+ * The API's limits of one account, as its last answer told them. What was not told is -1.
+ */
+typedef struct {
+  /**
+   * sizeof(hoopauth_rate_limit_t), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * Requests allowed per interval.
+   */
+  int64_t limit;
+  /**
+   * Requests left in the current interval.
+   */
+  int64_t remaining;
+  /**
+   * How many seconds an interval has.
+   */
+  double interval;
+  /**
+   * Requests allowed per day.
+   */
+  int64_t daily_limit;
+  /**
+   * Requests left today.
+   */
+  int64_t daily_remaining;
+  /**
+   * When the daily limit starts anew, in milliseconds since the Unix epoch.
+   */
+  int64_t daily_reset_ms;
+  /**
+   * When the answer came, in milliseconds since the Unix epoch.
+   */
+  int64_t seen_at_ms;
+} hoopauth_rate_limit_t;
+
+/**
+ * The API's limits of an account (NULL: the default one), as the last answer to this client told them: to a request, or reported.
+ *
+ * *found tells whether there was such an answer; where there was none, all members are -1. Of rate_limit, struct_size must be set.
+ * No I/O. Errors: HOOPAUTH_INVALID_ARGUMENT. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_rate_limit(const hoopauth_client_t *client,
+                                             const hoopauth_account_t *account,
+                                             hoopauth_rate_limit_t *rate_limit,
+                                             bool *found,
+                                             hoopauth_error_t **err);
+
+/* ---- Installed locations ---------------------------------------------*/
+
+/**
+ * The locations of a company, as the platform lists them. The caller owns it and frees it with hoopauth_installed_locations_free. Any
+ * thread may read it.
+ */
+typedef struct hoopauth_installed_locations_t hoopauth_installed_locations_t;
+
+/**
+ * How far hoopauth_client_mint_all has come. It is the library's, and good until the callback returns.
+ */
+typedef struct {
+  /**
+   * The size that this struct has in the library.
+   */
+  size_t struct_size;
+  /**
+   * The location that was just looked at, "location:<id>".
+   */
+  const char *account;
+  /**
+   * Its length in bytes.
+   */
+  size_t account_len;
+  /**
+   * Its failure, if it could not be minted, else NULL.
+   */
+  const hoopauth_error_t *error;
+  /**
+   * Locations whose grant was minted so far.
+   */
+  uint64_t minted;
+  /**
+   * Locations that had a live grant already.
+   */
+  uint64_t kept;
+  /**
+   * Locations that could not be minted.
+   */
+  uint64_t failed;
+} hoopauth_mint_progress_t;
+
+/**
+ * Who is told of each location; 0 ends the minting. See "Callbacks" on the first page.
+ */
+typedef int32_t (*hoopauth_mint_callback_t)(void *user_data, const hoopauth_mint_progress_t *progress);
+
+/**
+ * What hoopauth_client_mint_all did.
+ */
+typedef struct {
+  /**
+   * sizeof(hoopauth_mint_summary_t), set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * Locations whose grant was minted.
+   */
+  uint64_t minted;
+  /**
+   * Locations that had a live grant already.
+   */
+  uint64_t kept;
+  /**
+   * Locations that could not be minted.
+   */
+  uint64_t failed;
+} hoopauth_mint_summary_t;
+
+/**
+ * All locations that company (NULL: the default account) installed the app in, page by page until the end.
+ *
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT for what is no company, HOOPAUTH_NO_GRANT,
+ * HOOPAUTH_INVALID_STATE without OAuth, and those of a request. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_installed_locations(const hoopauth_client_t *client,
+                                                      const hoopauth_account_t *company,
+                                                      const hoopauth_context_t *context,
+                                                      hoopauth_installed_locations_t **out,
+                                                      hoopauth_error_t **err);
+
+/**
+ * How many locations are in the list; 0 for NULL. Any thread. Since 0.1.
+ */
+size_t hoopauth_installed_locations_count(const hoopauth_installed_locations_t *locations);
+
+/**
+ * One location of the list, "location:<id>", by its number from 0.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from locations; NULL for NULL and for a number that is not
+ * below hoopauth_installed_locations_count. Any thread. Since 0.1.
+ */
+const char *hoopauth_installed_locations_account(const hoopauth_installed_locations_t *locations,
+                                                 size_t index,
+                                                 size_t *len);
+
+/**
+ * The name of one location of the list, by its number from 0.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from locations, or NULL where there is none. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_installed_locations_name(const hoopauth_installed_locations_t *locations,
+                                              size_t index,
+                                              size_t *len);
+
+/**
+ * Whether the app is installed in one location of the list, by its number from 0; false where there is none. Any thread. Since 0.1.
+ */
+bool hoopauth_installed_locations_is_installed(const hoopauth_installed_locations_t *locations,
+                                               size_t index);
+
+/**
+ * Frees a list of locations; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_installed_locations_free(hoopauth_installed_locations_t *locations);
+
+/**
+ * Mints a grant for each location that company (NULL: the default account) installed the app in and that has none. Begun again after a
+ * break, it goes on where it was.
+ *
+ * progress, if not NULL, is called after each location, one call at a time and never after this function returned; where it returns 0,
+ * the minting ends, and that is no error. summary may be NULL; else its struct_size must be set. Locations that fail are counted and
+ * the others minted all the same. Errors: HOOPAUTH_INVALID_ARGUMENT for what is no company, HOOPAUTH_NO_GRANT,
+ * HOOPAUTH_INVALID_STATE without OAuth, and those of a request. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_mint_all(const hoopauth_client_t *client,
+                                           const hoopauth_account_t *company,
+                                           hoopauth_mint_callback_t progress,
+                                           void *user_data,
+                                           const hoopauth_context_t *context,
+                                           hoopauth_mint_summary_t *summary,
+                                           hoopauth_error_t **err);
+
+/* ---- Operations and scopes -------------------------------------------*/
+
+/**
+ * One documented operation. The caller owns it and frees it with hoopauth_operation_free. Any thread may read it.
+ */
+typedef struct hoopauth_operation_t hoopauth_operation_t;
+
+/**
+ * Finds the operation that a method, in any case, and a path, with or without a query, mean.
+ *
+ * *out is the caller's to free; NULL on success: it is not documented. No I/O. Errors: only for NULL and for what is not UTF-8. Any
+ * thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_operation_find(const char *method,
+                                          size_t method_len,
+                                          const char *path,
+                                          size_t path_len,
+                                          hoopauth_operation_t **out,
+                                          hoopauth_error_t **err);
+
+/**
+ * The method, in capitals.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_operation_method(const hoopauth_operation_t *operation,
+                                      size_t *len);
+
+/**
+ * The path template, such as "/contacts/{contactId}".
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_operation_path(const hoopauth_operation_t *operation,
+                                    size_t *len);
+
+/**
+ * The documented Version.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from operation, or NULL where none is documented. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_operation_version(const hoopauth_operation_t *operation,
+                                       size_t *len);
+
+/**
+ * The scope it needs.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from operation, or NULL where none is documented. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_operation_scope(const hoopauth_operation_t *operation,
+                                     size_t *len);
+
+/**
+ * Whether tokens of locations may call it; true where nothing is documented, false for NULL. Any thread. Since 0.1.
+ */
+bool hoopauth_operation_allows_location(const hoopauth_operation_t *operation);
+
+/**
+ * Whether tokens of companies may call it; true where nothing is documented, false for NULL. Any thread. Since 0.1.
+ */
+bool hoopauth_operation_allows_company(const hoopauth_operation_t *operation);
+
+/**
+ * Whether a Private Integration token may call it; false for NULL. Any thread. Since 0.1.
+ */
+bool hoopauth_operation_allows_private_integration(const hoopauth_operation_t *operation);
+
+/**
+ * Frees an operation; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_operation_free(hoopauth_operation_t *operation);
+
+/**
+ * The least scopes for some operations, separated by spaces, sorted, each once.
+ *
+ * operations are texts that end with a NUL, each as "GET /contacts/{contactId}", with a template's or a real path; it may be NULL with
+ * count 0. *out is the caller's to free. No I/O. Errors: HOOPAUTH_INVALID_ARGUMENT, with the one in the message that is not
+ * documented. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_scopes_for(const char *const *operations,
+                                      size_t operation_count,
+                                      hoopauth_text_t **out,
+                                      hoopauth_error_t **err);
+
+/**
+ * A scope: reads contacts. Since 0.1.
+ */
+#define HOOPAUTH_SCOPE_CONTACTS_READONLY "contacts.readonly"
+
+/**
+ * A scope: creates, changes and deletes contacts. Since 0.1.
+ */
+#define HOOPAUTH_SCOPE_CONTACTS_WRITE "contacts.write"
+
+/**
+ * A scope: reads conversations. Since 0.1.
+ */
+#define HOOPAUTH_SCOPE_CONVERSATIONS_READONLY "conversations.readonly"
+
+/**
+ * A scope: creates, changes and deletes conversations. Since 0.1.
+ */
+#define HOOPAUTH_SCOPE_CONVERSATIONS_WRITE "conversations.write"
+
+/**
+ * A scope: reads calendars. Since 0.1.
+ */
+#define HOOPAUTH_SCOPE_CALENDARS_READONLY "calendars.readonly"
+
+/**
+ * A scope: creates, changes and deletes calendars. Since 0.1.
+ */
+#define HOOPAUTH_SCOPE_CALENDARS_WRITE "calendars.write"
+
+/**
+ * A scope: reads opportunities. Since 0.1.
+ */
+#define HOOPAUTH_SCOPE_OPPORTUNITIES_READONLY "opportunities.readonly"
+
+/**
+ * A scope: creates, changes and deletes opportunities. Since 0.1.
+ */
+#define HOOPAUTH_SCOPE_OPPORTUNITIES_WRITE "opportunities.write"
 
 /* ---- Authorization ---------------------------------------------------*/
 
@@ -1776,6 +2307,255 @@ hoopauth_status_t hoopauth_client_maintain_in_background(const hoopauth_client_t
  * Ends the maintenance, after the refresh under way; NULL is nothing to end. Not from within a callback. Since 0.1.
  */
 void hoopauth_maintenance_free(hoopauth_maintenance_t *maintenance);
+
+/* ---- What a verifier of webhooks is made of --------------------------*/
+
+/**
+ * What a verifier of webhooks is to be: options by name, and keys beside the platform's own.
+ *
+ * The caller owns it and frees it with hoopauth_webhook_config_free; verifiers keep what they need of it. One thread at a time.
+ */
+typedef struct hoopauth_webhook_config_t hoopauth_webhook_config_t;
+
+/**
+ * Makes an empty configuration: the platform's Ed25519 key alone.
+ *
+ * *out is the caller's to free. Errors: only for NULL. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_webhook_config_new(hoopauth_webhook_config_t **out, hoopauth_error_t **err);
+
+/**
+ * Sets an option by its name. Every option, its meaning, unit and limits stand in docs/options.md; the last value wins.
+ *
+ * Values are text, as for hoopauth_config_set. Copied. Errors: HOOPAUTH_INVALID_ARGUMENT; an unknown name or a wrong value is told
+ * when a verifier is made. Since 0.1.
+ */
+hoopauth_status_t hoopauth_webhook_config_set(hoopauth_webhook_config_t *config,
+                                              const char *name,
+                                              size_t name_len,
+                                              const char *value,
+                                              size_t value_len,
+                                              hoopauth_error_t **err);
+
+/**
+ * Adds a key that webhooks may be signed with, of the scheme "ed25519", "rsa-sha256" or "hmac-sha256".
+ *
+ * A public key is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; an HMAC secret is taken as it is and has at least 16
+ * bytes. label is for people: a verified delivery tells it. The key counts from not_before_ms until not_after_ms, in milliseconds
+ * since the Unix epoch; 0 where there is no such limit. Copied. Errors: HOOPAUTH_CONFIG for a wrong scheme or key. Since 0.1.
+ */
+hoopauth_status_t hoopauth_webhook_config_add_key(hoopauth_webhook_config_t *config,
+                                                  const char *scheme,
+                                                  size_t scheme_len,
+                                                  const char *label,
+                                                  size_t label_len,
+                                                  const char *key,
+                                                  size_t key_len,
+                                                  int64_t not_before_ms,
+                                                  int64_t not_after_ms,
+                                                  hoopauth_error_t **err);
+
+/**
+ * Frees a configuration and wipes it; NULL is nothing to free. Verifiers made of it go on. Since 0.1.
+ */
+void hoopauth_webhook_config_free(hoopauth_webhook_config_t *config);
+
+/* ---- Verified webhooks -----------------------------------------------*/
+
+/**
+ * What hoopauth_client_apply did: nothing, for the event says nothing about grants, or nothing new.
+ */
+#define HOOPAUTH_APPLIED_NOTHING 1
+
+/**
+ * What hoopauth_client_apply did: a location's grant was minted.
+ */
+#define HOOPAUTH_APPLIED_MINTED 2
+
+/**
+ * What hoopauth_client_apply did: the company's grant is not here yet; the location's is minted once it is.
+ */
+#define HOOPAUTH_APPLIED_REMEMBERED 3
+
+/**
+ * What hoopauth_client_apply did: grants were removed.
+ */
+#define HOOPAUTH_APPLIED_REMOVED 4
+
+/**
+ * What hoopauth_client_apply did: nothing, for the UNINSTALL is older than the grant's authorization.
+ */
+#define HOOPAUTH_APPLIED_OUTDATED 5
+
+/**
+ * A verified webhook, claimed by this process: what it says, and whether it was handled.
+ *
+ * The caller owns it and frees it with hoopauth_webhook_delivery_free. What comes out of it lives as long as it does. Any thread may
+ * use it.
+ */
+typedef struct hoopauth_webhook_delivery_t hoopauth_webhook_delivery_t;
+
+/**
+ * The event's type, such as "ContactCreate"; unknown ones are passed on.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_webhook_delivery_type(const hoopauth_webhook_delivery_t *delivery,
+                                           size_t *len);
+
+/**
+ * The event's webhookId, or a hash of the body where there is none: the same for each try of the platform.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_webhook_delivery_id(const hoopauth_webhook_delivery_t *delivery,
+                                         size_t *len);
+
+/**
+ * Whether the event says when it happened; false for NULL. *timestamp_ms, if timestamp_ms is not NULL, gets it, in milliseconds since
+ * the Unix epoch; 0 where there is none. Any thread. Since 0.1.
+ */
+bool hoopauth_webhook_delivery_timestamp(const hoopauth_webhook_delivery_t *delivery,
+                                         int64_t *timestamp_ms);
+
+/**
+ * The location it is about, else the company, such as "location:ve9EPM428h8vShlRW1KT".
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery, or NULL where there is none. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_webhook_delivery_account(const hoopauth_webhook_delivery_t *delivery,
+                                              size_t *len);
+
+/**
+ * The event's appId.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery, or NULL where there is none. Any thread.
+ * Since 0.1.
+ */
+const char *hoopauth_webhook_delivery_app_id(const hoopauth_webhook_delivery_t *delivery,
+                                             size_t *len);
+
+/**
+ * The label of the key that verified it.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_webhook_delivery_key(const hoopauth_webhook_delivery_t *delivery,
+                                          size_t *len);
+
+/**
+ * The body, byte for byte; a NUL stands behind it.
+ *
+ * len, if not NULL, gets the length in bytes. Returns bytes borrowed from delivery; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_webhook_delivery_body(const hoopauth_webhook_delivery_t *delivery,
+                                           size_t *len);
+
+/**
+ * Says that it was handled: from now on the same webhook is HOOPAUTH_WEBHOOK_REPLAYED.
+ *
+ * Errors: those of the store; it is still claimed then. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_webhook_delivery_confirm(const hoopauth_webhook_delivery_t *delivery,
+                                                    hoopauth_error_t **err);
+
+/**
+ * Says that it was not handled: the next try of the platform is accepted.
+ *
+ * Errors: those of the store; the claim then ends by itself. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_webhook_delivery_release(const hoopauth_webhook_delivery_t *delivery,
+                                                    hoopauth_error_t **err);
+
+/**
+ * Frees a webhook, and releases it unless it was confirmed; NULL is nothing to free. Since 0.1.
+ */
+void hoopauth_webhook_delivery_free(hoopauth_webhook_delivery_t *delivery);
+
+/**
+ * Does what a verified INSTALL or UNINSTALL means for the grants of this client. *applied, if applied is not NULL, gets one of the
+ * constants HOOPAUTH_APPLIED_; unknown ones may come. Doing it again changes nothing.
+ *
+ * It confirms nothing: hoopauth_webhook_delivery_confirm does. Errors: HOOPAUTH_INVALID_STATE without OAuth, those of
+ * hoopauth_client_mint and of the store. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_client_apply(const hoopauth_client_t *client,
+                                        const hoopauth_webhook_delivery_t *delivery,
+                                        const hoopauth_context_t *context,
+                                        int32_t *applied,
+                                        hoopauth_error_t **err);
+
+/**
+ * The name of a constant HOOPAUTH_APPLIED_, such as "minted"; "unknown" for a number that this version does not know.
+ *
+ * Returns static text; never NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_applied_name(int32_t applied);
+
+/* ---- Verifying webhooks ----------------------------------------------*/
+
+/**
+ * Verifies webhooks: signature, event, app, age, and that it was not handled before.
+ *
+ * Counted: hoopauth_webhook_verifier_ref, hoopauth_webhook_verifier_free; it may outlive its client. Any thread may use it at any
+ * time. Make it once and keep it: without a client's store, it is what remembers the webhooks that were handled.
+ */
+typedef struct hoopauth_webhook_verifier_t hoopauth_webhook_verifier_t;
+
+/**
+ * Makes a verifier for the app of client: its id comes from the option client_id, and what was handled is remembered in the client's
+ * store, by all who share that. Without a client (NULL) it is remembered in this process, and the option app_id or any_app must be
+ * set.
+ *
+ * No I/O happens here. config stays the caller's. *out is the caller's to free. Errors: HOOPAUTH_CONFIG, with the option's name in
+ * the message. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_webhook_verifier_new(const hoopauth_client_t *client,
+                                                const hoopauth_webhook_config_t *config,
+                                                hoopauth_webhook_verifier_t **out,
+                                                hoopauth_error_t **err);
+
+/**
+ * Verifies a webhook: all headers of the request, in any order, names in any case, and the body as it came, byte for byte.
+ *
+ * What it hands out is claimed: until it is confirmed, released or freed, the same webhook is refused, here and by all who share the
+ * store. headers may be NULL with count 0. It waits for the store at most, as long as that allows. *out is the caller's to free.
+ * Errors: HOOPAUTH_SIGNATURE_MISSING, HOOPAUTH_SIGNATURE_INVALID, HOOPAUTH_WEBHOOK_MALFORMED, HOOPAUTH_WRONG_ACCOUNT (another
+ * app's), HOOPAUTH_WEBHOOK_STALE, HOOPAUTH_WEBHOOK_REPLAYED (retryable: it is being handled, let the platform come again), and those
+ * of the store. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_webhook_verifier_verify(const hoopauth_webhook_verifier_t *verifier,
+                                                   const hoopauth_header_t *headers,
+                                                   size_t header_count,
+                                                   const uint8_t *body,
+                                                   size_t body_len,
+                                                   hoopauth_webhook_delivery_t **out,
+                                                   hoopauth_error_t **err);
+
+/**
+ * Verifies the signature alone, and hands out the label of the key that it was made with. Nothing is claimed: whoever uses it takes care of
+ * replays, ages and foreign apps.
+ *
+ * *label is the caller's to free. Errors: HOOPAUTH_SIGNATURE_MISSING, HOOPAUTH_SIGNATURE_INVALID. Any thread. Since 0.1.
+ */
+hoopauth_status_t hoopauth_webhook_verifier_verify_signature(const hoopauth_webhook_verifier_t *verifier,
+                                                             const hoopauth_header_t *headers,
+                                                             size_t header_count,
+                                                             const uint8_t *body,
+                                                             size_t body_len,
+                                                             hoopauth_text_t **label,
+                                                             hoopauth_error_t **err);
+
+/**
+ * One more reference, to be freed like the first; returns verifier, NULL for NULL. Any thread. Since 0.1.
+ */
+hoopauth_webhook_verifier_t *hoopauth_webhook_verifier_ref(const hoopauth_webhook_verifier_t *verifier);
+
+/**
+ * Gives up one reference; NULL is nothing to free. What was verified with it goes on. Since 0.1.
+ */
+void hoopauth_webhook_verifier_free(hoopauth_webhook_verifier_t *verifier);
 
 #ifdef __cplusplus
 } /* extern "C" */

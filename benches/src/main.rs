@@ -16,6 +16,7 @@ mod fleet;
 mod instructions;
 mod many;
 mod memory;
+mod operations;
 mod python;
 mod requests;
 mod speed;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         ["compare"] => drop(speed::measure(&c::Programs::build())),
         ["cold-start"] => drop(c::Programs::build().cold_starts()),
         ["fleet"] => drop(fleet::measure()),
+        ["operations"] => return kept(&operations_promises()),
         ["python"] => return kept(&python_promises()),
         ["storm"] => return kept(&storm_promises(&storm::measure_all())),
         ["serve"] => requests::serve(),
@@ -59,7 +61,7 @@ fn main() -> ExitCode {
         _ => {
             eprintln!(
                 "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | c | cold-start | \
-                 fleet | python | requests | webhooks | storm | many | bytes ACCOUNTS]"
+                 fleet | operations | python | requests | webhooks | storm | many | bytes ACCOUNTS]"
             );
             return ExitCode::from(2);
         }
@@ -97,12 +99,21 @@ fn all() -> ExitCode {
         at_most("c_cold_start_sqlite", Some(c.sqlite_over_floor_ms), 4.0),
         at_most("library_bytes", Some(c.library_bytes), 4e6),
     ];
+    let operations = operations_promises();
     let python = python_promises();
     let requests = request_promises(&programs);
     let webhooks = webhook_promises(&programs);
     kept(
-        &[&promises[..], &storm_promises(&storms), &many_promises(&many), &python, &requests, &webhooks]
-            .concat(),
+        &[
+            &promises[..],
+            &storm_promises(&storms),
+            &many_promises(&many),
+            &operations,
+            &python,
+            &requests,
+            &webhooks,
+        ]
+        .concat(),
     )
 }
 
@@ -122,6 +133,14 @@ fn many_promises(many: &Many) -> Vec<bool> {
         at_most("store_open", Some(many.open_ms), 20.0),
         at_most("store_refresh_write", Some(many.write_ratio), 2.0),
         at_most("store_file_ratio", Some(many.file_ratio), 1.6),
+    ]
+}
+
+fn operations_promises() -> Vec<bool> {
+    let operations = operations::measure();
+    vec![
+        at_most("operations_lookup", Some(operations.lookup_ns), 1_000.0),
+        at_most("operations_bytes", Some(operations.bytes), 65_536.0),
     ]
 }
 

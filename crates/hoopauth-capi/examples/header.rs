@@ -9,6 +9,7 @@
 use std::path::Path;
 
 use cbindgen::{Builder, Config, DocumentationStyle, Language, Style};
+use hoopauth_core::operations::scopes;
 
 fn main() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -36,6 +37,13 @@ fn main() {
         println!("\n/* ---- {title} {}*/\n", "-".repeat(64 - title.len()));
         // In a header, NULL is C's and backticks are noise.
         println!("{}", section.replace('`', "").trim());
+        if *file == "operations" {
+            for (name, scope, meaning) in SCOPES {
+                println!(
+                    "\n/**\n * A scope: {meaning} Since 0.1.\n */\n#define HOOPAUTH_SCOPE_{name} \"{scope}\""
+                );
+            }
+        }
     }
     println!("{END}");
 }
@@ -50,6 +58,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("failure", "Failures of callbacks"),
     ("log", "Log"),
     ("headers", "Headers"),
+    ("response", "Answers to API requests"),
     ("grant", "Grants"),
     ("config", "Configuration"),
     ("clock", "A clock of the host's own"),
@@ -58,9 +67,28 @@ const SECTIONS: &[(&str, &str)] = &[
     ("store", "A store of the host's own"),
     ("account", "Accounts"),
     ("client", "Client"),
+    ("request", "API requests"),
+    ("limits", "Rate limits"),
+    ("installed", "Installed locations"),
+    ("operations", "Operations and scopes"),
     ("authorization", "Authorization"),
     ("health", "Health"),
     ("maintenance", "Maintenance"),
+    ("webhook_config", "What a verifier of webhooks is made of"),
+    ("webhook_delivery", "Verified webhooks"),
+    ("webhook_verifier", "Verifying webhooks"),
+];
+
+/// The core's constants, which cbindgen can't see.
+const SCOPES: &[(&str, &str, &str)] = &[
+    ("CONTACTS_READONLY", scopes::CONTACTS_READONLY, "reads contacts."),
+    ("CONTACTS_WRITE", scopes::CONTACTS_WRITE, "creates, changes and deletes contacts."),
+    ("CONVERSATIONS_READONLY", scopes::CONVERSATIONS_READONLY, "reads conversations."),
+    ("CONVERSATIONS_WRITE", scopes::CONVERSATIONS_WRITE, "creates, changes and deletes conversations."),
+    ("CALENDARS_READONLY", scopes::CALENDARS_READONLY, "reads calendars."),
+    ("CALENDARS_WRITE", scopes::CALENDARS_WRITE, "creates, changes and deletes calendars."),
+    ("OPPORTUNITIES_READONLY", scopes::OPPORTUNITIES_READONLY, "reads opportunities."),
+    ("OPPORTUNITIES_WRITE", scopes::OPPORTUNITIES_WRITE, "creates, changes and deletes opportunities."),
 ];
 
 const END: &str = "

@@ -12,7 +12,8 @@ use crate::config::hoopauth_config_t;
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
 use crate::ffi::{
-    Handle, Shared, Text, bytes, call, clear, free, hand_out, lend_some, make, null, put, share, text, the,
+    Handle, Shared, Text, bytes, call, clear, free, hand_out, lend, lend_some, make, null, put, share, text,
+    the,
 };
 use crate::grant::hoopauth_grant_t;
 use crate::headers::{hoopauth_header_t, hoopauth_headers_t};
@@ -269,35 +270,59 @@ pub unsafe extern "C" fn hoopauth_client_report(
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
     unsafe {
-        hand_out(repeat, err, || {
-            let client = &the(client, "client")?.0;
-            if headers.is_null() {
-                return Err(null("headers"));
-            }
-            let headers = ready::headers(headers);
-            let body = bytes("body", body, body_len)?;
-            let body = body.get(..REPORTED_BODY).unwrap_or(body);
-            let answer = header_pairs(answer_headers, answer_header_count)?;
-            let report = match context.as_ref() {
-                None => client.report(&headers, http_status, &answer, body)?,
-                Some(context) => {
-                    let body = body.to_vec();
-                    let answer: Vec<(String, String)> = answer
-                        .iter()
-                        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                        .collect();
-                    client.within(&context.0, move |client| {
-                        let answer: Vec<(&str, &str)> =
-                            answer.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-                        client.report(&headers, http_status, &answer, &body)
-                    })?
-                }
-            };
-            Ok(match report {
-                Report::Repeat(headers) => give(headers),
-                _ => ptr::null_mut(),
-            })
-        })
+        let answer =
+            Answer { http_status, headers: (answer_headers, answer_header_count), body: (body, body_len) };
+        report(client, headers, None, &answer, context, repeat, err)
+    }
+}
+
+/// As `hoopauth_client_report`, for a host that knows what it sent: then the error names the scope or the class that the operation needs.
+/// `path` is a path below `api_base` or the whole URL, with or without a query.
+///
+/// Errors: as there. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_report_request(
+    client: *const hoopauth_client_t,
+    headers: *const hoopauth_headers_t,
+    method: *const c_char,
+    method_len: usize,
+    path: *const c_char,
+    path_len: usize,
+    http_status: u16,
+    answer_headers: *const hoopauth_header_t,
+    answer_header_count: usize,
+    body: *const u8,
+    body_len: usize,
+    context: *const hoopauth_context_t,
+    repeat: *mut *mut hoopauth_headers_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        let answer =
+            Answer { http_status, headers: (answer_headers, answer_header_count), body: (body, body_len) };
+        let sent = Some(((method, method_len), (path, path_len)));
+        report(client, headers, sent, &answer, context, repeat, err)
+    }
+}
+
+/// The option whose Private Integration token the platform refused, "private_integration_token" or "private_integration_token_next": put
+/// another token there, or leave the option out if the other one stays in use.
+///
+/// `len`, if not NULL, gets the length in bytes. Returns static text, or NULL while none was refused, and again once that token works. Any
+/// thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_client_refused_private_integration_token(
+    client: *const hoopauth_client_t,
+    len: *mut usize,
+) -> *const c_char {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        match client.as_ref().and_then(|client| client.0.refused_private_integration_token()) {
+            Some("private_integration_token") => lend("private_integration_token\0", len),
+            Some(_) => lend("private_integration_token_next\0", len),
+            None => lend_some(None, len),
+        }
     }
 }
 
@@ -519,6 +544,83 @@ unsafe fn short<'a>(text: *const c_char, len: usize) -> Option<&'a [u8]> {
     }
 }
 
+/// What came back, as C gives it.
+struct Answer {
+    http_status: u16,
+    headers: (*const hoopauth_header_t, usize),
+    body: (*const u8, usize),
+}
+
+/// A method and a path.
+type Sent = ((*const c_char, usize), (*const c_char, usize));
+
+/// # Safety
+/// As for [`hoopauth_client_report_request`]; `sent` is method and path.
+unsafe fn report(
+    client: *const hoopauth_client_t,
+    headers: *const hoopauth_headers_t,
+    sent: Option<Sent>,
+    answer: &Answer,
+    context: *const hoopauth_context_t,
+    repeat: *mut *mut hoopauth_headers_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: the caller says so.
+    unsafe {
+        hand_out(repeat, err, || {
+            let client = &the(client, "client")?.0;
+            if headers.is_null() {
+                return Err(null("headers"));
+            }
+            let headers = ready::headers(headers);
+            let sent = match sent {
+                Some((method, path)) => {
+                    Some((text("method", method.0, method.1)?, text("path", path.0, path.1)?))
+                }
+                None => None,
+            };
+            let body = bytes("body", answer.body.0, answer.body.1)?;
+            let body = body.get(..REPORTED_BODY).unwrap_or(body);
+            let status = answer.http_status;
+            let answer = header_pairs(answer.headers.0, answer.headers.1)?;
+            let report = match context.as_ref() {
+                None => report_to(client, &headers, sent, status, &answer, body)?,
+                Some(context) => {
+                    let owned = |text: &str| text.to_owned();
+                    let body = body.to_vec();
+                    let sent = sent.map(|(method, path)| (owned(method), owned(path)));
+                    let answer: Vec<(String, String)> =
+                        answer.iter().map(|(name, value)| (owned(name), owned(value))).collect();
+                    client.within(&context.0, move |client| {
+                        let answer: Vec<(&str, &str)> =
+                            answer.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                        let sent = sent.as_ref().map(|(method, path)| (method.as_str(), path.as_str()));
+                        report_to(client, &headers, sent, status, &answer, &body)
+                    })?
+                }
+            };
+            Ok(match report {
+                Report::Repeat(headers) => give(headers),
+                _ => ptr::null_mut(),
+            })
+        })
+    }
+}
+
+fn report_to(
+    client: &Client,
+    headers: &Headers,
+    sent: Option<(&str, &str)>,
+    status: u16,
+    answer: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Report> {
+    match sent {
+        Some((method, path)) => client.report_request(headers, method, path, status, answer, body),
+        None => client.report(headers, status, answer, body),
+    }
+}
+
 /// What is cached needs no thread that could be left.
 fn headers_within(
     client: &Client,
@@ -579,7 +681,7 @@ pub(crate) unsafe fn account_or_default(
 ///
 /// # Safety
 /// `account` is NULL or live.
-unsafe fn check_owner(client: &Client, account: *const hoopauth_account_t) -> Result<()> {
+pub(crate) unsafe fn check_owner(client: &Client, account: *const hoopauth_account_t) -> Result<()> {
     // SAFETY: the caller says so.
     if unsafe { account.as_ref() }.is_none_or(|account| account.handle.is_of(client)) {
         return Ok(());

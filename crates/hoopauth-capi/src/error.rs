@@ -1,10 +1,12 @@
 //! Errors.
 
 use std::ffi::c_char;
+use std::sync::OnceLock;
 
 use hoopauth_core::Error;
 
 use crate::ffi::{Handle, Owned, Text, free, lend_some};
+use crate::response::hoopauth_response_t;
 use crate::status::{HOOPAUTH_OK, hoopauth_status_t};
 
 /// Why a call failed: what happened, what to do next, what the server said. It holds no secret.
@@ -16,6 +18,7 @@ pub struct hoopauth_error_t {
     server_message: Option<Text>,
     trace_id: Option<Text>,
     account: Option<Text>,
+    response: OnceLock<Option<hoopauth_response_t>>,
 }
 
 impl Handle for hoopauth_error_t {
@@ -29,8 +32,15 @@ impl hoopauth_error_t {
             server_message: error.server_message().map(Text::new),
             trace_id: error.trace_id().map(Text::new),
             account: error.account().map(|account| Text::new(account.as_str())),
+            response: OnceLock::new(),
             error,
         }
+    }
+
+    /// The answer that it is about; copied when it is first asked for.
+    pub(crate) fn response(&self) -> Option<&hoopauth_response_t> {
+        let copy = || self.error.response().cloned().map(hoopauth_response_t::new);
+        self.response.get_or_init(copy).as_ref()
     }
 }
 

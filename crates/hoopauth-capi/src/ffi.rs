@@ -245,6 +245,46 @@ pub(crate) unsafe fn put<T>(name: &str, out: *mut T, value: T) -> Result<()> {
     Ok(())
 }
 
+/// A struct of C's own that the library fills in: its program says how long it is, for a later version's is longer.
+///
+/// # Safety
+/// The type is `#[repr(C)]` and begins with a `usize` that says its size.
+pub(crate) unsafe trait Filled: Copy {
+    /// The size it had in the first version: no shorter one is taken.
+    const LEAST: usize;
+}
+
+/// Fills in what the program knows of a struct. What a longer one has behind stays as it is.
+///
+/// # Safety
+/// `out` is NULL or valid for as many bytes as its first member says, and `value`'s first member is never read.
+pub(crate) unsafe fn fill<T: Filled>(name: &str, out: *mut T, value: &T) -> Result<()> {
+    // SAFETY: the caller says so, and a value has the bytes of its type.
+    unsafe { fill_bytes(name, out.cast(), ptr::from_ref(value).cast(), T::LEAST, size_of::<T>()) }
+}
+
+/// # Safety
+/// As for [`fill`].
+unsafe fn fill_bytes(name: &str, out: *mut u8, value: *const u8, least: usize, known: usize) -> Result<()> {
+    if out.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: its first member is the size, as `Filled` says.
+    let size = unsafe { out.cast::<usize>().read_unaligned() };
+    if size < least {
+        return Err(Error::new(
+            ErrorCode::InvalidArgument,
+            format!("`{name}`: set `struct_size` to the size of its type"),
+        ));
+    }
+    let first = size_of::<usize>();
+    // SAFETY: both are valid for so many bytes, and the size is left as it is.
+    unsafe {
+        ptr::copy_nonoverlapping(value.add(first), out.add(first), size.min(known).saturating_sub(first));
+    }
+    Ok(())
+}
+
 #[cold]
 pub(crate) fn null(name: &str) -> Error {
     Error::new(ErrorCode::InvalidArgument, format!("`{name}` is NULL"))
@@ -262,6 +302,10 @@ impl Text {
         Self(Zeroizing::new(own.into_boxed_str()))
     }
 
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.strip_suffix('\0').unwrap_or(&self.0)
+    }
+
     /// Its address; its length goes to `len`, if that is wanted.
     ///
     /// # Safety
@@ -269,6 +313,35 @@ impl Text {
     pub(crate) unsafe fn lend(&self, len: *mut usize) -> *const c_char {
         // SAFETY: the caller says so.
         unsafe { lend(&self.0, len) }
+    }
+}
+
+/// Bytes for C, which may hold NULs: one more stands behind them. Wiped when dropped.
+pub(crate) struct Blob(Zeroizing<Vec<u8>>);
+
+impl Blob {
+    pub(crate) fn copy(bytes: &[u8]) -> Self {
+        let mut own = Vec::with_capacity(bytes.len().saturating_add(1));
+        own.extend_from_slice(bytes);
+        Self::new(own)
+    }
+
+    pub(crate) fn new(mut bytes: Vec<u8>) -> Self {
+        bytes.reserve_exact(1);
+        bytes.push(0);
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Their address; their number goes to `len`, if that is wanted.
+    ///
+    /// # Safety
+    /// `len` is NULL or valid for a write.
+    pub(crate) unsafe fn lend(&self, len: *mut usize) -> *const c_char {
+        if !len.is_null() {
+            // SAFETY: the caller says so.
+            unsafe { len.write(self.0.len().saturating_sub(1)) };
+        }
+        self.0.as_ptr().cast()
     }
 }
 
@@ -291,12 +364,33 @@ pub(crate) unsafe fn lend(with_nul: &str, len: *mut usize) -> *const c_char {
 pub(crate) unsafe fn lend_some(text: Option<&Text>, len: *mut usize) -> *const c_char {
     // SAFETY: the caller says so.
     unsafe {
-        if let Some(text) = text {
-            return text.lend(len);
+        match text {
+            Some(text) => text.lend(len),
+            None => lend_none(len),
         }
-        if !len.is_null() {
-            len.write(0);
-        }
-        ptr::null()
     }
+}
+
+/// As [`lend_some`], for bytes.
+///
+/// # Safety
+/// `len` is NULL or valid for a write.
+pub(crate) unsafe fn lend_bytes(bytes: Option<&Blob>, len: *mut usize) -> *const c_char {
+    // SAFETY: the caller says so.
+    unsafe {
+        match bytes {
+            Some(bytes) => bytes.lend(len),
+            None => lend_none(len),
+        }
+    }
+}
+
+/// # Safety
+/// `len` is NULL or valid for a write.
+unsafe fn lend_none(len: *mut usize) -> *const c_char {
+    if !len.is_null() {
+        // SAFETY: the caller says so.
+        unsafe { len.write(0) };
+    }
+    ptr::null()
 }

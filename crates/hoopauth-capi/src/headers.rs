@@ -2,8 +2,10 @@
 
 use std::ffi::c_char;
 
+use hoopauth_core::{Error, ErrorCode, Result};
+
 use crate::error::hoopauth_error_t;
-use crate::ffi::{call, hand_out, lend, lend_some, null, put, text};
+use crate::ffi::{Text, call, hand_out, lend, lend_some, null, put, text};
 use crate::ready::{self, texts};
 use crate::status::hoopauth_status_t;
 
@@ -51,12 +53,7 @@ pub unsafe extern "C" fn hoopauth_headers_at(
                 return Err(null("headers"));
             }
             let all = texts(headers);
-            let (name, value) = all.iter().flatten().nth(index).ok_or_else(|| {
-                hoopauth_core::Error::new(
-                    hoopauth_core::ErrorCode::InvalidArgument,
-                    "`index` is not below the number of headers",
-                )
-            })?;
+            let (name, value) = all.iter().flatten().nth(index).ok_or_else(no_such_header)?;
             let (mut name_len, mut value_len) = (0, 0);
             let (name, value) = (lend(name, &raw mut name_len), lend(value, &raw mut value_len));
             put("header", header, hoopauth_header_t { name, name_len, value, value_len })
@@ -145,6 +142,28 @@ pub unsafe extern "C" fn hoopauth_headers_free(headers: *mut hoopauth_headers_t)
             ready::free(headers);
         }
     }
+}
+
+/// Gives one of some headers to C.
+///
+/// # Safety
+/// `header` is NULL or valid for a write.
+pub(crate) unsafe fn put_header(
+    headers: &[(Text, Text)],
+    index: usize,
+    header: *mut hoopauth_header_t,
+) -> Result<()> {
+    let (name, value) = headers.get(index).ok_or_else(no_such_header)?;
+    let (mut name_len, mut value_len) = (0, 0);
+    // SAFETY: the caller says so.
+    unsafe {
+        let (name, value) = (name.lend(&raw mut name_len), value.lend(&raw mut value_len));
+        put("header", header, hoopauth_header_t { name, name_len, value, value_len })
+    }
+}
+
+fn no_such_header() -> Error {
+    Error::new(ErrorCode::InvalidArgument, "`index` is not below the number of headers")
 }
 
 /// # Safety

@@ -14,8 +14,8 @@ use crate::callbacks::{Callbacks, Table, missing};
 use crate::config::hoopauth_config_t;
 use crate::error::hoopauth_error_t;
 use crate::failure::hoopauth_failure_t;
-use crate::ffi::{Text, bytes, call, lend_some, put, text, text_bytes, the, the_mut};
-use crate::headers::hoopauth_header_t;
+use crate::ffi::{Blob, Text, bytes, call, lend_bytes, lend_some, text, text_bytes, the, the_mut};
+use crate::headers::{hoopauth_header_t, put_header};
 use crate::status::{
     HOOPAUTH_CONFIG, HOOPAUTH_MALFORMED_RESPONSE, HOOPAUTH_NETWORK, HOOPAUTH_OK, HOOPAUTH_TIMEOUT,
     HOOPAUTH_TLS, hoopauth_status_t,
@@ -26,7 +26,7 @@ pub struct hoopauth_transport_request_t {
     method: Text,
     url: Text,
     headers: Vec<(Text, Text)>,
-    body: Text,
+    body: Blob,
     timeout: f64,
     max_body: usize,
 }
@@ -145,28 +145,19 @@ pub unsafe extern "C" fn hoopauth_transport_request_header_at(
     err: *mut *mut hoopauth_error_t,
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
-    unsafe {
-        call(err, || {
-            let (name, value) = the(request, "request")?.headers.get(index).ok_or_else(|| {
-                Error::new(ErrorCode::InvalidArgument, "`index` is not below the number of headers")
-            })?;
-            let (mut name_len, mut value_len) = (0, 0);
-            let (name, value) = (name.lend(&raw mut name_len), value.lend(&raw mut value_len));
-            put("header", header, hoopauth_header_t { name, name_len, value, value_len })
-        })
-    }
+    unsafe { call(err, || put_header(&the(request, "request")?.headers, index, header)) }
 }
 
-/// The body to send; a secret. Its length is 0 where there is none.
+/// The body to send; a secret. Its length is 0 where there is none. It may hold NULs, and one more stands behind it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL for NULL. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `request`; NULL for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_body(
     request: *const hoopauth_transport_request_t,
     len: *mut usize,
 ) -> *const c_char {
     // SAFETY: by the contract on the header's first page.
-    unsafe { lend_some(request.as_ref().map(|request| &request.body), len) }
+    unsafe { lend_bytes(request.as_ref().map(|request| &request.body), len) }
 }
 
 /// How many seconds the whole exchange may take, the body included; 0 for NULL. Since 0.1.
@@ -305,7 +296,7 @@ impl Transport for HostTransport {
                 .iter()
                 .map(|(name, value)| (Text::new(name), Text::new(value.expose())))
                 .collect(),
-            body: Text::new(&String::from_utf8_lossy(request.body.as_bytes())),
+            body: Blob::copy(request.body.as_bytes()),
             timeout: request.timeout.as_secs_f64(),
             max_body: request.max_body,
         };

@@ -6,12 +6,14 @@
 #[rustfmt::skip] // Generated, and denser than rustfmt would leave it.
 mod table;
 
+use std::fmt;
+
 use self::table::{METHODS, NODES, ROWS, SCOPES, SEGMENTS, VERSIONS};
 use crate::account::AccountKind;
 use crate::error::{Error, Result, clean};
 
 /// One documented operation. Copying costs nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
     index: u16,
 }
@@ -94,6 +96,19 @@ impl Operation {
 
     fn row(self) -> &'static Row {
         &ROWS[usize::from(self.index)]
+    }
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Operation({self})")
+    }
+}
+
+/// As [`scopes_for`] reads it.
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method(), self.path())
     }
 }
 

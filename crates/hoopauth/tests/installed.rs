@@ -2,19 +2,21 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
+#[path = "common/rows.rs"]
+mod rows;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{World, location};
-use hoopauth::store::{Key, Leased, Listed, NewRow, Row, RowStore};
 use hoopauth::transport::{Transport, TransportError, TransportRequest, TransportResponse};
-use hoopauth::{Account, Client, Clock, Error, ErrorCode, Result};
+use hoopauth::{Account, Client, Clock, ErrorCode, Result};
 use hoopauth_emulator::{
     DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION, Endpoint, Fault, FaultKind,
 };
+use rows::Rows;
 
 fn company() -> Account {
     Account::company(DEFAULT_COMPANY_ID).unwrap()
@@ -228,47 +230,6 @@ fn a_dead_grant_is_minted_anew() {
     let summary = client.mint_all(&company(), |_| true).unwrap();
     assert_eq!((summary.minted, summary.kept), (3, 0));
     assert!(!client.health(&location(0)).unwrap().needs_reauthorization);
-}
-
-/// Rows in memory, until the disk is full.
-#[derive(Debug, Default)]
-struct Rows {
-    stored: Mutex<HashMap<String, (Row, Listed)>>,
-    full: AtomicBool,
-}
-
-impl RowStore for Rows {
-    fn load(&self, key: &Key<'_>) -> Result<Option<Row>> {
-        Ok(self.stored.lock().unwrap().get(key.account.as_str()).map(|(row, _)| row.clone()))
-    }
-
-    fn save(&self, key: &Key<'_>, expected: u64, new: &NewRow<'_>) -> Result<bool> {
-        if self.full.load(Ordering::SeqCst) {
-            return Err(Error::new(ErrorCode::Store, "the disk is full"));
-        }
-        let mut stored = self.stored.lock().unwrap();
-        if stored.get(key.account.as_str()).map_or(0, |(row, _)| row.version) != expected {
-            return Ok(false);
-        }
-        let row = Row { version: expected + 1, bytes: new.bytes.to_vec() };
-        let listed = Listed {
-            account: key.account.clone(),
-            live: new.live,
-            marked: new.marked,
-            expires_at: new.expires_at,
-            not_before: new.not_before,
-        };
-        stored.insert(key.account.to_string(), (row, listed));
-        Ok(true)
-    }
-
-    fn list(&self, _: &str) -> Result<Vec<Listed>> {
-        Ok(self.stored.lock().unwrap().values().map(|(_, listed)| listed.clone()).collect())
-    }
-
-    fn lease<'a>(&'a self, _: &Key<'_>, _: Duration) -> Result<Leased<'a>> {
-        Ok(Leased::Unsupported)
-    }
 }
 
 #[test]

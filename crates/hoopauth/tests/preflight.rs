@@ -2,7 +2,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
+#[path = "common/rows.rs"]
+mod rows;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Barrier, Mutex};
 
 use common::{Captured, World, location};
@@ -12,6 +15,7 @@ use hoopauth_emulator::{
     Company, Config, DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION,
     DEFAULT_LOCATION_PRIVATE_INTEGRATION, Endpoint, Fault,
 };
+use rows::Rows;
 use serde_json::{Value, json};
 
 fn company() -> Account {
@@ -390,6 +394,43 @@ fn scopes_are_asked_before_the_platform_is() {
         assert_eq!(warned() - before, usize::from(mode == "warn"), "{}", log.text());
     }
     assert_eq!(warned(), 1);
+}
+
+#[test]
+fn scopes_are_read_once_and_an_unreadable_store_refuses_nothing() {
+    for (mode, reads) in [("off", 0), ("warn", 1), ("refuse", 1)] {
+        let world = World::new();
+        let rows = Arc::new(Rows::default());
+        let client = world
+            .app()
+            .row_store(rows.clone())
+            .store_key("0123456789abcdef")
+            .scope_preflight(mode)
+            .build()
+            .unwrap();
+        client.import(world.grant(&location(0)).with_scopes(["contacts.readonly"]), false).unwrap();
+        client.headers_for(location(0).as_str(), "GET").unwrap();
+        let before = rows.loads.load(Ordering::SeqCst);
+        for _ in 0..20 {
+            assert_eq!(get(&client, location(0).as_str(), "/contacts/").unwrap().status(), 200);
+        }
+        assert_eq!(rows.loads.load(Ordering::SeqCst) - before, reads, "{mode}");
+    }
+    let world = World::new();
+    let rows = Arc::new(Rows::default());
+    let client = world
+        .app()
+        .row_store(rows.clone())
+        .store_key("0123456789abcdef")
+        .scope_preflight("refuse")
+        .build()
+        .unwrap();
+    client.import(world.grant(&location(0)).with_scopes(["contacts.readonly"]), false).unwrap();
+    rows.broken.store(true, Ordering::SeqCst);
+    assert_eq!(get(&client, location(0).as_str(), "/calendars/").unwrap().status(), 200);
+    rows.broken.store(false, Ordering::SeqCst);
+    let error = get(&client, location(0).as_str(), "/calendars/").unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InsufficientScope);
 }
 
 #[test]

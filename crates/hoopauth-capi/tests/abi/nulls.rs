@@ -7,17 +7,21 @@ use crate::harness::{Bench, Mode, text};
 use crate::header::{Function, functions};
 
 /// What may be NULL with nothing wrong: an option, or a way to ask for the default.
-const OPTIONAL: [(&str, &str); 10] = [
+const OPTIONAL: [(&str, &str); 14] = [
     ("", "err"),
     ("", "len"),
     ("", "context"),
     ("", "outcome"),
     ("", "removed"),
+    ("", "applied"),
+    ("", "user_data"),
+    ("", "summary"),
     ("hoopauth_client_begin", "request"),
     ("hoopauth_log_set", "callbacks"),
+    ("", "company"),
     ("hoopauth_client_mint", "location"),
-    ("hoopauth_client_mint", "company"),
     ("hoopauth_client_complete_unsolicited", "expected"),
+    ("hoopauth_webhook_verifier_new", "client"),
 ];
 
 #[test]
@@ -132,10 +136,17 @@ fn argument(function: &Function, index: usize, nulls: &[usize]) -> String {
             "name" => "\"timeout\"",
             "value" | "version" => "\"3\"",
             "authorization" => "\"Bearer x\"",
+            "scheme" => "\"hmac-sha256\"",
+            "key" => "\"a secret of some length\"",
+            "path" => "\"/contacts/\"",
             _ => "\"c\"",
         }
         .to_owned(),
         "const uint8_t *" => "(const uint8_t *)\"x\"".to_owned(),
+        "const char *const *" => "operations".to_owned(),
+        "void *" | "hoopauth_mint_callback_t" => "NULL".to_owned(),
+        "hoopauth_rate_limit_t *" | "hoopauth_mint_summary_t *" => format!("&{noun}"),
+        "int64_t *" => "&(int64_t){0}".to_owned(),
         "size_t *" => "&length".to_owned(),
         "bool *" => "&(bool){false}".to_owned(),
         "int32_t *" => "&(int32_t){0}".to_owned(),

@@ -37,6 +37,8 @@ programs! {
     waiting, "-lhoopauth";
     callbacks, "-lhoopauth";
     store, "-lhoopauth";
+    request, "-lhoopauth";
+    webhook, "-lhoopauth";
     loading, "-lhoopauth";
     panics, "-lhoopauth_fault_injection";
 }

@@ -216,6 +216,15 @@ impl Response {
         &self.inner.body
     }
 
+    /// Status, headers and body, to be kept otherwise; copied only where others hold them too.
+    #[doc(hidden)]
+    pub fn into_parts(self) -> (u16, Vec<(String, String)>, Vec<u8>) {
+        match Arc::try_unwrap(self.inner) {
+            Ok(parts) => (parts.status, parts.headers, parts.body),
+            Err(shared) => (shared.status, shared.headers.clone(), shared.body.clone()),
+        }
+    }
+
     /// The body as text; what is not UTF-8 is replaced by U+FFFD.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.body())

@@ -85,6 +85,7 @@ pub(super) fn send(builder: RequestBuilder) -> Result<Response> {
 }
 
 /// A request under way.
+#[allow(clippy::struct_excessive_bools, reason = "each is asked for on its own")]
 struct Exchange<'a> {
     client: &'a Client,
     inner: &'a Inner,
@@ -187,7 +188,7 @@ impl Exchange<'_> {
             }
         }
         let response = Response::new(status, answer.headers, answer.body);
-        let error = match self.refusal(&response)? {
+        let error = match self.refusal(&response) {
             Some(_) if self.any_status => return Ok(Some(response)),
             Some(error) => error,
             None => return Ok(None),
@@ -204,10 +205,10 @@ impl Exchange<'_> {
     }
 
     /// The error of an answer that is none of 2xx; nothing where it was cured.
-    fn refusal(&mut self, response: &Response) -> Result<Option<Error>> {
+    fn refusal(&mut self, response: &Response) -> Option<Error> {
         let status = response.status();
         if !self.has_token || !matches!(status, 400 | 401 | 403 | 429) {
-            return Ok(Some(self.status_error(response, next_step(status))));
+            return Some(self.status_error(response, next_step(status)));
         }
         let headers: Vec<_> =
             response.headers().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -217,12 +218,14 @@ impl Exchange<'_> {
             && let Meaning::Refreshable(error) = classify(&asked, status, &headers, response.body())
         {
             // A new token was refused as well: another one costs a refresh and changes nothing.
-            return Ok(Some(match &account {
-                Some(account) => Inner::refused_again(account, Duration::ZERO)
-                    .with_server_message(error.server_message())
-                    .with_trace_id(error.trace_id()),
-                None => error,
-            }));
+            return Some(match &account {
+                Some(account) if error.code() == ErrorCode::ReauthorizationRequired => {
+                    Inner::refused_again(account, Duration::ZERO)
+                        .with_server_message(error.server_message())
+                        .with_trace_id(error.trace_id())
+                }
+                _ => error,
+            });
         }
         let reported = self.client.report_request(
             &self.headers,
@@ -234,14 +237,14 @@ impl Exchange<'_> {
         );
         match reported {
             // Of two static tokens both were refused by now, and others had the first one tried again.
-            Ok(Report::Repeat(_)) if self.cured => Ok(Some(self.status_error(response, next_step(status)))),
+            Ok(Report::Repeat(_)) if self.cured => Some(self.status_error(response, next_step(status))),
             Ok(Report::Repeat(headers)) => {
                 self.cured = true;
                 self.renew(headers);
-                Ok(None)
+                None
             }
-            Ok(Report::Pass) => Ok(Some(self.status_error(response, next_step(status)))),
-            Err(error) => Ok(Some(error)),
+            Ok(Report::Pass) => Some(self.status_error(response, next_step(status))),
+            Err(error) => Some(error),
         }
     }
 

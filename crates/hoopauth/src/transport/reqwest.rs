@@ -255,11 +255,41 @@ impl Built {
     }
 }
 
-/// Reads the body in pieces, so that neither its length nor what it inflates to is trusted.
+/// Reads the body, whatever its length says: neither that nor what it inflates to is trusted.
+fn read_body(
+    response: Response,
+    max_body: usize,
+    deadline: Instant,
+    peer: &str,
+) -> Result<Vec<u8>, TransportError> {
+    match response.content_length() {
+        Some(length) if length > max_body as u64 => Err(too_large(max_body, peer)),
+        #[allow(clippy::cast_possible_truncation, reason = "it is small")]
+        Some(length) if length <= SHORT as u64 => read_short(response, length as usize, peer),
+        _ => read_long(response, max_body, deadline, peer),
+    }
+}
+
+/// Reads a body of a known length, and does not wait for its end to be told.
+fn read_short(mut response: Response, length: usize, peer: &str) -> Result<Vec<u8>, TransportError> {
+    let mut body = vec![0; length];
+    let mut filled = 0;
+    while let Some(rest) = body.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match response.read(rest) {
+            Ok(0) => return Err(network(format!("the answer of {peer} broke off"), true)),
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(explain_body(&error, peer)),
+        }
+    }
+    Ok(body)
+}
+
+/// Reads a body in pieces.
 ///
 /// The request's timeout runs on while the body arrives and ends a read that waits, so the check between two reads
 /// only matters for a server that never lets us wait.
-fn read_body(
+fn read_long(
     mut response: Response,
     max_body: usize,
     deadline: Instant,
@@ -275,16 +305,20 @@ fn read_body(
             Err(error) => return Err(explain_body(&error, peer)),
         };
         if body.len() + read > max_body {
-            return Err(TransportError {
-                kind: TransportErrorKind::BodyTooLarge,
-                message: format!("the answer of {peer} is longer than {max_body} bytes"),
-                sent: true,
-            });
+            return Err(too_large(max_body, peer));
         }
         body.extend_from_slice(chunk.get(..read).unwrap_or_default());
         if Instant::now() >= deadline {
             return Err(timed_out(peer, true));
         }
+    }
+}
+
+fn too_large(max_body: usize, peer: &str) -> TransportError {
+    TransportError {
+        kind: TransportErrorKind::BodyTooLarge,
+        message: format!("the answer of {peer} is longer than {max_body} bytes"),
+        sent: true,
     }
 }
 
@@ -464,6 +498,8 @@ const MAX_IDLE: usize = 32;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const CHUNK: usize = 8 * 1024;
+/// Room for as much is made before it arrives.
+const SHORT: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -524,6 +560,24 @@ mod tests {
     }
 
     #[test]
+    fn bodies_of_every_length_arrive_whole_and_leave_the_connection_in_use() {
+        for length in [0, 1, CHUNK, SHORT - 1, SHORT, SHORT + 1, 4 * SHORT] {
+            let body: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            let answer = [head.as_bytes(), &body].concat();
+            let server = Server::start(move |mut stream| {
+                stream.write_all(&answer)?;
+                read_request(&mut stream);
+                stream.write_all(&answer)
+            });
+            let transport = transport();
+            for _ in 0..2 {
+                assert_eq!(transport.send(&get(&server.url)).unwrap().body, body, "{length}");
+            }
+        }
+    }
+
+    #[test]
     fn gzip_is_inflated_and_counted_inflated() {
         let server = Server::answering(&gzip_answer(HELLO_GZ, HELLO_GZ.len()));
         assert_eq!(transport().send(&get(&server.url)).unwrap().body, b"hello");
@@ -566,7 +620,8 @@ mod tests {
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
         let gzip =
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n\x1f\x8b\x08\x08";
-        for head in [&head[..], &gzip[..], b""] {
+        let short = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+        for head in [&head[..], &short[..], &gzip[..], b""] {
             let server = Server::dripping(head);
             let mut request = get(&server.url);
             request.timeout = Duration::from_millis(600);

@@ -19,6 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorCode, Result};
 use crate::grant::Grant;
 use crate::inner::{Inner, SAVE_TRIES, busy};
+use crate::refresh::Step;
 use crate::store::{Fingerprint, NewRecord};
 use crate::sync::{Mutex, lock};
 
@@ -155,7 +156,7 @@ impl Inner {
             let longest = self.at_most(self.settings.max_wait);
             let minted = Cell::new(None);
             let work = |wait| {
-                let snapshot = self.mint_leased(location, company, at, wait, &minted);
+                let snapshot = self.mint_leased_install(location, company, at, wait, &minted);
                 snapshot.map_err(|error| error.with_account(location))
             };
             let flown = self.flights.fly(location, longest, work);
@@ -176,7 +177,7 @@ impl Inner {
         .with_account(location))
     }
 
-    fn mint_leased(
+    fn mint_leased_install(
         &self,
         location: &Account,
         company: &Account,
@@ -210,9 +211,10 @@ impl Inner {
         // By the platform's clock, as later events will be.
         grant.authorized_at = at.unwrap_or(grant.obtained_at);
         minted.set(Some(true));
-        let saved = self
-            .new_record(&grant, &fingerprints, None)
-            .and_then(|new| calling(|| lease.save(generation, &new)));
+        let saved = self.new_record(&grant, &fingerprints, None).and_then(|new| {
+            self.step(Step::Save, location)?;
+            calling(|| lease.save(generation, &new))
+        });
         match saved {
             Ok(true) => {
                 self.forget_unsaved(location);

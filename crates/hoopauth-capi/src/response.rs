@@ -1,0 +1,115 @@
+//! Answers to API requests.
+
+use std::ffi::c_char;
+
+use hoopauth_core::Response;
+
+use crate::error::hoopauth_error_t;
+use crate::ffi::{Blob, Handle, Owned, Text, call, free, lend_bytes, lend_some, text, the};
+use crate::headers::{hoopauth_header_t, put_header};
+use crate::status::hoopauth_status_t;
+
+/// The answer to an API request.
+///
+/// The caller owns what `hoopauth_request_send` made and frees it with `hoopauth_response_free`; that of an error is the error's. What
+/// comes out of it lives as long as it does. Any thread may read it.
+pub struct hoopauth_response_t {
+    status: u16,
+    headers: Vec<(Text, Text)>,
+    body: Blob,
+}
+
+impl Handle for hoopauth_response_t {
+    type Kind = Owned;
+}
+
+impl hoopauth_response_t {
+    pub(crate) fn new(response: Response) -> Self {
+        let (status, headers, body) = response.into_parts();
+        let headers = headers.iter().map(|(name, value)| (Text::new(name), Text::new(value))).collect();
+        Self { status, headers, body: Blob::new(body) }
+    }
+}
+
+/// The HTTP status; 0 for NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_response_status(response: *const hoopauth_response_t) -> u16 {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { response.as_ref() }.map_or(0, |response| response.status)
+}
+
+/// How many headers there are; 0 for NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_response_header_count(response: *const hoopauth_response_t) -> usize {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { response.as_ref() }.map_or(0, |response| response.headers.len())
+}
+
+/// One of the headers in the order they came, by its number from 0. Names are in lower case.
+///
+/// `*header` gets texts borrowed from `response`. Errors: `HOOPAUTH_INVALID_ARGUMENT` for NULL and for a number that is not below
+/// `hoopauth_response_header_count`. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_response_header_at(
+    response: *const hoopauth_response_t,
+    index: usize,
+    header: *mut hoopauth_header_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { call(err, || put_header(&the(response, "response")?.headers, index, header)) }
+}
+
+/// The value of the first header of that name, in any case.
+///
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `response`, or NULL where there is none. Any thread.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_response_header(
+    response: *const hoopauth_response_t,
+    name: *const c_char,
+    name_len: usize,
+    len: *mut usize,
+) -> *const c_char {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        let value = response.as_ref().zip(text("name", name, name_len).ok()).and_then(|(response, name)| {
+            let mut headers = response.headers.iter();
+            headers.find(|(own, _)| own.as_str().eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        });
+        lend_some(value, len)
+    }
+}
+
+/// The body, decompressed. It may hold any bytes, NULs too; a NUL stands behind it.
+///
+/// `len`, if not NULL, gets the length in bytes, 0 where there is none. Returns bytes borrowed from `response`; NULL for NULL. Any
+/// thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_response_body(
+    response: *const hoopauth_response_t,
+    len: *mut usize,
+) -> *const c_char {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { lend_bytes(response.as_ref().map(|response| &response.body), len) }
+}
+
+/// The answer that an error is about, headers and body at hand.
+///
+/// Returns what is borrowed from `error`, never to be freed; NULL where a request did not end in an answer. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_error_response(
+    error: *const hoopauth_error_t,
+) -> *const hoopauth_response_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { error.as_ref() }
+        .and_then(hoopauth_error_t::response)
+        .map_or(std::ptr::null(), std::ptr::from_ref)
+}
+
+/// Frees an answer; NULL is nothing to free. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_response_free(response: *mut hoopauth_response_t) {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { free(response) }
+}

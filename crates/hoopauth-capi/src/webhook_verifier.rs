@@ -1,0 +1,146 @@
+//! Verifying webhooks.
+
+use hoopauth_core::webhook::WebhookVerifier;
+use hoopauth_core::{Error, ErrorCode, Result};
+
+use crate::client::hoopauth_client_t;
+use crate::error::hoopauth_error_t;
+use crate::ffi::{Handle, Shared, Text, bytes, free, make, null, share, text, text_bytes, the};
+use crate::headers::hoopauth_header_t;
+use crate::status::hoopauth_status_t;
+use crate::text::hoopauth_text_t;
+use crate::webhook_config::hoopauth_webhook_config_t;
+use crate::webhook_delivery::hoopauth_webhook_delivery_t;
+
+/// Verifies webhooks: signature, event, app, age, and that it was not handled before.
+///
+/// Counted: `hoopauth_webhook_verifier_ref`, `hoopauth_webhook_verifier_free`; it may outlive its client. Any thread may use it at any
+/// time. Make it once and keep it: without a client's store, it is what remembers the webhooks that were handled.
+pub struct hoopauth_webhook_verifier_t(WebhookVerifier);
+
+impl Handle for hoopauth_webhook_verifier_t {
+    type Kind = Shared;
+}
+
+/// Makes a verifier for the app of `client`: its id comes from the option `client_id`, and what was handled is remembered in the client's
+/// store, by all who share that (of a client without OAuth, in this process). Without a client (NULL) it is remembered in this process,
+/// and the option `app_id` or `any_app` must be set.
+///
+/// No I/O happens here. `config` stays the caller's. `*out` is the caller's to free. Errors: `HOOPAUTH_CONFIG`, with the option's name in
+/// the message. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_webhook_verifier_new(
+    client: *const hoopauth_client_t,
+    config: *const hoopauth_webhook_config_t,
+    out: *mut *mut hoopauth_webhook_verifier_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        make(out, err, || {
+            let config = the(config, "config")?;
+            let builder = match client.as_ref() {
+                Some(client) => client.0.webhook_verifier(),
+                None => WebhookVerifier::builder(),
+            };
+            config.apply(builder).build().map(hoopauth_webhook_verifier_t)
+        })
+    }
+}
+
+/// Verifies a webhook: all headers of the request, in any order, names in any case, and the body as it came, byte for byte.
+///
+/// What it hands out is claimed: until it is confirmed, released or freed, the same webhook is refused, here and by all who share the
+/// store. `headers` may be NULL with count 0. It waits for the store at most, as long as that allows. `*out` is the caller's to free.
+/// Errors: `HOOPAUTH_SIGNATURE_MISSING`, `HOOPAUTH_SIGNATURE_INVALID` (another app's event too), `HOOPAUTH_WEBHOOK_MALFORMED`,
+/// `HOOPAUTH_WEBHOOK_STALE`, `HOOPAUTH_WEBHOOK_REPLAYED`, `HOOPAUTH_LEASE_TIMEOUT` while it is being handled (let the platform come
+/// again), and those of the store. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_webhook_verifier_verify(
+    verifier: *const hoopauth_webhook_verifier_t,
+    headers: *const hoopauth_header_t,
+    header_count: usize,
+    body: *const u8,
+    body_len: usize,
+    out: *mut *mut hoopauth_webhook_delivery_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        make(out, err, || {
+            let verifier = &the(verifier, "verifier")?.0;
+            let headers = signed_headers(headers, header_count)?;
+            verifier.verify(headers, bytes("body", body, body_len)?).map(hoopauth_webhook_delivery_t::new)
+        })
+    }
+}
+
+/// Verifies the signature alone, and hands out the label of the key that it was made with. Nothing is claimed: whoever uses it takes care of
+/// replays, ages and foreign apps.
+///
+/// `*label` is the caller's to free. Errors: `HOOPAUTH_SIGNATURE_MISSING`, `HOOPAUTH_SIGNATURE_INVALID`. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_webhook_verifier_verify_signature(
+    verifier: *const hoopauth_webhook_verifier_t,
+    headers: *const hoopauth_header_t,
+    header_count: usize,
+    body: *const u8,
+    body_len: usize,
+    label: *mut *mut hoopauth_text_t,
+    err: *mut *mut hoopauth_error_t,
+) -> hoopauth_status_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe {
+        make(label, err, || {
+            let verifier = &the(verifier, "verifier")?.0;
+            let headers = signed_headers(headers, header_count)?;
+            let key = verifier.verify_signature(headers, bytes("body", body, body_len)?)?;
+            Ok(hoopauth_text_t(Text::new(key.label())))
+        })
+    }
+}
+
+/// One more reference, to be freed like the first; returns `verifier`, NULL for NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_webhook_verifier_ref(
+    verifier: *const hoopauth_webhook_verifier_t,
+) -> *mut hoopauth_webhook_verifier_t {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { share(verifier) }
+}
+
+/// Gives up one reference; NULL is nothing to free. What was verified with it goes on. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_webhook_verifier_free(verifier: *mut hoopauth_webhook_verifier_t) {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { free(verifier) }
+}
+
+/// # Safety
+/// `headers` is NULL or valid for `count` headers, whose texts are.
+unsafe fn signed_headers<'a>(
+    headers: *const hoopauth_header_t,
+    count: usize,
+) -> Result<Vec<(&'a str, &'a [u8])>> {
+    if headers.is_null() {
+        return if count == 0 { Ok(Vec::new()) } else { Err(null("headers")) };
+    }
+    if count > MOST_HEADERS {
+        return Err(Error::new(
+            ErrorCode::InvalidArgument,
+            format!("a request has at most {MOST_HEADERS} headers"),
+        ));
+    }
+    // SAFETY: the caller says so.
+    unsafe {
+        std::slice::from_raw_parts(headers, count)
+            .iter()
+            .map(|header| {
+                let name = text("name", header.name, header.name_len)?;
+                Ok((name, text_bytes("value", header.value, header.value_len)?))
+            })
+            .collect()
+    }
+}
+
+const MOST_HEADERS: usize = 10_000;
