@@ -140,7 +140,7 @@ class Client:
     ) -> Response: ...
     def _note_limits(
         self,
-        authorization: str,
+        headers: Mapping[str, str],
         status: int,
         answer_headers: Iterable[tuple[str | bytes, str | bytes]],
         account: str | None,

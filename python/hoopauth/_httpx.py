@@ -72,11 +72,11 @@ class Auth(httpx.Auth):
     def _concerns(self, response: httpx.Response) -> bool:
         """Whether the answer is about the token; after a redirect it may be another's, about another's token."""
         response.hoopauth_error = None  # type: ignore[attr-defined]
-        token, status = response.request.headers.get("Authorization"), response.status_code
-        if token is None:
-            return False
+        sent, status = response.request.headers, response.status_code
         if status not in AUTHENTICATION:
-            self._client._note_limits(token, status, response.headers.raw, self._account)  # noqa: SLF001
+            self._client._note_limits(sent, status, response.headers.raw, self._account)  # noqa: SLF001
+            return False
+        if "Authorization" not in sent:
             return False
         try:
             self._client.check_url(str(response.request.url))

@@ -48,11 +48,11 @@ class Auth(AuthBase):
     def _answered(self, response: Response, start: int | None, sending: dict[str, Any]) -> Response:
         response.hoopauth_error = None  # type: ignore[attr-defined]
         sent = response.request.headers
-        token, status = sent.get("Authorization"), response.status_code
-        if token is None:
-            return response
+        status = response.status_code
         if status not in AUTHENTICATION:
-            self._client._note_limits(token, status, response.headers.lower_items(), self._account)  # noqa: SLF001
+            self._client._note_limits(sent, status, response.headers.lower_items(), self._account)  # noqa: SLF001
+            return response
+        if "Authorization" not in sent:
             return response
         try:
             # After a redirect it may be another's answer, about another's token.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import pickle
 import re
 import threading
@@ -29,6 +30,11 @@ LIMITS = {
 def at(server: Server, **options: Any) -> hoopauth.Client:
     options.setdefault("default_account", LOCATION)
     return hoopauth.Client(access_token="token", api_base=server.url, **options)
+
+
+def by_httpx(client: hoopauth.Client, url: str) -> Any:
+    with httpx.Client(auth=client.httpx_auth(), trust_env=False) as http:
+        return http.get(url)
 
 
 def sent(server: Server) -> tuple[str, str, dict[str, str], bytes]:
@@ -264,7 +270,7 @@ def test_rate_limits_are_told(server: Server) -> None:
     for send in (
         lambda client: client.request("GET", "/a"),
         lambda client: requests.get(server.url, auth=client.requests_auth(), timeout=60),
-        lambda client: httpx.Client(auth=client.httpx_auth(), trust_env=False).get(server.url),
+        lambda client: by_httpx(client, server.url),
         lambda client: client.report(client.headers(), 200, LIMITS, b"{}"),
     ):
         client = at(server)
@@ -291,13 +297,12 @@ def test_a_report_that_knows_the_request_names_the_scope(world: World, server: S
     assert "contacts.readonly" not in str(unnamed.value)
     server.answer = lambda *_: (401, {}, SCOPE)
     by_requests: Any = requests.get(url, auth=client.requests_auth(), timeout=60)
-    by_httpx: Any = httpx.Client(auth=client.httpx_auth(), trust_env=False).get(url)
-    for response in (by_requests, by_httpx):
+    for response in (by_requests, by_httpx(client, url)):
         assert "contacts.readonly" in str(response.hoopauth_error)
 
 
 def test_operations() -> None:
-    found = hoopauth.operation("get", "/contacts/abc?x=1") or hoopauth.operation("GET", "/contacts/abc?x=1")
+    found = hoopauth.operation("GET", "/contacts/abc?x=1")
     assert found
     assert (found.method, found.path, found.scope) == ("GET", "/contacts/{contactId}", "contacts.readonly")
     assert found.version == "2021-07-28"
@@ -311,10 +316,17 @@ def test_operations() -> None:
 
 
 def test_the_named_scopes_are_the_cores() -> None:
-    source = (ROOT / "crates" / "hoopauth" / "src" / "operations.rs").read_text()
-    core = dict(re.findall(r'pub const ([A-Z_]+): &str = "([a-z.]+)";', source))
-    assert {name: getattr(scopes, name) for name in scopes.__all__} == core
+    sources = (ROOT / "crates" / "hoopauth" / "src").rglob("*.rs")
+    core = re.findall(r'/// (.+)\n *pub const ([A-Z_]+): &str = "([a-z]+\.[a-z]+)";', "".join(map(source, sources)))
+    assert {name: getattr(scopes, name) for name in scopes.__all__} == {name: value for _, name, value in core}
     assert hoopauth.scopes is scopes
+    page = source(ROOT / "python" / "hoopauth" / "scopes.py")
+    for meaning, name, value in core:
+        assert f'{name}: Final = "{value}"\n"""{meaning}"""\n' in page
+
+
+def source(path: pathlib.Path) -> str:
+    return path.read_text()
 
 
 def installed(world: World) -> hoopauth.Client:

@@ -355,11 +355,13 @@ impl Client {
         Ok(self.live.core(py)?.client.refused_private_integration_token())
     }
 
-    /// Keeps what an answer that is no matter of authentication says of limits: for the adapters, and quick.
+    /// Keeps what an answer that is no matter of authentication says of limits, if it is to a request with a token: for the
+    /// adapters, and quick.
     #[pyo3(name = "_note_limits")]
     fn note_limits(
         &self,
-        authorization: &str,
+        py: Python<'_>,
+        headers: &Bound<'_, PyAny>,
         status: u16,
         answer_headers: &Bound<'_, PyAny>,
         account: Option<&str>,
@@ -369,14 +371,15 @@ impl Client {
         let Some(client) = core.as_ref().map(|core| &core.client).filter(|_| !limits.is_empty()) else {
             return Ok(());
         };
+        let token = headers.call_method1(intern!(py, "get"), (intern!(py, "Authorization"),))?;
+        let Ok(token) = token.cast::<PyString>() else { return Ok(()) };
+        let token = token.to_str()?;
         let pairs: Vec<_> = limits.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let noted = || {
-            let account = account.or_else(|| client.default_account())?;
-            let headers = client.sent_headers(account, "GET", authorization).ok()?;
-            client.report(&headers, status, &pairs, b"").ok()
-        };
         // Nothing depends on it.
-        let _ = watched(|| Ok(noted()));
+        let _ = watched(|| {
+            let account = account.or_else(|| client.default_account()).unwrap_or_default();
+            client.report(&client.sent_headers(account, "GET", token)?, status, &pairs, b"")
+        });
         Ok(())
     }
 
