@@ -7,6 +7,8 @@
     reason = "each test uses a part; a helper that fails fails its test"
 )]
 
+pub mod receiver;
+
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
