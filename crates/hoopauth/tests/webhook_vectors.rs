@@ -26,7 +26,7 @@ fn accepts(scheme: SignatureScheme, key: &str, header: (&str, &str), body: &[u8]
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, b| text + &format!("{b:02x}"))
 }
 
 fn bytes(hex: &str) -> Vec<u8> {

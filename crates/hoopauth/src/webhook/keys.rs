@@ -326,7 +326,7 @@ mod tests {
     }
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|b| format!("{b:02X}")).collect()
+        bytes.iter().fold(String::new(), |text, b| text + &format!("{b:02X}"))
     }
 
     #[test]
