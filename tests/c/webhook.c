@@ -2,6 +2,7 @@
 #include "http.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #define LOCATION "location:hoopLocation00000001"
 #define COMPANY "company:hoopCompany000000001"
@@ -231,20 +232,35 @@ static int32_t applied(const hoopauth_client_t *client, const hoopauth_webhook_v
   return first;
 }
 
+/* The location is uninstalled so many seconds from now. */
+static int32_t uninstalled(const hoopauth_client_t *client, const hoopauth_webhook_verifier_t *verifier, int seconds)
+{
+  char event[300], when[40];
+  time_t moment = time(NULL) + seconds;
+  struct tm parts;
+  CHECK(gmtime_r(&moment, &parts) != NULL && strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &parts) > 0);
+  snprintf(event, sizeof event,
+           "{\"type\":\"UNINSTALL\",\"webhookId\":\"w-out%d\",\"locationId\":\"hoopLocation00000001\","
+           "\"companyId\":\"hoopCompany000000001\",\"timestamp\":\"%s\"}",
+           seconds, when);
+  return applied(client, verifier, event);
+}
+
 static void installations(const hoopauth_client_t *client, const hoopauth_webhook_verifier_t *verifier)
 {
   static const char install[] = "{\"type\":\"INSTALL\",\"webhookId\":\"w-in\",\"locationId\":\"hoopLocation00000001\","
                                 "\"companyId\":\"hoopCompany000000001\"}";
-  static const char uninstall[] = "{\"type\":\"UNINSTALL\",\"webhookId\":\"w-out\","
-                                  "\"locationId\":\"hoopLocation00000001\",\"companyId\":\"hoopCompany000000001\"}";
   hoopauth_accounts_t *accounts = NULL;
   import(client, COMPANY, INT64_C(4000000000000));
   CHECK(applied(client, verifier, install) == HOOPAUTH_APPLIED_MINTED);
+  CHECK(uninstalled(client, verifier, -3600) == HOOPAUTH_APPLIED_OUTDATED);
   OK(hoopauth_client_accounts(client, NULL, &accounts, &err));
   CHECK(hoopauth_accounts_count(accounts) == 2);
   hoopauth_accounts_free(accounts);
-  /* Of before the installation, as its own timestamp says; then one of the future, as far as that is accepted. */
-  (void)uninstall;
+  CHECK(uninstalled(client, verifier, 60) == HOOPAUTH_APPLIED_REMOVED);
+  OK(hoopauth_client_accounts(client, NULL, &accounts, &err));
+  CHECK(hoopauth_accounts_count(accounts) == 1);
+  hoopauth_accounts_free(accounts);
   CHECK(applied(client, verifier, "{\"type\":\"ContactCreate\",\"webhookId\":\"w-no\"}") == HOOPAUTH_APPLIED_NOTHING);
   CHECK(strcmp(hoopauth_applied_name(HOOPAUTH_APPLIED_MINTED), "minted") == 0);
   CHECK(strcmp(hoopauth_applied_name(0), "unknown") == 0);

@@ -13,7 +13,7 @@ use crate::account::AccountKind;
 use crate::error::{Error, Result, clean};
 
 /// One documented operation. Copying costs nothing.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Operation {
     index: u16,
 }
@@ -85,7 +85,7 @@ impl Operation {
     }
 
     /// What stands in `path`, by which this operation was found, in the place of `{locationId}`; encoded as it is there.
-    pub(crate) fn location_id<'p>(self, path: &'p str) -> Option<&'p str> {
+    pub(crate) fn location_id(self, path: &str) -> Option<&str> {
         let mut node = self.row().node();
         while NODES[node].name() != "{locationId}" {
             node = parent(node)?;
@@ -141,7 +141,7 @@ pub fn scopes_for<'a>(operations: impl IntoIterator<Item = &'a str>) -> Result<V
 /// How many bytes of a program the table takes.
 #[doc(hidden)]
 pub fn table_bytes() -> usize {
-    let words: usize = METHODS.iter().chain(&VERSIONS).map(|word| size_of_val(word) + word.len()).sum();
+    let words: usize = METHODS.iter().chain(&VERSIONS).map(|word| size_of::<&str>() + word.len()).sum();
     words + SEGMENTS.bytes() + SCOPES.bytes() + size_of_val(&NODES) + size_of_val(&ROWS)
 }
 

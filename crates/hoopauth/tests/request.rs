@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -16,6 +15,8 @@ use hoopauth_emulator::{Config, Endpoint, Fault, FaultKind};
 use serde_json::{Value, json};
 
 const NOON: Timestamp = Timestamp(1_700_049_600_000);
+/// Where nothing listens.
+const NOBODY: &str = "http://127.0.0.1:1";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A client with a static token.
@@ -431,12 +432,9 @@ fn a_broken_connection_is_tried_again_where_that_is_safe() {
 
 #[test]
 fn where_nothing_listens_every_method_is_tried_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
     for method in ["GET", "POST", "PATCH"] {
         // A wait of nothing is not slept.
-        let (client, clock) = build(&url, |builder| builder.max_retries(10).timeout(3_600));
+        let (client, clock) = build(NOBODY, |builder| builder.max_retries(10).timeout(3_600));
         let error = fail(client.request(method, "/a").send(), ErrorCode::Network);
         assert!(error.is_retryable() && error.response().is_none());
         assert!(clock.take().len() >= 9, "{method}");
@@ -709,10 +707,7 @@ fn the_log_shows_the_path_and_nothing_else() {
             .send()
             .unwrap();
         client.request("POST", "/shown").body("planted").send().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (client, _) =
-            build(&format!("http://{}", listener.local_addr().unwrap()), |builder| builder.max_retries(0));
-        drop(listener);
+        let (client, _) = build(NOBODY, |builder| builder.max_retries(0));
         fail(client.request("GET", "/shown?a=planted").send(), ErrorCode::Network);
     });
     let text = log.text();

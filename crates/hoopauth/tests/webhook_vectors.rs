@@ -26,7 +26,8 @@ fn accepts(scheme: SignatureScheme, key: &str, header: (&str, &str), body: &[u8]
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    halves.map(|half| char::from(b"0123456789abcdef"[usize::from(half)])).collect()
 }
 
 fn bytes(hex: &str) -> Vec<u8> {

@@ -219,12 +219,10 @@ impl Exchange<'_> {
         {
             // A new token was refused as well: another one costs a refresh and changes nothing.
             return Some(match &account {
-                Some(account) if error.code() == ErrorCode::ReauthorizationRequired => {
-                    Inner::refused_again(account, Duration::ZERO)
-                        .with_server_message(error.server_message())
-                        .with_trace_id(error.trace_id())
-                }
-                _ => error,
+                Some(account) => Inner::refused_again(account, Duration::ZERO)
+                    .with_server_message(error.server_message())
+                    .with_trace_id(error.trace_id()),
+                None => error,
             });
         }
         let reported = self.client.report_request(

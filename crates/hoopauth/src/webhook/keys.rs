@@ -49,8 +49,8 @@ impl SignatureScheme {
 pub struct WebhookKey {
     scheme: SignatureScheme,
     label: String,
-    not_before: Option<Timestamp>,
-    not_after: Option<Timestamp>,
+    not_before: Timestamp,
+    not_after: Timestamp,
     material: Material,
 }
 
@@ -68,7 +68,7 @@ impl WebhookKey {
             SignatureScheme::RsaSha256 => rsa(label, key)?,
             SignatureScheme::HmacSha256 => secret(label, key)?,
         };
-        Ok(Self { scheme, label: label.to_owned(), not_before: None, not_after: None, material })
+        Ok(Self { scheme, label: label.to_owned(), not_before: ALWAYS.0, not_after: ALWAYS.1, material })
     }
 
     /// The key that the platform signs every app's webhooks with.
@@ -84,14 +84,14 @@ impl WebhookKey {
     /// Counts from this moment on only, by the client's clock.
     #[must_use]
     pub fn not_before(mut self, moment: Timestamp) -> Self {
-        self.not_before = Some(moment);
+        self.not_before = moment;
         self
     }
 
     /// Counts until this moment only, by the client's clock.
     #[must_use]
     pub fn not_after(mut self, moment: Timestamp) -> Self {
-        self.not_after = Some(moment);
+        self.not_after = moment;
         self
     }
 
@@ -107,25 +107,25 @@ impl WebhookKey {
 
     /// Whether there are moments outside of which it does not count.
     pub(super) fn is_dated(&self) -> bool {
-        self.not_before.is_some() || self.not_after.is_some()
+        (self.not_before, self.not_after) != ALWAYS
     }
 
     /// `CONFIG` where it could never count.
     pub(super) fn check_dates(&self) -> Result<()> {
-        match (self.not_before, self.not_after) {
-            (Some(start), Some(end)) if start > end => Err(Error::config(format!(
+        if self.not_before > self.not_after {
+            return Err(Error::config(format!(
                 "the webhook key `{}` ends before it begins: exchange `not_before` and `not_after`",
                 self.label
-            ))),
-            _ => Ok(()),
+            )));
         }
+        Ok(())
     }
 
     /// Why it does not count at `now`, if so.
     pub(super) fn out_of_dates(&self, now: Timestamp) -> Option<&'static str> {
-        if self.not_before.is_some_and(|start| now < start) {
+        if now < self.not_before {
             Some("has not begun")
-        } else if self.not_after.is_some_and(|end| now > end) {
+        } else if now > self.not_after {
             Some("has ended")
         } else {
             None
@@ -270,6 +270,8 @@ fn unreadable(label: &str, what: &str) -> Error {
 const PLATFORM_KEY: &str = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=";
 const PLATFORM_RSA_KEY: &str = include_str!("platform-rsa.pem");
 const PEM_KIND: &str = "PUBLIC KEY";
+/// The moments of a key that always counts.
+const ALWAYS: (Timestamp, Timestamp) = (Timestamp(i64::MIN), Timestamp(i64::MAX));
 const LONGEST_LABEL: usize = 64;
 const LONGEST_KEY: usize = 16_384;
 const LEAST_SECRET: usize = 16;
@@ -326,7 +328,11 @@ mod tests {
     }
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|b| format!("{b:02X}")).collect()
+        bytes
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .map(|half| char::from(b"0123456789ABCDEF"[usize::from(half)]))
+            .collect()
     }
 
     #[test]
