@@ -22,9 +22,10 @@ lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked $(PROFILE) --workspace --all-targets -- -D warnings
 
-bench: setup setup-postgres ## the promised figures, as JSON lines
-	$(CARGO) build --quiet --locked --release -p hoopauth-capi
-	$(CARGO) run --quiet --locked --release -p hoopauth-bench
+bench: setup setup-postgres libraries ## the promised figures, as JSON lines
+	$(CARGO) fetch --quiet --locked
+	$(REMAPPED) $(CARGO) build --quiet --locked --release -p hoopauth-capi
+	$(REMAPPED) $(CARGO) run --quiet --locked --release -p hoopauth-bench
 
 # KILLS, SEED and CASES choose other courses.
 soak: setup setup-postgres ## the longest tests: thousands of killed processes, and of orders of events; a JSON line for each form
@@ -47,11 +48,15 @@ header: setup ## writes include/hoopauth.h from crates/hoopauth-capi
 
 # PREFIX, LIBDIR, INCLUDEDIR and DESTDIR say where; BUILT=target/ci takes what is there instead of a release build, and needs no Rust.
 install: $(if $(BUILT),,setup) ## the C library: header, shared and static library, pkg-config and CMake files
-	$(if $(BUILT),,$(CARGO) rustc --locked --release -p hoopauth-capi --lib -- --print native-static-libs=target/release/native-static-libs.txt)
+	$(if $(BUILT),,$(CARGO) fetch --quiet --locked)
+	$(if $(BUILT),,$(REMAPPED) $(CARGO) rustc --locked --release -p hoopauth-capi --lib -- --print native-static-libs=target/release/native-static-libs.txt)
 	$(INSTALLER) install "$(or $(BUILT),target/release)"
 
 uninstall: ## what `make install` with the same folders installed
 	$(INSTALLER) uninstall ""
+
+# Messages name places in the sources of dependencies: not where those lie on the machine that builds.
+REMAPPED = RUSTFLAGS="$$RUSTFLAGS $$(for folder in "$${CARGO_HOME:-$$HOME/.cargo}"/registry/src/*/; do printf -- '--remap-path-prefix=%s= ' "$$folder"; done)"
 
 INSTALLER = RUSTC="$(or $(RUSTC),rustc)" PREFIX="$(or $(PREFIX),/usr/local)" LIBDIR="$(LIBDIR)" INCLUDEDIR="$(INCLUDEDIR)" DESTDIR="$(DESTDIR)" sh crates/hoopauth-capi/install/install.sh
 

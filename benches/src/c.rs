@@ -24,6 +24,9 @@ pub(crate) struct Programs {
     library: PathBuf,
     program: PathBuf,
     nothing: PathBuf,
+    requests: PathBuf,
+    curl: PathBuf,
+    webhooks: PathBuf,
 }
 
 impl Programs {
@@ -32,13 +35,37 @@ impl Programs {
         let library = library();
         let program = compile(folder.path(), "headers", &["-lhoopauth"], &library);
         let nothing = compile(folder.path(), "nothing", &[], &library);
-        Self { folder, library, program, nothing }
+        let requests = compile(folder.path(), "requests", &["-lhoopauth"], &library);
+        let curl = compile(folder.path(), "curl", &["-lcurl"], &library);
+        let webhooks = compile(folder.path(), "webhooks", &["-lhoopauth", "-lcjson"], &library);
+        Self { folder, library, program, nothing, requests, curl, webhooks }
     }
 
     /// Measures headers over so many accounts.
     pub(crate) fn speed(&self, accounts: usize) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["speed", &accounts.to_string()]);
+        command
+    }
+
+    /// Verifies webhooks.
+    pub(crate) fn webhooks(&self, file: &str) -> Command {
+        let mut command = Command::new(&self.webhooks);
+        command.arg(file);
+        command
+    }
+
+    /// Sends requests.
+    pub(crate) fn requests(&self, url: &str) -> Command {
+        let mut command = Command::new(&self.requests);
+        command.arg(url);
+        command
+    }
+
+    /// The same with libcurl alone.
+    pub(crate) fn curl(&self, url: &str) -> Command {
+        let mut command = Command::new(&self.curl);
+        command.arg(url);
         command
     }
 

@@ -16,9 +16,12 @@ mod fleet;
 mod instructions;
 mod many;
 mod memory;
+mod operations;
 mod python;
+mod requests;
 mod speed;
 mod storm;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::process::{Command, ExitCode};
@@ -42,8 +45,15 @@ fn main() -> ExitCode {
         ["compare"] => drop(speed::measure(&c::Programs::build())),
         ["cold-start"] => drop(c::Programs::build().cold_starts()),
         ["fleet"] => drop(fleet::measure()),
+        ["operations"] => return kept(&operations_promises()),
         ["python"] => return kept(&python_promises()),
         ["storm"] => return kept(&storm_promises(&storm::measure_all())),
+        ["serve"] => requests::serve(),
+        ["requests"] => return kept(&request_promises(&c::Programs::build())),
+        ["requests-compare", url] => requests::compare(url),
+        ["requests-bare", url] => requests::bare(url),
+        ["webhooks"] => return kept(&webhook_promises(&c::Programs::build())),
+        ["webhooks", file] => webhooks::in_rust(file),
         ["storm-process"] => storm::process(),
         ["many"] => return kept(&many_promises(&many::measure())),
         ["store-open", path, account] => println!("{}", many::open_once(path, account)),
@@ -51,7 +61,7 @@ fn main() -> ExitCode {
         _ => {
             eprintln!(
                 "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | c | cold-start | \
-                 fleet | python | storm | many | bytes ACCOUNTS]"
+                 fleet | operations | python | requests | webhooks | storm | many | bytes ACCOUNTS]"
             );
             return ExitCode::from(2);
         }
@@ -60,15 +70,15 @@ fn main() -> ExitCode {
 }
 
 fn all() -> ExitCode {
-    let c = c::Programs::build();
-    let speed = speed::measure(&c);
+    let programs = c::Programs::build();
+    let speed = speed::measure(&programs);
     let by_name = instructions::measure("rust", "loop-name");
     let by_handle = instructions::measure("handle", "loop-handle");
     let ratio = memory::measure();
     let storms = storm::measure_all();
     let many = many::measure();
     let fleet = fleet::measure();
-    let c = c.measure();
+    let c = programs.measure();
     let promises = [
         at_most("headers_1", Some(speed.name_1), 0.75 * speed.floor_1),
         at_most("headers_1000000", Some(speed.name_million), 0.35 * speed.floor_million),
@@ -89,7 +99,22 @@ fn all() -> ExitCode {
         at_most("c_cold_start_sqlite", Some(c.sqlite_over_floor_ms), 4.0),
         at_most("library_bytes", Some(c.library_bytes), 4e6),
     ];
-    kept(&[&promises[..], &storm_promises(&storms), &many_promises(&many), &python_promises()].concat())
+    let operations = operations_promises();
+    let python = python_promises();
+    let requests = request_promises(&programs);
+    let webhooks = webhook_promises(&programs);
+    kept(
+        &[
+            &promises[..],
+            &storm_promises(&storms),
+            &many_promises(&many),
+            &operations,
+            &python,
+            &requests,
+            &webhooks,
+        ]
+        .concat(),
+    )
 }
 
 fn storm_promises(storms: &[(&str, Storm)]) -> Vec<bool> {
@@ -111,6 +136,14 @@ fn many_promises(many: &Many) -> Vec<bool> {
     ]
 }
 
+fn operations_promises() -> Vec<bool> {
+    let operations = operations::measure();
+    vec![
+        at_most("operations_lookup", Some(operations.lookup_ns), 1_000.0),
+        at_most("operations_bytes", Some(operations.bytes), 65_536.0),
+    ]
+}
+
 fn python_promises() -> Vec<bool> {
     let python = python::measure();
     let headers = python
@@ -121,6 +154,31 @@ fn python_promises() -> Vec<bool> {
     promises.push(at_most("python_cold_start_over_floor_ms", Some(python.over_floor_ms), 15.0));
     promises.push(at_most("python_cold_start_sqlite_over_floor_ms", Some(python.sqlite_over_floor_ms), 20.0));
     promises
+}
+
+/// After [`python_promises`], which installs the wheel.
+fn request_promises(c: &c::Programs) -> Vec<bool> {
+    let overhead = requests::measure(c);
+    [
+        ("rust", overhead.rust),
+        ("c", overhead.c),
+        ("python", overhead.python),
+        ("python_httpx", overhead.httpx),
+    ]
+    .map(|(via, ratio)| at_most(&format!("request_overhead_{via}"), Some(ratio), 1.05))
+    .to_vec()
+}
+
+/// After [`python_promises`], which installs the wheel.
+fn webhook_promises(c: &c::Programs) -> Vec<bool> {
+    let ratios = webhooks::measure(c);
+    let promises = ratios.iter().map(|(via, scheme, ratio)| match *via {
+        "python" => {
+            promise(&format!("webhook_verify_ratio_python_{scheme}"), Some(*ratio), 0.90, *ratio >= 0.90)
+        }
+        _ => promise(&format!("webhook_verify_ratio_{via}_{scheme}"), Some(*ratio), 0.95, *ratio >= 0.95),
+    });
+    promises.collect()
 }
 
 fn kept(promises: &[bool]) -> ExitCode {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::{line, many};
+use crate::{line, lines_of, many};
 
 /// What the promises are about: nanoseconds per call beside the floor's, and milliseconds.
 pub(crate) struct Python {
@@ -34,6 +34,41 @@ pub(crate) fn measure() -> Python {
         over_floor_ms: over_floor(&[]),
         sqlite_over_floor_ms: over_floor(&[&store, key]),
     }
+}
+
+/// The adapters for requests and httpx, each over its library alone.
+pub(crate) fn requests(url: &str) -> [f64; 2] {
+    let lines = lines_of(script("requests_overhead.py").arg(url));
+    let ratios: Vec<f64> = lines
+        .iter()
+        .map(|line| {
+            println!("{line}");
+            line["value"].as_f64().unwrap()
+        })
+        .collect();
+    [ratios[0], ratios[1]]
+}
+
+/// Verifies webhooks.
+pub(crate) fn webhooks(file: &str) -> Command {
+    let mut command = script("webhooks.py");
+    command.arg(file);
+    command
+}
+
+/// The bare check of Python's `cryptography`.
+pub(crate) fn cryptography(file: &str) -> Vec<Value> {
+    lines_of(script("webhooks.py").args([file, "cryptography"]))
+}
+
+/// A script that needs further packages: those of `.venv`, with the wheel that [`measure`] installed before the one there.
+fn script(name: &str) -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = Command::new(root.join(".venv/bin/python"));
+    let packages = std::fs::read_dir(root.join("target/bench-venv/lib")).unwrap();
+    let packages = packages.map(|folder| folder.unwrap().path().join("site-packages")).next().unwrap();
+    command.env("PYTHONPATH", packages).arg(root.join("benches/python").join(name));
+    command
 }
 
 /// Builds the wheel as it is published and installs it; answers that environment's Python.

@@ -14,10 +14,32 @@ fn main() {
         // Threads of the HTTP client may still run when a host calls dlclose.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
         println!("cargo:rustc-cdylib-link-arg=-Wl,-O2");
+        // What was compiled to the same code is there once.
+        if linker_knows("-Wl,--icf=all") {
+            println!("cargo:rustc-cdylib-link-arg=-Wl,--icf=all");
+        }
         if loader_unpacks() {
             println!("cargo:rustc-cdylib-link-arg=-Wl,-z,pack-relative-relocs");
         }
     }
+}
+
+/// Whether the linker takes this argument; GNU's own does not know all of them.
+fn linker_knows(argument: &str) -> bool {
+    let variable = |name: &str| std::env::var_os(name).unwrap_or_default();
+    let folder = std::path::PathBuf::from(variable("OUT_DIR"));
+    let source = folder.join("probe.rs");
+    std::fs::write(&source, "").is_ok()
+        && std::process::Command::new(variable("RUSTC"))
+            .args(["--crate-type", "cdylib", "--target"])
+            .arg(variable("TARGET"))
+            .arg("-C")
+            .arg(format!("link-arg={argument}"))
+            .arg("-o")
+            .arg(folder.join("probe.so"))
+            .arg(source)
+            .output()
+            .is_ok_and(|output| output.status.success())
 }
 
 /// Whether the library is built for this very machine and its loader knows packed relocations (glibc 2.36): they are a twentieth of

@@ -47,23 +47,38 @@ from hoopauth._errors import (
 )
 from hoopauth._hoopauth import (
     OPTIONS,
+    WEBHOOK_OPTIONS,
     Change,
     Client,
     Context,
     Grant,
     Health,
+    InstalledLocation,
     Maintenance,
+    MintProgress,
+    MintSummary,
+    Operation,
     PendingAuthorization,
+    RateLimit,
+    Response,
     TransportRequest,
+    WebhookDelivery,
+    WebhookKey,
+    WebhookVerifier,
     __version__,
+    operation,
+    scopes_for,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hoopauth.types import Clock, Options, StoreLease, TokenStore, Transport
+    from hoopauth import scopes
+    from hoopauth._headers import ResponseHeaders
+    from hoopauth.types import Clock, Options, StoreLease, TokenStore, Transport, WebhookOptions
 
 __all__ = [
     "OPTIONS",
+    "WEBHOOK_OPTIONS",
     "AccountInactive",
     "AuthorizationDenied",
     "CallbackFailed",
@@ -77,6 +92,7 @@ __all__ = [
     "Grant",
     "Health",
     "HttpStatus",
+    "InstalledLocation",
     "InsufficientScope",
     "Internal",
     "InvalidArgument",
@@ -85,13 +101,19 @@ __all__ = [
     "LeaseTimeout",
     "Maintenance",
     "MalformedResponse",
+    "MintProgress",
+    "MintSummary",
     "Network",
     "NoGrant",
+    "Operation",
     "Options",
     "Panic",
     "PendingAuthorization",
+    "RateLimit",
     "RateLimited",
     "ReauthorizationRequired",
+    "Response",
+    "ResponseHeaders",
     "SignatureInvalid",
     "SignatureMissing",
     "StateMismatch",
@@ -105,27 +127,44 @@ __all__ = [
     "TokenStore",
     "Transport",
     "TransportRequest",
+    "WebhookDelivery",
+    "WebhookKey",
     "WebhookMalformed",
+    "WebhookOptions",
     "WebhookReplayed",
     "WebhookStale",
+    "WebhookVerifier",
     "WrongAccount",
     "WrongTokenClass",
     "__version__",
+    "operation",
+    "scopes",
+    "scopes_for",
 ]
 
-_LAZY = frozenset({"Clock", "Options", "StoreLease", "TokenStore", "Transport"})
+_LAZY = {
+    "Clock": "types",
+    "Options": "types",
+    "ResponseHeaders": "_headers",
+    "StoreLease": "types",
+    "TokenStore": "types",
+    "Transport": "types",
+    "WebhookOptions": "types",
+}
 
 
 def __getattr__(name: str) -> object:
     """Import the protocols when they are asked for: `typing` takes longer than all the rest."""
-    if name in _LAZY:
-        from hoopauth import types  # noqa: PLC0415
+    from importlib import import_module  # noqa: PLC0415
 
-        return getattr(types, name)
+    if name in _LAZY:
+        return getattr(import_module(f"hoopauth.{_LAZY[name]}"), name)
+    if name == "scopes":
+        return import_module("hoopauth.scopes")
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)
 
 
 def __dir__() -> list[str]:
     """List the lazy names, too."""
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, "scopes"})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from hoopauth._errors import HttpStatus
+from hoopauth._hoopauth import Context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping
+    from typing import Any
 
     from hoopauth._errors import Error
     from hoopauth._hoopauth import Client
@@ -28,13 +30,15 @@ def auth(library: str, client: Client, account: str | None) -> object:
         raise ModuleNotFoundError(message, name=missing.name) from missing
 
 
-def put(headers: Mapping[str, str], request: MutableMapping[str, str]) -> None:
+def put(headers: Mapping[str, str], request: MutableMapping[str, str], there: Mapping[str, str | bytes]) -> None:
     """Put hoopauth's headers on a request. What the program set itself stays, but for `Authorization`.
 
-    The default `User-Agent` of the libraries is replaced: the platform's edge refuses them.
+    `there` are the request's, with names in lower case: asking the libraries for one after the other takes longer. The
+    default `User-Agent` of the libraries is replaced: the platform's edge refuses them.
     """
     for name, value in headers.items():
-        if name == "Authorization" or name not in request or (name == "User-Agent" and is_default(request[name])):
+        own = there.get(name.lower())
+        if own is None or name == "Authorization" or (name == "User-Agent" and is_default(own)):
             request[name] = value
 
 
@@ -54,3 +58,40 @@ def is_default(user_agent: str | bytes) -> bool:
     """Tell whether a `User-Agent` is one of Python's own."""
     text = user_agent.decode("latin-1") if isinstance(user_agent, bytes) else user_agent
     return text.lower().startswith("python")
+
+
+async def in_thread(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Do `work` on a worker thread; a task that is cancelled does not wait for it."""
+    from functools import partial  # noqa: PLC0415
+
+    context = Context()
+    work = partial(work, *arguments, context=context)
+    try:
+        anyio = _anyio()
+        if anyio is not None:
+            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+        from asyncio import to_thread  # noqa: PLC0415
+
+        return await to_thread(work)
+    finally:
+        context.cancel()
+
+
+async def to_the_end(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Do `work` on a worker thread and wait for it, even in a task that is cancelled."""
+    anyio = _anyio()
+    if anyio is not None:
+        with anyio.CancelScope(shield=True):
+            return await anyio.to_thread.run_sync(work, *arguments)
+    from asyncio import shield, to_thread  # noqa: PLC0415
+
+    return await shield(to_thread(work, *arguments))
+
+
+def _anyio() -> Any:
+    """Give anyio: httpx and Starlette have it; a program on Django and asyncio alone need not."""
+    try:
+        import anyio.to_thread  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return None
+    return anyio

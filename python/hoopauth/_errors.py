@@ -6,6 +6,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
 
+    from hoopauth._hoopauth import Response
+
 
 class Error(Exception):
     """What every function of hoopauth raises: what went wrong, and what to do next. It never holds a secret."""
@@ -29,6 +31,8 @@ class Error(Exception):
     """The account it is about."""
     server_message: str | None
     """The server's own words, cleaned and cut."""
+    response: Response | None
+    """The answer that it is about, where `Client.request` ended in one."""
 
     def __init__(  # noqa: PLR0913
         self,
@@ -40,6 +44,7 @@ class Error(Exception):
         trace_id: str | None = None,
         account: str | None = None,
         server_message: str | None = None,
+        response: Response | None = None,
     ) -> None:
         """Make one; hoopauth does, and transports and tests may."""
         super().__init__(message)
@@ -50,6 +55,7 @@ class Error(Exception):
         self.trace_id = trace_id
         self.account = account
         self.server_message = server_message
+        self.response = response
 
     def __str__(self) -> str:
         """Give the message, and the code's name."""
@@ -208,7 +214,7 @@ class Store(Error):
 
 
 class LeaseTimeout(Error):
-    """Another holder kept the right to refresh for longer than `max_wait`."""
+    """Another holder kept the right to refresh for longer than `max_wait`, or handles this webhook now."""
 
     code = 51
     name = "LEASE_TIMEOUT"
@@ -229,14 +235,14 @@ class StoreCorrupt(Error):
 
 
 class SignatureMissing(Error):
-    """The webhook carries no signature."""
+    """The webhook carries no signature, or none of a scheme that a key is configured for."""
 
     code = 60
     name = "SIGNATURE_MISSING"
 
 
 class SignatureInvalid(Error):
-    """The webhook's signature is wrong."""
+    """The webhook's signature is malformed, no configured key made it, or it is another app's."""
 
     code = 61
     name = "SIGNATURE_INVALID"
@@ -250,7 +256,7 @@ class WebhookStale(Error):
 
 
 class WebhookReplayed(Error):
-    """The webhook was handled before."""
+    """The webhook was handled before: answer with success, and do nothing."""
 
     code = 63
     name = "WEBHOOK_REPLAYED"
@@ -293,6 +299,7 @@ def make(  # noqa: PLR0913, PLR0917
     trace_id: str | None,
     account: str | None,
     server_message: str | None,
+    response: Response | None,
 ) -> Error:
     """Make the exception of a code; an unknown one makes the base, with that code."""
     error = BY_CODE.get(code, Error)(
@@ -303,6 +310,7 @@ def make(  # noqa: PLR0913, PLR0917
         trace_id=trace_id,
         account=account,
         server_message=server_message,
+        response=response,
     )
     error.code = code
     return error

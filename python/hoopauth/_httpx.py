@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from hoopauth._adapter import AUTHENTICATION, UNAUTHORIZED, not_repeated, put, refused_again
+from hoopauth._adapter import AUTHENTICATION, UNAUTHORIZED, in_thread, not_repeated, put, refused_again
 from hoopauth._errors import Error
-from hoopauth._hoopauth import Context
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Generator
 
-    from hoopauth._hoopauth import Client
+    from hoopauth._hoopauth import Client, Context
 
 
 class Auth(httpx.Auth):
@@ -39,6 +37,7 @@ class Auth(httpx.Auth):
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Serve `httpx.Client`."""
+        self._client.check_url(str(request.url))
         body = self._prepare(request, self._client.headers(request.method, self._account))
         response = yield request
         if not self._concerns(response):
@@ -54,26 +53,30 @@ class Auth(httpx.Auth):
         self._client.check_url(str(request.url))
         headers = self._client.fresh_headers(request.method, self._account)
         if headers is None:
-            headers = await _in_thread(self._client.headers, request.method, self._account)
+            headers = await in_thread(self._client.headers, request.method, self._account)
         body = self._prepare(request, headers)
         response = yield request
         if not self._concerns(response):
             return
         await response.aread()
-        again = self._told(response, await _in_thread(self._report, response))
+        again = self._told(response, await in_thread(self._report, response))
         if again is not None and self._repeatable(response, body):
             request.headers["Authorization"] = again["Authorization"]
             self._repeated((yield request))
 
-    def _prepare(self, request: httpx.Request, headers: dict[str, str]) -> _Body:
-        self._client.check_url(str(request.url))
-        put(headers, request.headers)
-        return _Body(request.stream)
+    def _prepare(self, request: httpx.Request, headers: dict[str, str]) -> _Body | None:
+        there = {name.decode("latin-1").lower(): value for name, value in request.headers.raw}
+        put(headers, request.headers, there)
+        return None if isinstance(request.stream, httpx.ByteStream) else _Body(request.stream)
 
     def _concerns(self, response: httpx.Response) -> bool:
         """Whether the answer is about the token; after a redirect it may be another's, about another's token."""
         response.hoopauth_error = None  # type: ignore[attr-defined]
-        if response.status_code not in AUTHENTICATION or "Authorization" not in response.request.headers:
+        sent, status = response.request.headers, response.status_code
+        if status not in AUTHENTICATION:
+            self._client._note_limits(sent, status, response.headers.raw, self._account)  # noqa: SLF001
+            return False
+        if "Authorization" not in sent:
             return False
         try:
             self._client.check_url(str(response.request.url))
@@ -88,6 +91,8 @@ class Auth(httpx.Auth):
                 response.status_code,
                 response.headers,
                 response.content,
+                response.request.method,
+                str(response.request.url),
                 account=self._account,
                 context=context,
             )
@@ -100,8 +105,8 @@ class Auth(httpx.Auth):
             return None
         return report
 
-    def _repeatable(self, response: httpx.Response, body: _Body) -> bool:
-        if body.rewind():
+    def _repeatable(self, response: httpx.Response, body: _Body | None) -> bool:
+        if body is None or body.rewind():
             return True
         response.hoopauth_error = not_repeated(self._account)  # type: ignore[attr-defined]
         return False
@@ -116,22 +121,21 @@ class Auth(httpx.Auth):
 
 
 class _Body:
-    """The body of a request, and whether it can be sent again."""
+    """The body of a request that is not plain bytes, and whether it can be sent again."""
 
     def __init__(self, stream: object) -> None:
-        self._again = isinstance(stream, httpx.ByteStream)
+        self._again = False
         self._files: list[tuple[Any, int]] = []
-        if not self._again:
-            # A file that is sent as it is, or those of a form. What is not known here is not sent again.
-            fields: Any = getattr(stream, "fields", None)
-            whole: Any = getattr(stream, "_stream", None)
-            parts: list[Any] = [whole] if fields is None else [getattr(field, "file", b"") for field in fields]
-            files = [part for part in parts if not isinstance(part, str | bytes)]
-            try:
-                self._files = [(file, file.tell()) for file in files]
-                self._again = True
-            except (AttributeError, OSError, TypeError, ValueError):
-                pass
+        # A file that is sent as it is, or those of a form. What is not known here is not sent again.
+        fields: Any = getattr(stream, "fields", None)
+        whole: Any = getattr(stream, "_stream", None)
+        parts: list[Any] = [whole] if fields is None else [getattr(field, "file", b"") for field in fields]
+        files = [part for part in parts if not isinstance(part, str | bytes)]
+        try:
+            self._files = [(file, file.tell()) for file in files]
+            self._again = True
+        except (AttributeError, OSError, TypeError, ValueError):
+            pass
 
     def rewind(self) -> bool:
         """Make it ready to be sent again; whether it is."""
@@ -141,14 +145,3 @@ class _Body:
         except (AttributeError, OSError, TypeError, ValueError):
             return False
         return self._again
-
-
-async def _in_thread(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Do `work` on a worker thread; a task that is cancelled does not wait for it."""
-    import anyio.to_thread  # noqa: PLC0415
-
-    context = Context()
-    try:
-        return await anyio.to_thread.run_sync(partial(work, *arguments, context=context), abandon_on_cancel=True)
-    finally:
-        context.cancel()

@@ -35,7 +35,8 @@ class Auth(AuthBase):
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Put the headers on a request, and look at its answer."""
         self._client.check_url(request.url or "")
-        put(self._client.headers(request.method or "GET", self._account), request.headers)
+        headers = request.headers
+        put(self._client.headers(request.method or "GET", self._account), headers, dict(headers.lower_items()))
         start = _position(request.body)
 
         def answered(response: Response, **sending: Any) -> Response:
@@ -47,13 +48,18 @@ class Auth(AuthBase):
     def _answered(self, response: Response, start: int | None, sending: dict[str, Any]) -> Response:
         response.hoopauth_error = None  # type: ignore[attr-defined]
         sent = response.request.headers
-        if response.status_code not in AUTHENTICATION or "Authorization" not in sent:
+        status = response.status_code
+        if status not in AUTHENTICATION:
+            self._client._note_limits(sent, status, response.headers.lower_items(), self._account)  # noqa: SLF001
+            return response
+        if "Authorization" not in sent:
             return response
         try:
             # After a redirect it may be another's answer, about another's token.
-            self._client.check_url(response.request.url or "")
+            method, url = response.request.method, response.request.url or ""
+            self._client.check_url(url)
             headers = self._client.report(
-                sent, response.status_code, response.headers, response.content, account=self._account
+                sent, status, response.headers, response.content, method, url, account=self._account
             )
         except Error as error:
             response.hoopauth_error = error  # type: ignore[attr-defined]

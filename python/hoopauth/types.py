@@ -128,8 +128,8 @@ class Options(TypedDict, total=False):
     private_integration_token: str | None
     """A Private Integration token: the credential of programs that serve one account."""
     private_integration_token_next: str | None
-    """The second Private Integration token while one is rotated; both work for seven days. Checked, but not used yet
-    in this version.
+    """The second Private Integration token while one is rotated; both work for seven days. Where the API refuses
+    one of the two, the other is tried and remembered.
     """
     access_token: str | None
     """A static access token from elsewhere. It is never refreshed."""
@@ -182,6 +182,24 @@ class Options(TypedDict, total=False):
     """How often a failed request is repeated."""
     token_requests_per_minute: int | str | None
     """The budget of the token endpoint."""
+    max_response_bytes: int | str | None
+    """The longest body to accept in an API answer, in bytes after decompression."""
+    documented_version: bool | str | None
+    """Whether `request` sends the `Version` that the platform documents for the operation, where it documents one,
+    instead of `api_version`.
+    """
+    scope_preflight: Literal["off", "warn", "refuse"] | None
+    """What `request` does before it sends what the grant's scopes do not cover: nothing, log a warning, or refuse it
+    with `hoopauth.InsufficientScope`. Operations and scopes that are not documented always pass.
+    """
+    pacing: bool | str | None
+    """Whether `request` holds requests back, per account and in this process, before the platform would refuse them."""
+    requests_per_interval: int | str | None
+    """Requests of one account that pacing lets through in each interval."""
+    request_interval: float | str | None
+    """The length of such an interval, in seconds."""
+    requests_per_day: int | str | None
+    """Requests of one account that pacing lets through in a day (UTC)."""
     cache_accounts: int | str | None
     """How many accounts' headers are kept in memory; 0: as many as are used."""
     ca_file: str | PathLike[str] | None
@@ -190,3 +208,40 @@ class Options(TypedDict, total=False):
     """A proxy URL for everything but loopback. Unset: the environment's."""
     user_agent: str | None
     """The `User-Agent` header. Unset: `hoopauth/<version> (<language>)`."""
+
+
+class WebhookOptions(TypedDict, total=False):
+    """The options of a verifier, as keyword arguments of `WebhookVerifier` and `Client.webhook_verifier`."""
+
+    platform_key: bool | str | None
+    """Whether the platform's Ed25519 key counts, under the label `platform`. Unset: it does."""
+    platform_rsa_key: bool | str | None
+    """Whether the platform's older RSA key counts, under the label `platform-rsa`; its end is announced for 1 September
+    2026.
+    """
+    app_id: str | None
+    """The app whose events are accepted: the platform signs those of every app with one key. Unset: the part of the
+    client's `client_id` before the `-`.
+    """
+    any_app: bool | str | None
+    """Whether events of other apps, and those that name none, are accepted too. INSTALL and UNINSTALL never are."""
+    max_age: float | str | None
+    """The oldest event to accept, in seconds; three days if unset. The platform sends again for hours what was not
+    answered with success: `300` refuses such tries.
+    """
+    without_timestamp: bool | str | None
+    """Whether events without a `timestamp` are accepted. One that was handled is refused for as long as `max_age`, and
+    no longer.
+    """
+    replay: Literal["store", "memory", "off"] | None
+    """Where the ids of deliveries are remembered: `store` (the client's, by all processes that share it), `memory` (by
+    this process, until it ends) or `off` (the program does it). Unset: `store` with a client of OAuth, else `memory`.
+    """
+    replay_memory: int | str | None
+    """How many deliveries `memory` remembers. Events as old as one that it had to forget are refused."""
+    claim_seconds: float | str | None
+    """Seconds that handling a delivery may take: one that is neither confirmed nor released by then is accepted
+    again.
+    """
+    max_body: int | str | None
+    """The longest body to accept, in bytes."""

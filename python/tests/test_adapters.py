@@ -337,7 +337,7 @@ def test_cached_headers_take_no_thread(
 
     async def main() -> int:
         async with httpx.AsyncClient(auth=client.httpx_auth(), trust_env=False, timeout=60) as http:
-            monkeypatch.setattr("hoopauth._httpx._in_thread", refused)
+            monkeypatch.setattr("hoopauth._httpx.in_thread", refused)
             return (await http.get(server.url)).status_code
 
     assert anyio.run(main, backend=backend) == 200

@@ -210,7 +210,9 @@ impl State {
             apps.push(0);
         }
         self.grants.uninstall(account);
-        apps.into_iter().for_each(|app| self.announce_uninstall(app, account));
+        for app in apps {
+            self.announce_uninstall(app, account);
+        }
         Ok(())
     }
 

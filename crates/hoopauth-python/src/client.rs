@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hoopauth::webhook::Applied;
 use hoopauth::{Account, ClientBuilder, Error, ErrorCode, Headers, Import, Report};
 use pyo3::PyTraverseError;
 use pyo3::class::PyVisit;
@@ -18,14 +19,19 @@ use crate::context::{Context, of_call};
 use crate::error::{exception, raised};
 use crate::exit::note_client;
 use crate::grant::Grant;
-use crate::header::pairs;
+use crate::header::{pairs, prefixed};
 use crate::health::Health;
+use crate::installed::{self, InstalledLocation, MintSummary};
+use crate::limits::RateLimit;
 use crate::live::{Live, Objects};
 use crate::maintenance::Maintenance;
 use crate::number::{Seconds, Whole, refused};
 use crate::option;
 use crate::pending::PendingAuthorization;
+use crate::request::{self, Request};
+use crate::response::Response;
 use crate::wait::{call, detached};
+use crate::webhook::{WebhookDelivery, WebhookVerifier};
 
 /// Authenticates a program's requests to HoopAI: any number of accounts with one credential.
 ///
@@ -239,6 +245,177 @@ impl Client {
         call(py, &self.live, context, move |client| client.mint(&location, &company))
     }
 
+    /// All locations that a company installed the app in.
+    #[pyo3(signature = (company, *, timeout=None, context=None))]
+    fn installed_locations(
+        &self,
+        py: Python<'_>,
+        company: &str,
+        timeout: Option<Seconds>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<Vec<InstalledLocation>> {
+        let context = of_call(py, timeout, context)?;
+        let company = raised(py, Account::parse(company))?;
+        let locations = call(py, &self.live, context, move |client| client.installed_locations(&company))?;
+        Ok(locations.into_iter().map(InstalledLocation::from).collect())
+    }
+
+    /// Mints a grant for each location that a company installed the app in and that has none: begun again after a break, it
+    /// goes on where it was. Ctrl-C, `timeout=` and `context=` end it, after the location under way.
+    ///
+    /// Args:
+    ///     company: `company:<id>`.
+    ///     progress: called with a `hoopauth.MintProgress` after each location, on any thread. False ends it; what it raises
+    ///         ends it, too, and is raised here.
+    #[pyo3(signature = (company, progress=None, *, timeout=None, context=None))]
+    fn mint_all(
+        &self,
+        py: Python<'_>,
+        company: &str,
+        progress: Option<Py<PyAny>>,
+        timeout: Option<Seconds>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<MintSummary> {
+        let context = of_call(py, timeout, context)?;
+        let company = raised(py, Account::parse(company))?;
+        installed::mint_all(py, &self.live, company, progress, context)
+    }
+
+    /// Sends an API request with the headers of its account, again where that can help, and answers with what came back.
+    ///
+    /// Args:
+    ///     method: the request's method.
+    ///     path: a path below `api_base`, such as `/contacts/`, or an absolute URL on one of the configured hosts.
+    ///     account: whose headers it carries; the option `default_account` if left out.
+    ///     params: query parameters, a mapping or pairs; a list as the value repeats the name, None leaves it out.
+    ///     json: a body that is written as JSON.
+    ///     data: a body as it is, text or bytes.
+    ///     headers: further headers, a mapping or pairs. `Authorization`, `Version`, `User-Agent`, `Host` and those of the
+    ///         connection are the library's.
+    ///     version: another `Version` than the option `api_version`.
+    ///     timeout: seconds for the request with all its tries and waits, instead of the option `timeout`.
+    ///     max_body: the longest body to accept, in bytes, instead of the option `max_response_bytes`.
+    ///     any_status: gives an answer with any status, not only 2xx.
+    ///     repeatable: says that sending it twice does no harm: a POST or PATCH is then tried again as a GET is.
+    ///     context: a deadline or switch shared with other calls.
+    ///
+    /// Raises what `headers` raises, and for an answer that is not 2xx its own exception: `hoopauth.InsufficientScope`,
+    /// `hoopauth.WrongTokenClass`, `hoopauth.WrongAccount`, `hoopauth.RateLimited`, ..., `hoopauth.HttpStatus` for all else.
+    /// The answer is its `response`.
+    #[pyo3(signature = (
+        method, path, *, account=None, params=None, json=None, data=None, headers=None, version=None, timeout=None,
+        max_body=None, any_status=false, repeatable=false, context=None
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "each has a name in Python")]
+    fn request(
+        &self,
+        py: Python<'_>,
+        method: String,
+        path: String,
+        account: Option<String>,
+        params: Option<&Bound<'_, PyAny>>,
+        json: Option<&Bound<'_, PyAny>>,
+        data: Option<request::Data>,
+        headers: Option<&Bound<'_, PyAny>>,
+        version: Option<String>,
+        timeout: Option<Seconds>,
+        max_body: Option<Whole>,
+        any_status: bool,
+        repeatable: bool,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<Response> {
+        let context = of_call(py, None, context)?;
+        let sending = Request {
+            method,
+            path,
+            account,
+            params: params.map_or_else(|| Ok(Vec::new()), request::params)?,
+            headers: request::headers(headers, json.is_some())?,
+            body: request::body(py, json, data)?,
+            version,
+            timeout: request::timeout(py, timeout)?,
+            max_body: request::max_body(py, max_body)?,
+            any_status,
+            repeatable,
+        };
+        let response = call(py, &self.live, context, move |client| sending.send(client))?;
+        Ok(Response::new(py, &response))
+    }
+
+    /// The API's limits of an account, as the last answer told them to `request` or `report`; None before the first. Never
+    /// waits.
+    fn rate_limit(&self, py: Python<'_>, account: &str) -> PyResult<Option<RateLimit>> {
+        Ok(self.live.core(py)?.client.rate_limit(account).map(RateLimit::from))
+    }
+
+    /// The option whose Private Integration token the platform refused: put another token there. None while none was, and again
+    /// once that token works.
+    #[getter]
+    fn refused_private_integration_token(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
+        Ok(self.live.core(py)?.client.refused_private_integration_token())
+    }
+
+    /// Keeps what an answer that is no matter of authentication says of limits, if it is to a request with a token: for the
+    /// adapters, and quick.
+    #[pyo3(name = "_note_limits")]
+    fn note_limits(
+        &self,
+        py: Python<'_>,
+        headers: &Bound<'_, PyAny>,
+        status: u16,
+        answer_headers: &Bound<'_, PyAny>,
+        account: Option<&str>,
+    ) -> PyResult<()> {
+        let limits = prefixed(answer_headers, "x-ratelimit-")?;
+        let core = self.live.current();
+        let Some(client) = core.as_ref().map(|core| &core.client).filter(|_| !limits.is_empty()) else {
+            return Ok(());
+        };
+        let token = headers.call_method1(intern!(py, "get"), (intern!(py, "Authorization"),))?;
+        let Ok(token) = token.cast::<PyString>() else { return Ok(()) };
+        let token = token.to_str()?;
+        let pairs: Vec<_> = limits.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        // Nothing depends on it.
+        let _ = watched(|| {
+            let account = account.or_else(|| client.default_account()).unwrap_or_default();
+            client.report(&client.sent_headers(account, "GET", token)?, status, &pairs, b"")
+        });
+        Ok(())
+    }
+
+    /// A verifier of webhooks for this client's app: it takes its own events only, and remembers what was handled in the
+    /// client's store, for all who share that.
+    ///
+    /// Options are keyword arguments; `hoopauth.WebhookOptions` documents them. A wrong one raises `hoopauth.Config`.
+    ///
+    /// Args:
+    ///     keys: `hoopauth.WebhookKey`s beside the platform's own.
+    #[pyo3(signature = (keys=None, **options))]
+    fn webhook_verifier(
+        slf: &Bound<'_, Self>,
+        keys: Option<&Bound<'_, PyAny>>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<WebhookVerifier> {
+        WebhookVerifier::make(slf.py(), keys, None, options, Some(slf.clone().unbind()))
+    }
+
+    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client. Doing it again changes nothing.
+    ///
+    /// Returns what was done: `"nothing"`, `"minted"` (a location's grant), `"remembered"` (it is minted once its company's
+    /// grant is there), `"removed"`, or `"outdated"` (an UNINSTALL older than the grant's authorization is ignored).
+    #[pyo3(signature = (delivery, *, timeout=None, context=None))]
+    fn apply(
+        &self,
+        py: Python<'_>,
+        delivery: &Bound<'_, WebhookDelivery>,
+        timeout: Option<Seconds>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<&'static str> {
+        let context = of_call(py, timeout, context)?;
+        let event = delivery.get().event();
+        call(py, &self.live, context, move |client| client.apply(&event)).map(Applied::name)
+    }
+
     /// Tells what came back for a request that was sent with `headers`.
     ///
     /// Returns None where the answer is no matter of authentication, or, after a 401 that a refresh cured, the headers with
@@ -250,8 +427,11 @@ impl Client {
     ///     status: the answer's HTTP status.
     ///     answer_headers: the answer's headers, a mapping.
     ///     body: the answer's body; the first kilobytes are enough.
+    ///     method, url: what was sent, and where to: with both, the error names the scope or the class that it needs.
     ///     account: whose headers they were; the option `default_account` if left out.
-    #[pyo3(signature = (headers, status, answer_headers=None, body=None, *, account=None, timeout=None, context=None))]
+    #[pyo3(signature = (
+        headers, status, answer_headers=None, body=None, method=None, url=None, *, account=None, timeout=None, context=None
+    ))]
     #[allow(clippy::too_many_arguments, reason = "each has a name in Python")]
     fn report<'py>(
         &self,
@@ -260,6 +440,8 @@ impl Client {
         status: Whole,
         answer_headers: Option<&Bound<'py, PyAny>>,
         body: Option<Body>,
+        method: Option<String>,
+        url: Option<String>,
         account: Option<&str>,
         timeout: Option<Seconds>,
         context: Option<&Bound<'py, Context>>,
@@ -278,15 +460,20 @@ impl Client {
             let account = account.as_deref().or_else(|| client.default_account()).ok_or_else(|| {
                 Error::new(ErrorCode::Config, "no account is named and `default_account` is not set")
             })?;
-            let method = if find("content-type").is_some() { "POST" } else { "GET" };
+            let like = if find("content-type").is_some() { "POST" } else { "GET" };
             let mut headers =
-                client.sent_headers(account, method, find("authorization").unwrap_or_default())?;
+                client.sent_headers(account, like, find("authorization").unwrap_or_default())?;
             if let Some(version) = find("version").filter(|version| *version != headers.version()) {
                 headers = headers.with_version(version)?;
             }
             let answer_headers: Vec<_> =
                 answer_headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            client.report(&headers, status, &answer_headers, &body)
+            match (&method, &url) {
+                (Some(method), Some(url)) => {
+                    client.report_request(&headers, method, url, status, &answer_headers, &body)
+                }
+                _ => client.report(&headers, status, &answer_headers, &body),
+            }
         })?;
         match report {
             Report::Repeat(headers) => {

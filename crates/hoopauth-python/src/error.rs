@@ -4,6 +4,8 @@ use hoopauth::Error;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::response::Response;
+
 /// The exception of a core error; `cause` becomes its `__cause__`.
 pub(crate) fn exception(py: Python<'_>, error: &Error, cause: Option<PyErr>) -> PyErr {
     match made(py, error) {
@@ -35,6 +37,7 @@ fn made(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         error.trace_id(),
         error.account().map(hoopauth::Account::as_str),
         error.server_message(),
+        error.response().map(|response| Response::new(py, response)),
     ))?;
     Ok(PyErr::from_value(exception))
 }

@@ -19,15 +19,21 @@ mod exit;
 mod grant;
 mod header;
 mod health;
+mod installed;
+mod limits;
 mod live;
 mod log;
 mod maintenance;
 mod number;
+mod operation;
 mod option;
 mod pending;
+mod request;
+mod response;
 mod store;
 mod transport;
 mod wait;
+mod webhook;
 
 use pyo3::prelude::*;
 
@@ -50,11 +56,21 @@ mod _hoopauth {
     #[pymodule_export]
     use crate::health::Health;
     #[pymodule_export]
+    use crate::installed::{InstalledLocation, MintProgress, MintSummary};
+    #[pymodule_export]
+    use crate::limits::RateLimit;
+    #[pymodule_export]
     use crate::maintenance::Maintenance;
+    #[pymodule_export]
+    use crate::operation::{Operation, operation, scopes_for};
     #[pymodule_export]
     use crate::pending::PendingAuthorization;
     #[pymodule_export]
+    use crate::response::Response;
+    #[pymodule_export]
     use crate::transport::TransportRequest;
+    #[pymodule_export]
+    use crate::webhook::{WebhookDelivery, WebhookKey, WebhookVerifier};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -66,6 +82,8 @@ mod _hoopauth {
         }
         module.add("ERROR_CODES", codes)?;
         module.add("OPTIONS", hoopauth::OPTIONS.iter().map(|row| row.name).collect::<Vec<_>>())?;
+        let webhook_options = hoopauth::webhook::WEBHOOK_OPTIONS.iter().map(|row| row.name);
+        module.add("WEBHOOK_OPTIONS", webhook_options.collect::<Vec<_>>())?;
         crate::log::forward();
         crate::exit::register(module)
     }

@@ -37,6 +37,11 @@ impl Drop for Core {
     }
 }
 
+/// Whether what was made in that process is a parent's.
+pub(crate) fn foreign(process: u32) -> bool {
+    process != std::process::id()
+}
+
 /// Shared by the Python object, its calls, and the list of those to close at exit.
 pub(crate) struct Live {
     /// Empty only while this is dropped.

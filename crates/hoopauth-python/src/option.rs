@@ -6,18 +6,23 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 
 use crate::error::exception;
 
-/// Gives keyword arguments to a builder. `None` leaves an option out.
-pub(crate) fn apply(
-    mut builder: ClientBuilder,
-    options: Option<&Bound<'_, PyDict>>,
-) -> PyResult<ClientBuilder> {
+/// Gives keyword arguments to a builder.
+pub(crate) fn apply(builder: ClientBuilder, options: Option<&Bound<'_, PyDict>>) -> PyResult<ClientBuilder> {
+    let options = texts(options)?;
+    Ok(options.iter().fold(builder, |builder, (name, value)| builder.option(name, value.expose())))
+}
+
+/// Keyword arguments as names and texts. `None` leaves an option out.
+pub(crate) fn texts(options: Option<&Bound<'_, PyDict>>) -> PyResult<Vec<(String, Secret)>> {
+    let mut texts = Vec::new();
     for (name, value) in options.into_iter().flatten() {
         let name: String = name.extract()?;
         if !value.is_none() {
-            builder = builder.option(&name, text(&name, &value)?.expose());
+            let value = text(&name, &value)?;
+            texts.push((name, value));
         }
     }
-    Ok(builder)
+    Ok(texts)
 }
 
 /// Text as it is; numbers as decimals; truth as `true` and `false`; paths; lists of text, separated by spaces.

@@ -86,6 +86,13 @@ pub(crate) fn detached<T: Send + 'static>(
     }
 }
 
+/// Does `work`, which never waits, right here and detached.
+pub(crate) fn inline<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
+    refuse_reentry(py)?;
+    let done = py.detach(|| watched(|| guarded(work)));
+    finish(py, done)
+}
+
 fn finish<T>(py: Python<'_>, (result, cause): (Result<T>, Option<PyErr>)) -> PyResult<T> {
     result.map_err(|error| exception(py, &error, cause))
 }

@@ -6,12 +6,14 @@
 #[rustfmt::skip] // Generated, and denser than rustfmt would leave it.
 mod table;
 
+use std::fmt;
+
 use self::table::{METHODS, NODES, ROWS, SCOPES, SEGMENTS, VERSIONS};
 use crate::account::AccountKind;
 use crate::error::{Error, Result, clean};
 
 /// One documented operation. Copying costs nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Operation {
     index: u16,
 }
@@ -83,7 +85,7 @@ impl Operation {
     }
 
     /// What stands in `path`, by which this operation was found, in the place of `{locationId}`; encoded as it is there.
-    pub(crate) fn location_id<'p>(self, path: &'p str) -> Option<&'p str> {
+    pub(crate) fn location_id(self, path: &str) -> Option<&str> {
         let mut node = self.row().node();
         while NODES[node].name() != "{locationId}" {
             node = parent(node)?;
@@ -94,6 +96,19 @@ impl Operation {
 
     fn row(self) -> &'static Row {
         &ROWS[usize::from(self.index)]
+    }
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Operation({self})")
+    }
+}
+
+/// As [`scopes_for`] reads it.
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method(), self.path())
     }
 }
 
@@ -126,7 +141,7 @@ pub fn scopes_for<'a>(operations: impl IntoIterator<Item = &'a str>) -> Result<V
 /// How many bytes of a program the table takes.
 #[doc(hidden)]
 pub fn table_bytes() -> usize {
-    let words: usize = METHODS.iter().chain(&VERSIONS).map(|word| size_of_val(word) + word.len()).sum();
+    let words: usize = METHODS.iter().chain(&VERSIONS).map(|word| size_of::<&str>() + word.len()).sum();
     words + SEGMENTS.bytes() + SCOPES.bytes() + size_of_val(&NODES) + size_of_val(&ROWS)
 }
 

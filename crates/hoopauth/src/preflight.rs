@@ -3,16 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use crate::account::{Account, AccountKind};
 use crate::cache::{Served, Snapshot};
-use crate::callback::calling;
 use crate::client::Client;
-use crate::clock::{Clock, Timestamp};
 use crate::credential::Credential;
 use crate::error::{Error, ErrorCode, Result};
 use crate::headers::Headers;
@@ -20,7 +17,6 @@ use crate::inner::Inner;
 use crate::operations::Operation;
 use crate::options::OptionSet;
 use crate::report::{Asked, TokenKind};
-use crate::store::{Fingerprint, Record};
 use crate::sync::{Mutex, lock};
 
 /// A request that is about to be sent.
@@ -204,56 +200,16 @@ impl Inner {
                 None => return Err(error),
             },
         };
-        let longest = self.at_most(self.settings.max_wait);
-        let work =
-            |left| self.mint_leased(location, &company, left).map_err(|error| error.with_account(location));
-        self.flights.fly(location, longest, work).unwrap_or_else(|| {
-            Err(Error::new(
-                ErrorCode::LeaseTimeout,
-                "another thread's minting of this location took longer than `max_wait`; try again",
-            )
-            .with_account(location))
-        })
-    }
-
-    fn mint_leased(&self, location: &Account, company: &Account, wait: Duration) -> Result<Arc<Snapshot>> {
-        // A flight that ended between the caller's look and now may have done the work.
-        if let Some(current) = self.cache.get(location.as_str())
-            && !current.is_suspect()
-            && !current.is_hard(&self.clock)
-        {
-            return Ok(current);
-        }
-        let mut lease = calling(|| self.store.lease(&self.key(location), wait))?.ok_or_else(|| {
-            Error::new(
-                ErrorCode::LeaseTimeout,
-                "another holder refreshes this account and did not finish; try again",
-            )
-        })?;
-        if let Some(record) = calling(|| lease.load(self.clock.now()))? {
-            return self.someone_elses(location, Some(record));
-        }
-        let grant = self.mint_grant(company, location, None, self.settings.attempt_timeout)?;
-        let nothing = Record {
-            generation: 0,
-            grant: None,
-            expires_at: Timestamp(0),
-            seen: Vec::new(),
-            mark: None,
-            back_off: None,
-        };
-        self.keep(grant, &nothing, Fingerprint::default(), &mut *lease)
+        self.mint_installed(location, &company, None)?;
+        self.serve(location)
     }
 
     /// The company that locations are minted from where none is named: the default account, or the only one there is.
     fn own_company(&self) -> Result<Option<Account>> {
-        let is_company = |account: &Account| account.kind() == AccountKind::Company;
-        if let Some(default) = self.default_account.as_ref().filter(|account| is_company(account)) {
-            return Ok(Some(default.clone()));
+        match self.default_account.as_ref().filter(|account| account.kind() == AccountKind::Company) {
+            Some(default) => Ok(Some(default.clone())),
+            None => self.only_company(),
         }
-        let accounts = calling(|| self.store.accounts(&self.settings.app))?;
-        let mut companies = accounts.into_iter().filter(is_company);
-        Ok(companies.next().filter(|_| companies.next().is_none()))
     }
 
     /// Warns of what the token's scopes do not cover, or refuses it.

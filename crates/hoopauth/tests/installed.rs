@@ -16,6 +16,7 @@ use hoopauth::{Account, Client, Clock, ErrorCode, Result};
 use hoopauth_emulator::{
     DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION, Endpoint, Fault, FaultKind,
 };
+use rows::Rows;
 
 fn company() -> Account {
     Account::company(DEFAULT_COMPANY_ID).unwrap()

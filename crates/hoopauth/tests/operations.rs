@@ -25,6 +25,9 @@ fn every_row_of_the_list_is_found_as_it_is_written() {
     assert_eq!(written.len(), 576);
     assert_eq!(Operation::all().map(line).collect::<BTreeSet<_>>(), written);
     assert_eq!(Operation::all().count(), 576);
+    for operation in Operation::all() {
+        assert_eq!(scopes_for([operation.to_string().as_str()]).unwrap(), Vec::from_iter(operation.scope()));
+    }
 
     for row in rows() {
         let [method, path, ..] = row.cells;

@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -16,6 +15,8 @@ use hoopauth_emulator::{Config, Endpoint, Fault, FaultKind};
 use serde_json::{Value, json};
 
 const NOON: Timestamp = Timestamp(1_700_049_600_000);
+/// Where nothing listens.
+const NOBODY: &str = "http://127.0.0.1:1";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A client with a static token.
@@ -431,12 +432,9 @@ fn a_broken_connection_is_tried_again_where_that_is_safe() {
 
 #[test]
 fn where_nothing_listens_every_method_is_tried_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
     for method in ["GET", "POST", "PATCH"] {
         // A wait of nothing is not slept.
-        let (client, clock) = build(&url, |builder| builder.max_retries(10).timeout(3_600));
+        let (client, clock) = build(NOBODY, |builder| builder.max_retries(10).timeout(3_600));
         let error = fail(client.request(method, "/a").send(), ErrorCode::Network);
         assert!(error.is_retryable() && error.response().is_none());
         assert!(clock.take().len() >= 9, "{method}");
@@ -709,100 +707,10 @@ fn the_log_shows_the_path_and_nothing_else() {
             .send()
             .unwrap();
         client.request("POST", "/shown").body("planted").send().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (client, _) =
-            build(&format!("http://{}", listener.local_addr().unwrap()), |builder| builder.max_retries(0));
-        drop(listener);
+        let (client, _) = build(NOBODY, |builder| builder.max_retries(0));
         fail(client.request("GET", "/shown?a=planted").send(), ErrorCode::Network);
     });
     let text = log.text();
     assert!(text.contains("/shown") && text.contains("/shown/too") && text.contains("503"), "{text}");
     assert!(!text.contains("planted"), "{text}");
-}
-
-#[test]
-fn zz_overhead() {
-    let body: &'static str = Box::leak(format!("\"{}\"", "a".repeat(1022)).into_boxed_str());
-    let server = Raw::answering(
-        200,
-        "X-RateLimit-Max: 100\r\nX-RateLimit-Remaining: 50\r\nX-RateLimit-Interval-Milliseconds: 10000\r\nX-RateLimit-Limit-Daily: 200000\r\nContent-Type: application/json\r\n",
-        body,
-    );
-    let client =
-        Client::builder().private_integration_token("pit-planted").api_base(&server.url).build().unwrap();
-    let bare = common::http();
-    let url = format!("{}/a", server.url);
-    #[derive(Debug)]
-    struct Canned(Vec<u8>);
-    impl Transport for Canned {
-        fn send(&self, _: &TransportRequest) -> Result<TransportResponse, TransportError> {
-            Ok(TransportResponse {
-                status: 200,
-                headers: [
-                    "x-ratelimit-max",
-                    "x-ratelimit-remaining",
-                    "x-ratelimit-interval-milliseconds",
-                    "x-ratelimit-limit-daily",
-                    "content-type",
-                    "content-length",
-                ]
-                .iter()
-                .map(|n| ((*n).to_owned(), "100".to_owned()))
-                .collect(),
-                body: self.0.clone(),
-            })
-        }
-    }
-    let canned = Client::builder()
-        .private_integration_token("pit-planted")
-        .api_base(&server.url)
-        .transport(Arc::new(Canned(vec![b'a'; 1024])))
-        .build()
-        .unwrap();
-    let transport = hoopauth::transport::ReqwestTransport::new(Default::default());
-    let request = || TransportRequest {
-        method: "GET",
-        url: url.clone(),
-        headers: vec![
-            ("Authorization".into(), "x".into()),
-            ("Version".into(), "x".into()),
-            ("User-Agent".into(), "x".into()),
-            ("Accept".into(), "x".into()),
-        ],
-        body: Default::default(),
-        timeout: Duration::from_secs(9),
-        max_body: 1 << 20,
-    };
-    let mut best = [f64::MAX; 4];
-    for _ in 0..60 {
-        let mut time = |index: usize, work: &dyn Fn()| {
-            let t = std::time::Instant::now();
-            for _ in 0..100 {
-                work()
-            }
-            best[index] = best[index].min(t.elapsed().as_secs_f64() * 1e4);
-        };
-        time(0, &|| {
-            let r = bare
-                .get(&url)
-                .header("authorization", "Bearer x")
-                .header("version", "2021-07-28")
-                .send()
-                .unwrap();
-            assert_eq!(r.bytes().unwrap().len(), 1024);
-        });
-        time(1, &|| {
-            transport.send(&request()).unwrap();
-        });
-        time(2, &|| {
-            client.request("GET", "/a").send().unwrap();
-        });
-        time(3, &|| {
-            canned.request("GET", "/a").send().unwrap();
-        });
-    }
-    println!(
-        "ratio bare {:.2} transport {:.2} client {:.2} core alone {:.2} us",
-        best[0], best[1], best[2], best[3]
-    );
 }

@@ -215,7 +215,6 @@ impl Exchange<'_> {
         let account = self.account();
         let asked = Asked { account: account.as_ref(), operation: self.operation, ..Asked::default() };
         if self.cured
-            && !self.inner.credential.is_static()
             && let Meaning::Refreshable(error) = classify(&asked, status, &headers, response.body())
         {
             // A new token was refused as well: another one costs a refresh and changes nothing.

@@ -560,6 +560,24 @@ mod tests {
     }
 
     #[test]
+    fn bodies_of_every_length_arrive_whole_and_leave_the_connection_in_use() {
+        for length in [0, 1, CHUNK, SHORT - 1, SHORT, SHORT + 1, 4 * SHORT] {
+            let body: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            let answer = [head.as_bytes(), &body].concat();
+            let server = Server::start(move |mut stream| {
+                stream.write_all(&answer)?;
+                read_request(&mut stream);
+                stream.write_all(&answer)
+            });
+            let transport = transport();
+            for _ in 0..2 {
+                assert_eq!(transport.send(&get(&server.url)).unwrap().body, body, "{length}");
+            }
+        }
+    }
+
+    #[test]
     fn gzip_is_inflated_and_counted_inflated() {
         let server = Server::answering(&gzip_answer(HELLO_GZ, HELLO_GZ.len()));
         assert_eq!(transport().send(&get(&server.url)).unwrap().body, b"hello");
@@ -602,7 +620,8 @@ mod tests {
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
         let gzip =
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n\x1f\x8b\x08\x08";
-        for head in [&head[..], &gzip[..], b""] {
+        let short = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+        for head in [&head[..], &short[..], &gzip[..], b""] {
             let server = Server::dripping(head);
             let mut request = get(&server.url);
             request.timeout = Duration::from_millis(600);

@@ -19,6 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorCode, Result};
 use crate::grant::Grant;
 use crate::inner::{Inner, SAVE_TRIES, busy};
+use crate::refresh::Step;
 use crate::store::{Fingerprint, NewRecord};
 use crate::sync::{Mutex, lock};
 
@@ -108,20 +109,24 @@ impl Inner {
             return Ok(Applied::Nothing);
         }
         let known = before.as_ref().and_then(|(grant, _)| grant.company_id.as_deref());
-        let company = match (company, known) {
+        let known = match (company, known) {
             (Some(company), _) => Some(company.clone()),
             (None, Some(id)) => Some(Account::company(id)?),
-            (None, None) => self.only_company()?,
+            (None, None) => None,
         };
-        let mint = |company: &Account| {
+        let mint = |company: &Account| -> Result<Applied> {
             let minted = self.mint_installed(location, company, Some(at))?;
             self.forget_install(location)?;
             Ok(if minted { Applied::Minted } else { Applied::Nothing })
         };
         let mut awaited = None;
-        if let Some(company) = &company {
-            match self.serve(company).map_err(|error| (error.code(), error)) {
-                Ok(_) => return mint(company),
+        for company in known.clone().map_or_else(|| self.few_companies(), |known| Ok(vec![known]))? {
+            match self.serve(&company).map_err(|error| (error.code(), error)) {
+                Ok(_) => match mint(&company) {
+                    // Which one it is of, the event does not always say.
+                    Err(error) if known.is_none() && !error.is_retryable() => {}
+                    applied => return applied,
+                },
                 Err((ErrorCode::NoGrant, _)) => awaited = Some(company),
                 Err((ErrorCode::ReauthorizationRequired, _)) => {}
                 Err((_, error)) => return Err(error),
@@ -131,17 +136,22 @@ impl Inner {
             // A location that was authorized by itself needs no company.
             return Ok(Applied::Nothing);
         }
-        self.remember_install(location, company.as_ref(), at)?;
+        self.remember_install(location, known.as_ref(), at)?;
         // The company's grant may have come meanwhile, and found nothing to finish.
         match awaited {
-            Some(company) if self.live(company)?.is_some() => mint(company),
+            Some(company) if self.live(&company)?.is_some() => mint(&company),
             _ => Ok(Applied::Remembered),
         }
     }
 
     /// Mints a location's grant in its turn among refreshes; `false` if there is one as young as `at` already, or any where that is
     /// not known.
-    fn mint_installed(&self, location: &Account, company: &Account, at: Option<Timestamp>) -> Result<bool> {
+    pub(crate) fn mint_installed(
+        &self,
+        location: &Account,
+        company: &Account,
+        at: Option<Timestamp>,
+    ) -> Result<bool> {
         for _ in 0..SAVE_TRIES {
             let longest = self.at_most(self.settings.max_wait);
             let minted = Cell::new(None);
@@ -153,6 +163,7 @@ impl Inner {
             match (minted.get(), flown) {
                 (_, None) => break,
                 (Some(minted), Some(Ok(_))) => return Ok(minted),
+                (None, Some(Ok(_))) if at.is_none() => return Ok(false),
                 // Somebody else's refresh was under way, which may have been of an older grant.
                 (None, Some(Ok(_))) => {}
                 (None, Some(Err(error))) if error.code() == ErrorCode::NoGrant => {}
@@ -200,9 +211,10 @@ impl Inner {
         // By the platform's clock, as later events will be.
         grant.authorized_at = at.unwrap_or(grant.obtained_at);
         minted.set(Some(true));
-        let saved = self
-            .new_record(&grant, &fingerprints, None)
-            .and_then(|new| calling(|| lease.save(generation, &new)));
+        let saved = self.new_record(&grant, &fingerprints, None).and_then(|new| {
+            self.step(Step::Save, location)?;
+            calling(|| lease.save(generation, &new))
+        });
         match saved {
             Ok(true) => {
                 self.forget_unsaved(location);
@@ -315,10 +327,18 @@ impl Inner {
     }
 
     /// The company whose grant is stored, if it is one.
-    fn only_company(&self) -> Result<Option<Account>> {
+    pub(crate) fn only_company(&self) -> Result<Option<Account>> {
         let mut companies = self.companies()?;
         let company = companies.pop();
         Ok(company.filter(|_| companies.is_empty()))
+    }
+
+    /// The companies that may be tried in turn.
+    fn few_companies(&self) -> Result<Vec<Account>> {
+        self.companies().map(|mut companies| {
+            companies.truncate(MOST_TRIED);
+            companies
+        })
     }
 
     fn companies(&self) -> Result<Vec<Account>> {
@@ -440,19 +460,20 @@ impl Inner {
 
     /// The companies that a remembered location may be of.
     fn companies_of(&self, location: &Account) -> Result<Vec<Account>> {
-        let mut companies = self.companies()?;
-        if companies.len() > 1 {
-            let now = self.clock.now();
-            let mut of_it = Vec::new();
-            for company in companies {
-                let id = of_company(location, &company);
-                if calling(|| self.store.claimed(&self.settings.app, &id, now))? == Some(true) {
-                    of_it.push(company);
-                }
+        let companies = self.companies()?;
+        let now = self.clock.now();
+        let mut of_it = Vec::new();
+        for company in &companies {
+            let id = of_company(location, company);
+            if calling(|| self.store.claimed(&self.settings.app, &id, now))? == Some(true) {
+                of_it.push(company.clone());
             }
-            companies = of_it;
         }
-        Ok(companies)
+        if of_it.is_empty() {
+            of_it = companies;
+            of_it.truncate(MOST_TRIED);
+        }
+        Ok(of_it)
     }
 }
 
@@ -466,5 +487,7 @@ fn of_company(location: &Account, company: &Account) -> Fingerprint {
 
 /// An installation whose company has not authorized the app by then is forgotten.
 const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
+/// Of companies, where the event does not say which one.
+const MOST_TRIED: usize = 10;
 /// In milliseconds, between two tries to mint a location at a call.
 const PAUSE: u64 = 60_000;

@@ -13,11 +13,13 @@ mod sealing;
 mod site;
 mod stopped;
 mod together;
+mod webhooks;
 
 /// What the child processes of these tests alone do.
 fn play(role: &str, argument: &str) {
     match role {
         "meet a fault" => faults::meet(argument),
+        "handle a webhook" => webhooks::handle(argument),
         other => panic!("no role {other}"),
     }
 }

@@ -1,0 +1,200 @@
+//! Verified events.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hoopauth::webhook;
+use pyo3::PyTraverseError;
+use pyo3::class::PyVisit;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyBytes;
+
+use crate::client::Client;
+use crate::clock::seconds;
+use crate::wait::{call, inline};
+
+/// A verified webhook, claimed by whoever verified it.
+///
+/// `with delivery:` (or `async with`) confirms it at the end and releases it if the block raises, unless the block did either
+/// itself. A delivery that is let go
+/// without `confirm()` is released: the platform's next try is then accepted.
+#[pyclass(frozen, weakref, module = "hoopauth")]
+pub(crate) struct WebhookDelivery {
+    /// Empty only while this is dropped.
+    inner: Option<Arc<webhook::WebhookDelivery>>,
+    event: webhook::WebhookEvent,
+    key: String,
+    client: Option<Py<Client>>,
+    body: PyOnceLock<Py<PyBytes>>,
+    /// Whether the program said itself how it ended.
+    ended: AtomicBool,
+    process: u32,
+}
+
+impl WebhookDelivery {
+    pub(crate) fn new(delivery: webhook::WebhookDelivery, client: Option<Py<Client>>) -> Self {
+        Self {
+            event: delivery.event().clone(),
+            key: delivery.key().to_owned(),
+            inner: Some(Arc::new(delivery)),
+            client,
+            body: PyOnceLock::new(),
+            ended: AtomicBool::new(false),
+            process: std::process::id(),
+        }
+    }
+
+    pub(crate) fn event(&self) -> webhook::WebhookEvent {
+        self.event.clone()
+    }
+
+    fn bytes(&self, py: Python<'_>) -> &Py<PyBytes> {
+        self.body.get_or_init(py, || PyBytes::new(py, self.event.body()).unbind())
+    }
+
+    fn end(
+        &self,
+        py: Python<'_>,
+        how: fn(&webhook::WebhookDelivery) -> hoopauth::Result<()>,
+    ) -> PyResult<()> {
+        let Some(delivery) = self.inner.clone() else { return Ok(()) };
+        match &self.client {
+            Some(client) => call(py, &client.get().live, None, move |_| how(&delivery)),
+            None => inline(py, || how(&delivery)),
+        }?;
+        self.ended.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl WebhookDelivery {
+    /// `type`, such as `ContactCreate`; unknown ones are passed on.
+    #[getter]
+    fn r#type(&self) -> &str {
+        self.event.event_type()
+    }
+
+    /// `webhookId`, or a hash of the body where there is none.
+    #[getter]
+    fn webhook_id(&self) -> &str {
+        self.event.webhook_id()
+    }
+
+    /// When it happened, as an aware `datetime`; None if it does not say.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(at) = self.event.timestamp() else { return Ok(None) };
+        let datetime = py.import(intern!(py, "datetime"))?;
+        let utc = datetime.getattr(intern!(py, "timezone"))?.getattr(intern!(py, "utc"))?;
+        datetime
+            .getattr(intern!(py, "datetime"))?
+            .call_method1(intern!(py, "fromtimestamp"), (seconds(at), utc))
+            .map(Some)
+    }
+
+    /// The location it is about, as `location:<id>`, else the company; None if it names none.
+    #[getter]
+    fn account(&self) -> Option<&str> {
+        self.event.account().map(hoopauth::Account::as_str)
+    }
+
+    /// `appId`.
+    #[getter]
+    fn app_id(&self) -> Option<&str> {
+        self.event.app_id()
+    }
+
+    /// The body, byte for byte.
+    #[getter]
+    fn body(&self, py: Python<'_>) -> Py<PyBytes> {
+        self.bytes(py).clone_ref(py)
+    }
+
+    /// The body, parsed.
+    fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        crate::response::loads(py, self.bytes(py).bind(py))
+    }
+
+    /// The label of the key that verified it.
+    #[getter]
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Says that it was handled: from now on it is `hoopauth.WebhookReplayed`.
+    fn confirm(&self, py: Python<'_>) -> PyResult<()> {
+        self.end(py, webhook::WebhookDelivery::confirm)
+    }
+
+    /// Says that it was not handled: the platform's next try is accepted.
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        self.end(py, webhook::WebhookDelivery::release)
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (kind=None, value=None, traceback=None, /))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: Option<&Bound<'_, PyAny>>,
+        value: Option<&Bound<'_, PyAny>>,
+        traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let _ = (value, traceback);
+        if self.ended.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        if kind.is_none() {
+            return self.confirm(py);
+        }
+        // What the block raised is what counts; the claim ends by itself, later.
+        if let Err(raised) = self.release(py) {
+            let kind = crate::callback::type_name(&raised.get_type(py));
+            crate::log::warn(py, "hoopauth.webhook", &format!("a webhook could not be released: `{kind}`"));
+        }
+        Ok(())
+    }
+
+    fn __aenter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("hoopauth._webhooks")?.call_method1("entered", (slf,))
+    }
+
+    #[pyo3(signature = (kind=None, value=None, traceback=None, /))]
+    fn __aexit__<'py>(
+        slf: &Bound<'py, Self>,
+        kind: Option<&Bound<'py, PyAny>>,
+        value: Option<&Bound<'py, PyAny>>,
+        traceback: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let waits = slf.get().client.is_some();
+        slf.py().import("hoopauth._webhooks")?.call_method1("left", (slf, waits, kind, value, traceback))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<hoopauth.WebhookDelivery {:?} {:?}>", self.event.event_type(), self.event.webhook_id())
+    }
+
+    /// The client breaks the cycles that it is part of.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.client.as_ref().map_or(Ok(()), |client| visit.call(client))
+    }
+}
+
+impl Drop for WebhookDelivery {
+    fn drop(&mut self) {
+        let inner = self.inner.take();
+        if self.process != std::process::id() {
+            // In a forked child: it is the parent's to confirm or release.
+            std::mem::forget(inner);
+            return;
+        }
+        // It is released in the store.
+        Python::try_attach(|py| py.detach(|| drop(inner)));
+    }
+}

@@ -1,0 +1,238 @@
+//! The verifier.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use hoopauth::{Secret, webhook};
+use pyo3::PyTraverseError;
+use pyo3::class::PyVisit;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::{WebhookDelivery, WebhookKey, fields};
+use crate::callback::Slot;
+use crate::client::Client;
+use crate::clock::PyClock;
+use crate::context::{Context, of_call};
+use crate::error::raised;
+use crate::live::foreign;
+use crate::number::Seconds;
+use crate::option;
+use crate::wait::{call, inline};
+
+/// Verifies webhooks: signature, event, app, age, and that it was not handled before. Any thread may use it at any time.
+///
+/// This one belongs to no client: what it has seen it remembers in this process only, and `app_id` or `any_app` must be said.
+/// `Client.webhook_verifier` makes one that knows its app and remembers in the client's store.
+///
+/// Options are keyword arguments; `hoopauth.WebhookOptions` documents them. A wrong one raises `hoopauth.Config`.
+///
+/// Args:
+///     keys: keys beside the platform's own.
+///     clock: where the time comes from, see `hoopauth.Clock`.
+#[pyclass(frozen, weakref, module = "hoopauth")]
+pub(crate) struct WebhookVerifier {
+    /// Empty only while this is dropped.
+    made: ArcSwapOption<Made>,
+    keys: Vec<webhook::WebhookKey>,
+    options: Vec<(String, Secret)>,
+    client: Option<Py<Client>>,
+    clock: Option<Arc<Slot>>,
+}
+
+/// The core's verifier, and the process it was made in.
+struct Made {
+    verifier: Arc<webhook::WebhookVerifier>,
+    process: u32,
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if foreign(self.process) {
+            // In a forked child: the connections and locks behind it are the parent's. It is never dropped.
+            std::mem::forget(Arc::clone(&self.verifier));
+        }
+    }
+}
+
+impl WebhookVerifier {
+    pub(crate) fn make(
+        py: Python<'_>,
+        keys: Option<&Bound<'_, PyAny>>,
+        clock: Option<Py<PyAny>>,
+        options: Option<&Bound<'_, PyDict>>,
+        client: Option<Py<Client>>,
+    ) -> PyResult<Self> {
+        let mut own = Vec::new();
+        if let Some(keys) = keys {
+            for key in keys.try_iter()? {
+                own.push(key?.cast::<WebhookKey>()?.get().inner.clone());
+            }
+        }
+        let verifier = Self {
+            made: ArcSwapOption::empty(),
+            keys: own,
+            options: option::texts(options)?,
+            client,
+            clock: clock.map(|clock| Arc::new(Slot::new("clock", "clock", clock))),
+        };
+        verifier.made.store(Some(Arc::new(verifier.build(py)?)));
+        Ok(verifier)
+    }
+
+    fn build(&self, py: Python<'_>) -> PyResult<Made> {
+        let mut builder = match &self.client {
+            Some(client) => client.get().live.core(py)?.client.webhook_verifier(),
+            None => webhook::WebhookVerifier::builder(),
+        };
+        if let Some(clock) = &self.clock {
+            builder = builder.clock(Arc::new(PyClock::new(py, Arc::clone(clock))?));
+        }
+        for key in &self.keys {
+            builder = builder.key(key.clone());
+        }
+        for (name, value) in &self.options {
+            builder = builder.option(name, value.expose());
+        }
+        Ok(Made { verifier: Arc::new(raised(py, builder.build())?), process: std::process::id() })
+    }
+
+    /// The core's verifier of this process; a forked child makes its own.
+    fn verifier(&self, py: Python<'_>) -> PyResult<Arc<webhook::WebhookVerifier>> {
+        let made = self.made.load();
+        match &*made {
+            Some(made) if !foreign(made.process) => Ok(Arc::clone(&made.verifier)),
+            made => {
+                let own = Arc::new(self.build(py)?);
+                // Another thread of the child may have been faster: what it remembers counts.
+                let before = self.made.compare_and_swap(made, Some(Arc::clone(&own)));
+                let current = before.as_ref().filter(|before| !foreign(before.process)).unwrap_or(&own);
+                Ok(Arc::clone(&current.verifier))
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl WebhookVerifier {
+    #[new]
+    #[pyo3(signature = (keys=None, *, clock=None, **options))]
+    fn new(
+        py: Python<'_>,
+        keys: Option<&Bound<'_, PyAny>>,
+        clock: Option<Py<PyAny>>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        Self::make(py, keys, clock, options, None)
+    }
+
+    /// Verifies a webhook, and claims it until it is confirmed or released: use the answer in `with`.
+    ///
+    /// Raises `hoopauth.SignatureMissing`, `hoopauth.SignatureInvalid`, `hoopauth.WebhookMalformed`, `hoopauth.WebhookStale`,
+    /// `hoopauth.WebhookReplayed`, and `hoopauth.LeaseTimeout` while another handles the same one; nothing that is unsigned, forged, foreign or seen before passes.
+    ///
+    /// Args:
+    ///     headers: all those of the request: a mapping, a list of pairs, or a WSGI environment; names in any case.
+    ///     body: what came, byte for byte.
+    ///     timeout, context: as everywhere; a verifier without a client never waits.
+    #[pyo3(signature = (headers, body, *, timeout=None, context=None))]
+    fn verify(
+        &self,
+        py: Python<'_>,
+        headers: &Bound<'_, PyAny>,
+        body: &Bound<'_, PyAny>,
+        timeout: Option<Seconds>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<WebhookDelivery> {
+        let context = of_call(py, timeout, context)?;
+        let verifier = self.verifier(py)?;
+        let fields = fields::Fields::read(headers)?;
+        let body = fields::body(body)?;
+        let delivery = match &self.client {
+            None => {
+                let pairs = fields.pairs()?;
+                let pairs: Vec<_> = pairs.iter().map(|(name, value)| (&**name, *value)).collect();
+                inline(py, || verifier.verify(pairs.iter().copied(), &body))
+            }
+            Some(client) => {
+                let pairs = fields.owned()?;
+                call(py, &client.get().live, context, move |_| {
+                    verifier
+                        .verify(pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice())), &body)
+                })
+            }
+        }?;
+        Ok(WebhookDelivery::new(delivery, self.client.as_ref().map(|client| client.clone_ref(py))))
+    }
+
+    /// Verifies the signature alone; the label of the key that it was made with. Nothing is claimed: whoever uses it takes
+    /// care of replays, ages and foreign apps. Never waits.
+    fn verify_signature(
+        &self,
+        py: Python<'_>,
+        headers: &Bound<'_, PyAny>,
+        body: &Bound<'_, PyAny>,
+    ) -> PyResult<String> {
+        let verifier = self.verifier(py)?;
+        let fields = fields::Fields::read(headers)?;
+        let body = fields::body(body)?;
+        let pairs = fields.pairs()?;
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (&**name, *value)).collect();
+        inline(py, || {
+            verifier.verify_signature(pairs.iter().copied(), &body).map(|key| key.label().to_owned())
+        })
+    }
+
+    /// As `verify`, for a request of Flask or Django: the raw bytes are taken from it. Raises `hoopauth.InvalidState` if its
+    /// body was consumed before.
+    #[pyo3(signature = (request, *, timeout=None, context=None))]
+    fn verify_request<'py>(
+        slf: &Bound<'py, Self>,
+        request: &Bound<'py, PyAny>,
+        timeout: Option<Seconds>,
+        context: Option<&Bound<'py, Context>>,
+    ) -> PyResult<WebhookDelivery> {
+        let py = slf.py();
+        let read = py.import("hoopauth._webhooks")?.call_method1("read", (request,))?;
+        let (headers, body): (Bound<'py, PyAny>, Bound<'py, PyAny>) = read.extract()?;
+        slf.get().verify(py, &headers, &body, timeout, context)
+    }
+
+    /// As `verify`, for a request of FastAPI or Starlette (or of Flask or Django in an async view): await it. The event loop
+    /// never waits.
+    fn verify_request_async<'py>(
+        slf: &Bound<'py, Self>,
+        request: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let waits = slf.get().client.is_some();
+        slf.py().import("hoopauth._webhooks")?.call_method1("verify", (slf, request, waits))
+    }
+
+    fn __repr__(&self) -> &'static str {
+        if self.client.is_some() {
+            "<hoopauth.WebhookVerifier of a client>"
+        } else {
+            "<hoopauth.WebhookVerifier>"
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.clock.as_ref().map_or(Ok(()), |clock| clock.visit(&visit))?;
+        // The client breaks the cycles that it is part of.
+        self.client.as_ref().map_or(Ok(()), |client| visit.call(client))
+    }
+
+    fn __clear__(&self) {
+        if let Some(clock) = &self.clock {
+            clock.clear();
+        }
+    }
+}
+
+impl Drop for WebhookVerifier {
+    fn drop(&mut self) {
+        let made = self.made.swap(None);
+        // What ends with it may wait for other threads, and they for the interpreter.
+        Python::try_attach(|py| py.detach(|| drop(made)));
+    }
+}

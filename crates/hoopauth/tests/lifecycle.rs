@@ -1,0 +1,434 @@
+//! What INSTALL and UNINSTALL do to grants, whenever they come.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::{World, approve, location};
+use hoopauth::store::MemoryStore;
+use hoopauth::webhook::{Applied, SignatureScheme, WebhookEvent, WebhookKey, WebhookVerifier};
+use hoopauth::{Account, Client, Clock, Error, ErrorCode, Grant, Step};
+use hoopauth_emulator::{App, Company, DEFAULT_COMPANY_ID, Endpoint, Fault, Webhook, WebhookScheme};
+use serde_json::{Value, json};
+
+fn company() -> Account {
+    Account::company(DEFAULT_COMPANY_ID).unwrap()
+}
+
+fn verifier(world: &World, client: &Client) -> WebhookVerifier {
+    let key = world.emulator.webhook_key(WebhookScheme::Ed25519).key;
+    let key = WebhookKey::new(SignatureScheme::Ed25519, "emulator", &key).unwrap();
+    client.webhook_verifier().key(key).replay("off").build().unwrap()
+}
+
+/// A verified event of the emulator.
+fn event(world: &World, client: &Client, members: Value) -> WebhookEvent {
+    let signed = world.emulator.sign_webhook(&Webhook::event(members)).unwrap();
+    let headers = signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    verifier(world, client).verify(headers, signed.body.as_bytes()).unwrap().event().clone()
+}
+
+/// An event of the emulator's install flow, `seconds` old.
+fn of(world: &World, client: &Client, kind: &str, account: &Account, seconds: i64) -> WebhookEvent {
+    let id = if account.as_str().starts_with("location") { "locationId" } else { "companyId" };
+    let at = world.clock.now().0 - seconds * 1000;
+    event(world, client, json!({ "type": kind, id: account.id(), "timestamp": at }))
+}
+
+fn works(world: &World, client: &Client, account: &Account) {
+    let headers = client.headers_for(account.as_str(), "GET").unwrap();
+    assert_eq!(world.call(&headers, &format!("/locations/{}", account.id())).0, 200, "{account}");
+}
+
+fn minted(world: &World) -> u64 {
+    world.emulator.statistics().location_token_requests
+}
+
+fn no_grant(client: &Client, account: &Account) {
+    assert_eq!(client.headers_for(account.as_str(), "GET").unwrap_err().code(), ErrorCode::NoGrant);
+}
+
+/// The company authorizes the app.
+fn exchange(client: &Client, account: &Account) {
+    let pending = client.begin(client.authorization_request().unwrap()).unwrap();
+    client.complete(&pending, &approve(pending.url(), account)).unwrap();
+}
+
+#[test]
+fn an_install_mints_the_locations_grant_once() {
+    let world = World::new();
+    let client = world.client();
+    client.import(world.grant(&company()), false).unwrap();
+    world.pass(10);
+    let install = of(&world, &client, "INSTALL", &location(0), 0);
+    assert_eq!(client.apply(&install).unwrap(), Applied::Minted);
+    works(&world, &client, &location(0));
+    let grant = client.export(&location(0)).unwrap();
+    assert!(grant.is_minted() && grant.company_id() == Some(DEFAULT_COMPANY_ID));
+    assert_eq!(grant.authorized_at(), install.timestamp().unwrap());
+    // Again, by this process or another: nothing changes.
+    for client in [&client, &world.client()] {
+        assert_eq!(client.apply(&install).unwrap(), Applied::Nothing);
+    }
+    assert_eq!(minted(&world), 1);
+    // A newer one is another installation.
+    world.pass(60);
+    let again = of(&world, &client, "INSTALL", &location(0), 0);
+    assert_eq!(client.apply(&again).unwrap(), Applied::Minted);
+    assert_eq!((client.apply(&install).unwrap(), minted(&world)), (Applied::Nothing, 2));
+}
+
+#[test]
+fn a_company_and_other_events_change_nothing() {
+    let world = World::new();
+    let client = world.client();
+    for account in [company(), location(0)] {
+        assert_eq!(
+            client.apply(&of(&world, &client, "ContactCreate", &account, 0)).unwrap(),
+            Applied::Nothing
+        );
+    }
+    assert_eq!(client.apply(&of(&world, &client, "INSTALL", &company(), 0)).unwrap(), Applied::Nothing);
+    let nobody = event(&world, &client, json!({ "type": "UNINSTALL" }));
+    assert_eq!(client.apply(&nobody).unwrap(), Applied::Nothing);
+    assert!(client.accounts().unwrap().is_empty());
+}
+
+#[test]
+fn an_install_before_the_code_exchange_is_finished_by_it() {
+    for import in [false, true] {
+        let world = World::new();
+        let client = world.client();
+        let install = of(&world, &client, "INSTALL", &location(0), 0);
+        for _ in 0..2 {
+            assert_eq!(client.apply(&install).unwrap(), Applied::Remembered);
+        }
+        no_grant(&client, &location(0));
+        world.pass(3);
+        if import {
+            client.import(world.grant(&company()), false).unwrap();
+        } else {
+            exchange(&client, &company());
+        }
+        assert_eq!(minted(&world), 1, "by the exchange itself");
+        assert_eq!(client.export(&location(0)).unwrap().authorized_at(), install.timestamp().unwrap());
+        works(&world, &client, &location(0));
+        assert_eq!((client.apply(&install).unwrap(), minted(&world)), (Applied::Nothing, 1));
+        // Others get nothing that nobody installed.
+        no_grant(&client, &location(1));
+        assert_eq!(minted(&world), 1);
+    }
+}
+
+#[test]
+fn what_another_process_remembered_is_minted_when_it_is_asked_for() {
+    let world = World::new();
+    let (webhooks, logins) = (world.client(), world.client());
+    let install = of(&world, &webhooks, "INSTALL", &location(0), 0);
+    assert_eq!(webhooks.apply(&install).unwrap(), Applied::Remembered);
+    drop(webhooks);
+    exchange(&logins, &company());
+    assert_eq!(minted(&world), 0);
+    works(&world, &logins, &location(0));
+    no_grant(&logins, &location(1));
+    // Once it is removed, it is not there again because it was remembered once.
+    logins.remove(&location(0)).unwrap();
+    no_grant(&logins, &location(0));
+    assert_eq!(minted(&world), 1);
+}
+
+#[test]
+fn among_several_companies_the_right_one_is_found() {
+    let world = World::new();
+    for id in ["second", "third"] {
+        world.emulator.add_company(Company::new(id, "Another")).unwrap();
+    }
+    let [second, third] = ["second", "third"].map(|id| Account::company(id).unwrap());
+    world.emulator.add_location("third", "apart", "Apart").unwrap();
+    let apart = Account::location("apart").unwrap();
+    for nameless in [false, true] {
+        let store = Arc::new(MemoryStore::new());
+        let client = || world.app().token_store(store.clone()).build().unwrap();
+        let webhooks = client();
+        let mut install = json!({ "type": "INSTALL", "locationId": "apart" });
+        if nameless {
+            install["companyId"] = Value::Null;
+        }
+        let install = event(&world, &webhooks, install);
+        assert_eq!(webhooks.apply(&install).unwrap(), Applied::Remembered);
+        let logins = client();
+        for company in [&company(), &second] {
+            logins.import(world.grant(company), false).unwrap();
+        }
+        no_grant(&logins, &apart);
+        world.pass(120);
+        logins.import(world.grant(&third), false).unwrap();
+        works(&world, &logins, &apart);
+        // With the company's grant there it is minted at once.
+        world.pass(120);
+        let mut again = json!({ "type": "INSTALL", "locationId": "apart" });
+        if nameless {
+            again["companyId"] = Value::Null;
+        }
+        logins.remove(&apart).unwrap();
+        assert_eq!(logins.apply(&event(&world, &logins, again)).unwrap(), Applied::Minted);
+    }
+}
+
+#[test]
+fn an_uninstall_removes_what_is_older_than_it() {
+    let world = World::new();
+    let client = world.client();
+    client.import(world.grant(&location(0)), false).unwrap();
+    works(&world, &client, &location(0));
+    // One that was sent before the user authorized the app anew.
+    assert_eq!(client.apply(&of(&world, &client, "UNINSTALL", &location(0), 5)).unwrap(), Applied::Outdated);
+    works(&world, &client, &location(0));
+    world.pass(1);
+    let uninstall = of(&world, &client, "UNINSTALL", &location(0), 0);
+    assert_eq!(client.apply(&uninstall).unwrap(), Applied::Removed);
+    no_grant(&client, &location(0));
+    assert_eq!(client.apply(&uninstall).unwrap(), Applied::Nothing);
+    // The seed that an app imports at every start does not bring it back: a tombstone knows it. A new login does.
+    world.pass(60);
+    client.import(world.grant(&location(0)), false).unwrap();
+    assert_eq!(client.apply(&uninstall).unwrap(), Applied::Outdated);
+    works(&world, &client, &location(0));
+}
+
+#[test]
+fn a_removed_seed_stays_removed() {
+    let world = World::new();
+    let client = world.client();
+    let seed = world.grant(&location(0));
+    client.import(seed.clone(), false).unwrap();
+    world.pass(1);
+    client.apply(&of(&world, &client, "UNINSTALL", &location(0), 0)).unwrap();
+    assert_eq!(client.import(seed, false).unwrap(), hoopauth::Import::Known);
+    no_grant(&client, &location(0));
+}
+
+#[test]
+fn a_company_goes_with_its_locations_and_no_others() {
+    let world = World::new();
+    let client = world.client();
+    world.emulator.add_company(Company::new("second", "Another")).unwrap();
+    world.emulator.add_location("second", "apart", "Apart").unwrap();
+    let apart = Account::location("apart").unwrap();
+    for account in [&company(), &location(0), &apart] {
+        client.import(world.grant(account), false).unwrap();
+    }
+    world.pass(1);
+    client.mint(&location(1), &company()).unwrap();
+    // This one was authorized anew after the UNINSTALL was sent.
+    world.pass(60);
+    client.import(world.grant(&location(2)), false).unwrap();
+    let uninstall = of(&world, &client, "UNINSTALL", &company(), 30);
+    assert_eq!(client.apply(&uninstall).unwrap(), Applied::Removed);
+    assert_eq!(client.accounts().unwrap().len(), 2);
+    for account in [&company(), &location(0), &location(1)] {
+        no_grant(&client, account);
+    }
+    for account in [&apart, &location(2)] {
+        works(&world, &client, account);
+    }
+    assert_eq!(client.apply(&uninstall).unwrap(), Applied::Nothing);
+
+    // A company that was authorized anew keeps everything.
+    client.import(world.grant(&company()), false).unwrap();
+    client.mint(&location(0), &company()).unwrap();
+    assert_eq!(client.apply(&uninstall).unwrap(), Applied::Outdated);
+    works(&world, &client, &location(0));
+}
+
+#[test]
+fn what_a_crash_left_of_a_companys_removal_is_removed_by_the_next_try() {
+    let world = World::new();
+    let client = world.client();
+    for account in [&company(), &location(0)] {
+        client.import(world.grant(account), false).unwrap();
+    }
+    world.pass(1);
+    let uninstall = of(&world, &client, "UNINSTALL", &company(), 0);
+    client.remove(&company()).unwrap();
+    assert_eq!(client.apply(&uninstall).unwrap(), Applied::Removed);
+    no_grant(&client, &location(0));
+    assert_eq!(client.apply(&uninstall).unwrap(), Applied::Nothing);
+}
+
+#[test]
+fn an_uninstall_ends_what_was_remembered_before_it() {
+    let world = World::new();
+    let client = world.client();
+    let install = of(&world, &client, "INSTALL", &location(0), 0);
+    client.apply(&install).unwrap();
+    client.apply(&of(&world, &client, "INSTALL", &location(1), 0)).unwrap();
+    // Sent before the INSTALL, and come after it.
+    let stale = of(&world, &client, "UNINSTALL", &location(0), 60);
+    assert_eq!(client.apply(&stale).unwrap(), Applied::Outdated);
+    world.pass(1);
+    assert_eq!(client.apply(&of(&world, &client, "UNINSTALL", &location(1), 0)).unwrap(), Applied::Nothing);
+    exchange(&client, &company());
+    works(&world, &client, &location(0));
+    no_grant(&client, &location(1));
+    assert_eq!(minted(&world), 1);
+    // Another process knows it too.
+    no_grant(&world.client(), &location(1));
+    assert_eq!(minted(&world), 1);
+}
+
+#[test]
+fn a_location_of_its_own_needs_no_company() {
+    let world = World::new();
+    let client = world.client();
+    exchange(&client, &location(0));
+    world.pass(1);
+    // The event of the installation that the login was part of, a moment late by our clock.
+    assert_eq!(client.apply(&of(&world, &client, "INSTALL", &location(0), 0)).unwrap(), Applied::Nothing);
+    works(&world, &client, &location(0));
+    assert_eq!(minted(&world), 0);
+}
+
+#[test]
+fn only_events_of_the_clients_app_are_applied() {
+    let world = World::new();
+    let client = world.client();
+    client.import(world.grant(&location(0)), false).unwrap();
+    world.pass(1);
+    let other = "0000000000000000000000aa-other";
+    world.emulator.add_app(App::new(other, "another-apps-secret-0123456789")).unwrap();
+    let theirs = world.app().client_id(other).build().unwrap();
+    let key = world.emulator.webhook_key(WebhookScheme::Ed25519).key;
+    let key = WebhookKey::new(SignatureScheme::Ed25519, "emulator", &key).unwrap();
+    let uninstall = Webhook::event(json!({ "type": "UNINSTALL", "locationId": location(0).id() }));
+    let verified = |builder: hoopauth::webhook::WebhookVerifierBuilder, webhook: &Webhook| {
+        let signed = world.emulator.sign_webhook(webhook).unwrap();
+        let headers = signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let verifier = builder.clock(world.clock.clone()).key(key.clone()).replay("off").build().unwrap();
+        verifier.verify(headers, signed.body.as_bytes()).unwrap().event().clone()
+    };
+    // Genuine, and another app's.
+    let foreign = uninstall.clone().client_id(other);
+    for builder in [theirs.webhook_verifier(), WebhookVerifier::builder().app_id("0000000000000000000000aa")]
+    {
+        let event = verified(builder, &foreign);
+        assert_eq!(client.apply(&event).unwrap_err().code(), ErrorCode::InvalidArgument);
+    }
+    // Nobody verified it.
+    let body = br#"{"type":"UNINSTALL","locationId":"l","appId":"65f0a1b2c3d4e5f607182930"}"#;
+    let event = WebhookEvent::parse(body).unwrap();
+    assert_eq!(client.apply(&event).unwrap_err().code(), ErrorCode::InvalidArgument);
+    works(&world, &client, &location(0));
+    // Its own, by whichever verifier; and of the app that the program says is this client's.
+    let own = verified(WebhookVerifier::builder().app_id("65f0a1b2c3d4e5f607182930"), &uninstall);
+    assert_eq!(client.apply(&own).unwrap(), Applied::Removed);
+    let said = verified(client.webhook_verifier().app_id("0000000000000000000000aa"), &foreign);
+    assert_eq!(client.apply(&said).unwrap(), Applied::Nothing);
+    let fixed = Client::builder().access_token("t").build().unwrap();
+    assert_eq!(fixed.apply(&own).unwrap_err().code(), ErrorCode::InvalidState);
+}
+
+#[test]
+fn a_mint_that_fails_fails_the_event_and_the_next_try_mends_it() {
+    let world = World::new();
+    let client = world.client();
+    client.import(world.grant(&company()), false).unwrap();
+    let install = of(&world, &client, "INSTALL", &location(0), 0);
+    world.emulator.add_fault(Fault::status(Endpoint::LocationToken, 503, "{}"));
+    let error = client.apply(&install).unwrap_err();
+    assert!(error.is_retryable() && error.account() == Some(&location(0)), "{error:?}");
+    assert_eq!(client.apply(&install).unwrap(), Applied::Minted);
+    works(&world, &client, &location(0));
+}
+
+#[test]
+fn what_can_not_be_minted_at_a_call_is_not_tried_at_each() {
+    let world = World::new();
+    let webhooks = world.client();
+    webhooks.apply(&of(&world, &webhooks, "INSTALL", &location(0), 0)).unwrap();
+    drop(webhooks);
+    let client = world.client();
+    client.import(world.grant(&company()), false).unwrap();
+    world.emulator.add_fault(Fault::status(Endpoint::LocationToken, 503, "{}"));
+    for _ in 0..10 {
+        no_grant(&client, &location(0));
+    }
+    assert_eq!(minted(&world), 1);
+    world.pass(60);
+    works(&world, &client, &location(0));
+}
+
+#[test]
+fn a_minted_grant_that_can_not_be_saved_is_held() {
+    let world = World::new();
+    let full = Arc::new(AtomicBool::new(false));
+    let flag = full.clone();
+    let client = world
+        .builder()
+        .step_hook(move |step, _| match step {
+            Step::Save if flag.load(Ordering::SeqCst) => Err(Error::new(ErrorCode::Store, "disk full")),
+            _ => Ok(()),
+        })
+        .build()
+        .unwrap();
+    client.import(world.grant(&company()), false).unwrap();
+    full.store(true, Ordering::SeqCst);
+    let install = of(&world, &client, "INSTALL", &location(0), 0);
+    assert_eq!(client.apply(&install).unwrap(), Applied::Minted);
+    assert!(client.health(&location(0)).unwrap().unsaved);
+    works(&world, &client, &location(0));
+    // Held or stored: it is removed, and does not come back when the store works again.
+    world.pass(1);
+    let uninstall = of(&world, &client, "UNINSTALL", &location(0), 0);
+    assert_eq!(client.apply(&uninstall).unwrap(), Applied::Removed);
+    full.store(false, Ordering::SeqCst);
+    no_grant(&client, &location(0));
+    client.close().unwrap();
+    no_grant(&world.client(), &location(0));
+}
+
+#[test]
+fn threads_that_apply_one_install_and_refresh_meanwhile_end_with_one_grant() {
+    let world = World::new();
+    let client = world.client();
+    client.import(world.grant(&company()), false).unwrap();
+    let old = Grant::new(location(0), "ended")
+        .with_company_id(DEFAULT_COMPANY_ID)
+        .with_refresh_token(world.grant(&location(0)).refresh_token().unwrap().clone());
+    client.import(old, false).unwrap();
+    world.pass(60);
+    let install = of(&world, &client, "INSTALL", &location(0), 0);
+    let applied: Vec<_> = std::thread::scope(|scope| {
+        let refreshes: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| client.headers_for(location(0).as_str(), "GET"))).collect();
+        let applies: Vec<_> = (0..4).map(|_| scope.spawn(|| client.apply(&install).unwrap())).collect();
+        for refresh in refreshes {
+            refresh.join().unwrap().unwrap();
+        }
+        applies.into_iter().map(|apply| apply.join().unwrap()).collect()
+    });
+    assert_eq!(applied.iter().filter(|applied| **applied == Applied::Minted).count(), 1, "{applied:?}");
+    assert_eq!(minted(&world), 1);
+    works(&world, &client, &location(0));
+    assert_eq!(client.export(&location(0)).unwrap().authorized_at(), install.timestamp().unwrap());
+    assert_eq!(world.emulator.statistics().reuse_outside_window, 0);
+}
+
+#[test]
+fn a_remembered_install_is_forgotten_after_a_month() {
+    let world = World::new();
+    let client = world.client();
+    client.apply(&of(&world, &client, "INSTALL", &location(0), 0)).unwrap();
+    world.pass(30 * 86_400 + 1);
+    exchange(&client, &company());
+    no_grant(&client, &location(0));
+    assert_eq!(minted(&world), 0);
+}
+
+#[test]
+fn the_names_are_those_of_every_language() {
+    let all = [Applied::Nothing, Applied::Minted, Applied::Remembered, Applied::Removed, Applied::Outdated];
+    assert_eq!(all.map(Applied::name), ["nothing", "minted", "remembered", "removed", "outdated"]);
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Runs every target, with what libFuzzer is told: `fuzz/run.sh -runs=20000`. Sets up what it needs inside the tree.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tool=target/tools/bin/cargo-fuzz
+[ -x "$tool" ] || cargo install --quiet --locked --root target/tools cargo-fuzz
+command -v c++ >/dev/null || { echo "a C++ compiler is missing: install g++" >&2; exit 1; }
+# libFuzzer needs coverage and the address sanitizer, which a stable compiler has but hides.
+export RUSTC_BOOTSTRAP=1
+seed=${HOOPAUTH_SEED:-$RANDOM}
+for target in headers keys events redirects token_answers; do
+  echo "fuzz $target: seed $seed" >&2
+  # What it finds on the way stays out of the tree; the committed corpus is where it starts.
+  mkdir -p "target/fuzz-corpus/$target"
+  "$tool" run --target-dir target/fuzz "$target" "target/fuzz-corpus/$target" "fuzz/corpus/$target" -- \
+    -seed="$seed" -max_len=4096 -timeout=60 -rss_limit_mb=4096 -verbosity=0 "$@" || {
+    echo "fuzz $target: failed; the input lies in fuzz/artifacts/$target" >&2
+    exit 1
+  }
+done

@@ -1,0 +1,88 @@
+"""The requests of web frameworks, and verifying without holding up an event loop."""
+
+from __future__ import annotations
+
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any
+
+from hoopauth._adapter import in_thread, to_the_end
+from hoopauth._errors import InvalidArgument, InvalidState
+
+if TYPE_CHECKING:
+    from hoopauth._hoopauth import WebhookDelivery, WebhookVerifier
+
+CONSUMED = (
+    "the request's body was read or parsed before: verify the webhook first, before anything touches the form, the "
+    "stream or the parsed data"
+)
+
+
+def read(request: Any) -> tuple[Any, bytes]:
+    """Give headers and raw body of a request of Flask or Django."""
+    if _is_asgi(request):
+        message = "this request's body is read asynchronously: await `verify_request_async(request)`"
+        raise InvalidArgument(message)
+    get_data = getattr(request, "get_data", None)
+    if callable(get_data) and not iscoroutinefunction(get_data):
+        return request.headers, _complete(request, get_data(cache=True, as_text=False, parse_form_data=False))
+    if hasattr(request, "META"):
+        return request.META, _complete(request, _django_body(request))
+    message = f"a `{type(request).__name__}` is no request of Flask, Django, FastAPI or Starlette: call `verify` with "
+    message += "its headers and its raw body"
+    raise InvalidArgument(message)
+
+
+async def verify(verifier: WebhookVerifier, request: Any, waits: bool) -> WebhookDelivery:  # noqa: FBT001
+    """Verify a request; what waits is done on a worker thread."""
+    if _is_asgi(request):
+        headers, body = request.headers, _complete(request, await _starlette_body(request))
+    else:
+        headers, body = read(request)
+    if waits:
+        delivery: WebhookDelivery = await in_thread(verifier.verify, headers, body)
+        return delivery
+    return verifier.verify(headers, body)
+
+
+async def entered(delivery: WebhookDelivery) -> WebhookDelivery:
+    """Begin an `async with`."""
+    return delivery
+
+
+async def left(delivery: WebhookDelivery, waits: bool, *raised: Any) -> None:  # noqa: FBT001
+    """End an `async with`."""
+    if waits:
+        await to_the_end(delivery.__exit__, *raised)
+    else:
+        delivery.__exit__(*raised)
+
+
+def _is_asgi(request: Any) -> bool:
+    return iscoroutinefunction(getattr(type(request), "body", None))
+
+
+def _django_body(request: Any) -> bytes:
+    try:
+        body: bytes = request.body
+    except Exception as raised:
+        # By its name: Django is not imported here.
+        if type(raised).__name__ == "RawPostDataException":
+            raise InvalidState(CONSUMED) from raised
+        raise
+    return body
+
+
+async def _starlette_body(request: Any) -> bytes:
+    try:
+        body: bytes = await request.body()
+    except RuntimeError as consumed:
+        raise InvalidState(CONSUMED) from consumed
+    return body
+
+
+def _complete(request: Any, body: bytes) -> bytes:
+    """Refuse what is left of a body that was read before: it would look like a forged one."""
+    length = request.headers.get("Content-Length", "")
+    if length.isascii() and length.isdigit() and len(body) < int(length):
+        raise InvalidState(CONSUMED)
+    return body
