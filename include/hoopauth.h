@@ -1491,10 +1491,11 @@ hoopauth_status_t hoopauth_client_report_request(const hoopauth_client_t *client
                                                  hoopauth_error_t **err);
 
 /**
- * Which of two Private Integration tokens the platform refused: the name of its option, "private_integration_token" or
- * "private_integration_token_next". Take it out of the settings.
+ * The option whose Private Integration token the platform refused, "private_integration_token" or "private_integration_token_next": put
+ * another token there, or leave the option out if the other one stays in use.
  *
- * len, if not NULL, gets the length in bytes. Returns static text, or NULL where none was refused. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns static text, or NULL while none was refused, and again once that token works. Any
+ * thread. Since 0.1.
  */
 const char *hoopauth_client_refused_private_integration_token(const hoopauth_client_t *client,
                                                               size_t *len);
@@ -2455,7 +2456,7 @@ const char *hoopauth_webhook_delivery_body(const hoopauth_webhook_delivery_t *de
 /**
  * Says that it was handled: from now on the same webhook is HOOPAUTH_WEBHOOK_REPLAYED.
  *
- * Errors: those of the store; it is still claimed then. Any thread. Since 0.1.
+ * Errors: HOOPAUTH_INVALID_STATE after a release, and those of the store: it is still claimed then, and may be confirmed again. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_delivery_confirm(const hoopauth_webhook_delivery_t *delivery,
                                                     hoopauth_error_t **err);
@@ -2463,7 +2464,7 @@ hoopauth_status_t hoopauth_webhook_delivery_confirm(const hoopauth_webhook_deliv
 /**
  * Says that it was not handled: the next try of the platform is accepted.
  *
- * Errors: those of the store; the claim then ends by itself. Any thread. Since 0.1.
+ * Errors: HOOPAUTH_INVALID_STATE after it was confirmed, and those of the store: the claim then ends by itself. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_delivery_release(const hoopauth_webhook_delivery_t *delivery,
                                                     hoopauth_error_t **err);
@@ -2505,8 +2506,8 @@ typedef struct hoopauth_webhook_verifier_t hoopauth_webhook_verifier_t;
 
 /**
  * Makes a verifier for the app of client: its id comes from the option client_id, and what was handled is remembered in the client's
- * store, by all who share that. Without a client (NULL) it is remembered in this process, and the option app_id or any_app must be
- * set.
+ * store, by all who share that (of a client without OAuth, in this process). Without a client (NULL) it is remembered in this process,
+ * and the option app_id or any_app must be set.
  *
  * No I/O happens here. config stays the caller's. *out is the caller's to free. Errors: HOOPAUTH_CONFIG, with the option's name in
  * the message. Any thread. Since 0.1.
@@ -2521,9 +2522,9 @@ hoopauth_status_t hoopauth_webhook_verifier_new(const hoopauth_client_t *client,
  *
  * What it hands out is claimed: until it is confirmed, released or freed, the same webhook is refused, here and by all who share the
  * store. headers may be NULL with count 0. It waits for the store at most, as long as that allows. *out is the caller's to free.
- * Errors: HOOPAUTH_SIGNATURE_MISSING, HOOPAUTH_SIGNATURE_INVALID, HOOPAUTH_WEBHOOK_MALFORMED, HOOPAUTH_WRONG_ACCOUNT (another
- * app's), HOOPAUTH_WEBHOOK_STALE, HOOPAUTH_WEBHOOK_REPLAYED (retryable: it is being handled, let the platform come again), and those
- * of the store. Any thread. Since 0.1.
+ * Errors: HOOPAUTH_SIGNATURE_MISSING, HOOPAUTH_SIGNATURE_INVALID (another app's event too), HOOPAUTH_WEBHOOK_MALFORMED,
+ * HOOPAUTH_WEBHOOK_STALE, HOOPAUTH_WEBHOOK_REPLAYED, HOOPAUTH_LEASE_TIMEOUT while it is being handled (let the platform come
+ * again), and those of the store. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_verifier_verify(const hoopauth_webhook_verifier_t *verifier,
                                                    const hoopauth_header_t *headers,

@@ -80,6 +80,23 @@ int main(int argc, char** argv) {
         const auto repeat = good(client.try_report(headers, 401, refused.body));
         CHECK(repeat && send("GET", url, lines(*repeat)).status == 200);
         CHECK(good(client.try_accounts()).size() == 1);
+
+        auto request = good(client.try_request("POST", "/echo/"));
+        CHECK(request.try_set_account(name) && request.try_set_body(R"({"k":"v"})"));
+        CHECK(request.try_add_header("X-Own", "mine") && request.try_add_param("a", "b"));
+        CHECK(request.try_set_timeout(std::chrono::seconds(20)) && request.try_set_version("2021-04-15"));
+        CHECK(request.try_set_max_body(100000) && request.try_set_any_status(true) && request.try_set_repeatable(true));
+        const auto response = good(request.try_send(context));
+        CHECK(response.status() == 200 && response.body().find(R"("k":"v")") != std::string_view::npos);
+        CHECK(good(client.try_rate_limit(account)));
+        CHECK(good(hoopauth::try_scopes_for({"GET /contacts/abc"})).view() == hoopauth::scopes::contacts_readonly);
+        CHECK(client.try_installed_locations(account).error().code() == hoopauth::code::invalid_argument);
+        CHECK(!client.try_mint_all(account, [](const hoopauth::mint_progress&) { return true; }));
+        auto webhooks = good(hoopauth::webhook_config::try_make());
+        CHECK(webhooks.try_set("max_age", "300") && webhooks.try_add_key("hmac-sha256", "own", "a secret of some length"));
+        const auto verifier = good(client.try_webhook_verifier(webhooks));
+        CHECK(verifier.try_verify({}, "{}").error().code() == hoopauth::code::signature_missing);
+        CHECK(!verifier.try_verify_signature({}, "{}"));
         CHECK(good(client.try_remove(account)));
         CHECK(client.try_close());
         CHECK(client.try_accounts().error().code() == hoopauth::code::invalid_state);

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <functional>
 #include <future>
+#include <stdexcept>
 #include <thread>
 #include <type_traits>
 #include <typeinfo>
@@ -66,7 +67,10 @@ void handles_move_and_do_not_copy(const emulator&) {
     static_assert(moves_only<hoopauth::config> && moves_only<hoopauth::context> && moves_only<hoopauth::grant>);
     static_assert(moves_only<hoopauth::headers> && moves_only<hoopauth::health> && moves_only<hoopauth::maintenance>);
     static_assert(moves_only<hoopauth::authorization_request> && moves_only<hoopauth::pending_authorization>);
-    static_assert(moves_only<hoopauth::text>);
+    static_assert(moves_only<hoopauth::text> && moves_only<hoopauth::request> && moves_only<hoopauth::response>);
+    static_assert(moves_only<hoopauth::operation> && moves_only<hoopauth::installed_locations>);
+    static_assert(moves_only<hoopauth::webhook_config> && moves_only<hoopauth::webhook_verifier>);
+    static_assert(moves_only<hoopauth::webhook_delivery>);
     static_assert(std::is_nothrow_copy_constructible_v<hoopauth::error> &&
                   std::is_nothrow_copy_constructible_v<errors::no_grant>);
 
@@ -572,6 +576,160 @@ void a_closed_client(const emulator& hoop) {
     client.close();
 }
 
+void requests_of_the_library(const emulator& hoop) {
+    const std::string name = "location:hoopLocation00000001";
+    const hoopauth::client client(oauth(hoop).set("default_account", name));
+    const auto account = client.account(name);
+    CHECK(!client.rate_limit(account) && !client.rate_limit());
+    client.import_grant(issued(hoop, name));
+    auto request = client.request("post", "/echo/");
+    request.set_account(name).add_param("q", "a b").add_header("X-Own", "mine").set_version("2021-04-15");
+    request.set_body(R"({"k":"v"})").set_timeout(std::chrono::seconds(20)).set_max_body(100000).set_repeatable(true);
+    auto first = request.send();
+    auto response = std::move(first);
+    CHECK(first.status() == 0 && first.body().empty() && first.size() == 0);
+    CHECK(response.status() == 200 && response.header("CONTENT-type") == "application/json");
+    CHECK(!response.header("x-none") && response[10000].name.empty());
+    std::size_t seen = 0;
+    for (const auto [one, value] : response) seen += one == "content-type" && value == "application/json";
+    CHECK(seen == 1);
+    const auto echo = nlohmann::json::parse(response.body());
+    CHECK(echo["method"] == "POST" && echo["body"]["k"] == "v" && echo["headers"]["x-own"] == "mine");
+    CHECK(echo["headers"]["version"] == "2021-04-15");
+    response = request.send(hoopauth::context(std::chrono::seconds(30)));
+    CHECK(response.status() == 200);
+    auto& itself = response;
+    response = std::move(itself);
+    CHECK(response.status() == 200 && !response.body().empty());
+
+    auto none = client.request("GET", "/contacts/none");
+    const auto missing = thrown<errors::http_status>([&] { none.send(); });
+    CHECK(missing.response() && missing.response()->status() == 404);
+    CHECK(missing.response()->body().find("404") != std::string_view::npos);
+    CHECK(none.set_any_status(true).send().status() == 404);
+    const auto refused = thrown<errors::invalid_argument>([&] { client.request("GET", "//elsewhere.example/").send(); });
+    CHECK(!refused.response());
+    thrown<errors::timeout>([&] { request.set_timeout(std::chrono::seconds(0)).send(); });
+    thrown<errors::invalid_argument>([&] { request.set_timeout(std::chrono::seconds(-1)); });
+    const auto taken = std::move(request);
+    thrown<errors::invalid_argument>([&] { request.send(); });
+
+    const auto limit = client.rate_limit(account);
+    CHECK(limit && limit->limit == 100 && limit->daily_limit == 200000 && limit->remaining < 100);
+    CHECK(limit->interval == hoopauth::seconds(10) && limit->daily_reset > limit->seen_at);
+    CHECK(client.rate_limit().has_value());
+    CHECK(!client.refused_private_integration_token());
+
+    const auto scope = "{\"message\":\"The token is not authorized for this scope.\"}";
+    const auto headers = client.headers("GET");
+    const auto named = thrown<errors::insufficient_scope>(
+        [&] { client.report_request(headers, "GET", "/contacts/abc", 401, scope); });
+    CHECK(named.message().find(hoopauth::scopes::contacts_readonly) != std::string_view::npos);
+    CHECK(!client.report_request(headers, "GET", "/contacts/abc", 200, {}));
+}
+
+void operations_and_scopes(const emulator&) {
+    const auto found = hoopauth::operation::find("get", "/contacts/abc?x=1");
+    CHECK(found && found->method() == "GET" && found->path() == "/contacts/{contactId}");
+    CHECK(found->version() == "2021-07-28" && found->scope() == hoopauth::scopes::contacts_readonly);
+    CHECK(found->allows_location() && !found->allows_company() && found->allows_private_integration());
+    CHECK(!hoopauth::operation::find("GET", "/no/such/operation"));
+    CHECK(hoopauth::scopes_for({"POST /contacts/", "GET /contacts/{contactId}"}).view() ==
+          "contacts.readonly contacts.write");
+    CHECK(hoopauth::scopes_for({}).view().empty());
+    thrown<errors::invalid_argument>([] { hoopauth::scopes_for({"GET /no/such/operation"}); });
+}
+
+void all_locations_of_a_company(const emulator& hoop) {
+    const hoopauth::client client(oauth(hoop));
+    const auto company = client.account("company:hoopCompany000000001");
+    thrown<errors::no_grant>([&] { client.installed_locations(company); });
+    client.import_grant(issued(hoop, "company:hoopCompany000000001"));
+    const auto locations = client.installed_locations(company);
+    CHECK(locations.size() == 3 && locations[2].account == "location:hoopLocation00000003");
+    for (const auto location : locations) CHECK(location.installed && location.name && !location.account.empty());
+    CHECK(locations[3].account.empty() && !locations[3].name && !locations[3].installed);
+    int calls = 0;
+    const auto first = client.mint_all(company, [&](const hoopauth::mint_progress& progress) {
+        CHECK(progress.account == "location:hoopLocation00000001" && !progress.failure && progress.message.empty());
+        return ++calls < 1;
+    });
+    CHECK(calls == 1 && first.minted == 1 && first.kept == 0);
+    // What it throws passes around the library, not through it.
+    thrown<std::domain_error>([&] {
+        client.mint_all(company, [](const hoopauth::mint_progress&) -> bool { throw std::domain_error("enough"); });
+    });
+    const auto lost = client.try_mint_all(
+        company, [](const hoopauth::mint_progress&) -> bool { throw std::domain_error("enough"); });
+    CHECK(!lost && lost.error().code() == hoopauth::code::callback_failed);
+    const auto rest = client.mint_all(company, {}, hoopauth::context(std::chrono::seconds(60)));
+    CHECK(rest.minted + rest.kept == 3 && rest.failed == 0);
+    thrown<errors::invalid_argument>([&] { client.mint_all(client.account("location:hoopLocation00000001")); });
+}
+
+void webhooks(const emulator& hoop) {
+    const hoopauth::client client(oauth(hoop));
+    const auto signed_by_hoop = [&](const nlohmann::json& event) {
+        return hoop.control("webhooks/sign", {{"event", event}, {"schemes", {"ed25519", "hmac-sha256"}}});
+    };
+    const auto headers_of = [](const nlohmann::json& webhook) {
+        std::vector<hoopauth::header> headers;
+        for (const auto& pair : webhook["headers"]) {
+            headers.push_back({pair[0].get_ref<const std::string&>(), pair[1].get_ref<const std::string&>()});
+        }
+        return headers;
+    };
+    const auto body_of = [](const nlohmann::json& webhook) -> const std::string& {
+        return webhook["body"].get_ref<const std::string&>();
+    };
+    hoopauth::webhook_config config;
+    const auto keys = hoop.control("webhooks/keys");
+    for (const auto& key : keys["keys"]) {
+        config.add_key(key["scheme"].get<std::string>(), key["label"].get<std::string>(), key["key"].get<std::string>());
+    }
+    auto verifier = client.webhook_verifier(config);
+    const auto created = signed_by_hoop({{"type", "ContactCreate"}, {"locationId", "hoopLocation00000001"}});
+    {
+        const auto delivery = verifier.verify(headers_of(created), body_of(created));
+        CHECK(delivery.type() == "ContactCreate" && delivery.account() == "location:hoopLocation00000001");
+        CHECK(delivery.app_id() == "65f0a1b2c3d4e5f607182930" && !delivery.id().empty() && !delivery.key().empty());
+        CHECK(delivery.body() == body_of(created) && delivery.timestamp() > hoopauth::moment{});
+        thrown<errors::lease_timeout>([&] { verifier.verify(headers_of(created), body_of(created)); });
+        CHECK(client.apply(delivery) == hoopauth::applied::nothing && name(hoopauth::applied::nothing) == "nothing");
+    }
+    // Not confirmed, it was given back.
+    {
+        const auto delivery = verifier.share().verify(headers_of(created), body_of(created));
+        delivery.release();
+        thrown<errors::invalid_state>([&] { delivery.confirm(); });
+    }
+    verifier.verify(headers_of(created), body_of(created)).confirm();
+    thrown<errors::webhook_replayed>([&] { verifier.verify(headers_of(created), body_of(created)); });
+    CHECK(!verifier.verify_signature(headers_of(created), body_of(created)).view().empty());
+    thrown<errors::signature_invalid>([&] { verifier.verify(headers_of(created), body_of(created) + " "); });
+    thrown<errors::signature_missing>([&] { verifier.verify({}, body_of(created)); });
+
+    client.import_grant(issued(hoop, "company:hoopCompany000000001"));
+    const auto installed = signed_by_hoop(
+        {{"type", "INSTALL"}, {"locationId", "hoopLocation00000001"}, {"companyId", "hoopCompany000000001"}});
+    const auto delivery = verifier.verify(headers_of(installed), body_of(installed));
+    CHECK(client.apply(delivery, hoopauth::context(std::chrono::seconds(60))) == hoopauth::applied::minted);
+    CHECK(client.accounts().size() == 2);
+
+    thrown<errors::config>([] { hoopauth::webhook_verifier{hoopauth::webhook_config()}; });
+    thrown<errors::config>([] { hoopauth::webhook_config().add_key("md5", "a", "a secret of some length"); });
+    thrown<errors::config>([&] { client.webhook_verifier(hoopauth::webhook_config().set("no_such_option", "1")); });
+    hoopauth::webhook_config alone;
+    alone.set("any_app", "true").add_key("hmac-sha256", "own", "a secret of some length", hoopauth::moment::max());
+    const hoopauth::webhook_verifier other(alone);
+    thrown<errors::signature_invalid>([&] { other.verify({{"x-wl-signature", std::string(64, 'a')}}, "{}"); });
+    const auto taken = std::move(verifier);
+    thrown<errors::invalid_argument>([&] { verifier.verify({}, "{}"); });
+    auto gone = client.share();
+    const auto kept = std::move(gone);
+    thrown<errors::invalid_argument>([&] { gone.webhook_verifier(alone); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -602,6 +760,10 @@ int main(int argc, char** argv) {
     RUN(many_threads_refresh_once);
     RUN(another_thread_cancels);
     RUN(a_closed_client);
+    RUN(requests_of_the_library);
+    RUN(operations_and_scopes);
+    RUN(all_locations_of_a_company);
+    RUN(webhooks);
     curl_global_cleanup();
     std::printf("all passed\n");
 }

@@ -1,8 +1,8 @@
 // hoopauth for C++17 and later: the handles of hoopauth.h as move-only objects. Header-only. MIT OR Apache-2.0.
 //
-// Handles    Each noun of hoopauth.h is a class that owns one handle and frees it. They move and don't copy; client, account and
-//            context, which the library counts, have share(). A moved-from object may only be destroyed or assigned to; a call
-//            with it fails with invalid_argument.
+// Handles    Each noun of hoopauth.h is a class that owns one handle and frees it. They move and don't copy; client, account,
+//            context and webhook_verifier, which the library counts, have share(). A moved-from object may only be destroyed or
+//            assigned to; a call with it fails with invalid_argument.
 //
 // Text       In: std::string_view. Out: std::string_view, borrowed from the object that was asked, good until that is changed or
 //            destroyed; std::optional where there may be none.
@@ -21,6 +21,8 @@
 //            callback throws does not pass through the library: a hoopauth::error keeps its code where the callback may use it,
 //            anything else is callback_failed with the text of what(). A call to a client from within a callback is invalid_state.
 //
+// Bytes      Bodies are std::string_view too: any bytes, which may be NUL.
+//
 // Secrets    Tokens come out of headers::authorization, the grant and the transport's request, and out of nothing else.
 #ifndef HOOPAUTH_HPP
 #define HOOPAUTH_HPP
@@ -31,6 +33,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <memory>
@@ -182,6 +185,49 @@ private:
 
 }  // namespace detail
 
+/// A header's name and value, borrowed.
+struct header {
+    /// The name.
+    std::string_view name;
+    /// The value; it may be secret.
+    std::string_view value;
+};
+
+/// The answer to an API request, borrowed: good as long as the response or the error that it came from. Any thread may read it.
+class response_view {
+public:
+    /// Borrows a handle.
+    explicit response_view(const hoopauth_response_t* raw) noexcept : raw_(raw) {}
+
+    /// The HTTP status.
+    std::uint16_t status() const noexcept { return hoopauth_response_status(raw()); }
+    /// How many headers there are.
+    std::size_t size() const noexcept { return hoopauth_response_header_count(raw()); }
+    /// One of the headers in the order they came, by its number from 0, its name in lower case; empty where there is none.
+    hoopauth::header operator[](std::size_t index) const noexcept {
+        hoopauth_header_t one{};
+        if (hoopauth_response_header_at(raw(), index, &one, nullptr) != HOOPAUTH_OK) return {};
+        return {{one.name, one.name_len}, {one.value, one.value_len}};
+    }
+    /// The first of the headers.
+    detail::iterator<response_view> begin() const noexcept { return {*this, 0}; }
+    /// The end of the headers.
+    detail::iterator<response_view> end() const noexcept { return {*this, size()}; }
+    /// The value of the first header of that name, in any case.
+    std::optional<std::string_view> header(std::string_view name) const noexcept {
+        std::size_t len = 0;
+        const char* value = hoopauth_response_header(raw(), name.data(), name.size(), &len);
+        return value ? std::optional<std::string_view>(std::string_view(value, len)) : std::nullopt;
+    }
+    /// The body, decompressed. It may hold any bytes.
+    std::string_view body() const noexcept { return detail::view(hoopauth_response_body, raw()); }
+    /// The handle, borrowed.
+    const hoopauth_response_t* raw() const noexcept { return raw_; }
+
+private:
+    const hoopauth_response_t* raw_;
+};
+
 /// Why a call failed: what happened, what to do next, what the server said. It holds no secret. Copies share one text. Any thread
 /// may read it.
 class error : public std::exception {
@@ -234,6 +280,12 @@ public:
     /// The account it is about, such as "location:ve9EPM428h8vShlRW1KT".
     std::optional<std::string_view> account() const noexcept {
         return detail::view_some(hoopauth_error_account, raw());
+    }
+
+    /// The answer that it is about, headers and body at hand, where a request ended in one. Good as long as this error or a copy of it.
+    std::optional<response_view> response() const noexcept {
+        const hoopauth_response_t* response = hoopauth_error_response(raw());
+        return response ? std::optional<response_view>(response_view(response)) : std::nullopt;
     }
 
     /// Whether a callback said something about retrying; for the wrapper.
@@ -360,6 +412,16 @@ result<T> made(hoopauth_status_t status, Raw* raw, hoopauth_error_t* err) {
     return error(status, err);
 }
 
+// Headers as C takes them.
+inline std::vector<hoopauth_header_t> raw_headers(const std::vector<header>& headers) {
+    std::vector<hoopauth_header_t> raw;
+    raw.reserve(headers.size());
+    for (const header& one : headers) {
+        raw.push_back({one.name.data(), one.name.size(), one.value.data(), one.value.size()});
+    }
+    return raw;
+}
+
 // What a moved-from object stands for where NULL would mean something else.
 inline hoopauth::error moved(const char* what) {
     return error(code::invalid_argument, std::string("the ") + what + " was moved away");
@@ -467,14 +529,6 @@ public:
 private:
     const hoopauth_context_t* raw_ = nullptr;
     bool moved_ = false;
-};
-
-/// A header's name and value, borrowed.
-struct header {
-    /// The name.
-    std::string_view name;
-    /// The value; it may be secret.
-    std::string_view value;
 };
 
 /// The headers for one request. It may outlive its client. Any thread may read it.
@@ -1294,6 +1348,416 @@ enum class import_outcome : std::int32_t {
     kept = HOOPAUTH_IMPORT_KEPT,          ///< nothing: another live grant is there, and `replace` was not said
 };
 
+/// The answer to an API request. Any thread may read it.
+class response : public response_view {
+public:
+    /// Takes over a handle.
+    explicit response(hoopauth_response_t* raw) noexcept : response_view(raw), raw_(raw) {}
+    /// Takes what another one holds, which is empty then.
+    response(response&& other) noexcept : response_view(other.raw_.get()), raw_(std::move(other.raw_)) {
+        other.forget();
+    }
+    /// Takes what another one holds, which is empty then.
+    response& operator=(response&& other) noexcept {
+        raw_ = std::move(other.raw_);
+        static_cast<response_view&>(*this) = response_view(raw_.get());
+        if (this != &other) other.forget();
+        return *this;
+    }
+
+private:
+    void forget() noexcept { static_cast<response_view&>(*this) = response_view(nullptr); }
+
+    detail::handle<hoopauth_response_t, hoopauth_response_free> raw_;
+};
+
+/// A request to the API that the library sends: with the headers of its account, and again where that can help. It may be sent any number of
+/// times, by any number of threads; one thread at a time may change it.
+class request {
+public:
+    /// Takes over a handle.
+    explicit request(hoopauth_request_t* raw) noexcept : raw_(raw) {}
+
+    /// Sets whose headers it carries, "location:<id>" or "company:<id>"; a wrong one is told when it is sent.
+    result<void> try_set_account(std::string_view account) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_request_set_account(raw_.get(), account.data(), account.size(), &err);
+        return detail::done(status, err);
+    }
+    /// Adds a query parameter; it is encoded. May be called again, with the same name too.
+    result<void> try_add_param(std::string_view name, std::string_view value) {
+        hoopauth_error_t* err = nullptr;
+        const auto status =
+            hoopauth_request_add_param(raw_.get(), name.data(), name.size(), value.data(), value.size(), &err);
+        return detail::done(status, err);
+    }
+    /// Adds a header. Those of authentication and of the connection are the library's: such a one is invalid_argument when it is sent.
+    result<void> try_add_header(std::string_view name, std::string_view value) {
+        hoopauth_error_t* err = nullptr;
+        const auto status =
+            hoopauth_request_add_header(raw_.get(), name.data(), name.size(), value.data(), value.size(), &err);
+        return detail::done(status, err);
+    }
+    /// Sets the body, any bytes; copied. Its Content-Type is "application/json" for POST, PUT and PATCH unless such a header was added.
+    result<void> try_set_body(std::string_view body) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_request_set_body(raw_.get(), detail::bytes(body), body.size(), &err);
+        return detail::done(status, err);
+    }
+    /// Sets another Version than the option api_version; a wrong one is told when it is sent.
+    result<void> try_set_version(std::string_view version) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_request_set_version(raw_.get(), version.data(), version.size(), &err);
+        return detail::done(status, err);
+    }
+    /// Sets how long it may take with all its tries and waits, instead of the option timeout.
+    result<void> try_set_timeout(seconds timeout) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_request_set_timeout(raw_.get(), timeout.count(), &err);
+        return detail::done(status, err);
+    }
+    /// Sets the longest body to accept, in bytes after decompression; a longer one is malformed_response.
+    result<void> try_set_max_body(std::size_t max_body) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_request_set_max_body(raw_.get(), max_body, &err);
+        return detail::done(status, err);
+    }
+    /// Sets whether an answer with any status is an answer, not only 2xx.
+    result<void> try_set_any_status(bool any_status) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_request_set_any_status(raw_.get(), any_status, &err);
+        return detail::done(status, err);
+    }
+    /// Sets whether sending it twice does no harm: a POST or PATCH is then tried again as a GET is.
+    result<void> try_set_repeatable(bool repeatable) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_request_set_repeatable(raw_.get(), repeatable, &err);
+        return detail::done(status, err);
+    }
+
+    /// Sends it, again where that can help. Errors: those of headers and report, invalid_argument (nothing was sent), network, timeout,
+    /// tls, malformed_response, and http_status for any other status than 2xx; where an answer came, error::response has it.
+    result<response> try_send(within within = {}) const {
+        if (within.moved()) return detail::moved("context");
+        hoopauth_response_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_request_send(raw_.get(), within.raw(), &out, &err);
+        return detail::made<response>(status, out, err);
+    }
+
+#if HOOPAUTH_EXCEPTIONS
+    /// As try_set_account; throws.
+    hoopauth::request& set_account(std::string_view account) { return try_set_account(account).value(), *this; }
+    /// As try_add_param; throws.
+    hoopauth::request& add_param(std::string_view name, std::string_view value) {
+        return try_add_param(name, value).value(), *this;
+    }
+    /// As try_add_header; throws.
+    hoopauth::request& add_header(std::string_view name, std::string_view value) {
+        return try_add_header(name, value).value(), *this;
+    }
+    /// As try_set_body; throws.
+    hoopauth::request& set_body(std::string_view body) { return try_set_body(body).value(), *this; }
+    /// As try_set_version; throws.
+    hoopauth::request& set_version(std::string_view version) { return try_set_version(version).value(), *this; }
+    /// As try_set_timeout; throws.
+    hoopauth::request& set_timeout(seconds timeout) { return try_set_timeout(timeout).value(), *this; }
+    /// As try_set_max_body; throws.
+    hoopauth::request& set_max_body(std::size_t max_body) { return try_set_max_body(max_body).value(), *this; }
+    /// As try_set_any_status; throws.
+    hoopauth::request& set_any_status(bool any_status) { return try_set_any_status(any_status).value(), *this; }
+    /// As try_set_repeatable; throws.
+    hoopauth::request& set_repeatable(bool repeatable) { return try_set_repeatable(repeatable).value(), *this; }
+    /// As try_send; throws.
+    response send(within within = {}) const { return try_send(within).value(); }
+#endif
+
+    /// The handle, borrowed.
+    const hoopauth_request_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_request_t, hoopauth_request_free> raw_;
+};
+
+/// The API's limits of one account, as its last answer told them; what was not told is nothing.
+struct rate_limit {
+    /// Requests allowed per interval.
+    std::optional<std::int64_t> limit;
+    /// Requests left in the current interval.
+    std::optional<std::int64_t> remaining;
+    /// The length of an interval.
+    std::optional<seconds> interval;
+    /// Requests allowed per day.
+    std::optional<std::int64_t> daily_limit;
+    /// Requests left today.
+    std::optional<std::int64_t> daily_remaining;
+    /// When the daily limit starts anew.
+    std::optional<moment> daily_reset;
+    /// When the answer came.
+    moment seen_at;
+};
+
+/// A location of a company, as the platform lists it; borrowed from its list.
+struct installed_location {
+    /// "location:<id>".
+    std::string_view account;
+    /// Its name.
+    std::optional<std::string_view> name;
+    /// Whether the app is installed in it.
+    bool installed = false;
+};
+
+/// The locations of a company. Any thread may read it.
+class installed_locations {
+public:
+    /// Takes over a handle.
+    explicit installed_locations(hoopauth_installed_locations_t* raw) noexcept : raw_(raw) {}
+
+    /// How many there are.
+    std::size_t size() const noexcept { return hoopauth_installed_locations_count(raw()); }
+    /// One of them, by its number from 0; empty where there is none.
+    installed_location operator[](std::size_t index) const noexcept {
+        std::size_t account_len = 0, name_len = 0;
+        const char* account = hoopauth_installed_locations_account(raw(), index, &account_len);
+        const char* name = hoopauth_installed_locations_name(raw(), index, &name_len);
+        installed_location location;
+        if (account) location.account = {account, account_len};
+        if (name) location.name = std::string_view(name, name_len);
+        location.installed = hoopauth_installed_locations_is_installed(raw(), index);
+        return location;
+    }
+    /// The first of them.
+    detail::iterator<installed_locations> begin() const noexcept { return {*this, 0}; }
+    /// The end of them.
+    detail::iterator<installed_locations> end() const noexcept { return {*this, size()}; }
+    /// The handle, borrowed.
+    const hoopauth_installed_locations_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_installed_locations_t, hoopauth_installed_locations_free> raw_;
+};
+
+/// What client::mint_all did.
+struct mint_summary {
+    /// Locations whose grant was minted.
+    std::uint64_t minted = 0;
+    /// Locations that had a live grant already.
+    std::uint64_t kept = 0;
+    /// Locations that could not be minted.
+    std::uint64_t failed = 0;
+};
+
+/// How far client::mint_all has come. Good until the callback returns.
+struct mint_progress {
+    /// The location that was just looked at.
+    std::string_view account;
+    /// The code of its failure, if it could not be minted.
+    std::optional<hoopauth::code> failure;
+    /// What happened and what to do next, if it could not be minted.
+    std::string_view message;
+    /// What happened so far.
+    mint_summary summary;
+};
+
+/// One documented operation. Any thread may read it.
+class operation {
+public:
+    /// Takes over a handle.
+    explicit operation(hoopauth_operation_t* raw) noexcept : raw_(raw) {}
+
+    /// The operation that a method, in any case, and a path, with or without a query, mean; nothing for one that is not documented.
+    static std::optional<operation> find(std::string_view method, std::string_view path) noexcept {
+        hoopauth_operation_t* out = nullptr;
+        hoopauth_operation_find(method.data(), method.size(), path.data(), path.size(), &out, nullptr);
+        return out ? std::optional<operation>(operation(out)) : std::nullopt;
+    }
+
+    /// The method, in capitals.
+    std::string_view method() const noexcept { return detail::view(hoopauth_operation_method, raw()); }
+    /// The path template, such as "/contacts/{contactId}".
+    std::string_view path() const noexcept { return detail::view(hoopauth_operation_path, raw()); }
+    /// The documented Version.
+    std::optional<std::string_view> version() const noexcept {
+        return detail::view_some(hoopauth_operation_version, raw());
+    }
+    /// The scope it needs, where one is documented.
+    std::optional<std::string_view> scope() const noexcept { return detail::view_some(hoopauth_operation_scope, raw()); }
+    /// Whether tokens of locations may call it; true where nothing is documented.
+    bool allows_location() const noexcept { return hoopauth_operation_allows_location(raw()); }
+    /// Whether tokens of companies may call it; true where nothing is documented.
+    bool allows_company() const noexcept { return hoopauth_operation_allows_company(raw()); }
+    /// Whether a Private Integration token may call it.
+    bool allows_private_integration() const noexcept { return hoopauth_operation_allows_private_integration(raw()); }
+    /// The handle, borrowed.
+    const hoopauth_operation_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_operation_t, hoopauth_operation_free> raw_;
+};
+
+/// The least scopes for some operations, each as "GET /contacts/{contactId}", with a template's or a real path: separated by spaces,
+/// sorted, each once. Errors: invalid_argument, with the one in the message that is not documented.
+inline result<text> try_scopes_for(const std::vector<std::string>& operations) {
+    std::vector<const char*> list;
+    list.reserve(operations.size());
+    for (const std::string& one : operations) list.push_back(one.c_str());
+    hoopauth_text_t* out = nullptr;
+    hoopauth_error_t* err = nullptr;
+    const auto status = hoopauth_scopes_for(list.data(), list.size(), &out, &err);
+    return detail::made<text>(status, out, err);
+}
+
+#if HOOPAUTH_EXCEPTIONS
+/// As try_scopes_for; throws.
+inline text scopes_for(const std::vector<std::string>& operations) { return try_scopes_for(operations).value(); }
+#endif
+
+/// The scopes that most programs need.
+namespace scopes {
+/// Reads contacts.
+inline constexpr std::string_view contacts_readonly = HOOPAUTH_SCOPE_CONTACTS_READONLY;
+/// Creates, changes and deletes contacts.
+inline constexpr std::string_view contacts_write = HOOPAUTH_SCOPE_CONTACTS_WRITE;
+/// Reads conversations.
+inline constexpr std::string_view conversations_readonly = HOOPAUTH_SCOPE_CONVERSATIONS_READONLY;
+/// Creates, changes and deletes conversations.
+inline constexpr std::string_view conversations_write = HOOPAUTH_SCOPE_CONVERSATIONS_WRITE;
+/// Reads calendars.
+inline constexpr std::string_view calendars_readonly = HOOPAUTH_SCOPE_CALENDARS_READONLY;
+/// Creates, changes and deletes calendars.
+inline constexpr std::string_view calendars_write = HOOPAUTH_SCOPE_CALENDARS_WRITE;
+/// Reads opportunities.
+inline constexpr std::string_view opportunities_readonly = HOOPAUTH_SCOPE_OPPORTUNITIES_READONLY;
+/// Creates, changes and deletes opportunities.
+inline constexpr std::string_view opportunities_write = HOOPAUTH_SCOPE_OPPORTUNITIES_WRITE;
+}  // namespace scopes
+
+/// What a verifier of webhooks is to be: options by name, and keys beside the platform's own. One thread at a time.
+class webhook_config {
+public:
+    /// Takes over a handle.
+    explicit webhook_config(hoopauth_webhook_config_t* raw) noexcept : raw_(raw) {}
+
+    /// An empty configuration: the platform's Ed25519 key alone.
+    static result<webhook_config> try_make() {
+        hoopauth_webhook_config_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_webhook_config_new(&out, &err);
+        return detail::made<webhook_config>(status, out, err);
+    }
+
+    /// Sets an option by its name; the last value wins. A wrong one is told when a verifier is made.
+    result<void> try_set(std::string_view name, std::string_view value) {
+        hoopauth_error_t* err = nullptr;
+        const auto status =
+            hoopauth_webhook_config_set(raw_.get(), name.data(), name.size(), value.data(), value.size(), &err);
+        return detail::done(status, err);
+    }
+    /// Adds a key of the scheme "ed25519", "rsa-sha256" or "hmac-sha256", which counts within these moments. A public key is PEM, or SPKI
+    /// DER or (Ed25519) the 32 raw bytes as base64 or hex; a secret has at least 16 bytes. Errors: config.
+    result<void> try_add_key(std::string_view scheme, std::string_view label, std::string_view key,
+                             std::optional<moment> not_before = std::nullopt,
+                             std::optional<moment> not_after = std::nullopt) {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_webhook_config_add_key(
+            raw_.get(), scheme.data(), scheme.size(), label.data(), label.size(), key.data(), key.size(),
+            not_before ? detail::ms(*not_before) : 0, not_after ? detail::ms(*not_after) : 0, &err);
+        return detail::done(status, err);
+    }
+
+#if HOOPAUTH_EXCEPTIONS
+    /// As try_make; throws.
+    webhook_config() : webhook_config(try_make().value()) {}
+    /// As try_set; throws.
+    webhook_config& set(std::string_view name, std::string_view value) { return try_set(name, value).value(), *this; }
+    /// As try_add_key; throws errors::config.
+    webhook_config& add_key(std::string_view scheme, std::string_view label, std::string_view key,
+                            std::optional<moment> not_before = std::nullopt,
+                            std::optional<moment> not_after = std::nullopt) {
+        return try_add_key(scheme, label, key, not_before, not_after).value(), *this;
+    }
+#endif
+
+    /// The handle, borrowed.
+    const hoopauth_webhook_config_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_webhook_config_t, hoopauth_webhook_config_free> raw_;
+};
+
+/// A verified webhook, claimed by this process; destroyed without confirm, it is released. Any thread may use it.
+class webhook_delivery {
+public:
+    /// Takes over a handle.
+    explicit webhook_delivery(hoopauth_webhook_delivery_t* raw) noexcept : raw_(raw) {}
+
+    /// The event's type, such as "ContactCreate"; unknown ones are passed on.
+    std::string_view type() const noexcept { return detail::view(hoopauth_webhook_delivery_type, raw()); }
+    /// The event's webhookId, or a hash of the body where there is none: the same for each try of the platform.
+    std::string_view id() const noexcept { return detail::view(hoopauth_webhook_delivery_id, raw()); }
+    /// When it happened.
+    std::optional<moment> timestamp() const noexcept {
+        std::int64_t ms = 0;
+        if (!hoopauth_webhook_delivery_timestamp(raw(), &ms)) return std::nullopt;
+        return detail::at(ms);
+    }
+    /// The location it is about, else the company.
+    std::optional<std::string_view> account() const noexcept {
+        return detail::view_some(hoopauth_webhook_delivery_account, raw());
+    }
+    /// The event's appId.
+    std::optional<std::string_view> app_id() const noexcept {
+        return detail::view_some(hoopauth_webhook_delivery_app_id, raw());
+    }
+    /// The label of the key that verified it.
+    std::string_view key() const noexcept { return detail::view(hoopauth_webhook_delivery_key, raw()); }
+    /// The body, byte for byte.
+    std::string_view body() const noexcept { return detail::view(hoopauth_webhook_delivery_body, raw()); }
+
+    /// Says that it was handled: from now on it is webhook_replayed. Errors: invalid_state after a release, those of the store.
+    result<void> try_confirm() const {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_webhook_delivery_confirm(raw(), &err);
+        return detail::done(status, err);
+    }
+    /// Says that it was not handled: the next try of the platform is accepted. Errors: invalid_state after it was confirmed, those of
+    /// the store.
+    result<void> try_release() const {
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_webhook_delivery_release(raw(), &err);
+        return detail::done(status, err);
+    }
+
+#if HOOPAUTH_EXCEPTIONS
+    /// As try_confirm; throws.
+    void confirm() const { try_confirm().value(); }
+    /// As try_release; throws.
+    void release() const { try_release().value(); }
+#endif
+
+    /// The handle, borrowed.
+    const hoopauth_webhook_delivery_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_webhook_delivery_t, hoopauth_webhook_delivery_free> raw_;
+};
+
+/// What client::apply did. A later library may give others.
+enum class applied : std::int32_t {
+    nothing = HOOPAUTH_APPLIED_NOTHING,        ///< the event says nothing about grants, or nothing new
+    minted = HOOPAUTH_APPLIED_MINTED,          ///< a location's grant was minted
+    remembered = HOOPAUTH_APPLIED_REMEMBERED,  ///< the company's grant is not here yet; the location's is minted once it is
+    removed = HOOPAUTH_APPLIED_REMOVED,        ///< grants were removed
+    outdated = HOOPAUTH_APPLIED_OUTDATED,      ///< an UNINSTALL older than the grant's authorization: ignored
+};
+
+/// The name of what was done, such as "minted"; "unknown" for a number that the library does not know.
+inline std::string_view name(applied applied) noexcept {
+    return hoopauth_applied_name(static_cast<std::int32_t>(applied));
+}
+
+class webhook_verifier;
+
 /// Authenticates a program's requests: any number of accounts with one credential. Any thread may call any of its functions.
 class client {
 public:
@@ -1362,18 +1826,106 @@ public:
                                                         const std::vector<header>& answer_headers = {},
                                                         within within = {}) const {
         if (within.moved()) return detail::moved("context");
-        std::vector<hoopauth_header_t> answer;
-        answer.reserve(answer_headers.size());
-        for (const header& one : answer_headers) {
-            answer.push_back({one.name.data(), one.name.size(), one.value.data(), one.value.size()});
-        }
+        const auto answer = detail::raw_headers(answer_headers);
         hoopauth_headers_t* repeat = nullptr;
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_client_report(raw(), headers.raw(), http_status, answer.data(), answer.size(),
                                                    detail::bytes(body), body.size(), within.raw(), &repeat, &err);
+        return repeated(status, repeat, err);
+    }
+
+    /// As try_report, for a host that knows what it sent: then the error names the scope or the class that the operation needs. `path`
+    /// is a path below api_base or the whole URL.
+    result<std::optional<hoopauth::headers>> try_report_request(const hoopauth::headers& headers,
+                                                                std::string_view method, std::string_view path,
+                                                                std::uint16_t http_status, std::string_view body,
+                                                                const std::vector<header>& answer_headers = {},
+                                                                within within = {}) const {
+        if (within.moved()) return detail::moved("context");
+        const auto answer = detail::raw_headers(answer_headers);
+        hoopauth_headers_t* repeat = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_report_request(
+            raw(), headers.raw(), method.data(), method.size(), path.data(), path.size(), http_status, answer.data(),
+            answer.size(), detail::bytes(body), body.size(), within.raw(), &repeat, &err);
+        return repeated(status, repeat, err);
+    }
+
+    /// Starts a request that the library sends: an HTTP method in any case, and a path below api_base, such as "/contacts/", or an
+    /// absolute URL on one of the configured hosts. What is wrong with it is told when it is sent.
+    result<hoopauth::request> try_request(std::string_view method, std::string_view path) const {
+        hoopauth_request_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status =
+            hoopauth_client_request(raw(), method.data(), method.size(), path.data(), path.size(), &out, &err);
+        return detail::made<hoopauth::request>(status, out, err);
+    }
+
+    /// The API's limits of an account, as the last answer to this client told them; nothing before the first. No I/O.
+    result<std::optional<hoopauth::rate_limit>> try_rate_limit(account_arg account = {}) const {
+        if (account.moved()) return detail::moved("account");
+        hoopauth_rate_limit_t raw_limit{};
+        raw_limit.struct_size = sizeof raw_limit;
+        bool found = false;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_rate_limit(raw(), account.raw(), &raw_limit, &found, &err);
         if (status != HOOPAUTH_OK) return error(status, err);
-        if (!repeat) return std::optional<hoopauth::headers>();
-        return std::optional<hoopauth::headers>(hoopauth::headers(repeat));
+        if (!found) return std::optional<hoopauth::rate_limit>();
+        const auto known = [](std::int64_t number) {
+            return number < 0 ? std::nullopt : std::optional<std::int64_t>(number);
+        };
+        hoopauth::rate_limit limit;
+        limit.limit = known(raw_limit.limit);
+        limit.remaining = known(raw_limit.remaining);
+        if (raw_limit.interval >= 0) limit.interval = seconds(raw_limit.interval);
+        limit.daily_limit = known(raw_limit.daily_limit);
+        limit.daily_remaining = known(raw_limit.daily_remaining);
+        if (raw_limit.daily_reset_ms >= 0) limit.daily_reset = detail::at(raw_limit.daily_reset_ms);
+        limit.seen_at = detail::at(raw_limit.seen_at_ms);
+        return std::optional<hoopauth::rate_limit>(limit);
+    }
+
+    /// The option whose Private Integration token the platform refused; nothing while none was, and again once that token works.
+    std::optional<std::string_view> refused_private_integration_token() const noexcept {
+        return detail::view_some(hoopauth_client_refused_private_integration_token, raw());
+    }
+
+    /// All locations that `company` installed the app in. Errors: invalid_argument for what is no company, no_grant, and those of a
+    /// request.
+    result<hoopauth::installed_locations> try_installed_locations(account_arg company = {}, within within = {}) const {
+        if (company.moved()) return detail::moved("account");
+        if (within.moved()) return detail::moved("context");
+        hoopauth_installed_locations_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_installed_locations(raw(), company.raw(), within.raw(), &out, &err);
+        return detail::made<hoopauth::installed_locations>(status, out, err);
+    }
+
+    /// Mints a grant for each location that `company` installed the app in and that has none; begun again after a break, it goes on where
+    /// it was. `progress` is called after each location, one call at a time and never after this returned; false ends it. What it throws
+    /// ends it too: mint_all throws that, try_mint_all answers callback_failed. Errors: as for installed_locations.
+    result<mint_summary> try_mint_all(account_arg company = {},
+                                      const std::function<bool(const mint_progress&)>& progress = {},
+                                      within within = {}) const {
+        if (company.moved()) return detail::moved("account");
+        if (within.moved()) return detail::moved("context");
+        std::exception_ptr thrown;
+        return mint_all_with(company, progress, within, thrown);
+    }
+
+    /// Makes a verifier of webhooks for this client's app, which remembers what was handled in the client's store. Errors: config, with
+    /// the option's name in the message.
+    result<hoopauth::webhook_verifier> try_webhook_verifier(const webhook_config& config) const;
+
+    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client; doing it again changes nothing. It confirms nothing.
+    /// Errors: invalid_state without OAuth, those of mint and of the store.
+    result<applied> try_apply(const webhook_delivery& delivery, within within = {}) const {
+        if (within.moved()) return detail::moved("context");
+        std::int32_t what = 0;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_apply(raw(), delivery.raw(), within.raw(), &what, &err);
+        if (status != HOOPAUTH_OK) return error(status, err);
+        return static_cast<applied>(what);
     }
 
     /// Mints the grant of `location` from that of its `company`, and stores it. Errors: invalid_argument where one is not of its
@@ -1546,6 +2098,42 @@ public:
                                             within within = {}) const {
         return try_report(headers, http_status, body, answer_headers, within).value();
     }
+    /// As try_report_request; throws.
+    std::optional<hoopauth::headers> report_request(const hoopauth::headers& headers, std::string_view method,
+                                                    std::string_view path, std::uint16_t http_status,
+                                                    std::string_view body,
+                                                    const std::vector<header>& answer_headers = {},
+                                                    within within = {}) const {
+        return try_report_request(headers, method, path, http_status, body, answer_headers, within).value();
+    }
+    /// As try_request; throws.
+    hoopauth::request request(std::string_view method, std::string_view path) const {
+        return try_request(method, path).value();
+    }
+    /// As try_rate_limit; throws.
+    std::optional<hoopauth::rate_limit> rate_limit(account_arg account = {}) const {
+        return try_rate_limit(account).value();
+    }
+    /// As try_installed_locations; throws.
+    hoopauth::installed_locations installed_locations(account_arg company = {}, within within = {}) const {
+        return try_installed_locations(company, within).value();
+    }
+    /// As try_mint_all; throws, also what `progress` throws.
+    mint_summary mint_all(account_arg company = {}, const std::function<bool(const mint_progress&)>& progress = {},
+                          within within = {}) const {
+        if (company.moved()) detail::raise(detail::moved("account"));
+        if (within.moved()) detail::raise(detail::moved("context"));
+        std::exception_ptr thrown;
+        auto minted = mint_all_with(company, progress, within, thrown);
+        if (thrown) std::rethrow_exception(thrown);
+        return std::move(minted).value();
+    }
+    /// As try_webhook_verifier; throws.
+    hoopauth::webhook_verifier webhook_verifier(const webhook_config& config) const;
+    /// As try_apply; throws.
+    applied apply(const webhook_delivery& delivery, within within = {}) const {
+        return try_apply(delivery, within).value();
+    }
     /// As try_mint; throws.
     void mint(const hoopauth::account& location, const hoopauth::account& company, within within = {}) const {
         try_mint(location, company, within).value();
@@ -1607,6 +2195,55 @@ private:
         return detail::made<hoopauth::headers>(status, out, err);
     }
 
+    static result<std::optional<hoopauth::headers>> repeated(hoopauth_status_t status, hoopauth_headers_t* repeat,
+                                                             hoopauth_error_t* err) {
+        if (status != HOOPAUTH_OK) return error(status, err);
+        if (!repeat) return std::optional<hoopauth::headers>();
+        return std::optional<hoopauth::headers>(hoopauth::headers(repeat));
+    }
+
+    // What `progress` throws goes to `thrown`.
+    result<mint_summary> mint_all_with(account_arg company, const std::function<bool(const mint_progress&)>& progress,
+                                       within within, std::exception_ptr& thrown) const {
+        struct host {
+            const std::function<bool(const mint_progress&)>& progress;
+            std::exception_ptr& thrown;
+        } own{progress, thrown};
+        const hoopauth_mint_callback_t told = [](void* user_data, const hoopauth_mint_progress_t* raw) {
+            const auto& asked = *static_cast<host*>(user_data);
+#if HOOPAUTH_EXCEPTIONS
+            try {
+                return tell(asked.progress, *raw);
+            } catch (...) {
+                asked.thrown = std::current_exception();
+                return std::int32_t{0};
+            }
+#else
+            return tell(asked.progress, *raw);
+#endif
+        };
+        hoopauth_mint_summary_t summary{};
+        summary.struct_size = sizeof summary;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_client_mint_all(raw(), company.raw(), progress ? told : nullptr, &own,
+                                                     within.raw(), &summary, &err);
+        if (status != HOOPAUTH_OK) return error(status, err);
+        if (thrown) return error(code::callback_failed, "the callback of mint_all threw");
+        return mint_summary{summary.minted, summary.kept, summary.failed};
+    }
+
+    static std::int32_t tell(const std::function<bool(const mint_progress&)>& progress,
+                             const hoopauth_mint_progress_t& raw) {
+        mint_progress told;
+        told.account = {raw.account, raw.account_len};
+        if (raw.error) {
+            told.failure = static_cast<hoopauth::code>(hoopauth_error_code(raw.error));
+            told.message = detail::view(hoopauth_error_message, raw.error);
+        }
+        told.summary = {raw.minted, raw.kept, raw.failed};
+        return progress(told) ? 1 : 0;
+    }
+
     result<pending_authorization> begin_with(const hoopauth_authorization_request_t* request) const {
         hoopauth_pending_authorization_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
@@ -1616,6 +2253,81 @@ private:
 
     detail::handle<hoopauth_client_t, hoopauth_client_free> raw_;
 };
+
+/// Verifies webhooks: signature, event, app, age, and that it was not handled before. Make it once and keep it. Any thread may use it.
+class webhook_verifier {
+public:
+    /// Takes over a reference.
+    explicit webhook_verifier(hoopauth_webhook_verifier_t* raw) noexcept : raw_(raw) {}
+
+    /// A verifier without a client, which remembers what was handled in this process; the option app_id or any_app must be set. With a
+    /// client: client::webhook_verifier. Errors: config, with the option's name in the message.
+    static result<webhook_verifier> try_make(const webhook_config& config) {
+        hoopauth_webhook_verifier_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_webhook_verifier_new(nullptr, config.raw(), &out, &err);
+        return detail::made<webhook_verifier>(status, out, err);
+    }
+
+    /// Verifies a webhook, by all headers of the request and the body as it came, byte for byte, and claims it. Errors: signature_missing,
+    /// signature_invalid (another app's event too), webhook_malformed, webhook_stale, webhook_replayed, lease_timeout while it is being
+    /// handled (let the platform come again), and those of the store.
+    result<webhook_delivery> try_verify(const std::vector<header>& headers, std::string_view body) const {
+        const auto all = detail::raw_headers(headers);
+        hoopauth_webhook_delivery_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_webhook_verifier_verify(raw(), all.data(), all.size(), detail::bytes(body),
+                                                             body.size(), &out, &err);
+        return detail::made<webhook_delivery>(status, out, err);
+    }
+    /// Verifies the signature alone, and answers the label of the key that it was made with. Nothing is claimed.
+    result<text> try_verify_signature(const std::vector<header>& headers, std::string_view body) const {
+        const auto all = detail::raw_headers(headers);
+        hoopauth_text_t* out = nullptr;
+        hoopauth_error_t* err = nullptr;
+        const auto status = hoopauth_webhook_verifier_verify_signature(raw(), all.data(), all.size(),
+                                                                       detail::bytes(body), body.size(), &out, &err);
+        return detail::made<text>(status, out, err);
+    }
+
+#if HOOPAUTH_EXCEPTIONS
+    /// As try_make; throws.
+    explicit webhook_verifier(const webhook_config& config) : webhook_verifier(try_make(config).value()) {}
+    /// As try_verify; throws.
+    webhook_delivery verify(const std::vector<header>& headers, std::string_view body) const {
+        return try_verify(headers, body).value();
+    }
+    /// As try_verify_signature; throws.
+    text verify_signature(const std::vector<header>& headers, std::string_view body) const {
+        return try_verify_signature(headers, body).value();
+    }
+#endif
+
+    /// The same verifier once more, for another thread.
+    webhook_verifier share() const noexcept { return webhook_verifier(hoopauth_webhook_verifier_ref(raw())); }
+    /// The handle, borrowed.
+    const hoopauth_webhook_verifier_t* raw() const noexcept { return raw_.get(); }
+
+private:
+    detail::handle<hoopauth_webhook_verifier_t, hoopauth_webhook_verifier_free> raw_;
+};
+
+/// As declared in its class.
+inline result<webhook_verifier> client::try_webhook_verifier(const webhook_config& config) const {
+    // Without its client it would be another verifier.
+    if (!raw()) return detail::moved("client");
+    hoopauth_webhook_verifier_t* out = nullptr;
+    hoopauth_error_t* err = nullptr;
+    const auto status = hoopauth_webhook_verifier_new(raw(), config.raw(), &out, &err);
+    return detail::made<hoopauth::webhook_verifier>(status, out, err);
+}
+
+#if HOOPAUTH_EXCEPTIONS
+/// As declared in its class.
+inline webhook_verifier client::webhook_verifier(const webhook_config& config) const {
+    return try_webhook_verifier(config).value();
+}
+#endif
 
 }  // namespace HOOPAUTH_FORM_
 }  // namespace hoopauth
