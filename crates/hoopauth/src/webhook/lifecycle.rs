@@ -161,8 +161,8 @@ impl Inner {
                 snapshot.map_err(|error| error.with_account(location))
             };
             let Some(flown) = self.flights.fly(location, longest, work) else { break };
-            if at.is_none() && flown.is_ok() {
-                return Ok(minted.get().unwrap_or(false));
+            if at.is_none() {
+                return flown.map(|_| minted.get().unwrap_or(false));
             }
             // Another thread's refresh, however it ended, may have been of an older grant.
             if led.get() {
