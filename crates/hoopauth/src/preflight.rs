@@ -18,6 +18,7 @@ use crate::operations::Operation;
 use crate::options::OptionSet;
 use crate::report::{Asked, TokenKind};
 use crate::sync::{Mutex, lock};
+use crate::webhook::MintFor;
 
 /// A request that is about to be sent.
 #[derive(Debug)]
@@ -200,7 +201,7 @@ impl Inner {
                 None => return Err(error),
             },
         };
-        self.mint_installed(location, &company, None)?;
+        self.mint_installed(location, &company, MintFor::Request)?;
         self.serve(location)
     }
 

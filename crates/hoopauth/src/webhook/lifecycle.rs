@@ -19,7 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorCode, Result};
 use crate::grant::Grant;
 use crate::inner::{Inner, SAVE_TRIES, busy};
-use crate::refresh::Step;
+use crate::refresh::{Step, no_grant};
 use crate::store::{Fingerprint, NewRecord};
 use crate::sync::{Mutex, lock};
 
@@ -95,6 +95,24 @@ pub(crate) struct Installs {
     pauses: Mutex<HashMap<Account, u64>>,
 }
 
+/// Why a location is minted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MintFor {
+    /// A request wants it: one that was removed stays removed.
+    Request,
+    /// It was installed, at that time where it is known.
+    Install(Option<Timestamp>),
+}
+
+impl MintFor {
+    fn at(self) -> Option<Timestamp> {
+        match self {
+            Self::Request => None,
+            Self::Install(at) => at,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Waiting {
     company: Option<Account>,
@@ -115,7 +133,7 @@ impl Inner {
             (None, None) => None,
         };
         let mint = |company: &Account| -> Result<Applied> {
-            let minted = self.mint_installed(location, company, Some(at))?;
+            let minted = self.mint_installed(location, company, MintFor::Install(Some(at)))?;
             self.forget_install(location)?;
             Ok(if minted { Applied::Minted } else { Applied::Nothing })
         };
@@ -144,20 +162,16 @@ impl Inner {
         }
     }
 
-    /// Mints a location's grant in its turn among refreshes; `false` if there is one as young as `at` already, or any where that is
-    /// not known.
-    pub(crate) fn mint_installed(
-        &self,
-        location: &Account,
-        company: &Account,
-        at: Option<Timestamp>,
-    ) -> Result<bool> {
+    /// Mints a location's grant in its turn among refreshes; `false` if there is one as young as the installation already, or any
+    /// where that is not known.
+    pub(crate) fn mint_installed(&self, location: &Account, company: &Account, why: MintFor) -> Result<bool> {
+        let at = why.at();
         for _ in 0..SAVE_TRIES {
             let longest = self.at_most(self.settings.max_wait);
             let (led, minted) = (Cell::new(false), Cell::new(None));
             let work = |wait| {
                 led.set(true);
-                let snapshot = self.mint_leased_install(location, company, at, wait, &minted);
+                let snapshot = self.mint_leased_install(location, company, why, wait, &minted);
                 snapshot.map_err(|error| error.with_account(location))
             };
             let Some(flown) = self.flights.fly(location, longest, work) else { break };
@@ -183,7 +197,7 @@ impl Inner {
         &self,
         location: &Account,
         company: &Account,
-        at: Option<Timestamp>,
+        why: MintFor,
         wait: Duration,
         minted: &Cell<Option<bool>>,
     ) -> Result<Arc<Snapshot>> {
@@ -193,10 +207,14 @@ impl Inner {
                 "another holder refreshes this account and did not finish; try again",
             )
         })?;
+        let at = why.at();
         let seen = self.seen();
         let record = calling(|| lease.load(self.clock.now()))?;
         if let Some(record) = &record {
             self.check_replaceable(location, record)?;
+            if why == MintFor::Request && record.grant.is_none() {
+                return Err(no_grant(location));
+            }
         }
         let (generation, fingerprints) =
             record.as_ref().map_or((0, vec![]), |record| (record.generation, record.seen.clone()));
@@ -398,7 +416,7 @@ impl Inner {
             let minted = match self.is_install_stored(&location) {
                 // Another process finished it, or it is over.
                 Ok(Some(false)) => Ok(false),
-                Ok(_) => self.mint_installed(&location, company, Some(at)),
+                Ok(_) => self.mint_installed(&location, company, MintFor::Install(Some(at))),
                 Err(error) => Err(error),
             };
             if let Err(error) = minted.and_then(|_| self.forget_install(&location)) {
@@ -451,7 +469,8 @@ impl Inner {
         };
         let mut result = Ok(false);
         for company in companies {
-            match self.mint_installed(location, &company, here.as_ref().map(|waiting| waiting.at)) {
+            let at = here.as_ref().map(|waiting| waiting.at);
+            match self.mint_installed(location, &company, MintFor::Install(at)) {
                 Ok(_) => return self.forget_install(location).map(|()| true),
                 Err(error) if error.code() == ErrorCode::NoGrant => {}
                 Err(error) => result = Err(error),

@@ -19,7 +19,7 @@ mod timestamp;
 pub use self::event::WebhookEvent;
 pub use self::keys::{SignatureScheme, WebhookKey};
 pub use self::lifecycle::Applied;
-pub(crate) use self::lifecycle::Installs;
+pub(crate) use self::lifecycle::{Installs, MintFor};
 pub use self::options::WEBHOOK_OPTIONS;
 
 use self::event::VerifiedFor;
