@@ -2,7 +2,7 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test test-python lint bench soak docs operations header install uninstall setup setup-c setup-postgres libraries python-setup
+.PHONY: demo test test-python lint bench soak fuzz docs operations header install uninstall setup setup-c setup-postgres libraries python-setup
 
 demo: setup libraries python-setup ## the main job, end to end, against a local HoopAI, in every language
 	$(CARGO) build --quiet --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --bins --examples
@@ -14,6 +14,7 @@ test: setup setup-c setup-postgres libraries lint ## all tests
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --no-default-features --lib
 	$(CARGO) test --locked $(PROFILE) -p hoopauth --features shuttle --lib flight::
 	python/test.sh
+	fuzz/run.sh -runs=$(or $(RUNS),20000)
 
 test-python: setup ## the Python module alone
 	python/test.sh
@@ -32,6 +33,10 @@ soak: setup setup-postgres ## the longest tests: thousands of killed processes, 
 	HOOPAUTH_KILLS=$(or $(KILLS),1000) $(if $(SEED),HOOPAUTH_SEED=$(SEED)) PROPTEST_CASES=$(or $(CASES),200000) \
 	  $(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench --test model --test sqlite --test postgres \
 	  -- kills:: no_order_of_events --nocapture --test-threads=1
+
+# SECONDS for each target.
+fuzz: setup ## made-up input for an hour in all
+	fuzz/run.sh -max_total_time=$(or $(SECONDS),720)
 
 docs: setup ## writes docs/options.md from the table of options
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example options_page > docs/options.md

@@ -1,6 +1,7 @@
 """What the adapters add to a request: `requests_overhead.py URL` prints JSON lines.
 
-Each is compared with the same library without it, in one process, in alternating rounds; each value is the median of its rounds.
+Each is compared with the same library without it, in one process, in alternating rounds; each value is the median of
+its rounds.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import httpx
 import requests
 
 import hoopauth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ACCOUNT = "location:hoopLocation00000001"
 PATH = "/contacts/hoopContact000000001"

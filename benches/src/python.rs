@@ -49,16 +49,11 @@ pub(crate) fn requests(url: &str) -> [f64; 2] {
     [ratios[0], ratios[1]]
 }
 
-/// Verifies webhooks.
+/// Verifies webhooks, with ours and with Python's `cryptography`.
 pub(crate) fn webhooks(file: &str) -> Command {
     let mut command = script("webhooks.py");
     command.arg(file);
     command
-}
-
-/// The bare check of Python's `cryptography`.
-pub(crate) fn cryptography(file: &str) -> Vec<Value> {
-    lines_of(script("webhooks.py").args([file, "cryptography"]))
 }
 
 /// A script that needs further packages: those of `.venv`, with the wheel that [`measure`] installed before the one there.

@@ -58,7 +58,7 @@ pub(crate) fn measure(c: &c::Programs) -> Ratios {
             ratios.push((via, scheme.replace('-', "_"), ratio));
         }
     }
-    for peer in python::cryptography(file).into_iter().chain(node(file)) {
+    for peer in node(file) {
         println!("{peer}");
     }
     ratios

@@ -45,11 +45,8 @@ WEBHOOK_OPTIONS: Final[list[str]]
 
 _Raised: TypeAlias = type[BaseException]
 _Fields: TypeAlias = Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]]
-_Param: TypeAlias = str | int | float | bool | None
-_Params: TypeAlias = (
-    Mapping[str, _Param | Sequence[str | int | float | bool]]
-    | Iterable[tuple[str, _Param | Sequence[str | int | float | bool]]]
-)
+# Values are text, numbers, truth, None, or lists of them: dicts of mixed ones have no narrower type.
+_Params: TypeAlias = Mapping[str, object] | Iterable[tuple[str, object]]
 _Received: TypeAlias = Mapping[str, Any] | Mapping[bytes, Any] | Iterable[tuple[str | bytes, str | bytes]]
 
 def _close_all() -> None: ...

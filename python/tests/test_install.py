@@ -99,6 +99,15 @@ def test_user_code_is_checked(tmp_path: pathlib.Path) -> None:
         "reveal_type(client.headers())\n"
         "hoopauth.Client(clientid='a')\n"
         "client.headers(1)\n"
+        "answer = client.request('GET', '/', params={'a': 1, 'b': ['x', 2]}, json={'a': [1]}, headers=[('X', '1')])\n"
+        "verifier = client.webhook_verifier([hoopauth.WebhookKey('ed25519', 'a', 'b')], max_age=300, any_app=True)\n"
+        "def handle(environ: dict[str, object]) -> None:\n"
+        "    with verifier.verify(environ, b'') as delivery: reveal_type(delivery.type)\n"
+        "async def view(request: object) -> None:\n"
+        "    async with await verifier.verify_request_async(request) as delivery: reveal_type(client.apply(delivery))\n"
+        "client.request('GET', '/', jsn=1)\n"
+        "verifier.verify({}, 'text')\n"
+        "client.webhook_verifier(maxage=1)\n"
     )
     command = [sys.executable, "-m", "mypy", "--strict", "program.py"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
@@ -106,7 +115,9 @@ def test_user_code_is_checked(tmp_path: pathlib.Path) -> None:
     assert 'note: Revealed type is "dict[str, str]"' in said or "builtins.dict[" in said, said
     assert 'program.py:8: error: Unexpected keyword argument "clientid"' in said, said
     assert "program.py:9: error" in said, said
-    assert "Found 2 errors" in said, said
+    for line in (16, 17, 18):
+        assert f"program.py:{line}: error" in said, said
+    assert "Found 5 errors" in said, said
 
 
 def test_the_metadata_names_nobody_and_no_place_that_is_not_there() -> None:

@@ -375,6 +375,22 @@ def test_minting_is_ended_by_its_progress(world: World) -> None:
     assert world.emulator.statistics()["location_token_requests"] == 3
 
 
+def test_minting_does_not_go_on_without_its_caller(world: World) -> None:
+    client = installed(world)
+    context, left = hoopauth.Context(), threading.Event()
+
+    def progress(step: hoopauth.MintProgress) -> None:
+        context.cancel()
+        assert left.wait(60)
+
+    with pytest.raises(hoopauth.Cancelled):
+        client.mint_all(COMPANY, progress, context=context)
+    left.set()
+    # It waits for what goes on.
+    client.close()
+    assert world.emulator.statistics()["location_token_requests"] == 1
+
+
 def test_a_refused_private_integration_token_is_named(one_emulator: Emulator) -> None:
     other = "pit-10ca7100-0000-4000-8000-00000000beef"
     client = hoopauth.Client(

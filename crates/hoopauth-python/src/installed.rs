@@ -141,7 +141,7 @@ impl Listener {
                 .map(|answer| !answer.bind(py).is(&*pyo3::types::PyBool::new(py, false)))
         });
         match told {
-            Some(Ok(on)) => on,
+            Some(Ok(on)) => on && !self.ended.load(Ordering::SeqCst),
             Some(Err(raised)) => {
                 *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(raised);
                 false

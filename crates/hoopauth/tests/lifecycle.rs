@@ -5,12 +5,17 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use common::receiver::serve;
 use common::{World, approve, location};
 use hoopauth::store::MemoryStore;
 use hoopauth::webhook::{Applied, SignatureScheme, WebhookEvent, WebhookKey, WebhookVerifier};
 use hoopauth::{Account, Client, Clock, Error, ErrorCode, Grant, Step};
-use hoopauth_emulator::{App, Company, DEFAULT_COMPANY_ID, Endpoint, Fault, Webhook, WebhookScheme};
+use hoopauth_emulator::{
+    App, Company, DEFAULT_COMPANY_ID, DEFAULT_LOCATION_IDS, DeliveryState, Endpoint, Fault, Webhook,
+    WebhookScheme,
+};
 use serde_json::{Value, json};
 
 fn company() -> Account {
@@ -426,6 +431,40 @@ fn a_remembered_install_is_forgotten_after_a_month() {
     no_grant(&client, &location(0));
     assert_eq!(minted(&world), 0);
 }
+
+#[test]
+fn the_platforms_install_flow_ends_in_grants_and_their_removal() {
+    let world = World::new();
+    let client = world.client();
+    let handler = client.clone();
+    let (url, answers) = serve(verifier(&world, &client), move |delivery| {
+        handler.apply(delivery.event()).inspect_err(|error| eprintln!("{error:?}")).is_ok()
+    });
+    world.emulator.configure(|settings| settings.webhook_url = Some(url));
+    // The company's INSTALL and those of its locations go out at once, before or after the code is exchanged.
+    exchange(&client, &company());
+    let delivered = |delivery: &hoopauth_emulator::Delivery| delivery.state == DeliveryState::Delivered;
+    let installs = 1 + DEFAULT_LOCATION_IDS.len();
+    assert!(world.emulator.wait_for_deliveries(installs, PATIENCE, delivered));
+    for _ in 0..installs {
+        assert_eq!(answers.recv().unwrap(), 200);
+    }
+    for index in 0..DEFAULT_LOCATION_IDS.len() {
+        works(&world, &client, &location(index));
+        assert!(client.export(&location(index)).unwrap().is_minted());
+    }
+    world.pass(60);
+    world.emulator.uninstall(location(0).as_str()).unwrap();
+    assert!(world.emulator.wait_for_deliveries(installs + 1, PATIENCE, delivered));
+    no_grant(&client, &location(0));
+    works(&world, &client, &location(1));
+    world.emulator.uninstall(company().as_str()).unwrap();
+    assert!(world.emulator.wait_for_deliveries(installs + 2, PATIENCE, delivered));
+    assert_eq!(client.accounts().unwrap(), []);
+}
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn the_names_are_those_of_every_language() {

@@ -184,8 +184,10 @@ struct Row {
 }
 
 fn rows() -> impl Iterator<Item = Row> {
-    let lines = generate::OPERATIONS.lines().skip(1);
-    lines.map(|line| Row { cells: line.split('\t').collect::<Vec<_>>().try_into().expect("six cells") })
+    generate::OPERATIONS.lines().skip(1).map(|line| {
+        let mut cells = line.split('\t');
+        Row { cells: std::array::from_fn(|_| cells.next().unwrap_or_default()) }
+    })
 }
 
 /// The operation as a line of the list.

@@ -6,8 +6,9 @@ mod common;
 use std::sync::Arc;
 
 use common::{Captured, World, approve, location};
-use hoopauth::{Error, ErrorCode, Step};
-use hoopauth_emulator::{DEFAULT_CLIENT_SECRET, Endpoint, Fault, FaultKind};
+use hoopauth::webhook::{SignatureScheme, WebhookKey};
+use hoopauth::{Client, Error, ErrorCode, Step};
+use hoopauth_emulator::{DEFAULT_CLIENT_SECRET, Endpoint, Fault, FaultKind, Webhook, WebhookScheme};
 
 #[test]
 fn no_secret_comes_out_of_logs_errors_or_debug() {
@@ -64,6 +65,7 @@ fn no_secret_comes_out_of_logs_errors_or_debug() {
         broken.store(true, std::sync::atomic::Ordering::SeqCst);
         world.pass(90_000);
         let _ = client.headers_for(account.as_str(), "GET");
+        seen += &webhooks(&world, &client, &mut secrets);
         let grant = client.export(&account).unwrap();
         secrets.push(grant.access_token().expose().to_owned());
         secrets.push(grant.refresh_token().unwrap().expose().to_owned());
@@ -75,4 +77,42 @@ fn no_secret_comes_out_of_logs_errors_or_debug() {
         let part: String = secret.chars().take(40).collect();
         assert!(!seen.contains(&part), "the start of a secret came out");
     }
+}
+
+/// What keys, verifiers, deliveries and refusals of webhooks say of themselves.
+fn webhooks(world: &World, client: &Client, secrets: &mut Vec<String>) -> String {
+    let mut seen = String::new();
+    let secret = world.emulator.webhook_key(WebhookScheme::HmacSha256).key;
+    let short = "short-secret-1";
+    let scheme = SignatureScheme::HmacSha256;
+    seen += &format!("{:?}", WebhookKey::new(scheme, "mine", short).unwrap_err());
+    // A private key, given by mistake.
+    let private = format!("-----BEGIN PRIVATE KEY-----\n{secret}{secret}\n-----END PRIVATE KEY-----");
+    for scheme in SignatureScheme::ALL {
+        for text in [&private, &format!("{short}{secret}!")] {
+            match WebhookKey::new(scheme, "mine", text) {
+                Ok(key) => seen += &format!("{key:?}"),
+                Err(error) => seen += &format!("{error} {error:?}"),
+            }
+        }
+    }
+    let builder = client.webhook_verifier().key(WebhookKey::new(scheme, "mine", &secret).unwrap());
+    seen += &format!("{builder:?}");
+    let verifier = builder.build().unwrap();
+    let webhook = Webhook::event(serde_json::json!({ "email": "planted@example.com" }));
+    let webhook = world.emulator.sign_webhook(&webhook.schemes(&[WebhookScheme::HmacSha256])).unwrap();
+    let (name, value) = &webhook.headers[0];
+    let verify = |value: &str, body: &str| verifier.verify([(&**name, value.as_bytes())], body.as_bytes());
+    let delivery = verify(value, &webhook.body).unwrap();
+    seen += &format!("{verifier:?} {delivery:?} {:?}", delivery.event());
+    // What would have been right is a secret too: whoever knows it can sign.
+    for error in [
+        verify(value, &webhook.body).unwrap_err(),
+        verify(&value[1..], &webhook.body).unwrap_err(),
+        verify(value, &format!("{} ", webhook.body)).unwrap_err(),
+    ] {
+        seen += &format!("{error} {error:?}");
+    }
+    secrets.extend([secret, short.to_owned(), value.clone(), "planted@example.com".to_owned()]);
+    seen
 }

@@ -3,12 +3,11 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use common::receiver::serve;
 use common::{World, location};
 use hoopauth::store::{Fingerprint, Key, Listed, NewRow, Row, RowStore};
 use hoopauth::webhook::{
@@ -622,9 +621,10 @@ fn age_is_judged_by_the_clients_clock() {
     let usual = builder(&world).build().unwrap();
     for (millis, fine) in [(300_000, true), (300_001, false), (-259_200_000, true), (-259_200_001, false)] {
         let result = verify(&usual, &at(millis));
-        match fine {
-            true => drop(result.unwrap()),
-            false => drop(refuse(result, WebhookStale, if millis > 0 { "future" } else { "`max_age`" })),
+        if fine {
+            result.unwrap();
+        } else {
+            refuse(result, WebhookStale, if millis > 0 { "future" } else { "`max_age`" });
         }
     }
     let strict = builder(&world).max_age(300).build().unwrap();
@@ -796,49 +796,6 @@ fn options_are_checked_by_name() {
     refuse(client.webhook_verifier().option("client_id", "1").build(), Config, "no option");
     // The first wrong one is told.
     refuse(client.webhook_verifier().option("x", "1").any_app("no").build(), Config, "`x`");
-}
-
-/// Serves webhooks as a program would: verifies, handles, answers. `handle` says whether it could be handled.
-fn serve(
-    verifier: WebhookVerifier,
-    handle: impl Fn(&WebhookDelivery) -> bool + Send + Sync + 'static,
-) -> (String, mpsc::Receiver<u16>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let (sender, answers) = mpsc::channel();
-    let shared = Arc::new((verifier, handle));
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (shared, sender) = (Arc::clone(&shared), sender.clone());
-            std::thread::spawn(move || {
-                let mut reader = BufReader::new(stream.unwrap());
-                let mut lines = Vec::new();
-                loop {
-                    let mut line = String::new();
-                    reader.read_line(&mut line).unwrap();
-                    match line.trim_end().split_once(": ") {
-                        Some((name, value)) => lines.push((name.to_owned(), value.to_owned())),
-                        None if line.trim_end().is_empty() => break,
-                        None => {}
-                    }
-                }
-                let length = lines.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-                let mut body = vec![0; length.unwrap().1.parse().unwrap()];
-                reader.read_exact(&mut body).unwrap();
-                let headers = lines.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-                let status = match shared.0.verify(headers, &body) {
-                    Ok(delivery) if shared.1(&delivery) => delivery.confirm().map_or(500, |()| 200),
-                    Ok(_) => 500,
-                    Err(error) if error.code() == WebhookReplayed => 200,
-                    Err(error) if error.is_retryable() => 503,
-                    Err(_) => 401,
-                };
-                sender.send(status).unwrap();
-                write!(reader.into_inner(), "HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n").unwrap();
-            });
-        }
-    });
-    (url, answers)
 }
 
 #[test]

@@ -26,8 +26,7 @@ fn accepts(scheme: SignatureScheme, key: &str, header: (&str, &str), body: &[u8]
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    halves.map(|half| char::from(b"0123456789abcdef"[usize::from(half)])).collect()
+    bytes.iter().fold(String::new(), |text, b| text + &format!("{b:02x}"))
 }
 
 fn bytes(hex: &str) -> Vec<u8> {

@@ -328,11 +328,7 @@ mod tests {
     }
 
     fn hex(bytes: &[u8]) -> String {
-        bytes
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .map(|half| char::from(b"0123456789ABCDEF"[usize::from(half)]))
-            .collect()
+        bytes.iter().fold(String::new(), |text, b| text + &format!("{b:02X}"))
     }
 
     #[test]

@@ -154,20 +154,22 @@ impl Inner {
     ) -> Result<bool> {
         for _ in 0..SAVE_TRIES {
             let longest = self.at_most(self.settings.max_wait);
-            let minted = Cell::new(None);
+            let (led, minted) = (Cell::new(false), Cell::new(None));
             let work = |wait| {
+                led.set(true);
                 let snapshot = self.mint_leased_install(location, company, at, wait, &minted);
                 snapshot.map_err(|error| error.with_account(location))
             };
-            let flown = self.flights.fly(location, longest, work);
-            match (minted.get(), flown) {
-                (_, None) => break,
-                (Some(minted), Some(Ok(_))) => return Ok(minted),
-                (None, Some(Ok(_))) if at.is_none() => return Ok(false),
-                // Somebody else's refresh was under way, which may have been of an older grant.
-                (None, Some(Ok(_))) => {}
-                (None, Some(Err(error))) if error.code() == ErrorCode::NoGrant => {}
-                (_, Some(Err(error))) => return Err(error),
+            let Some(flown) = self.flights.fly(location, longest, work) else { break };
+            if at.is_none() {
+                return flown.map(|_| minted.get().unwrap_or(false));
+            }
+            // Another thread's refresh, however it ended, may have been of an older grant.
+            if led.get() {
+                flown?;
+                if let Some(minted) = minted.get() {
+                    return Ok(minted);
+                }
             }
         }
         Err(Error::new(

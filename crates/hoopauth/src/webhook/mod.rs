@@ -120,10 +120,7 @@ impl WebhookVerifierBuilder {
             (clock, _) => VerifierClock::Own(ClientClock::new(clock, false)),
         };
         let client = client.map(|inner| inner.settings.app.as_str().into());
-        let process = std::process::id();
-        Ok(WebhookVerifier {
-            shared: Arc::new(Shared { keys, settings, client, replay, lives, clock, process }),
-        })
+        Ok(WebhookVerifier { shared: Arc::new(Shared { keys, settings, client, replay, lives, clock }) })
     }
 }
 
@@ -187,6 +184,7 @@ impl WebhookVerifier {
             ids,
             claimed_at: (now, moment),
             state: AtomicU8::new(CLAIMED),
+            process: std::process::id(),
         })
     }
 
@@ -224,6 +222,7 @@ pub struct WebhookDelivery {
     ids: Ids,
     claimed_at: (Timestamp, u64),
     state: AtomicU8,
+    process: u32,
 }
 
 impl WebhookDelivery {
@@ -250,7 +249,7 @@ impl WebhookDelivery {
             Ok(_) | Err(_) => {}
         }
         let shared = &self.shared;
-        shared.check_process()?;
+        self.check_process()?;
         shared.replay.confirm(&self.ids, &self.event, shared.lives, shared.clock.now())?;
         self.state.store(CONFIRMED, Ordering::SeqCst);
         Ok(())
@@ -264,10 +263,20 @@ impl WebhookDelivery {
                 Err(Error::state("the webhook was confirmed as handled: release it before, or not at all"))
             }
             Ok(_) => {
-                self.shared.check_process()?;
+                self.check_process()?;
                 self.give_back().inspect_err(|_| self.state.store(CLAIMED, Ordering::SeqCst))
             }
         }
+    }
+
+    /// Refuses what a forked child does with its parent's.
+    fn check_process(&self) -> Result<()> {
+        if self.process != std::process::id() {
+            return Err(Error::state(
+                "the process was forked since the webhook was verified: the one that verified it confirms or releases it",
+            ));
+        }
+        Ok(())
     }
 
     /// Ends the claim, unless it has ended by itself and may be another's now.
@@ -288,7 +297,7 @@ impl Drop for WebhookDelivery {
     fn drop(&mut self) {
         // A forked child's copy is not what handles it.
         if *self.state.get_mut() == CLAIMED
-            && self.shared.check_process().is_ok()
+            && self.check_process().is_ok()
             && let Err(error) = self.give_back()
         {
             tracing::warn!(%error, "a webhook's claim could not be released; it ends by itself");
@@ -314,19 +323,9 @@ struct Shared {
     replay: Replay,
     lives: Lives,
     clock: VerifierClock,
-    process: u32,
 }
 
 impl Shared {
-    fn check_process(&self) -> Result<()> {
-        if self.process != std::process::id() && !matches!(self.replay, Replay::Off) {
-            return Err(Error::state(
-                "the process was forked since the verifier was made: make one of its own in the child",
-            ));
-        }
-        Ok(())
-    }
-
     /// Refuses other apps' events: the platform's keys sign those of every app. A shared secret is this app's own, so that an event
     /// signed with it need not name the app, unless it is about grants.
     fn check_app(&self, event: &mut WebhookEvent, verified: &Verified<'_>) -> Result<()> {

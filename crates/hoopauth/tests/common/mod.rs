@@ -8,6 +8,7 @@
 )]
 
 pub mod raw;
+pub mod receiver;
 
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};

@@ -19,6 +19,7 @@ mod webhooks;
 fn play(role: &str, argument: &str) {
     match role {
         "meet a fault" => faults::meet(argument),
+        "handle a webhook in a fork" => webhooks::handle_in_a_fork(argument),
         "handle a webhook" => webhooks::handle(argument),
         other => panic!("no role {other}"),
     }

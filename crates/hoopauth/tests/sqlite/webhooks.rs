@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use hoopauth::Clock;
 use hoopauth::ErrorCode;
-use hoopauth::webhook::{SignatureScheme, WebhookDelivery, WebhookKey, WebhookVerifierBuilder};
+use hoopauth::webhook::{
+    SignatureScheme, WebhookDelivery, WebhookKey, WebhookVerifier, WebhookVerifierBuilder,
+};
 use hoopauth_emulator::{SignedWebhook, Webhook, WebhookScheme};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, fork};
 use serde_json::json;
 
 use crate::child::{builder, say, wait_for_a_line};
@@ -45,6 +49,49 @@ pub(crate) fn handle(argument: &str) {
         delivery.confirm().unwrap();
     }
     say("done");
+}
+
+/// In a child process: a worker forked from it verifies with the verifier that was made before, and leaves its parent's delivery alone.
+pub(crate) fn handle_in_a_fork(argument: &str) {
+    let (key, headers, body): (String, Vec<(String, String)>, String) =
+        serde_json::from_str(argument).unwrap();
+    let verifier = with_key(WebhookVerifier::builder().any_app(true), &key).build().unwrap();
+    let verify = || {
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        verifier.verify(headers, body.as_bytes())
+    };
+    let before = verify().unwrap();
+    before.release().unwrap();
+    let parents = verify().unwrap();
+    // SAFETY: no other thread of ours runs; the harness's one waits. glibc keeps its allocator usable in the child.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            assert_eq!(parents.confirm().unwrap_err().code(), ErrorCode::InvalidState);
+            assert_eq!(
+                verify().unwrap_err().code(),
+                ErrorCode::LeaseTimeout,
+                "it is in its copy of the memory"
+            );
+            drop(parents);
+            assert_eq!(verify().unwrap_err().code(), ErrorCode::LeaseTimeout, "nothing was released");
+            say("done");
+            std::process::exit(0);
+        }
+        ForkResult::Parent { child } => {
+            waitpid(child, None).unwrap();
+            parents.confirm().unwrap();
+            say(verify().unwrap_err().code().name());
+        }
+    }
+}
+
+#[test]
+fn a_forked_worker_leaves_its_parents_delivery_alone() {
+    let site = Site::new();
+    let webhook = site.world.emulator.sign_webhook(&Webhook::event(json!({}))).unwrap();
+    let mut process = site.start("handle a webhook in a fork", &told(&site, &webhook));
+    assert_eq!(process.line(), "done");
+    assert_eq!(process.line(), "WEBHOOK_REPLAYED");
 }
 
 #[test]
