@@ -15,7 +15,8 @@
  *
  * Text       In: UTF-8, a pointer and a length in bytes; the length HOOPAUTH_NUL_TERMINATED means 'up to the NUL'; NULL with length 0
  *            is empty text. Texts are copied. Out: borrowed from the handle it was asked of, NUL-terminated, valid until that handle
- *            is changed or freed; its length goes to an optional size_t.
+ *            is changed or freed; its length goes to an optional size_t. Bodies are bytes: they may hold NULs, and one more stands
+ *            behind them.
  *
  * Ownership  Only handles are freed, each by its own _free, which takes NULL. Handles with a _ref are counted: each reference is freed
  *            on its own. No memory of yours is ever freed by the library, none of the library's by you.
@@ -25,6 +26,9 @@
  *
  * Waiting    Functions that may wait take a hoopauth_context_t, by which another thread can end the wait; NULL: none, the option
  *            `timeout` holds. Time spans are seconds as double, moments are milliseconds since the Unix epoch as int64_t.
+ *
+ * Structs    What the library fills in has `struct_size` first: set it to sizeof the struct. Of a later version's struct, what this
+ *            library does not know stays as it is.
  *
  * NULL       A NULL where a handle or text is needed is HOOPAUTH_INVALID_ARGUMENT, never a crash. Accessors of a NULL handle return
  *            nothing (NULL, 0, false). Where a function takes an account, NULL means the client's default one.

@@ -229,7 +229,8 @@ private:
             auto fault = step;
             fault.erase("do");
             fault.erase("expect");
-            hoop_.control("faults", fault);
+            const auto answer = send("POST", hoop_.at("control") + "/faults", {}, fault.dump());
+            if (answer.status != 200) fail("no fault: " + answer.body);
         } else if (what == "revoke") {
             only(step, {"do", "expect", "account", "token"});
             const auto token = text("token");

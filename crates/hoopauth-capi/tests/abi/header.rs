@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 
+use hoopauth_core::operations::scopes;
+
 use crate::harness::{WARNINGS, built, library, root, soname, text, tool};
 
 /// A function as the header declares it.
@@ -169,6 +171,27 @@ fn every_function_keeps_the_contract() {
         let free = functions.iter().find(|function| function.name == format!("{handle}_free")).unwrap();
         assert_eq!((free.returns.as_str(), free.parameters.len()), ("void", 1), "{handle}");
     }
+}
+
+#[test]
+fn the_scopes_are_those_of_the_core() {
+    let text = header();
+    let found: BTreeSet<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#define HOOPAUTH_SCOPE_")?.split_once(' '))
+        .map(|(name, scope)| (name, scope.trim_matches('"')))
+        .collect();
+    let core = [
+        ("CONTACTS_READONLY", scopes::CONTACTS_READONLY),
+        ("CONTACTS_WRITE", scopes::CONTACTS_WRITE),
+        ("CONVERSATIONS_READONLY", scopes::CONVERSATIONS_READONLY),
+        ("CONVERSATIONS_WRITE", scopes::CONVERSATIONS_WRITE),
+        ("CALENDARS_READONLY", scopes::CALENDARS_READONLY),
+        ("CALENDARS_WRITE", scopes::CALENDARS_WRITE),
+        ("OPPORTUNITIES_READONLY", scopes::OPPORTUNITIES_READONLY),
+        ("OPPORTUNITIES_WRITE", scopes::OPPORTUNITIES_WRITE),
+    ];
+    assert_eq!(found, core.into());
 }
 
 #[test]

@@ -253,3 +253,53 @@ fn the_example_of_the_documentation() {
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("CONFIG: "), "{}", text(&output));
 }
+
+#[test]
+fn the_receiver_of_the_documentation() {
+    let bench = Bench::new();
+    let page = fs::read_to_string(root().join("docs/c.md")).unwrap();
+    let receiver = page.split("```c\n").nth(2).and_then(|rest| rest.split_once("```")).unwrap().0;
+    let source = bench.folder.path().join("receiver.c");
+    fs::write(&source, format!("{receiver}\n{RECEIVED}")).unwrap();
+    let program = bench.compile(&source, crate::harness::Mode::Plain, "-lhoopauth");
+    let output = bench.run(&program, crate::harness::Mode::Plain, &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "ContactCreate w-received\n");
+}
+
+/// Gives the receiver one webhook three times: unsigned, signed, and signed again.
+const RECEIVED: &str = r#"
+#include "http.h"
+
+int main(void)
+{
+  hoopauth_client_t *client = client_of(app_config());
+  hoopauth_webhook_config_t *config = NULL;
+  hoopauth_webhook_verifier_t *verifier = make_verifier(client, NULL);
+  CHECK(verifier != NULL);
+  const char *sign = "{\"event\":{\"type\":\"ContactCreate\",\"webhookId\":\"w-received\"},\"schemes\":[\"hmac-sha256\"]}";
+  char *keys = control("GET", "webhooks/keys", ""), *made = control("POST", "webhooks/sign", sign);
+  const char *scheme = strstr(keys, "\"scheme\":\"hmac-sha256\""), *body = strstr(made, "\"body\":\"");
+  while (*scheme != '{') scheme--;
+  char *key = member(scheme, "key"), *to = made;
+  const char *at = strstr(made, "[[\"") + 3;
+  char *name = strndup(at, strcspn(at, "\""));
+  at = strchr(at, ',') + 2;
+  char *value = strndup(at, strcspn(at, "\""));
+  hoopauth_header_t header = {name, NUL, value, NUL};
+  for (body += 8; *body != '"'; body++) *to++ = *body == '\\' ? *++body : *body;
+  size_t len = (size_t)(to - made);
+  CHECK(receive(client, verifier, NULL, 0, (unsigned char *)made, len) == 401);
+  hoopauth_webhook_verifier_free(verifier);
+  OK(hoopauth_webhook_config_new(&config, &err));
+  OK(hoopauth_webhook_config_add_key(config, "hmac-sha256", NUL, "own", NUL, key, NUL, 0, 0, &err));
+  OK(hoopauth_webhook_verifier_new(client, config, &verifier, &err));
+  CHECK(receive(client, verifier, &header, 1, (unsigned char *)made, len) == 200);
+  CHECK(receive(client, verifier, &header, 1, (unsigned char *)made, len) == 200);
+  hoopauth_webhook_config_free(config);
+  hoopauth_webhook_verifier_free(verifier);
+  hoopauth_client_free(client);
+  free(keys), free(made), free(key), free(name), free(value);
+  return 0;
+}
+"#;
