@@ -45,8 +45,10 @@ class Auth(httpx.Auth):
         response.read()
         headers = self._told(response, self._report(response))
         if headers is not None and self._repeatable(response, body):
-            request.headers["Authorization"] = headers["Authorization"]
-            self._repeated((yield request))
+            repeated = yield self._again(response, headers)
+            if self._refused(repeated):
+                repeated.read()
+                self._told(repeated, self._report(repeated))
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Serve `httpx.AsyncClient`."""
@@ -61,8 +63,10 @@ class Auth(httpx.Auth):
         await response.aread()
         again = self._told(response, await in_thread(self._report, response))
         if again is not None and self._repeatable(response, body):
-            request.headers["Authorization"] = again["Authorization"]
-            self._repeated((yield request))
+            repeated = yield self._again(response, again)
+            if self._refused(repeated):
+                await repeated.aread()
+                self._told(repeated, await in_thread(self._report, repeated))
 
     def _prepare(self, request: httpx.Request, headers: dict[str, str]) -> _Body | None:
         there = {name.decode("latin-1").lower(): value for name, value in request.headers.raw}
@@ -111,9 +115,20 @@ class Auth(httpx.Auth):
         response.hoopauth_error = not_repeated(self._account)  # type: ignore[attr-defined]
         return False
 
-    def _repeated(self, response: httpx.Response) -> None:
-        error = refused_again(self._account) if response.status_code == UNAUTHORIZED else None
-        response.hoopauth_error = error  # type: ignore[attr-defined]
+    def _again(self, response: httpx.Response, headers: dict[str, str]) -> httpx.Request:
+        """Repeat what was refused: after redirects that is the last request, not the first, which was carried out."""
+        request = response.request
+        request.headers["Authorization"] = headers["Authorization"]
+        return request
+
+    def _refused(self, repeated: httpx.Response) -> bool:
+        """Whether the repeat's answer, too, is about the token and not yet told."""
+        if not self._concerns(repeated):
+            return False
+        if repeated.status_code != UNAUTHORIZED:
+            return True
+        repeated.hoopauth_error = refused_again(self._account)  # type: ignore[attr-defined]
+        return False
 
     def __repr__(self) -> str:
         """Show the account."""

@@ -73,11 +73,26 @@ class Auth(AuthBase):
         again = response.request.copy()
         again.headers["Authorization"] = headers["Authorization"]
         repeated: Response = response.connection.send(again, **sending)
-        refused = refused_again(self._account) if repeated.status_code == UNAUTHORIZED else None
-        repeated.hoopauth_error = refused  # type: ignore[attr-defined]
         repeated.history.append(response)
         repeated.request = again
+        self._repeated(repeated)
         return repeated
+
+    def _repeated(self, response: Response) -> None:
+        sent, status, error = response.request.headers, response.status_code, None
+        if status == UNAUTHORIZED:
+            error = refused_again(self._account)
+        elif status in AUTHENTICATION:
+            try:
+                method, url = response.request.method, response.request.url
+                self._client.report(
+                    sent, status, response.headers, response.content, method, url, account=self._account
+                )
+            except Error as refused:
+                error = refused
+        else:
+            self._client._note_limits(sent, status, response.headers.lower_items(), self._account)  # noqa: SLF001
+        response.hoopauth_error = error  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         """Show the account."""

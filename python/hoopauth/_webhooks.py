@@ -6,7 +6,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from hoopauth._adapter import in_thread, to_the_end
-from hoopauth._errors import InvalidArgument, InvalidState
+from hoopauth._errors import InvalidArgument, InvalidState, WebhookMalformed
 
 if TYPE_CHECKING:
     from hoopauth._hoopauth import WebhookDelivery, WebhookVerifier
@@ -17,11 +17,12 @@ CONSUMED = (
 )
 
 
-def read(request: Any) -> tuple[Any, bytes]:
+def read(request: Any, most: int) -> tuple[Any, bytes]:
     """Give headers and raw body of a request of Flask or Django."""
     if _is_asgi(request):
         message = "this request's body is read asynchronously: await `verify_request_async(request)`"
         raise InvalidArgument(message)
+    _check_length(request, most)
     get_data = getattr(request, "get_data", None)
     if callable(get_data) and not iscoroutinefunction(get_data):
         return request.headers, _complete(request, get_data(cache=True, as_text=False, parse_form_data=False))
@@ -32,12 +33,12 @@ def read(request: Any) -> tuple[Any, bytes]:
     raise InvalidArgument(message)
 
 
-async def verify(verifier: WebhookVerifier, request: Any, waits: bool) -> WebhookDelivery:  # noqa: FBT001
+async def verify(verifier: WebhookVerifier, request: Any, waits: bool, most: int) -> WebhookDelivery:  # noqa: FBT001
     """Verify a request; what waits is done on a worker thread."""
     if _is_asgi(request):
-        headers, body = request.headers, _complete(request, await _starlette_body(request))
+        headers, body = request.headers, _complete(request, await _starlette_body(request, most))
     else:
-        headers, body = read(request)
+        headers, body = read(request, most)
     if waits:
         delivery: WebhookDelivery = await in_thread(verifier.verify, headers, body)
         return delivery
@@ -72,12 +73,33 @@ def _django_body(request: Any) -> bytes:
     return body
 
 
-async def _starlette_body(request: Any) -> bytes:
+async def _starlette_body(request: Any, most: int) -> bytes:
+    _check_length(request, most)
     try:
-        body: bytes = await request.body()
+        if not hasattr(request, "_body"):
+            # As `body()` does it, but no longer than a webhook may be.
+            body = bytearray()
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise _too_long(most)
+            request._body = bytes(body)  # noqa: SLF001
+        whole: bytes = await request.body()
     except RuntimeError as consumed:
         raise InvalidState(CONSUMED) from consumed
-    return body
+    return whole
+
+
+def _check_length(request: Any, most: int) -> None:
+    """Refuse a body before it is read, where its length is told."""
+    headers = getattr(request, "headers", None)
+    length = headers.get("Content-Length") if headers is not None else None
+    if length and length.isascii() and length.isdigit() and int(length[:20]) > most:
+        raise _too_long(most)
+
+
+def _too_long(most: int) -> WebhookMalformed:
+    return WebhookMalformed(f"the webhook's body is longer than `max_body`, {most} bytes: refuse it")
 
 
 def _complete(request: Any, body: bytes) -> bytes:

@@ -274,6 +274,29 @@ def test_a_redirect_within_the_api_keeps_it(world: World, server: Server, via: V
     assert len({headers["Authorization"] for _, _, headers, _ in server.seen}) == 1
 
 
+def test_what_was_carried_out_is_not_sent_again(world: World, server: Server, via: Via) -> None:
+    refused = [(401, {}, JWT)]
+
+    def answer(method: str, path: str, *_: Any) -> Any:
+        if path == "/done":
+            return 303, {"Location": "/result"}, b""
+        return refused.pop() if refused else (200, {}, b"{}")
+
+    server.answer = answer
+    assert via(at(server, world)).send("POST", server.url + "/done", body=b"{}").status_code == 200
+    seen = [(method, path) for method, path, *_ in server.seen]
+    assert seen == [("POST", "/done"), ("GET", "/result"), ("GET", "/result")]
+
+
+def test_a_repeat_that_is_refused_otherwise_is_told(world: World, server: Server, via: Via) -> None:
+    tenant = (403, {}, b'{"message":"The token does not have access to this location."}')
+    refused = [tenant, (401, {}, JWT)]
+    server.answer = lambda *_: refused.pop()
+    response = via(at(server, world)).send("GET", server.url)
+    assert response.status_code == 403
+    assert isinstance(response.hoopauth_error, hoopauth.WrongAccount)
+
+
 def test_a_stream_is_left_alone(world: World, server: Server) -> None:
     server.answer = lambda *_: (200, {}, b"content")
     client = at(server, world)

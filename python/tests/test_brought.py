@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import gc
 import sys
 import threading
@@ -583,3 +585,20 @@ def test_a_new_pair_that_can_not_be_saved_is_saved_later(world: World) -> None:
     client.headers("GET", LOCATION)
     assert not client.health(LOCATION).unsaved
     assert kinds == ["saved", "unsaved", "saved"]
+
+
+@pytest.mark.parametrize("without", [("claim", "unclaim"), ("unclaim",)])
+def test_a_webhook_is_handled_once_over_a_store_without_claims(world: World, without: tuple[str, ...]) -> None:
+    store = Full()
+    for method in without:
+        setattr(store, method, None)
+    secret = "a-planted-secret-of-this-webhook"
+    verifier = world.client(token_store=store).webhook_verifier(
+        [hoopauth.WebhookKey("hmac-sha256", "mine", secret)], without_timestamp=True
+    )
+    body = b'{"type":"A","webhookId":"w"}'
+    headers = {"x-wl-signature": hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
+    verifier.verify(headers, body).confirm()
+    with pytest.raises(hoopauth.WebhookReplayed):
+        verifier.verify(headers, body)
+    assert "claim" not in store.calls

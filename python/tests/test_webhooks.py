@@ -581,3 +581,28 @@ def test_base64_and_hex_are_the_same_signature() -> None:
     digest = hmac.new(SECRET.encode(), BODY, hashlib.sha256).digest()
     for text in (digest.hex(), base64.b64encode(digest).decode(), "sha256=" + digest.hex()):
         assert verifier().verify_signature({"x-wl-signature": text}, BODY) == "mine"
+
+
+def test_a_body_that_is_too_long_is_refused(app: Any) -> None:
+    response = post(app("never"), b"x" * (2 << 20), [("X-GHL-Signature", "AAAA")])
+    assert response.status_code == 401
+    assert response.json()["error"] == "WEBHOOK_MALFORMED"
+    assert "max_body" in response.json()["message"]
+
+
+def test_a_body_that_never_ends_is_given_up() -> None:
+    read = 0
+
+    async def receive() -> Any:
+        nonlocal read
+        read += 1
+        return {"type": "http.request", "body": b"x" * 65_536, "more_body": True}
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+
+    async def verify() -> None:
+        with pytest.raises(hoopauth.WebhookMalformed, match="max_body"):
+            await verifier().verify_request_async(starlette.requests.Request(scope, receive))
+
+    anyio.run(verify)
+    assert read == 17

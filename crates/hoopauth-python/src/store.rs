@@ -108,6 +108,10 @@ impl TokenStore for PyStore {
         self.host.unclaim(app, id)
     }
 
+    fn claimed(&self, app: &str, id: &Fingerprint, now: Timestamp) -> Result<Option<bool>> {
+        self.host.claimed(app, id, now)
+    }
+
     fn changes(&self) -> Result<u64> {
         self.host.changes()
     }
@@ -202,7 +206,8 @@ impl RowStore for PyRows {
     }
 
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<Option<bool>> {
-        if !self.has_claim {
+        // What could not be given back is better kept here.
+        if !(self.has_claim && self.has_unclaim) {
             return Ok(None);
         }
         let new = self.slot.call_reading("claim", |store| {

@@ -111,6 +111,10 @@ impl WebhookVerifier {
             }
         }
     }
+
+    fn max_body(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.verifier(py)?.max_body())
+    }
 }
 
 #[pymethods]
@@ -193,7 +197,7 @@ impl WebhookVerifier {
         context: Option<&Bound<'py, Context>>,
     ) -> PyResult<WebhookDelivery> {
         let py = slf.py();
-        let read = py.import("hoopauth._webhooks")?.call_method1("read", (request,))?;
+        let read = py.import("hoopauth._webhooks")?.call_method1("read", (request, slf.get().max_body(py)?))?;
         let (headers, body): (Bound<'py, PyAny>, Bound<'py, PyAny>) = read.extract()?;
         slf.get().verify(py, &headers, &body, timeout, context)
     }
@@ -205,7 +209,8 @@ impl WebhookVerifier {
         request: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let waits = slf.get().client.is_some();
-        slf.py().import("hoopauth._webhooks")?.call_method1("verify", (slf, request, waits))
+        let most = slf.get().max_body(slf.py())?;
+        slf.py().import("hoopauth._webhooks")?.call_method1("verify", (slf, request, waits, most))
     }
 
     fn __repr__(&self) -> &'static str {

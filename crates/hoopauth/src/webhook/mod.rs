@@ -188,6 +188,11 @@ impl WebhookVerifier {
         })
     }
 
+    /// The longest body that is accepted, in bytes: whoever reads one off a connection may stop there.
+    pub fn max_body(&self) -> usize {
+        self.shared.settings.max_body
+    }
+
     /// As [`verify`](Self::verify), with a map of the `http` crate.
     pub fn verify_http(&self, headers: &http::HeaderMap, body: &[u8]) -> Result<WebhookDelivery> {
         self.verify(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())), body)
