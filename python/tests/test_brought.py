@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import hmac
-import gc
 import sys
 import threading
 import urllib.error
