@@ -1674,7 +1674,7 @@ hoopauth_status_t hoopauth_request_add_header(hoopauth_request_t *request,
 
 /**
  * Sets the body, any bytes. Copied once, however often it is sent. Its Content-Type is "application/json" for POST, PUT and PATCH
- * unless a header of that name was added. Errors: for NULL. Since 0.1.
+ * unless a header of that name was added. Errors: for NULL, and HOOPAUTH_INVALID_ARGUMENT for more than 512 MiB. Since 0.1.
  */
 hoopauth_status_t hoopauth_request_set_body(hoopauth_request_t *request,
                                             const uint8_t *body,

@@ -410,6 +410,8 @@ static void bodies_of_any_bytes(void)
   hoopauth_client_t *client = client_of(config);
   hoopauth_request_t *request = request_of(client, "POST", "/upload");
   hoopauth_response_t *response = NULL;
+  /* What is too long is not looked at. */
+  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_request_set_body(request, bytes, ((size_t)512 << 20) + 1, &err));
   OK(hoopauth_request_set_body(request, bytes, sizeof bytes, &err));
   hoopauth_client_free(client);
   OK(hoopauth_request_send(request, NULL, &response, &err));

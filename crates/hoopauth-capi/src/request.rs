@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hoopauth_core::{Client, Error, ErrorCode, RequestBuilder, Result};
+use hoopauth_core::{Client, Error, ErrorCode, LONGEST_BODY, RequestBuilder, Result};
 
 use crate::client::{hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn hoopauth_request_add_header(
 }
 
 /// Sets the body, any bytes. Copied once, however often it is sent. Its `Content-Type` is "application/json" for POST, PUT and PATCH
-/// unless a header of that name was added. Errors: for NULL. Since 0.1.
+/// unless a header of that name was added. Errors: for NULL, and `HOOPAUTH_INVALID_ARGUMENT` for more than 512 MiB. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_request_set_body(
     request: *mut hoopauth_request_t,
@@ -177,6 +177,12 @@ pub unsafe extern "C" fn hoopauth_request_set_body(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
+            if body_len > LONGEST_BODY {
+                return Err(Error::new(
+                    ErrorCode::InvalidArgument,
+                    "the body is longer than 512 MiB: send less at a time",
+                ));
+            }
             let body = bytes("body", body, body_len)?;
             the_mut(request, "request")?.body = Some(Bytes::copy_from_slice(body));
             Ok(())

@@ -75,5 +75,7 @@ pub use crate::options::{OPTIONS, OptionKind, OptionRow, options_page};
 #[doc(hidden)]
 pub use crate::refresh::Step;
 pub use crate::report::Report;
+#[doc(hidden)]
+pub use crate::request::LONGEST_BODY;
 pub use crate::request::{RequestBuilder, Response};
 pub use crate::secret::Secret;

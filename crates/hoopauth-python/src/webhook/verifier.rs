@@ -197,7 +197,8 @@ impl WebhookVerifier {
         context: Option<&Bound<'py, Context>>,
     ) -> PyResult<WebhookDelivery> {
         let py = slf.py();
-        let read = py.import("hoopauth._webhooks")?.call_method1("read", (request, slf.get().max_body(py)?))?;
+        let read =
+            py.import("hoopauth._webhooks")?.call_method1("read", (request, slf.get().max_body(py)?))?;
         let (headers, body): (Bound<'py, PyAny>, Bound<'py, PyAny>) = read.extract()?;
         slf.get().verify(py, &headers, &body, timeout, context)
     }

@@ -244,7 +244,8 @@ impl fmt::Debug for Response {
     }
 }
 
-const LONGEST_BODY: usize = 512 << 20;
+#[doc(hidden)]
+pub const LONGEST_BODY: usize = 512 << 20;
 
 #[cfg(test)]
 mod tests {
