@@ -244,6 +244,7 @@ impl Client {
         let timeout = self.inner.settings.attempt_timeout;
         let grant = self.inner.mint_grant(company, location, None, timeout)?;
         self.inner.adopt(grant);
+        self.inner.finish_installs(location);
         Ok(())
     }
 

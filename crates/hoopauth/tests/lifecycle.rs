@@ -42,6 +42,13 @@ fn of(world: &World, client: &Client, kind: &str, account: &Account, seconds: i6
     event(world, client, json!({ "type": kind, id: account.id(), "timestamp": at }))
 }
 
+/// The same of a location, with its company named.
+fn of_company(world: &World, client: &Client, kind: &str, index: usize) -> WebhookEvent {
+    let at = world.clock.now().0;
+    let members = json!({ "type": kind, "locationId": location(index).id(), "companyId": DEFAULT_COMPANY_ID, "timestamp": at });
+    event(world, client, members)
+}
+
 fn works(world: &World, client: &Client, account: &Account) {
     let headers = client.headers_for(account.as_str(), "GET").unwrap();
     assert_eq!(world.call(&headers, &format!("/locations/{}", account.id())).0, 200, "{account}");
@@ -285,6 +292,119 @@ fn an_uninstall_ends_what_was_remembered_before_it() {
 }
 
 #[test]
+fn a_companys_uninstall_ends_what_was_remembered_of_its_locations() {
+    let world = World::new();
+    let client = world.client();
+    let install = of_company(&world, &client, "INSTALL", 0);
+    assert_eq!(client.apply(&install).unwrap(), Applied::Remembered);
+    world.pass(1);
+    let uninstall = of(&world, &client, "UNINSTALL", &company(), 0);
+    assert_eq!(client.apply(&uninstall).unwrap(), Applied::Nothing);
+    // One that was sent before it and comes after it.
+    assert_eq!(client.apply(&install).unwrap(), Applied::Nothing);
+    exchange(&client, &company());
+    for client in [&client, &world.client()] {
+        no_grant(client, &location(0));
+    }
+    assert_eq!(minted(&world), 0);
+}
+
+#[test]
+fn an_install_older_than_the_uninstall_brings_nothing_back() {
+    let world = World::new();
+    let client = world.client();
+    client.import(world.grant(&company()), false).unwrap();
+    let installs = [0, 1].map(|index| of(&world, &client, "INSTALL", &location(index), 0));
+    assert_eq!(client.apply(&installs[0]).unwrap(), Applied::Minted);
+    world.pass(60);
+    // There was a grant, and there was none.
+    for (index, applied) in [(0, Applied::Removed), (1, Applied::Nothing)] {
+        let uninstall = of(&world, &client, "UNINSTALL", &location(index), 0);
+        assert_eq!(client.apply(&uninstall).unwrap(), applied);
+        for client in [&client, &world.client()] {
+            assert_eq!(client.apply(&installs[index]).unwrap(), Applied::Nothing);
+            no_grant(client, &location(index));
+        }
+    }
+    assert_eq!(minted(&world), 1);
+    // A newer one does.
+    world.pass(1);
+    let again = of(&world, &client, "INSTALL", &location(1), 0);
+    assert_eq!(client.apply(&again).unwrap(), Applied::Minted);
+    works(&world, &client, &location(1));
+}
+
+#[test]
+fn an_install_over_a_tombstone_is_remembered_for_all() {
+    let world = World::new();
+    let (client, other) = (world.client(), world.client());
+    client.apply(&of(&world, &client, "UNINSTALL", &location(0), 0)).unwrap();
+    world.pass(1);
+    let install = of(&world, &client, "INSTALL", &location(0), 0);
+    assert_eq!(client.apply(&install).unwrap(), Applied::Remembered);
+    other.import(world.grant(&company()), false).unwrap();
+    works(&world, &other, &location(0));
+}
+
+#[test]
+fn another_process_does_not_forget_an_install_that_it_can_not_date() {
+    let world = World::new();
+    let (client, other) = (world.client(), world.client());
+    world.pass(60);
+    for index in [0, 1] {
+        let install = of(&world, &client, "INSTALL", &location(index), 0);
+        assert_eq!(client.apply(&install).unwrap(), Applied::Remembered);
+    }
+    let stale = of(&world, &other, "UNINSTALL", &location(0), 30);
+    assert_eq!(other.apply(&stale).unwrap(), Applied::Nothing);
+    world.pass(1);
+    let uninstall = of(&world, &other, "UNINSTALL", &location(1), 0);
+    assert_eq!(other.apply(&uninstall).unwrap(), Applied::Nothing);
+    exchange(&client, &company());
+    works(&world, &client, &location(0));
+    for client in [&client, &other] {
+        no_grant(client, &location(1));
+    }
+    assert_eq!(minted(&world), 1);
+}
+
+#[test]
+fn a_companys_grant_that_nobody_can_read_does_not_stand_before_the_others() {
+    let world = World::new();
+    world.emulator.add_company(Company::new("second", "Another")).unwrap();
+    world.emulator.add_location("second", "apart", "Apart").unwrap();
+    let apart = Account::location("apart").unwrap();
+    let second = Account::company("second").unwrap();
+    let foreign = world.builder().store_key("another-key-0123456789").build().unwrap();
+    foreign.import(world.grant(&company()), false).unwrap();
+    let client = world.client();
+    client.import(world.grant(&second), false).unwrap();
+    let nameless = json!({ "type": "INSTALL", "locationId": "apart", "companyId": null });
+    let install = event(&world, &client, nameless);
+    assert_eq!(client.apply(&install).unwrap(), Applied::Minted);
+    works(&world, &client, &apart);
+    // Where none mints it, the first one's error is told.
+    client.remove(&second).unwrap();
+    client.remove(&apart).unwrap();
+    assert_eq!(client.apply(&install).unwrap_err().code(), ErrorCode::StoreKey);
+}
+
+#[test]
+fn a_location_that_nobody_can_read_does_not_end_its_companys_removal() {
+    let world = World::new();
+    let foreign = world.builder().store_key("another-key-0123456789").build().unwrap();
+    foreign.import(world.grant(&location(1)), false).unwrap();
+    let client = world.client();
+    for account in [company(), location(0), location(2)] {
+        client.import(world.grant(&account), false).unwrap();
+    }
+    world.pass(1);
+    let error = client.apply(&of(&world, &client, "UNINSTALL", &company(), 0)).unwrap_err();
+    assert_eq!((error.code(), error.account()), (ErrorCode::StoreKey, Some(&location(1))));
+    assert_eq!(client.accounts().unwrap(), [location(1)]);
+}
+
+#[test]
 fn a_location_of_its_own_needs_no_company() {
     let world = World::new();
     let client = world.client();
@@ -430,6 +550,16 @@ fn a_remembered_install_is_forgotten_after_a_month() {
     exchange(&client, &company());
     no_grant(&client, &location(0));
     assert_eq!(minted(&world), 0);
+
+    // A second one is remembered as long as any.
+    client.remove(&company()).unwrap();
+    client.apply(&of(&world, &client, "INSTALL", &location(1), 0)).unwrap();
+    world.pass(20 * 86_400);
+    client.apply(&of(&world, &client, "INSTALL", &location(1), 0)).unwrap();
+    world.pass(20 * 86_400);
+    let other = world.client();
+    other.import(world.grant(&company()), false).unwrap();
+    works(&world, &other, &location(1));
 }
 
 #[test]

@@ -744,6 +744,69 @@ fn a_hosts_store_remembers_as_far_as_it_can_be_asked() {
 }
 
 #[test]
+fn a_look_that_a_crash_left_is_not_taken_for_handled() {
+    /// Rows that can't be asked, and whose next look can't be taken back.
+    #[derive(Debug)]
+    struct Crash(Rows, std::sync::atomic::AtomicBool);
+    impl RowStore for Crash {
+        fn load(&self, key: &Key<'_>) -> Result<Option<Row>> {
+            self.0.load(key)
+        }
+        fn save(&self, key: &Key<'_>, version: u64, row: &NewRow<'_>) -> Result<bool> {
+            self.0.save(key, version, row)
+        }
+        fn list(&self, app: &str) -> Result<Vec<Listed>> {
+            self.0.list(app)
+        }
+        fn claim(
+            &self,
+            app: &str,
+            id: &Fingerprint,
+            until: Timestamp,
+            now: Timestamp,
+        ) -> Result<Option<bool>> {
+            self.0.claim(app, id, until, now)
+        }
+        fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()> {
+            if self.1.swap(false, Ordering::SeqCst) {
+                return Err(Error::new(ErrorCode::Store, "gone"));
+            }
+            self.0.unclaim(app, id)
+        }
+    }
+    let world = World::new();
+    let rows = Rows(Arc::new(hoopauth::store::MemoryStore::new()), false);
+    let rows = Arc::new(Crash(rows, true.into()));
+    let client = world.app().row_store(rows).build().unwrap();
+    let verifier = with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519]).build().unwrap();
+    let webhook = event(&world, json!({}));
+    refuse(verify(&verifier, &webhook), ErrorCode::Store, "gone");
+    world.pass(6);
+    verify(&verifier, &webhook).unwrap().confirm().unwrap();
+    world.pass(601);
+    refuse(verify(&verifier, &webhook), WebhookReplayed, "200");
+}
+
+#[test]
+fn a_memory_store_of_the_clients_own_is_bounded_and_shared_by_its_verifiers() {
+    let world = World::new();
+    let client = world.app().store("memory:").build().unwrap();
+    let verifier = || {
+        let builder = with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519]);
+        builder.replay_memory(2).build().unwrap()
+    };
+    let at = |seconds: i64| event(&world, json!({ "timestamp": world.clock.now().0 - seconds * 1000 }));
+    let webhooks: Vec<_> = [500, 400, 300].map(at).into();
+    for webhook in &webhooks {
+        verify(&verifier(), webhook).unwrap().confirm().unwrap();
+    }
+    refuse(verify(&verifier(), &webhooks[2]), WebhookReplayed, "200");
+    refuse(verify(&verifier(), &webhooks[0]), WebhookStale, "`replay_memory`");
+    client.close().unwrap();
+    refuse(verify(&verifier(), &at(0)), InvalidState, "closed");
+}
+
+#[test]
 fn a_host_without_claims_remembers_in_the_process() {
     #[derive(Debug)]
     struct Bare;

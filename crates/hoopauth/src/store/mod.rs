@@ -120,7 +120,7 @@ pub struct Record {
     pub generation: u64,
     /// The grant as opaque bytes; `None` is a tombstone.
     pub grant: Option<Vec<u8>>,
-    /// When the access token ends, for those who look for the next to refresh.
+    /// When the access token ends, for those who look for the next to refresh; of a tombstone the moment of the UNINSTALL.
     pub expires_at: Timestamp,
     /// Keyed hashes of the refresh tokens this account was ever imported or refreshed with, oldest first.
     pub seen: Vec<Fingerprint>,

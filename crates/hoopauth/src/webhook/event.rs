@@ -7,6 +7,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
+use super::keys::hex_byte;
 use super::timestamp;
 use crate::account::Account;
 use crate::clock::Timestamp;
@@ -30,7 +31,8 @@ impl WebhookEvent {
     #[doc(hidden)]
     pub fn parse(body: &[u8]) -> Result<Self> {
         let json = std::str::from_utf8(body).map_err(|_| malformed("it is not UTF-8"))?;
-        let members = Members::read(json)?;
+        let json = mend(json);
+        let members = Members::read(&json)?;
         let event_type = text("type", members.event_type.as_ref())?;
         let event_type = event_type.ok_or_else(|| malformed("it has no `type`"))?;
         let location = account("locationId", members.location_id.as_ref(), Account::location)?;
@@ -78,9 +80,10 @@ impl WebhookEvent {
         &self.body
     }
 
-    /// The body, parsed.
+    /// The body, parsed. Half an emoji, as JavaScript escapes one that was cut, is U+FFFD.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
+        let json = std::str::from_utf8(&self.body).map(mend).unwrap_or_default();
+        serde_json::from_str(&json).unwrap_or_default()
     }
 
     /// The company, of a location's event too.
@@ -277,6 +280,41 @@ impl<'a> Visitor<'a> for Walk<'_, 'a> {
     }
 }
 
+/// Replaces the escapes of surrogates that have no partner, which no text can hold, by that of U+FFFD.
+fn mend(json: &str) -> Cow<'_, str> {
+    let escape = |at: usize| match json.as_bytes().get(at..)? {
+        [b'\\', b'u', a, b, c, d, ..] => Some(u16::from_be_bytes([hex_byte([*a, *b])?, hex_byte([*c, *d])?])),
+        _ => None,
+    };
+    let (mut mended, mut done, mut at) = (String::new(), 0, 0);
+    while let Some(next) = json.get(at..).and_then(|rest| rest.find('\\')) {
+        at += next;
+        let alone = match (escape(at), escape(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => {
+                at += 12;
+                continue;
+            }
+            (Some(code), _) => matches!(code, 0xd800..=0xdfff),
+            (None, _) => {
+                // Whatever it escapes, another backslash too.
+                at += 1 + json.get(at + 1..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+                continue;
+            }
+        };
+        if alone {
+            mended.push_str(json.get(done..at).unwrap_or_default());
+            mended.push_str("\\ufffd");
+            done = at + 6;
+        }
+        at += 6;
+    }
+    if done == 0 {
+        return Cow::Borrowed(json);
+    }
+    mended.push_str(json.get(done..).unwrap_or_default());
+    Cow::Owned(mended)
+}
+
 /// A text; an empty one and `null` are none.
 fn text<'m>(name: &str, member: Option<&'m Scalar<'_>>) -> Result<Option<&'m str>> {
     match member {
@@ -425,6 +463,26 @@ mod tests {
             assert!(refuse(body.as_bytes()).contains("twice"));
         }
         WebhookEvent::parse(br#"{"type":"X","a":{"type":1},"b":{"type":1}}"#).unwrap();
+    }
+
+    #[test]
+    fn half_an_emoji_is_replaced() {
+        for (text, read) in [
+            (r"cut \ud83d", "cut \u{fffd}"),
+            (r"\uDE00\ud83d\ud83d\ude00\u00e9", "\u{fffd}\u{fffd}\u{1f600}é"),
+            (r"\\ud83d \\\ud83d\n", "\\ud83d \\\u{fffd}\n"),
+            (r"\ud83d\\ude00é", "\u{fffd}\\ude00é"),
+        ] {
+            let body = format!(r#"{{"type":"X","a":"{text}"}}"#);
+            let event = WebhookEvent::parse(body.as_bytes()).unwrap();
+            assert_eq!(event.json()["a"], read, "{text}");
+            assert_eq!(event.body(), body.as_bytes());
+            assert_eq!(event.webhook_id(), hash_of(body.as_bytes()));
+        }
+        for bad in [r#"{"type":"\ud83"}"#, r#"{"type":"X\"#, "{\"type\":\"X\\é\"}", r#"{"type":"X\ud83d\u"#]
+        {
+            refuse(bad.as_bytes());
+        }
     }
 
     #[test]

@@ -193,6 +193,14 @@ fn secret(label: &str, text: &str) -> Result<Material> {
             "the webhook secret `{label}` has less than {LEAST_SECRET} bytes, so that it could be guessed: draw a longer one"
         )));
     }
+    if text.trim_ascii_start().starts_with("-----BEGIN")
+        || decode(label, text).is_ok_and(|key| is_public(&key))
+    {
+        return Err(Error::config(format!(
+            "the webhook secret `{label}` is a public key or PEM, which others have too: give it with its own scheme, or the secret \
+             here"
+        )));
+    }
     Ok(Material::Secret(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))))
 }
 
@@ -228,6 +236,13 @@ fn decode(label: &str, text: &str) -> Result<Vec<u8>> {
         return from_hex(text.as_bytes()).ok_or_else(refused);
     }
     LENIENT.decode(text).map_err(|_| refused())
+}
+
+/// Whether these are the bytes of a public key that everybody may know.
+fn is_public(bytes: &[u8]) -> bool {
+    bytes.strip_prefix(ED25519_SPKI).is_some_and(|raw| raw.len() == 32)
+        || (is_one_sequence(bytes) && PublicEncryptingKey::from_der(bytes).is_ok())
+        || LENIENT.decode(PLATFORM_KEY).is_ok_and(|spki| spki.strip_prefix(ED25519_SPKI) == Some(bytes))
 }
 
 /// Reads hex of either case into bytes.
@@ -381,6 +396,27 @@ mod tests {
         WebhookKey::new(HmacSha256, "mine", "sixteen bytes...").unwrap();
         for label in ["", "a\nb", &"x".repeat(65)] {
             assert!(WebhookKey::new(Ed25519, label, PLATFORM_KEY).is_err());
+        }
+    }
+
+    #[test]
+    fn a_public_key_is_no_secret() {
+        let spki = LENIENT.decode(PLATFORM_KEY).unwrap();
+        let rsa: String = PLATFORM_RSA_KEY.lines().filter(|line| !line.starts_with('-')).collect();
+        let raw = &spki[12..];
+        for public in [
+            PLATFORM_KEY,
+            PLATFORM_RSA_KEY,
+            &rsa,
+            &hex(&spki),
+            &hex(raw).to_lowercase(),
+            &LENIENT.encode(raw),
+        ] {
+            assert!(refuse(HmacSha256, public).message().contains("public"));
+        }
+        refuse(HmacSha256, "-----BEGIN PRIVATE KEY-----");
+        for secret in ["0123456789abcdef".repeat(4), LENIENT.encode([7; 32]), LENIENT.encode([7; 44])] {
+            WebhookKey::new(HmacSha256, "mine", &secret).unwrap();
         }
     }
 

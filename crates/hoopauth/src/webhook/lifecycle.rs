@@ -6,11 +6,11 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::event::{Lifecycle, VerifiedFor, WebhookEvent};
-use super::replay::id;
+use super::replay::{Memory, id};
 use crate::account::{Account, AccountKind};
 use crate::cache::Snapshot;
 use crate::callback::calling;
@@ -87,12 +87,14 @@ impl Applied {
     }
 }
 
-/// Installations that wait for their company's grant.
+/// Installations that wait for their company's grant, and what else webhooks leave in a client.
 #[derive(Debug, Default)]
 pub(crate) struct Installs {
     waiting: Mutex<HashMap<Account, Waiting>>,
     /// When those that could not be minted when they were asked for may be tried again.
     pauses: Mutex<HashMap<Account, u64>>,
+    /// The deliveries that a client remembers whose store is its own memory.
+    pub(super) deliveries: OnceLock<Arc<Mutex<Memory>>>,
 }
 
 /// Why a location is minted.
@@ -126,6 +128,11 @@ impl Inner {
             self.forget_install(location)?;
             return Ok(Applied::Nothing);
         }
+        for account in company.into_iter().chain([location]) {
+            if self.tombstone(account)?.is_some_and(|(_, removed)| removed >= at) {
+                return Ok(Applied::Nothing);
+            }
+        }
         let known = before.as_ref().and_then(|(grant, _)| grant.company_id.as_deref());
         let known = match (company, known) {
             (Some(company), _) => Some(company.clone()),
@@ -137,24 +144,34 @@ impl Inner {
             self.forget_install(location)?;
             Ok(if minted { Applied::Minted } else { Applied::Nothing })
         };
-        let mut awaited = None;
+        let (mut awaited, mut failed) = (None, None);
         for company in known.clone().map_or_else(|| self.few_companies(), |known| Ok(vec![known]))? {
             match self.serve(&company).map_err(|error| (error.code(), error)) {
                 Ok(_) => match mint(&company) {
                     // Which one it is of, the event does not always say.
-                    Err(error) if known.is_none() && !error.is_retryable() => {}
+                    Err(error) if known.is_none() => {
+                        if error.is_retryable() {
+                            failed.get_or_insert(error);
+                        }
+                    }
                     applied => return applied,
                 },
                 Err((ErrorCode::NoGrant, _)) => awaited = Some(company),
                 Err((ErrorCode::ReauthorizationRequired, _)) => {}
+                Err((_, error)) if known.is_none() => {
+                    failed.get_or_insert(error);
+                }
                 Err((_, error)) => return Err(error),
             }
         }
         if before.is_some_and(|(_, refused)| !refused) {
             // A location that was authorized by itself needs no company.
-            return Ok(Applied::Nothing);
+            return failed.map_or(Ok(Applied::Nothing), Err);
         }
         self.remember_install(location, known.as_ref(), at)?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         // The company's grant may have come meanwhile, and found nothing to finish.
         match awaited {
             Some(company) if self.live(&company)?.is_some() => mint(&company),
@@ -180,6 +197,9 @@ impl Inner {
             }
             // Another thread's refresh, however it ended, may have been of an older grant.
             if led.get() {
+                if minted.get() == Some(false) {
+                    return Ok(false);
+                }
                 flown?;
                 if let Some(minted) = minted.get() {
                     return Ok(minted);
@@ -212,8 +232,16 @@ impl Inner {
         let record = calling(|| lease.load(self.clock.now()))?;
         if let Some(record) = &record {
             self.check_replaceable(location, record)?;
-            if why == MintFor::Request && record.grant.is_none() {
-                return Err(no_grant(location));
+            if record.grant.is_none() {
+                let stays = match why {
+                    MintFor::Request => true,
+                    MintFor::Install(None) => !self.is_over_tombstone(location, record.generation)?,
+                    MintFor::Install(Some(at)) => record.expires_at >= at,
+                };
+                if stays {
+                    minted.set(Some(false));
+                    return Err(no_grant(location));
+                }
             }
         }
         let (generation, fingerprints) =
@@ -261,40 +289,76 @@ impl Inner {
             return Ok(Applied::Outdated);
         }
         let applied = self.remove_older(location, at, None)?;
-        if applied != Applied::Outdated {
+        // One that another process remembered may be newer, which it knows: for all others the tombstone speaks.
+        if applied != Applied::Outdated && remembered.is_some() {
             self.forget_install(location)?;
         }
         Ok(applied)
     }
 
-    /// First the company's own, so that nothing is minted from it any more. What a crash leaves, the platform's next try removes.
+    /// First the company's own, so that nothing is minted from it any more. What a crash or an error leaves, the platform's next try
+    /// removes.
     fn uninstall_company(&self, company: &Account, at: Timestamp) -> Result<Applied> {
         let applied = self.remove_older(company, at, None)?;
         if applied == Applied::Outdated {
             return Ok(applied);
         }
-        lock(&self.installs.waiting)
-            .retain(|_, waiting| waiting.at > at || waiting.company.as_ref() != Some(company));
-        let mut removed = applied == Applied::Removed;
-        for account in calling(|| self.store.accounts(&self.settings.app))? {
-            if account.kind() == AccountKind::Location {
-                removed |= self.remove_older(&account, at, Some(company))? == Applied::Removed;
+        let older: Vec<_> = lock(&self.installs.waiting)
+            .iter()
+            .filter(|(_, waiting)| waiting.at <= at && waiting.company.as_ref() == Some(company))
+            .map(|(location, _)| location.clone())
+            .collect();
+        let (mut removed, mut failed) = (applied == Applied::Removed, None);
+        for location in older {
+            if let Err(error) = self.forget_install(&location) {
+                failed.get_or_insert(error);
             }
         }
-        Ok(if removed { Applied::Removed } else { Applied::Nothing })
+        for account in calling(|| self.store.accounts(&self.settings.app))? {
+            if account.kind() == AccountKind::Location {
+                let gone = self.remove_older(&account, at, Some(company)).and_then(|applied| {
+                    let gone = applied == Applied::Removed;
+                    let waiting = lock(&self.installs.waiting).get(&account).map(|waiting| waiting.at);
+                    if gone && waiting.is_some_and(|installed| installed <= at) {
+                        self.forget_install(&account)?;
+                    }
+                    Ok(gone)
+                });
+                match gone {
+                    Ok(gone) => removed |= gone,
+                    Err(error) => {
+                        failed.get_or_insert(error.with_account(&account));
+                    }
+                }
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(if removed { Applied::Removed } else { Applied::Nothing }),
+        }
     }
 
-    /// Removes a grant that was authorized by `at`, and leaves a tombstone; with `company` only one of a location of that.
+    /// Removes a grant that was authorized by `at`, and leaves a tombstone of that moment, also where there was none; with
+    /// `company` only one of a location of that.
     fn remove_older(&self, account: &Account, at: Timestamp, company: Option<&Account>) -> Result<Applied> {
         for _ in 0..SAVE_TRIES {
             let held = self.unsaved_grant(account).map(|(grant, _)| grant);
-            let record = self.load(account)?.filter(|record| record.grant.is_some());
-            let stored = record.map(|record| {
+            let record = self.load(account)?;
+            let dead = record.as_ref().filter(|record| record.grant.is_none());
+            let dead = dead.map(|record| (record.generation, record.seen.clone(), record.expires_at));
+            let stored = record.filter(|record| record.grant.is_some()).map(|record| {
                 (record.generation, record.seen.clone(), self.open_live(account, Some(record)))
             });
             let (place, grant) = match stored {
                 None if held.is_none() => {
                     self.cache.forget(account.as_str());
+                    let (generation, seen, removed) = dead.unwrap_or((0, vec![], Timestamp(i64::MIN)));
+                    if company.is_none() && removed < at {
+                        let tombstone = NewRecord { grant: None, expires_at: at, seen };
+                        if !calling(|| self.store.save(&self.key(account), generation, &tombstone))? {
+                            continue;
+                        }
+                    }
                     return Ok(Applied::Nothing);
                 }
                 None => (None, held),
@@ -316,7 +380,7 @@ impl Inner {
             }
             let mut now = 0;
             if let Some((generation, seen)) = place {
-                let tombstone = NewRecord { grant: None, expires_at: Timestamp(0), seen };
+                let tombstone = NewRecord { grant: None, expires_at: at, seen };
                 if !calling(|| self.store.save(&self.key(account), generation, &tombstone))? {
                     continue;
                 }
@@ -346,6 +410,19 @@ impl Inner {
         }
     }
 
+    /// The generation of an account's tombstone, and the moment of the UNINSTALL that it is of.
+    fn tombstone(&self, account: &Account) -> Result<Option<(u64, Timestamp)>> {
+        let record = self.load(account)?.filter(|record| record.grant.is_none());
+        Ok(record.map(|record| (record.generation, record.expires_at)))
+    }
+
+    /// Whether an installation was remembered that is newer than this tombstone.
+    fn is_over_tombstone(&self, location: &Account, generation: u64) -> Result<bool> {
+        let id = over_tombstone(location, generation);
+        let claimed = calling(|| self.store.claimed(&self.settings.app, &id, self.clock.now()))?;
+        Ok(claimed == Some(true))
+    }
+
     /// The company whose grant is stored, if it is one.
     pub(crate) fn only_company(&self) -> Result<Option<Account>> {
         let mut companies = self.companies()?;
@@ -371,11 +448,17 @@ impl Inner {
         let now = self.clock.now();
         let until = now.plus(REMEMBERED);
         let app = &self.settings.app;
-        // The company first: who finds the location finds it too.
-        if let Some(company) = company {
-            calling(|| self.store.claim(app, &of_company(location, company), until, now))?;
+        // The location last: who finds it finds the others too.
+        let company = company.map(|company| (company, of_company(location, company)));
+        let over = self.tombstone(location)?.map(|(generation, _)| over_tombstone(location, generation));
+        for id in company.map(|(_, id)| id).into_iter().chain(over).chain([of_location(location)]) {
+            if !calling(|| self.store.claim(app, &id, until, now))? {
+                // An older installation's: this one is remembered as long as any.
+                calling(|| self.store.unclaim(app, &id))?;
+                calling(|| self.store.claim(app, &id, until, now))?;
+            }
         }
-        calling(|| self.store.claim(app, &of_location(location), until, now))?;
+        let company = company.map(|(company, _)| company);
         let mut waiting = lock(&self.installs.waiting);
         waiting.retain(|_, waiting| waiting.at.plus(REMEMBERED) > now);
         waiting.insert(location.clone(), Waiting { company: company.cloned(), at });
@@ -401,9 +484,14 @@ impl Inner {
         }
     }
 
-    /// After a company's grant came: mints those locations whose installation waited for it here. What fails waits on.
+    /// After a company's grant came: mints those locations whose installation waited for it here. What fails waits on. A location
+    /// that has its own waits no more.
     pub(crate) fn finish_installs(&self, company: &Account) {
         if company.kind() != AccountKind::Company {
+            let waited = lock(&self.installs.waiting).contains_key(company);
+            if waited && let Err(error) = self.forget_install(company) {
+                tracing::warn!(account = %company, %error, "a finished installation could not be forgotten; it is at its next use");
+            }
             return;
         }
         let waiting: Vec<_> = lock(&self.installs.waiting)
@@ -463,6 +551,11 @@ impl Inner {
             None if here.is_none() => return Ok(false),
             _ => {}
         }
+        if let (None, Some((generation, _))) = (&here, self.tombstone(location)?)
+            && !self.is_over_tombstone(location, generation)?
+        {
+            return Ok(false);
+        }
         let companies = match here.as_ref().and_then(|waiting| waiting.company.clone()) {
             Some(company) => vec![company],
             None => self.companies_of(location)?,
@@ -504,6 +597,10 @@ fn of_location(location: &Account) -> Fingerprint {
 
 fn of_company(location: &Account, company: &Account) -> Fingerprint {
     id("install of company", &format!("{location} {company}"))
+}
+
+fn over_tombstone(location: &Account, generation: u64) -> Fingerprint {
+    id("install over tombstone", &format!("{location} {generation}"))
 }
 
 /// An installation whose company has not authorized the app by then is forgotten.

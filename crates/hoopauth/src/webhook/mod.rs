@@ -96,22 +96,26 @@ impl WebhookVerifierBuilder {
             ));
         }
         let oauth = client.as_ref().filter(|inner| inner.oauth().is_ok());
+        let room = usize::try_from(options.number("replay_memory")).unwrap_or(usize::MAX);
         let replay = match (options.text("replay").as_deref(), oauth) {
             (Some("off"), _) => Replay::Off,
+            // A memory store of the client's own keeps no more for it than the process can.
+            (Some("store") | None, Some(inner)) if inner.watch.is_none() => {
+                let memory = || Arc::new(Mutex::new(Memory::new(room)));
+                let memory = Arc::clone(inner.installs.deliveries.get_or_init(memory));
+                Replay::Memory(memory, Some(Arc::clone(inner)))
+            }
             (Some("store") | None, Some(inner)) => Replay::Store(Arc::clone(inner)),
             (Some("store"), None) => {
                 return Err(Error::config(
                     "`replay` is `store`, which only a client of OAuth has: make the verifier with one",
                 ));
             }
-            _ => {
-                let room = usize::try_from(options.number("replay_memory")).unwrap_or(usize::MAX);
-                Replay::Memory(Mutex::new(Memory::new(room)))
-            }
+            _ => Replay::Memory(Arc::new(Mutex::new(Memory::new(room))), None),
         };
         let remembered = match &replay {
             // Another verifier on the same store may accept older ones than this.
-            Replay::Store(_) => settings.max_age.max(USUAL_AGE),
+            Replay::Store(_) | Replay::Memory(_, Some(_)) => settings.max_age.max(USUAL_AGE),
             _ => settings.max_age,
         };
         let lives = Lives { claim: settings.claim, done: remembered.saturating_add(DONE_SLACK) };
@@ -166,10 +170,7 @@ impl WebhookVerifier {
         let verified = shared.keys.verify(headers, body, || shared.clock.now())?;
         let mut event = WebhookEvent::parse(body)?;
         shared.check_app(&mut event, &verified)?;
-        if let Replay::Store(inner) = &shared.replay {
-            inner.check_open()?;
-            inner.check_process()?;
-        }
+        shared.replay.check()?;
         let ids = Ids::of(&event);
         let (now, moment) = shared.clock.both();
         if let Err(stale) = settings.check_age(&event, now) {

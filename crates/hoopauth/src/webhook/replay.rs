@@ -21,8 +21,8 @@ use crate::sync::{Mutex, lock};
 pub(super) enum Replay {
     /// Nowhere: the program does it.
     Off,
-    /// In this process.
-    Memory(Mutex<Memory>),
+    /// In this process, for all verifiers of a client.
+    Memory(Arc<Mutex<Memory>>, Option<Arc<Inner>>),
     /// In a client's store, for all who share it.
     Store(Arc<Inner>),
 }
@@ -50,11 +50,26 @@ impl Ids {
 }
 
 impl Replay {
+    /// Refuses a client that was closed, and a forked child: what its parent remembers it does not learn of. `INVALID_STATE`.
+    pub(super) fn check(&self) -> Result<()> {
+        match self {
+            Self::Off => Ok(()),
+            Self::Memory(memory, client) => {
+                client.as_ref().map_or(Ok(()), |inner| inner.check_open())?;
+                lock(memory).check_process()
+            }
+            Self::Store(inner) => {
+                inner.check_open()?;
+                inner.check_process()
+            }
+        }
+    }
+
     /// Whether a delivery was handled before.
     pub(super) fn is_done(&self, ids: &Ids, now: Timestamp) -> Result<bool> {
         match self {
             Self::Off => Ok(false),
-            Self::Memory(memory) => Ok(lock(memory).state(ids, now) == Some(State::Done)),
+            Self::Memory(memory, _) => Ok(lock(memory).state(ids, now) == Some(State::Done)),
             Self::Store(inner) => Ok(claimed(inner, &ids.done, now)? == Some(true)),
         }
     }
@@ -65,7 +80,7 @@ impl Replay {
         let until = now.plus(lives.claim);
         match self {
             Self::Off => Ok(()),
-            Self::Memory(memory) => lock(memory).claim(ids, event.timestamp().unwrap_or(now), until, now),
+            Self::Memory(memory, _) => lock(memory).claim(ids, event.timestamp().unwrap_or(now), until, now),
             Self::Store(inner) => claim_in_store(inner, ids, until, now),
         }
     }
@@ -81,9 +96,15 @@ impl Replay {
         let until = now.plus(lives.done);
         match self {
             Self::Off => {}
-            Self::Memory(memory) => lock(memory).confirm(ids, event.timestamp().unwrap_or(now), until, now),
+            Self::Memory(memory, _) => {
+                lock(memory).confirm(ids, event.timestamp().unwrap_or(now), until, now);
+            }
             Self::Store(inner) => {
-                calling(|| inner.store.claim(&inner.settings.app, &ids.done, until, now))?;
+                if !claim(inner, &ids.done, until, now)? {
+                    // What a look left there ends too early.
+                    unclaim(inner, &ids.done)?;
+                    claim(inner, &ids.done, until, now)?;
+                }
             }
         }
         Ok(())
@@ -93,7 +114,7 @@ impl Replay {
     pub(super) fn release(&self, ids: &Ids) -> Result<()> {
         match self {
             Self::Off => Ok(()),
-            Self::Memory(memory) => {
+            Self::Memory(memory, _) => {
                 lock(memory).release(ids);
                 Ok(())
             }
@@ -114,7 +135,7 @@ fn claim_in_store(inner: &Inner, ids: &Ids, until: Timestamp, now: Timestamp) ->
     // nobody else does who has no claim of the delivery.
     let done = match claimed(inner, &ids.done, now) {
         Ok(Some(done)) => Ok(done),
-        Ok(None) => claim(inner, &ids.done, until, now)
+        Ok(None) => claim(inner, &ids.done, now.plus(LOOK), now)
             .and_then(|free| if free { unclaim(inner, &ids.done).map(|()| false) } else { Ok(true) }),
         Err(error) => Err(error),
     };
@@ -145,6 +166,7 @@ fn unclaim(inner: &Inner, id: &Fingerprint) -> Result<()> {
 #[derive(Debug)]
 pub(super) struct Memory {
     room: usize,
+    process: u32,
     entries: HashMap<Fingerprint, Entry>,
     /// The entries by the moment of their event.
     by_moment: BTreeSet<(Timestamp, Fingerprint)>,
@@ -172,11 +194,22 @@ impl Memory {
     pub(super) fn new(room: usize) -> Self {
         Self {
             room: room.max(1),
+            process: std::process::id(),
             entries: HashMap::new(),
             by_moment: BTreeSet::new(),
             by_end: BTreeSet::new(),
             forgotten: None,
         }
+    }
+
+    fn check_process(&self) -> Result<()> {
+        if self.process != std::process::id() {
+            return Err(Error::state(
+                "the process was forked since the verifier was made, whose memory of deliveries the two would not share: make it \
+                 after the fork, or let a store that processes share remember (`replay`)",
+            ));
+        }
+        Ok(())
     }
 
     fn state(&self, ids: &Ids, now: Timestamp) -> Option<State> {
@@ -215,6 +248,10 @@ impl Memory {
     fn keep(&mut self, id: Fingerprint, entry: Entry, now: Timestamp) {
         self.forget(&id);
         while let Some((_, ended)) = self.by_end.first().copied().filter(|(until, _)| *until <= now) {
+            // The clock may be set back.
+            if let Some(entry) = self.entries.get(&ended).filter(|entry| entry.state == State::Done) {
+                self.forgotten = self.forgotten.max(Some(entry.moment));
+            }
             self.forget(&ended);
         }
         while self.entries.len() >= self.room {
@@ -263,3 +300,35 @@ fn being_handled() -> Error {
 const CLAIM_LABEL: &str = "webhook-claim";
 const DONE_LABEL: &str = "webhook-done";
 const COME_AGAIN: Duration = Duration::from_secs(60);
+/// How long a look by claiming lasts where a crash leaves it.
+const LOOK: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(name: &str) -> Ids {
+        Ids { claim: id(CLAIM_LABEL, name), done: id(DONE_LABEL, name) }
+    }
+
+    #[test]
+    fn a_clock_that_jumps_and_comes_back_forgets_nothing() {
+        let mut memory = Memory::new(10);
+        let (now, later) = (Timestamp(1_000), Timestamp(1_000_000));
+        memory.claim(&ids("a"), now, Timestamp(2_000), now).unwrap();
+        memory.confirm(&ids("a"), now, Timestamp(3_000), now);
+        memory.claim(&ids("b"), later, Timestamp(2_000_000), later).unwrap();
+        let error = memory.claim(&ids("a"), now, Timestamp(2_000), now).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::WebhookStale);
+        memory.claim(&ids("c"), Timestamp(1_001), Timestamp(2_000), now).unwrap();
+    }
+
+    #[test]
+    fn a_forked_child_has_no_memory() {
+        let mut memory = Memory::new(10);
+        memory.check_process().unwrap();
+        memory.process ^= 1;
+        let replay = Replay::Memory(Arc::new(Mutex::new(memory)), None);
+        assert_eq!(replay.check().unwrap_err().code(), ErrorCode::InvalidState);
+    }
+}
