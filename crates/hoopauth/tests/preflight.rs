@@ -312,6 +312,27 @@ fn a_companys_refused_token_is_replaced_before_its_location_is_minted() {
     assert_eq!(world.emulator.statistics().token_requests, 1);
 }
 
+#[test]
+fn a_mint_that_is_refused_for_good_does_not_spend_the_companys_refresh_tokens() {
+    let unknown = r#"{"statusCode":401,"message":"nobody has recorded this one"}"#;
+    let known = "<html>The token is not authorized for this scope.</html>";
+    for (body, code, most) in [(unknown, ErrorCode::HttpStatus, 2), (known, ErrorCode::InsufficientScope, 0)]
+    {
+        let world = World::new();
+        let client = agency(&world, world.builder());
+        world.emulator.add_fault(Fault::status(Endpoint::LocationToken, 401, body).times(100));
+        let mut last = None;
+        for turn in 0..8 {
+            let error = get(&client, location(turn % 3).as_str(), "/contacts/").unwrap_err();
+            assert_eq!(error.status(), Some(401), "{error:?}");
+            last = Some(error);
+        }
+        let error = last.unwrap();
+        assert_eq!((error.code(), world.emulator.statistics().token_requests), (code, most), "{error:?}");
+        assert_eq!(error.retry_after().is_some(), most > 0);
+    }
+}
+
 /// Answers everything, and notes the `Version` that it was asked with.
 #[derive(Debug, Default)]
 struct Noting(Mutex<Vec<String>>);

@@ -142,8 +142,8 @@ impl RequestBuilder {
     /// A GET, HEAD, OPTIONS, PUT or DELETE is tried again, at most `max_retries` times, after a failed or broken connection and the
     /// statuses 429, 502, 503 and 504; any other only if nothing of it was sent, or if it is [`repeatable`](Self::repeatable). What
     /// the server says of waiting is obeyed; a wait for which there is no time left is an error at once, with `retry_after`.
-    /// Redirects of GET and HEAD are followed, without token and added headers where they lead to another origin than the
-    /// configured ones. A refused token is refreshed and the request repeated, once.
+    /// Redirects of GET and HEAD are followed, without token and added headers where they lead to another origin, be it a
+    /// configured one. A refused token is refreshed and the request repeated, once.
     ///
     /// Errors: `INVALID_ARGUMENT` (nothing was sent), those of [`headers_for`](Client::headers_for) and [`report`](Client::report),
     /// `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`, `MALFORMED_RESPONSE` (the body is too long), and `HTTP_STATUS` for any other status
