@@ -427,7 +427,7 @@ impl Inner {
                         operation: Operation::find("POST", "/oauth/locationToken"),
                         ..Asked::default()
                     };
-                    let refused = match classify(&asked, 401, &[], &failure.body) {
+                    let refused = match classify(&asked, 401, &failure.body) {
                         Meaning::Refreshable(error) => error,
                         Meaning::Final(error) | Meaning::PrivateIntegration(error) => return Err(error),
                         Meaning::Pass => return Err(failure.error),

@@ -10,7 +10,7 @@ use std::sync::{Arc, Barrier, Mutex};
 
 use common::{Captured, World, location};
 use hoopauth::transport::{Transport, TransportError, TransportRequest, TransportResponse};
-use hoopauth::{Account, Client, ClientBuilder, Error, ErrorCode, Response};
+use hoopauth::{Account, Client, ClientBuilder, Error, ErrorCode, Grant, Response};
 use hoopauth_emulator::{
     Company, Config, DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION,
     DEFAULT_LOCATION_PRIVATE_INTEGRATION, Endpoint, Fault,
@@ -212,6 +212,35 @@ fn nobody_speaks_for_another_companys_location() {
         get(&client, company().as_str(), &format!("/contacts/?locationId={}", fresh.id())).unwrap_err();
     assert_eq!(error.status(), Some(403), "{error:?}");
     assert_eq!(minted(&world), 0);
+}
+
+#[test]
+fn a_location_of_an_unknown_company_is_minted_before_a_company_speaks_for_it() {
+    let other = "anotherCompany000001";
+    let config =
+        Config::default().company(Company::new(other, "Another").location("anotherLocation00001", "One"));
+    let world = World::with(config);
+    let client = agency(&world, world.builder());
+    let theirs = Account::location("anotherLocation00001").unwrap();
+    for account in [&theirs, &location(0)] {
+        let told = world.grant(account);
+        let silent = Grant::new(account.clone(), told.access_token().clone())
+            .with_refresh_token(told.refresh_token().unwrap().clone())
+            .with_expires_at(told.expires_at());
+        client.import(silent, false).unwrap();
+    }
+    let of = |account: &Account| {
+        get(&client, company().as_str(), &format!("/contacts/?locationId={}", account.id()))
+    };
+    for _ in 0..2 {
+        assert_eq!(of(&theirs).unwrap_err().status(), Some(403));
+    }
+    assert_eq!((api_requests(&world), minted(&world)), (0, 0));
+    for _ in 0..2 {
+        assert_eq!(of(&location(0)).unwrap().status(), 200);
+    }
+    assert_eq!((api_requests(&world), minted(&world)), (2, 1));
+    assert_eq!(client.export(&location(0)).unwrap().company_id(), Some(DEFAULT_COMPANY_ID));
 }
 
 #[test]

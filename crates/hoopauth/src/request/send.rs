@@ -216,7 +216,7 @@ impl Exchange<'_> {
         let account = self.account();
         let asked = Asked { account: account.as_ref(), operation: self.operation, ..Asked::default() };
         if self.cured
-            && let Meaning::Refreshable(error) = classify(&asked, status, &headers, response.body())
+            && let Meaning::Refreshable(error) = classify(&asked, status, response.body())
         {
             // A new token was refused as well: another one costs a refresh and changes nothing.
             return Some(match &account {
