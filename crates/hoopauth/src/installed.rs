@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::account::{Account, AccountKind};
+use crate::callback::calling;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
@@ -62,8 +63,8 @@ impl Client {
                 Error::argument("locations belong to a company: give `company:<id>`").with_account(company)
             );
         }
-        let (client_id, _) = self.inner.oauth()?;
-        let app_id = client_id.rsplit_once('-').map_or(client_id, |(app_id, _)| app_id);
+        self.inner.oauth()?;
+        let app_id = self.inner.credential.app_id().unwrap_or_default();
         let mut found: Vec<InstalledLocation> = Vec::new();
         let mut known = HashSet::new();
         // Counted by what came, not by what was new: a location that moved between pages must not shift those after it.
@@ -104,11 +105,12 @@ impl Client {
     }
 
     /// Mints a grant for each location that `company` installed the app in and that has none: begun again after a break, it
-    /// goes on where it was. `progress` is told after each location; `false` ends it.
+    /// goes on where it was. `progress` is told after each location, and must not call the client; `false` ends it.
     ///
     /// It sends no more than the platform lets one company send, and takes as long as that needs. A grant that the platform
     /// refused for good is minted anew, and so is one that was removed. What fails for one location does not end it; what would
-    /// fail for all of them does: a company whose token is refused, a store that does not save.
+    /// fail for all of them does: a company whose token is refused, a store that does not save, and, as `RATE_LIMITED`, a limit
+    /// that waits do not cure or that asks for one of over a minute: go on after `retry_after`.
     pub fn mint_all(
         &self,
         company: &Account,
@@ -136,7 +138,7 @@ impl Client {
                     }
                 }
             }
-            if !progress(&MintProgress { account, error: failure, summary }) {
+            if !calling(|| progress(&MintProgress { account, error: failure, summary })) {
                 break;
             }
         }
@@ -166,6 +168,7 @@ impl Inner {
         let mut tries = 0;
         loop {
             pace.wait(&self.clock);
+            self.check_open().map_err(Failure::OfAll)?;
             let _call = self.begin_call();
             match self.mint_grant(company, location, None, self.settings.attempt_timeout) {
                 Ok(grant) => {
@@ -177,9 +180,15 @@ impl Inner {
                         None => Ok(()),
                     };
                 }
-                Err(error) if error.code() == ErrorCode::RateLimited && tries < MOST_WAITS => {
+                Err(error) if error.code() == ErrorCode::RateLimited => {
+                    let wait = error.retry_after().unwrap_or(INTERVAL);
+                    // The limit is the company's: the next location would meet it as well.
+                    if tries >= MOST_WAITS || wait > LONGEST_WAIT {
+                        return Err(Failure::OfAll(error.with_account(company)));
+                    }
                     tries += 1;
-                    self.clock.sleep(error.retry_after().unwrap_or(INTERVAL).min(LONGEST_WAIT));
+                    self.clock.sleep(wait);
+                    self.check_open().map_err(Failure::OfAll)?;
                 }
                 Err(error) if is_of_all(&error, company) => {
                     return Err(Failure::OfAll(error.with_account(company)));

@@ -96,20 +96,20 @@ impl Client {
         let Some(location) = request.location(operation)? else { return Err(asked.wrong_class()) };
         let headers = match self.headers_for(location.as_str(), request.method) {
             Err(error) if is_about(&error, &location) => {
-                return Ok(serving(inner.mint_first(&location, Some(&account), error)?, request.method));
+                serving(inner.mint_first(&location, Some(&account), error)?, request.method)
             }
             headers => headers?,
         };
         // Who may speak for a company may not speak for another one's locations.
-        let of = inner.facts(headers.snapshot())?.company_id;
-        if of.is_some_and(|of| *of != *account.id()) {
-            return Err(Error::new(
+        match inner.facts(headers.snapshot())?.company_id {
+            Some(of) if *of == *account.id() => Ok(headers),
+            Some(_) => Err(Error::new(
                 ErrorCode::WrongAccount,
                 "the request names a location of another company than the one that it is sent for",
             )
-            .with_account(&location));
+            .with_account(&location)),
+            None => Ok(serving(inner.mint_anew(&location, &account)?, request.method)),
         }
-        Ok(headers)
     }
 
     /// The headers of an account; a location that there is nothing of is minted.
@@ -202,6 +202,14 @@ impl Inner {
             },
         };
         self.mint_installed(location, &company, MintFor::Request)?;
+        self.serve(location)
+    }
+
+    /// Mints a location whose grant does not say of which company it is: only its own company can, and the new grant says it.
+    fn mint_anew(&self, location: &Account, company: &Account) -> Result<Arc<Snapshot>> {
+        let _call = self.begin_call();
+        let grant = self.mint_grant(company, location, None, self.settings.attempt_timeout)?;
+        self.adopt(grant);
         self.serve(location)
     }
 

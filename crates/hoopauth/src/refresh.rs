@@ -296,7 +296,7 @@ impl Inner {
             tries += 1;
             let left = self.at_most(attempt);
             if left.is_zero() {
-                break TokenFailure { error: timed_out(), class: FailureClass::Untouched };
+                break TokenFailure::new(timed_out(), FailureClass::Untouched);
             }
             let answer = self.token_endpoint()?.refresh(account, &refresh_token, left);
             self.step(Step::Check, account)?;
@@ -306,7 +306,7 @@ impl Inner {
                         let new = answer.into_grant(account, Some(grant), issued, false);
                         return self.keep(new, record, fingerprint, lease);
                     }
-                    Err(error) => break TokenFailure { error, class: FailureClass::Unknown },
+                    Err(error) => break TokenFailure::new(error, FailureClass::Unknown),
                 },
                 Err(failure) => failure,
             };
@@ -389,7 +389,8 @@ impl Inner {
         self.keep(new, record, fingerprint.unwrap_or_default(), lease)
     }
 
-    /// Asks for a location's token, to follow `before`; refreshes the company's once if it is refused.
+    /// Asks for a location's token, to follow `before`; refreshes the company's once if it is refused, with growing pauses where
+    /// that cures nothing.
     pub(crate) fn mint_grant(
         &self,
         company: &Account,
@@ -421,20 +422,19 @@ impl Inner {
                     return Ok(grant);
                 }
                 Err(failure) if failure.error.status() == Some(401) && !repeated => {
-                    let said = failure.error.server_message().unwrap_or_default().to_owned();
-                    let body = serde_json::json!({ "message": said }).to_string();
                     let asked = Asked {
                         account: Some(company),
                         operation: Operation::find("POST", "/oauth/locationToken"),
                         ..Asked::default()
                     };
-                    match classify(&asked, 401, &[], body.as_bytes()) {
-                        Meaning::Refreshable(_) => {}
+                    let refused = match classify(&asked, 401, &failure.body) {
+                        Meaning::Refreshable(error) => error,
                         Meaning::Final(error) | Meaning::PrivateIntegration(error) => return Err(error),
                         Meaning::Pass => return Err(failure.error),
-                    }
+                    };
                     repeated = true;
-                    bearer = self.refresh_waiting(company, &Need::Refused(Arc::clone(&bearer)))?;
+                    // A refusal that no new token cures must not spend one refresh token per location.
+                    bearer = self.replace_refused(company, &bearer, &refused)?;
                 }
                 Err(failure) => return Err(failure.error),
             }

@@ -1,7 +1,6 @@
 //! What an API answer means for the token it was asked with.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use url::Url;
 
@@ -42,7 +41,7 @@ impl Client {
             // The cause may be what another process did to the account.
             inner.clock.look_soon();
         }
-        inner.note_limits(headers.account(), status, answer_headers.iter().copied());
+        let told = inner.note_limits(headers.account(), status, answer_headers.iter().copied());
         let snapshot = headers.snapshot();
         if let 200..=299 = status {
             inner.note_accepted(snapshot);
@@ -53,9 +52,14 @@ impl Client {
         let operation = sent.and_then(|(method, path)| self.operation_of(method, path));
         let account = Account::parse(snapshot.name()).ok();
         let asked = Asked { account: account.as_ref(), operation, token: TokenKind::of(&inner.credential) };
-        let (error, said) = match classify(&asked, status, answer_headers, body) {
+        let (error, said) = match classify(&asked, status, body) {
             Meaning::Pass => return Ok(Report::Pass),
-            Meaning::Final(error) => return Err(error),
+            Meaning::Final(error) => {
+                return Err(match told.wait {
+                    Some(wait) => error.with_retry_after(wait),
+                    None => error,
+                });
+            }
             Meaning::PrivateIntegration(error) => (error, true),
             Meaning::Refreshable(error) => (error, false),
         };
@@ -269,7 +273,7 @@ fn may_refuse(status: u16) -> bool {
 }
 
 /// Reads an answer. The rows are those that integrators recorded against the live service.
-pub(crate) fn classify(asked: &Asked<'_>, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Meaning {
+pub(crate) fn classify(asked: &Asked<'_>, status: u16, body: &[u8]) -> Meaning {
     if !may_refuse(status) {
         return Meaning::Pass;
     }
@@ -291,21 +295,7 @@ pub(crate) fn classify(asked: &Asked<'_>, status: u16, headers: &[(&str, &str)],
     };
     let build = |code: ErrorCode, message: &str| told(asked.error(code, message));
     match status {
-        429 => {
-            let mut error = build(ErrorCode::RateLimited, "the API's rate limit is reached: wait");
-            let find = |name: &str| {
-                headers
-                    .iter()
-                    .find(|(n, _)| n.eq_ignore_ascii_case(name))
-                    .and_then(|(_, v)| v.trim().parse::<u64>().ok())
-            };
-            if let Some(seconds) = find("retry-after") {
-                error = error.with_retry_after(Duration::from_secs(seconds.min(86_400)));
-            } else if let Some(millis) = find("x-ratelimit-interval-milliseconds") {
-                error = error.with_retry_after(Duration::from_millis(millis.min(86_400_000)));
-            }
-            Meaning::Final(error)
-        }
+        429 => Meaning::Final(build(ErrorCode::RateLimited, "the API's rate limit is reached: wait")),
         400 if says("api version") => Meaning::Final(build(
             ErrorCode::HttpStatus,
             "the `Version` header does not fit this path: set `api_version`",
@@ -372,7 +362,7 @@ mod tests {
         ] {
             let body =
                 serde_json::json!({ "statusCode": status, "message": text, "traceId": "t" }).to_string();
-            let (error, can_refresh) = match classify(&Asked::default(), status, &[], body.as_bytes()) {
+            let (error, can_refresh) = match classify(&Asked::default(), status, body.as_bytes()) {
                 Meaning::Refreshable(error) => (error, true),
                 Meaning::PrivateIntegration(error) | Meaning::Final(error) => (error, false),
                 Meaning::Pass => panic!("{text}"),
@@ -380,7 +370,7 @@ mod tests {
             assert_eq!((error.code(), can_refresh), (code, refreshable), "{text}");
             assert_eq!((error.trace_id(), error.status()), (Some("t"), Some(status)));
         }
-        let edge = classify(&Asked::default(), 403, &[], b"<html>Error 1010</html>");
+        let edge = classify(&Asked::default(), 403, b"<html>Error 1010</html>");
         assert!(matches!(edge, Meaning::Final(error) if error.message().contains("User-Agent")));
     }
 
@@ -389,18 +379,7 @@ mod tests {
         for (status, body) in
             [(200, &b"{}"[..]), (404, b"{}"), (500, b"Invalid JWT"), (400, b"{\"message\":\"name\"}")]
         {
-            assert!(matches!(classify(&Asked::default(), status, &[], body), Meaning::Pass));
+            assert!(matches!(classify(&Asked::default(), status, body), Meaning::Pass));
         }
-    }
-
-    #[test]
-    fn waits_are_read() {
-        let wait = |headers: &[(&str, &str)]| match classify(&Asked::default(), 429, headers, b"") {
-            Meaning::Final(error) => error.retry_after(),
-            _ => None,
-        };
-        assert_eq!(wait(&[("Retry-After", "3")]), Some(Duration::from_secs(3)));
-        assert_eq!(wait(&[("x-ratelimit-interval-milliseconds", "10000")]), Some(Duration::from_secs(10)));
-        assert_eq!(wait(&[]), None);
     }
 }

@@ -28,6 +28,14 @@ pub(crate) struct TokenEndpoint<'a> {
 pub(crate) struct TokenFailure {
     pub(crate) error: Error,
     pub(crate) class: FailureClass,
+    /// The refusal's body, without what was sent; empty where no refusal came.
+    pub(crate) body: Vec<u8>,
+}
+
+impl TokenFailure {
+    pub(crate) fn new(error: Error, class: FailureClass) -> Self {
+        Self { error, class, body: Vec::new() }
+    }
 }
 
 /// What a failure says about the refresh token that was sent.
@@ -140,15 +148,12 @@ fn without_secrets(body: &[u8], form: &[(&str, &str)], headers: &[(Cow<'static, 
 
 fn read(mut response: TransportResponse) -> Result<TokenAnswer, TokenFailure> {
     let answer = match response.status {
-        _ if response.body.len() > LARGEST_ANSWER => Err(TokenFailure {
-            error: Error::malformed("the token endpoint's answer is longer than 1 MiB")
-                .with_status(response.status),
-            class: FailureClass::Unknown,
-        }),
-        200..=299 => TokenAnswer::parse(&response.body).map_err(|error| TokenFailure {
-            error: error.with_status(response.status),
-            class: FailureClass::Unknown,
-        }),
+        _ if response.body.len() > LARGEST_ANSWER => Err(TokenFailure::new(
+            Error::malformed("the token endpoint's answer is longer than 1 MiB").with_status(response.status),
+            FailureClass::Unknown,
+        )),
+        200..=299 => TokenAnswer::parse(&response.body)
+            .map_err(|error| TokenFailure::new(error.with_status(response.status), FailureClass::Unknown)),
         _ => Err(refusal(&response)),
     };
     zeroize::Zeroize::zeroize(&mut response.body);
@@ -166,14 +171,11 @@ fn lost(error: &TransportError) -> TokenFailure {
             (ErrorCode::MalformedResponse, false)
         }
     };
-    TokenFailure {
-        error: Error::new(
-            code,
-            format!("the token endpoint gave no answer: {}", crate::error::clean(&error.message)),
-        )
-        .with_retryable(retryable),
-        class: if error.sent { FailureClass::Unknown } else { FailureClass::Untouched },
-    }
+    let message = format!("the token endpoint gave no answer: {}", crate::error::clean(&error.message));
+    TokenFailure::new(
+        Error::new(code, message).with_retryable(retryable),
+        if error.sent { FailureClass::Unknown } else { FailureClass::Untouched },
+    )
 }
 
 /// Reads the three shapes of refusal: HoopAI's own, RFC 6749 §5.2, and the wrapped one.
@@ -189,7 +191,7 @@ fn refusal(response: &TransportResponse) -> TokenFailure {
         error = error.with_retry_after(Duration::from_secs(u64::min(seconds, 86_400)));
     }
     let retryable = status == 429 || status >= 500;
-    TokenFailure { error: error.with_retryable(retryable), class }
+    TokenFailure { error: error.with_retryable(retryable), class, body: response.body.clone() }
 }
 
 fn classify(status: u16, body: &Refusal) -> (ErrorCode, FailureClass, String) {

@@ -190,6 +190,64 @@ fn a_limit_that_is_reached_all_the_same_is_waited_for() {
 }
 
 #[test]
+fn a_limit_that_stays_ends_the_run_which_goes_on_later() {
+    for (seconds, sent, slept) in [(7_u64, 6, 35_000), (3_600, 1, 0)] {
+        let world = World::new();
+        let client = agency(&world, 3);
+        let limited = FaultKind::Status {
+            status: 429,
+            headers: vec![("retry-after".into(), seconds.to_string())],
+            body: r#"{"statusCode":429,"message":"Too Many Requests"}"#.into(),
+        };
+        world.emulator.add_fault(Fault::new(Endpoint::LocationToken, limited).times(100));
+        let before = world.clock.monotonic();
+        let error = client.mint_all(&company(), |_| true).unwrap_err();
+        assert_eq!((error.code(), error.account()), (ErrorCode::RateLimited, Some(&company())));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)));
+        assert_eq!(world.clock.monotonic() - before, slept);
+        assert_eq!(world.emulator.statistics().location_token_requests, sent);
+        world.emulator.clear_faults();
+        assert_eq!(client.mint_all(&company(), |_| true).unwrap().minted, 3);
+    }
+}
+
+#[test]
+fn progress_that_calls_the_client_is_refused() {
+    let world = World::new();
+    let client = agency(&world, 3);
+    let mut codes = Vec::new();
+    client
+        .mint_all(&company(), |progress| {
+            codes.push(client.mint(&progress.account, &company()).unwrap_err().code());
+            true
+        })
+        .unwrap();
+    assert_eq!(codes, [ErrorCode::InvalidState; 3]);
+}
+
+/// Lists nothing, and notes what it was asked.
+#[derive(Debug, Default)]
+struct Asked(std::sync::Mutex<String>);
+
+impl Transport for Asked {
+    fn send(&self, request: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+        self.0.lock().unwrap().clone_from(&request.url);
+        Ok(TransportResponse { status: 200, headers: vec![], body: br#"{"locations":[]}"#.to_vec() })
+    }
+}
+
+#[test]
+fn the_app_is_named_as_webhooks_name_it() {
+    let world = World::new();
+    let asked = Arc::new(Asked::default());
+    let client = world.builder().client_id("app1-part-two").transport(asked.clone()).build().unwrap();
+    client.import(world.grant(&company()), false).unwrap();
+    assert!(client.installed_locations(&company()).unwrap().is_empty());
+    let url = asked.0.lock().unwrap().clone();
+    assert!(url.contains("appId=app1&"), "{url}");
+}
+
+#[test]
 fn a_refused_company_ends_it() {
     // With nothing to mint with, and with a token that may not mint.
     let scope = r#"{"statusCode":401,"message":"The token is not authorized for this scope."}"#;

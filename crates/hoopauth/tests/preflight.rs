@@ -10,7 +10,7 @@ use std::sync::{Arc, Barrier, Mutex};
 
 use common::{Captured, World, location};
 use hoopauth::transport::{Transport, TransportError, TransportRequest, TransportResponse};
-use hoopauth::{Account, Client, ClientBuilder, Error, ErrorCode, Response};
+use hoopauth::{Account, Client, ClientBuilder, Error, ErrorCode, Grant, Response};
 use hoopauth_emulator::{
     Company, Config, DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION,
     DEFAULT_LOCATION_PRIVATE_INTEGRATION, Endpoint, Fault,
@@ -215,6 +215,35 @@ fn nobody_speaks_for_another_companys_location() {
 }
 
 #[test]
+fn a_location_of_an_unknown_company_is_minted_before_a_company_speaks_for_it() {
+    let other = "anotherCompany000001";
+    let config =
+        Config::default().company(Company::new(other, "Another").location("anotherLocation00001", "One"));
+    let world = World::with(config);
+    let client = agency(&world, world.builder());
+    let theirs = Account::location("anotherLocation00001").unwrap();
+    for account in [&theirs, &location(0)] {
+        let told = world.grant(account);
+        let silent = Grant::new(account.clone(), told.access_token().clone())
+            .with_refresh_token(told.refresh_token().unwrap().clone())
+            .with_expires_at(told.expires_at());
+        client.import(silent, false).unwrap();
+    }
+    let of = |account: &Account| {
+        get(&client, company().as_str(), &format!("/contacts/?locationId={}", account.id()))
+    };
+    for _ in 0..2 {
+        assert_eq!(of(&theirs).unwrap_err().status(), Some(403));
+    }
+    assert_eq!((api_requests(&world), minted(&world)), (0, 0));
+    for _ in 0..2 {
+        assert_eq!(of(&location(0)).unwrap().status(), 200);
+    }
+    assert_eq!((api_requests(&world), minted(&world)), (2, 1));
+    assert_eq!(client.export(&location(0)).unwrap().company_id(), Some(DEFAULT_COMPANY_ID));
+}
+
+#[test]
 fn a_minted_answer_of_someone_else_is_not_stored() {
     for (answer, code) in [
         (json!({ "userType": "Company" }), ErrorCode::WrongTokenClass),
@@ -310,6 +339,27 @@ fn a_companys_refused_token_is_replaced_before_its_location_is_minted() {
     assert_eq!(error.code(), ErrorCode::InsufficientScope);
     assert!(error.message().contains("`oauth.write`"), "{error}");
     assert_eq!(world.emulator.statistics().token_requests, 1);
+}
+
+#[test]
+fn a_mint_that_is_refused_for_good_does_not_spend_the_companys_refresh_tokens() {
+    let unknown = r#"{"statusCode":401,"message":"nobody has recorded this one"}"#;
+    let known = "<html>The token is not authorized for this scope.</html>";
+    for (body, code, most) in [(unknown, ErrorCode::HttpStatus, 2), (known, ErrorCode::InsufficientScope, 0)]
+    {
+        let world = World::new();
+        let client = agency(&world, world.builder());
+        world.emulator.add_fault(Fault::status(Endpoint::LocationToken, 401, body).times(100));
+        let mut last = None;
+        for turn in 0..8 {
+            let error = get(&client, location(turn % 3).as_str(), "/contacts/").unwrap_err();
+            assert_eq!(error.status(), Some(401), "{error:?}");
+            last = Some(error);
+        }
+        let error = last.unwrap();
+        assert_eq!((error.code(), world.emulator.statistics().token_requests), (code, most), "{error:?}");
+        assert_eq!(error.retry_after().is_some(), most > 0);
+    }
 }
 
 /// Answers everything, and notes the `Version` that it was asked with.

@@ -7,7 +7,7 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use common::{World, location};
-use hoopauth::{Account, Client, Error, ErrorCode, Headers, Report};
+use hoopauth::{Account, Client, Clock, Error, ErrorCode, Headers, Report};
 use hoopauth_emulator::{DEFAULT_COMPANY_ID, Endpoint, Fault};
 
 /// Sends a request that the API answers like this, and reports the answer.
@@ -239,4 +239,37 @@ fn the_same_token_again_is_a_refusal_like_another() {
         assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
     }
     assert_eq!(spent(&world), 2);
+}
+
+#[test]
+fn a_limit_says_how_long_to_wait_as_a_request_would() {
+    let world = World::new();
+    let client = world.client();
+    client.import(world.grant(&location(0)), false).unwrap();
+    let headers = client.headers_for(location(0).as_str(), "GET").unwrap();
+    let now = std::time::UNIX_EPOCH + Duration::from_millis(world.clock.now().0.try_into().unwrap());
+    let date = httpdate::fmt_http_date(now + Duration::from_secs(90));
+    for (answer, least, most) in [
+        (vec![("Retry-After", "3")], 3, 3),
+        (vec![("x-ratelimit-interval-milliseconds", "20000")], 20, 20),
+        (vec![("Retry-After", date.as_str())], 89, 90),
+        (
+            vec![
+                ("Retry-After", "1"),
+                ("X-RateLimit-Daily-Remaining", "0"),
+                ("X-RateLimit-Daily-Reset", "5000"),
+            ],
+            5,
+            5,
+        ),
+        (vec![], 10, 10),
+    ] {
+        let error = client.report(&headers, 429, &answer, b"").unwrap_err();
+        assert_eq!(error.code(), ErrorCode::RateLimited);
+        let wait = error.retry_after().unwrap();
+        assert!(
+            (Duration::from_secs(least)..=Duration::from_secs(most)).contains(&wait),
+            "{answer:?} {wait:?}"
+        );
+    }
 }

@@ -572,6 +572,20 @@ fn another_origin_sees_neither_the_token_nor_added_headers() {
 }
 
 #[test]
+fn another_configured_origin_does_not_see_the_token_either() {
+    let other = Raw::answering(200, "", "{}");
+    let to = format!("Location: {}/b\r\n", other.url);
+    let server = Raw::start(move |_, _| answer(302, &to, ""));
+    let (client, _) = build(&server.url, |builder| builder.token_url(format!("{}/token", other.url)));
+    client.request("GET", "/a").header("X-Own", "planted").send().unwrap();
+    assert_eq!(other.lines(), ["GET /b"]);
+    assert!(!other.seen()[0].head.contains("planted"), "{}", other.seen()[0].head);
+    // Asked for by the caller itself, it is one of the API's hosts.
+    client.request("GET", &format!("{}/c", other.url)).send().unwrap();
+    assert_eq!(other.seen()[1].header("authorization"), Some("Bearer pit-planted"));
+}
+
+#[test]
 fn a_token_that_was_dropped_does_not_come_back() {
     // The other server sends back, and refuses: that is no reason to refresh.
     let back = Arc::new(Mutex::new(String::new()));

@@ -82,10 +82,13 @@ impl RateLimit {
         told.then_some(limit)
     }
 
-    /// When the daily limit starts anew, if it is spent.
+    /// When the daily limit starts anew, if it is spent. What is no day ahead is taken for midnight.
     fn day_spent_until(&self) -> Option<Timestamp> {
+        let believed = |reset: &Timestamp| {
+            *reset > self.seen_at && reset.since(self.seen_at) <= Duration::from_millis(LONGEST_DAY_MS)
+        };
         (self.daily_remaining == Some(0))
-            .then(|| self.daily_reset.filter(|reset| *reset > self.seen_at).unwrap_or(next_day(self.seen_at)))
+            .then(|| self.daily_reset.filter(believed).unwrap_or(next_day(self.seen_at)))
     }
 }
 
@@ -275,6 +278,8 @@ const PREFIX: &str = "x-ratelimit-";
 /// What the platform documents.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 const DAY_MS: i64 = 86_400_000;
+/// A day, and the hour that is added where clocks are put back.
+const LONGEST_DAY_MS: u64 = 25 * 3_600_000;
 /// A year: no sum of it and a clock overflows.
 const LONGEST_WAIT_MS: u64 = 366 * 86_400_000;
 /// 1973 as milliseconds; three years as a duration.
@@ -344,6 +349,8 @@ mod tests {
         assert_eq!(until(Some("1000")), Some(NOON.plus(Duration::from_secs(1))));
         assert_eq!(until(None), Some(NOON.plus(Duration::from_secs(12 * 3_600))));
         assert_eq!(until(Some("1700000000000")), until(None), "a moment that is past says nothing");
+        assert_eq!(until(Some("99999999999")), until(None), "nor does one that is no day ahead");
+        assert_eq!(until(Some("90000000")), Some(NOON.plus(Duration::from_secs(90_000))));
         assert_eq!(
             read(&[("x-ratelimit-daily-remaining", "1")]).and_then(|limit| limit.day_spent_until()),
             None

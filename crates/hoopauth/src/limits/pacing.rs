@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{RateLimit, day_of, next_day};
+use super::{LONGEST_DAY_MS, RateLimit, day_of, next_day};
 use crate::clock::Timestamp;
 use crate::options::OptionSet;
 
@@ -114,7 +114,10 @@ impl Window {
         now: u64,
     ) {
         self.forget(pacing, now);
-        let after = |wait: Duration| now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        // One wrong answer must not stop an account for longer than a day.
+        let after = |wait: Duration| {
+            now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(LONGEST_HOLD_MS))
+        };
         if let Some(hold) = hold {
             self.held_until = self.held_until.max(after(hold));
         }
@@ -176,7 +179,8 @@ impl Window {
             self.day = (day_of(now), 0);
         }
         if let Some(until) = self.day_spent_until {
-            if now < until {
+            // One that is further ahead was noted before the clock was set back.
+            if now < until && until.since(now) <= Duration::from_millis(LONGEST_DAY_MS) {
                 return Some(until.since(now));
             }
             self.day_spent_until = None;
@@ -197,6 +201,7 @@ impl Window {
 }
 
 const MOST_SLACK: u64 = 200;
+const LONGEST_HOLD_MS: u64 = 86_400_000;
 
 #[cfg(test)]
 mod tests {
@@ -335,6 +340,21 @@ mod tests {
         window.note(&pacing, Some(&spent(0)), None, 1);
         window.note(&pacing, Some(&spent(1)), None, 1);
         assert_eq!(ask(&mut window, NOON), Turn::Now);
+    }
+
+    #[test]
+    fn no_answer_stops_an_account_for_longer_than_a_day() {
+        let (pacing, mut window) = (pacing(10), Window::default());
+        window.note(&pacing, None, Some(Duration::from_secs(1_700_000_000)), 1);
+        assert_eq!(later(&ask(&mut window, &pacing, None, 1, u64::MAX)).1, 86_400_000);
+
+        let mut window = Window::default();
+        let ask = |window: &mut Window, wall: Timestamp| window.take(&pacing, None, (wall, 1), u64::MAX);
+        let spent = RateLimit { daily_remaining: Some(0), seen_at: NOON, ..RateLimit::default() };
+        window.note(&pacing, Some(&spent), None, 1);
+        assert!(matches!(ask(&mut window, NOON), Turn::TooLate { held: Held::Day, .. }));
+        let set_back = NOON.minus(Duration::from_secs(14 * 86_400));
+        assert_eq!(ask(&mut window, set_back), Turn::Now);
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -86,8 +87,14 @@ impl RequestBuilder {
                 self.is_json = true;
             }
             Err(error) => {
+                // The error's own words may quote the value.
+                let why = if error.is_io() {
+                    "it is longer than 512 MiB"
+                } else {
+                    "a key that is no text, or a value that JSON has no form for"
+                };
                 self.error
-                    .get_or_insert(Error::argument(format!("the body can't be written as JSON: {error}")));
+                    .get_or_insert(Error::argument(format!("the body can't be written as JSON: {why}")));
             }
         }
         self
@@ -142,8 +149,8 @@ impl RequestBuilder {
     /// A GET, HEAD, OPTIONS, PUT or DELETE is tried again, at most `max_retries` times, after a failed or broken connection and the
     /// statuses 429, 502, 503 and 504; any other only if nothing of it was sent, or if it is [`repeatable`](Self::repeatable). What
     /// the server says of waiting is obeyed; a wait for which there is no time left is an error at once, with `retry_after`.
-    /// Redirects of GET and HEAD are followed, without token and added headers where they lead to another origin than the
-    /// configured ones. A refused token is refreshed and the request repeated, once.
+    /// Redirects of GET and HEAD are followed, without token and added headers where they lead to another origin, be it a
+    /// configured one. A refused token is refreshed and the request repeated, once.
     ///
     /// Errors: `INVALID_ARGUMENT` (nothing was sent), those of [`headers_for`](Client::headers_for) and [`report`](Client::report),
     /// `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`, `MALFORMED_RESPONSE` (the body is too long), and `HTTP_STATUS` for any other status
@@ -233,7 +240,17 @@ impl Response {
     /// The body read as JSON. `MALFORMED_RESPONSE`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(self.body()).map_err(|error| {
-            Error::malformed(format!("the answer's body is not the JSON that was expected: {error}"))
+            // The error's own words may quote the body.
+            let why = match error.classify() {
+                Category::Data => "a value of another type than expected",
+                Category::Eof => "it ends too early",
+                Category::Syntax | Category::Io => "it is no JSON",
+            };
+            Error::malformed(format!(
+                "the answer's body is not the JSON that was expected: {why}, at line {} column {}",
+                error.line(),
+                error.column()
+            ))
         })
     }
 }
@@ -258,6 +275,22 @@ mod tests {
             assert_eq!(serde_json::to_writer(&mut text, &["abc"]).is_ok(), fits);
             assert!(text.text.len() <= most);
         }
+    }
+
+    #[test]
+    fn json_errors_quote_nothing() {
+        struct Failing;
+        impl Serialize for Failing {
+            fn serialize<S: serde::Serializer>(&self, _: S) -> std::result::Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("planted"))
+            }
+        }
+        let client = Client::builder().private_integration_token("pit-1").build().unwrap();
+        let refused = client.request("POST", "/a").json(&Failing).send().unwrap_err();
+        let response = Response::new(200, vec![], b"{\n\"token\": \"planted\"}".into());
+        let error = response.json::<std::collections::HashMap<String, u8>>().unwrap_err();
+        assert!(error.message().contains("line 2 column"), "{error}");
+        assert!(!format!("{refused:?} {error:?}").contains("planted"), "{refused:?} {error:?}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use url::Url;
 
 use super::target::{Target, method, path_of};
 use super::{LONGEST_BODY, RequestBuilder, Response, fields, redirect, retry};
@@ -96,7 +97,7 @@ struct Exchange<'a> {
     /// Whether sending it twice does no harm.
     repeatable: bool,
     any_status: bool,
-    /// Not any more where a redirect led away from the configured origins.
+    /// Not any more where a redirect led to another origin.
     has_token: bool,
     /// Whether a refused token was replaced already.
     cured: bool,
@@ -215,7 +216,7 @@ impl Exchange<'_> {
         let account = self.account();
         let asked = Asked { account: account.as_ref(), operation: self.operation, ..Asked::default() };
         if self.cured
-            && let Meaning::Refreshable(error) = classify(&asked, status, &headers, response.body())
+            && let Meaning::Refreshable(error) = classify(&asked, status, response.body())
         {
             // A new token was refused as well: another one costs a refresh and changes nothing.
             return Some(match &account {
@@ -260,7 +261,9 @@ impl Exchange<'_> {
     fn follow(&mut self, location: &str) -> std::result::Result<(), &'static str> {
         let first = self.hops.first().unwrap_or(&self.request.url);
         let to = redirect::target(&self.request.url, location, redirect::is_loopback(first))?;
-        let configured = self.inner.settings.origins.contains(&to.origin());
+        let (origin, here) = (to.origin(), Url::parse(&self.request.url).map(|url| url.origin()));
+        let keeps_token =
+            here.is_ok_and(|here| here == origin) && self.inner.settings.origins.contains(&origin);
         let to = String::from(to);
         if to == self.request.url || self.hops.contains(&to) {
             return Err("the API redirects in a circle");
@@ -271,10 +274,10 @@ impl Exchange<'_> {
         tracing::debug!(
             method = self.request.method,
             path = path_of(&self.request.url),
-            configured,
+            keeps_token,
             "following a redirect"
         );
-        if !configured && self.has_token {
+        if !keeps_token && self.has_token {
             // For good: who leads back may have chosen the path.
             self.has_token = false;
             self.request.headers.retain(|(name, _)| {
