@@ -182,7 +182,12 @@ impl Exchange<'_> {
         }
         if self.repeatable && retry::after_status(status) && !told.day_spent {
             let jitter = retry::jitter(self.tries);
-            let wait = told.wait.map_or(jitter, |wait| wait.max(jitter));
+            // Those who were told the same moment shall not all come at it, unless it is the last one that there is.
+            let wait = match told.wait.map(|wait| (wait, wait.saturating_add(jitter))) {
+                None => jitter,
+                Some((_, later)) if later < self.left() => later,
+                Some((wait, _)) => wait,
+            };
             if self.may_try_again(wait) {
                 self.pause(wait);
                 return Ok(None);
