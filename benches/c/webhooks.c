@@ -95,6 +95,7 @@ int main(int count, char **arguments) {
   hoopauth_webhook_verifier_t *verifier;
   check(hoopauth_webhook_config_new(&config, &err), err);
   check(hoopauth_webhook_config_set(config, "any_app", N, "true", N, &err), err);
+  check(hoopauth_webhook_config_set(config, "platform_key", N, "false", N, &err), err);
   cJSON_ArrayForEach(scheme, schemes) {
     const char *name = text_of(scheme, "scheme");
     check(hoopauth_webhook_config_add_key(config, name, N, name, N, text_of(scheme, "key"), N, 0, 0, &err), err);

@@ -51,7 +51,7 @@ def measure(via: str, scheme: str, stage: str, check: Callable[[int], object], c
 
 def ours(schemes: list[Scheme], bodies: list[bytes]) -> None:
     keys = [hoopauth.WebhookKey(scheme["scheme"], scheme["scheme"], scheme["key"]) for scheme in schemes]
-    verifier = hoopauth.WebhookVerifier(keys=keys, any_app=True)
+    verifier = hoopauth.WebhookVerifier(keys=keys, any_app=True, platform_key=False)
     for scheme in schemes:
         headers = [{scheme["header"]: signature} for signature in scheme["signatures"]]
 

@@ -181,7 +181,9 @@ impl Material {
     }
 
     fn verifier(&self) -> WebhookVerifier {
-        let mut builder = WebhookVerifier::builder().option("any_app", "true");
+        // One key of each scheme, as the primitive has it.
+        let mut builder =
+            WebhookVerifier::builder().option("any_app", "true").option("platform_key", "false");
         for scheme in &self.schemes {
             let name = SignatureScheme::from_name(&scheme.name).unwrap();
             builder = builder.key(WebhookKey::new(name, &scheme.name, &scheme.key).unwrap());
