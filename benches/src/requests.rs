@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use hoopauth::{Account, Client, Grant};
+use hoopauth::{Account, Client, Clock as _, Grant, SystemClock};
 use serde_json::json;
 
 use crate::{again, c, fixture, in_turns, line, median, python};
@@ -88,7 +88,9 @@ fn time(mut request: impl FnMut()) -> f64 {
 
 fn client_of(url: &str) -> Client {
     let client = fixture::builder().api_base(url).default_account(ACCOUNT).store("memory:").build().unwrap();
-    client.import(Grant::new(Account::parse(ACCOUNT).unwrap(), fixture::token(0)), false).unwrap();
+    let tomorrow = SystemClock.now().plus(Duration::from_secs(86_400));
+    let grant = Grant::new(Account::parse(ACCOUNT).unwrap(), fixture::token(0)).with_expires_at(tomorrow);
+    client.import(grant, false).unwrap();
     client
 }
 
