@@ -25,7 +25,7 @@ impl Operation {
     /// that is not empty, percent-encoded or not; where a written segment fits too, that one is meant. Allocates nothing.
     pub fn find(method: &str, path: &str) -> Option<Self> {
         let method = METHODS.iter().position(|known| known.eq_ignore_ascii_case(method))?;
-        descend(ROOT, Some(between_slashes(path)?), method)
+        descend(ROOT, between_slashes(path)?.as_bytes(), method)
     }
 
     /// All of them, in the order of their paths.
@@ -194,11 +194,15 @@ struct Node(u16, u16, u16);
 
 impl Node {
     fn name(&self) -> &'static str {
-        SEGMENTS.get(usize::from(self.0))
+        SEGMENTS.get(usize::from(self.0 & 0x1ff))
     }
 
-    fn is_parameter(&self) -> bool {
-        self.name().starts_with('{')
+    /// The tag keeps most names from being looked at.
+    fn fits(&self, segment: &[u8], tag: u16) -> bool {
+        match self.0 >> 9 {
+            PARAMETER => true,
+            own => own == tag && self.name().as_bytes() == segment,
+        }
     }
 }
 
@@ -222,24 +226,33 @@ fn between_slashes(path: &str) -> Option<&str> {
     Some(path.strip_suffix('/').unwrap_or(path))
 }
 
-/// The operation at the end of `rest`, seen from `node`. `None` as `rest` is the end itself, the empty text an empty segment.
-fn descend(node: usize, rest: Option<&str>, method: usize) -> Option<Operation> {
-    let Some(rest) = rest else {
-        return operation_at(node, method);
-    };
-    let (segment, rest) = match rest.split_once('/') {
-        Some((segment, rest)) => (segment, Some(rest)),
-        None => (rest, None),
-    };
+/// The operation at the end of `rest`, seen from `node`.
+fn descend(node: usize, rest: &[u8], method: usize) -> Option<Operation> {
+    let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+    let (segment, rest) = (&rest[..end], rest.get(end + 1..));
     if segment.is_empty() {
         return None;
     }
-    let first = usize::from(NODES[node].1);
-    let children = &NODES[first..usize::from(NODES[node + 1].1)];
-    let written = children.binary_search_by(|child| child.name().cmp(segment)).ok();
-    // Parameters sort last: `{` comes after every letter. Some nodes have two, where methods name them differently.
-    let parameters = (0..children.len()).rev().take_while(|child| children[*child].is_parameter());
-    written.into_iter().chain(parameters).find_map(|child| descend(first + child, rest, method))
+    let tag = tag(segment);
+    // Parameters stand last. Some nodes have two, where methods name them differently.
+    for child in usize::from(NODES[node].1)..usize::from(NODES[node + 1].1) {
+        if NODES[child].fits(segment, tag) {
+            let found = match rest {
+                Some(rest) => descend(child, rest, method),
+                None => operation_at(child, method),
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+    }
+    None
+}
+
+/// A number from 1 to 127 that tells most segments apart.
+fn tag(segment: &[u8]) -> u16 {
+    let hash = segment.iter().fold(0_u16, |hash, byte| hash.wrapping_mul(31).wrapping_add(u16::from(*byte)));
+    hash % 127 + 1
 }
 
 fn operation_at(node: usize, method: usize) -> Option<Operation> {
@@ -273,6 +286,9 @@ fn undocumented(text: &str) -> Error {
 }
 
 const ROOT: usize = 0;
+
+/// The tag of parameters.
+const PARAMETER: u16 = 0;
 
 #[cfg(test)]
 mod tests {

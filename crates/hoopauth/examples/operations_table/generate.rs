@@ -12,12 +12,17 @@ pub(crate) fn table(list: &str) -> Result<String, String> {
     let methods = distinct(rows.iter().map(|row| row.method));
     let versions = distinct(rows.iter().filter_map(|row| row.version));
     let scopes = distinct(rows.iter().filter_map(|row| row.scope));
-    if methods.len() > 8 || versions.len() > 3 || scopes.len() > 255 || tree.nodes.len() > 0x7fff {
+    if methods.len() > 8
+        || versions.len() > 3
+        || scopes.len() > 255
+        || tree.segments.len() > 0x200
+        || tree.nodes.len() > 0x7fff
+    {
         return Err("the list has outgrown the layout of the table".to_owned());
     }
 
     let nodes = tree.nodes.iter().map(|node| {
-        let segment = position(&tree.segments, node.segment);
+        let segment = position(&tree.segments, node.segment) | tag(node.segment) << 9;
         format!("Node({segment}, {}, {})", node.children, node.rows)
     });
     let packed = rows.iter().zip(&tree.node_of_row).map(|(row, node)| {
@@ -176,6 +181,12 @@ fn position(words: &[&str], word: &str) -> usize {
     words.partition_point(|other| *other < word)
 }
 
+/// As the lookup computes it; 0 for parameters.
+fn tag(segment: &str) -> usize {
+    let add = |hash: u16, byte| hash.wrapping_mul(31).wrapping_add(u16::from(byte));
+    if segment.starts_with('{') { 0 } else { usize::from(segment.bytes().fold(0, add) % 127 + 1) }
+}
+
 fn write_words(source: &mut String, name: &str, words: &[&str]) {
     let _ = writeln!(source, "\npub(super) static {name}: [&str; {}] = {words:?};", words.len());
 }
@@ -216,7 +227,8 @@ const TABLE_HEAD: &str = "\
 //! Generated from `operations.tsv` by `make operations`; never edited.
 //!
 //! `Node(segment, children, rows)`: a place in the tree of paths, breadth first; node 0 is the root. `segment` is its name's place in
-//! `SEGMENTS`; `children` is its first child, and the next node's `children` is where they end; `rows` is the first row that ends here.
+//! `SEGMENTS` (bits 0 to 8) and a hash of the name, 0 for a parameter (9 to 15); `children` is its first child, and the next node's
+//! `children` is where they end; `rows` is the first row that ends here.
 //! `Row(place, bits, scope)`: an operation. `place` is its node, doubled, plus 1 if the path is written with a slash at its end; `bits`
 //! are the method (bits 0 to 2), 1 + the version or 0 (3 and 4), the token classes (5: location, 6: company) and whether Private
 //! Integration tokens may (7); `scope` is 1 + its place in `SCOPES` or 0.
