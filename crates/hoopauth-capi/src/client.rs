@@ -652,10 +652,8 @@ pub(crate) unsafe fn within<T: Send + 'static>(
     work: impl FnOnce(&Client) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     // SAFETY: the caller says so.
-    match unsafe { context.as_ref() } {
-        Some(context) => client.within(&context.0, work),
-        None => work(client),
-    }
+    let context = unsafe { context.as_ref() };
+    client.within_if(context.map(|context| &context.0), work)
 }
 
 /// # Safety

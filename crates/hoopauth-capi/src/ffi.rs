@@ -87,6 +87,19 @@ pub(crate) unsafe fn call(
     err: *mut *mut hoopauth_error_t,
     work: impl FnOnce() -> Result<()>,
 ) -> hoopauth_status_t {
+    let mut work = Some(work);
+    // SAFETY: the caller says so.
+    unsafe { guarded(err, &mut || work.take().map_or(Ok(()), |work| work())) }
+}
+
+/// One guard for the work of all entry points.
+///
+/// # Safety
+/// As for [`call`].
+unsafe fn guarded(
+    err: *mut *mut hoopauth_error_t,
+    work: &mut dyn FnMut() -> Result<()>,
+) -> hoopauth_status_t {
     // SAFETY: the caller says so.
     unsafe { clear(err) };
     match catch_unwind(AssertUnwindSafe(work)) {

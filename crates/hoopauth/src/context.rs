@@ -133,6 +133,30 @@ impl Client {
         mut check: impl FnMut() -> Result<()>,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        outcome_of(work, |work| self.run_within(context, every, &mut check, work))
+    }
+
+    /// As [`within`](Self::within); without a context, here and now.
+    #[doc(hidden)]
+    pub fn within_if<T: Send + 'static>(
+        &self,
+        context: Option<&Context>,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        outcome_of(work, |work| match context {
+            Some(context) => self.run_within(context, Duration::MAX, &mut || Ok(()), work),
+            None => work(self),
+        })
+    }
+
+    /// For work of every kind, so that programs carry it once.
+    fn run_within(
+        &self,
+        context: &Context,
+        every: Duration,
+        check: &mut dyn FnMut() -> Result<()>,
+        work: Work,
+    ) -> Result<()> {
         self.inner.check_open()?;
         context.check()?;
         if self.inner.check_process().is_err() {
@@ -173,6 +197,25 @@ impl Client {
             }
         }
     }
+}
+
+type Work = Box<dyn FnOnce(&Client) -> Result<()> + Send>;
+
+/// What `work` answers when `run` runs it.
+fn outcome_of<T: Send + 'static>(
+    work: impl FnOnce(&Client) -> Result<T> + Send + 'static,
+    run: impl FnOnce(Work) -> Result<()>,
+) -> Result<T> {
+    let outcome = Arc::new(Mutex::new(None));
+    let done = Arc::clone(&outcome);
+    run(Box::new(move |client| {
+        let value = work(client)?;
+        *done.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        Ok(())
+    }))?;
+    let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+    outcome
+        .ok_or_else(|| Error::new(ErrorCode::Internal, "a call ended without an outcome; please report it"))
 }
 
 /// A call that closing waits for.
