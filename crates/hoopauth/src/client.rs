@@ -19,6 +19,7 @@ use crate::inner::{Inner, SAVE_TRIES, busy};
 use crate::options::OptionSet;
 use crate::report::Report;
 use crate::secret::Secret;
+use crate::sorted::sorted;
 use crate::store::NewRecord;
 use crate::sync::lock;
 use crate::token_endpoint::FailureClass;
@@ -303,9 +304,8 @@ impl Client {
     /// The accounts that have a grant, sorted.
     pub fn accounts(&self) -> Result<Vec<Account>> {
         self.inner.check_open()?;
-        let mut accounts = calling(|| self.inner.store.accounts(&self.inner.settings.app))?;
-        accounts.sort();
-        Ok(accounts)
+        let accounts = calling(|| self.inner.store.accounts(&self.inner.settings.app))?;
+        Ok(sorted(accounts))
     }
 
     /// Removes an account's grant and leaves a tombstone; whether there was one.

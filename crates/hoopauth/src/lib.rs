@@ -45,6 +45,7 @@ mod report;
 mod request;
 mod reseal;
 mod secret;
+mod sorted;
 mod sync;
 mod token_endpoint;
 

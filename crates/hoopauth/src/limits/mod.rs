@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorCode, Result};
 use crate::inner::Inner;
+use crate::sorted::sorted;
 use crate::sync::{Mutex, lock};
 
 mod pacing;
@@ -196,9 +197,8 @@ impl Shard {
     /// An account's state. Where there are too many accounts, those are forgotten that were not used for longest.
     fn state(&mut self, account: &str, now: u64) -> &mut State {
         if self.accounts.len() >= MOST_PER_SHARD && !self.accounts.contains_key(account) {
-            let mut used: Vec<_> = self.accounts.values().map(|state| state.used_at).collect();
-            let (_, oldest, _) = used.select_nth_unstable(MOST_PER_SHARD / 4);
-            let oldest = *oldest;
+            let used = sorted(self.accounts.values().map(|state| state.used_at).collect());
+            let oldest = used.get(MOST_PER_SHARD / 4).copied().unwrap_or_default();
             self.accounts.retain(|_, state| state.used_at > oldest || state.window.is_waited_for());
         }
         let state = self.accounts.entry(account.into()).or_default();

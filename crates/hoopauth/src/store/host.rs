@@ -16,6 +16,7 @@ use super::{
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
+use crate::sorted::sorted;
 
 /// Rows of a host program, one per (app, account): what is in them is this library's matter.
 ///
@@ -249,9 +250,9 @@ impl TokenStore for HostStore {
         let live: Vec<_> = self.rows.list(app)?.into_iter().filter(|row| row.live).collect();
         let total = live.len() as u64;
         let ripe = live.into_iter().filter(|row| row.not_before <= now);
-        let mut first: Vec<_> = ripe.map(|row| (row.account, row.expires_at)).collect();
-        first.sort_by_key(|(_, expires_at)| *expires_at);
-        first.truncate(limit);
+        let first = sorted(ripe.map(|row| (row.expires_at, row.account)).collect());
+        let first =
+            first.into_iter().take(limit).map(|(expires_at, account)| (account, expires_at)).collect();
         Ok(Due { total, first })
     }
 

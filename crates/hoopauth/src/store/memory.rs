@@ -97,30 +97,31 @@ impl TokenStore for MemoryStore {
 
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {
         let mut inner = self.inner()?;
-        let inner = &mut *inner;
-        while let Some((ends, ended)) = inner.claim_ends.first().filter(|(ends, _)| *ends <= now).cloned() {
-            inner.claim_ends.remove(&(ends, ended.clone()));
-            inner.claims.remove(&ended);
+        let claims = inner.claims.entry(app.to_owned()).or_default();
+        while let Some((ends, ended)) = claims.by_end.first().filter(|(ends, _)| *ends <= now).copied() {
+            claims.by_end.remove(&(ends, ended));
+            claims.ends.remove(&ended);
         }
-        let key = (app.to_owned(), *id);
-        if inner.claims.contains_key(&key) {
+        if claims.ends.contains_key(id) {
             return Ok(false);
         }
-        inner.claims.insert(key.clone(), until);
-        inner.claim_ends.insert((until, key));
+        claims.ends.insert(*id, until);
+        claims.by_end.insert((until, *id));
         Ok(true)
     }
 
     fn claimed(&self, app: &str, id: &Fingerprint, now: Timestamp) -> Result<Option<bool>> {
         let inner = self.inner()?;
-        Ok(Some(inner.claims.get(&(app.to_owned(), *id)).is_some_and(|until| *until > now)))
+        let until = inner.claims.get(app).and_then(|claims| claims.ends.get(id));
+        Ok(Some(until.is_some_and(|until| *until > now)))
     }
 
     fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()> {
         let mut inner = self.inner()?;
-        let key = (app.to_owned(), *id);
-        if let Some(until) = inner.claims.remove(&key) {
-            inner.claim_ends.remove(&(until, key));
+        if let Some(claims) = inner.claims.get_mut(app)
+            && let Some(until) = claims.ends.remove(id)
+        {
+            claims.by_end.remove(&(until, *id));
         }
         Ok(())
     }
@@ -211,12 +212,17 @@ struct Inner {
     deadlines: HashMap<String, BTreeSet<(Timestamp, Account)>>,
     leased: HashSet<OwnedKey>,
     budgets: HashMap<String, SlidingLog>,
-    claims: HashMap<(String, Fingerprint), Timestamp>,
-    /// The same by when they end.
-    claim_ends: BTreeSet<(Timestamp, (String, Fingerprint))>,
+    /// Those of each app.
+    claims: HashMap<String, Claims>,
     changes: u64,
     /// The last of them, with the generations they made.
     changed: VecDeque<(OwnedKey, u64)>,
+}
+
+#[derive(Debug, Default)]
+struct Claims {
+    ends: HashMap<Fingerprint, Timestamp>,
+    by_end: BTreeSet<(Timestamp, Fingerprint)>,
 }
 
 #[derive(Debug)]

@@ -16,8 +16,10 @@ use ::reqwest::{Method, Proxy, redirect, retry};
 use arc_swap::ArcSwap;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use once_cell::sync::OnceCell;
-use rustls::pki_types::CertificateDer;
+use rustls::crypto::{CryptoProvider, KeyProvider};
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::SigningKey;
 use rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
@@ -355,13 +357,23 @@ fn tls(ca_file: Option<&Path>) -> Result<(ClientConfig, bool), TransportError> {
         }
     }
     // Named here: a process-wide default provider is the host program's to choose.
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let provider = CryptoProvider { key_provider: &NoKeys, ..rustls::crypto::aws_lc_rs::default_provider() };
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| config(format!("TLS can't be set up: {error}")))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok((config, system == 0))
+}
+
+/// No client certificates: what would sign with their keys stays out of programs.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("client certificates are not supported".to_owned()))
+    }
 }
 
 /// reqwest ignores a proxy it can't use and would go out without it; here that is an error.

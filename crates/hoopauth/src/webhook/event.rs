@@ -12,6 +12,7 @@ use super::timestamp;
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
+use crate::sorted::sorted;
 
 /// What a webhook says.
 #[derive(Clone)]
@@ -272,7 +273,7 @@ impl<'a> Visitor<'a> for Walk<'_, 'a> {
             }
             names.push(name);
         }
-        names.sort_unstable();
+        let names = sorted(names);
         if names.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
             return Err(A::Error::custom("an object names one member twice"));
         }

@@ -5,7 +5,6 @@
 //! opens its own: with no transaction under way and no checkpoint at close this touches the child's memory and descriptors
 //! only. Where the fork hit the middle of a transaction, nothing can be done, and the store is refused there.
 
-use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::mem;
@@ -29,12 +28,12 @@ pub(super) static REGISTRY: Registry = Registry::new();
 /// Which databases are open, by the identity of their lock files. What was once in it stays.
 #[derive(Debug)]
 pub(super) struct Registry {
-    known: Mutex<BTreeMap<Identity, Arc<Database>>>,
+    known: Mutex<Vec<(Identity, Arc<Database>)>>,
 }
 
 impl Registry {
     pub(super) const fn new() -> Self {
-        Self { known: Mutex::new(BTreeMap::new()) }
+        Self { known: Mutex::new(Vec::new()) }
     }
 
     /// Opens the database at `path`, made if it is not there.
@@ -53,8 +52,9 @@ impl Registry {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => self.wait_for_known()?,
         };
-        let found = Identity::at(&lock_path).ok().and_then(|identity| known.get(&identity));
-        if let Some(found) = found {
+        let found =
+            Identity::at(&lock_path).ok().and_then(|identity| known.iter().find(|(of, _)| *of == identity));
+        if let Some((_, found)) = found {
             if found.process == process::id() {
                 return Ok(Arc::clone(found));
             }
@@ -72,11 +72,14 @@ impl Registry {
             returned: Condvar::new(),
         });
         // The one that a forked child inherited stays open for ever.
-        mem::forget(known.insert(identity, Arc::clone(&database)));
+        match known.iter_mut().find(|(of, _)| *of == identity) {
+            Some((_, known)) => mem::forget(mem::replace(known, Arc::clone(&database))),
+            None => known.push((identity, Arc::clone(&database))),
+        }
         Ok(database)
     }
 
-    fn wait_for_known(&self) -> Result<std::sync::MutexGuard<'_, BTreeMap<Identity, Arc<Database>>>> {
+    fn wait_for_known(&self) -> Result<std::sync::MutexGuard<'_, Vec<(Identity, Arc<Database>)>>> {
         for _ in 0..200 {
             match self.known.try_lock() {
                 Ok(known) => return Ok(known),
