@@ -1993,7 +1993,7 @@ bool hoopauth_operation_allows_location(const hoopauth_operation_t *operation);
 bool hoopauth_operation_allows_company(const hoopauth_operation_t *operation);
 
 /**
- * Whether a Private Integration token may call it; false for NULL. Any thread. Since 0.1.
+ * Whether a Private Integration token may call it; true where nothing is documented, false for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_private_integration(const hoopauth_operation_t *operation);
 

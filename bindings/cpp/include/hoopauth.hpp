@@ -1586,7 +1586,7 @@ public:
     bool allows_location() const noexcept { return hoopauth_operation_allows_location(raw()); }
     /// Whether tokens of companies may call it; true where nothing is documented.
     bool allows_company() const noexcept { return hoopauth_operation_allows_company(raw()); }
-    /// Whether a Private Integration token may call it.
+    /// Whether a Private Integration token may call it; true where nothing is documented.
     bool allows_private_integration() const noexcept { return hoopauth_operation_allows_private_integration(raw()); }
     /// The handle, borrowed.
     const hoopauth_operation_t* raw() const noexcept { return raw_.get(); }

@@ -117,7 +117,7 @@ pub unsafe extern "C" fn hoopauth_operation_allows_company(operation: *const hoo
     unsafe { operation.as_ref() }.is_some_and(|this| this.operation.allows(AccountKind::Company))
 }
 
-/// Whether a Private Integration token may call it; false for NULL. Any thread. Since 0.1.
+/// Whether a Private Integration token may call it; true where nothing is documented, false for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_allows_private_integration(
     operation: *const hoopauth_operation_t,

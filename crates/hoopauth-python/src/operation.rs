@@ -56,7 +56,7 @@ impl Operation {
         )
     }
 
-    /// Whether a Private Integration token may call it.
+    /// Whether a Private Integration token may call it; True where nothing is documented.
     #[getter]
     fn private_integration(&self) -> bool {
         self.private_integration

@@ -11,6 +11,7 @@ use std::fmt;
 use self::table::{METHODS, NODES, ROWS, SCOPES, SEGMENTS, VERSIONS};
 use crate::account::AccountKind;
 use crate::error::{Error, Result, clean};
+use crate::sorted::sorted;
 
 /// One documented operation. Copying costs nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,9 +64,14 @@ impl Operation {
         }
     }
 
-    /// Whether a Private Integration token may call it. The documentation says so of no operation whose token class it leaves open.
+    /// Whether a Private Integration token may call it; `true` where nothing is documented.
     pub fn allows_private_integration(self) -> bool {
-        self.row().1 & 1 << 7 != 0
+        self.row().1 & 1 << 7 != 0 || !self.documents_classes()
+    }
+
+    /// Whether the documentation says which tokens may call it.
+    pub fn documents_classes(self) -> bool {
+        self.token_classes() != TokenClasses::Undocumented
     }
 
     /// The scope it needs, where one is documented.
@@ -75,7 +81,7 @@ impl Operation {
     }
 
     /// The classes of tokens that may call it.
-    pub(crate) fn token_classes(self) -> TokenClasses {
+    fn token_classes(self) -> TokenClasses {
         match self.row().1 >> 5 & 0b11 {
             0b01 => TokenClasses::Location,
             0b10 => TokenClasses::Company,
@@ -114,7 +120,7 @@ impl fmt::Display for Operation {
 
 /// Which classes of tokens may call an operation, as far as that is documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TokenClasses {
+enum TokenClasses {
     Location,
     Company,
     Both,
@@ -133,7 +139,7 @@ pub fn scopes_for<'a>(operations: impl IntoIterator<Item = &'a str>) -> Result<V
             .ok_or_else(|| undocumented(text))?;
         scopes.extend(operation.scope());
     }
-    scopes.sort_unstable();
+    let mut scopes = sorted(scopes);
     scopes.dedup();
     Ok(scopes)
 }

@@ -193,7 +193,7 @@ fn rows() -> impl Iterator<Item = Row> {
 /// The operation as a line of the list.
 fn line(operation: Operation) -> String {
     let access = match (operation.allows(AccountKind::Company), operation.allows(AccountKind::Location)) {
-        (true, true) if undocumented(operation) => "-",
+        (true, true) if !operation.documents_classes() => "-",
         (true, true) => "company,location",
         (true, false) => "company",
         (false, true) => "location",
@@ -201,14 +201,11 @@ fn line(operation: Operation) -> String {
     };
     let path = operation.path();
     let version = operation.version().unwrap_or("-");
-    let private_integration = if operation.allows_private_integration() { "yes" } else { "no" };
+    // The list says "no" where it says nothing of the classes; the platform decides there.
+    let may = operation.allows_private_integration() && operation.documents_classes();
+    let private_integration = if may { "yes" } else { "no" };
     let scope = operation.scope().unwrap_or("-");
     [operation.method(), &path, version, access, private_integration, scope].join("\t")
-}
-
-/// Where no token class is documented, the list says nothing of scopes and Private Integrations either.
-fn undocumented(operation: Operation) -> bool {
-    !operation.allows_private_integration() && operation.scope().is_none()
 }
 
 /// The path with `value` for every parameter.
