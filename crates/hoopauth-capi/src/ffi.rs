@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use hoopauth_core::{Error, ErrorCode, Result};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::hoopauth_error_t;
 use crate::status::{HOOPAUTH_OK, hoopauth_status_t};
@@ -310,7 +310,11 @@ impl Text {
     /// Text in which a NUL would end it early loses it.
     pub(crate) fn new(text: &str) -> Self {
         let mut own = String::with_capacity(text.len().saturating_add(1));
-        own.extend(text.chars().filter(|c| *c != '\0'));
+        if text.as_bytes().contains(&0) {
+            own.extend(text.chars().filter(|c| *c != '\0'));
+        } else {
+            own.push_str(text);
+        }
         own.push('\0');
         Self(Zeroizing::new(own.into_boxed_str()))
     }
@@ -330,7 +334,7 @@ impl Text {
 }
 
 /// Bytes for C, which may hold NULs: one more stands behind them. Wiped when dropped.
-pub(crate) struct Blob(Zeroizing<Vec<u8>>);
+pub(crate) struct Blob(Vec<u8>);
 
 impl Blob {
     pub(crate) fn copy(bytes: &[u8]) -> Self {
@@ -342,7 +346,7 @@ impl Blob {
     pub(crate) fn new(mut bytes: Vec<u8>) -> Self {
         bytes.reserve_exact(1);
         bytes.push(0);
-        Self(Zeroizing::new(bytes))
+        Self(bytes)
     }
 
     /// Their address; their number goes to `len`, if that is wanted.
@@ -355,6 +359,13 @@ impl Blob {
             unsafe { len.write(self.0.len().saturating_sub(1)) };
         }
         self.0.as_ptr().cast()
+    }
+}
+
+impl Drop for Blob {
+    fn drop(&mut self) {
+        // All at once, for which a slice is quicker than a vector.
+        self.0.as_mut_slice().zeroize();
     }
 }
 

@@ -1,10 +1,11 @@
 //! API requests that the library sends.
 
 use std::ffi::c_char;
+use std::mem;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hoopauth_core::{Client, Error, ErrorCode, LONGEST_BODY, RequestBuilder, Result};
+use hoopauth_core::{Client, Error, ErrorCode, LONGEST_BODY, RequestBuilder};
 
 use crate::client::{hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
@@ -19,17 +20,7 @@ use crate::status::hoopauth_status_t;
 /// times. Any thread may send it; one thread at a time may change it.
 pub struct hoopauth_request_t {
     client: Client,
-    method: String,
-    path: String,
-    account: Option<String>,
-    params: Vec<(String, String)>,
-    headers: Vec<(String, String)>,
-    body: Option<Bytes>,
-    version: Option<String>,
-    timeout: Option<Duration>,
-    max_body: Option<usize>,
-    any_status: bool,
-    repeatable: bool,
+    builder: RequestBuilder,
 }
 
 impl Handle for hoopauth_request_t {
@@ -37,34 +28,9 @@ impl Handle for hoopauth_request_t {
 }
 
 impl hoopauth_request_t {
-    fn builder(&self) -> RequestBuilder {
-        let mut builder = self
-            .client
-            .request(&self.method, &self.path)
-            .any_status(self.any_status)
-            .repeatable(self.repeatable);
-        if let Some(account) = &self.account {
-            builder = builder.account(account);
-        }
-        for (name, value) in &self.params {
-            builder = builder.param(name, value);
-        }
-        for (name, value) in &self.headers {
-            builder = builder.header(name, value);
-        }
-        if let Some(body) = &self.body {
-            builder = builder.body(body.clone());
-        }
-        if let Some(version) = &self.version {
-            builder = builder.version(version);
-        }
-        if let Some(timeout) = self.timeout {
-            builder = builder.timeout(timeout);
-        }
-        if let Some(max_body) = self.max_body {
-            builder = builder.max_body(max_body);
-        }
-        builder
+    fn change(&mut self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) {
+        let none = self.client.request("", "");
+        self.builder = change(mem::replace(&mut self.builder, none));
     }
 }
 
@@ -86,20 +52,9 @@ pub unsafe extern "C" fn hoopauth_client_request(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            Ok(hoopauth_request_t {
-                client: the(client, "client")?.0.clone(),
-                method: text("method", method, method_len)?.to_owned(),
-                path: text("path", path, path_len)?.to_owned(),
-                account: None,
-                params: Vec::new(),
-                headers: Vec::new(),
-                body: None,
-                version: None,
-                timeout: None,
-                max_body: None,
-                any_status: false,
-                repeatable: false,
-            })
+            let client = the(client, "client")?.0.clone();
+            let builder = client.request(text("method", method, method_len)?, text("path", path, path_len)?);
+            Ok(hoopauth_request_t { client, builder })
         })
     }
 }
@@ -117,8 +72,8 @@ pub unsafe extern "C" fn hoopauth_request_set_account(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let account = text("account", account, account_len)?.to_owned();
-            the_mut(request, "request")?.account = Some(account);
+            let account = text("account", account, account_len)?;
+            the_mut(request, "request")?.builder.set_account(account);
             Ok(())
         })
     }
@@ -137,8 +92,8 @@ pub unsafe extern "C" fn hoopauth_request_add_param(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let pair = pair((name, name_len), (value, value_len))?;
-            the_mut(request, "request")?.params.push(pair);
+            let (name, value) = (text("name", name, name_len)?, text("value", value, value_len)?);
+            the_mut(request, "request")?.change(|request| request.param(name, value));
             Ok(())
         })
     }
@@ -158,8 +113,8 @@ pub unsafe extern "C" fn hoopauth_request_add_header(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let pair = pair((name, name_len), (value, value_len))?;
-            the_mut(request, "request")?.headers.push(pair);
+            let (name, value) = (text("name", name, name_len)?, text("value", value, value_len)?);
+            the_mut(request, "request")?.change(|request| request.header(name, value));
             Ok(())
         })
     }
@@ -183,8 +138,8 @@ pub unsafe extern "C" fn hoopauth_request_set_body(
                     "the body is longer than 512 MiB: send less at a time",
                 ));
             }
-            let body = bytes("body", body, body_len)?;
-            the_mut(request, "request")?.body = Some(Bytes::copy_from_slice(body));
+            let body = Bytes::copy_from_slice(bytes("body", body, body_len)?);
+            the_mut(request, "request")?.change(|request| request.body(body));
             Ok(())
         })
     }
@@ -201,8 +156,8 @@ pub unsafe extern "C" fn hoopauth_request_set_version(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let version = text("version", version, version_len)?.to_owned();
-            the_mut(request, "request")?.version = Some(version);
+            let version = text("version", version, version_len)?;
+            the_mut(request, "request")?.change(|request| request.version(version));
             Ok(())
         })
     }
@@ -222,7 +177,8 @@ pub unsafe extern "C" fn hoopauth_request_set_timeout(
             if timeout.is_nan() || timeout < 0.0 {
                 return Err(Error::new(ErrorCode::InvalidArgument, "`timeout` is seconds: 0 or more"));
             }
-            the_mut(request, "request")?.timeout = Some(Duration::from_secs_f64(timeout.min(LONGEST)));
+            let timeout = Duration::from_secs_f64(timeout.min(LONGEST));
+            the_mut(request, "request")?.change(|request| request.timeout(timeout));
             Ok(())
         })
     }
@@ -239,7 +195,7 @@ pub unsafe extern "C" fn hoopauth_request_set_max_body(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            the_mut(request, "request")?.max_body = Some(max_body);
+            the_mut(request, "request")?.change(|request| request.max_body(max_body));
             Ok(())
         })
     }
@@ -257,7 +213,7 @@ pub unsafe extern "C" fn hoopauth_request_set_any_status(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            the_mut(request, "request")?.any_status = any_status;
+            the_mut(request, "request")?.change(|request| request.any_status(any_status));
             Ok(())
         })
     }
@@ -274,7 +230,7 @@ pub unsafe extern "C" fn hoopauth_request_set_repeatable(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            the_mut(request, "request")?.repeatable = repeatable;
+            the_mut(request, "request")?.change(|request| request.repeatable(repeatable));
             Ok(())
         })
     }
@@ -299,8 +255,13 @@ pub unsafe extern "C" fn hoopauth_request_send(
     unsafe {
         make(out, err, || {
             let request = the(request, "request")?;
-            let builder = request.builder();
-            within(&request.client, context, move |_| builder.send()).map(hoopauth_response_t::new)
+            let response = if context.is_null() {
+                request.builder.send_kept()
+            } else {
+                let builder = request.builder.clone();
+                within(&request.client, context, move |_| builder.send())
+            };
+            response.map(hoopauth_response_t::new)
         })
     }
 }
@@ -310,13 +271,6 @@ pub unsafe extern "C" fn hoopauth_request_send(
 pub unsafe extern "C" fn hoopauth_request_free(request: *mut hoopauth_request_t) {
     // SAFETY: by the contract on the header's first page.
     unsafe { free(request) }
-}
-
-/// # Safety
-/// As for [`text`].
-unsafe fn pair(name: (*const c_char, usize), value: (*const c_char, usize)) -> Result<(String, String)> {
-    // SAFETY: the caller says so.
-    unsafe { Ok((text("name", name.0, name.1)?.to_owned(), text("value", value.0, value.1)?.to_owned())) }
 }
 
 /// Longer than anybody waits, and short enough to be added to any moment.

@@ -1,6 +1,7 @@
 //! Answers to API requests.
 
 use std::ffi::c_char;
+use std::sync::OnceLock;
 
 use hoopauth_core::Response;
 
@@ -15,7 +16,9 @@ use crate::status::hoopauth_status_t;
 /// comes out of it lives as long as it does. Any thread may read it.
 pub struct hoopauth_response_t {
     status: u16,
-    headers: Vec<(Text, Text)>,
+    headers: Vec<(String, String)>,
+    /// The same for C, as soon as it asks for them.
+    texts: OnceLock<Vec<(Text, Text)>>,
     body: Blob,
 }
 
@@ -26,8 +29,13 @@ impl Handle for hoopauth_response_t {
 impl hoopauth_response_t {
     pub(crate) fn new(response: Response) -> Self {
         let (status, headers, body) = response.into_parts();
-        let headers = headers.iter().map(|(name, value)| (Text::new(name), Text::new(value))).collect();
-        Self { status, headers, body: Blob::new(body) }
+        Self { status, headers, texts: OnceLock::new(), body: Blob::new(body) }
+    }
+
+    fn texts(&self) -> &[(Text, Text)] {
+        self.texts.get_or_init(|| {
+            self.headers.iter().map(|(name, value)| (Text::new(name), Text::new(value))).collect()
+        })
     }
 }
 
@@ -57,7 +65,7 @@ pub unsafe extern "C" fn hoopauth_response_header_at(
     err: *mut *mut hoopauth_error_t,
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
-    unsafe { call(err, || put_header(&the(response, "response")?.headers, index, header)) }
+    unsafe { call(err, || put_header(the(response, "response")?.texts(), index, header)) }
 }
 
 /// The value of the first header of that name, in any case.
@@ -74,7 +82,7 @@ pub unsafe extern "C" fn hoopauth_response_header(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         let value = response.as_ref().zip(text("name", name, name_len).ok()).and_then(|(response, name)| {
-            let mut headers = response.headers.iter();
+            let mut headers = response.texts().iter();
             headers.find(|(own, _)| own.as_str().eq_ignore_ascii_case(name)).map(|(_, value)| value)
         });
         lend_some(value, len)

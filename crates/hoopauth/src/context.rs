@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -225,39 +225,48 @@ pub(crate) struct Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        *self.calls.count() -= 1;
-        self.calls.changed.notify_all();
+        let calls = &self.calls;
+        // Waking costs a system call, be anybody asleep or not. Whoever waits said so before looking at the count.
+        if calls.running.fetch_sub(1, Ordering::SeqCst) == 1 && calls.waiting.load(Ordering::SeqCst) > 0 {
+            drop(calls.turn());
+            calls.changed.notify_all();
+        }
     }
 }
 
 /// How many calls are under way that may wait, whether their callers still do or not.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
-    running: Mutex<usize>,
+    running: AtomicUsize,
+    /// How many wait for the last one's end.
+    waiting: AtomicUsize,
+    turn: Mutex<()>,
     changed: Condvar,
 }
 
 impl Calls {
     pub(crate) fn enter(self: &Arc<Self>) -> Counted {
-        *self.count() += 1;
+        self.running.fetch_add(1, Ordering::SeqCst);
         Counted { calls: Arc::clone(self) }
     }
 
     /// Waits until none runs, at most `longest`.
     pub(crate) fn finish(&self, longest: Duration) {
         let until = Instant::now().checked_add(longest);
-        let mut running = self.count();
-        while *running > 0 {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let mut turn = self.turn();
+        while self.running.load(Ordering::SeqCst) > 0 {
             let left = until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
-                return;
+                break;
             }
-            running = self.changed.wait_timeout(running, left).unwrap_or_else(PoisonError::into_inner).0;
+            turn = self.changed.wait_timeout(turn, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
-    fn count(&self) -> MutexGuard<'_, usize> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

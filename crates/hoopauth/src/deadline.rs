@@ -16,7 +16,7 @@ thread_local! {
 /// While it lives, everything this thread does for a client ends by one deadline, and closing the client waits for it.
 pub(crate) struct Call {
     outermost: bool,
-    _counted: Option<Counted>,
+    counted: Option<Counted>,
 }
 
 impl Drop for Call {
@@ -24,6 +24,13 @@ impl Drop for Call {
         if self.outermost {
             DEADLINE.set(None);
         }
+    }
+}
+
+impl Call {
+    /// Whether this process made the client; a forked child is no more than tolerated.
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.counted.is_some()
     }
 }
 
@@ -42,7 +49,7 @@ impl Inner {
         }
         // A forked child may have inherited the count while it was locked.
         let counted = self.check_process().is_ok().then(|| self.calls.enter());
-        Call { outermost, _counted: counted }
+        Call { outermost, counted }
     }
 
     /// `longest`, or what is left of the call.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::cache::{Served, Snapshot, without_nul};
 use crate::error::{Error, Result};
+use crate::secret::Secret;
 
 /// Ready-made headers of one account for one method. Immutable; cloning shares it.
 ///
@@ -110,6 +111,23 @@ impl Headers {
 
     pub(crate) fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// As [`iter`](Self::iter), to be sent: the token is not copied.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = (&'static str, Secret)> {
+        let version = match &self.version {
+            Some(version) => Secret::new(without_nul(version)),
+            None => Secret::of(&self.snapshot, |snapshot| snapshot.constants().version()),
+        };
+        let content_type = self.content_type().map(|value| ("Content-Type", Secret::public(value)));
+        [
+            Some(("Authorization", Secret::of(&self.snapshot, Snapshot::authorization))),
+            Some(("Version", version)),
+            Some(("User-Agent", Secret::of(&self.snapshot, |snapshot| snapshot.constants().user_agent()))),
+            content_type,
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 

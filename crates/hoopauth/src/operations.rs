@@ -25,6 +25,11 @@ impl Operation {
     /// The method may be in any case, and a slash at the end of the path makes no difference. A parameter stands for any segment
     /// that is not empty, percent-encoded or not; where a written segment fits too, that one is meant. Allocates nothing.
     pub fn find(method: &str, path: &str) -> Option<Self> {
+        Self::find_path(method, without_query(path))
+    }
+
+    /// As [`find`](Self::find), for a path without a query.
+    pub(crate) fn find_path(method: &str, path: &str) -> Option<Self> {
         let method = METHODS.iter().position(|known| known.eq_ignore_ascii_case(method))?;
         descend(ROOT, between_slashes(path)?.as_bytes(), method)
     }
@@ -97,7 +102,10 @@ impl Operation {
             node = parent(node)?;
         }
         let segments_before = std::iter::successors(parent(node), |node| parent(*node)).count() - 1;
-        between_slashes(path)?.split('/').nth(segments_before).filter(|segment| !segment.is_empty())
+        between_slashes(without_query(path))?
+            .split('/')
+            .nth(segments_before)
+            .filter(|segment| !segment.is_empty())
     }
 
     fn row(self) -> &'static Row {
@@ -225,9 +233,13 @@ impl Row {
     }
 }
 
-/// The path without its query, its first slash and its last. `None` if it does not begin with one.
+fn without_query(path: &str) -> &str {
+    let end = path.bytes().position(|byte| matches!(byte, b'?' | b'#'));
+    end.map_or(path, |end| &path[..end])
+}
+
+/// The path without its first slash and its last. `None` if it does not begin with one.
 fn between_slashes(path: &str) -> Option<&str> {
-    let path = path.find(['?', '#']).map_or(path, |end| &path[..end]);
     let path = path.strip_prefix('/')?;
     Some(path.strip_suffix('/').unwrap_or(path))
 }

@@ -50,7 +50,7 @@ impl Client {
     /// With a fresh token and the options' defaults it costs two lookups, and nothing is copied.
     pub(crate) fn prepare(&self, request: &Outgoing<'_>) -> Result<Prepared> {
         let settings = &self.inner.settings;
-        let operation = request.path.and_then(|path| Operation::find(request.method, path));
+        let operation = request.path.and_then(|path| Operation::find_path(request.method, path));
         let Some(name) = request.account.or_else(|| self.default_account()) else {
             return Err(Error::config("no account is named and `default_account` is not set"));
         };

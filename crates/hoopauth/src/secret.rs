@@ -1,33 +1,85 @@
 //! Text that must not be seen.
 
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::cache::Snapshot;
+
 /// A token, secret or key: prints as `[redacted]`, is wiped when dropped, compares in constant time.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Secret(Box<str>);
+#[derive(Clone)]
+pub struct Secret(Text);
+
+#[derive(Clone)]
+enum Text {
+    Own(Box<str>),
+    /// None, that is.
+    Public(&'static str),
+    /// A text of a snapshot, which wipes what is secret of it.
+    Of(Arc<Snapshot>, fn(&Snapshot) -> &str),
+}
 
 impl Secret {
     /// Takes the text over. The caller's own copies are its own to wipe.
     pub fn new(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
+        Self(Text::Own(text.into()))
+    }
+
+    /// For what stands between secrets and is none.
+    pub(crate) const fn public(text: &'static str) -> Self {
+        Self(Text::Public(text))
+    }
+
+    /// A text of `snapshot`, without a copy.
+    pub(crate) fn of(snapshot: &Arc<Snapshot>, text: fn(&Snapshot) -> &str) -> Self {
+        Self(Text::Of(Arc::clone(snapshot), text))
     }
 
     /// The text itself, for the moment it is needed.
     pub fn expose(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Own(text) => text,
+            Text::Public(text) => text,
+            Text::Of(snapshot, text) => text(snapshot),
+        }
     }
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.expose().is_empty()
+    }
+
+    /// Whether both are the same text, be it told by time: for two of the program's own.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let (own, other) = (self.expose(), other.expose());
+        std::ptr::eq(own, other) || own == other
     }
 }
 
+impl Zeroize for Secret {
+    fn zeroize(&mut self) {
+        if let Text::Own(text) = &mut self.0 {
+            text.zeroize();
+        }
+        self.0 = Text::Public("");
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        if let Text::Own(text) = &mut self.0 {
+            text.zeroize();
+        }
+    }
+}
+
+impl ZeroizeOnDrop for Secret {}
+
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        constant_time_eq(self.0.as_bytes(), other.0.as_bytes())
+        constant_time_eq(self.expose().as_bytes(), other.expose().as_bytes())
     }
 }
 

@@ -54,13 +54,7 @@ impl RateLimit {
         let mut limit = Self { seen_at: now, ..Self::default() };
         let mut told = false;
         for (name, value) in headers {
-            let Some(rest) = name
-                .get(..PREFIX.len())
-                .filter(|start| start.eq_ignore_ascii_case(PREFIX))
-                .and(name.get(PREFIX.len()..))
-            else {
-                continue;
-            };
+            let Some(rest) = told_by(name) else { continue };
             let Ok(number) = value.trim_ascii().parse::<u64>() else { continue };
             let is = |name: &str| rest.eq_ignore_ascii_case(name);
             if is("max") {
@@ -110,6 +104,10 @@ impl Inner {
         status: u16,
         headers: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     ) -> Told {
+        // Most answers say nothing of it.
+        if !matches!(status, 429 | 502..=504) && !headers.clone().any(|(name, _)| told_by(name).is_some()) {
+            return Told::default();
+        }
         let (now, monotonic) = self.clock.both();
         let seen = RateLimit::read(headers.clone(), now);
         let told = told(status, headers, seen.as_ref(), now);
@@ -205,6 +203,13 @@ impl Shard {
         state.used_at = now;
         state
     }
+}
+
+/// What a header says of the limits, if it does.
+fn told_by(name: &str) -> Option<&str> {
+    name.get(..PREFIX.len())
+        .filter(|prefix| prefix.eq_ignore_ascii_case(PREFIX))
+        .and(name.get(PREFIX.len()..))
 }
 
 /// What to wait for before a request that was answered like this is sent again.

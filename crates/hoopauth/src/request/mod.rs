@@ -29,7 +29,7 @@ impl Client {
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         RequestBuilder {
             client: self.clone(),
-            method: method.to_owned(),
+            method: target::method(method),
             path: path.to_owned(),
             account: None,
             params: Vec::new(),
@@ -48,9 +48,11 @@ impl Client {
 
 /// A request to be sent. What is wrong with it is reported by [`send`](Self::send).
 #[must_use]
+#[derive(Clone)]
 pub struct RequestBuilder {
     client: Client,
-    method: String,
+    /// In capitals; none for one that there is not.
+    method: Option<&'static str>,
     path: String,
     account: Option<String>,
     params: Vec<(String, String)>,
@@ -68,8 +70,13 @@ pub struct RequestBuilder {
 impl RequestBuilder {
     /// Whose headers it carries, as `location:<id>` or `company:<id>`; otherwise those of the default account.
     pub fn account(mut self, account: &str) -> Self {
-        self.account = Some(account.to_owned());
+        self.set_account(account);
         self
+    }
+
+    #[doc(hidden)]
+    pub fn set_account(&mut self, account: &str) {
+        self.account = Some(account.to_owned());
     }
 
     /// Adds a query parameter; it is encoded. May be called again, with the same name too.
@@ -156,6 +163,12 @@ impl RequestBuilder {
     /// `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`, `MALFORMED_RESPONSE` (the body is too long), and `HTTP_STATUS` for any other status
     /// than 2xx. Where an answer came, [`Error::response`] holds it.
     pub fn send(self) -> Result<Response> {
+        send::send(&self)
+    }
+
+    /// As [`send`](Self::send), for one that is kept.
+    #[doc(hidden)]
+    pub fn send_kept(&self) -> Result<Response> {
         send::send(self)
     }
 }

@@ -1,13 +1,12 @@
 //! The way of one request: its tries, hops and cure, all by one deadline.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use url::Url;
 
-use super::target::{Target, method, path_of};
+use super::target::{Target, no_method, path_of};
 use super::{LONGEST_BODY, RequestBuilder, Response, fields, redirect, retry};
 use crate::account::Account;
 use crate::callback::calling;
@@ -25,30 +24,32 @@ use crate::secret::Secret;
 use crate::token_endpoint::Refusal;
 use crate::transport::{Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse};
 
-pub(super) fn send(builder: RequestBuilder) -> Result<Response> {
-    let RequestBuilder { client, params, headers, body, is_json, .. } = builder;
-    if let Some(error) = builder.error {
-        return Err(error);
+pub(super) fn send(builder: &RequestBuilder) -> Result<Response> {
+    let RequestBuilder { client, params, headers, is_json, .. } = builder;
+    if let Some(error) = &builder.error {
+        return Err(error.clone());
     }
-    let inner = Arc::clone(&client.inner);
+    let inner = &client.inner;
     inner.check_open()?;
-    inner.check_process()?;
-    let method = method(&builder.method)?;
-    let target = Target::new(&client, &builder.path, &params)?;
-    fields::check(&headers)?;
-    let body = body.unwrap_or_default();
+    let call = inner.begin_call_of(builder.timeout.unwrap_or(inner.settings.timeout));
+    if !call.is_at_home() {
+        inner.check_process()?;
+    }
+    let method = builder.method.ok_or_else(no_method)?;
+    let target = Target::new(client, &builder.path, params)?;
+    fields::check(headers)?;
+    let body = builder.body.clone().unwrap_or_default();
     check_body(method, &body)?;
     let transport = inner.transport.clone().ok_or_else(|| {
         Error::config("no transport: enable the feature `reqwest` or give the builder a transport")
     })?;
 
-    let _call = inner.begin_call_of(builder.timeout.unwrap_or(inner.settings.timeout));
     let query: Cow<'_, [(String, String)]> = {
         let mut own: Vec<_> = target.own_query().collect();
         if own.is_empty() {
-            Cow::Borrowed(&params)
+            Cow::Borrowed(params)
         } else {
-            own.extend_from_slice(&params);
+            own.extend_from_slice(params);
             Cow::Owned(own)
         }
     };
@@ -63,14 +64,14 @@ pub(super) fn send(builder: RequestBuilder) -> Result<Response> {
     let request = TransportRequest {
         method,
         url: target.url,
-        headers: wire_headers(&own, headers, is_json),
+        headers: wire_headers(&own, headers, *is_json),
         body: body.into(),
         timeout: Duration::ZERO,
         max_body: builder.max_body.unwrap_or(inner.settings.max_response_bytes),
     };
     Exchange {
-        client: &client,
-        inner: &inner,
+        client,
+        inner,
         transport: &*transport,
         request,
         headers: own,
@@ -255,8 +256,8 @@ impl Exchange<'_> {
     /// Puts new headers of the library's own in the places of the old.
     fn renew(&mut self, headers: Headers) {
         for (name, value) in &mut self.request.headers {
-            if let Some((_, new)) = headers.iter().find(|(own, _)| own == name && name != "Content-Type") {
-                *value = Secret::new(new);
+            if let Some((_, new)) = headers.secrets().find(|(own, _)| own == name && name != "Content-Type") {
+                *value = new;
             }
         }
         self.headers = headers;
@@ -349,24 +350,24 @@ fn check_body(method: &str, body: &Bytes) -> Result<()> {
 
 fn wire_headers(
     own: &Headers,
-    added: Vec<(String, String)>,
+    added: &[(String, String)],
     is_json: bool,
 ) -> Vec<(Cow<'static, str>, Secret)> {
     let adds = |name: &str| added.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
     let (other_type, other_accept) = (adds("Content-Type"), adds("Accept"));
     let mut headers = Vec::with_capacity(added.len() + 5);
     headers.extend(
-        own.iter()
+        own.secrets()
             .filter(|(name, _)| !(other_type && *name == "Content-Type"))
-            .map(|(name, value)| (Cow::Borrowed(name), Secret::new(value))),
+            .map(|(name, value)| (Cow::Borrowed(name), value)),
     );
     if is_json && !other_type && own.content_type().is_none() {
-        headers.push((Cow::Borrowed("Content-Type"), Secret::new(JSON)));
+        headers.push((Cow::Borrowed("Content-Type"), Secret::public(JSON)));
     }
     if !other_accept {
-        headers.push((Cow::Borrowed("Accept"), Secret::new(JSON)));
+        headers.push((Cow::Borrowed("Accept"), Secret::public(JSON)));
     }
-    headers.extend(added.into_iter().map(|(name, value)| (Cow::Owned(name), Secret::new(value))));
+    headers.extend(added.iter().map(|(name, value)| (Cow::Owned(name.clone()), Secret::new(value.as_str()))));
     headers
 }
 

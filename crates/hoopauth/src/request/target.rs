@@ -1,5 +1,6 @@
 //! Where a request goes: the URL rules.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use percent_encoding::utf8_percent_encode;
@@ -42,15 +43,16 @@ impl Target {
             return Err(too_long());
         }
         let base = &client.inner.settings.api_base;
-        let (mut url, rest) = if given.starts_with('/') {
+        let (origin, rest) = if given.starts_with('/') {
             if given.starts_with("//") {
                 return Err(Error::argument(
                     "the path begins with `//`, which names a host: begin it with one `/`",
                 ));
             }
-            (base.prefix.clone(), given)
+            (Cow::Borrowed(base.prefix.as_str()), given)
         } else {
-            split_absolute(client, given)?
+            let (origin, rest) = split_absolute(client, given)?;
+            (Cow::Owned(origin), rest)
         };
         let (path, query) = match rest.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -60,7 +62,8 @@ impl Target {
         check_query(query.unwrap_or_default())?;
 
         let room: usize = params.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
-        url.reserve(rest.len() + room + 1);
+        let mut url = String::with_capacity(origin.len() + rest.len() + room + 1);
+        url.push_str(&origin);
         let start = url.len();
         url.push_str(if path.is_empty() { "/" } else { path });
         let below = if given.starts_with('/') {
@@ -102,10 +105,13 @@ impl Target {
 }
 
 /// The methods there are, in capitals.
-pub(super) fn method(name: &str) -> Result<&'static str> {
-    METHODS.into_iter().find(|method| method.eq_ignore_ascii_case(name)).ok_or_else(|| {
-        Error::argument("the method must be one of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS")
-    })
+pub(super) fn method(name: &str) -> Option<&'static str> {
+    METHODS.into_iter().find(|method| method.eq_ignore_ascii_case(name))
+}
+
+#[cold]
+pub(super) fn no_method() -> Error {
+    Error::argument("the method must be one of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS")
 }
 
 /// The path of a URL, for the log.
@@ -138,7 +144,9 @@ fn split_absolute<'a>(client: &Client, given: &'a str) -> Result<(String, &'a st
 /// RFC 3986, 3.3, without what proxies and servers resolve differently.
 fn check_path(path: &str) -> Result<()> {
     let mut bytes = path.bytes();
+    let mut has_dots = false;
     while let Some(byte) = bytes.next() {
+        has_dots |= byte == b'.';
         match byte {
             b'%' => match escaped(bytes.next(), bytes.next()) {
                 Some(b'/' | b'\\' | b'.' | 0..=0x1f | 0x7f) => {
@@ -157,7 +165,7 @@ fn check_path(path: &str) -> Result<()> {
         }
     }
     // `..;x` is `..` to some servers.
-    if path.split('/').any(|part| matches!(part.split(';').next(), Some("." | ".."))) {
+    if has_dots && path.split('/').any(|part| matches!(part.split(';').next(), Some("." | ".."))) {
         return Err(Error::argument("the path holds the segment `.` or `..`: give the path that is meant"));
     }
     Ok(())
@@ -359,7 +367,7 @@ mod tests {
     fn methods_in_any_case() {
         assert_eq!(method("pAtCh").unwrap(), "PATCH");
         for bad in ["", "GETS", "CONNECT", "TRACE", "G ET", "GET\r\n", "\u{130}"] {
-            assert!(method(bad).is_err(), "{bad}");
+            assert!(method(bad).is_none(), "{bad}");
         }
     }
 

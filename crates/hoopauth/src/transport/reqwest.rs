@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::reqwest::blocking::{Client, Response};
+use ::reqwest::blocking::{Client, Request, Response};
 use ::reqwest::{Method, Proxy, redirect, retry};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use once_cell::sync::OnceCell;
 use rustls::crypto::{CryptoProvider, KeyProvider};
@@ -25,6 +25,7 @@ use url::{Host, Url};
 
 use super::{Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse};
 use crate::error::clean;
+use crate::secret::Secret;
 
 /// How [`ReqwestTransport`] connects. `Debug` does not show the proxy: its URL may hold a password.
 #[derive(Clone)]
@@ -95,32 +96,46 @@ impl ReqwestTransport {
         request: &TransportRequest,
         deadline: Instant,
     ) -> Result<TransportResponse, TransportError> {
-        let url = target(&request.url)?;
-        let headers = headers(&request.headers)?;
+        let clients = self.clients();
+        let (origin, url) = clients.target(&request.url)?;
+        let headers = clients.headers(&request.headers)?;
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| config(format!("`{}` is not an HTTP method", request.method.escape_debug())))?;
-        let peer = peer(&url);
+        let peer = &*origin.peer;
 
-        let clients = self.clients();
-        let built = clients.for_url(&url, &self.settings)?;
-        let left = deadline.saturating_duration_since(Instant::now());
+        let cell = clients.cell(&origin);
+        let (built, left) = match cell.get() {
+            Some(built) => (built, request.timeout.min(LONGEST_TIMEOUT)),
+            // Building takes a while.
+            None => (
+                cell.get_or_try_init(|| Built::new(&self.settings, origin.route()))?,
+                deadline.saturating_duration_since(Instant::now()),
+            ),
+        };
         if left.is_zero() {
-            return Err(timed_out(&peer, false));
+            return Err(timed_out(peer, false));
         }
-        let mut sending = built.client.request(method, url).headers(headers).timeout(left);
+        let mut sending = Request::new(method, url);
+        *sending.headers_mut() = headers;
+        *sending.timeout_mut() = Some(left);
         if !request.body.is_empty() {
-            sending = sending.body(request.body.to_bytes());
+            *sending.body_mut() = Some(request.body.to_bytes().into());
         }
-        let response = sending.send().map_err(|error| built.explain(&error.without_url(), &peer))?;
+        let response =
+            built.client.execute(sending).map_err(|error| built.explain(&error.without_url(), peer))?;
         let status = response.status().as_u16();
         let headers = response
             .headers()
             .iter()
             .map(|(name, value)| {
-                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+                let value = match str::from_utf8(value.as_bytes()) {
+                    Ok(value) => value.to_owned(),
+                    Err(_) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                };
+                (name.as_str().to_owned(), value)
             })
             .collect();
-        let body = read_body(response, request.max_body, deadline, &peer)?;
+        let body = read_body(response, request.max_body, deadline, peer)?;
         Ok(TransportResponse { status, headers, body })
     }
 }
@@ -168,20 +183,129 @@ struct Clients {
     direct: OnceCell<Built>,
     /// For all other hosts.
     outside: OnceCell<Built>,
+    /// Where the last request went: most go to one host, whose name need not be read again.
+    last: ArcSwapOption<Origin>,
+    /// What the last request was sent with: most are sent with the same, of which a copy costs less than reading it again.
+    last_headers: ArcSwapOption<KnownHeaders>,
 }
 
 impl Clients {
     fn of_this_process() -> Self {
-        Self { pid: std::process::id(), direct: OnceCell::new(), outside: OnceCell::new() }
-    }
-
-    fn for_url(&self, url: &Url, settings: &TransportSettings) -> Result<&Built, TransportError> {
-        if is_loopback(url) {
-            self.direct.get_or_try_init(|| Built::new(settings, Route::Direct))
-        } else {
-            self.outside.get_or_try_init(|| Built::new(settings, Route::Proxied))
+        Self {
+            pid: std::process::id(),
+            direct: OnceCell::new(),
+            outside: OnceCell::new(),
+            last: ArcSwapOption::empty(),
+            last_headers: ArcSwapOption::empty(),
         }
     }
+
+    /// Where a request goes, and its URL.
+    fn target(&self, text: &str) -> Result<(Arc<Origin>, Url), TransportError> {
+        if let Some(last) = &*self.last.load()
+            && let Some(url) = text.strip_prefix(&*last.text).and_then(|rest| last.join(rest))
+        {
+            return Ok((Arc::clone(last), url));
+        }
+        let plain = split_origin(text);
+        let url = target(text)?;
+        let origin = Arc::new(Origin::new(plain.map_or("", |(origin, _)| origin), &url));
+        if plain.is_some() {
+            self.last.store(Some(Arc::clone(&origin)));
+        }
+        Ok((origin, url))
+    }
+
+    fn headers(&self, pairs: &[Pair]) -> Result<HeaderMap, TransportError> {
+        if let Some(last) = &*self.last_headers.load()
+            && last.are(pairs)
+        {
+            return Ok(last.read.clone());
+        }
+        let read = headers(pairs)?;
+        self.last_headers.store(Some(Arc::new(KnownHeaders { pairs: pairs.to_vec(), read: read.clone() })));
+        Ok(read)
+    }
+
+    fn cell(&self, origin: &Origin) -> &OnceCell<Built> {
+        match origin.route() {
+            Route::Direct => &self.direct,
+            Route::Proxied => &self.outside,
+        }
+    }
+}
+
+/// What all URLs have in common that begin alike.
+struct Origin {
+    /// Scheme and authority, as they are written.
+    text: Box<str>,
+    /// The URL of `/` there.
+    root: Url,
+    is_loopback: bool,
+    /// Host and port: all of a URL that messages show.
+    peer: String,
+}
+
+impl Origin {
+    fn new(text: &str, url: &Url) -> Self {
+        let mut root = url.clone();
+        root.set_path("");
+        root.set_query(None);
+        root.set_fragment(None);
+        let host = url.host_str().unwrap_or_default();
+        let peer = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Self { text: text.into(), root, is_loopback: is_loopback(url), peer }
+    }
+
+    fn route(&self) -> Route {
+        if self.is_loopback { Route::Direct } else { Route::Proxied }
+    }
+
+    /// The URL of a path, from its `/` on, and its query: the same that the whole text would give. Nothing where there is more.
+    fn join(&self, rest: &str) -> Option<Url> {
+        let mut path_end = rest.len();
+        for (at, byte) in rest.bytes().enumerate() {
+            match byte {
+                b'#' | ..=b' ' => return None,
+                b'?' => path_end = path_end.min(at),
+                _ => {}
+            }
+        }
+        let (path, query) = rest.split_at_checked(path_end)?;
+        if !path.starts_with('/') {
+            return None;
+        }
+        let mut url = self.root.clone();
+        url.set_path(path);
+        if let Some(query) = query.strip_prefix('?') {
+            url.set_query(Some(query));
+        }
+        Some(url)
+    }
+}
+
+type Pair = (Cow<'static, str>, Secret);
+
+/// Headers, as they were given and as they are sent.
+struct KnownHeaders {
+    pairs: Vec<Pair>,
+    read: HeaderMap,
+}
+
+impl KnownHeaders {
+    fn are(&self, pairs: &[Pair]) -> bool {
+        let same = |((name, value), (other, text)): (&Pair, &Pair)| name == other && value.is_same(text);
+        self.pairs.len() == pairs.len() && self.pairs.iter().zip(pairs).all(same)
+    }
+}
+
+/// Scheme and authority of a URL, and the rest from its `/` on; nothing of one in which that is not plain to see.
+fn split_origin(text: &str) -> Option<(&str, &str)> {
+    let start = text.find("://")? + "://".len();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');
+    let end = start + text.bytes().skip(start).position(|b| !plain(b))?;
+    let (origin, rest) = text.split_at_checked(end)?;
+    rest.starts_with('/').then_some((origin, rest))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -266,25 +390,18 @@ fn read_body(
 ) -> Result<Vec<u8>, TransportError> {
     match response.content_length() {
         Some(length) if length > max_body as u64 => Err(too_large(max_body, peer)),
-        #[allow(clippy::cast_possible_truncation, reason = "it is small")]
-        Some(length) if length <= SHORT as u64 => read_short(response, length as usize, peer),
+        Some(length) if length <= SHORT as u64 => read_short(response, peer),
         _ => read_long(response, max_body, deadline, peer),
     }
 }
 
-/// Reads a body of a known length, and does not wait for its end to be told.
-fn read_short(mut response: Response, length: usize, peer: &str) -> Result<Vec<u8>, TransportError> {
-    let mut body = vec![0; length];
-    let mut filled = 0;
-    while let Some(rest) = body.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match response.read(rest) {
-            Ok(0) => return Err(network(format!("the answer of {peer} broke off"), true)),
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(explain_body(&error, peer)),
-        }
-    }
-    Ok(body)
+/// Reads a body of a known length at once: no more than that comes.
+fn read_short(response: Response, peer: &str) -> Result<Vec<u8>, TransportError> {
+    let body = response.bytes().map_err(|error| explain_body(&io::Error::other(error), peer))?;
+    // C wants one byte more behind it.
+    let mut own = Vec::with_capacity(body.len() + 1);
+    own.extend_from_slice(&body);
+    Ok(own)
 }
 
 /// Reads a body in pieces.
@@ -397,7 +514,7 @@ fn target(url: &str) -> Result<Url, TransportError> {
     }
 }
 
-fn headers(pairs: &[(Cow<'static, str>, crate::secret::Secret)]) -> Result<HeaderMap, TransportError> {
+fn headers(pairs: &[Pair]) -> Result<HeaderMap, TransportError> {
     let mut headers = HeaderMap::with_capacity(pairs.len());
     for (name, value) in pairs {
         let key = HeaderName::from_bytes(name.as_bytes())
@@ -409,12 +526,6 @@ fn headers(pairs: &[(Cow<'static, str>, crate::secret::Secret)]) -> Result<Heade
         headers.append(key, value);
     }
     Ok(headers)
-}
-
-/// Host and port: all of a URL that messages show.
-fn peer(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -798,6 +909,58 @@ mod tests {
     }
 
     #[test]
+    fn a_known_origin_gives_the_same_urls() {
+        for origin in [
+            "http://h.example",
+            "HTTPS://H.example:443",
+            "http://127.1:80",
+            "https://[::1]:8443",
+            "https://x-1",
+        ] {
+            let clients = Clients::of_this_process();
+            clients.target(&format!("{origin}/")).unwrap();
+            let first = clients.last.load_full().unwrap();
+            for rest in [
+                "/",
+                "/?",
+                "/a/b?c=d&e",
+                "//evil.example/a",
+                "/\\\\evil.example",
+                "/a/../b/./c",
+                "/%2e%2e/x",
+                "/a?b?c",
+                "/\u{e9}?\u{e9}",
+                "/a?'",
+                "/\t/evil.example",
+                "/a b",
+                "/a#b",
+                "/a?b#c",
+                "/a\r\nb",
+                "",
+                "?a/b",
+                "#a/",
+                "\\@evil.example/",
+                "@evil.example/a",
+                ":1/",
+                "x/",
+                ".evil.example/",
+            ] {
+                let text = format!("{origin}{rest}");
+                match (clients.target(&text), Url::parse(&text)) {
+                    (Ok((origin, url)), Ok(whole)) => {
+                        assert_eq!(url, whole, "{text:?}");
+                        assert_eq!(origin.root.origin(), whole.origin(), "{text:?}");
+                        assert_eq!(origin.is_loopback, is_loopback(&whole), "{text:?}");
+                        assert!(origin.peer.starts_with(whole.host_str().unwrap()), "{text:?}");
+                    }
+                    (ours, whole) => assert!(ours.is_err() && whole.is_err(), "{text:?}"),
+                }
+                clients.last.store(Some(Arc::clone(&first)));
+            }
+        }
+    }
+
+    #[test]
     fn sends_and_drops_inside_a_runtime() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
@@ -967,7 +1130,7 @@ mod tests {
         let direct = OnceCell::new();
         let client = built.direct.get().unwrap().client.clone();
         assert!(direct.set(Built { client, no_system_roots: false, through: "" }).is_ok());
-        let inherited = Arc::new(Clients { pid: 0, direct, outside: OnceCell::new() });
+        let inherited = Arc::new(Clients { pid: 0, direct, ..Clients::of_this_process() });
         let weak = Arc::downgrade(&inherited);
         transport.clients.store(inherited);
         weak
