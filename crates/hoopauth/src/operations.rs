@@ -253,8 +253,9 @@ fn descend(node: usize, rest: &[u8], method: usize) -> Option<Operation> {
     }
     let tag = tag(segment);
     // Parameters stand last. Some nodes have two, where methods name them differently.
-    for child in usize::from(NODES[node].1)..usize::from(NODES[node + 1].1) {
-        if NODES[child].fits(segment, tag) {
+    let (first, end) = (usize::from(NODES[node].1), usize::from(NODES[node + 1].1));
+    for (child, it) in (first..end).zip(&NODES[first..end]) {
+        if it.fits(segment, tag) {
             let found = match rest {
                 Some(rest) => descend(child, rest, method),
                 None => operation_at(child, method),

@@ -25,10 +25,12 @@ use crate::error::{Error, ErrorCode, Result};
 /// The databases of this copy of the library.
 pub(super) static REGISTRY: Registry = Registry::new();
 
+type Known = Vec<(Identity, Arc<Database>)>;
+
 /// Which databases are open, by the identity of their lock files. What was once in it stays.
 #[derive(Debug)]
 pub(super) struct Registry {
-    known: Mutex<Vec<(Identity, Arc<Database>)>>,
+    known: Mutex<Known>,
 }
 
 impl Registry {
@@ -79,7 +81,7 @@ impl Registry {
         Ok(database)
     }
 
-    fn wait_for_known(&self) -> Result<std::sync::MutexGuard<'_, Vec<(Identity, Arc<Database>)>>> {
+    fn wait_for_known(&self) -> Result<std::sync::MutexGuard<'_, Known>> {
         for _ in 0..200 {
             match self.known.try_lock() {
                 Ok(known) => return Ok(known),
