@@ -8,7 +8,7 @@ from hoopauth._hoopauth import Context
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
-    from typing import Any
+    from typing import Any, AnyStr
 
     from hoopauth._errors import Error
     from hoopauth._hoopauth import Client
@@ -30,16 +30,25 @@ def auth(library: str, client: Client, account: str | None) -> object:
         raise ModuleNotFoundError(message, name=missing.name) from missing
 
 
-def put(headers: Mapping[str, str], request: MutableMapping[str, str], there: Mapping[str, str | bytes]) -> None:
+def put(
+    headers: Mapping[str, str],
+    request: MutableMapping[str, str],
+    there: Mapping[AnyStr, AnyStr],
+    names: Mapping[str, AnyStr],
+) -> None:
     """Put hoopauth's headers on a request. What the program set itself stays, but for `Authorization`.
 
-    `there` are the request's, with names in lower case: asking the libraries for one after the other takes longer. The
-    default `User-Agent` of the libraries is replaced: the platform's edge refuses them.
+    `there` are the request's, with names in lower case, as `names` writes them: asking the libraries for one after the
+    other takes longer. The default `User-Agent` of the libraries is replaced: the platform's edge refuses them.
     """
     for name, value in headers.items():
-        own = there.get(name.lower())
+        own = there.get(names[name])
         if own is None or name == "Authorization" or (name == "User-Agent" and is_default(own)):
             request[name] = value
+
+
+NAMES = {name: name.lower() for name in ("Authorization", "Version", "User-Agent", "Content-Type")}
+"""Of hoopauth's headers, in lower case."""
 
 
 def not_repeated(account: str | None) -> Error:

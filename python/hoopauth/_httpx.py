@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from hoopauth._adapter import AUTHENTICATION, UNAUTHORIZED, in_thread, not_repeated, put, refused_again
+from hoopauth._adapter import AUTHENTICATION, NAMES, UNAUTHORIZED, in_thread, not_repeated, put, refused_again
 from hoopauth._errors import Error
 
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ class Auth(httpx.Auth):
         """Serve one account; None is the client's `default_account`."""
         self._client = client
         self._account = account
+        self._checked: tuple[str, bytes, bytes] | None = None
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Serve `httpx.Client`."""
-        self._client.check_url(str(request.url))
+        self._check(request.url)
         body = self._prepare(request, self._client.headers(request.method, self._account))
         response = yield request
         if not self._concerns(response):
@@ -52,7 +53,7 @@ class Auth(httpx.Auth):
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Serve `httpx.AsyncClient`."""
-        self._client.check_url(str(request.url))
+        self._check(request.url)
         headers = self._client.fresh_headers(request.method, self._account)
         if headers is None:
             headers = await in_thread(self._client.headers, request.method, self._account)
@@ -68,9 +69,16 @@ class Auth(httpx.Auth):
                 await repeated.aread()
                 self._told(repeated, await in_thread(self._report, repeated))
 
+    def _check(self, url: httpx.URL) -> None:
+        """Refuse a URL that is not the API's; most are of the origin that the last one had."""
+        origin = (url.scheme, url.netloc, url.userinfo)
+        if origin != self._checked:
+            self._client.check_url(str(url))
+            self._checked = origin
+
     def _prepare(self, request: httpx.Request, headers: dict[str, str]) -> _Body | None:
-        there = {name.decode("latin-1").lower(): value for name, value in request.headers.raw}
-        put(headers, request.headers, there)
+        there = {name.lower(): value for name, value in request.headers.raw}
+        put(headers, request.headers, there, _NAMES)
         return None if isinstance(request.stream, httpx.ByteStream) else _Body(request.stream)
 
     def _concerns(self, response: httpx.Response) -> bool:
@@ -83,7 +91,7 @@ class Auth(httpx.Auth):
         if "Authorization" not in sent:
             return False
         try:
-            self._client.check_url(str(response.request.url))
+            self._check(response.request.url)
         except Error:
             return False
         return True
@@ -133,6 +141,9 @@ class Auth(httpx.Auth):
     def __repr__(self) -> str:
         """Show the account."""
         return f"<hoopauth httpx auth of {self._account or 'the default account'}>"
+
+
+_NAMES = {name: lower.encode() for name, lower in NAMES.items()}
 
 
 class _Body:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
 
-from hoopauth._adapter import AUTHENTICATION, UNAUTHORIZED, not_repeated, put, refused_again
+from hoopauth._adapter import AUTHENTICATION, NAMES, UNAUTHORIZED, not_repeated, put, refused_again
 from hoopauth._errors import Error
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class Auth(AuthBase):
         """Put the headers on a request, and look at its answer."""
         self._client.check_url(request.url or "")
         headers = request.headers
-        put(self._client.headers(request.method or "GET", self._account), headers, dict(headers.lower_items()))
+        ours = self._client.headers(request.method or "GET", self._account)
+        put(ours, headers, dict(headers.lower_items()), NAMES)
         start = _position(request.body)
 
         def answered(response: Response, **sending: Any) -> Response:
