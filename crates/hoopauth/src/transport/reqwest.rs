@@ -128,7 +128,7 @@ impl ReqwestTransport {
             .headers()
             .iter()
             .map(|(name, value)| {
-                let value = match str::from_utf8(value.as_bytes()) {
+                let value = match value.to_str() {
                     Ok(value) => value.to_owned(),
                     Err(_) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
                 };
