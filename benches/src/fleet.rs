@@ -127,7 +127,7 @@ impl Transport for Platform {
             "userType": "Location",
             "locationId": account.strip_prefix("location:").unwrap(),
         });
-        Ok(TransportResponse { status: 200, headers: vec![], body: answer.to_string().into_bytes() })
+        Ok(TransportResponse { status: 200, headers: vec![].into(), body: answer.to_string().into_bytes() })
     }
 }
 

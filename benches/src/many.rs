@@ -197,7 +197,7 @@ impl Transport for Platform {
             // The eight that the platform's overview page names.
             "scope": DEFAULT_SCOPES[..8].join(" "),
         });
-        Ok(TransportResponse { status: 200, headers: vec![], body: answer.to_string().into_bytes() })
+        Ok(TransportResponse { status: 200, headers: vec![].into(), body: answer.to_string().into_bytes() })
     }
 }
 

@@ -13,7 +13,7 @@ struct Made(Mutex<(u16, Vec<u8>)>);
 impl Transport for Made {
     fn send(&self, _: &TransportRequest) -> Result<TransportResponse, TransportError> {
         let (status, body) = self.0.lock().expect("a lock").clone();
-        Ok(TransportResponse { status, headers: vec![], body })
+        Ok(TransportResponse { status, headers: vec![].into(), body })
     }
 }
 

@@ -4,6 +4,7 @@ use std::ffi::c_char;
 use std::sync::OnceLock;
 
 use hoopauth_core::Response;
+use hoopauth_core::transport::ResponseHeaders;
 
 use crate::error::hoopauth_error_t;
 use crate::ffi::{Blob, Handle, Owned, Text, call, free, lend_bytes, lend_some, text, the};
@@ -16,7 +17,7 @@ use crate::status::hoopauth_status_t;
 /// comes out of it lives as long as it does. Any thread may read it.
 pub struct hoopauth_response_t {
     status: u16,
-    headers: Vec<(String, String)>,
+    headers: ResponseHeaders,
     /// The same for C, as soon as it asks for them.
     texts: OnceLock<Vec<(Text, Text)>>,
     body: Blob,
@@ -50,7 +51,7 @@ pub unsafe extern "C" fn hoopauth_response_status(response: *const hoopauth_resp
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_header_count(response: *const hoopauth_response_t) -> usize {
     // SAFETY: by the contract on the header's first page.
-    unsafe { response.as_ref() }.map_or(0, |response| response.headers.len())
+    unsafe { response.as_ref() }.map_or(0, |response| response.headers.iter().count())
 }
 
 /// One of the headers in the order they came, by its number from 0. Names are in lower case.

@@ -33,7 +33,9 @@ pub struct hoopauth_transport_request_t {
 
 /// Where the host puts the answer. It is the library's, and good until `send` returns.
 pub struct hoopauth_transport_response_t {
-    response: TransportResponse,
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
     max_body: usize,
     too_large: bool,
     not_sent: bool,
@@ -194,7 +196,7 @@ pub unsafe extern "C" fn hoopauth_transport_response_set_status(
             if !(100..=599).contains(&http_status) {
                 return Err(Error::new(ErrorCode::InvalidArgument, "an HTTP status is 100 to 599"));
             }
-            response.response.status = http_status;
+            response.status = http_status;
             Ok(())
         })
     }
@@ -218,7 +220,7 @@ pub unsafe extern "C" fn hoopauth_transport_response_add_header(
             let name = text("name", name, name_len)?;
             // Servers send what they like; what is no UTF-8 in a value is replaced, for nothing that is looked at has any.
             let value = String::from_utf8_lossy(text_bytes("value", value, value_len)?);
-            let headers = &mut the_mut(response, "response")?.response.headers;
+            let headers = &mut the_mut(response, "response")?.headers;
             if headers.len() >= MOST_HEADERS {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
@@ -247,14 +249,14 @@ pub unsafe extern "C" fn hoopauth_transport_response_append_body(
         call(err, || {
             let response = the_mut(response, "response")?;
             let data = bytes("data", data, data_len)?;
-            if data.len() > response.max_body.saturating_sub(response.response.body.len()) {
+            if data.len() > response.max_body.saturating_sub(response.body.len()) {
                 response.too_large = true;
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
                     format!("the body is longer than {} bytes", response.max_body),
                 ));
             }
-            response.response.body.extend_from_slice(data);
+            response.body.extend_from_slice(data);
             Ok(())
         })
     }
@@ -301,7 +303,9 @@ impl Transport for HostTransport {
             max_body: request.max_body,
         };
         let mut answer = hoopauth_transport_response_t {
-            response: TransportResponse { status: 0, headers: Vec::new(), body: Vec::new() },
+            status: 0,
+            headers: Vec::new(),
+            body: Vec::new(),
             max_body: request.max_body,
             too_large: false,
             not_sent: false,
@@ -323,11 +327,14 @@ impl Transport for HostTransport {
             );
         }
         let kind = match status {
-            HOOPAUTH_OK if answer.response.status == 0 => {
+            HOOPAUTH_OK if answer.status == 0 => {
                 let message = "the host's transport returned success without an HTTP status".to_owned();
                 return fail(TransportErrorKind::Callback, message, true);
             }
-            HOOPAUTH_OK => return Ok(answer.response),
+            HOOPAUTH_OK => {
+                let hoopauth_transport_response_t { status, headers, body, .. } = answer;
+                return Ok(TransportResponse { status, headers: headers.into(), body });
+            }
             HOOPAUTH_NETWORK => TransportErrorKind::Network,
             HOOPAUTH_TIMEOUT => TransportErrorKind::Timeout,
             HOOPAUTH_TLS => TransportErrorKind::Tls,

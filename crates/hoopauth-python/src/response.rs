@@ -26,9 +26,10 @@ pub(crate) struct Response {
 
 impl Response {
     pub(crate) fn new(py: Python<'_>, response: &hoopauth::Response) -> Self {
+        let fields = response.fields().iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self {
             status: response.status(),
-            fields: response.headers().to_vec(),
+            fields: fields.collect(),
             content: PyBytes::new(py, response.body()).unbind(),
             headers: PyOnceLock::new(),
         }

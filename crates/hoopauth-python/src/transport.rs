@@ -121,7 +121,8 @@ fn read(answer: &Bound<'_, PyAny>) -> Result<TransportResponse, Fault> {
         .ok()
         .and_then(Whole::status)
         .ok_or_else(|| Fault::Answered("a status that is no whole number from 100 to 599".to_owned()))?;
-    Ok(TransportResponse { status, headers: pairs(headers).unwrap_or_default(), body: bytes(body)? })
+    let headers = pairs(headers).unwrap_or_default().into();
+    Ok(TransportResponse { status, headers, body: bytes(body)? })
 }
 
 /// Text is UTF-8; everything else that shows its bytes will do.

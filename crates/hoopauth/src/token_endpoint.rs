@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     fn refused(status: u16, body: &str) -> TokenFailure {
-        refusal(&TransportResponse { status, headers: vec![], body: body.into() })
+        refusal(&TransportResponse { status, headers: vec![].into(), body: body.into() })
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Transport for Scripted {
 
 #[allow(clippy::unnecessary_wraps, reason = "it is what a transport answers")]
 fn ok(status: u16, body: Vec<u8>) -> std::result::Result<TransportResponse, TransportError> {
-    Ok(TransportResponse { status, headers: vec![], body })
+    Ok(TransportResponse { status, headers: vec![].into(), body })
 }
 
 #[test]

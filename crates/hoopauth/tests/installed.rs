@@ -83,7 +83,7 @@ impl Transport for Endless {
             .map(|item| serde_json::json!({ "_id": format!("l{}", (page * 20 + item) % self.of) }))
             .collect();
         let body = serde_json::json!({ "locations": items }).to_string().into_bytes();
-        Ok(TransportResponse { status: 200, headers: vec![], body })
+        Ok(TransportResponse { status: 200, headers: vec![].into(), body })
     }
 }
 
@@ -232,7 +232,7 @@ struct Asked(std::sync::Mutex<String>);
 impl Transport for Asked {
     fn send(&self, request: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
         self.0.lock().unwrap().clone_from(&request.url);
-        Ok(TransportResponse { status: 200, headers: vec![], body: br#"{"locations":[]}"#.to_vec() })
+        Ok(TransportResponse { status: 200, headers: vec![].into(), body: br#"{"locations":[]}"#.to_vec() })
     }
 }
 

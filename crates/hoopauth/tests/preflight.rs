@@ -370,7 +370,7 @@ impl Transport for Noting {
     fn send(&self, request: &TransportRequest) -> Result<TransportResponse, TransportError> {
         let version = request.headers.iter().find(|(name, _)| name == "Version").unwrap();
         self.0.lock().unwrap().push(version.1.expose().to_owned());
-        Ok(TransportResponse { status: 200, headers: vec![], body: b"{}".to_vec() })
+        Ok(TransportResponse { status: 200, headers: vec![].into(), body: b"{}".to_vec() })
     }
 }
 

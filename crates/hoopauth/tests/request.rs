@@ -268,7 +268,7 @@ fn a_transport_of_the_host_is_not_trusted_with_the_cap() {
         fn send(&self, _: &TransportRequest) -> Result<TransportResponse, TransportError> {
             Ok(TransportResponse {
                 status: 200,
-                headers: vec![("X-A".into(), "1".into())],
+                headers: vec![("X-A".into(), "1".into())].into(),
                 body: vec![b' '; 11],
             })
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use serde_json::error::Category;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::transport::ResponseHeaders;
 
 mod fields;
 mod redirect;
@@ -207,13 +208,15 @@ pub struct Response {
 
 struct Parts {
     status: u16,
-    headers: Vec<(String, String)>,
+    headers: ResponseHeaders,
+    /// The same as text, as soon as all are asked for.
+    pairs: OnceLock<Vec<(String, String)>>,
     body: Vec<u8>,
 }
 
 impl Response {
-    pub(crate) fn new(status: u16, headers: Vec<(String, String)>, body: Vec<u8>) -> Self {
-        Self { inner: Arc::new(Parts { status, headers, body }) }
+    pub(crate) fn new(status: u16, headers: ResponseHeaders, body: Vec<u8>) -> Self {
+        Self { inner: Arc::new(Parts { status, headers, pairs: OnceLock::new(), body }) }
     }
 
     /// The HTTP status.
@@ -223,12 +226,23 @@ impl Response {
 
     /// The headers in the order they came, names in lower case.
     pub fn headers(&self) -> &[(String, String)] {
-        &self.inner.headers
+        let Parts { headers, pairs, .. } = &*self.inner;
+        headers.as_pairs().unwrap_or_else(|| {
+            pairs.get_or_init(|| {
+                headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+            })
+        })
     }
 
     /// The value of the first header of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers().iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.inner.headers.get(name)
+    }
+
+    /// The headers as the transport had them.
+    #[doc(hidden)]
+    pub fn fields(&self) -> &ResponseHeaders {
+        &self.inner.headers
     }
 
     /// The body, decompressed.
@@ -238,7 +252,7 @@ impl Response {
 
     /// Status, headers and body, to be kept otherwise; copied only where others hold them too.
     #[doc(hidden)]
-    pub fn into_parts(self) -> (u16, Vec<(String, String)>, Vec<u8>) {
+    pub fn into_parts(self) -> (u16, ResponseHeaders, Vec<u8>) {
         match Arc::try_unwrap(self.inner) {
             Ok(parts) => (parts.status, parts.headers, parts.body),
             Err(shared) => (shared.status, shared.headers.clone(), shared.body.clone()),
@@ -300,7 +314,7 @@ mod tests {
         }
         let client = Client::builder().private_integration_token("pit-1").build().unwrap();
         let refused = client.request("POST", "/a").json(&Failing).send().unwrap_err();
-        let response = Response::new(200, vec![], b"{\n\"token\": \"planted\"}".into());
+        let response = Response::new(200, ResponseHeaders::default(), b"{\n\"token\": \"planted\"}".into());
         let error = response.json::<std::collections::HashMap<String, u8>>().unwrap_err();
         assert!(error.message().contains("line 2 column"), "{error}");
         assert!(!format!("{refused:?} {error:?}").contains("planted"), "{refused:?} {error:?}");
@@ -310,7 +324,8 @@ mod tests {
     fn debug_shows_no_secret() {
         let client = Client::builder().private_integration_token("pit-planted").build().unwrap();
         let request = client.request("POST", "/planted").param("planted", "planted").body("planted");
-        let response = Response::new(200, vec![("planted".into(), "planted".into())], b"planted".into());
+        let response =
+            Response::new(200, vec![("planted".into(), "planted".into())].into(), b"planted".into());
         assert!(!format!("{request:?} {response:?}").contains("planted"));
     }
 }

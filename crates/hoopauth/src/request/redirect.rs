@@ -57,8 +57,9 @@ mod tests {
             ("POST", 303, Some("/b"), false),
             ("OPTIONS", 307, Some("/b"), false),
         ] {
-            let headers = location.map(|to| ("Location".to_owned(), to.to_owned())).into_iter().collect();
-            let answer = TransportResponse { status, headers, body: Vec::new() };
+            let headers: Vec<_> =
+                location.map(|to| ("Location".to_owned(), to.to_owned())).into_iter().collect();
+            let answer = TransportResponse { status, headers: headers.into(), body: Vec::new() };
             assert_eq!(super::location(method, &answer).is_some(), followed, "{method} {status}");
         }
     }

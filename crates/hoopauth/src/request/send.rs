@@ -148,7 +148,7 @@ impl Exchange<'_> {
     }
 
     /// What the caller gets, or nothing where the request is to be sent again.
-    fn after_answer(&mut self, mut answer: TransportResponse) -> Result<Option<Response>> {
+    fn after_answer(&mut self, answer: TransportResponse) -> Result<Option<Response>> {
         let status = answer.status;
         tracing::debug!(
             method = self.request.method,
@@ -160,11 +160,8 @@ impl Exchange<'_> {
         if answer.body.len() > self.request.max_body {
             return Err(self.about(too_long(self.request.max_body)).with_status(status));
         }
-        for (name, _) in &mut answer.headers {
-            name.make_ascii_lowercase();
-        }
         let told = if self.has_token {
-            self.inner.note_limits(self.headers.account(), status, pairs(&answer))
+            self.inner.note_limits(self.headers.account(), status, answer.headers.iter())
         } else {
             Told::default()
         };
@@ -217,8 +214,7 @@ impl Exchange<'_> {
         if !self.has_token || !matches!(status, 400 | 401 | 403 | 429) {
             return Some(self.status_error(response, next_step(status)));
         }
-        let headers: Vec<_> =
-            response.headers().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let headers: Vec<_> = response.fields().iter().collect();
         let account = self.account();
         let asked = Asked { account: account.as_ref(), operation: self.operation, ..Asked::default() };
         if self.cured
@@ -369,10 +365,6 @@ fn wire_headers(
     }
     headers.extend(added.iter().map(|(name, value)| (Cow::Owned(name.clone()), Secret::new(value.as_str()))));
     headers
-}
-
-fn pairs(answer: &TransportResponse) -> impl Iterator<Item = (&str, &str)> + Clone {
-    answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 fn no_answer(error: &TransportError) -> Error {

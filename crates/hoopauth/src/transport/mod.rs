@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::slice;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -121,8 +122,8 @@ impl fmt::Debug for TransportRequest {
 pub struct TransportResponse {
     /// The HTTP status.
     pub status: u16,
-    /// Header names in any case, with their values.
-    pub headers: Vec<(String, String)>,
+    /// What came before the body; `vec![...].into()` makes it of names and values.
+    pub headers: ResponseHeaders,
     /// The body, decompressed.
     pub body: Vec<u8>,
 }
@@ -130,13 +131,140 @@ pub struct TransportResponse {
 impl TransportResponse {
     /// The value of the first header of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers.get(name)
     }
 }
 
 impl fmt::Debug for TransportResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TransportResponse").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// The headers of an answer, names in lower case. `Debug` shows neither names nor values.
+///
+/// As the transport had them: most are never looked at, and text is made of those alone that are asked for.
+#[derive(Clone, Default)]
+pub struct ResponseHeaders {
+    kind: HeadersKind,
+}
+
+#[derive(Clone)]
+enum HeadersKind {
+    /// Names in lower case.
+    Own(Vec<(String, String)>),
+    /// All values are visible ASCII.
+    #[cfg(feature = "reqwest")]
+    Http(http::HeaderMap),
+}
+
+impl Default for HeadersKind {
+    fn default() -> Self {
+        Self::Own(Vec::new())
+    }
+}
+
+impl ResponseHeaders {
+    /// The value of the first header of that name, in any case.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        match &self.kind {
+            HeadersKind::Own(pairs) => {
+                pairs.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+            }
+            #[cfg(feature = "reqwest")]
+            HeadersKind::Http(map) => map.get(name).and_then(|value| value.to_str().ok()),
+        }
+    }
+
+    /// Names in lower case, with their values, those of one name in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        Pairs::of(self)
+    }
+
+    /// What [`iter`](Self::iter) gives, where it is at hand as text.
+    pub(crate) fn as_pairs(&self) -> Option<&[(String, String)]> {
+        match &self.kind {
+            HeadersKind::Own(pairs) => Some(pairs),
+            #[cfg(feature = "reqwest")]
+            HeadersKind::Http(_) => None,
+        }
+    }
+
+    /// What is no UTF-8 in values is replaced by U+FFFD.
+    #[cfg(feature = "reqwest")]
+    fn of_http(map: http::HeaderMap) -> Self {
+        if map.values().all(|value| value.to_str().is_ok()) {
+            return Self { kind: HeadersKind::Http(map) };
+        }
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let pairs = map.iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
+        Self { kind: HeadersKind::Own(pairs.collect()) }
+    }
+}
+
+impl From<Vec<(String, String)>> for ResponseHeaders {
+    /// Names may be in any case.
+    fn from(mut pairs: Vec<(String, String)>) -> Self {
+        for (name, _) in &mut pairs {
+            name.make_ascii_lowercase();
+        }
+        Self { kind: HeadersKind::Own(pairs) }
+    }
+}
+
+impl fmt::Debug for ResponseHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseHeaders").field("count", &self.iter().count()).finish_non_exhaustive()
+    }
+}
+
+/// An iterator over headers. That of `http` can't be cloned, so a clone of this one begins again and goes as far.
+struct Pairs<'a> {
+    of: &'a ResponseHeaders,
+    rest: PairsKind<'a>,
+    taken: usize,
+}
+
+enum PairsKind<'a> {
+    Own(slice::Iter<'a, (String, String)>),
+    #[cfg(feature = "reqwest")]
+    Http(http::header::Iter<'a, http::HeaderValue>),
+}
+
+impl<'a> Pairs<'a> {
+    fn of(headers: &'a ResponseHeaders) -> Self {
+        let rest = match &headers.kind {
+            HeadersKind::Own(pairs) => PairsKind::Own(pairs.iter()),
+            #[cfg(feature = "reqwest")]
+            HeadersKind::Http(map) => PairsKind::Http(map.iter()),
+        };
+        Self { of: headers, rest, taken: 0 }
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = match &mut self.rest {
+            PairsKind::Own(pairs) => pairs.next().map(|(name, value)| (name.as_str(), value.as_str())),
+            #[cfg(feature = "reqwest")]
+            PairsKind::Http(pairs) => {
+                pairs.next().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
+            }
+        };
+        self.taken += usize::from(next.is_some());
+        next
+    }
+}
+
+impl Clone for Pairs<'_> {
+    fn clone(&self) -> Self {
+        let mut again = Self::of(self.of);
+        for _ in 0..self.taken {
+            again.next();
+        }
+        again
     }
 }
 
@@ -170,4 +298,70 @@ pub enum TransportErrorKind {
     Config,
     /// A callback of the host program failed.
     Callback,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_the_same_whoever_brings_them() {
+        let came = [("Set-Cookie", "a=planted"), ("X-A", "1"), ("SET-COOKIE", "b"), ("x-empty", "")];
+        let text = came.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        for headers in headers_of(&came, text) {
+            assert_eq!(headers.get("set-cookie"), Some("a=planted"));
+            assert_eq!(headers.get("x-A"), Some("1"));
+            assert_eq!(headers.get("X-Empty"), Some(""));
+            for none in ["x-b", "", "\u{e9}", "a b"] {
+                assert_eq!(headers.get(none), None, "{none:?}");
+            }
+            let mut pairs: Vec<_> = headers.iter().collect();
+            pairs.sort_by_key(|(name, _)| *name);
+            assert_eq!(
+                pairs,
+                [("set-cookie", "a=planted"), ("set-cookie", "b"), ("x-a", "1"), ("x-empty", "")]
+            );
+
+            let mut rest = headers.iter();
+            for taken in 0..=pairs.len() {
+                assert!(rest.clone().eq(headers.iter().skip(taken)), "{taken}");
+                rest.next();
+            }
+            assert!(!format!("{headers:?}").contains("planted"));
+        }
+        assert_eq!(ResponseHeaders::default().iter().count(), 0);
+    }
+
+    #[cfg(feature = "reqwest")]
+    #[test]
+    fn headers_that_are_no_ascii_are_readable() {
+        let mut map = http::HeaderMap::new();
+        for (name, value) in [("x-utf", &b"\xc3\xa9"[..]), ("x-other", b"a\xff"), ("x-a", b"1")] {
+            map.append(name, http::HeaderValue::from_bytes(value).unwrap());
+        }
+        let headers = ResponseHeaders::of_http(map);
+        for (name, value) in [("X-Utf", "\u{e9}"), ("x-other", "a\u{fffd}"), ("x-a", "1")] {
+            assert_eq!(headers.get(name), Some(value), "{name}");
+        }
+    }
+
+    #[cfg(feature = "reqwest")]
+    fn headers_of(
+        came: &[(&'static str, &'static str)],
+        text: Vec<(String, String)>,
+    ) -> Vec<ResponseHeaders> {
+        let mut map = http::HeaderMap::new();
+        for (name, value) in came {
+            let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+            map.append(name, http::HeaderValue::from_static(value));
+        }
+        let lazy = ResponseHeaders::of_http(map);
+        assert!(lazy.as_pairs().is_none());
+        vec![text.into(), lazy]
+    }
+
+    #[cfg(not(feature = "reqwest"))]
+    fn headers_of(_: &[(&'static str, &'static str)], text: Vec<(String, String)>) -> Vec<ResponseHeaders> {
+        vec![text.into()]
+    }
 }

@@ -23,7 +23,9 @@ use rustls::sign::SigningKey;
 use rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
-use super::{Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse};
+use super::{
+    ResponseHeaders, Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
+};
 use crate::error::clean;
 use crate::secret::Secret;
 
@@ -121,20 +123,11 @@ impl ReqwestTransport {
         if !request.body.is_empty() {
             *sending.body_mut() = Some(request.body.to_bytes().into());
         }
-        let response =
+        let mut response =
             built.client.execute(sending).map_err(|error| built.explain(&error.without_url(), peer))?;
         let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .map(|(name, value)| {
-                let value = match value.to_str() {
-                    Ok(value) => value.to_owned(),
-                    Err(_) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                };
-                (name.as_str().to_owned(), value)
-            })
-            .collect();
+        // The body knows its length without them.
+        let headers = ResponseHeaders::of_http(mem::take(response.headers_mut()));
         let body = read_body(response, request.max_body, deadline, peer)?;
         Ok(TransportResponse { status, headers, body })
     }

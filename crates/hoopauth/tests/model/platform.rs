@@ -151,7 +151,7 @@ impl Platform {
             family.spent.get(token).is_some_and(|spent| !late(spent) && spent.successor == family.current);
         if family.revoked || !(again || family.current == token) {
             let body = br#"{"error":"invalid_grant","error_description":"This refresh token is invalid"}"#;
-            return TransportResponse { status: 400, headers: vec![], body: body.to_vec() };
+            return TransportResponse { status: 400, headers: vec![].into(), body: body.to_vec() };
         }
         let (access, refresh) =
             if again { (family.access.clone(), family.current.clone()) } else { self.rotate(state, account) };
@@ -160,7 +160,7 @@ impl Platform {
             "access_token": access, "refresh_token": refresh, "expires_in": left, "token_type": "Bearer",
             "userType": "Location", "locationId": super::world::id(account), "companyId": "company",
         });
-        TransportResponse { status: 200, headers: vec![], body: body.to_string().into_bytes() }
+        TransportResponse { status: 200, headers: vec![].into(), body: body.to_string().into_bytes() }
     }
 }
 
@@ -177,7 +177,7 @@ impl Transport for Platform {
             Some(Fault::NotSent) => Err(lost(false)),
             Some(Fault::LostRequest) => Err(lost(true)),
             Some(Fault::Status(status)) => {
-                Ok(TransportResponse { status, headers: vec![], body: b"{}".to_vec() })
+                Ok(TransportResponse { status, headers: vec![].into(), body: b"{}".to_vec() })
             }
             Some(Fault::LostAnswer) => {
                 self.refresh(&mut state, account, token);
@@ -185,7 +185,7 @@ impl Transport for Platform {
             }
             Some(Fault::Garbage) => {
                 self.refresh(&mut state, account, token);
-                Ok(TransportResponse { status: 200, headers: vec![], body: b"<html>".to_vec() })
+                Ok(TransportResponse { status: 200, headers: vec![].into(), body: b"<html>".to_vec() })
             }
         }
     }

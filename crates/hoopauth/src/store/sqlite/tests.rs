@@ -230,7 +230,7 @@ impl Transport for Growing {
             "access_token": "a".repeat(60_000), "refresh_token": format!("r{number}"), "expires_in": 86_399,
             "userType": "Location", "locationId": "l",
         });
-        Ok(TransportResponse { status: 200, headers: vec![], body: body.to_string().into_bytes() })
+        Ok(TransportResponse { status: 200, headers: vec![].into(), body: body.to_string().into_bytes() })
     }
 }
 
