@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 ACCOUNT = "location:hoopLocation00000001"
 PATH = "/contacts/hoopContact000000001"
 TOKEN = "x" * 900
-ROUNDS = 15
-REQUESTS = 200
+ROUNDS = 200
+REQUESTS = 20
 
 
 def client_of(url: str) -> hoopauth.Client:
