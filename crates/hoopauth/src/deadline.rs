@@ -47,7 +47,7 @@ impl Inner {
             let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
             DEADLINE.set(Some(self.clock.monotonic().saturating_add(timeout)));
         }
-        // A forked child may have inherited the count while it was locked.
+        // A forked child inherited calls of its parent's, which never end in it.
         let counted = self.check_process().is_ok().then(|| self.calls.enter());
         Call { outermost, counted }
     }

@@ -57,7 +57,8 @@ impl fmt::Debug for TransportSettings {
     }
 }
 
-/// Sends with reqwest: connections are pooled, redirects are not followed, cookies are not kept.
+/// Sends with reqwest: connections are pooled, redirects are not followed, cookies are not kept. The headers of the last request, its
+/// token with them, stay in memory until the next one.
 ///
 /// Nothing is built and no thread is started before the first [`send`](Transport::send); wrong settings are reported
 /// there. It may be used in a forked child, inside an async runtime (the calling thread blocks), and dropped in either.
