@@ -293,7 +293,6 @@ impl fmt::Display for ErrorCode {
 /// Text from outside, made safe for a message or a log: no control characters, no token-like runs, at most 500 characters.
 pub fn clean(text: &str) -> String {
     let text: String = text.chars().take(LOOKED_AT).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let in_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '=');
     let mut after_bearer = false;
     let cleaned: String = text
         .split_inclusive(|c: char| !in_word(c))
@@ -303,11 +302,38 @@ pub fn clean(text: &str) -> String {
             if !word.is_empty() {
                 after_bearer = word.eq_ignore_ascii_case("bearer");
             }
-            if secret { run.replace(word, "[redacted]") } else { run.to_owned() }
+            if secret { run.replace(word, HIDDEN) } else { run.to_owned() }
         })
         .collect();
     // Cut last: half a token no longer looks like one.
     cleaned.chars().take(SERVER_TEXT_LIMIT).collect()
+}
+
+/// Takes what begins like a secret out of a text, to the end of the word; eight characters are enough of a likeness.
+pub(crate) fn hide(text: &mut String, secret: &str) {
+    let head = secret.char_indices().nth(HEAD).map_or(secret, |(end, _)| &secret[..end]);
+    if head.is_empty() || !text.contains(head) {
+        return;
+    }
+    let mut hidden = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, found)) = rest.find(head).map(|at| rest.split_at(at)) {
+        hidden.push_str(before);
+        hidden.push_str(HIDDEN);
+        let alike = found.chars().zip(secret.chars()).take_while(|(one, other)| one == other);
+        let alike = alike.map(|(one, _)| one.len_utf8()).sum::<usize>();
+        rest = found[alike..].trim_start_matches(in_word);
+    }
+    hidden.push_str(rest);
+    *text = hidden;
+}
+
+const HEAD: usize = 8;
+const HIDDEN: &str = "[redacted]";
+
+/// Whether a character is one that tokens are made of.
+fn in_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '=')
 }
 
 /// A server may echo what it was sent. JWTs and Private Integration tokens have a shape; long unbroken runs with
@@ -345,6 +371,25 @@ mod tests {
         );
         let cut = clean(&format!("{}{}", "y ".repeat(245), "abcdefghij0123456789".repeat(20)));
         assert!(!cut.contains("abcdefghij"), "{cut}");
+    }
+
+    #[test]
+    fn a_secret_is_hidden_whole_and_cut_short() {
+        let hidden = |text: &str, secret: &str| {
+            let mut text = text.to_owned();
+            hide(&mut text, secret);
+            text
+        };
+        assert_eq!(
+            hidden("s3cret-of-app, s3cret-of-ap! s3cret-", "s3cret-of-app"),
+            "[redacted], [redacted]! s3cret-"
+        );
+        assert_eq!(hidden("s3cret-os3cret-of-app and more", "s3cret-of-app"), "[redacted] and more");
+        assert_eq!(hidden("(two words, two word, two wo)", "two words"), "([redacted], [redacted], two wo)");
+        assert_eq!(hidden("short shor", "short"), "[redacted] shor");
+        assert_eq!(hidden("ключ-ключ ключ-клю", "ключ-ключ"), "[redacted] [redacted]");
+        assert_eq!(hidden("[redacted] as it was", "[redacted]"), "[redacted] as it was");
+        assert_eq!(hidden("anything", ""), "anything");
     }
 
     #[test]

@@ -170,7 +170,10 @@ impl Inner {
             pace.wait(&self.clock);
             self.check_open().map_err(Failure::OfAll)?;
             let _call = self.begin_call();
-            match self.mint_grant(company, location, None, self.settings.attempt_timeout) {
+            let minted = self
+                .await_turn(company.as_str())
+                .and_then(|()| self.mint_counted(company, location, None, self.settings.attempt_timeout));
+            match minted {
                 Ok(grant) => {
                     self.adopt(grant);
                     // The next location would be as little saved as this one.

@@ -177,7 +177,7 @@ impl<'a> Ids<'a> {
 
 impl Inner {
     fn asked<'a>(&self, account: Option<&'a Account>, operation: Operation) -> Asked<'a> {
-        Asked { account, operation: Some(operation), token: TokenKind::of(&self.credential) }
+        Asked { account, operation: Some(operation), token: TokenKind::of(&self.credential), bearer: "" }
     }
 
     /// Mints a location that nothing is stored of from its company, where the client has one; else the error stands. One that was

@@ -21,6 +21,7 @@ use crate::operations::Operation;
 use crate::report::{Asked, Meaning, classify};
 use crate::store::{BackOff, Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest};
 use crate::token_endpoint::{FailureClass, TokenFailure};
+use crate::transport::TransportResponse;
 
 /// The named points of a refresh, in their order. A test can stop or fail at each.
 #[doc(hidden)]
@@ -398,6 +399,22 @@ impl Inner {
         before: Option<&Grant>,
         timeout: Duration,
     ) -> Result<Grant> {
+        // It is no request that could wait its turn: someone's lease or call waits for it.
+        self.count_turn(company.as_str());
+        self.mint_counted(company, location, before, timeout)
+    }
+
+    /// As [`mint_grant`](Self::mint_grant), where the first request had its turn.
+    pub(crate) fn mint_counted(
+        &self,
+        company: &Account,
+        location: &Account,
+        before: Option<&Grant>,
+        timeout: Duration,
+    ) -> Result<Grant> {
+        let heard = |answer: &TransportResponse| {
+            self.note_limits(company.as_str(), answer.status, answer.headers.iter());
+        };
         let mut bearer = self.serve(company)?;
         let mut repeated = false;
         loop {
@@ -407,7 +424,7 @@ impl Inner {
                 return Err(timed_out());
             }
             let asked = self.clock.now();
-            match endpoint.mint(company, location, bearer.authorization(), left) {
+            match endpoint.mint(company, location, bearer.authorization(), left, &heard) {
                 Ok(answer) => {
                     answer.check(location)?;
                     if answer.company_id.as_deref().is_some_and(|id| id != company.id()) {
@@ -425,6 +442,7 @@ impl Inner {
                     let asked = Asked {
                         account: Some(company),
                         operation: Operation::find("POST", "/oauth/locationToken"),
+                        bearer: bearer.token(),
                         ..Asked::default()
                     };
                     let refused = match classify(&asked, 401, &failure.body) {
@@ -435,6 +453,7 @@ impl Inner {
                     repeated = true;
                     // A refusal that no new token cures must not spend one refresh token per location.
                     bearer = self.replace_refused(company, &bearer, &refused)?;
+                    self.count_turn(company.as_str());
                 }
                 Err(failure) => return Err(failure.error),
             }

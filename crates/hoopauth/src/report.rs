@@ -51,7 +51,8 @@ impl Client {
         }
         let operation = sent.and_then(|(method, path)| self.operation_of(method, path));
         let account = Account::parse(snapshot.name()).ok();
-        let asked = Asked { account: account.as_ref(), operation, token: TokenKind::of(&inner.credential) };
+        let token = TokenKind::of(&inner.credential);
+        let asked = Asked { account: account.as_ref(), operation, token, bearer: snapshot.token() };
         let (error, said) = match classify(&asked, status, body) {
             Meaning::Pass => return Ok(Report::Pass),
             Meaning::Final(error) => {
@@ -166,6 +167,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) account: Option<&'a Account>,
     pub(crate) operation: Option<Operation>,
     pub(crate) token: TokenKind,
+    /// What it carries, which the answer may echo.
+    pub(crate) bearer: &'a str,
 }
 
 /// Where a token came from, which decides what a user can do about it.
@@ -277,15 +280,13 @@ pub(crate) fn classify(asked: &Asked<'_>, status: u16, body: &[u8]) -> Meaning {
     if !may_refuse(status) {
         return Meaning::Pass;
     }
-    let refusal = Refusal::parse(body);
-    let raw;
-    let text = if let Some(text) = &refusal.message {
-        text.as_str()
-    } else {
-        raw = String::from_utf8_lossy(&body[..body.len().min(2_000)]).into_owned();
-        &raw
+    let mut refusal = Refusal::parse(body);
+    let lower = match &refusal.message {
+        Some(text) => text.to_ascii_lowercase(),
+        None => String::from_utf8_lossy(&body[..body.len().min(2_000)]).to_ascii_lowercase(),
     };
-    let lower = text.to_ascii_lowercase();
+    // What it says is read first: a secret may be a word of it.
+    refusal.hide(asked.bearer);
     let says = |part: &str| lower.contains(part);
     let told = |error: Error| {
         error

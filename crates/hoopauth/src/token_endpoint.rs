@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::account::{Account, AccountKind};
 use crate::authorize::encode_form;
-use crate::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode, hide};
 use crate::grant::TokenAnswer;
 use crate::headers::Constants;
 use crate::secret::Secret;
@@ -28,7 +28,7 @@ pub(crate) struct TokenEndpoint<'a> {
 pub(crate) struct TokenFailure {
     pub(crate) error: Error,
     pub(crate) class: FailureClass,
-    /// The refusal's body, without what was sent; empty where no refusal came.
+    /// The refusal's body; empty where no refusal came.
     pub(crate) body: Vec<u8>,
 }
 
@@ -64,7 +64,7 @@ impl TokenEndpoint<'_> {
         form.extend(redirect_uri.map(|uri| ("redirect_uri", uri)));
         form.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
         form.extend(user_type.map(|kind| ("user_type", kind.user_type())));
-        self.post(self.token_url, &form, vec![], timeout)
+        self.post(self.token_url, &form, vec![], timeout, &|_| ())
     }
 
     /// RFC 6749 §6.
@@ -77,23 +77,24 @@ impl TokenEndpoint<'_> {
         let mut form = self.form("refresh_token");
         form.push(("refresh_token", refresh_token.expose()));
         form.push(("user_type", account.kind().user_type()));
-        self.post(self.token_url, &form, vec![], timeout)
+        self.post(self.token_url, &form, vec![], timeout, &|_| ())
     }
 
-    /// A location's token from its company's, which spends nothing.
+    /// A location's token from its company's, which spends nothing. `heard` is told of the answer, for the company's limits.
     pub(crate) fn mint(
         &self,
         company: &Account,
         location: &Account,
         authorization: &str,
         timeout: Duration,
+        heard: &dyn Fn(&TransportResponse),
     ) -> Result<TokenAnswer, TokenFailure> {
         let form = [("companyId", company.id()), ("locationId", location.id())];
         let headers = vec![
             ("Authorization".into(), Secret::new(authorization)),
             ("Version".into(), Secret::new(self.constants.version())),
         ];
-        self.post(self.location_token_url, &form, headers, timeout)
+        self.post(self.location_token_url, &form, headers, timeout, heard)
     }
 
     fn form<'a>(&'a self, grant_type: &'a str) -> Vec<(&'a str, &'a str)> {
@@ -110,6 +111,7 @@ impl TokenEndpoint<'_> {
         form: &[(&str, &str)],
         mut headers: Vec<(Cow<'static, str>, Secret)>,
         timeout: Duration,
+        heard: &dyn Fn(&TransportResponse),
     ) -> Result<TokenAnswer, TokenFailure> {
         headers.push(("Content-Type".into(), Secret::new("application/x-www-form-urlencoded")));
         headers.push(("Accept".into(), Secret::new("application/json")));
@@ -122,31 +124,20 @@ impl TokenEndpoint<'_> {
             timeout,
             max_body: LARGEST_ANSWER,
         };
-        let mut response =
+        let response =
             crate::callback::calling(|| self.transport.send(&request)).map_err(|error| lost(&error))?;
-        if !(200..=299).contains(&response.status) {
-            response.body = without_secrets(&response.body, form, &request.headers);
-        }
-        read(response)
+        heard(&response);
+        let fields = form.iter().filter(|(name, _)| SECRET_FIELDS.contains(name)).map(|(_, value)| *value);
+        let bearer = request.headers.iter().filter_map(|(_, value)| value.expose().strip_prefix("Bearer "));
+        read(response, fields.chain(bearer))
     }
 }
 
-/// A refusal without what was sent: a server may echo it, and its words end up in errors.
-fn without_secrets(body: &[u8], form: &[(&str, &str)], headers: &[(Cow<'static, str>, Secret)]) -> Vec<u8> {
-    let body = body.get(..LARGEST_ANSWER).unwrap_or(body);
-    let mut text = zeroize::Zeroizing::new(String::from_utf8_lossy(body).into_owned());
-    let sent = form.iter().filter(|(name, _)| SECRET_FIELDS.contains(name)).map(|(_, value)| *value);
-    let authorization = headers.iter().filter(|(name, _)| *name == "Authorization");
-    let bearer = authorization.filter_map(|(_, value)| value.expose().strip_prefix("Bearer "));
-    for secret in sent.chain(bearer).filter(|secret| !secret.is_empty()) {
-        if text.contains(secret) {
-            *text = text.replace(secret, "[redacted]");
-        }
-    }
-    text.as_bytes().to_vec()
-}
-
-fn read(mut response: TransportResponse) -> Result<TokenAnswer, TokenFailure> {
+/// `secrets` are what was sent: a server may echo it, and its words end up in errors.
+fn read<'a>(
+    mut response: TransportResponse,
+    secrets: impl Iterator<Item = &'a str>,
+) -> Result<TokenAnswer, TokenFailure> {
     let answer = match response.status {
         _ if response.body.len() > LARGEST_ANSWER => Err(TokenFailure::new(
             Error::malformed("the token endpoint's answer is longer than 1 MiB").with_status(response.status),
@@ -154,7 +145,7 @@ fn read(mut response: TransportResponse) -> Result<TokenAnswer, TokenFailure> {
         )),
         200..=299 => TokenAnswer::parse(&response.body)
             .map_err(|error| TokenFailure::new(error.with_status(response.status), FailureClass::Unknown)),
-        _ => Err(refusal(&response)),
+        _ => Err(refusal(&response, secrets)),
     };
     zeroize::Zeroize::zeroize(&mut response.body);
     answer
@@ -179,10 +170,11 @@ fn lost(error: &TransportError) -> TokenFailure {
 }
 
 /// Reads the three shapes of refusal: HoopAI's own, RFC 6749 §5.2, and the wrapped one.
-fn refusal(response: &TransportResponse) -> TokenFailure {
-    let body = Refusal::parse(&response.body);
+fn refusal<'a>(response: &TransportResponse, secrets: impl Iterator<Item = &'a str>) -> TokenFailure {
+    let mut body = Refusal::parse(&response.body);
     let status = response.status;
     let (code, class, message) = classify(status, &body);
+    secrets.for_each(|secret| body.hide(secret));
     let mut error = Error::new(code, message)
         .with_status(status)
         .with_server_message(body.message.as_deref().or(body.code.as_deref()))
@@ -251,7 +243,8 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn parse(body: &[u8]) -> Self {
-        let Ok(wire) = serde_json::from_slice::<RefusalWire>(&body[..body.len().min(LARGEST_ANSWER)]) else {
+        let body = String::from_utf8_lossy(&body[..body.len().min(LARGEST_ANSWER)]);
+        let Ok(wire) = serde_json::from_str::<RefusalWire>(&body) else {
             return Self::default();
         };
         let text = |value: Option<serde_json::Value>| match value {
@@ -273,6 +266,13 @@ impl Refusal {
         }
         Self { code, message, trace_id: text(wire.trace_id) }
     }
+
+    /// Takes a secret out of it, as a server may have echoed it: whole or cut short, as text (not as JSON writes it).
+    pub(crate) fn hide(&mut self, secret: &str) {
+        for text in [&mut self.code, &mut self.message, &mut self.trace_id].into_iter().flatten() {
+            hide(text, secret);
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     fn refused(status: u16, body: &str) -> TokenFailure {
-        refusal(&TransportResponse { status, headers: vec![].into(), body: body.into() })
+        refusal(&TransportResponse { status, headers: vec![].into(), body: body.into() }, [].into_iter())
     }
 
     #[test]

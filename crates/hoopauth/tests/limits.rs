@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::raw::{Raw, SleepLog, VirtualClock, answer};
 use common::{World, location};
-use hoopauth::{Client, ClientBuilder, Clock, Error, ErrorCode, Response, Timestamp};
+use hoopauth::{Account, Client, ClientBuilder, Clock, Error, ErrorCode, Grant, Response, Timestamp};
 use hoopauth_emulator::Config;
 
 const NOON: Timestamp = Timestamp(1_700_049_600_000);
@@ -231,6 +231,56 @@ fn what_other_programs_use_of_the_limit_is_left_to_them() {
     ];
     client.report(&headers, 200, &told, b"").unwrap();
     client.request("GET", "/a").send().unwrap();
+    assert_eq!(clock.take(), [Duration::from_millis(10_200)]);
+}
+
+/// An agency whose locations are minted by a server that says what is left.
+fn minting() -> (Raw, Arc<SleepLog>, Client) {
+    let server = Raw::start(|_, seen| {
+        if seen.line().contains("installedLocations") {
+            return answer(200, "", r#"{"locations":[{"_id":"one"},{"_id":"two"},{"_id":"three"}]}"#);
+        }
+        let minted = r#"{"access_token":"minted","expires_in":86399,"userType":"Location","companyId":"co"}"#;
+        answer(201, "X-RateLimit-Max: 100\r\nX-RateLimit-Remaining: 77\r\n", minted)
+    });
+    let clock = SleepLog::new(NOON);
+    let client = Client::builder()
+        .client_id("0123456789abcdef01234567-abc")
+        .client_secret("secret")
+        .store("memory:")
+        .api_base(&server.url)
+        .location_token_url(&format!("{}/oauth/locationToken", server.url))
+        .clock(Arc::<SleepLog>::clone(&clock))
+        .pacing(true)
+        .requests_per_interval(2)
+        .timeout(3_600)
+        .build()
+        .unwrap();
+    let company = Account::company("co").unwrap();
+    let grant = Grant::new(company, "company-token").with_expires_at(NOON.plus(86_399 * SECOND));
+    client.import(grant, false).unwrap();
+    (server, clock, client)
+}
+
+#[test]
+fn mints_count_as_requests_of_their_company() {
+    let (server, clock, client) = minting();
+    let company = Account::company("co").unwrap();
+    for id in ["one", "two", "three"] {
+        // Someone waits for it: it is counted and does not wait itself.
+        client.mint(&Account::location(id).unwrap(), &company).unwrap();
+    }
+    assert!(clock.take().is_empty() && server.seen().len() == 3);
+    assert_eq!(client.rate_limit("company:co").unwrap().remaining, Some(77));
+    client.request("GET", "/a").account("company:co").send().unwrap();
+    assert_eq!(clock.take(), [Duration::from_millis(10_200)]);
+}
+
+#[test]
+fn minting_all_waits_its_turn() {
+    let (server, clock, client) = minting();
+    let summary = client.mint_all(&Account::company("co").unwrap(), |_| true).unwrap();
+    assert_eq!((summary.minted, server.seen().len()), (3, 4));
     assert_eq!(clock.take(), [Duration::from_millis(10_200)]);
 }
 

@@ -223,9 +223,20 @@ fn refusals_of_the_platform_are_typed_and_hold_the_answer() {
 
 #[test]
 fn a_server_that_echoes_the_token_does_not_bring_it_into_an_error() {
-    let server = Raw::answering(404, "", "{\"message\":\"no Bearer pit-planted, pit-planted\"}");
-    let (client, _) = client(&server.url);
-    fail(client.request("GET", "/a").send(), ErrorCode::HttpStatus);
+    for (status, code) in
+        [(404, ErrorCode::HttpStatus), (400, ErrorCode::HttpStatus), (429, ErrorCode::RateLimited)]
+    {
+        // Whole, cut short, and as JSON may write it.
+        for echo in
+            ["Bearer pit-planted, pit-planted", "the token pit-planted-", "pit-plante", "pit\\u002dplanted"]
+        {
+            let body = format!("{{\"message\":\"no {echo}\",\"traceId\":\"{echo}\"}}");
+            let server = Raw::start(move |_, _| answer(status, "", &body));
+            let (client, _) = build(&server.url, |builder| builder.max_retries(0));
+            let error = fail(client.request("GET", "/a").send(), code);
+            assert!(!format!("{error:?}").contains("pit-plan"), "{error:?}");
+        }
+    }
 }
 
 #[test]

@@ -125,6 +125,14 @@ impl Inner {
         told
     }
 
+    /// Counts a request that is sent at once: others wait for it.
+    pub(crate) fn count_turn(&self, account: &str) {
+        if let Some(pacing) = self.settings.pacing.as_ref().filter(|_| self.check_process().is_ok()) {
+            let (now, monotonic) = self.clock.both();
+            self.limits.shard(account).state(account, monotonic).window.count(pacing, (now, monotonic));
+        }
+    }
+
     /// Waits for an account's turn to send a request, where requests are paced. `RATE_LIMITED`, at once, where the turn comes too late.
     pub(crate) fn await_turn(&self, account: &str) -> Result<()> {
         let Some(pacing) = &self.settings.pacing else { return Ok(()) };

@@ -85,8 +85,7 @@ impl Window {
         let wait = at - now;
         if wait == 0 {
             self.leave(place);
-            self.sent.push_back(now);
-            self.day.1 += 1;
+            self.push(now);
             return Turn::Now;
         }
         let length = Duration::from_millis(wait);
@@ -103,6 +102,18 @@ impl Window {
             self.next_ticket
         };
         Turn::Later { ticket, wait: length }
+    }
+
+    /// Counts a request that did not ask for a turn.
+    pub(super) fn count(&mut self, pacing: &Pacing, (wall, now): (Timestamp, u64)) {
+        self.forget(pacing, now);
+        self.begin_day(wall);
+        self.push(now);
+    }
+
+    fn push(&mut self, now: u64) {
+        self.sent.push_back(now);
+        self.day.1 += 1;
     }
 
     /// Takes in what an answer said. `hold`: how long the platform wants all requests of the account to wait.
@@ -175,9 +186,7 @@ impl Window {
     }
 
     fn day_spent(&mut self, pacing: &Pacing, now: Timestamp, ahead: usize) -> Option<Duration> {
-        if self.day.0 != day_of(now) {
-            self.day = (day_of(now), 0);
-        }
+        self.begin_day(now);
         if let Some(until) = self.day_spent_until {
             // One that is further ahead was noted before the clock was set back.
             if now < until && until.since(now) <= Duration::from_millis(LONGEST_DAY_MS) {
@@ -186,6 +195,12 @@ impl Window {
             self.day_spent_until = None;
         }
         (self.day.1 + ahead as u64 >= pacing.per_day).then(|| next_day(now).since(now))
+    }
+
+    fn begin_day(&mut self, now: Timestamp) {
+        if self.day.0 != day_of(now) {
+            self.day = (day_of(now), 0);
+        }
     }
 
     fn forget(&mut self, pacing: &Pacing, now: u64) {
@@ -255,6 +270,17 @@ mod tests {
         assert_eq!(ask(&mut window, &pacing, Some(second), 15_000, 60_000), Turn::Now);
         assert_eq!(ask(&mut window, &pacing, Some(third), 20_401, 60_000), Turn::Now);
         assert_eq!(later(&ask(&mut window, &pacing, Some(4), 21_401, 60_000)), (4, 3_799));
+    }
+
+    #[test]
+    fn what_did_not_wait_is_counted_as_well() {
+        let (pacing, mut window) = (pacing(2), Window::default());
+        for now in [1, 2, 3] {
+            window.count(&pacing, (NOON, now));
+        }
+        assert_eq!(later(&ask(&mut window, &pacing, None, 4, 60_000)).1, 10_198);
+        window.count(&pacing, (NOON.plus(Duration::from_secs(86_400)), 86_400_000));
+        assert_eq!(window.day.1, 1);
     }
 
     #[test]

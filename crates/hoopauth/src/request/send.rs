@@ -30,8 +30,9 @@ pub(super) fn send(builder: &RequestBuilder) -> Result<Response> {
         return Err(error.clone());
     }
     let inner = &client.inner;
-    inner.check_open()?;
+    // Counted before it is looked at: a client that closes waits for what it let through.
     let call = inner.begin_call_of(builder.timeout.unwrap_or(inner.settings.timeout));
+    inner.check_open()?;
     if !call.is_at_home() {
         inner.check_process()?;
     }
@@ -216,7 +217,9 @@ impl Exchange<'_> {
         }
         let headers: Vec<_> = response.fields().iter().collect();
         let account = self.account();
-        let asked = Asked { account: account.as_ref(), operation: self.operation, ..Asked::default() };
+        let bearer = self.headers.snapshot().token();
+        let asked =
+            Asked { account: account.as_ref(), operation: self.operation, bearer, ..Asked::default() };
         if self.cured
             && let Meaning::Refreshable(error) = classify(&asked, status, response.body())
         {
@@ -307,10 +310,9 @@ impl Exchange<'_> {
     }
 
     fn status_error(&self, response: &Response, message: &str) -> Error {
-        let refusal = Refusal::parse(response.body());
-        // A server may echo what it was sent.
-        let token = self.headers.authorization().trim_start_matches("Bearer ");
-        let said = refusal.message.or(refusal.code).map(|said| said.replace(token, "[redacted]"));
+        let mut refusal = Refusal::parse(response.body());
+        refusal.hide(self.headers.snapshot().token());
+        let said = refusal.message.or(refusal.code);
         let status = response.status();
         Error::new(ErrorCode::HttpStatus, format!("the API answered with status {status}: {message}"))
             .with_status(status)
