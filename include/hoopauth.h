@@ -2460,17 +2460,21 @@ const char *hoopauth_webhook_delivery_body(const hoopauth_webhook_delivery_t *de
 /**
  * Says that it was handled: from now on the same webhook is HOOPAUTH_WEBHOOK_REPLAYED.
  *
- * Errors: HOOPAUTH_INVALID_STATE after a release, and those of the store: it is still claimed then, and may be confirmed again. Any thread. Since 0.1.
+ * It waits for the client's store at most: context, or NULL, says how long. Errors: HOOPAUTH_INVALID_STATE after a release, and those of
+ * the store: it is still claimed then, and may be confirmed again. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_delivery_confirm(const hoopauth_webhook_delivery_t *delivery,
+                                                    const hoopauth_context_t *context,
                                                     hoopauth_error_t **err);
 
 /**
  * Says that it was not handled: the next try of the platform is accepted.
  *
- * Errors: HOOPAUTH_INVALID_STATE after it was confirmed, and those of the store: the claim then ends by itself. Any thread. Since 0.1.
+ * It waits for the client's store at most: context, or NULL, says how long. Errors: HOOPAUTH_INVALID_STATE after it was confirmed, and
+ * those of the store: the claim then ends by itself. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_delivery_release(const hoopauth_webhook_delivery_t *delivery,
+                                                    const hoopauth_context_t *context,
                                                     hoopauth_error_t **err);
 
 /**
@@ -2525,7 +2529,8 @@ hoopauth_status_t hoopauth_webhook_verifier_new(const hoopauth_client_t *client,
  * Verifies a webhook: all headers of the request, in any order, names in any case, and the body as it came, byte for byte.
  *
  * What it hands out is claimed: until it is confirmed, released or freed, the same webhook is refused, here and by all who share the
- * store. headers may be NULL with count 0. It waits for the store at most, as long as that allows. *out is the caller's to free.
+ * store. headers may be NULL with count 0. It waits for the client's store at most: context, or NULL, says how long; what is left is not
+ * claimed, or released. *out is the caller's to free.
  * Errors: HOOPAUTH_SIGNATURE_MISSING, HOOPAUTH_SIGNATURE_INVALID (another app's event too), HOOPAUTH_WEBHOOK_MALFORMED,
  * HOOPAUTH_WEBHOOK_STALE, HOOPAUTH_WEBHOOK_REPLAYED, HOOPAUTH_LEASE_TIMEOUT while it is being handled (let the platform come
  * again), and those of the store. Any thread. Since 0.1.
@@ -2535,6 +2540,7 @@ hoopauth_status_t hoopauth_webhook_verifier_verify(const hoopauth_webhook_verifi
                                                    size_t header_count,
                                                    const uint8_t *body,
                                                    size_t body_len,
+                                                   const hoopauth_context_t *context,
                                                    hoopauth_webhook_delivery_t **out,
                                                    hoopauth_error_t **err);
 

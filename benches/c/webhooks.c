@@ -64,8 +64,8 @@ static void verify(const hoopauth_webhook_verifier_t *verifier, const struct web
 static void full(const hoopauth_webhook_verifier_t *verifier, const struct webhook *webhook) {
   hoopauth_error_t *err = NULL;
   hoopauth_webhook_delivery_t *delivery;
-  check(hoopauth_webhook_verifier_verify(verifier, &webhook->header, 1, (const uint8_t *)webhook->body, webhook->body_len, &delivery,
-                                         &err),
+  check(hoopauth_webhook_verifier_verify(verifier, &webhook->header, 1, (const uint8_t *)webhook->body, webhook->body_len, NULL,
+                                         &delivery, &err),
         err);
   hoopauth_webhook_delivery_free(delivery);
 }

@@ -275,6 +275,27 @@ def test_a_clients_verifier_knows_its_app_and_remembers_for_all(world: World) ->
         client.webhook_verifier(keys(world)).verify(*signed(world, type="ContactCreate"))
 
 
+def test_what_is_called_off_claims_and_confirms_nothing(world: World) -> None:
+    mine = world.client().webhook_verifier(keys(world))
+    fields, body = signed(world, type="ContactCreate")
+    over = hoopauth.Context()
+    over.cancel()
+    with pytest.raises(hoopauth.Cancelled):
+        mine.verify(fields, body, context=over)
+    delivery = mine.verify(fields, body, timeout=60)
+    with pytest.raises(hoopauth.Cancelled):
+        delivery.release(context=over)
+    delivery.release(timeout=60)
+    delivery = mine.verify(fields, body)
+    with pytest.raises(hoopauth.Cancelled):
+        delivery.confirm(context=over)
+    with pytest.raises(hoopauth.InvalidArgument):
+        delivery.confirm(timeout=-1)
+    delivery.confirm(context=hoopauth.Context(60))
+    with pytest.raises(hoopauth.WebhookReplayed):
+        mine.verify(fields, body)
+
+
 def test_what_installations_mean(world: World) -> None:
     client = world.client()
     client.import_grant(world.emulator.grant(COMPANY))

@@ -602,8 +602,8 @@ static hoopauth_status_t verify(struct player *player, const hoopauth_webhook_ve
     headers[count++] = header;
   }
   const char *body = text(player, player->webhook, "body");
-  return hoopauth_webhook_verifier_verify(verifier, headers, count, (const uint8_t *)body, strlen(body), delivery,
-                                          &player->error);
+  return hoopauth_webhook_verifier_verify(verifier, headers, count, (const uint8_t *)body, strlen(body), NULL,
+                                          delivery, &player->error);
 }
 
 /* Deliveries that nobody gives back, as those of a process that ended. */
@@ -627,11 +627,11 @@ static hoopauth_status_t end_delivery(struct player *player, const cJSON *step, 
     add_text(outcome, "applied", hoopauth_applied_name(applied));
   }
   if (strcmp(then, "release") == 0) {
-    status = hoopauth_webhook_delivery_release(delivery, &player->error);
+    status = hoopauth_webhook_delivery_release(delivery, NULL, &player->error);
   } else if (strcmp(then, "confirm") != 0 && strcmp(then, "apply") != 0) {
     fail(player, "unknown end %s", then);
   } else if (status == HOOPAUTH_OK) {
-    status = hoopauth_webhook_delivery_confirm(delivery, &player->error);
+    status = hoopauth_webhook_delivery_confirm(delivery, NULL, &player->error);
   }
   hoopauth_webhook_delivery_free(delivery);
   return status;

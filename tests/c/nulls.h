@@ -67,7 +67,7 @@ static inline void set_up_webhook(void)
   OK(hoopauth_webhook_config_add_key(webhook_config, "hmac-sha256", NUL, "own", NUL, "a shared secret of some length",
                                      NUL, 0, 0, &err));
   OK(hoopauth_webhook_verifier_new(NULL, webhook_config, &webhook_verifier, &err));
-  OK(hoopauth_webhook_verifier_verify(webhook_verifier, &signature, 1, (const uint8_t *)body, strlen(body),
+  OK(hoopauth_webhook_verifier_verify(webhook_verifier, &signature, 1, (const uint8_t *)body, strlen(body), NULL,
                                       &webhook_delivery, &err));
 }
 

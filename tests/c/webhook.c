@@ -85,7 +85,7 @@ static hoopauth_status_t verify(const hoopauth_webhook_verifier_t *verifier, con
                                 hoopauth_webhook_delivery_t **delivery, hoopauth_error_t **err)
 {
   return hoopauth_webhook_verifier_verify(verifier, webhook->headers, 2, (const uint8_t *)webhook->body,
-                                          strlen(webhook->body), delivery, err);
+                                          strlen(webhook->body), NULL, delivery, err);
 }
 
 static void is_text(const char *text, size_t len, const char *expected)
@@ -116,7 +116,7 @@ static void what_a_webhook_says(const hoopauth_webhook_verifier_t *verifier)
   int64_t timestamp = 0;
   CHECK(hoopauth_webhook_delivery_timestamp(delivery, &timestamp) && timestamp > INT64_C(1600000000000));
   CHECK(hoopauth_webhook_delivery_timestamp(delivery, NULL));
-  OK(hoopauth_webhook_delivery_confirm(delivery, &err));
+  OK(hoopauth_webhook_delivery_confirm(delivery, NULL, &err));
   hoopauth_webhook_delivery_free(delivery);
 
   /* Any bit of it, and nothing of it. */
@@ -130,14 +130,14 @@ static void what_a_webhook_says(const hoopauth_webhook_verifier_t *verifier)
   FAILS(HOOPAUTH_SIGNATURE_INVALID,
         hoopauth_webhook_verifier_verify_signature(verifier, webhook.headers, 2, body, body_len - 1, &label, &err));
   FAILS(HOOPAUTH_SIGNATURE_INVALID,
-        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, NULL, 0, &delivery, &err));
+        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, NULL, 0, NULL, &delivery, &err));
   FAILS(HOOPAUTH_SIGNATURE_MISSING,
-        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 1, body, body_len, &delivery, &err));
+        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 1, body, body_len, NULL, &delivery, &err));
   FAILS(HOOPAUTH_SIGNATURE_MISSING,
-        hoopauth_webhook_verifier_verify(verifier, NULL, 0, body, body_len, &delivery, &err));
+        hoopauth_webhook_verifier_verify(verifier, NULL, 0, body, body_len, NULL, &delivery, &err));
   CHECK(delivery == NULL && label == NULL);
   FAILS(HOOPAUTH_INVALID_ARGUMENT,
-        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 100000, body, body_len, &delivery, &err));
+        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 100000, body, body_len, NULL, &delivery, &err));
   /* Values are bytes; names are names. */
   hoopauth_header_t odd[3] = {webhook.headers[0], webhook.headers[1], {"X-Owner", NUL, "Fran\xe7ois", NUL}};
   OK(hoopauth_webhook_verifier_verify_signature(verifier, odd, 3, body, body_len, &label, &err));
@@ -157,17 +157,48 @@ static void handled_once(const hoopauth_webhook_verifier_t *verifier)
   /* Meanwhile it is another's; given back, and freed without a word, it comes again. */
   FAILS(HOOPAUTH_LEASE_TIMEOUT, verify(verifier, &webhook, &second, &err));
   CHECK(second == NULL);
-  OK(hoopauth_webhook_delivery_release(delivery, &err));
-  FAILS(HOOPAUTH_INVALID_STATE, hoopauth_webhook_delivery_confirm(delivery, &err));
+  OK(hoopauth_webhook_delivery_release(delivery, NULL, &err));
+  FAILS(HOOPAUTH_INVALID_STATE, hoopauth_webhook_delivery_confirm(delivery, NULL, &err));
   hoopauth_webhook_delivery_free(delivery);
   OK(verify(verifier, &webhook, &delivery, &err));
   hoopauth_webhook_delivery_free(delivery);
   OK(verify(verifier, &webhook, &delivery, &err));
-  OK(hoopauth_webhook_delivery_confirm(delivery, &err));
-  OK(hoopauth_webhook_delivery_confirm(delivery, &err));
-  FAILS(HOOPAUTH_INVALID_STATE, hoopauth_webhook_delivery_release(delivery, &err));
+  OK(hoopauth_webhook_delivery_confirm(delivery, NULL, &err));
+  OK(hoopauth_webhook_delivery_confirm(delivery, NULL, &err));
+  FAILS(HOOPAUTH_INVALID_STATE, hoopauth_webhook_delivery_release(delivery, NULL, &err));
   hoopauth_webhook_delivery_free(delivery);
   FAILS(HOOPAUTH_WEBHOOK_REPLAYED, verify(verifier, &webhook, &second, &err));
+  webhook_free(&webhook);
+}
+
+/* What is called off claims nothing and confirms nothing. */
+static void called_off(const hoopauth_webhook_verifier_t *verifier)
+{
+  webhook_t webhook = signed_webhook("{\"type\":\"ContactUpdate\",\"webhookId\":\"w-called-off\"}");
+  const uint8_t *body = (const uint8_t *)webhook.body;
+  const size_t len = strlen(webhook.body);
+  hoopauth_webhook_delivery_t *delivery = NULL, *second = NULL;
+  hoopauth_context_t *over = NULL, *context = NULL;
+  OK(hoopauth_context_new(60, &over, &err));
+  OK(hoopauth_context_cancel(over, &err));
+  OK(hoopauth_context_new(60, &context, &err));
+  FAILS(HOOPAUTH_CANCELLED,
+        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, over, &delivery, &err));
+  CHECK(delivery == NULL);
+  OK(hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, context, &delivery, &err));
+  FAILS(HOOPAUTH_LEASE_TIMEOUT,
+        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, context, &second, &err));
+  FAILS(HOOPAUTH_CANCELLED, hoopauth_webhook_delivery_release(delivery, over, &err));
+  OK(hoopauth_webhook_delivery_release(delivery, context, &err));
+  hoopauth_webhook_delivery_free(delivery);
+  OK(hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, context, &delivery, &err));
+  FAILS(HOOPAUTH_CANCELLED, hoopauth_webhook_delivery_confirm(delivery, over, &err));
+  OK(hoopauth_webhook_delivery_confirm(delivery, context, &err));
+  hoopauth_webhook_delivery_free(delivery);
+  FAILS(HOOPAUTH_WEBHOOK_REPLAYED,
+        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, context, &second, &err));
+  hoopauth_context_free(context);
+  hoopauth_context_free(over);
   webhook_free(&webhook);
 }
 
@@ -208,7 +239,7 @@ static void one_of_many(const hoopauth_webhook_verifier_t *verifier)
     won = delivery ? delivery : won;
   }
   CHECK(won != NULL);
-  OK(hoopauth_webhook_delivery_confirm(won, &err));
+  OK(hoopauth_webhook_delivery_confirm(won, NULL, &err));
   hoopauth_webhook_delivery_free(won);
   webhook_free(&webhook);
 }
@@ -225,7 +256,7 @@ static int32_t applied(const hoopauth_client_t *client, const hoopauth_webhook_v
   OK(hoopauth_client_apply(client, delivery, context, &again, &err));
   CHECK(again != HOOPAUTH_APPLIED_MINTED && again != HOOPAUTH_APPLIED_REMOVED);
   OK(hoopauth_client_apply(client, delivery, NULL, NULL, &err));
-  OK(hoopauth_webhook_delivery_confirm(delivery, &err));
+  OK(hoopauth_webhook_delivery_confirm(delivery, NULL, &err));
   hoopauth_context_free(context);
   hoopauth_webhook_delivery_free(delivery);
   webhook_free(&webhook);
@@ -329,6 +360,7 @@ int main(void)
   hoopauth_webhook_verifier_t *verifier = verifier_of(client, emulator_keys());
   what_a_webhook_says(verifier);
   handled_once(verifier);
+  called_off(verifier);
   one_of_many(verifier);
   installations(client, verifier);
   wrong_configurations(client);
@@ -340,7 +372,7 @@ int main(void)
   OK(verify(verifier, &webhook, &delivery, &err));
   hoopauth_client_free(client);
   hoopauth_webhook_verifier_free(verifier);
-  OK(hoopauth_webhook_delivery_confirm(delivery, &err));
+  OK(hoopauth_webhook_delivery_confirm(delivery, NULL, &err));
   hoopauth_webhook_delivery_free(delivery);
   webhook_free(&webhook);
   return 0;

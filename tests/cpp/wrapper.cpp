@@ -699,11 +699,17 @@ void webhooks(const emulator& hoop) {
     }
     // Not confirmed, it was given back.
     {
+        const hoopauth::context over;
+        over.cancel();
+        thrown<errors::cancelled>([&] { verifier.verify(headers_of(created), body_of(created), over); });
         const auto delivery = verifier.share().verify(headers_of(created), body_of(created));
+        thrown<errors::cancelled>([&] { delivery.confirm(over); });
+        thrown<errors::cancelled>([&] { delivery.release(over); });
         delivery.release();
         thrown<errors::invalid_state>([&] { delivery.confirm(); });
     }
-    verifier.verify(headers_of(created), body_of(created)).confirm();
+    const hoopauth::context minute(std::chrono::seconds(60));
+    verifier.verify(headers_of(created), body_of(created), minute).confirm(minute);
     thrown<errors::webhook_replayed>([&] { verifier.verify(headers_of(created), body_of(created)); });
     CHECK(!verifier.verify_signature(headers_of(created), body_of(created)).view().empty());
     thrown<errors::signature_invalid>([&] { verifier.verify(headers_of(created), body_of(created) + " "); });

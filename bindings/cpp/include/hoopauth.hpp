@@ -1715,24 +1715,26 @@ public:
     std::string_view body() const noexcept { return detail::view(hoopauth_webhook_delivery_body, raw()); }
 
     /// Says that it was handled: from now on it is webhook_replayed. Errors: invalid_state after a release, those of the store.
-    result<void> try_confirm() const {
+    result<void> try_confirm(within within = {}) const {
+        if (within.moved()) return detail::moved("context");
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_webhook_delivery_confirm(raw(), &err);
+        const auto status = hoopauth_webhook_delivery_confirm(raw(), within.raw(), &err);
         return detail::done(status, err);
     }
     /// Says that it was not handled: the next try of the platform is accepted. Errors: invalid_state after it was confirmed, those of
     /// the store.
-    result<void> try_release() const {
+    result<void> try_release(within within = {}) const {
+        if (within.moved()) return detail::moved("context");
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_webhook_delivery_release(raw(), &err);
+        const auto status = hoopauth_webhook_delivery_release(raw(), within.raw(), &err);
         return detail::done(status, err);
     }
 
 #if HOOPAUTH_EXCEPTIONS
     /// As try_confirm; throws.
-    void confirm() const { try_confirm().value(); }
+    void confirm(within within = {}) const { try_confirm(within).value(); }
     /// As try_release; throws.
-    void release() const { try_release().value(); }
+    void release(within within = {}) const { try_release(within).value(); }
 #endif
 
     /// The handle, borrowed.
@@ -2272,12 +2274,14 @@ public:
     /// Verifies a webhook, by all headers of the request and the body as it came, byte for byte, and claims it. Errors: signature_missing,
     /// signature_invalid (another app's event too), webhook_malformed, webhook_stale, webhook_replayed, lease_timeout while it is being
     /// handled (let the platform come again), and those of the store.
-    result<webhook_delivery> try_verify(const std::vector<header>& headers, std::string_view body) const {
+    result<webhook_delivery> try_verify(const std::vector<header>& headers, std::string_view body,
+                                        within within = {}) const {
+        if (within.moved()) return detail::moved("context");
         const auto all = detail::raw_headers(headers);
         hoopauth_webhook_delivery_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_webhook_verifier_verify(raw(), all.data(), all.size(), detail::bytes(body),
-                                                             body.size(), &out, &err);
+                                                             body.size(), within.raw(), &out, &err);
         return detail::made<webhook_delivery>(status, out, err);
     }
     /// Verifies the signature alone, and answers the label of the key that it was made with. Nothing is claimed.
@@ -2294,8 +2298,8 @@ public:
     /// As try_make; throws.
     explicit webhook_verifier(const webhook_config& config) : webhook_verifier(try_make(config).value()) {}
     /// As try_verify; throws.
-    webhook_delivery verify(const std::vector<header>& headers, std::string_view body) const {
-        return try_verify(headers, body).value();
+    webhook_delivery verify(const std::vector<header>& headers, std::string_view body, within within = {}) const {
+        return try_verify(headers, body, within).value();
     }
     /// As try_verify_signature; throws.
     text verify_signature(const std::vector<header>& headers, std::string_view body) const {

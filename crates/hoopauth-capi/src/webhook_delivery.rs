@@ -1,8 +1,9 @@
 //! Verified webhooks.
 
 use std::ffi::c_char;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use hoopauth_core::Result;
 use hoopauth_core::webhook::{Applied, WebhookDelivery};
 
 use crate::client::{hoopauth_client_t, within};
@@ -16,7 +17,7 @@ use crate::status::hoopauth_status_t;
 /// The caller owns it and frees it with `hoopauth_webhook_delivery_free`. What comes out of it lives as long as it does. Any thread may
 /// use it.
 pub struct hoopauth_webhook_delivery_t {
-    delivery: WebhookDelivery,
+    delivery: Arc<WebhookDelivery>,
     event_type: Text,
     id: Text,
     account: Option<Text>,
@@ -39,7 +40,25 @@ impl hoopauth_webhook_delivery_t {
             app_id: event.app_id().map(Text::new),
             key: Text::new(delivery.key()),
             body: OnceLock::new(),
-            delivery,
+            delivery: Arc::new(delivery),
+        }
+    }
+
+    /// # Safety
+    /// `context` is NULL or live.
+    unsafe fn end(
+        &self,
+        context: *const hoopauth_context_t,
+        how: fn(&WebhookDelivery) -> Result<()>,
+    ) -> Result<()> {
+        let store = if context.is_null() { None } else { self.delivery.remembered_by() };
+        match store {
+            None => how(&self.delivery),
+            Some(client) => {
+                let delivery = Arc::clone(&self.delivery);
+                // SAFETY: the caller says so.
+                unsafe { within(&client, context, move |_| how(&delivery)) }
+            }
         }
     }
 
@@ -152,26 +171,30 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_body(
 
 /// Says that it was handled: from now on the same webhook is `HOOPAUTH_WEBHOOK_REPLAYED`.
 ///
-/// Errors: `HOOPAUTH_INVALID_STATE` after a release, and those of the store: it is still claimed then, and may be confirmed again. Any thread. Since 0.1.
+/// It waits for the client's store at most: `context`, or NULL, says how long. Errors: `HOOPAUTH_INVALID_STATE` after a release, and those of
+/// the store: it is still claimed then, and may be confirmed again. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_confirm(
     delivery: *const hoopauth_webhook_delivery_t,
+    context: *const hoopauth_context_t,
     err: *mut *mut hoopauth_error_t,
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
-    unsafe { call(err, || the(delivery, "delivery")?.delivery.confirm()) }
+    unsafe { call(err, || the(delivery, "delivery")?.end(context, WebhookDelivery::confirm)) }
 }
 
 /// Says that it was not handled: the next try of the platform is accepted.
 ///
-/// Errors: `HOOPAUTH_INVALID_STATE` after it was confirmed, and those of the store: the claim then ends by itself. Any thread. Since 0.1.
+/// It waits for the client's store at most: `context`, or NULL, says how long. Errors: `HOOPAUTH_INVALID_STATE` after it was confirmed, and
+/// those of the store: the claim then ends by itself. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_release(
     delivery: *const hoopauth_webhook_delivery_t,
+    context: *const hoopauth_context_t,
     err: *mut *mut hoopauth_error_t,
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
-    unsafe { call(err, || the(delivery, "delivery")?.delivery.release()) }
+    unsafe { call(err, || the(delivery, "delivery")?.end(context, WebhookDelivery::release)) }
 }
 
 /// Frees a webhook, and releases it unless it was confirmed; NULL is nothing to free. Since 0.1.

@@ -3,7 +3,8 @@
 use hoopauth_core::webhook::WebhookVerifier;
 use hoopauth_core::{Error, ErrorCode, Result};
 
-use crate::client::hoopauth_client_t;
+use crate::client::{hoopauth_client_t, within};
+use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
 use crate::ffi::{Handle, Shared, Text, bytes, free, make, null, share, text, text_bytes, the};
 use crate::headers::hoopauth_header_t;
@@ -51,7 +52,8 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_new(
 /// Verifies a webhook: all headers of the request, in any order, names in any case, and the body as it came, byte for byte.
 ///
 /// What it hands out is claimed: until it is confirmed, released or freed, the same webhook is refused, here and by all who share the
-/// store. `headers` may be NULL with count 0. It waits for the store at most, as long as that allows. `*out` is the caller's to free.
+/// store. `headers` may be NULL with count 0. It waits for the client's store at most: `context`, or NULL, says how long; what is left is not
+/// claimed, or released. `*out` is the caller's to free.
 /// Errors: `HOOPAUTH_SIGNATURE_MISSING`, `HOOPAUTH_SIGNATURE_INVALID` (another app's event too), `HOOPAUTH_WEBHOOK_MALFORMED`,
 /// `HOOPAUTH_WEBHOOK_STALE`, `HOOPAUTH_WEBHOOK_REPLAYED`, `HOOPAUTH_LEASE_TIMEOUT` while it is being handled (let the platform come
 /// again), and those of the store. Any thread. Since 0.1.
@@ -62,6 +64,7 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_verify(
     header_count: usize,
     body: *const u8,
     body_len: usize,
+    context: *const hoopauth_context_t,
     out: *mut *mut hoopauth_webhook_delivery_t,
     err: *mut *mut hoopauth_error_t,
 ) -> hoopauth_status_t {
@@ -70,7 +73,22 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_verify(
         make(out, err, || {
             let verifier = &the(verifier, "verifier")?.0;
             let headers = signed_headers(headers, header_count)?;
-            verifier.verify(headers, bytes("body", body, body_len)?).map(hoopauth_webhook_delivery_t::new)
+            let body = bytes("body", body, body_len)?;
+            let store = if context.is_null() { None } else { verifier.remembered_by() };
+            let delivery = match store {
+                None => verifier.verify(headers, body),
+                Some(client) => {
+                    let headers: Vec<_> = headers
+                        .into_iter()
+                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                        .collect();
+                    let (verifier, body) = (verifier.clone(), body.to_owned());
+                    within(&client, context, move |_| {
+                        verifier.verify(headers.iter().map(|(name, value)| (&**name, &**value)), &body)
+                    })
+                }
+            };
+            delivery.map(hoopauth_webhook_delivery_t::new)
         })
     }
 }

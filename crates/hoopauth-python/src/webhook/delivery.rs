@@ -13,6 +13,8 @@ use pyo3::types::PyBytes;
 
 use crate::client::Client;
 use crate::clock::seconds;
+use crate::context::{Context, of_call};
+use crate::number::Seconds;
 use crate::wait::{call, inline};
 
 /// A verified webhook, claimed by whoever verified it.
@@ -57,11 +59,12 @@ impl WebhookDelivery {
     fn end(
         &self,
         py: Python<'_>,
+        context: Option<hoopauth::Context>,
         how: fn(&webhook::WebhookDelivery) -> hoopauth::Result<()>,
     ) -> PyResult<()> {
         let Some(delivery) = self.inner.clone() else { return Ok(()) };
         match &self.client {
-            Some(client) => call(py, &client.get().live, None, move |_| how(&delivery)),
+            Some(client) => call(py, &client.get().live, context, move |_| how(&delivery)),
             None => inline(py, || how(&delivery)),
         }?;
         self.ended.store(true, Ordering::SeqCst);
@@ -125,13 +128,31 @@ impl WebhookDelivery {
     }
 
     /// Says that it was handled: from now on it is `hoopauth.WebhookReplayed`.
-    fn confirm(&self, py: Python<'_>) -> PyResult<()> {
-        self.end(py, webhook::WebhookDelivery::confirm)
+    ///
+    /// Args:
+    ///     timeout, context: as everywhere; a delivery of a verifier without a client never waits.
+    #[pyo3(signature = (*, timeout=None, context=None))]
+    fn confirm(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Seconds>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<()> {
+        self.end(py, of_call(py, timeout, context)?, webhook::WebhookDelivery::confirm)
     }
 
     /// Says that it was not handled: the platform's next try is accepted.
-    fn release(&self, py: Python<'_>) -> PyResult<()> {
-        self.end(py, webhook::WebhookDelivery::release)
+    ///
+    /// Args:
+    ///     timeout, context: as everywhere; a delivery of a verifier without a client never waits.
+    #[pyo3(signature = (*, timeout=None, context=None))]
+    fn release(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Seconds>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<()> {
+        self.end(py, of_call(py, timeout, context)?, webhook::WebhookDelivery::release)
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -151,10 +172,10 @@ impl WebhookDelivery {
             return Ok(());
         }
         if kind.is_none() {
-            return self.confirm(py);
+            return self.end(py, None, webhook::WebhookDelivery::confirm);
         }
         // What the block raised is what counts; the claim ends by itself, later.
-        if let Err(raised) = self.release(py) {
+        if let Err(raised) = self.end(py, None, webhook::WebhookDelivery::release) {
             let kind = crate::callback::type_name(&raised.get_type(py));
             crate::log::warn(py, "hoopauth.webhook", &format!("a webhook could not be released: `{kind}`"));
         }

@@ -137,7 +137,8 @@ impl fmt::Debug for WebhookVerifierBuilder {
     }
 }
 
-/// Verifies webhooks. Cheap to share by reference; any thread may use it at any time.
+/// Verifies webhooks. Cheap to clone, any thread may use it at any time.
+#[derive(Clone)]
 pub struct WebhookVerifier {
     shared: Arc<Shared>,
 }
@@ -187,6 +188,12 @@ impl WebhookVerifier {
             state: AtomicU8::new(CLAIMED),
             process: std::process::id(),
         })
+    }
+
+    /// The client whose store it is remembered in.
+    #[doc(hidden)]
+    pub fn remembered_by(&self) -> Option<Client> {
+        self.shared.remembered_by()
     }
 
     /// The longest body that is accepted, in bytes: whoever reads one off a connection may stop there.
@@ -275,6 +282,12 @@ impl WebhookDelivery {
         }
     }
 
+    /// The client whose store it is remembered in.
+    #[doc(hidden)]
+    pub fn remembered_by(&self) -> Option<Client> {
+        self.shared.remembered_by()
+    }
+
     /// Refuses what a forked child does with its parent's.
     fn check_process(&self) -> Result<()> {
         if self.process != std::process::id() {
@@ -332,6 +345,15 @@ struct Shared {
 }
 
 impl Shared {
+    fn remembered_by(&self) -> Option<Client> {
+        match &self.replay {
+            Replay::Store(inner) | Replay::Memory(_, Some(inner)) => {
+                Some(Client { inner: Arc::clone(inner) })
+            }
+            Replay::Memory(_, None) | Replay::Off => None,
+        }
+    }
+
     /// Refuses other apps' events: the platform's keys sign those of every app. A shared secret is this app's own, so that an event
     /// signed with it need not name the app, unless it is about grants.
     fn check_app(&self, event: &mut WebhookEvent, verified: &Verified<'_>) -> Result<()> {
