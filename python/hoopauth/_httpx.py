@@ -70,9 +70,9 @@ class Auth(httpx.Auth):
                 self._told(repeated, await in_thread(self._report, repeated))
 
     def _check(self, url: httpx.URL) -> None:
-        """Refuse a URL that is not the API's; most are of the origin that the last one had."""
-        origin = (url.scheme, url.netloc, url.userinfo)
-        if origin != self._checked:
+        """Refuse a URL that is not the API's; most are of the origin that the last one had, and plain behind it."""
+        origin, path = (url.scheme, url.netloc, url.userinfo), url.raw_path
+        if origin != self._checked or b"\\" in path or b":///" in path:
             self._client.check_url(str(url))
             self._checked = origin
 

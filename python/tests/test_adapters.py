@@ -141,6 +141,24 @@ def test_a_revoked_token_is_refreshed_once_and_the_request_repeated(world: World
     assert world.emulator.statistics()["token_requests"] == 1
 
 
+def test_a_good_answer_clears_the_mark_of_a_refused_token(server: Server, via: Via) -> None:
+    client = hoopauth.Client(
+        private_integration_token="pit-1",
+        private_integration_token_next="pit-2",
+        api_base=server.url,
+        default_account=LOCATION,
+    )
+    refusal = b'{"statusCode":401,"message":"Invalid Private Integration token"}'
+    other = client.report(client.headers("GET"), 401, body=refusal)
+    assert other
+    with pytest.raises(hoopauth.InvalidPrivateIntegration):
+        client.report(other, 401, body=refusal)
+    assert client.refused_private_integration_token == "private_integration_token_next"
+    # It says nothing of limits.
+    assert via(client).send("GET", server.url).status_code == 200
+    assert client.refused_private_integration_token == "private_integration_token"
+
+
 def test_what_a_program_set_itself_stays(world: World, server: Server, via: Via) -> None:
     way = via(at(server, world))
     own = {"Version": "v3", "Content-Type": "text/plain", "User-Agent": "mine"}
@@ -237,6 +255,13 @@ def test_no_grant_is_raised_before_anything_is_sent(world: World, server: Server
 
 def test_the_bearer_goes_to_no_other_host(world: World, server: Server, other_server: Server, via: Via) -> None:
     way = via(at(server, world))
+    assert way.send("GET", server.url).status_code == 200
+    # One good request lets none pass that is not.
+    for odd in ("/\\evil", "/?x=file:///y"):
+        with pytest.raises(hoopauth.InvalidArgument):
+            way.send("GET", server.url + odd)
+    assert len(server.seen) == 1
+    server.seen.clear()
     for url in (other_server.url, server.url.replace("127.0.0.1", "localhost"), "http://user@example.com/"):
         with pytest.raises(hoopauth.InvalidArgument, match="the token is not sent there"):
             way.send("GET", url)

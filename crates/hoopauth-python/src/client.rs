@@ -368,7 +368,11 @@ impl Client {
     ) -> PyResult<()> {
         let limits = prefixed(answer_headers, "x-ratelimit-")?;
         let core = self.live.current();
-        let Some(client) = core.as_ref().map(|core| &core.client).filter(|_| !limits.is_empty()) else {
+        let Some(client) = core
+            .as_ref()
+            .map(|core| &core.client)
+            .filter(|client| !limits.is_empty() || matches!(status, 200..=299) && client.any_refused_token())
+        else {
             return Ok(());
         };
         let token = headers.call_method1(intern!(py, "get"), (intern!(py, "Authorization"),))?;

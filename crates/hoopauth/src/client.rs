@@ -235,13 +235,13 @@ impl Client {
 
     /// Mints a location's grant from its company's, and stores it.
     pub fn mint(&self, location: &Account, company: &Account) -> Result<()> {
+        let _call = self.inner.begin_call();
         self.inner.check_open()?;
         if location.kind() != AccountKind::Location || company.kind() != AccountKind::Company {
             return Err(Error::argument(
                 "a location's grant is minted from a company's: give `location:<id>`, `company:<id>`",
             ));
         }
-        let _call = self.inner.begin_call();
         let timeout = self.inner.settings.attempt_timeout;
         let grant = self.inner.mint_grant(company, location, None, timeout)?;
         self.inner.adopt(grant);
@@ -403,6 +403,12 @@ impl Client {
             Credential::PrivateIntegration(rotation) => rotation.refused_option(),
             _ => None,
         }
+    }
+
+    /// Whether that is any, without asking which: for those who would report every good answer otherwise.
+    #[doc(hidden)]
+    pub fn any_refused_token(&self) -> bool {
+        matches!(&self.inner.credential, Credential::PrivateIntegration(rotation) if rotation.any_refused())
     }
 
     /// Saves what is unsaved and ends this client and its clones; later calls are `INVALID_STATE`.

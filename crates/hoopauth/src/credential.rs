@@ -159,9 +159,14 @@ impl Rotation {
         Verdict::Switched { refused: OPTIONS[own], used: OPTIONS[other] }
     }
 
+    /// Whether a token was refused and did not work since.
+    pub(crate) fn any_refused(&self) -> bool {
+        self.any_refused.load(Ordering::Relaxed)
+    }
+
     /// Takes in that the platform took `token`: a hiccup is over.
     pub(crate) fn accepted(&self, token: &str) {
-        if !self.any_refused.load(Ordering::Relaxed) {
+        if !self.any_refused() {
             return;
         }
         let mut standing = lock(&self.standing);
