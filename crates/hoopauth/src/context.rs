@@ -157,6 +157,7 @@ impl Client {
         check: &mut dyn FnMut() -> Result<()>,
         work: Work,
     ) -> Result<()> {
+        let worker = self.inner.calls.enter();
         self.inner.check_open()?;
         context.check()?;
         if self.inner.check_process().is_err() {
@@ -164,7 +165,6 @@ impl Client {
             return work(self);
         }
         let outcome = Arc::new(Mutex::new(None));
-        let worker = self.inner.calls.enter();
         let (client, done, waiter) = (self.clone(), Arc::clone(&outcome), context.clone());
         let started = thread::Builder::new().name("hoopauth-call".to_owned()).spawn(move || {
             let result = catch_unwind(AssertUnwindSafe(|| work(&client)));

@@ -116,6 +116,8 @@ impl Inner {
         }
         self.check_process()?;
         let _call = self.begin_call();
+        // Once more, now that it is counted: a client that closes waits for what it let through.
+        self.check_open()?;
         let account = Account::parse(name)?;
         match self.watch_store() {
             Ok(()) => self.obtain(&account).or_else(|error| self.finish_install(&account, error)),

@@ -354,6 +354,13 @@ fn check_secret(name: &str, value: &str) -> Result<()> {
 fn check_url(name: &str, value: &str) -> Result<Url> {
     let url = Url::parse(value)
         .map_err(|error| Error::config(format!("`{name}` is not an absolute URL: {error}")))?;
+    // Other spellings (`https:/host`, `https:///host`) are read as this one by some and not by others.
+    let plain = value.split_once("://").is_some_and(|(scheme, rest)| {
+        scheme.eq_ignore_ascii_case(url.scheme()) && !rest.starts_with(['/', '\\'])
+    });
+    if !plain && url.has_host() {
+        return Err(Error::config(format!("`{name}` must be written as https://host/path")));
+    }
     let loopback = match url.host() {
         Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),

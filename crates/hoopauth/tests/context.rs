@@ -187,6 +187,17 @@ fn closing_waits_for_calls_of_other_threads_and_nothing_is_served_afterwards() {
 }
 
 #[test]
+fn urls_of_the_settings_are_written_as_all_read_them() {
+    for odd in ["https:///a.example/x", "https:/a.example/x", "https:a.example/x", "https:\\\\a.example/x"] {
+        for option in ["api_base", "token_url", "location_token_url"] {
+            let error = Client::builder().access_token("a").option(option, odd).build().unwrap_err();
+            assert_eq!(error.code(), ErrorCode::Config, "{option} {odd}");
+            assert!(error.message().starts_with(&format!("`{option}` must be written as")), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_bearer_goes_where_every_parser_says_it_goes() {
     let client = Client::builder().access_token("a").api_base("https://api.example").build().unwrap();
     for url in [
@@ -226,14 +237,19 @@ fn what_a_server_echoes_of_the_request_is_cut_out() {
     let refresh = grant.refresh_token().unwrap().expose().to_owned();
     client.import(grant, true).unwrap();
     world.pass(86_399);
+    // Whole, written as JSON may write it, and cut short.
+    let escaped: String = refresh.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    let cut = &refresh[..refresh.len() - 1];
     let body = format!(
-        "{{\"message\":\"bad {DEFAULT_CLIENT_SECRET} and {refresh}\",\"traceId\":\"{DEFAULT_CLIENT_SECRET}\"}}"
+        "{{\"message\":\"bad {DEFAULT_CLIENT_SECRET} and {escaped}, {cut}\",\"traceId\":\"{DEFAULT_CLIENT_SECRET}\"}}"
     );
     world.emulator.add_fault(Fault::status(Endpoint::Token, 422, &body).times(10));
     let error = client.headers_for(location(0).as_str(), "GET").unwrap_err();
     let said = format!("{error:?}");
     assert!(
-        said.contains("[redacted]") && !said.contains(DEFAULT_CLIENT_SECRET) && !said.contains(&refresh),
+        said.contains("bad [redacted] and [redacted], [redacted]")
+            && !said.contains(DEFAULT_CLIENT_SECRET)
+            && !said.contains(&refresh[..8]),
         "{said}"
     );
 }

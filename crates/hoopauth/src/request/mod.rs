@@ -200,7 +200,8 @@ impl fmt::Debug for RequestBuilder {
     }
 }
 
-/// The answer to an API request. Cloning is cheap; `Debug` shows neither headers nor body.
+/// The answer to an API request. Cloning is cheap; `Debug` shows neither headers nor body. While it lives it keeps what was read of the
+/// connection with its headers, 8 KiB or more: keep what you need of many answers, not the answers.
 #[derive(Clone)]
 pub struct Response {
     inner: Arc<Parts>,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use ::reqwest::blocking::{Client, Request, Response};
 use ::reqwest::{Method, Proxy, redirect, retry};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use once_cell::sync::OnceCell;
 use rustls::crypto::{CryptoProvider, KeyProvider};
@@ -217,7 +218,11 @@ impl Clients {
             return Ok(last.read.clone());
         }
         let read = headers(pairs)?;
-        self.last_headers.store(Some(Arc::new(KnownHeaders { pairs: pairs.to_vec(), read: read.clone() })));
+        // Those of a program's own are many, long or new each time: keeping them costs more than it saves.
+        if pairs.len() <= KEPT_HEADERS {
+            let known = KnownHeaders { pairs: pairs.to_vec(), read: read.clone() };
+            self.last_headers.store(Some(Arc::new(known)));
+        }
         Ok(read)
     }
 
@@ -278,6 +283,15 @@ impl Origin {
     }
 }
 
+/// What a header's value is made of.
+struct SentValue(Secret);
+
+impl AsRef<[u8]> for SentValue {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose().as_bytes()
+    }
+}
+
 type Pair = (Cow<'static, str>, Secret);
 
 /// Headers, as they were given and as they are sent.
@@ -295,7 +309,12 @@ impl KnownHeaders {
 
 /// Scheme and authority of a URL, and the rest from its `/` on; nothing of one in which that is not plain to see.
 fn split_origin(text: &str) -> Option<(&str, &str)> {
-    let start = text.find("://")? + "://".len();
+    let (scheme, behind) = text.split_once("://")?;
+    let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+    if !(is("http") || is("https")) || behind.starts_with('/') {
+        return None;
+    }
+    let start = text.len() - behind.len();
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');
     let end = start + text.bytes().skip(start).position(|b| !plain(b))?;
     let (origin, rest) = text.split_at_checked(end)?;
@@ -501,6 +520,9 @@ fn proxy(text: &str) -> Result<Proxy, TransportError> {
 
 fn target(url: &str) -> Result<Url, TransportError> {
     let url = Url::parse(url).map_err(|error| config(format!("the URL to send to is wrong: {error}")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(config("the URL to send to holds a user or a password: headers say who asks".to_owned()));
+    }
     if matches!(url.scheme(), "http" | "https") {
         Ok(url)
     } else {
@@ -513,7 +535,11 @@ fn headers(pairs: &[Pair]) -> Result<HeaderMap, TransportError> {
     for (name, value) in pairs {
         let key = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| config(format!("`{}` is not a header name", name.escape_debug())))?;
-        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+        // The value is the secret, not a copy that nobody wipes.
+        let read = Some(value).filter(|value| value.expose().is_ascii());
+        let read =
+            read.map(|value| HeaderValue::from_maybe_shared(Bytes::from_owner(SentValue(value.clone()))));
+        let mut value = read.and_then(Result::ok).ok_or_else(|| {
             config(format!("the value of the header `{name}` has characters a header can't carry"))
         })?;
         value.set_sensitive(true);
@@ -615,7 +641,9 @@ const MAX_IDLE: usize = 32;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const CHUNK: usize = 8 * 1024;
-/// Room for as much is made before it arrives.
+/// As many headers as the library sends by itself.
+const KEPT_HEADERS: usize = 5;
+/// Up to so much is read at once.
 const SHORT: usize = 64 * 1024;
 
 #[cfg(test)]
@@ -947,10 +975,49 @@ mod tests {
                         assert_eq!(origin.is_loopback, is_loopback(&whole), "{text:?}");
                         assert!(origin.peer.starts_with(whole.host_str().unwrap()), "{text:?}");
                     }
+                    (Err(_), Ok(whole)) => assert!(!whole.username().is_empty(), "{text:?}"),
                     (ours, whole) => assert!(ours.is_err() && whole.is_err(), "{text:?}"),
                 }
                 clients.last.store(Some(Arc::clone(&first)));
             }
+        }
+    }
+
+    #[test]
+    fn an_origin_that_is_not_plain_to_see_is_not_kept() {
+        for text in [
+            "https:///h.example/a",
+            "https://///h.example/a",
+            "https:h.example/p?x=://y/z",
+            "https:\\\\h.example/a",
+        ] {
+            let clients = Clients::of_this_process();
+            for _ in 0..2 {
+                assert_eq!(clients.target(text).unwrap().1, Url::parse(text).unwrap(), "{text:?}");
+            }
+            assert!(clients.last.load_full().is_none(), "{text:?}");
+        }
+        let clients = Clients::of_this_process();
+        assert!(
+            clients
+                .target("https://me:pw@h.example/a")
+                .is_err_and(|error| error.kind == TransportErrorKind::Config)
+        );
+    }
+
+    #[test]
+    fn only_as_many_headers_as_the_library_sends_are_kept() {
+        let clients = Clients::of_this_process();
+        let pairs = |count| -> Vec<Pair> {
+            (0..count).map(|n| (format!("x-{n}").into(), Secret::new("a"))).collect()
+        };
+        clients.headers(&pairs(5)).unwrap();
+        let kept = clients.last_headers.load_full().unwrap();
+        assert_eq!(clients.headers(&pairs(6)).unwrap().len(), 6);
+        assert!(Arc::ptr_eq(&kept, &clients.last_headers.load_full().unwrap()));
+        for wrong in ["a\nb", "\u{e9}", "\u{7f}"] {
+            let pair = [("x".into(), Secret::new(wrong))];
+            assert_eq!(clients.headers(&pair).unwrap_err().kind, TransportErrorKind::Config, "{wrong:?}");
         }
     }
 
