@@ -14,9 +14,10 @@ fn main() {
         // Threads of the HTTP client may still run when a host calls dlclose.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
         println!("cargo:rustc-cdylib-link-arg=-Wl,-O2");
-        // What was compiled to the same code is there once.
-        if linker_knows("-Wl,--icf=all") {
-            println!("cargo:rustc-cdylib-link-arg=-Wl,--icf=all");
+        // What was compiled to the same code, or to the same constants (as tables of curves are, one for each kind of processor), is
+        // there once. Neither Rust nor the C inside tells constants apart by where they lie.
+        if linker_knows("-Wl,--icf=all,--ignore-data-address-equality") {
+            println!("cargo:rustc-cdylib-link-arg=-Wl,--icf=all,--ignore-data-address-equality");
         }
         if loader_unpacks() {
             println!("cargo:rustc-cdylib-link-arg=-Wl,-z,pack-relative-relocs");

@@ -244,7 +244,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) fn parse(body: &[u8]) -> Self {
         let body = String::from_utf8_lossy(&body[..body.len().min(LARGEST_ANSWER)]);
-        let Ok(wire) = serde_json::from_str::<RefusalWire>(&body) else {
+        let Ok(wire) = serde_json::from_slice::<RefusalWire>(body.as_bytes()) else {
             return Self::default();
         };
         let text = |value: Option<serde_json::Value>| match value {
