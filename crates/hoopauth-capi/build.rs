@@ -11,7 +11,7 @@ fn main() {
             major => major.to_owned(),
         };
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libhoopauth.so.{version}");
-        // Threads of the HTTP client may still run when a host calls dlclose.
+        // Threads that look up a name, or finish a call that was left, may still run when a host calls dlclose.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
         println!("cargo:rustc-cdylib-link-arg=-Wl,-O2");
         // What was compiled to the same code, or to the same constants (as tables of curves are, one for each kind of processor), is

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::reqwest::blocking::{Client, Request, Response};
-use ::reqwest::{Method, Proxy, redirect, retry};
+use ::reqwest::{Client, Method, Proxy, Request, Response, redirect, retry};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -22,6 +21,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::SigningKey;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::runtime::{Handle, Runtime};
+use tokio::task::yield_now;
+use tokio::time::timeout_at;
 use url::{Host, Url};
 
 use super::{
@@ -58,11 +60,13 @@ impl fmt::Debug for TransportSettings {
     }
 }
 
-/// Sends with reqwest: connections are pooled, redirects are not followed, cookies are not kept. The headers of the last request, its
-/// token with them, stay in memory until the next one.
+/// Sends with reqwest, and blocks the calling thread meanwhile, which does all of it: no other thread is woken for a request, or there
+/// (but to look up a name). Connections are pooled, redirects are not followed, cookies are not kept. The headers of the last
+/// request, its token with them, stay in memory until the next one.
 ///
-/// Nothing is built and no thread is started before the first [`send`](Transport::send); wrong settings are reported
-/// there. It may be used in a forked child, inside an async runtime (the calling thread blocks), and dropped in either.
+/// Nothing is built before the first [`send`](Transport::send); wrong settings are reported there. Any number of threads may send at
+/// once. A connection that the server closes while nothing is sent is noticed, and closed here, before the next request. It may be
+/// used in a forked child, inside an async runtime (the calling thread blocks), and dropped in either.
 pub struct ReqwestTransport {
     settings: TransportSettings,
     clients: ArcSwap<Clients>,
@@ -76,8 +80,8 @@ impl ReqwestTransport {
 
     /// The clients of this process.
     ///
-    /// After a fork the child holds a client whose thread does not exist and whose sockets are its parent's: using it
-    /// would hang, dropping it would wait for that thread and close TLS sessions under the parent. So it is leaked.
+    /// After a fork the child holds a client whose sockets are its parent's, and the queue that tells of them too: dropping it
+    /// would close TLS sessions under the parent. So it is leaked.
     /// No lock is taken that another thread could have held while the process forked.
     fn clients(&self) -> Arc<Clients> {
         loop {
@@ -90,7 +94,7 @@ impl ReqwestTransport {
         }
     }
 
-    /// After a panic the client's thread may be gone, and every later request would fail.
+    /// After a panic nobody knows what state the client is in.
     fn discard(&self) {
         drop_clients(self.clients.swap(Arc::new(Clients::of_this_process())));
     }
@@ -108,30 +112,29 @@ impl ReqwestTransport {
         let peer = &*origin.peer;
 
         let cell = clients.cell(&origin);
-        let (built, left) = match cell.get() {
-            Some(built) => (built, request.timeout.min(LONGEST_TIMEOUT)),
-            // Building takes a while.
-            None => (
-                cell.get_or_try_init(|| Built::new(&self.settings, origin.route()))?,
-                deadline.saturating_duration_since(Instant::now()),
-            ),
-        };
-        if left.is_zero() {
+        let built = cell.get_or_try_init(|| Built::new(&self.settings, origin.route()))?;
+        // Building takes a while.
+        if Instant::now() >= deadline {
             return Err(timed_out(peer, false));
         }
         let mut sending = Request::new(method, url);
         *sending.headers_mut() = headers;
-        *sending.timeout_mut() = Some(left);
         if !request.body.is_empty() {
             *sending.body_mut() = Some(request.body.to_bytes().into());
         }
-        let mut response =
-            built.client.execute(sending).map_err(|error| built.explain(&error.without_url(), peer))?;
-        let status = response.status().as_u16();
-        // The body knows its length without them.
-        let headers = ResponseHeaders::of_http(mem::take(response.headers_mut()));
-        let body = read_body(response, request.max_body, deadline, peer)?;
-        Ok(TransportResponse { status, headers, body })
+        built.block_on(async {
+            // Connections were left alone since the last request: those that its answer gave back, or that the server closed
+            // meanwhile, are told so first.
+            settle().await;
+            let exchange = built.exchange(sending, request.max_body, deadline, peer);
+            let outcome = timeout_at(deadline.into(), exchange).await;
+            let outcome = outcome.unwrap_or_else(|_| Err(timed_out(peer, true)));
+            if outcome.is_err() {
+                // A connection in the middle of an answer is closed now, not at the next request.
+                settle().await;
+            }
+            outcome
+        })
     }
 }
 
@@ -139,7 +142,7 @@ impl Transport for ReqwestTransport {
     fn send(&self, request: &TransportRequest) -> Result<TransportResponse, TransportError> {
         let deadline = Instant::now() + request.timeout.min(LONGEST_TIMEOUT);
         let outcome = if in_async_runtime() {
-            // The blocking client panics on a thread that belongs to a runtime, as a warning; we know that we block.
+            // A thread that belongs to a runtime can't drive another; we know that we block it.
             thread::scope(|scope| {
                 match thread::Builder::new()
                     .name("hoopauth-send".to_owned())
@@ -329,6 +332,8 @@ enum Route {
 
 struct Built {
     client: Client,
+    /// Driven by those who send, while they do; empty only while this is dropped.
+    runtime: Option<Runtime>,
     /// Whether the system has no CA certificates at all: it explains every TLS failure.
     no_system_roots: bool,
     /// For messages: a failure to connect may be the proxy's.
@@ -343,8 +348,6 @@ impl Built {
         let builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(settings.connect_timeout)
-            // Each request has its own; without one the builder's default of 30 seconds would count as well.
-            .timeout(None)
             .redirect(redirect::Policy::none())
             // A refresh token sent twice may end the grant: only the caller decides about a second try.
             .retry(retry::never())
@@ -359,14 +362,42 @@ impl Built {
             (Route::Proxied, None) => builder,
         };
         let client = builder.build().map_err(|error| {
-            let error = error.without_url();
-            let message = format!("the HTTP client can't be built: {}", cause(&error));
-            // Not the settings but the system: no thread or no descriptor is free. The next request tries again.
-            if any(&error, &|e| e.is::<io::Error>()) { network(message, false) } else { config(message) }
+            config(format!("the HTTP client can't be built: {}", cause(&error.without_url())))
         })?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+                // No descriptor is free. The next request tries again.
+                network(format!("the HTTP client can't be built: {error}"), false)
+            })?;
         let through =
             if route == Route::Proxied && settings.proxy.is_some() { " through `proxy`" } else { "" };
-        Ok(Self { client, no_system_roots, through })
+        Ok(Self { client, runtime: Some(runtime), no_system_roots, through })
+    }
+
+    fn block_on(
+        &self,
+        work: impl Future<Output = Result<TransportResponse, TransportError>>,
+    ) -> Result<TransportResponse, TransportError> {
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(work),
+            None => Err(network("the HTTP client is being dropped".to_owned(), false)),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: Request,
+        max_body: usize,
+        deadline: Instant,
+        peer: &str,
+    ) -> Result<TransportResponse, TransportError> {
+        let sent = self.client.execute(request).await;
+        let mut response = sent.map_err(|error| self.explain(&error.without_url(), peer))?;
+        let status = response.status().as_u16();
+        // The body knows its length without them.
+        let headers = ResponseHeaders::of_http(mem::take(response.headers_mut()));
+        let body = read_body(response, max_body, deadline, peer).await?;
+        Ok(TransportResponse { status, headers, body })
     }
 
     fn explain(&self, error: &::reqwest::Error, peer: &str) -> TransportError {
@@ -394,56 +425,47 @@ impl Built {
     }
 }
 
-/// Reads the body, whatever its length says: neither that nor what it inflates to is trusted.
-fn read_body(
-    response: Response,
-    max_body: usize,
-    deadline: Instant,
-    peer: &str,
-) -> Result<Vec<u8>, TransportError> {
-    match response.content_length() {
-        Some(length) if length > max_body as u64 => Err(too_large(max_body, peer)),
-        Some(length) if length <= SHORT as u64 => read_short(response, peer),
-        _ => read_long(response, max_body, deadline, peer),
+impl Drop for Built {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Nobody waits for a name lookup; and this may be another runtime's thread.
+            runtime.shutdown_background();
+        }
     }
 }
 
-/// Reads a body of a known length at once: no more than that comes.
-fn read_short(response: Response, peer: &str) -> Result<Vec<u8>, TransportError> {
-    let body = response.bytes().map_err(|error| explain_body(&io::Error::other(error), peer))?;
-    // C wants one byte more behind it.
-    let mut own = Vec::with_capacity(body.len() + 1);
-    own.extend_from_slice(&body);
-    Ok(own)
+/// Lets the connections do what they have to: in the first round it is heard, in the second it is done.
+async fn settle() {
+    yield_now().await;
+    yield_now().await;
 }
 
-/// Reads a body in pieces.
-///
-/// The request's timeout runs on while the body arrives and ends a read that waits, so the check between two reads
-/// only matters for a server that never lets us wait.
-fn read_long(
+/// Reads the body, whatever its length says: neither that nor what it inflates to is trusted.
+async fn read_body(
     mut response: Response,
     max_body: usize,
     deadline: Instant,
     peer: &str,
 ) -> Result<Vec<u8>, TransportError> {
-    let mut body = Vec::new();
-    let mut chunk = [0; CHUNK];
-    loop {
-        let read = match response.read(&mut chunk) {
-            Ok(0) => return Ok(body),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(explain_body(&error, peer)),
-        };
-        if body.len() + read > max_body {
+    let length = response.content_length();
+    if length.is_some_and(|length| length > max_body as u64) {
+        return Err(too_large(max_body, peer));
+    }
+    // C wants one byte more behind it.
+    let room =
+        length.and_then(|length| usize::try_from(length).ok()).map_or(0, |length| length.min(SHORT) + 1);
+    let mut body = Vec::with_capacity(room);
+    while let Some(chunk) = response.chunk().await.map_err(|error| explain_body(&error, peer))? {
+        if body.len() + chunk.len() > max_body {
             return Err(too_large(max_body, peer));
         }
-        body.extend_from_slice(chunk.get(..read).unwrap_or_default());
+        body.extend_from_slice(&chunk);
+        // A server that never lets us wait gives a timer no turn.
         if Instant::now() >= deadline {
             return Err(timed_out(peer, true));
         }
     }
+    Ok(body)
 }
 
 fn too_large(max_body: usize, peer: &str) -> TransportError {
@@ -454,7 +476,7 @@ fn too_large(max_body: usize, peer: &str) -> TransportError {
     }
 }
 
-fn explain_body(error: &io::Error, peer: &str) -> TransportError {
+fn explain_body(error: &(dyn StdError + 'static), peer: &str) -> TransportError {
     if any(error, &is_timeout) {
         return timed_out(peer, true);
     }
@@ -561,16 +583,13 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 fn in_async_runtime() -> bool {
-    tokio::runtime::Handle::try_current().is_ok()
+    Handle::try_current().is_ok()
 }
 
-/// Dropping a client waits for its thread, which may be in a name lookup: a runtime's thread must not wait for that.
+/// Another process's are never dropped.
 fn drop_clients(clients: Arc<Clients>) {
     if clients.pid != std::process::id() {
         mem::forget(clients);
-    } else if in_async_runtime() && (clients.direct.get().is_some() || clients.outside.get().is_some()) {
-        // Where no thread can be had, the failed spawn drops the clients on this one.
-        let _ = thread::Builder::new().name("hoopauth-drop".to_owned()).spawn(move || drop(clients));
     }
 }
 
@@ -640,15 +659,14 @@ const MAX_IDLE: usize = 32;
 /// Shorter than servers and NATs keep idle connections, so that a request seldom meets a closing one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(15);
-const CHUNK: usize = 8 * 1024;
 /// As many headers as the library sends by itself.
 const KEPT_HEADERS: usize = 5;
-/// Up to so much is read at once.
+/// Room for as much is made before it arrives.
 const SHORT: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::net::{Shutdown, TcpListener, TcpStream};
     use std::sync::mpsc;
 
@@ -706,7 +724,7 @@ mod tests {
 
     #[test]
     fn bodies_of_every_length_arrive_whole_and_leave_the_connection_in_use() {
-        for length in [0, 1, CHUNK, SHORT - 1, SHORT, SHORT + 1, 4 * SHORT] {
+        for length in [0, 1, 8_192, SHORT - 1, SHORT, SHORT + 1, 4 * SHORT] {
             let body: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
             let answer = [head.as_bytes(), &body].concat();
@@ -1074,6 +1092,74 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_that_the_server_closed_meanwhile_is_not_used() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/oauth/token?q=1", listener.local_addr().unwrap());
+        let (sender, closed) = mpsc::channel();
+        const TIMES: usize = 50;
+        let server = thread::spawn(move || {
+            for _ in 0..TIMES {
+                let (mut stream, _) = listener.accept().unwrap();
+                read_request(&mut stream);
+                stream.write_all(OK).unwrap();
+                drop(stream);
+                sender.send(()).unwrap();
+            }
+        });
+        let transport = transport();
+        for _ in 0..TIMES {
+            // A POST, which nothing sends twice.
+            assert_eq!(transport.send(&post(&url, "a=b")).unwrap().status, 200);
+            closed.recv().unwrap();
+        }
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn who_sends_for_all_hands_over_when_its_own_answer_is_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (came, held) = mpsc::channel();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, came) = (stream.unwrap(), came.clone());
+                thread::spawn(move || {
+                    while let Some(line) = read_request(&mut stream).lines().next() {
+                        if line.contains("/hold") {
+                            let (go, gone) = mpsc::channel::<()>();
+                            came.send(go).unwrap();
+                            let _ = gone.recv();
+                        }
+                        if stream.write_all(OK).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        let transport = transport();
+        let send = |path: &str| transport.send(&get(&format!("{url}{path}"))).unwrap().status;
+        thread::scope(|scope| {
+            let first = scope.spawn(|| send("/hold"));
+            let first_go = held.recv().unwrap();
+            // The first one waits for its answer and works for those who come after it.
+            let second = scope.spawn(|| send("/hold"));
+            let second_go = held.recv().unwrap();
+            assert_eq!(send("/quick"), 200);
+            drop(first_go);
+            assert_eq!(first.join().unwrap(), 200);
+            assert_eq!(send("/quick"), 200);
+            drop(second_go);
+            assert_eq!(second.join().unwrap(), 200);
+        });
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..50).for_each(|_| assert_eq!(send("/quick"), 200)));
+            }
+        });
+    }
+
+    #[test]
     fn debug_shows_no_secret() {
         let transport = through("http://user:planted@proxy.example:1");
         assert!(!format!("{transport:?} {:?}", get("http://h/")).contains("planted"));
@@ -1190,7 +1276,7 @@ mod tests {
         let built = transport.clients();
         let direct = OnceCell::new();
         let client = built.direct.get().unwrap().client.clone();
-        assert!(direct.set(Built { client, no_system_roots: false, through: "" }).is_ok());
+        assert!(direct.set(Built { client, runtime: None, no_system_roots: false, through: "" }).is_ok());
         let inherited = Arc::new(Clients { pid: 0, direct, ..Clients::of_this_process() });
         let weak = Arc::downgrade(&inherited);
         transport.clients.store(inherited);
