@@ -238,7 +238,7 @@ fn what_a_server_echoes_of_the_request_is_cut_out() {
     client.import(grant, true).unwrap();
     world.pass(86_399);
     // Whole, written as JSON may write it, and cut short.
-    let escaped: String = refresh.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    let escaped = refresh.chars().fold(String::new(), |text, c| format!("{text}\\u{:04x}", u32::from(c)));
     let cut = &refresh[..refresh.len() - 1];
     let body = format!(
         "{{\"message\":\"bad {DEFAULT_CLIENT_SECRET} and {escaped}, {cut}\",\"traceId\":\"{DEFAULT_CLIENT_SECRET}\"}}"

@@ -249,7 +249,7 @@ fn minting() -> (Raw, Arc<SleepLog>, Client) {
         .client_secret("secret")
         .store("memory:")
         .api_base(&server.url)
-        .location_token_url(&format!("{}/oauth/locationToken", server.url))
+        .location_token_url(format!("{}/oauth/locationToken", server.url))
         .clock(Arc::<SleepLog>::clone(&clock))
         .pacing(true)
         .requests_per_interval(2)

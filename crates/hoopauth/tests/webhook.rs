@@ -628,6 +628,9 @@ fn age_is_judged_by_the_clients_clock() {
         }
     }
     let strict = builder(&world).max_age(300).build().unwrap();
+    // What others on a store handled is forgotten after three days.
+    refuse(builder(&world).max_age(259_201).build(), Config, "`max_age`");
+    builder(&world).max_age(259_201).replay("memory").build().unwrap();
     verify(&strict, &at(-300_000)).unwrap();
     refuse(verify(&strict, &at(-300_001)), WebhookStale, "300 seconds old");
     // One that was handled in time is not stale when it comes again, but done.

@@ -1,13 +1,18 @@
 //! The transport over reqwest's blocking client, with rustls.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::error::Error as StdError;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +27,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::SigningKey;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::{Handle, Runtime};
+use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::timeout_at;
 use url::{Host, Url};
@@ -65,8 +71,8 @@ impl fmt::Debug for TransportSettings {
 /// request, its token with them, stay in memory until the next one.
 ///
 /// Nothing is built before the first [`send`](Transport::send); wrong settings are reported there. Any number of threads may send at
-/// once. A connection that the server closes while nothing is sent is noticed, and closed here, before the next request. It may be
-/// used in a forked child, inside an async runtime (the calling thread blocks), and dropped in either.
+/// once. A connection that the server closes while nothing is sent is noticed, and closed here, before the next request: up to 32
+/// of a host stay until then. It may be used in a forked child, inside an async runtime (the calling thread blocks), and dropped in either.
 pub struct ReqwestTransport {
     settings: TransportSettings,
     clients: ArcSwap<Clients>,
@@ -94,17 +100,21 @@ impl ReqwestTransport {
         }
     }
 
-    /// After a panic nobody knows what state the client is in.
-    fn discard(&self) {
-        drop_clients(self.clients.swap(Arc::new(Clients::of_this_process())));
+    /// After a panic nobody knows what state the clients are in: the next request makes new ones, and who waits for these is told.
+    fn discard(&self, clients: &Arc<Clients>) {
+        self.clients.compare_and_swap(clients, Arc::new(Clients::of_this_process()));
+        for built in [clients.direct.get(), clients.outside.get()].into_iter().flatten() {
+            built.is_broken.store(true, Ordering::SeqCst);
+            built.broken.notify_waiters();
+        }
     }
 
     fn exchange(
         &self,
+        clients: &Clients,
         request: &TransportRequest,
         deadline: Instant,
     ) -> Result<TransportResponse, TransportError> {
-        let clients = self.clients();
         let (origin, url) = clients.target(&request.url)?;
         let headers = clients.headers(&request.headers)?;
         let method = Method::from_bytes(request.method.as_bytes())
@@ -123,12 +133,16 @@ impl ReqwestTransport {
             *sending.body_mut() = Some(request.body.to_bytes().into());
         }
         built.block_on(async {
-            // Connections were left alone since the last request: those that its answer gave back, or that the server closed
-            // meanwhile, are told so first.
-            settle().await;
-            let exchange = built.exchange(sending, request.max_body, deadline, peer);
+            let begun = Cell::new(false);
+            let exchange = async {
+                // Connections were left alone since the last request: those that its answer gave back, or that the server closed
+                // meanwhile, are told so first.
+                settle().await;
+                begun.set(true);
+                built.exchange(sending, request.max_body, deadline, peer).await
+            };
             let outcome = timeout_at(deadline.into(), exchange).await;
-            let outcome = outcome.unwrap_or_else(|_| Err(timed_out(peer, true)));
+            let outcome = outcome.unwrap_or_else(|_| Err(timed_out(peer, begun.get())));
             if outcome.is_err() {
                 // A connection in the middle of an answer is closed now, not at the next request.
                 settle().await;
@@ -141,22 +155,22 @@ impl ReqwestTransport {
 impl Transport for ReqwestTransport {
     fn send(&self, request: &TransportRequest) -> Result<TransportResponse, TransportError> {
         let deadline = Instant::now() + request.timeout.min(LONGEST_TIMEOUT);
-        let outcome = if in_async_runtime() {
-            // A thread that belongs to a runtime can't drive another; we know that we block it.
+        let clients = self.clients();
+        let outcome = if needs_another_thread() {
             thread::scope(|scope| {
                 match thread::Builder::new()
                     .name("hoopauth-send".to_owned())
-                    .spawn_scoped(scope, || self.exchange(request, deadline))
+                    .spawn_scoped(scope, || self.exchange(&clients, request, deadline))
                 {
                     Ok(sender) => sender.join(),
                     Err(error) => Ok(Err(network(format!("no thread to send with: {error}"), false))),
                 }
             })
         } else {
-            panic::catch_unwind(AssertUnwindSafe(|| self.exchange(request, deadline)))
+            panic::catch_unwind(AssertUnwindSafe(|| self.exchange(&clients, request, deadline)))
         };
         outcome.unwrap_or_else(|_| {
-            self.discard();
+            self.discard(&clients);
             Err(network("the HTTP client panicked; please report it".to_owned(), true))
         })
     }
@@ -334,6 +348,9 @@ struct Built {
     client: Client,
     /// Driven by those who send, while they do; empty only while this is dropped.
     runtime: Option<Runtime>,
+    /// Whether who drove it panicked: it may not go on, and those who wait would do so for ever.
+    is_broken: AtomicBool,
+    broken: Notify,
     /// Whether the system has no CA certificates at all: it explains every TLS failure.
     no_system_roots: bool,
     /// For messages: a failure to connect may be the proxy's.
@@ -371,17 +388,36 @@ impl Built {
             })?;
         let through =
             if route == Route::Proxied && settings.proxy.is_some() { " through `proxy`" } else { "" };
-        Ok(Self { client, runtime: Some(runtime), no_system_roots, through })
+        Ok(Self {
+            client,
+            runtime: Some(runtime),
+            is_broken: AtomicBool::default(),
+            broken: Notify::new(),
+            no_system_roots,
+            through,
+        })
     }
 
     fn block_on(
         &self,
         work: impl Future<Output = Result<TransportResponse, TransportError>>,
     ) -> Result<TransportResponse, TransportError> {
-        match &self.runtime {
-            Some(runtime) => runtime.block_on(work),
-            None => Err(network("the HTTP client is being dropped".to_owned(), false)),
-        }
+        let Some(runtime) = &self.runtime else {
+            return Err(network("the HTTP client is being dropped".to_owned(), false));
+        };
+        runtime.block_on(async {
+            let (mut broken, mut work) = (pin!(self.broken.notified()), pin!(work));
+            poll_fn(|context| {
+                // Looked at once it is sure that a later one is heard.
+                let told = broken.as_mut().poll(context).is_ready();
+                if told || self.is_broken.load(Ordering::SeqCst) {
+                    let message = "the HTTP client panicked on another thread; please report it";
+                    return Poll::Ready(Err(network(message.to_owned(), true)));
+                }
+                work.as_mut().poll(context)
+            })
+            .await
+        })
     }
 
     async fn exchange(
@@ -434,10 +470,14 @@ impl Drop for Built {
     }
 }
 
-/// Lets the connections do what they have to: in the first round it is heard, in the second it is done.
+/// Lets the connections do what they have to: in the first round it is heard, in the second it is done. A task, for the rounds are
+/// those of whoever drives it.
 async fn settle() {
-    yield_now().await;
-    yield_now().await;
+    let rounds = tokio::spawn(async {
+        yield_now().await;
+        yield_now().await;
+    });
+    let _ = rounds.await;
 }
 
 /// Reads the body, whatever its length says: neither that nor what it inflates to is trusted.
@@ -582,8 +622,10 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn in_async_runtime() -> bool {
-    Handle::try_current().is_ok()
+/// A thread that belongs to a runtime can't drive another (we know that we block it), nor can one that ends and has wiped what
+/// tokio keeps there.
+fn needs_another_thread() -> bool {
+    !matches!(Handle::try_current(), Err(error) if error.is_missing_context())
 }
 
 /// Another process's are never dropped.
@@ -668,7 +710,7 @@ const SHORT: usize = 64 * 1024;
 mod tests {
     use std::io::{Read, Write};
     use std::net::{Shutdown, TcpListener, TcpStream};
-    use std::sync::mpsc;
+    use std::sync::{Barrier, mpsc};
 
     use super::super::Body;
     use super::*;
@@ -1086,33 +1128,43 @@ mod tests {
         });
         assert!(transport.clients().direct.get().is_some());
         assert!(transport.clients().outside.get().is_none());
-        transport.discard();
+        transport.discard(&transport.clients());
         let server = Server::answering(OK);
         assert_eq!(transport.send(&get(&server.url)).unwrap().status, 200);
     }
 
     #[test]
     fn a_connection_that_the_server_closed_meanwhile_is_not_used() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/oauth/token?q=1", listener.local_addr().unwrap());
-        let (sender, closed) = mpsc::channel();
-        const TIMES: usize = 50;
-        let server = thread::spawn(move || {
-            for _ in 0..TIMES {
-                let (mut stream, _) = listener.accept().unwrap();
-                read_request(&mut stream);
-                stream.write_all(OK).unwrap();
-                drop(stream);
-                sender.send(()).unwrap();
+        for (threads, rounds) in [(1, 50), (8, 25)] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}/oauth/token?q=1", listener.local_addr().unwrap());
+            let (sender, closed) = mpsc::channel();
+            // All of a round are open at once, so that the client keeps as many.
+            let together = Arc::new(Barrier::new(threads));
+            thread::spawn(move || {
+                for stream in listener.incoming() {
+                    let (mut stream, together, sender) =
+                        (stream.unwrap(), Arc::clone(&together), sender.clone());
+                    thread::spawn(move || {
+                        read_request(&mut stream);
+                        together.wait();
+                        stream.write_all(OK).unwrap();
+                        drop(stream);
+                        sender.send(()).unwrap();
+                    });
+                }
+            });
+            let transport = transport();
+            for _ in 0..rounds {
+                thread::scope(|scope| {
+                    for _ in 0..threads {
+                        // A POST, which nothing sends twice.
+                        scope.spawn(|| assert_eq!(transport.send(&post(&url, "a=b")).unwrap().status, 200));
+                    }
+                });
+                closed.iter().take(threads).for_each(drop);
             }
-        });
-        let transport = transport();
-        for _ in 0..TIMES {
-            // A POST, which nothing sends twice.
-            assert_eq!(transport.send(&post(&url, "a=b")).unwrap().status, 200);
-            closed.recv().unwrap();
         }
-        server.join().unwrap();
     }
 
     #[test]
@@ -1157,6 +1209,49 @@ mod tests {
                 scope.spawn(|| (0..50).for_each(|_| assert_eq!(send("/quick"), 200)));
             }
         });
+    }
+
+    #[test]
+    fn who_waits_for_clients_that_are_discarded_is_told() {
+        let (go, gone) = mpsc::channel::<()>();
+        let server = Server::start(move |_| gone.recv().map_err(io::Error::other));
+        let transport = transport();
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| failure(&transport, &get(&server.url)));
+            server.request();
+            let clients = transport.clients();
+            transport.discard(&clients);
+            assert_eq!(waits.join().unwrap(), (TransportErrorKind::Network, true));
+            // A late one discards no more than what it used.
+            let new = transport.clients();
+            transport.discard(&clients);
+            assert!(Arc::ptr_eq(&new, &transport.clients()));
+        });
+        drop(go);
+    }
+
+    #[test]
+    fn a_thread_that_ends_may_still_send() {
+        struct Last(Option<(String, mpsc::Sender<u16>)>);
+        impl Drop for Last {
+            fn drop(&mut self) {
+                let (url, told) = self.0.take().unwrap();
+                told.send(transport().send(&get(&url)).unwrap().status).unwrap();
+            }
+        }
+        thread_local! {
+            static LAST: std::cell::RefCell<Option<Last>> = const { std::cell::RefCell::new(None) };
+        }
+        let (first, last) = (Server::answering(OK), Server::answering(OK));
+        let (sender, told) = mpsc::channel();
+        thread::spawn(move || {
+            // Made before anything of tokio's, and so dropped after it.
+            LAST.with(|it| *it.borrow_mut() = Some(Last(Some((last.url.clone(), sender)))));
+            assert_eq!(transport().send(&get(&first.url)).unwrap().status, 200);
+        })
+        .join()
+        .unwrap();
+        assert_eq!(told.recv().unwrap(), 200);
     }
 
     #[test]
@@ -1276,7 +1371,18 @@ mod tests {
         let built = transport.clients();
         let direct = OnceCell::new();
         let client = built.direct.get().unwrap().client.clone();
-        assert!(direct.set(Built { client, runtime: None, no_system_roots: false, through: "" }).is_ok());
+        assert!(
+            direct
+                .set(Built {
+                    client,
+                    runtime: None,
+                    is_broken: AtomicBool::default(),
+                    broken: Notify::new(),
+                    no_system_roots: false,
+                    through: "",
+                })
+                .is_ok()
+        );
         let inherited = Arc::new(Clients { pid: 0, direct, ..Clients::of_this_process() });
         let weak = Arc::downgrade(&inherited);
         transport.clients.store(inherited);

@@ -115,9 +115,15 @@ impl WebhookVerifierBuilder {
         };
         let remembered = match &replay {
             // Another verifier on the same store may accept older ones than this.
-            Replay::Store(_) | Replay::Memory(_, Some(_)) => settings.max_age.max(USUAL_AGE),
+            Replay::Store(_) | Replay::Memory(_, Some(_)) => USUAL_AGE,
             _ => settings.max_age,
         };
+        if settings.max_age > remembered {
+            return Err(Error::config(
+                "`max_age` is over 259200 seconds (3 days), and what was handled by others on the client's store is not remembered \
+                 for longer: give it no more, or set `replay` to `memory`",
+            ));
+        }
         let lives = Lives { claim: settings.claim, done: remembered.saturating_add(DONE_SLACK) };
         let clock = match (clock, &client) {
             (None, Some(inner)) => VerifierClock::Client(Arc::clone(inner)),

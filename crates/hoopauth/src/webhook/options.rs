@@ -12,7 +12,7 @@ table! {
     platform_rsa_key OptionKind::Boolean, Some("false"), "Whether the platform's older RSA key counts, under the label `platform-rsa`; its end is announced for 1 September 2026.";
     app_id OptionKind::Text, None, "The app whose events are accepted: the platform signs those of every app with one key. Unset: the part of the client's `client_id` before the `-`.";
     any_app OptionKind::Boolean, Some("false"), "Whether events of other apps, and those that name none, are accepted too; their INSTALL and UNINSTALL never are.";
-    max_age OptionKind::Seconds(1.0, 31_536_000.0), Some("259200"), "The oldest event to accept, in seconds. The platform sends again for hours what was not answered with success: `300` refuses such tries.";
+    max_age OptionKind::Seconds(1.0, 31_536_000.0), Some("259200"), "The oldest event to accept, in seconds. The platform sends again for hours what was not answered with success: `300` refuses such tries. With `replay` in a store, which others share, at most the default.";
     without_timestamp OptionKind::Boolean, Some("false"), "Whether events without a `timestamp` are accepted. One that was handled is refused for as long as `max_age`, and no longer.";
     replay OptionKind::Choice(&["store", "memory", "off"]), None, "Where the ids of deliveries are remembered: `store` (the client's, by all processes that share it), `memory` (by this process, until it ends) or `off` (the program does it). Unset: `store` with a client of OAuth, else `memory`. With a client whose own store is `memory:` both are the same bounded memory.";
     replay_memory OptionKind::Number(1, 100_000_000), Some("100000"), "How many deliveries `memory` remembers. Events as old as one that it had to forget are refused.";
