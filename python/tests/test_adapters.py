@@ -257,9 +257,10 @@ def test_the_bearer_goes_to_no_other_host(world: World, server: Server, other_se
     way = via(at(server, world))
     assert way.send("GET", server.url).status_code == 200
     # One good request lets none pass that is not.
-    for odd in ("/\\evil", "/?x=file:///y"):
+    odd = ("/?x=file:///y",) if isinstance(way, ByRequests) else ("/?x=file:///y", "/\\evil")  # requests writes `%5C`
+    for rest in odd:
         with pytest.raises(hoopauth.InvalidArgument):
-            way.send("GET", server.url + odd)
+            way.send("GET", server.url + rest)
     assert len(server.seen) == 1
     server.seen.clear()
     for url in (other_server.url, server.url.replace("127.0.0.1", "localhost"), "http://user@example.com/"):

@@ -309,16 +309,24 @@ pub fn clean(text: &str) -> String {
     cleaned.chars().take(SERVER_TEXT_LIMIT).collect()
 }
 
-/// Takes what begins like a secret out of a text, to the end of the word; eight characters are enough of a likeness.
+/// Takes what begins like a secret out of a text, to the end of the word; eight characters are enough of a likeness. Of a shorter one
+/// only itself is taken out, where it is a word.
 pub(crate) fn hide(text: &mut String, secret: &str) {
     let head = secret.char_indices().nth(HEAD).map_or(secret, |(end, _)| &secret[..end]);
     if head.is_empty() || !text.contains(head) {
         return;
     }
+    let is_short = secret.chars().nth(HEAD - 1).is_none();
     let mut hidden = String::new();
     let mut rest = text.as_str();
     while let Some((before, found)) = rest.find(head).map(|at| rest.split_at(at)) {
         hidden.push_str(before);
+        let behind = &found[head.len()..];
+        if is_short && (hidden.ends_with(in_word) || behind.starts_with(in_word)) {
+            hidden.push_str(head);
+            rest = behind;
+            continue;
+        }
         hidden.push_str(HIDDEN);
         let alike = found.chars().zip(secret.chars()).take_while(|(one, other)| one == other);
         let alike = alike.map(|(one, _)| one.len_utf8()).sum::<usize>();
@@ -386,7 +394,8 @@ mod tests {
         );
         assert_eq!(hidden("s3cret-os3cret-of-app and more", "s3cret-of-app"), "[redacted] and more");
         assert_eq!(hidden("(two words, two word, two wo)", "two words"), "([redacted], [redacted], two wo)");
-        assert_eq!(hidden("short shor", "short"), "[redacted] shor");
+        assert_eq!(hidden("short (short) shortly shor", "short"), "[redacted] ([redacted]) shortly shor");
+        assert_eq!(hidden("a Bearer a, aa", "a"), "[redacted] Bearer [redacted], aa");
         assert_eq!(hidden("ключ-ключ ключ-клю", "ключ-ключ"), "[redacted] [redacted]");
         assert_eq!(hidden("[redacted] as it was", "[redacted]"), "[redacted] as it was");
         assert_eq!(hidden("anything", ""), "anything");

@@ -169,8 +169,11 @@ impl Transport for ReqwestTransport {
         } else {
             panic::catch_unwind(AssertUnwindSafe(|| self.exchange(&clients, request, deadline)))
         };
-        outcome.unwrap_or_else(|_| {
+        outcome.unwrap_or_else(|panic| {
             self.discard(&clients);
+            if panic.downcast_ref::<String>().is_some_and(|text| text.contains(NO_THREAD)) {
+                return Err(network("no thread is free to look up the host's name".to_owned(), false));
+            }
             Err(network("the HTTP client panicked; please report it".to_owned(), true))
         })
     }
@@ -701,6 +704,8 @@ const MAX_IDLE: usize = 32;
 /// Shorter than servers and NATs keep idle connections, so that a request seldom meets a closing one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How tokio panics where none can be started for what blocks: looking up a name.
+const NO_THREAD: &str = "can't spawn worker thread";
 /// As many headers as the library sends by itself.
 const KEPT_HEADERS: usize = 5;
 /// Room for as much is made before it arrives.
