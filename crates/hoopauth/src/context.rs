@@ -157,13 +157,14 @@ impl Client {
         check: &mut dyn FnMut() -> Result<()>,
         work: Work,
     ) -> Result<()> {
-        let worker = self.inner.calls.enter();
+        // Counted before it is looked at: a client that closes waits for what it let through.
+        let worker = self.inner.check_process().is_ok().then(|| self.inner.calls.enter());
         self.inner.check_open()?;
         context.check()?;
-        if self.inner.check_process().is_err() {
+        let Some(worker) = worker else {
             // Nothing in a forked child waits for anything; and a thread started there may find locks that nobody will open.
             return work(self);
-        }
+        };
         let outcome = Arc::new(Mutex::new(None));
         let (client, done, waiter) = (self.clone(), Arc::clone(&outcome), context.clone());
         let started = thread::Builder::new().name("hoopauth-call".to_owned()).spawn(move || {

@@ -11,7 +11,6 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,7 +26,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::SigningKey;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tokio::time::timeout_at;
 use url::{Host, Url};
@@ -66,8 +65,8 @@ impl fmt::Debug for TransportSettings {
     }
 }
 
-/// Sends with reqwest, and blocks the calling thread meanwhile, which does all of it: no other thread is woken for a request, or there
-/// (but to look up a name). Connections are pooled, redirects are not followed, cookies are not kept. The headers of the last
+/// Sends with reqwest. The calling thread blocks and does all of it; threads of its own are there for the lookup of names alone.
+/// Connections are pooled, redirects are not followed, cookies are not kept. The headers of the last
 /// request, its token with them, stay in memory until the next one.
 ///
 /// Nothing is built before the first [`send`](Transport::send); wrong settings are reported there. Any number of threads may send at
@@ -104,8 +103,7 @@ impl ReqwestTransport {
     fn discard(&self, clients: &Arc<Clients>) {
         self.clients.compare_and_swap(clients, Arc::new(Clients::of_this_process()));
         for built in [clients.direct.get(), clients.outside.get()].into_iter().flatten() {
-            built.is_broken.store(true, Ordering::SeqCst);
-            built.broken.notify_waiters();
+            built.broken.close();
         }
     }
 
@@ -170,10 +168,11 @@ impl Transport for ReqwestTransport {
             panic::catch_unwind(AssertUnwindSafe(|| self.exchange(&clients, request, deadline)))
         };
         outcome.unwrap_or_else(|panic| {
-            self.discard(&clients);
             if panic.downcast_ref::<String>().is_some_and(|text| text.contains(NO_THREAD)) {
+                // The request's own trouble: those of other threads go on.
                 return Err(network("no thread is free to look up the host's name".to_owned(), false));
             }
+            self.discard(&clients);
             Err(network("the HTTP client panicked; please report it".to_owned(), true))
         })
     }
@@ -187,7 +186,10 @@ impl fmt::Debug for ReqwestTransport {
 
 impl Drop for ReqwestTransport {
     fn drop(&mut self) {
-        drop_clients(self.clients.swap(Arc::new(Clients::of_this_process())));
+        let clients = self.clients.load_full();
+        if clients.pid != std::process::id() {
+            leak(&clients);
+        }
     }
 }
 
@@ -351,9 +353,8 @@ struct Built {
     client: Client,
     /// Driven by those who send, while they do; empty only while this is dropped.
     runtime: Option<Runtime>,
-    /// Whether who drove it panicked: it may not go on, and those who wait would do so for ever.
-    is_broken: AtomicBool,
-    broken: Notify,
+    /// Without permits, and closed once who drove it panicked: it may not go on, and those who wait would do so for ever.
+    broken: Semaphore,
     /// Whether the system has no CA certificates at all: it explains every TLS failure.
     no_system_roots: bool,
     /// For messages: a failure to connect may be the proxy's.
@@ -391,14 +392,7 @@ impl Built {
             })?;
         let through =
             if route == Route::Proxied && settings.proxy.is_some() { " through `proxy`" } else { "" };
-        Ok(Self {
-            client,
-            runtime: Some(runtime),
-            is_broken: AtomicBool::default(),
-            broken: Notify::new(),
-            no_system_roots,
-            through,
-        })
+        Ok(Self { client, runtime: Some(runtime), broken: Semaphore::new(0), no_system_roots, through })
     }
 
     fn block_on(
@@ -409,11 +403,9 @@ impl Built {
             return Err(network("the HTTP client is being dropped".to_owned(), false));
         };
         runtime.block_on(async {
-            let (mut broken, mut work) = (pin!(self.broken.notified()), pin!(work));
+            let (mut broken, mut work) = (pin!(self.broken.acquire()), pin!(work));
             poll_fn(|context| {
-                // Looked at once it is sure that a later one is heard.
-                let told = broken.as_mut().poll(context).is_ready();
-                if told || self.is_broken.load(Ordering::SeqCst) {
+                if broken.as_mut().poll(context).is_ready() {
                     let message = "the HTTP client panicked on another thread; please report it";
                     return Poll::Ready(Err(network(message.to_owned(), true)));
                 }
@@ -629,13 +621,6 @@ fn is_loopback(url: &Url) -> bool {
 /// tokio keeps there.
 fn needs_another_thread() -> bool {
     !matches!(Handle::try_current(), Err(error) if error.is_missing_context())
-}
-
-/// Another process's are never dropped.
-fn drop_clients(clients: Arc<Clients>) {
-    if clients.pid != std::process::id() {
-        mem::forget(clients);
-    }
 }
 
 /// One reference too many: these clients are never dropped.
@@ -1381,8 +1366,7 @@ mod tests {
                 .set(Built {
                     client,
                     runtime: None,
-                    is_broken: AtomicBool::default(),
-                    broken: Notify::new(),
+                    broken: Semaphore::new(0),
                     no_system_roots: false,
                     through: "",
                 })
