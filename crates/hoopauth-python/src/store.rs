@@ -79,17 +79,8 @@ impl TokenStore for PyStore {
         if self.rows.has_rows {
             return self.host.due(app, now, limit);
         }
-        let mut all = self.read_all(app, now)?;
-        all.retain(|(_, record)| record.grant.is_some());
-        let total = all.len() as u64;
-        let mut first: Vec<_> = all
-            .into_iter()
-            .filter(|(_, record)| record.back_off.as_ref().is_none_or(|back_off| back_off.until <= now))
-            .map(|(account, record)| (account, record.expires_at))
-            .collect();
-        first.sort_by_key(|(_, ends)| *ends);
-        first.truncate(limit);
-        Ok(Due { total, first })
+        let all = self.read_all(app, now)?;
+        Ok(Due::of(all.into_iter().filter(|(_, record)| record.grant.is_some()), now, limit))
     }
 
     fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {
@@ -98,6 +89,10 @@ impl TokenStore for PyStore {
 
     fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Room> {
         self.host.take_slot(app, request, now)
+    }
+
+    fn exhaust(&self, app: &str, per_minute: u32, now: Timestamp) -> Result<()> {
+        self.host.exhaust(app, per_minute, now)
     }
 
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {

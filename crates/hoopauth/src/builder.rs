@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
 use std::time::Duration;
 
 use crate::account::{Account, AccountKind};
@@ -147,7 +147,9 @@ impl ClientBuilder {
         };
         let cache = Cache::new(options.number("cache_accounts"));
         Ok(Client {
-            inner: Arc::new(Inner {
+            inner: Arc::new_cyclic(|me| Inner {
+                me: me.clone(),
+                last_success: AtomicI64::new(0),
                 options: self.options,
                 language: self.language.take(),
                 cache,

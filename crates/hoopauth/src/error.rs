@@ -207,6 +207,11 @@ macro_rules! codes {
                 self as i32
             }
 
+            /// The code with this number, if this release knows it.
+            pub(crate) fn from_number(number: i32) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.number() == number)
+            }
+
             /// The constant's name, such as `NO_GRANT`.
             pub const fn name(self) -> &'static str {
                 match self {

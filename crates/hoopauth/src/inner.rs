@@ -1,8 +1,8 @@
 //! What all parts of a client share: keys, store, transport, and the grants that could not be saved yet.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::account::Account;
@@ -61,6 +61,10 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) facts: FactsOfGrants,
     pub(crate) closed: AtomicBool,
+    /// When the token endpoint last gave tokens to this client, in milliseconds since 1970; 0: not yet.
+    pub(crate) last_success: AtomicI64,
+    /// This very thing, for work that outlives the call that began it.
+    pub(crate) me: Weak<Inner>,
     /// How many threads of this process maintain the fleet.
     pub(crate) maintainers: AtomicUsize,
     /// Calls under way, which may outlive their callers.
@@ -119,13 +123,15 @@ impl Inner {
         // Once more, now that it is counted: a client that closes waits for what it let through.
         self.check_open()?;
         let account = Account::parse(name)?;
-        match self.watch_store() {
+        let answer = match self.watch_store() {
             Ok(()) => self.obtain(&account).or_else(|error| self.finish_install(&account, error)),
             Err(error) => match self.cache.get(name) {
                 Some(living) if !living.is_hard(&self.clock) && !self.is_refused(&living) => Ok(living),
                 _ => Err(error.with_account(&account)),
             },
-        }
+        };
+        self.finish_fresh_marks();
+        answer
     }
 
     /// The snapshot of a static token, published under `name`.
@@ -352,6 +358,7 @@ impl Inner {
                     tries += 1;
                 }
                 Err(failure) => {
+                    self.note_limit(&failure.error);
                     let class =
                         if failure.error.is_retryable() { failure.class } else { FailureClass::Unknown };
                     return Err((failure.error, class));

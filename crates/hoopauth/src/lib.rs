@@ -17,6 +17,7 @@
 
 mod account;
 mod authorize;
+mod backoff;
 mod budget;
 mod builder;
 mod cache;

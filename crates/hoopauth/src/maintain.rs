@@ -1,11 +1,13 @@
 //! Maintenance: renews the tokens of a whole fleet ahead of their end, within the budget, and finishes what crashes left open.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::account::Account;
+use crate::backoff::share;
 use crate::cache::Snapshot;
 use crate::callback::calling;
 use crate::client::Client;
@@ -107,7 +109,26 @@ fn in_background(inner: &Weak<Inner>, stop: &Stop) {
 struct Round {
     /// When to look for open marks again, on the monotonic clock.
     marks_at: u64,
+    /// When to try a troubled account again, on the monotonic clock.
+    trouble_at: u64,
+    /// Accounts that can't be renewed here and now, with the time of the next try on the monotonic clock. Others may have no
+    /// trouble with them: those that have the key of a row, say. So the store is told nothing.
+    aside: HashMap<Account, u64>,
     resealing: Resealing,
+}
+
+impl Round {
+    /// Leaves an account alone for a while, so that it does not take the place of those behind it.
+    fn put_aside(&mut self, account: &Account, error: &Error, ticks: u64) {
+        let unreadable = matches!(error.code(), ErrorCode::StoreKey | ErrorCode::StoreCorrupt);
+        let pause = if unreadable { UNREADABLE_PAUSE } else { FAILED_PAUSE };
+        self.aside.insert(account.clone(), later(ticks, pause));
+    }
+}
+
+/// A moment on the monotonic clock.
+fn later(ticks: u64, pause: Duration) -> u64 {
+    ticks.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Inner {
@@ -157,7 +178,7 @@ impl Inner {
 
     /// Does what is due; answers how long there is nothing to do.
     fn next_pause(&self, round: &mut Round) -> Duration {
-        let looked = self.finish_open_marks(round).and_then(|()| self.renew_next());
+        let looked = self.finish_open_marks(round).and_then(|()| self.renew_next(round));
         let pause = looked.unwrap_or_else(|error| {
             tracing::warn!(%error, "maintenance could not look into the store; it goes on");
             LOOK
@@ -178,20 +199,40 @@ impl Inner {
         if now < round.marks_at {
             return Ok(());
         }
-        round.marks_at = now.saturating_add(u64::try_from(LOOK.as_millis()).unwrap_or(u64::MAX));
+        round.marks_at = later(now, LOOK);
         for account in calling(|| self.store.open_marks(&self.settings.app))? {
             let _call = self.begin_call();
-            self.recover(&account);
+            let back_off = self.load(&account).ok().flatten().and_then(|record| record.back_off);
+            if back_off.is_none_or(|back_off| back_off.until <= self.clock.now()) {
+                self.recover(&account);
+            }
         }
         Ok(())
     }
 
-    /// Renews the token that ends first, if it is time.
-    fn renew_next(&self) -> Result<Duration> {
-        let now = self.clock.now();
-        let due = calling(|| self.store.due(&self.settings.app, now, BATCH))?;
+    /// Renews the token that ends first, if it is time. Accounts that always fail, or were refused, come from time to time:
+    /// however many they are, they never delay the others.
+    fn renew_next(&self, round: &mut Round) -> Result<Duration> {
+        let (now, ticks) = (self.clock.now(), self.clock.monotonic());
+        round.aside.retain(|_, until| *until > ticks);
+        let listed = BATCH + round.aside.len();
+        let due = calling(|| self.store.due(&self.settings.app, now, listed))?;
         let (window, urgent) = self.window(due.total);
+        if ticks >= round.trouble_at
+            && let Some(account) = due.troubled.iter().find(|account| !round.aside.contains_key(*account))
+        {
+            round.trouble_at = later(ticks, share(self.settings.token_requests_per_minute));
+            let _call = self.begin_call();
+            if let Some(Err(error)) = self.renew(account, &Need::Maintain { window, urgent: false }) {
+                tracing::debug!(%account, %error, "a troubled account could not be renewed");
+                round.put_aside(account, &error, ticks);
+            }
+        }
+        let mut skipped = false;
         for (account, ends) in due.first {
+            if round.aside.contains_key(&account) {
+                continue;
+            }
             if ends.since(now) > window {
                 return Ok(ends.since(now.plus(window)));
             }
@@ -203,11 +244,16 @@ impl Inner {
                     (ErrorCode::RateLimited, Some(pause)) => return Ok(pause),
                     // Another process does it.
                     (ErrorCode::LeaseTimeout, _) => {}
-                    _ => tracing::warn!(%account, %error, "a token could not be renewed yet"),
+                    _ => {
+                        tracing::warn!(%account, %error, "a token could not be renewed yet");
+                        round.put_aside(&account, &error, ticks);
+                        skipped = true;
+                    }
                 },
             }
         }
-        Ok(LOOK)
+        // Behind those that were skipped there may be more.
+        Ok(if skipped { Duration::ZERO } else { LOOK })
     }
 
     /// `None` where another thread does it, or nothing can be done yet: what could not be saved comes first, for until it is
@@ -232,6 +278,10 @@ impl Inner {
 const DAY: Duration = Duration::from_secs(86_400);
 /// The longest without a look at the store.
 const LOOK: Duration = Duration::from_secs(5);
+/// The pause before a row is read again that this client has no key for, or that is damaged.
+const UNREADABLE_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// The pause after any other failure, where the store does not know of a longer one.
+const FAILED_PAUSE: Duration = Duration::from_secs(60);
 /// How many of the next are looked at, for some may be in other hands.
 const BATCH: usize = 16;
 /// Renewals fail now and then; logins come between.

@@ -6,9 +6,11 @@
 //! the next one to send the same refresh token again while the platform still answers it with the same new pair.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::account::{Account, AccountKind};
+use crate::backoff::{Failed, Outcome, share};
 use crate::cache::{Moment, Snapshot};
 use crate::callback::calling;
 use crate::client::ChangeKind;
@@ -19,7 +21,7 @@ use crate::grant::Grant;
 use crate::inner::Inner;
 use crate::operations::Operation;
 use crate::report::{Asked, Meaning, classify};
-use crate::store::{BackOff, Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest};
+use crate::store::{Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest, WINDOW};
 use crate::token_endpoint::{FailureClass, TokenFailure};
 use crate::transport::TransportResponse;
 
@@ -241,12 +243,16 @@ impl Inner {
             }
             return Ok(stored);
         }
-        self.check_back_off(&record, need)?;
+        self.check_back_off(account, &record)?;
         if grant.minted {
             match self.mint(account, &grant, &record, need, lease) {
                 Ok(snapshot) => return Ok(snapshot),
+                // The company's trouble is noted with the company: once that is over, its locations need not wait.
+                Err(error) if grant.refresh_token.is_none() && is_of_another(&error, account) => {
+                    return Err(error);
+                }
                 Err(error) if grant.refresh_token.is_none() => {
-                    return Err(self.note_failure(&record, error, true, false, lease));
+                    return Err(self.note_failure(account, &record, error, Outcome::Untouched, lease));
                 }
                 Err(error) => tracing::warn!(%account, %error, "minting failed; the refresh token is used"),
             }
@@ -271,34 +277,52 @@ impl Inner {
         };
         let fingerprint = self.fingerprint(account, refresh_token.expose());
         let open = record.mark.filter(|mark| mark.fingerprint == fingerprint);
-        let soft = matches!(need, Need::Soft);
-        let attempt = if soft {
+        let priority = match open {
+            Some(mark) if mark.age < LONGEST_WINDOW => Priority::Recovery,
+            _ => self.turn(record, need)?,
+        };
+        let attempt = if matches!(need, Need::Soft) {
             self.settings.attempt_timeout.min(SOFT_ATTEMPT)
         } else {
             self.settings.attempt_timeout
         };
-        let priority = match open {
-            Some(mark) if mark.age < LONGEST_WINDOW => Priority::Recovery,
-            _ if soft || matches!(need, Need::Maintain { urgent: false, .. }) => Priority::Soft,
-            _ => Priority::Normal,
-        };
         self.step(Step::Mark, account)?;
-        let patient = !matches!(need, Need::Soft | Need::Maintain { .. });
-        self.mark(record, fingerprint, priority, patient, lease)?;
+        self.mark(record, fingerprint, priority, need, lease)?;
+        let mut marked = Stand::now(&self.clock);
         let start = self.clock.now();
-        let first_sent = start.minus(open.map_or(Duration::ZERO, |mark| mark.age));
+        // The mark of a window that is over was dated anew.
+        let age =
+            open.map_or(Duration::ZERO, |mark| if mark.age < WINDOW { mark.age } else { Duration::ZERO });
+        let first_sent = start.minus(age);
         // The token that comes may be as old as the first request that asked for it.
-        let issued = if priority == Priority::Recovery { first_sent } else { start };
-        let mut tries = 0;
-        // Whether some try, of this call or an earlier one, may have spent the token.
+        let issued = start
+            .minus(open.filter(|mark| mark.age < LONGEST_WINDOW).map_or(Duration::ZERO, |mark| mark.age));
+        // `true` if some try, of this call or an earlier one, may have spent the token.
         let mut in_doubt = open.is_some();
+        let mut tries = Tries { sent: 0, looked_again: false };
         let failure = loop {
             self.step(Step::Send, account)?;
-            tries += 1;
+            // A process that stood still may have lost the lease, and the token may be spent by now.
+            if marked.is_long_ago(&self.clock) {
+                let again = calling(|| lease.load(self.clock.now()))?;
+                if !again.as_ref().is_some_and(|again| is_still_ours(again, record, fingerprint)) {
+                    return self.someone_elses(account, again);
+                }
+                marked = Stand::now(&self.clock);
+            }
             let left = self.at_most(attempt);
             if left.is_zero() {
-                break TokenFailure::new(timed_out(), FailureClass::Untouched);
+                if tries.sent == 0 {
+                    // Nothing was sent: what is noted stays as it was.
+                    let noted = lease.note(record.generation, open.is_none(), record.back_off.as_ref());
+                    noted.unwrap_or_else(
+                        |error| tracing::warn!(%account, %error, "a mark could not be closed"),
+                    );
+                    return Err(timed_out());
+                }
+                break TokenFailure::new(timed_out(), FailureClass::Unknown);
             }
+            tries.sent += 1;
             let answer = self.token_endpoint()?.refresh(account, &refresh_token, left);
             self.step(Step::Check, account)?;
             let failure = match answer {
@@ -312,38 +336,111 @@ impl Inner {
                 Err(failure) => failure,
             };
             in_doubt |= failure.class == FailureClass::Unknown;
-            let age = self.clock.now().since(first_sent);
-            let pause = match failure.class {
-                FailureClass::Untouched => break failure,
-                FailureClass::Unknown => Duration::ZERO,
-                FailureClass::InvalidGrant => SECOND_LOOK,
+            self.note_limit(&failure.error);
+            let Some(pause) = self.pause_before_next_try(record, need, &failure, in_doubt, &mut tries) else {
+                break failure;
             };
-            // Inside the window the platform answers the same token with the same new pair: what was lost comes back. What was
-            // refused twice before is asked for once.
-            let known = record.back_off.as_ref().is_some_and(|before| before.refused)
-                && failure.class == FailureClass::InvalidGrant;
-            if known || tries >= 2 || age + pause + attempt > WINDOW {
+            // Inside the window the platform answers the same token with the same new pair: what was lost comes back.
+            let over = self.clock.now().since(first_sent) + pause + attempt > WINDOW;
+            if over && failure.class == FailureClass::Unknown || !self.has_time_for(pause) {
                 break failure;
             }
-            if failure.class == FailureClass::InvalidGrant {
+            if !pause.is_zero() {
                 self.clock.sleep(pause);
                 let again = calling(|| lease.load(self.clock.now()))?;
                 if again.as_ref().is_none_or(|again| again.generation != record.generation) {
                     return self.someone_elses(account, again);
                 }
+                marked = Stand::now(&self.clock);
             }
-            self.take_slot(Priority::Recovery)?;
+            let slot = SlotRequest {
+                per_minute: self.settings.token_requests_per_minute,
+                priority: Priority::Recovery,
+            };
+            let taken = calling(|| self.store.take_slot(&self.settings.app, slot, self.clock.now()));
+            if !matches!(taken, Ok(Slot::Taken)) {
+                break failure;
+            }
         };
-        match failure.class {
+        let outcome = match failure.class {
             FailureClass::InvalidGrant => {
                 let again = calling(|| lease.load(self.clock.now()))?;
                 if again.as_ref().is_none_or(|again| again.generation != record.generation) {
                     return self.someone_elses(account, again);
                 }
-                self.last_way_out(account, grant, record, need, failure.error, lease)
+                return self.last_way_out(account, grant, record, need, failure.error, lease);
             }
-            FailureClass::Untouched => Err(self.note_failure(record, failure.error, !in_doubt, false, lease)),
-            FailureClass::Unknown => Err(self.note_failure(record, failure.error, false, false, lease)),
+            _ if in_doubt => Outcome::InDoubt { age: self.clock.now().since(first_sent) },
+            _ if failure.error.status().is_none() => Outcome::NotSent,
+            _ => Outcome::Untouched,
+        };
+        Err(self.note_failure(account, record, failure.error, outcome, lease))
+    }
+
+    /// The place of a refresh in the budget. An error if it is none's turn: accounts that fail while others are served have a
+    /// small share of the budget, of which nobody else needs to know.
+    fn turn(&self, record: &Record, need: &Need) -> Result<Priority> {
+        if let Some(back_off) = record.back_off.as_ref().filter(|back_off| back_off.is_troubled()) {
+            let (now, share) = (self.clock.now(), share(self.settings.token_requests_per_minute));
+            let app = &self.settings.app;
+            if !calling(|| self.store.claim(app, &SHARE_OF_TROUBLED, now.plus(share), now))? {
+                return Err(back_off.error(share));
+            }
+            return Ok(Priority::Soft);
+        }
+        Ok(match need {
+            Need::Soft | Need::Recover | Need::Maintain { urgent: false, .. } => Priority::Soft,
+            Need::Hard | Need::Refused(_) | Need::Maintain { urgent: true, .. } => Priority::Normal,
+        })
+    }
+
+    /// The time before the token is sent once more within this call; `None` if it is not.
+    fn pause_before_next_try(
+        &self,
+        record: &Record,
+        need: &Need,
+        failure: &TokenFailure,
+        in_doubt: bool,
+        tries: &mut Tries,
+    ) -> Option<Duration> {
+        match failure.class {
+            FailureClass::Untouched => None,
+            // A refusal of a token that may just have been spent: the answer to an earlier request may still be on its way
+            // through the platform. Where nothing is in doubt, or it was refused before, a refusal is final.
+            FailureClass::InvalidGrant => {
+                let known = record.back_off.as_ref().is_some_and(|before| before.refused);
+                let looks = in_doubt && !known && !tries.looked_again;
+                tries.looked_again = true;
+                looks.then_some(SECOND_LOOK)
+            }
+            FailureClass::Unknown if tries.sent >= 2 => None,
+            // No answer came: the new pair may wait for whoever asks again.
+            FailureClass::Unknown if failure.error.status().is_none() => Some(Duration::ZERO),
+            // An answer came, and it is a failure. It is worth another try where somebody waits for it, unless it failed
+            // before this call or asks for more time.
+            FailureClass::Unknown => {
+                let first = record.back_off.is_none() && self.settings.max_retries > 0;
+                let waits = matches!(need, Need::Hard | Need::Refused(_));
+                let told = failure.error.retry_after().unwrap_or_default();
+                (first && waits && told <= LONGEST_RETRY_PAUSE).then(|| told.max(RETRY_PAUSE))
+            }
+        }
+    }
+
+    /// Returns `true` if a call has time for a pause and a request after it.
+    fn has_time_for(&self, pause: Duration) -> bool {
+        self.at_most(pause + SHORTEST_ATTEMPT) == pause + SHORTEST_ATTEMPT
+    }
+
+    /// Takes in that the platform counts more requests in this minute than we know of.
+    pub(crate) fn note_limit(&self, error: &Error) {
+        if error.code() != ErrorCode::RateLimited {
+            return;
+        }
+        let (settings, now) = (&self.settings, self.clock.now());
+        let noted = calling(|| self.store.exhaust(&settings.app, settings.token_requests_per_minute, now));
+        if let Err(error) = noted {
+            tracing::warn!(%error, "that the token endpoint's limit is reached could not be stored");
         }
     }
 
@@ -361,9 +458,17 @@ impl Inner {
             if grant.minted { Err(error.clone()) } else { self.mint(account, grant, record, need, lease) };
         match minted {
             Ok(snapshot) => Ok(snapshot),
+            // The token is gone for good, but the account is not: the next try may mint it.
+            Err(mint_error) if mint_error.is_retryable() => {
+                tracing::warn!(%account, error = %mint_error, "the refresh token is refused; a new one could not be minted yet");
+                Err(self.note_failure(account, record, mint_error, Outcome::Untouched, lease))
+            }
             Err(mint_error) => {
-                tracing::warn!(%account, error = %mint_error, "the refresh token is refused and the account can't be minted");
-                let error = self.note_failure(record, error, true, true, lease);
+                tracing::warn!(
+                    %account, error = %mint_error,
+                    "the refresh token is refused, and no token can be minted from the company's: the user has to authorize again"
+                );
+                let error = self.note_failure(account, record, error, Outcome::Refused, lease);
                 self.changed(account, record.generation, ChangeKind::Refused);
                 Err(error)
             }
@@ -381,7 +486,12 @@ impl Inner {
     ) -> Result<Arc<Snapshot>> {
         let Some(company) = grant.company_id.as_deref().filter(|_| account.kind() == AccountKind::Location)
         else {
-            return Err(no_grant(account));
+            return Err(Error::new(
+                ErrorCode::NoGrant,
+                "the company of this location is not known, so that its token can't be minted: send the user through \
+                 authorization again",
+            )
+            .with_account(account));
         };
         let company = Account::company(company)?;
         let timeout = if matches!(need, Need::Soft) { SOFT_ATTEMPT } else { self.settings.attempt_timeout };
@@ -477,6 +587,7 @@ impl Inner {
         });
         match saved {
             Ok(true) => {
+                self.last_success.store(self.clock.now().0, Ordering::Relaxed);
                 self.step(Step::Publish, &account)?;
                 let snapshot = self.snapshot_of(&new, expected + 1);
                 // A login that came meanwhile and could not be saved is newer: the next call finds it and saves it.
@@ -530,16 +641,22 @@ impl Inner {
         Ok(snapshot)
     }
 
+    /// Takes a slot of the budget and writes the mark. Callers who can't go on without wait for the slot, as long as they have
+    /// time for the request behind it; all others don't.
     fn mark(
         &self,
         record: &Record,
         fingerprint: Fingerprint,
         priority: Priority,
-        patient: bool,
+        need: &Need,
         lease: &mut dyn Lease,
     ) -> Result<()> {
+        let patient = matches!(need, Need::Hard | Need::Refused(_)) && priority != Priority::Soft;
         let mut waited = Duration::ZERO;
         loop {
+            if !self.has_time_for(Duration::ZERO) {
+                return Err(timed_out());
+            }
             let slot = SlotRequest { per_minute: self.settings.token_requests_per_minute, priority };
             match calling(|| lease.begin(record.generation, fingerprint, slot, self.clock.now()))? {
                 Begin::Marked => return Ok(()),
@@ -550,12 +667,18 @@ impl Inner {
                     ));
                 }
                 Begin::Wait(wait)
-                    if patient && wait <= self.at_most(self.settings.max_wait.saturating_sub(waited)) =>
+                    if patient
+                        && wait <= self.settings.max_wait.saturating_sub(waited)
+                        && self.has_time_for(wait) =>
                 {
                     self.clock.sleep(wait);
                     waited += wait;
                 }
-                Begin::Wait(wait) => return Err(budget_spent(wait)),
+                // Who waits for room behind a refusal is told of the refusal.
+                Begin::Wait(wait) => {
+                    let refused = record.back_off.as_ref().filter(|back_off| back_off.is_troubled());
+                    return Err(refused.map_or_else(|| budget_spent(wait), |back_off| back_off.error(wait)));
+                }
             }
         }
     }
@@ -576,61 +699,46 @@ impl Inner {
         }
     }
 
-    fn check_back_off(&self, record: &Record, need: &Need) -> Result<()> {
-        let Some(back_off) = record.back_off.as_ref() else { return Ok(()) };
-        let wait = back_off.until.since(self.clock.now());
-        if wait.is_zero() || wait > LONGEST_PAUSE {
-            return Ok(());
-        }
-        if back_off.refused {
-            return Err(reauthorize(&back_off.message));
-        }
-        if matches!(need, Need::Soft | Need::Maintain { .. }) {
-            return Err(Error::new(ErrorCode::RateLimited, "an early refresh failed a moment ago")
-                .with_retry_after(wait));
-        }
-        Ok(())
+    /// Answers the noted error while an account is not to be tried.
+    fn check_back_off(&self, account: &Account, record: &Record) -> Result<()> {
+        let noted = record.back_off.as_ref();
+        let error =
+            noted.and_then(|note| note.error_until(self.clock.now(), || self.settings_fingerprint(account)));
+        error.map_or(Ok(()), Err)
     }
 
-    /// Writes down when to try again. That it can't be written changes nothing about the error.
+    /// Writes down when to try again, and adds it to the error. That it can't be written changes nothing about the error.
     fn note_failure(
         &self,
+        account: &Account,
         record: &Record,
         error: Error,
-        close_mark: bool,
-        refused: bool,
+        outcome: Outcome,
         lease: &mut dyn Lease,
     ) -> Error {
-        let failures =
-            record.back_off.as_ref().filter(|before| before.refused == refused).map_or(0, |b| b.failures) + 1;
-        let growth = 4u32.saturating_pow(failures.min(10) - 1);
-        let pause = if refused {
-            REFUSED_PAUSE.saturating_mul(growth).min(LONGEST_PAUSE)
-        } else if close_mark {
-            error
-                .retry_after()
-                .unwrap_or(SOFT_PAUSE)
-                .max(SOFT_PAUSE.saturating_mul(growth))
-                .min(LONGEST_SOFT_PAUSE)
-        } else {
-            // The pair may be waiting at the platform: the next caller shall come back while the window is open.
-            RECOVERY_PAUSE.saturating_mul(failures).min(LONGEST_SOFT_PAUSE)
-        };
-        let back_off = BackOff {
-            refused,
-            until: self.clock.now().plus(pause),
-            failures,
-            code: error.code().number(),
-            message: error.message().to_owned(),
-        };
+        let now = self.clock.now();
+        let last_success = self.last_success.load(Ordering::Relaxed);
+        let back_off = Failed {
+            error: &error,
+            outcome,
+            before: record.back_off.as_ref(),
+            last_success: (last_success > 0).then_some(Timestamp(last_success)),
+            settings: self.settings_fingerprint(account),
+        }
+        .note(now);
+        let close_mark = !matches!(outcome, Outcome::InDoubt { .. });
         if let Err(error) = calling(|| lease.note(record.generation, close_mark, Some(&back_off))) {
-            tracing::warn!(%error, "the back-off could not be stored");
+            tracing::warn!(%account, %error, "the back-off could not be stored");
         }
-        if refused || error.retry_after().is_some() || !error.is_retryable() {
-            error
-        } else {
-            error.with_retry_after(pause)
-        }
+        if outcome == Outcome::Refused { error } else { error.with_retry_after(back_off.until.since(now)) }
+    }
+
+    /// A fingerprint of the settings that a token request depends on.
+    fn settings_fingerprint(&self, account: &Account) -> Option<Fingerprint> {
+        let (client_id, secret) = self.oauth().ok()?;
+        let settings =
+            zeroize::Zeroizing::new(format!("{client_id} {} {}", self.settings.token_url, secret.expose()));
+        Some(self.fingerprint(account, &settings))
     }
 
     /// Whether a snapshot satisfies a need.
@@ -685,21 +793,58 @@ fn budget_spent(wait: Duration) -> Error {
     .with_retry_after(wait)
 }
 
+/// Returns `true` if the refresh that `before` was read for may still go on: nobody stored anything since, and the mark is ours.
+fn is_still_ours(now: &Record, before: &Record, fingerprint: Fingerprint) -> bool {
+    now.generation == before.generation && now.mark.is_some_and(|mark| mark.fingerprint == fingerprint)
+}
+
+/// Returns `true` if an error speaks of another account than this one.
+fn is_of_another(error: &Error, account: &Account) -> bool {
+    error.account().is_some_and(|of| of != account)
+}
+
+/// What was tried within one call.
+struct Tries {
+    sent: u32,
+    looked_again: bool,
+}
+
+/// A moment by both clocks: the monotonic one stands still while a computer sleeps, the other one may be set.
+struct Stand {
+    wall: Timestamp,
+    monotonic: u64,
+}
+
+impl Stand {
+    fn now(clock: &impl Clock) -> Self {
+        Self { wall: clock.now(), monotonic: clock.monotonic() }
+    }
+
+    fn is_long_ago(&self, clock: &impl Clock) -> bool {
+        let wall = clock.now().since(self.wall);
+        let monotonic = Duration::from_millis(clock.monotonic().saturating_sub(self.monotonic));
+        wall.max(monotonic) >= STANDSTILL
+    }
+}
+
 /// Failures beside which a living token is still right to serve.
 fn still_serves(code: ErrorCode) -> bool {
     !matches!(code, ErrorCode::NoGrant | ErrorCode::Cancelled | ErrorCode::InvalidState)
 }
 
-/// The platform answers a repeated refresh with the same new pair for 30 seconds; when those start is not documented.
-pub(crate) const WINDOW: Duration = Duration::from_secs(20);
-/// As long as that answer may still be had, asking for it does not wait for the budget.
+/// As long as a lost answer may still be had, asking for it does not wait for the budget: the platform's own 30 seconds.
 const LONGEST_WINDOW: Duration = Duration::from_secs(30);
 /// The part of a token's life that maintenance may begin to renew it in, at most.
 const WIDEST: f64 = 0.98;
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 const SOFT_ATTEMPT: Duration = Duration::from_secs(4);
 const SOFT_PAUSE: Duration = Duration::from_secs(30);
-const RECOVERY_PAUSE: Duration = Duration::from_secs(3);
-const LONGEST_SOFT_PAUSE: Duration = Duration::from_secs(15 * 60);
-const REFUSED_PAUSE: Duration = Duration::from_secs(60);
-const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
+/// Before a request is sent again that the server failed on.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(3);
+/// With less time than this no request is begun: it would only be cut off, and leave the token in doubt.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
+/// So long between mark and request tells that the process stood still.
+const STANDSTILL: Duration = Duration::from_secs(2);
+/// The claim on the next request of the troubled accounts.
+const SHARE_OF_TROUBLED: Fingerprint = *b"troubled account";

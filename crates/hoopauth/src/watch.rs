@@ -15,7 +15,8 @@ use crate::callback::calling;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::inner::Inner;
-use crate::refresh::{Need, WINDOW};
+use crate::refresh::Need;
+use crate::store::WINDOW;
 
 /// What a client knows of the changes in a store that it shares.
 #[derive(Debug, Default)]
@@ -29,16 +30,13 @@ pub(crate) struct Watch {
 }
 
 impl Inner {
-    /// What comes before a look into the cache that may end in the store: a look for what others changed, if it is due. At the
-    /// first time also for what a crash left open. An error only where nothing was ever read under this watch.
+    /// What comes before a look into the cache that may end in the store: a look for what others changed, if it is due. An
+    /// error only where nothing was ever read under this watch.
     pub(crate) fn watch_store(&self) -> Result<()> {
         let Some(watch) = &self.watch else { return Ok(()) };
         let seen = self.first_seen(watch).inspect_err(|_| {
             self.clock.take_look(LOOK);
         })?;
-        if !watch.opened.swap(true, Ordering::Relaxed) {
-            self.finish_fresh_marks();
-        }
         if self.clock.take_look(LOOK) {
             match self.look(seen) {
                 Ok(()) => watch.failing.store(false, Ordering::Relaxed),
@@ -135,22 +133,49 @@ impl Inner {
         }
     }
 
-    /// What a crash left open a moment ago is asked for again while the platform still answers it. The rest waits for its
-    /// callers, or for maintenance.
-    fn finish_fresh_marks(&self) {
+    /// Finishes what a crash left open a moment ago, while the platform still answers it: once for each client, after its
+    /// first call has what it came for. The rest waits for its callers, or for maintenance.
+    ///
+    /// It runs on a thread of its own, which ends with the last of them. A call for one account never waits for another's.
+    pub(crate) fn finish_fresh_marks(&self) {
+        let Some(watch) = &self.watch else { return };
+        if watch.seen.get().is_none() || watch.opened.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let marks = match calling(|| self.store.open_marks(&self.settings.app)) {
             Ok(marks) => marks,
             Err(error) => return self.tell_trouble(&error),
         };
-        for account in marks {
-            if self.at_most(self.settings.attempt_timeout).is_zero() {
-                return;
-            }
-            let record = self.load(&account).ok().flatten();
-            if record.and_then(|record| record.mark).is_some_and(|mark| mark.age < WINDOW) {
-                self.recover(&account);
-            }
+        let fresh: Vec<_> = marks.into_iter().filter(|account| self.has_fresh_mark(account)).collect();
+        if fresh.is_empty() {
+            return;
         }
+        // Whoever brings a clock expects that nothing happens between its ticks.
+        let Some(inner) = self.me.upgrade().filter(|_| self.clock.is_system()) else {
+            return fresh.iter().for_each(|account| self.recover(account));
+        };
+        // Counted from here on: a client that closes waits for it.
+        let counted = self.calls.enter();
+        let work = move || {
+            let _counted = counted;
+            for account in fresh {
+                if inner.check_open().is_err() {
+                    return;
+                }
+                let _call = inner.begin_call();
+                if inner.has_fresh_mark(&account) {
+                    inner.recover(&account);
+                }
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("hoopauth-recovery".to_owned()).spawn(work) {
+            tracing::warn!(%error, "no thread could be started to finish what a crash left open");
+        }
+    }
+
+    fn has_fresh_mark(&self, account: &Account) -> bool {
+        let record = self.load(account).ok().flatten();
+        record.and_then(|record| record.mark).is_some_and(|mark| mark.age < WINDOW)
     }
 
     /// Finishes an open refresh, unless its holder is still at it.

@@ -253,7 +253,7 @@ impl TokenStore for HostStore {
         let first = sorted(ripe.map(|row| (row.expires_at, row.account)).collect());
         let first =
             first.into_iter().take(limit).map(|(expires_at, account)| (account, expires_at)).collect();
-        Ok(Due { total, first })
+        Ok(Due { total, first, troubled: Vec::new() })
     }
 
     fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {
@@ -278,6 +278,10 @@ impl TokenStore for HostStore {
             Some(slot) => Ok(slot),
             None => self.local.take_slot(app, request, now),
         }
+    }
+
+    fn exhaust(&self, app: &str, per_minute: u32, now: Timestamp) -> Result<()> {
+        self.local.exhaust(app, per_minute, now)
     }
 
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {
@@ -340,9 +344,7 @@ impl Lease for HostLease<'_> {
             return Ok(Begin::Wait(wait));
         }
         let marked = self.store.change(&key, expected, |content| {
-            if content.mark.is_none_or(|(before, _)| before != fingerprint) {
-                content.mark = Some((fingerprint, now));
-            }
+            content.mark = Some((fingerprint, Mark::date(content.mark, fingerprint, now)));
         })?;
         Ok(if marked { Begin::Marked } else { Begin::Moved })
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     BackOff, Begin, Due, Fingerprint, KNOWN_CHANGES, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest,
-    TokenStore, changed_of,
+    TokenStore, WINDOW, changed_of,
 };
 use crate::account::Account;
 use crate::budget::SlidingLog;
@@ -64,15 +64,17 @@ impl TokenStore for MemoryStore {
 
     fn due(&self, app: &str, now: Timestamp, limit: usize) -> Result<Due> {
         let inner = self.inner()?;
-        let Some(deadlines) = inner.deadlines.get(app) else { return Ok(Due::default()) };
+        let Some(live) = inner.live.get(app) else { return Ok(Due::default()) };
         let waits = |account: &Account| {
             let row = inner.rows.get(&(app.to_owned(), account.clone()));
             row.and_then(|row| row.record.back_off.as_ref()).is_some_and(|back_off| back_off.until > now)
         };
-        let first = deadlines.iter().filter(|(_, account)| !waits(account)).take(limit);
+        let first = live.deadlines.iter().filter(|(_, account)| !waits(account)).take(limit);
+        let troubled = live.troubled.iter().take_while(|(until, _)| *until <= now).take(limit);
         Ok(Due {
-            total: deadlines.len() as u64,
+            total: live.deadlines.len() as u64,
             first: first.map(|(at, account)| (account.clone(), *at)).collect(),
+            troubled: troubled.map(|(_, account)| account.clone()).collect(),
         })
     }
 
@@ -92,7 +94,14 @@ impl TokenStore for MemoryStore {
     }
 
     fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Slot> {
-        Ok(self.inner()?.budgets.entry(app.to_owned()).or_default().take(request, now))
+        let mut inner = self.inner()?;
+        let in_doubt = inner.has_open_window(app, now);
+        Ok(inner.budgets.entry(app.to_owned()).or_default().take(request, now, in_doubt))
+    }
+
+    fn exhaust(&self, app: &str, per_minute: u32, now: Timestamp) -> Result<()> {
+        self.inner()?.budgets.entry(app.to_owned()).or_default().fill(per_minute, now);
+        Ok(())
     }
 
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {
@@ -167,12 +176,11 @@ impl Lease for MemoryLease<'_> {
         let Some(row) = inner.rows.get_mut(&self.key).filter(|row| row.record.generation == expected) else {
             return Ok(Begin::Moved);
         };
-        if let Slot::Wait(wait) = inner.budgets.entry(self.key.0.clone()).or_default().take(slot, now) {
+        if let Slot::Wait(wait) = inner.budgets.entry(self.key.0.clone()).or_default().take(slot, now, true) {
             return Ok(Begin::Wait(wait));
         }
-        if row.mark.is_none_or(|(before, _)| before != fingerprint) {
-            row.mark = Some((fingerprint, now));
-        }
+        row.mark = Some((fingerprint, Mark::date(row.mark, fingerprint, now)));
+        inner.marked.entry(self.key.0.clone()).or_default().insert(self.key.1.clone());
         Ok(Begin::Marked)
     }
 
@@ -182,12 +190,18 @@ impl Lease for MemoryLease<'_> {
 
     fn note(&mut self, expected: u64, close_mark: bool, back_off: Option<&BackOff>) -> Result<()> {
         let mut inner = self.store.inner()?;
-        if let Some(row) = inner.rows.get_mut(&self.key).filter(|row| row.record.generation == expected) {
-            if close_mark {
-                row.mark = None;
-            }
-            row.record.back_off = back_off.cloned();
+        let inner = &mut *inner;
+        let Some(row) = inner.rows.get_mut(&self.key).filter(|row| row.record.generation == expected) else {
+            return Ok(());
+        };
+        let live = inner.live.entry(self.key.0.clone()).or_default();
+        live.remove(&self.key.1, &row.record);
+        if close_mark {
+            row.mark = None;
+            inner.marked.entry(self.key.0.clone()).or_default().remove(&self.key.1);
         }
+        row.record.back_off = back_off.cloned();
+        live.insert(&self.key.1, &row.record);
         Ok(())
     }
 }
@@ -208,8 +222,10 @@ type OwnedKey = (String, Account);
 #[derive(Debug, Default)]
 struct Inner {
     rows: HashMap<OwnedKey, Row>,
-    /// The live grants of each app by the end of their tokens.
-    deadlines: HashMap<String, BTreeSet<(Timestamp, Account)>>,
+    /// The live grants of each app.
+    live: HashMap<String, Live>,
+    /// The accounts of each app whose mark is open.
+    marked: HashMap<String, HashSet<Account>>,
     leased: HashSet<OwnedKey>,
     budgets: HashMap<String, SlidingLog>,
     /// Those of each app.
@@ -217,6 +233,36 @@ struct Inner {
     changes: u64,
     /// The last of them, with the generations they made.
     changed: VecDeque<(OwnedKey, u64)>,
+}
+
+/// The live grants of an app.
+#[derive(Debug, Default)]
+struct Live {
+    /// By the end of their tokens.
+    deadlines: BTreeSet<(Timestamp, Account)>,
+    /// The troubled ones, by the end of their back-off.
+    troubled: BTreeSet<(Timestamp, Account)>,
+}
+
+impl Live {
+    fn insert(&mut self, account: &Account, record: &Record) {
+        if record.grant.is_some() {
+            let (set, at) = self.place(record);
+            set.insert((at, account.clone()));
+        }
+    }
+
+    fn remove(&mut self, account: &Account, record: &Record) {
+        let (set, at) = self.place(record);
+        set.remove(&(at, account.clone()));
+    }
+
+    fn place(&mut self, record: &Record) -> (&mut BTreeSet<(Timestamp, Account)>, Timestamp) {
+        match record.back_off.as_ref().filter(|back_off| back_off.is_troubled()) {
+            Some(back_off) => (&mut self.troubled, back_off.until),
+            None => (&mut self.deadlines, record.expires_at),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -250,12 +296,13 @@ impl Inner {
             mark: None,
             back_off: None,
         };
-        let deadlines = self.deadlines.entry(key.0.clone()).or_default();
+        let live = self.live.entry(key.0.clone()).or_default();
         if let Some(before) = self.rows.get(&key) {
-            deadlines.remove(&(before.record.expires_at, key.1.clone()));
+            live.remove(&key.1, &before.record);
         }
-        if new.grant.is_some() {
-            deadlines.insert((new.expires_at, key.1.clone()));
+        live.insert(&key.1, &record);
+        if let Some(marked) = self.marked.get_mut(&key.0) {
+            marked.remove(&key.1);
         }
         if self.changed.len() as u64 == KNOWN_CHANGES {
             self.changed.pop_front();
@@ -268,6 +315,15 @@ impl Inner {
         }
         self.changes += 1;
         true
+    }
+
+    /// Returns `true` if the answer to a refresh may still be lost and asked for again.
+    fn has_open_window(&self, app: &str, now: Timestamp) -> bool {
+        let open = |account: &Account| {
+            let row = self.rows.get(&(app.to_owned(), account.clone()));
+            row.and_then(|row| row.mark).is_some_and(|(_, at)| now.since(at) < WINDOW)
+        };
+        self.marked.get(app).is_some_and(|marked| marked.iter().any(open))
     }
 
     fn accounts(&self, app: &str, wanted: impl Fn(&Row) -> bool) -> Vec<Account> {

@@ -48,8 +48,8 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     /// The accounts of an app whose record carries an open mark.
     fn open_marks(&self, app: &str) -> Result<Vec<Account>>;
 
-    /// The accounts of an app whose tokens end first, and how many have a grant at all: what maintenance goes by. At most
-    /// `limit`, soonest first, without those whose back-off lasts beyond `now`.
+    /// The accounts of an app that maintenance should renew next. Accounts whose back-off lasts beyond `now` are left out.
+    /// Each list has at most `limit` accounts.
     fn due(&self, app: &str, now: Timestamp, limit: usize) -> Result<Due>;
 
     /// Takes the exclusive right to refresh one account, waiting at most `wait`. `None`: another holder kept it.
@@ -58,6 +58,11 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
 
     /// Takes one token-endpoint request out of the app's budget.
     fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Slot>;
+
+    /// Counts the current minute of the app's budget as used up, because the platform answered that it is.
+    fn exhaust(&self, _app: &str, _per_minute: u32, _now: Timestamp) -> Result<()> {
+        Ok(())
+    }
 
     /// Remembers `id` until `until`; `false` if it was remembered already.
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool>;
@@ -87,7 +92,8 @@ pub trait Lease: fmt::Debug {
     fn load(&mut self, now: Timestamp) -> Result<Option<Record>>;
 
     /// In one durable transaction: takes a slot of the budget and writes the mark, unless the generation moved on or the
-    /// budget has no room. A mark of the same fingerprint that is open already keeps its first-sent time.
+    /// budget has no room. An open mark of the same fingerprint keeps its time while the platform still answers the request
+    /// of that time ([`WINDOW`]); after that it gets the time of this request, which begins a new window.
     fn begin(
         &mut self,
         expected: u64,
@@ -161,10 +167,39 @@ impl fmt::Debug for NewRecord {
 /// What [`TokenStore::due`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Due {
-    /// How many accounts have a grant.
+    /// The number of accounts that have a grant and are not [troubled](BackOff::is_troubled).
     pub total: u64,
-    /// Those that end first, and when.
+    /// The accounts among them whose tokens end first, and when.
     pub first: Vec<(Account, Timestamp)>,
+    /// Troubled accounts, those first whose back-off ended first. A store that can't tell them apart lists them in `first`.
+    pub troubled: Vec<Account>,
+}
+
+impl Due {
+    /// Chooses from all live records of an app, for stores that list them.
+    pub fn of(all: impl IntoIterator<Item = (Account, Record)>, now: Timestamp, limit: usize) -> Self {
+        let mut due = Self::default();
+        let mut troubled = Vec::new();
+        for (account, record) in all {
+            let back_off = record.back_off.as_ref();
+            let waits = back_off.is_some_and(|back_off| back_off.until > now);
+            match back_off.filter(|back_off| back_off.is_troubled()) {
+                Some(back_off) if !waits => troubled.push((back_off.until, account)),
+                Some(_) => {}
+                None => {
+                    due.total += 1;
+                    if !waits {
+                        due.first.push((account, record.expires_at));
+                    }
+                }
+            }
+        }
+        due.first.sort_by(|(one, ends), (other, end)| (ends, one).cmp(&(end, other)));
+        due.first.truncate(limit);
+        troubled.sort();
+        due.troubled = troubled.into_iter().map(|(_, account)| account).take(limit).collect();
+        due
+    }
 }
 
 /// A keyed hash: tells whether two texts are the same without telling the text.
@@ -175,23 +210,63 @@ pub type Fingerprint = [u8; 16];
 pub struct Mark {
     /// Of the refresh token that was sent.
     pub fingerprint: Fingerprint,
-    /// How long ago it was first sent, by the store's clock.
+    /// How long ago the first request of the current window was sent, by the store's clock.
     pub age: Duration,
 }
 
-/// When and why not to try yet.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+impl Mark {
+    /// Dates the mark of a request that is sent at `now`, where `open` is the mark found: see [`Lease::begin`].
+    pub(crate) fn date(
+        open: Option<(Fingerprint, Timestamp)>,
+        fingerprint: Fingerprint,
+        now: Timestamp,
+    ) -> Timestamp {
+        match open {
+            Some((of, at)) if of == fingerprint && at <= now && now.since(at) < WINDOW => at,
+            _ => now,
+        }
+    }
+}
+
+/// The time after a refresh request in which the same request surely gets the same answer. The platform promises 30 seconds
+/// and does not say when they begin; this is less, to be on the safe side.
+pub const WINDOW: Duration = Duration::from_secs(20);
+
+/// The durable note of a failed refresh: when to try again, and what to tell callers until then.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct BackOff {
-    /// Whether the platform refused the refresh token (else the failure was transient).
+    /// `true` if the platform refused the refresh token; `false` if the failure may pass.
     pub refused: bool,
-    /// The next try.
+    /// The time of the next try.
     pub until: Timestamp,
-    /// How many failures in a row.
+    /// The number of failures in a row.
     pub failures: u32,
     /// The number of the last error's code.
     pub code: i32,
-    /// Its message; no secrets.
+    /// The last error's message. It holds no secrets.
     pub message: String,
+    /// The number of failures in a row that were this account's alone: the token endpoint served others meanwhile.
+    #[serde(default)]
+    pub alone: u32,
+    /// The HTTP status of the last answer.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// The server's words, cleaned.
+    #[serde(default)]
+    pub server_message: Option<String>,
+    /// `true` if the last error may pass without anybody's doing.
+    #[serde(default)]
+    pub retryable: bool,
+    /// A fingerprint of the client's settings, for failures that end when those are corrected.
+    #[serde(default)]
+    pub settings: Option<Fingerprint>,
+}
+
+impl BackOff {
+    /// Returns `true` if the trouble is this account's alone. Such accounts are tried last, from a small part of the budget.
+    pub fn is_troubled(&self) -> bool {
+        self.refused || self.alone >= 2
+    }
 }
 
 /// What [`Lease::begin`] did.

@@ -92,6 +92,10 @@ impl TokenStore for UserStore {
         self.store()?.take_slot(app, request, now)
     }
 
+    fn exhaust(&self, app: &str, per_minute: u32, now: Timestamp) -> Result<()> {
+        self.store()?.exhaust(app, per_minute, now)
+    }
+
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {
         self.store()?.claim(app, id, until, now)
     }

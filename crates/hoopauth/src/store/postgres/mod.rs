@@ -46,7 +46,7 @@ use self::pool::{Pool, Pooled, Purpose};
 pub(crate) use self::settings::Settings;
 use super::{
     BackOff, Begin, Due, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest, TokenStore,
-    changed_of,
+    WINDOW, changed_of,
 };
 use crate::account::{Account, AccountKind};
 use crate::budget::SlidingLog;
@@ -130,7 +130,8 @@ impl TokenStore for PostgresStore {
             async move {
                 let total: i64 = client
                     .query_typed_one(
-                        "SELECT count(*) FROM account WHERE app = (SELECT id FROM app WHERE name = $1) AND sealed IS NOT NULL",
+                        "SELECT count(*) FROM account WHERE app = (SELECT id FROM app WHERE name = $1) AND sealed IS NOT NULL \
+                         AND NOT troubled",
                         &[(&&*app, Type::TEXT)],
                     )
                     .await?
@@ -139,26 +140,29 @@ impl TokenStore for PostgresStore {
                 let query = concat!(
                     "WITH clock AS MATERIALIZED (SELECT CASE WHEN abs(", now!(), " - $2) < $4 THEN $2 ELSE ", now!(),
                     " END AS now) SELECT name, expires_at FROM account WHERE app = (SELECT id FROM app WHERE name = $1) \
-                     AND sealed IS NOT NULL AND (back_off_until IS NULL OR back_off_until <= (SELECT now FROM clock)) \
+                     AND sealed IS NOT NULL AND NOT troubled \
+                     AND (back_off_until IS NULL OR back_off_until <= (SELECT now FROM clock)) \
                      ORDER BY expires_at LIMIT $3"
                 );
-                let rows = client
-                    .query_typed(
-                        query,
-                        &[
-                            (&&*app, Type::TEXT),
-                            (&now.0, Type::INT8),
-                            (&limit, Type::INT8),
-                            (&ONE_CLOCK, Type::INT8),
-                        ],
-                    )
-                    .await?;
+                let arguments = [
+                    (&&*app as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT),
+                    (&now.0, Type::INT8),
+                    (&limit, Type::INT8),
+                    (&ONE_CLOCK, Type::INT8),
+                ];
+                let rows = client.query_typed(query, &arguments).await?;
                 let first =
                     rows.iter().map(|row| Ok((account(row, 0)?, Timestamp(row.try_get::<_, i64>(1)?))));
-                Ok(Due {
-                    total: u64::try_from(total).unwrap_or(0),
-                    first: first.collect::<Outcome<_>>()?,
-                })
+                let first = first.collect::<Outcome<_>>()?;
+                let query = concat!(
+                    "WITH clock AS MATERIALIZED (SELECT CASE WHEN abs(", now!(), " - $2) < $4 THEN $2 ELSE ", now!(),
+                    " END AS now) SELECT name FROM account WHERE app = (SELECT id FROM app WHERE name = $1) \
+                     AND sealed IS NOT NULL AND troubled AND back_off_until <= (SELECT now FROM clock) \
+                     ORDER BY back_off_until LIMIT $3"
+                );
+                let rows = client.query_typed(query, &arguments).await?;
+                let troubled = rows.iter().map(|row| account(row, 0)).collect::<Outcome<_>>()?;
+                Ok(Due { total: u64::try_from(total).unwrap_or(0), first, troubled })
             }
         })
     }
@@ -196,6 +200,15 @@ impl TokenStore for PostgresStore {
             in_turn(|| take_slot(&client, backend, &app, request)).await
         });
         taken.map_err(|failure| failure.of(pool.place()))
+    }
+
+    fn exhaust(&self, app: &str, per_minute: u32, _: Timestamp) -> Result<()> {
+        let pool = self.pool()?;
+        let app: Arc<str> = app.into();
+        let done = pool.write(|client, backend| async move {
+            in_turn(|| exhaust(&client, backend, &app, per_minute)).await
+        });
+        done.map_err(|failure| failure.of(pool.place()))
     }
 
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {
@@ -361,11 +374,12 @@ impl Lease for PostgresLease<'_> {
     fn note(&mut self, expected: u64, close_mark: bool, back_off: Option<&BackOff>) -> Result<()> {
         let (key, expected) = (self.key.clone(), number(expected)?);
         let until = back_off.map(|back_off| back_off.until.0.saturating_add(self.ahead));
+        let troubled = back_off.is_some_and(BackOff::is_troubled);
         let text = back_off.map(written).transpose()?;
         let noted = self.pooled()?.run(|client, _| async move {
             let query = "UPDATE account SET mark = CASE WHEN $4 THEN NULL ELSE mark END, \
-                 marked_at = CASE WHEN $4 THEN NULL ELSE marked_at END, back_off_until = $5, back_off = $6 \
-                 WHERE app = (SELECT id FROM app WHERE name = $1) AND name = $2 AND generation = $3";
+                 marked_at = CASE WHEN $4 THEN NULL ELSE marked_at END, back_off_until = $5, back_off = $6, \
+                 troubled = $7 WHERE app = (SELECT id FROM app WHERE name = $1) AND name = $2 AND generation = $3";
             client
                 .execute_typed(
                     query,
@@ -376,6 +390,7 @@ impl Lease for PostgresLease<'_> {
                         (&close_mark, Type::BOOL),
                         (&until, Type::INT8),
                         (&text, Type::TEXT),
+                        (&troubled, Type::BOOL),
                     ],
                 )
                 .await?;
@@ -468,8 +483,7 @@ async fn load(
     if !rest.is_empty() {
         return Err(bad_row("list of fingerprints").into());
     }
-    let mark: Option<&[u8]> = row.try_get(6)?;
-    let mark = mark.map(|mark| mark.try_into().map_err(|_| bad_row("mark"))).transpose()?;
+    let mark = mark(&row, 6)?;
     let marked_at: Option<i64> = row.try_get(7)?;
     let until: Option<i64> = row.try_get(8)?;
     let back_off: Option<&str> = row.try_get(9)?;
@@ -526,7 +540,7 @@ async fn save(client: Arc<Client>, backend: i32, change: Arc<Change>) -> Outcome
     } else {
         concat!(
             "WITH saved AS (UPDATE account SET generation = $3 + 1, sealed = $4, expires_at = $5, seen = $6, mark = NULL, \
-             marked_at = NULL, back_off_until = NULL, back_off = NULL WHERE app = (SELECT id FROM app WHERE name = $1) \
+             marked_at = NULL, back_off_until = NULL, back_off = NULL, troubled = false WHERE app = (SELECT id FROM app WHERE name = $1) \
              AND name = $2 AND generation = $3 RETURNING app, name, generation), ",
             counted!(),
             "SELECT pg_backend_pid(), EXISTS (SELECT FROM saved), true"
@@ -614,7 +628,7 @@ async fn begin(
     let row = client
         .query_typed_one(
             concat!(
-                "SELECT pg_backend_pid(), ", now!(), ", sent, turn, generation FROM (VALUES (1)) AS one \
+                "SELECT pg_backend_pid(), ", now!(), ", sent, turn, generation, mark, marked_at FROM (VALUES (1)) AS one \
                  LEFT JOIN app ON app.name = $1 LEFT JOIN account ON account.app = app.id AND account.name = $2"
             ),
             &[(&&*key.app, Type::TEXT), (&account, Type::TEXT)],
@@ -624,20 +638,20 @@ async fn begin(
     if row.try_get::<_, Option<i64>>(4)? != Some(expected) {
         return Ok(Some(Begin::Moved));
     }
+    let now = Timestamp(row.try_get(1)?);
     let mut log = SlidingLog::from_bytes(row.try_get(2)?);
-    if let Slot::Wait(wait) = log.take(request, Timestamp(row.try_get(1)?)) {
+    if let Slot::Wait(wait) = log.take(request, now, true) {
         return Ok(Some(Begin::Wait(wait)));
     }
     let turn: i64 = row.try_get(3)?;
+    let open = mark(&row, 5)?.zip(row.try_get::<_, Option<i64>>(6)?.map(Timestamp));
+    let marked_at = Mark::date(open, *fingerprint, now).0;
     let row = client
         .query_typed_one(
-            concat!(
-                "WITH slot AS (UPDATE app SET sent = $3, turn = turn + 1 WHERE name = $1 AND turn = $4 RETURNING id), \
-                 marked AS (UPDATE account SET mark = $6, \
-                 marked_at = CASE WHEN mark IS NOT DISTINCT FROM $6 THEN marked_at ELSE ", now!(), " END \
-                 WHERE app = (SELECT id FROM slot) AND name = $2 AND generation = $5 RETURNING 1) \
-                 SELECT EXISTS (SELECT FROM slot), EXISTS (SELECT FROM marked)"
-            ),
+            "WITH slot AS (UPDATE app SET sent = $3, turn = turn + 1 WHERE name = $1 AND turn = $4 RETURNING id), \
+             marked AS (UPDATE account SET mark = $6, marked_at = $7 WHERE app = (SELECT id FROM slot) AND name = $2 \
+             AND generation = $5 RETURNING 1) \
+             SELECT EXISTS (SELECT FROM slot), EXISTS (SELECT FROM marked)",
             &[
                 (&&*key.app, Type::TEXT),
                 (&account, Type::TEXT),
@@ -645,6 +659,7 @@ async fn begin(
                 (&turn, Type::INT8),
                 (&expected, Type::INT8),
                 (&&fingerprint[..], Type::BYTEA),
+                (&marked_at, Type::INT8),
             ],
         )
         .await?;
@@ -657,29 +672,53 @@ async fn begin(
 }
 
 async fn take_slot(client: &Client, backend: i32, app: &str, request: SlotRequest) -> Outcome<Option<Slot>> {
+    let Some((mut log, turn, now, in_doubt)) = log(client, backend, app).await? else { return Ok(None) };
+    if let Slot::Wait(wait) = log.take(request, now, in_doubt) {
+        return Ok(Some(Slot::Wait(wait)));
+    }
+    Ok(write_log(client, app, &log, turn).await?.then_some(Slot::Taken))
+}
+
+/// Counts the minute as full. `None`: another took a slot meanwhile.
+async fn exhaust(client: &Client, backend: i32, app: &str, per_minute: u32) -> Outcome<Option<()>> {
+    let Some((mut log, turn, now, _)) = log(client, backend, app).await? else { return Ok(None) };
+    log.fill(per_minute, now);
+    Ok(write_log(client, app, &log, turn).await?.then_some(()))
+}
+
+/// The times of an app's last token requests, their turn, the server's time, and `true` if an answer of the last seconds is
+/// in doubt. `None`: the app was not there, and is now.
+async fn log(
+    client: &Client,
+    backend: i32,
+    app: &str,
+) -> Outcome<Option<(SlidingLog, i64, Timestamp, bool)>> {
     let query = concat!(
-        "SELECT pg_backend_pid(), ",
+        "WITH clock AS MATERIALIZED (SELECT ",
         now!(),
-        ", sent, turn FROM (VALUES (1)) AS one LEFT JOIN app ON name = $1"
+        " AS now) SELECT pg_backend_pid(), now, sent, turn, EXISTS (SELECT FROM account WHERE account.app = app.id \
+         AND mark IS NOT NULL AND marked_at > now - $2) FROM clock LEFT JOIN app ON name = $1"
     );
-    let row = client.query_typed_one(query, &[(&app, Type::TEXT)]).await?;
+    let window = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
+    let row = client.query_typed_one(query, &[(&app, Type::TEXT), (&window, Type::INT8)]).await?;
     check_backend(&row, 0, backend)?;
     let Some(sent) = row.try_get::<_, Option<&[u8]>>(2)? else {
         add_app(client, app).await?;
         return Ok(None);
     };
-    let mut log = SlidingLog::from_bytes(sent);
-    if let Slot::Wait(wait) = log.take(request, Timestamp(row.try_get(1)?)) {
-        return Ok(Some(Slot::Wait(wait)));
-    }
-    let turn: i64 = row.try_get(3)?;
-    let taken = client
+    let log = SlidingLog::from_bytes(sent);
+    Ok(Some((log, row.try_get(3)?, Timestamp(row.try_get(1)?), row.try_get(4)?)))
+}
+
+/// Writes the log back unless another did since `turn`; returns `true` if it did.
+async fn write_log(client: &Client, app: &str, log: &SlidingLog, turn: i64) -> Outcome<bool> {
+    let written = client
         .execute_typed(
             "UPDATE app SET sent = $2, turn = turn + 1 WHERE name = $1 AND turn = $3",
             &[(&app, Type::TEXT), (&log.to_bytes(), Type::BYTEA), (&turn, Type::INT8)],
         )
         .await?;
-    Ok((taken == 1).then_some(Slot::Taken))
+    Ok(written == 1)
 }
 
 /// Remembers `id` for `life` milliseconds.
@@ -727,14 +766,24 @@ fn number(generation: u64) -> Result<i64> {
     i64::try_from(generation).map_err(|_| bad_row("generation"))
 }
 
-fn written(back_off: &BackOff) -> Result<String> {
-    let BackOff { refused, until: _, failures, code, message } = back_off;
-    serde_json::to_string(&(refused, failures, code, message)).map_err(|_| bad_row("back-off"))
+/// The fingerprint of an open mark.
+fn mark(row: &Row, column: usize) -> Outcome<Option<Fingerprint>> {
+    let mark: Option<&[u8]> = row.try_get(column)?;
+    Ok(mark.map(|mark| mark.try_into().map_err(|_| bad_row("mark"))).transpose()?)
 }
 
+fn written(back_off: &BackOff) -> Result<String> {
+    serde_json::to_string(back_off).map_err(|_| bad_row("back-off"))
+}
+
+/// Reads a back-off whose end is `until` by the client's clock.
 fn read(text: &str, until: Timestamp) -> Result<BackOff> {
+    if let Ok(back_off) = serde_json::from_str::<BackOff>(text) {
+        return Ok(BackOff { until, ..back_off });
+    }
+    // As the first releases wrote it.
     let (refused, failures, code, message) = serde_json::from_str(text).map_err(|_| bad_row("back-off"))?;
-    Ok(BackOff { refused, until, failures, code, message })
+    Ok(BackOff { refused, until, failures, code, message, ..BackOff::default() })
 }
 
 /// The key of an advisory lock. The same in every process and release.

@@ -71,7 +71,7 @@ async fn version(client: &Client, schema: &str, known: usize) -> Outcome<usize> 
 }
 
 /// Each brings the schema one version forward; what was released is never changed.
-pub(super) const MIGRATIONS: [&str; 2] = [
+pub(super) const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE app (
         id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -111,5 +111,13 @@ pub(super) const MIGRATIONS: [&str; 2] = [
         name text NOT NULL,
         generation int8 NOT NULL
     );
+",
+    "
+    ALTER TABLE account ADD COLUMN troubled bool NOT NULL DEFAULT false;
+    UPDATE account SET troubled = true WHERE back_off LIKE '[true,%';
+    DROP INDEX deadline;
+    CREATE INDEX deadline ON account (app, expires_at) INCLUDE (name, back_off_until)
+        WHERE sealed IS NOT NULL AND NOT troubled;
+    CREATE INDEX trouble ON account (app, back_off_until) INCLUDE (name) WHERE sealed IS NOT NULL AND troubled;
 ",
 ];

@@ -179,8 +179,7 @@ fn the_databases_clock_decides() {
 
     // Ten minutes from now are ten minutes from now everywhere.
     let pause = Duration::from_secs(600);
-    let back_off =
-        BackOff { refused: false, until: behind.plus(pause), failures: 1, code: 20, message: String::new() };
+    let back_off = BackOff { until: behind.plus(pause), failures: 1, code: 20, ..BackOff::default() };
     lease.load(behind).unwrap();
     lease.note(1, false, Some(&back_off)).unwrap();
     let seen = lease.load(ahead).unwrap().unwrap().back_off.unwrap().until.since(ahead);

@@ -18,7 +18,7 @@ use self::database::{Handle, REGISTRY};
 use self::failure::{Failure, bad_row};
 use super::{
     BackOff, Begin, Due, Fingerprint, KNOWN_CHANGES, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest,
-    TokenStore, changed_of,
+    TokenStore, WINDOW, changed_of,
 };
 use crate::account::Account;
 use crate::budget::SlidingLog;
@@ -96,29 +96,31 @@ impl TokenStore for SqliteStore {
         self.handle()?.read(|connection| {
             let total: i64 = connection
                 .prepare_cached(
-                    "SELECT count(*) FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) AND sealed IS NOT NULL",
+                    "SELECT count(*) FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) AND sealed IS NOT NULL \
+                     AND NOT troubled",
                 )?
                 .query_row([app], |row| row.get(0))?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let mut statement = connection.prepare_cached(
-                "SELECT name, expires_at, back_off FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
-                 AND sealed IS NOT NULL ORDER BY expires_at",
+                "SELECT name, expires_at FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
+                 AND sealed IS NOT NULL AND NOT troubled AND (retry_at IS NULL OR retry_at <= ?2) \
+                 ORDER BY expires_at LIMIT ?3",
             )?;
-            let mut rows = statement.query([app])?;
+            let mut rows = statement.query(params![app, now.0, limit])?;
             let mut first = Vec::new();
-            while first.len() < limit
-                && let Some(row) = rows.next()?
-            {
-                let back_off: Option<String> = row.get(2)?;
-                if back_off.map(|text| read(&text)).transpose()?.is_some_and(|back_off| back_off.until > now) {
-                    continue;
-                }
-                let name: String = row.get(0)?;
-                first.push((
-                    Account::parse(&name).map_err(|_| bad_row("account"))?,
-                    Timestamp(row.get(1)?),
-                ));
+            while let Some(row) = rows.next()? {
+                first.push((account(row)?, Timestamp(row.get(1)?)));
             }
-            Ok(Due { total: u64::try_from(total).unwrap_or(0), first })
+            let mut statement = connection.prepare_cached(
+                "SELECT name FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
+                 AND sealed IS NOT NULL AND troubled AND retry_at <= ?2 ORDER BY retry_at LIMIT ?3",
+            )?;
+            let mut rows = statement.query(params![app, now.0, limit])?;
+            let mut troubled = Vec::new();
+            while let Some(row) = rows.next()? {
+                troubled.push(account(row)?);
+            }
+            Ok(Due { total: u64::try_from(total).unwrap_or(0), first, troubled })
         })
     }
 
@@ -150,7 +152,16 @@ impl TokenStore for SqliteStore {
     }
 
     fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Slot> {
-        self.handle()?.write(|transaction| take_slot(transaction, app, request, now))
+        self.handle()?.write(|transaction| take_slot(transaction, app, request, now, false))
+    }
+
+    fn exhaust(&self, app: &str, per_minute: u32, now: Timestamp) -> Result<()> {
+        self.handle()?.write(|transaction| {
+            let id = app_id(transaction, app)?;
+            let mut log = log(transaction, id)?;
+            log.fill(per_minute, now);
+            write_log(transaction, id, &log)
+        })
     }
 
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {
@@ -223,8 +234,7 @@ impl SqliteStore {
             let mut rows = statement.query([app])?;
             let mut accounts = Vec::new();
             while let Some(row) = rows.next()? {
-                let name: String = row.get(0)?;
-                accounts.push(Account::parse(&name).map_err(|_| bad_row("account"))?);
+                accounts.push(account(row)?);
             }
             Ok(accounts)
         })
@@ -268,15 +278,25 @@ impl Lease for SqliteLease<'_> {
             if generation(transaction, &key)? != expected {
                 return Ok(Begin::Moved);
             }
-            if let Slot::Wait(wait) = take_slot(transaction, key.app, slot, now)? {
+            if let Slot::Wait(wait) = take_slot(transaction, key.app, slot, now, true)? {
                 return Ok(Begin::Wait(wait));
             }
+            let open = transaction
+                .prepare_cached(
+                    "SELECT mark, marked_at FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) AND name = ?2 \
+                     AND mark IS NOT NULL",
+                )?
+                .query_row(params![key.app, key.account.as_str()], |row| {
+                    Ok((row.get(0)?, Timestamp(row.get(1)?)))
+                })
+                .optional()?;
+            let at = Mark::date(open, fingerprint, now);
             transaction
                 .prepare_cached(
                     "UPDATE account SET mark = ?3, marked_at = ?4 WHERE app = (SELECT id FROM app WHERE name = ?1) \
-                     AND name = ?2 AND mark IS NOT ?3",
+                     AND name = ?2",
                 )?
-                .execute(params![key.app, key.account.as_str(), fingerprint, now.0])?;
+                .execute(params![key.app, key.account.as_str(), fingerprint, at.0])?;
             Ok(Begin::Marked)
         })
     }
@@ -288,15 +308,26 @@ impl Lease for SqliteLease<'_> {
 
     fn note(&mut self, expected: u64, close_mark: bool, back_off: Option<&BackOff>) -> Result<()> {
         let key = self.key()?;
+        let (retry_at, troubled) =
+            (back_off.map(|it| it.until.0), back_off.is_some_and(BackOff::is_troubled));
         let back_off = back_off.map(written).transpose()?;
         let generation = number(expected)?;
         self.handle.write(|transaction| {
             transaction
                 .prepare_cached(
-                    "UPDATE account SET mark = iif(?4, NULL, mark), marked_at = iif(?4, NULL, marked_at), back_off = ?5 \
+                    "UPDATE account SET mark = iif(?4, NULL, mark), marked_at = iif(?4, NULL, marked_at), back_off = ?5, \
+                     retry_at = ?6, troubled = ?7 \
                      WHERE app = (SELECT id FROM app WHERE name = ?1) AND name = ?2 AND generation = ?3",
                 )?
-                .execute(params![key.app, key.account.as_str(), generation, close_mark, back_off])?;
+                .execute(params![
+                    key.app,
+                    key.account.as_str(),
+                    generation,
+                    close_mark,
+                    back_off,
+                    retry_at,
+                    troubled
+                ])?;
             Ok(())
         })
     }
@@ -371,7 +402,7 @@ fn save(
          VALUES (?1, ?2, ?3 + 1, ?4, ?5, ?6) ON CONFLICT DO NOTHING"
     } else {
         "UPDATE account SET generation = ?3 + 1, sealed = ?4, expires_at = ?5, seen = ?6, mark = NULL, \
-         marked_at = NULL, back_off = NULL WHERE app = ?1 AND name = ?2 AND generation = ?3"
+         marked_at = NULL, back_off = NULL, retry_at = NULL, troubled = 0 WHERE app = ?1 AND name = ?2 AND generation = ?3"
     };
     let app = app_id(transaction, key.app)?;
     let changed = transaction.prepare_cached(query)?.execute(params![
@@ -394,24 +425,42 @@ fn save(
     Ok(changed == 1)
 }
 
+/// Takes a slot. `marks`: the request that it is for opens a mark.
 fn take_slot(
     transaction: &Transaction<'_>,
     app: &str,
     request: SlotRequest,
     now: Timestamp,
+    marks: bool,
 ) -> std::result::Result<Slot, Failure> {
     let id = app_id(transaction, app)?;
-    let sent: Vec<u8> = transaction
-        .prepare_cached("SELECT sent FROM app WHERE id = ?1")?
-        .query_row([id], |row| row.get(0))?;
-    let mut log = SlidingLog::from_bytes(&sent);
-    let slot = log.take(request, now);
+    let in_doubt = marks
+        || transaction
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM account WHERE app = ?1 AND mark IS NOT NULL AND marked_at > ?2)",
+            )?
+            .query_row(params![id, now.minus(WINDOW).0], |row| row.get(0))?;
+    let mut log = log(transaction, id)?;
+    let slot = log.take(request, now, in_doubt);
     if slot == Slot::Taken {
-        transaction
-            .prepare_cached("UPDATE app SET sent = ?2 WHERE id = ?1")?
-            .execute(params![id, log.to_bytes()])?;
+        write_log(transaction, id, &log)?;
     }
     Ok(slot)
+}
+
+/// The times of an app's last token requests.
+fn log(transaction: &Transaction<'_>, app: i64) -> std::result::Result<SlidingLog, Failure> {
+    let sent: Vec<u8> = transaction
+        .prepare_cached("SELECT sent FROM app WHERE id = ?1")?
+        .query_row([app], |row| row.get(0))?;
+    Ok(SlidingLog::from_bytes(&sent))
+}
+
+fn write_log(transaction: &Transaction<'_>, app: i64, log: &SlidingLog) -> std::result::Result<(), Failure> {
+    transaction
+        .prepare_cached("UPDATE app SET sent = ?2 WHERE id = ?1")?
+        .execute(params![app, log.to_bytes()])?;
+    Ok(())
 }
 
 fn app_id(transaction: &Transaction<'_>, app: &str) -> std::result::Result<i64, Failure> {
@@ -431,14 +480,17 @@ fn number(generation: u64) -> Result<i64> {
 }
 
 fn written(back_off: &BackOff) -> Result<String> {
-    let BackOff { refused, until, failures, code, message } = back_off;
-    serde_json::to_string(&(refused, until, failures, code, message)).map_err(|_| bad_row("back-off"))
+    serde_json::to_string(back_off).map_err(|_| bad_row("back-off"))
 }
 
 fn read(text: &str) -> Result<BackOff> {
-    let (refused, until, failures, code, message) =
-        serde_json::from_str(text).map_err(|_| bad_row("back-off"))?;
-    Ok(BackOff { refused, until, failures, code, message })
+    serde_json::from_str(text).map_err(|_| bad_row("back-off"))
+}
+
+/// The account named in a row's first column.
+fn account(row: &Row<'_>) -> std::result::Result<Account, Failure> {
+    let name: String = row.get(0)?;
+    Ok(Account::parse(&name).map_err(|_| bad_row("account"))?)
 }
 
 /// For this user alone.

@@ -63,7 +63,7 @@ fn check(connection: &Connection) -> Result<usize, Failure> {
 }
 
 /// Each brings the schema one version forward; what was released is never changed.
-pub(super) const MIGRATIONS: [&str; 2] = [
+pub(super) const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE app (
         id INTEGER PRIMARY KEY,
@@ -103,6 +103,15 @@ pub(super) const MIGRATIONS: [&str; 2] = [
         name TEXT NOT NULL,
         generation INTEGER NOT NULL
     ) STRICT;
+",
+    "
+    ALTER TABLE account ADD COLUMN retry_at INTEGER;
+    ALTER TABLE account ADD COLUMN troubled INTEGER NOT NULL DEFAULT 0;
+    UPDATE account SET retry_at = CAST(substr(back_off, instr(back_off, ',') + 1) AS INTEGER),
+        troubled = back_off LIKE '[true,%' WHERE back_off IS NOT NULL;
+    DROP INDEX deadline;
+    CREATE INDEX deadline ON account (app, expires_at) WHERE sealed IS NOT NULL AND NOT troubled;
+    CREATE INDEX trouble ON account (app, retry_at) WHERE sealed IS NOT NULL AND troubled;
 ",
 ];
 

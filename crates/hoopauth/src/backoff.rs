@@ -1,0 +1,244 @@
+//! Back-off: when a failed refresh is tried again, and what its callers are told until then.
+//!
+//! A failure is noted in the store, so that it binds every caller of every process. Without that, one account that always
+//! fails would use up the token requests of all accounts.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorCode};
+use crate::store::{BackOff, Fingerprint, WINDOW};
+
+/// A failed refresh, as far as it decides when to try again.
+pub(crate) struct Failed<'a> {
+    pub(crate) error: &'a Error,
+    pub(crate) outcome: Outcome,
+    /// The note of the failure before, if there is one.
+    pub(crate) before: Option<&'a BackOff>,
+    /// When the token endpoint last gave tokens to this process, for whatever account.
+    pub(crate) last_success: Option<Timestamp>,
+    /// See [`BackOff::settings`].
+    pub(crate) settings: Option<Fingerprint>,
+}
+
+/// What a failure says about the refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The platform refused it.
+    Refused,
+    /// It may be spent: an answer is missing. `age` is the time since the first request of the window.
+    InDoubt { age: Duration },
+    /// It is as good as before: the endpoint did not look at it.
+    Untouched,
+    /// It is as good as before: nothing left this computer.
+    NotSent,
+}
+
+impl Failed<'_> {
+    /// Makes the note of this failure.
+    pub(crate) fn note(&self, now: Timestamp) -> BackOff {
+        let refused = self.outcome == Outcome::Refused;
+        let before = self.before.filter(|before| before.refused == refused);
+        let failures = before.map_or(0, |before| before.failures).saturating_add(1);
+        BackOff {
+            refused,
+            until: now.plus(self.pause(failures)),
+            failures,
+            code: self.error.code().number(),
+            message: self.error.message().to_owned(),
+            alone: before.map_or(0, |before| before.alone).saturating_add(u32::from(self.is_alone(now))),
+            status: self.error.status(),
+            server_message: self.error.server_message().map(str::to_owned),
+            retryable: self.error.is_retryable(),
+            settings: self.settings.filter(|_| ends_with_settings(self.error.code())),
+        }
+    }
+
+    fn pause(&self, failures: u32) -> Duration {
+        let grown = |first: Duration, factor: u32, longest: Duration| {
+            let growth = factor.saturating_pow(failures.saturating_sub(1).min(12));
+            first.saturating_mul(growth).min(longest)
+        };
+        let pause = match self.outcome {
+            Outcome::Refused => return grown(REFUSED, 4, LONGEST),
+            Outcome::InDoubt { age } => {
+                // The new pair may wait at the platform: the next try comes while it still gives it out. A limit of the
+                // endpoint passes within the minute, so it is asked again for as long as that can help.
+                let first = failures == 1 || self.error.code() == ErrorCode::RateLimited;
+                let left = WINDOW.saturating_sub(age);
+                if first && !left.is_zero() {
+                    REPEAT.min(left).max(SHORTEST_REPEAT)
+                } else {
+                    grown(DOUBTFUL / 2, 2, LONGEST_TRANSIENT)
+                }
+            }
+            Outcome::Untouched => grown(TRANSIENT, 4, LONGEST_TRANSIENT),
+            Outcome::NotSent => grown(LOCAL, 4, LONGEST_LOCAL),
+        };
+        self.error.retry_after().map_or(pause, |told| told.min(LONGEST_TOLD).max(pause))
+    }
+
+    /// Returns `true` if the trouble is the account's own and not the endpoint's, as far as this process can tell.
+    fn is_alone(&self, now: Timestamp) -> bool {
+        let since = self.before.map_or(now, |before| before.until.min(now)).minus(RECENT);
+        self.error.code() == ErrorCode::AccountInactive
+            || self.last_success.is_some_and(|success| success >= since)
+    }
+}
+
+impl BackOff {
+    /// The error for a caller that comes too early, if `now` is too early. `settings`: see [`Self::settings`].
+    pub(crate) fn error_until(
+        &self,
+        now: Timestamp,
+        settings: impl FnOnce() -> Option<Fingerprint>,
+    ) -> Option<Error> {
+        let wait = self.until.since(now);
+        // A clock that jumped back must not lock an account out.
+        if wait.is_zero() || wait > LONGEST {
+            return None;
+        }
+        // Whoever corrected the client's secret does not wait for the end of a pause that the wrong one brought.
+        if self.settings.is_some() && self.settings != settings() {
+            return None;
+        }
+        Some(self.error(wait))
+    }
+
+    /// The noted error again, with the time to wait.
+    pub(crate) fn error(&self, wait: Duration) -> Error {
+        let code = ErrorCode::from_number(self.code).unwrap_or(ErrorCode::HttpStatus);
+        let mut error = Error::new(code, &*self.message)
+            .with_server_message(self.server_message.as_deref())
+            .with_retryable(self.retryable);
+        if let Some(status) = self.status {
+            error = error.with_status(status);
+        }
+        if self.refused { error } else { error.with_retry_after(wait) }
+    }
+}
+
+/// Returns `true` for failures that end when the client is configured anew.
+fn ends_with_settings(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::TokenRequestRejected | ErrorCode::Config | ErrorCode::Tls)
+}
+
+/// From one request of the troubled accounts to the next: they get a tenth of the budget.
+pub(crate) fn share(per_minute: u32) -> Duration {
+    Duration::from_secs(610) / per_minute.max(1)
+}
+
+/// A second try inside the window, after the failure of a call.
+const REPEAT: Duration = Duration::from_secs(8);
+const SHORTEST_REPEAT: Duration = Duration::from_secs(2);
+/// The second failure in a row after which a token is in doubt, and each after it twice as long.
+const DOUBTFUL: Duration = Duration::from_secs(60);
+const TRANSIENT: Duration = Duration::from_secs(30);
+const LONGEST_TRANSIENT: Duration = Duration::from_secs(15 * 60);
+/// The network is away, or a setting is wrong: no token request is wasted.
+const LOCAL: Duration = Duration::from_secs(3);
+const LONGEST_LOCAL: Duration = Duration::from_secs(60);
+const REFUSED: Duration = Duration::from_secs(60);
+/// The longest pause of all.
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+/// The longest wait that a `Retry-After` is obeyed for.
+const LONGEST_TOLD: Duration = Duration::from_secs(3_600);
+/// A success of so long ago tells that the endpoint works.
+const RECENT: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn failed(error: &Error, outcome: Outcome, before: Option<&BackOff>) -> BackOff {
+        Failed { error, outcome, before, last_success: None, settings: Some([1; 16]) }.note(NOW)
+    }
+
+    /// The pauses of failures in a row, in seconds.
+    fn pauses(error: &Error, outcome: Outcome) -> Vec<u64> {
+        let mut note: Option<BackOff> = None;
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            let next = failed(error, outcome, note.as_ref());
+            pauses.push(next.until.since(NOW).as_secs());
+            note = Some(next);
+        }
+        pauses
+    }
+
+    #[test]
+    fn pauses_grow_and_end() {
+        let down = Error::new(ErrorCode::HttpStatus, "down");
+        let young = Outcome::InDoubt { age: Duration::from_secs(1) };
+        assert_eq!(pauses(&down, young), [8, 60, 120, 240, 480, 900, 900]);
+        let limited = Error::new(ErrorCode::RateLimited, "full");
+        assert_eq!(pauses(&limited, young), [8; 7]);
+        let old = Outcome::InDoubt { age: WINDOW };
+        assert_eq!(pauses(&limited, old), [30, 60, 120, 240, 480, 900, 900]);
+        assert_eq!(pauses(&down, Outcome::Untouched), [30, 120, 480, 900, 900, 900, 900]);
+        assert_eq!(pauses(&down, Outcome::NotSent), [3, 12, 48, 60, 60, 60, 60]);
+        assert_eq!(pauses(&down, Outcome::Refused), [60, 240, 960, 3_840, 15_360, 61_440, 86_400]);
+    }
+
+    #[test]
+    fn a_repeat_comes_before_the_window_ends() {
+        let down = Error::new(ErrorCode::HttpStatus, "down");
+        for age in 0..20 {
+            let age = Duration::from_secs(age);
+            let pause = failed(&down, Outcome::InDoubt { age }, None).until.since(NOW);
+            assert!(age + pause <= WINDOW + SHORTEST_REPEAT, "{age:?} {pause:?}");
+        }
+    }
+
+    #[test]
+    fn the_endpoints_own_time_is_obeyed_within_reason() {
+        let told = |seconds| {
+            let error =
+                Error::new(ErrorCode::RateLimited, "full").with_retry_after(Duration::from_secs(seconds));
+            failed(&error, Outcome::Untouched, None).until.since(NOW).as_secs()
+        };
+        assert_eq!([told(1), told(120), told(1_000_000)], [30, 120, 3_600]);
+    }
+
+    #[test]
+    fn callers_get_the_noted_error_until_then() {
+        let error = Error::new(ErrorCode::AccountInactive, "paused")
+            .with_status(400)
+            .with_server_message(Some("Location is not active"));
+        let note = failed(&error, Outcome::Untouched, None);
+        let told = note.error_until(NOW.plus(Duration::from_secs(10)), || None).unwrap();
+        assert_eq!((told.code(), told.message(), told.status()), (error.code(), "paused", Some(400)));
+        assert_eq!(told.server_message(), error.server_message());
+        assert_eq!(told.retry_after(), Some(Duration::from_secs(20)));
+        assert!(note.error_until(NOW.plus(Duration::from_secs(30)), || None).is_none());
+        // Two days back: the clock was set.
+        assert!(note.error_until(NOW.minus(2 * LONGEST), || None).is_none());
+    }
+
+    #[test]
+    fn corrected_settings_end_the_pause_that_the_wrong_ones_brought() {
+        let rejected = Error::new(ErrorCode::TokenRequestRejected, "wrong secret");
+        let note = failed(&rejected, Outcome::Untouched, None);
+        assert!(note.error_until(NOW, || Some([1; 16])).is_some());
+        assert!(note.error_until(NOW, || Some([2; 16])).is_none());
+        let down = failed(&Error::new(ErrorCode::HttpStatus, "down"), Outcome::Untouched, None);
+        assert!(down.error_until(NOW, || Some([2; 16])).is_some());
+    }
+
+    #[test]
+    fn trouble_is_an_accounts_own_where_others_are_served_meanwhile() {
+        let down = Error::new(ErrorCode::HttpStatus, "down");
+        let note = |last_success, before: Option<&BackOff>| {
+            Failed { error: &down, outcome: Outcome::Untouched, before, last_success, settings: None }
+                .note(NOW)
+        };
+        let outage = note(Some(NOW.minus(2 * RECENT)), None);
+        let outage = note(None, Some(&outage));
+        assert_eq!((outage.failures, outage.alone, outage.is_troubled()), (2, 0, false));
+        let own = note(Some(NOW), None);
+        let own = note(Some(NOW), Some(&own));
+        assert_eq!((own.alone, own.is_troubled()), (2, true));
+    }
+}
