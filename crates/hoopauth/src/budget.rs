@@ -32,9 +32,10 @@ impl SlidingLog {
         self.forget_the_old(now);
         let all = (request.per_minute as usize).max(1);
         match request.priority {
-            // Repeats are few and spaced; more than these at once would be refused by the platform anyway.
+            // Repeats are few and spaced. More than these at once would be refused by the platform anyway.
             Priority::Recovery => self.take_below(all + all.max(FEWEST_REPEATS), now),
-            Priority::Normal if in_doubt && all > 1 => self.take_with_repeat(all, now),
+            // A budget of two is too small to halve.
+            Priority::Normal if in_doubt && all > 2 => self.take_with_repeat(all, now),
             Priority::Normal => self.take_below(all, now),
             // With a budget of one there is nothing to leave to others.
             Priority::Soft => self.take_below((all - 1).max(1), now),
@@ -97,7 +98,7 @@ const MINUTE: Duration = Duration::from_secs(61);
 /// A lost answer is asked for again for 20 seconds. A place that becomes free within this time comes early enough for that.
 const REPEAT_WITHIN: Duration = Duration::from_secs(15);
 /// With a small budget, so many repeats in a minute find a place all the same.
-const FEWEST_REPEATS: usize = 3;
+const FEWEST_REPEATS: usize = 5;
 
 #[cfg(test)]
 mod tests {

@@ -130,7 +130,7 @@ impl Inner {
                 _ => Err(error.with_account(&account)),
             },
         };
-        self.finish_fresh_marks();
+        self.finish_fresh_marks(&account);
         answer
     }
 

@@ -134,10 +134,10 @@ impl Inner {
     }
 
     /// Finishes what a crash left open a moment ago, while the platform still answers it: once for each client, after its
-    /// first call has what it came for. The rest waits for its callers, or for maintenance.
+    /// first call, for `called`, has what it came for. The rest waits for its callers, or for maintenance.
     ///
     /// It runs on a thread of its own, which ends with the last of them. A call for one account never waits for another's.
-    pub(crate) fn finish_fresh_marks(&self) {
+    pub(crate) fn finish_fresh_marks(&self, called: &Account) {
         let Some(watch) = &self.watch else { return };
         if watch.seen.get().is_none() || watch.opened.swap(true, Ordering::Relaxed) {
             return;
@@ -146,7 +146,8 @@ impl Inner {
             Ok(marks) => marks,
             Err(error) => return self.tell_trouble(&error),
         };
-        let fresh: Vec<_> = marks.into_iter().filter(|account| self.has_fresh_mark(account)).collect();
+        let others = marks.into_iter().filter(|account| account != called && !self.is_unsaved(account));
+        let fresh: Vec<_> = others.filter(|account| self.has_fresh_mark(account)).collect();
         if fresh.is_empty() {
             return;
         }

@@ -170,9 +170,10 @@ fn the_databases_clock_decides() {
     let (behind, ahead) = (system_now().minus(hour), system_now().plus(hour));
     assert_eq!(lease.begin(1, [1; 16], SLOT, behind).unwrap(), Begin::Marked);
     assert!(lease.load(ahead).unwrap().unwrap().mark.unwrap().age < Duration::from_secs(60));
-    for _ in 0..4 {
+    for _ in 0..3 {
         assert_eq!(store.take_slot("app", SLOT, behind).unwrap(), Slot::Taken);
     }
+    // The last place is kept for the open mark.
     assert!(matches!(store.take_slot("app", SLOT, ahead).unwrap(), Slot::Wait(_)));
     assert!(store.claim("app", &[1; 16], behind.plus(Duration::from_secs(600)), behind).unwrap());
     assert!(!store.claim("app", &[1; 16], ahead.plus(Duration::from_secs(600)), ahead).unwrap());
@@ -212,8 +213,8 @@ fn older_tables_go_forward_and_later_ones_are_refused() {
     let mut pooled = store.pool().unwrap().take(Purpose::Work, LONG).unwrap().unwrap();
     let schema = schema_of(&url).to_owned();
     let forward = pooled.run(|client, _| async move {
-        let migrations =
-            [schema::MIGRATIONS[0], schema::MIGRATIONS[1], "ALTER TABLE account ADD COLUMN more int"];
+        let mut migrations = schema::MIGRATIONS.to_vec();
+        migrations.push("ALTER TABLE account ADD COLUMN more int");
         schema::ensure(&client, &schema, &migrations).await?;
         schema::ensure(&client, &schema, &migrations).await
     });
@@ -222,7 +223,8 @@ fn older_tables_go_forward_and_later_ones_are_refused() {
     assert_eq!((row.get::<_, Vec<u8>>(0), row.get::<_, Option<i32>>(1)), (b"kept".to_vec(), None));
     let error = at(&url).changes().unwrap_err();
     assert_eq!(error.code(), ErrorCode::Store);
-    assert!(error.message().contains("later release") && error.message().contains("is 3"), "{error}");
+    let later = format!("is {}", schema::MIGRATIONS.len() + 1);
+    assert!(error.message().contains("later release") && error.message().contains(&later), "{error}");
 }
 
 #[test]

@@ -164,12 +164,22 @@ fn a_file_of_the_first_release_goes_forward() {
     old.execute_batch(
         "PRAGMA application_id = 1752133488; PRAGMA user_version = 1; INSERT INTO app (name) VALUES ('app'); \
          INSERT INTO account (app, name, generation, sealed, expires_at, seen) \
-         VALUES (1, 'location:l', 7, x'61', 7, x''); UPDATE counter SET changes = 9",
+         VALUES (1, 'location:l', 7, x'61', 7, x''); UPDATE counter SET changes = 9; \
+         INSERT INTO account (app, name, generation, sealed, expires_at, seen, back_off) VALUES \
+         (1, 'location:dead', 1, x'61', 5, x'', '[true,1000,2,30,\"no\"]'), \
+         (1, 'location:down', 1, x'61', 6, x'', '[false,1000,1,44,\"no\"]')",
     )
     .unwrap();
     drop(old);
     let (store, account) = (folder.store(), account());
     assert_eq!(store.load(&key(&account), NOW).unwrap().unwrap().generation, 7);
+    let due = store.due("app", NOW, 9).unwrap();
+    let first: Vec<_> = due.first.iter().map(|(account, _)| account.as_str()).collect();
+    assert_eq!((due.total, first), (2, vec!["location:down", "location:l"]));
+    assert_eq!(due.troubled, [Account::location("dead").unwrap()]);
+    let dead = store.load(&key(&due.troubled[0]), NOW).unwrap().unwrap().back_off.unwrap();
+    assert_eq!((dead.refused, dead.failures, dead.code, &*dead.message), (true, 2, 30, "no"));
+    assert!(store.due("app", Timestamp(999), 9).unwrap().troubled.is_empty());
     assert_eq!((store.changes().unwrap(), store.changed("app", 8).unwrap()), (9, None));
     assert!(store.save(&key(&account), 7, &new_record(b"b")).unwrap());
     assert_eq!(store.changed("app", 9).unwrap(), Some(vec![(account, 8)]));
