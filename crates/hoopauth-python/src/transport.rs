@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use hoopauth::transport::{
     Body, Transport, TransportError, TransportErrorKind, TransportRequest as CoreRequest, TransportResponse,
@@ -21,7 +21,8 @@ pub(crate) struct TransportRequest {
     url: String,
     headers: Vec<(Cow<'static, str>, hoopauth::Secret)>,
     body: Body,
-    timeout: f64,
+    /// When it is over, by both clocks: while a computer sleeps, only the wall clock moves.
+    until: (Instant, SystemTime),
     max_body: usize,
 }
 
@@ -55,10 +56,20 @@ impl TransportRequest {
         PyBytes::new(py, self.body.as_bytes())
     }
 
-    /// Seconds for the whole exchange, the body included.
+    /// Seconds left for the exchange, the body included. Raises `hoopauth.Timeout` once there are none left: then the
+    /// request must not be sent, because its refresh token may have been spent by others meanwhile.
     #[getter]
-    fn timeout(&self) -> f64 {
-        self.timeout
+    fn timeout(&self, py: Python<'_>) -> PyResult<f64> {
+        let (until, wall) = self.until;
+        let left = until.saturating_duration_since(Instant::now());
+        let left = left.min(wall.duration_since(SystemTime::now()).unwrap_or_default());
+        if left.is_zero() {
+            let class = py.import("hoopauth._errors")?.getattr("Timeout")?;
+            let error = class.call1(("the time for this request is over: do not send it",))?;
+            error.setattr("sent", false)?;
+            return Err(PyErr::from_value(error));
+        }
+        Ok(left.as_secs_f64())
     }
 
     /// The longest body to accept, in bytes after decompression.
@@ -85,12 +96,13 @@ impl PyTransport {
 
 impl Transport for PyTransport {
     fn send(&self, request: &CoreRequest) -> Result<TransportResponse, TransportError> {
+        let timeout = request.timeout.min(LONGEST);
         let request = TransportRequest {
             method: request.method,
             url: request.url.clone(),
             headers: request.headers.clone(),
             body: request.body.clone(),
-            timeout: request.timeout.min(LONGEST).as_secs_f64(),
+            until: (Instant::now() + timeout, SystemTime::now() + timeout),
             max_body: request.max_body,
         };
         let answer =

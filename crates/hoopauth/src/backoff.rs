@@ -26,8 +26,9 @@ pub(crate) struct Failed<'a> {
 pub(crate) enum Outcome {
     /// The platform refused it.
     Refused,
-    /// It may be spent: an answer is missing. `age` is the time since the first request of the window.
-    InDoubt { age: Duration },
+    /// It may be spent: an answer is missing. `age` is the time since the first request of the window; `first`, whether this
+    /// call made that request.
+    InDoubt { age: Duration, first: bool },
     /// It is as good as before: the endpoint did not look at it.
     Untouched,
     /// It is as good as before: nothing left this computer.
@@ -61,16 +62,22 @@ impl Failed<'_> {
         };
         let pause = match self.outcome {
             Outcome::Refused => return grown(REFUSED, 4, LONGEST),
-            Outcome::InDoubt { age } => {
-                // The new pair may wait at the platform: the next try comes while it still gives it out. A limit of the
-                // endpoint passes within the minute, so it is asked again for as long as that can help.
-                let first = failures == 1 || self.error.code() == ErrorCode::RateLimited;
+            Outcome::InDoubt { age, first } => {
+                // The new pair may wait at the platform: the next try comes while it still gives it out. During an outage,
+                // in which each answer is a failure, only the first window is used for that. A limit of the endpoint passes
+                // within the minute, so it is asked again for as long as that can help.
+                let lost = first && self.error.status().is_none();
+                let soon = failures == 1 || lost || self.error.code() == ErrorCode::RateLimited;
                 let left = WINDOW.saturating_sub(age);
-                if first && !left.is_zero() {
+                if soon && !left.is_zero() {
                     REPEAT.min(left).max(SHORTEST_REPEAT)
                 } else {
                     grown(DOUBTFUL / 2, 2, LONGEST_TRANSIENT)
                 }
+            }
+            // The minute is over then.
+            Outcome::Untouched if self.error.code() == ErrorCode::RateLimited => {
+                grown(LIMITED, 2, LONGEST_TRANSIENT)
             }
             Outcome::Untouched => grown(TRANSIENT, 4, LONGEST_TRANSIENT),
             Outcome::NotSent => grown(LOCAL, 4, LONGEST_LOCAL),
@@ -134,6 +141,7 @@ const SHORTEST_REPEAT: Duration = Duration::from_secs(2);
 /// The second failure in a row after which a token is in doubt, and each after it twice as long.
 const DOUBTFUL: Duration = Duration::from_secs(60);
 const TRANSIENT: Duration = Duration::from_secs(30);
+const LIMITED: Duration = Duration::from_secs(61);
 const LONGEST_TRANSIENT: Duration = Duration::from_secs(15 * 60);
 /// The network is away, or a setting is wrong: no token request is wasted.
 const LOCAL: Duration = Duration::from_secs(3);
@@ -170,13 +178,16 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_end() {
-        let down = Error::new(ErrorCode::HttpStatus, "down");
-        let young = Outcome::InDoubt { age: Duration::from_secs(1) };
+        let down = Error::new(ErrorCode::HttpStatus, "down").with_status(503);
+        let young = Outcome::InDoubt { age: Duration::from_secs(1), first: false };
         assert_eq!(pauses(&down, young), [8, 60, 120, 240, 480, 900, 900]);
         let limited = Error::new(ErrorCode::RateLimited, "full");
         assert_eq!(pauses(&limited, young), [8; 7]);
-        let old = Outcome::InDoubt { age: WINDOW };
+        let old = Outcome::InDoubt { age: WINDOW, first: true };
         assert_eq!(pauses(&limited, old), [30, 60, 120, 240, 480, 900, 900]);
+        let lost = Error::new(ErrorCode::Network, "lost");
+        assert_eq!(pauses(&lost, Outcome::InDoubt { age: Duration::ZERO, first: true }), [8; 7]);
+        assert_eq!(pauses(&limited, Outcome::Untouched), [61, 122, 244, 488, 900, 900, 900]);
         assert_eq!(pauses(&down, Outcome::Untouched), [30, 120, 480, 900, 900, 900, 900]);
         assert_eq!(pauses(&down, Outcome::NotSent), [3, 12, 48, 60, 60, 60, 60]);
         assert_eq!(pauses(&down, Outcome::Refused), [60, 240, 960, 3_840, 15_360, 61_440, 86_400]);
@@ -187,7 +198,7 @@ mod tests {
         let down = Error::new(ErrorCode::HttpStatus, "down");
         for age in 0..20 {
             let age = Duration::from_secs(age);
-            let pause = failed(&down, Outcome::InDoubt { age }, None).until.since(NOW);
+            let pause = failed(&down, Outcome::InDoubt { age, first: true }, None).until.since(NOW);
             assert!(age + pause <= WINDOW + SHORTEST_REPEAT, "{age:?} {pause:?}");
         }
     }
@@ -199,7 +210,7 @@ mod tests {
                 Error::new(ErrorCode::RateLimited, "full").with_retry_after(Duration::from_secs(seconds));
             failed(&error, Outcome::Untouched, None).until.since(NOW).as_secs()
         };
-        assert_eq!([told(1), told(120), told(1_000_000)], [30, 120, 3_600]);
+        assert_eq!([told(1), told(120), told(1_000_000)], [61, 120, 3_600]);
     }
 
     #[test]

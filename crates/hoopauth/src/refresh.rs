@@ -362,15 +362,21 @@ impl Inner {
                 break failure;
             }
         };
+        // Whoever came meanwhile, as past a process that stood still, may have done the work.
+        match calling(|| lease.load(self.clock.now())) {
+            Ok(Some(again)) if again.generation == record.generation => {}
+            Ok(again) => return self.someone_elses(account, again),
+            Err(error) if failure.class == FailureClass::InvalidGrant => return Err(error),
+            Err(_) => {}
+        }
         let outcome = match failure.class {
             FailureClass::InvalidGrant => {
-                let again = calling(|| lease.load(self.clock.now()))?;
-                if again.as_ref().is_none_or(|again| again.generation != record.generation) {
-                    return self.someone_elses(account, again);
-                }
                 return self.last_way_out(account, grant, record, need, failure.error, lease);
             }
-            _ if in_doubt => Outcome::InDoubt { age: self.clock.now().since(first_sent) },
+            _ if in_doubt => Outcome::InDoubt {
+                age: self.clock.now().since(first_sent),
+                first: open.is_none_or(|mark| mark.age >= WINDOW),
+            },
             _ if failure.error.status().is_none() => Outcome::NotSent,
             _ => Outcome::Untouched,
         };

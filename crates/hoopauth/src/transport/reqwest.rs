@@ -13,7 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ::reqwest::{Client, Method, Proxy, Request, Response, redirect, retry};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -118,6 +118,7 @@ impl ReqwestTransport {
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| config(format!("`{}` is not an HTTP method", request.method.escape_debug())))?;
         let peer = &*origin.peer;
+        let wall_deadline = SystemTime::now() + deadline.saturating_duration_since(Instant::now());
 
         let cell = clients.cell(&origin);
         let built = cell.get_or_try_init(|| Built::new(&self.settings, origin.route()))?;
@@ -139,7 +140,16 @@ impl ReqwestTransport {
                 begun.set(true);
                 built.exchange(sending, request.max_body, deadline, peer).await
             };
-            let outcome = timeout_at(deadline.into(), exchange).await;
+            let mut exchange = pin!(exchange);
+            // Looked at before each step, not only when a timer fires: a process that stood still must not go on with a
+            // request whose time is over. While a computer sleeps, only the wall clock moves.
+            let in_time = poll_fn(|context| {
+                if Instant::now() >= deadline || SystemTime::now() >= wall_deadline {
+                    return Poll::Ready(Err(timed_out(peer, begun.get())));
+                }
+                exchange.as_mut().poll(context)
+            });
+            let outcome = timeout_at(deadline.into(), in_time).await;
             let outcome = outcome.unwrap_or_else(|_| Err(timed_out(peer, begun.get())));
             if outcome.is_err() {
                 // A connection in the middle of an answer is closed now, not at the next request.
