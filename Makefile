@@ -31,8 +31,8 @@ bench: setup setup-postgres libraries ## the promised figures, as JSON lines
 # KILLS, SEED and CASES choose other courses.
 soak: setup setup-postgres ## the longest tests: thousands of killed processes, and of orders of events; a JSON line for each form
 	HOOPAUTH_KILLS=$(or $(KILLS),1000) $(if $(SEED),HOOPAUTH_SEED=$(SEED)) PROPTEST_CASES=$(or $(CASES),200000) \
-	  $(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench --test model --test sqlite --test postgres \
-	  -- kills:: no_order_of_events --nocapture --test-threads=1
+	  $(CARGO) test --locked $(PROFILE) --workspace --exclude hoopauth-bench --test model --test sqlite --test postgres --test trouble \
+	  -- kills:: no_order_of_events no_outage --nocapture --test-threads=1
 
 # SECONDS for each target.
 fuzz: setup ## made-up input for an hour in all

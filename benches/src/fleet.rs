@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hoopauth::store::{MemoryStore, TokenStore};
 use hoopauth::transport::{Transport, TransportError, TransportRequest, TransportResponse};
-use hoopauth::{Account, AccountHandle, Clock, Grant, ManualClock, Timestamp};
+use hoopauth::{Account, AccountHandle, Client, Clock, Grant, ManualClock, Timestamp};
 use serde_json::json;
 
 use crate::{fixture, line};
@@ -15,11 +16,13 @@ pub(crate) struct Fleet {
     pub(crate) expired_calls: f64,
     pub(crate) peak_per_minute: f64,
     pub(crate) largest: f64,
+    /// Expired calls of healthy accounts beside many in trouble.
+    pub(crate) troubled_expired_calls: f64,
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a few thousand are exact")]
 pub(crate) fn measure() -> Fleet {
-    let month = simulate(ACCOUNTS, 30, false);
+    let month = simulate(ACCOUNTS, 30, false, &NONE);
     let more = json!({
         "expired_calls": month.expired_calls,
         "peak_per_minute": month.peak_per_minute,
@@ -28,32 +31,85 @@ pub(crate) fn measure() -> Fleet {
     });
     line("fleet", "rust", ACCOUNTS, Some(month.expired_calls as f64), "calls", more);
 
+    let troubled_expired_calls = troubled();
+
     let (mut works, mut fails) = (ACCOUNTS, 2 * ACCOUNTS);
     while fails - works > STEP {
         let middle = works.midpoint(fails);
-        if simulate(middle, 5, true).expired_calls == 0 { works = middle } else { fails = middle }
+        if simulate(middle, 5, true, &NONE).expired_calls == 0 { works = middle } else { fails = middle }
     }
     line("fleet_largest", "rust", works, Some(works as f64), "accounts", json!({"step": STEP, "days": 5}));
     Fleet {
         expired_calls: month.expired_calls as f64,
         peak_per_minute: month.peak_per_minute as f64,
         largest: works as f64,
+        troubled_expired_calls,
     }
+}
+
+/// A fleet that shares its app with accounts in trouble; answers its expired calls.
+#[allow(clippy::cast_precision_loss, reason = "they are few")]
+pub(crate) fn troubled() -> f64 {
+    let troubled = simulate(HEALTHY, 30, false, &TROUBLE);
+    let more = json!({
+        "expired_calls": troubled.expired_calls,
+        "peak_per_minute": troubled.peak_per_minute,
+        "refreshes": troubled.refreshes,
+        "refused": troubled.refused,
+        "dead": TROUBLE.dead, "failing": TROUBLE.failing, "unreadable": TROUBLE.unreadable,
+        "days": 30,
+    });
+    line("fleet_troubled", "rust", HEALTHY, Some(troubled.expired_calls as f64), "calls", more);
+    troubled.expired_calls as f64
 }
 
 struct Outcome {
     expired_calls: u64,
     peak_per_minute: usize,
     refreshes: u64,
+    refused: u64,
+}
+
+/// Accounts of a fleet that can't be renewed.
+struct Trouble {
+    /// The platform refuses their refresh tokens.
+    dead: usize,
+    /// Each of their requests fails: one half is paused, for the other the endpoint breaks down.
+    failing: usize,
+    /// Their rows are sealed with another key.
+    unreadable: usize,
+}
+
+impl Trouble {
+    /// Their names.
+    fn accounts(&self) -> impl Iterator<Item = Account> {
+        let of = |kind: &'static str, count| (0..count).map(move |i| format!("location:{kind}{i}"));
+        let (paused, down) = (self.failing / 2, self.failing - self.failing / 2);
+        let names = of("dead", self.dead).chain(of("paused", paused)).chain(of("down", down));
+        names.map(|name| Account::parse(&name).unwrap())
+    }
 }
 
 /// `days` with one maintainer and a call per account and minute. The accounts' first tokens end within one hour, a day from
-/// the start. It may `stop` at the first that is served too late.
-fn simulate(accounts: usize, days: u64, stop: bool) -> Outcome {
+/// the start. Those in trouble ended before, and are asked for every hour. It may `stop` at the first that is served too late.
+fn simulate(accounts: usize, days: u64, stop: bool, trouble: &Trouble) -> Outcome {
     let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
     let platform = Arc::new(Platform { clock: clock.clone(), state: Mutex::default() });
-    let client =
-        fixture::builder().store("memory:").transport(platform.clone()).clock(clock.clone()).build().unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let with_key = |key: &str| {
+        let store: Arc<dyn TokenStore> = Arc::<MemoryStore>::clone(&store);
+        let builder = fixture::builder().token_store(store).store_key(key.repeat(32));
+        builder.transport(platform.clone()).clock(clock.clone()).build().unwrap()
+    };
+    let (client, stranger) = (with_key("k"), with_key("s"));
+    let troubled: Vec<Account> = trouble.accounts().collect();
+    let ended = |client: &Client, account: &Account| {
+        let grant = Grant::new(account.clone(), "ended").with_refresh_token(format!("{account}.1"));
+        client.import(grant.with_expires_at(clock.now()), false).unwrap();
+    };
+    troubled.iter().for_each(|account| ended(&client, account));
+    (0..trouble.unreadable)
+        .for_each(|i| ended(&stranger, &Account::location(&format!("unreadable{i}")).unwrap()));
     let handles: Vec<AccountHandle> = (0..accounts)
         .map(|i| {
             let account = Account::parse(&fixture::name(i)).unwrap();
@@ -68,7 +124,12 @@ fn simulate(accounts: usize, days: u64, stop: bool) -> Outcome {
         .collect();
 
     let mut expired_calls = 0;
-    for _ in 0..days * 24 * 60 {
+    for minute in 0..days * 24 * 60 {
+        if minute % 60 == 0 {
+            for account in &troubled {
+                client.headers_for(account.as_str(), "GET").unwrap_err();
+            }
+        }
         client.maintain(clock.now().plus(MINUTE)).unwrap();
         let now = clock.now().0;
         let lives = |handle: &&AccountHandle| {
@@ -87,7 +148,7 @@ fn simulate(accounts: usize, days: u64, stop: bool) -> Outcome {
         }
     }
     let state = platform.state.lock().unwrap();
-    Outcome { expired_calls, peak_per_minute: state.peak, refreshes: state.refreshes }
+    Outcome { expired_calls, peak_per_minute: state.peak, refreshes: state.refreshes, refused: state.refused }
 }
 
 /// Answers every refresh with a token of a day whose text says when it ends.
@@ -102,6 +163,19 @@ struct State {
     last_minute: VecDeque<i64>,
     peak: usize,
     refreshes: u64,
+    refused: u64,
+}
+
+/// How the platform turns an account in trouble away.
+fn refusal(account: &str) -> Option<(u16, &'static str)> {
+    let (_, id) = account.split_once(':').unwrap();
+    [
+        ("dead", (400, r#"{"error":"invalid_grant"}"#)),
+        ("paused", (400, r#"{"message":"Location is not active"}"#)),
+        ("down", (503, "{}")),
+    ]
+    .into_iter()
+    .find_map(|(kind, answer)| id.strip_prefix(kind).is_some_and(|rest| rest.len() < 6).then_some(answer))
 }
 
 impl Transport for Platform {
@@ -113,12 +187,15 @@ impl Transport for Platform {
         }
         state.last_minute.push_back(now.0);
         state.peak = state.peak.max(state.last_minute.len());
-        state.refreshes += 1;
-
         let body = std::str::from_utf8(request.body.as_bytes()).unwrap();
         let token = body.split('&').find_map(|pair| pair.strip_prefix("refresh_token=")).unwrap();
         let token = token.replace("%3A", ":");
         let (account, generation) = token.rsplit_once('.').unwrap();
+        if let Some((status, body)) = refusal(account) {
+            state.refused += 1;
+            return Ok(TransportResponse { status, headers: vec![].into(), body: body.into() });
+        }
+        state.refreshes += 1;
         let ends = now.plus(DAY);
         let answer = json!({
             "access_token": format!("access.{}", ends.0),
@@ -132,6 +209,9 @@ impl Transport for Platform {
 }
 
 const ACCOUNTS: usize = 5_000;
+const HEALTHY: usize = 4_000;
+const TROUBLE: Trouble = Trouble { dead: 2_500, failing: 50, unreadable: 16 };
+const NONE: Trouble = Trouble { dead: 0, failing: 0, unreadable: 0 };
 const STEP: usize = 20;
 const DAY: Duration = Duration::from_secs(86_400);
 const MINUTE: Duration = Duration::from_secs(60);

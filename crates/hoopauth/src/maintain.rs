@@ -109,6 +109,8 @@ fn in_background(inner: &Weak<Inner>, stop: &Stop) {
 struct Round {
     /// When to look for open marks again, on the monotonic clock.
     marks_at: u64,
+    /// Counts the looks at what is due.
+    turn: u32,
     /// When to try a troubled account again, on the monotonic clock.
     trouble_at: u64,
     /// Accounts that can't be renewed here and now, with the time of the next try on the monotonic clock. Others may have no
@@ -228,13 +230,22 @@ impl Inner {
                 round.put_aside(account, &error, ticks);
             }
         }
+        let next = due.first.iter().find(|(account, _)| !round.aside.contains_key(account));
+        let pause = next.map_or(LOOK, |(_, ends)| ends.since(now.plus(window)));
+        let living = due.first.into_iter().take_while(|(_, ends)| ends.since(now) <= window);
+        let ended = due.ended.into_iter().map(|account| (account, now));
+        // Tokens that live come before those that have ended: that way their callers never wait. The others have a turn from
+        // time to time, however many live.
+        round.turn = round.turn.wrapping_add(1);
+        let all: Vec<_> = if round.turn.is_multiple_of(TURN_OF_ENDED) {
+            ended.chain(living).collect()
+        } else {
+            living.chain(ended).collect()
+        };
         let mut skipped = false;
-        for (account, ends) in due.first {
+        for (account, ends) in all {
             if round.aside.contains_key(&account) {
                 continue;
-            }
-            if ends.since(now) > window {
-                return Ok(ends.since(now.plus(window)));
             }
             let _call = self.begin_call();
             match self.renew(&account, &Need::Maintain { window, urgent }) {
@@ -253,7 +264,7 @@ impl Inner {
             }
         }
         // Behind those that were skipped there may be more.
-        Ok(if skipped { Duration::ZERO } else { LOOK })
+        Ok(if skipped { Duration::ZERO } else { pause })
     }
 
     /// `None` where another thread does it, or nothing can be done yet: what could not be saved comes first, for until it is
@@ -269,9 +280,10 @@ impl Inner {
     fn window(&self, accounts: u64) -> (Duration, bool) {
         let budget = u64::from(self.settings.token_requests_per_minute);
         // A minute of the budget is a second longer than the platform's.
-        let all = Duration::from_secs(accounts.saturating_mul(61) / budget);
-        let needed = all.mul_f64(SLACK) + RESERVE;
-        (needed.max(DAY / 4), all > DAY.mul_f64(RELAXED))
+        let all = |budget: u64| Duration::from_secs(accounts.saturating_mul(61) / budget.max(1));
+        let urgent = all(budget) > DAY.mul_f64(RELAXED);
+        let needed = all(if urgent { budget } else { budget - 1 }).mul_f64(SLACK) + RESERVE;
+        (needed.max(DAY / 4), urgent)
     }
 }
 
@@ -284,8 +296,10 @@ const UNREADABLE_PAUSE: Duration = Duration::from_secs(15 * 60);
 const FAILED_PAUSE: Duration = Duration::from_secs(60);
 /// How many of the next are looked at, for some may be in other hands.
 const BATCH: usize = 16;
-/// Renewals fail now and then; logins come between.
-const SLACK: f64 = 1.1;
+/// Renewals fail now and then, logins come between, and those in trouble or long ended have their turns.
+const SLACK: f64 = 1.22;
+/// Of so many renewals one is of a token that has ended, where others live.
+const TURN_OF_ENDED: u32 = 16;
 const RESERVE: Duration = Duration::from_secs(600);
 /// Above this part of the budget maintenance leaves none of it to others.
-const RELAXED: f64 = 0.7;
+const RELAXED: f64 = 0.6;

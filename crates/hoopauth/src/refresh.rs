@@ -353,10 +353,10 @@ impl Inner {
                 }
                 marked = Stand::now(&self.clock);
             }
-            let slot = SlotRequest {
-                per_minute: self.settings.token_requests_per_minute,
-                priority: Priority::Recovery,
-            };
+            // Only what may be lost goes beyond the budget.
+            let answered = failure.class == FailureClass::Unknown && failure.error.status().is_some();
+            let priority = if answered { Priority::Normal } else { Priority::Recovery };
+            let slot = SlotRequest { per_minute: self.settings.token_requests_per_minute, priority };
             let taken = calling(|| self.store.take_slot(&self.settings.app, slot, self.clock.now()));
             if !matches!(taken, Ok(Slot::Taken)) {
                 break failure;

@@ -1,6 +1,6 @@
 //! Failures that meet each other: outages, lost answers, paused accounts, dead grants. No grant is lost, and one account's
 //! trouble costs no other.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 
@@ -351,6 +351,103 @@ impl RowStore for Rows {
 
     fn lease<'a>(&'a self, _: &Key<'_>, _: Duration) -> Result<Leased<'a>, Error> {
         Ok(Leased::Held(Box::new(())))
+    }
+}
+
+/// A course of outages, on a clock of its own: days in which the endpoint breaks down, loses answers and is full, locations are
+/// paused and go on, and dead grants stand among them. A call for each account every ten seconds, so that somebody comes back
+/// while a lost answer can be had again. `HOOPAUTH_KILLS` is the number of its days, `HOOPAUTH_SEED` chooses another course.
+#[test]
+fn no_outage_costs_a_grant_or_a_neighbour() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let days = number("HOOPAUTH_KILLS").unwrap_or(1);
+    let seed = number("HOOPAUTH_SEED")
+        .unwrap_or_else(|| u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
+    println!("HOOPAUTH_SEED={seed} HOOPAUTH_KILLS={days}");
+    let mut random = Random(seed);
+    // Tokens of four hours: each account is refreshed six times a day.
+    let world = World::with(
+        Config::default().lifetime(14_400).settings(|settings| settings.token_requests_per_minute = Some(5)),
+    );
+    let clients: Vec<_> = (0..2).map(|_| client(&world)).collect();
+    let accounts = ended(&world, &clients[0], 24);
+    let (dead, paused, healthy) = (&accounts[..4], &accounts[4..8], &accounts[8..]);
+    for account in dead {
+        world.emulator.uninstall(account.as_str()).unwrap();
+    }
+    // In steps of ten seconds.
+    let (mut well_since, mut longest) = (0, 0);
+    for step in 0..days * 8_640 {
+        if random.below(1_000) == 0 {
+            let answer =
+                |status, body: &str| FaultKind::Status { status, headers: vec![], body: body.into() };
+            // Answers lost for longer than the window are lost for good, whoever asks.
+            let (kind, times) = match random.below(4) {
+                0 => (FaultKind::LostAnswer, 1 + random.below(3)),
+                1 => (answer(429, "{}"), 1 + random.below(3)),
+                2 => (answer(200, "<html>"), 1 + random.below(12)),
+                _ => (answer(503, "{}"), 1 + random.below(12)),
+            };
+            world.emulator.add_fault(Fault::new(Endpoint::Token, kind).times(u32::try_from(times).unwrap()));
+        }
+        for account in paused {
+            match step % 4_320 {
+                0 => world.emulator.pause(account.id()).unwrap(),
+                1_800 => world.emulator.unpause(account.id()).unwrap(),
+                _ => {}
+            }
+        }
+        if world.emulator.pending_faults() > 0 {
+            well_since = step + 1;
+        }
+        for account in &accounts {
+            let client = &clients[usize::try_from(random.below(2)).unwrap()];
+            match ask(client, account) {
+                Ok(()) => assert!(!dead.contains(account)),
+                Err(error) if error.code() == ErrorCode::ReauthorizationRequired => {
+                    assert!(dead.contains(account), "seed {seed}, step {step}: {error:?}");
+                }
+                Err(_) if !healthy.contains(account) => {}
+                // A quarter of an hour after the last failure, and some minutes of the budget, everybody is served again.
+                Err(error) => {
+                    longest = longest.max((step + 1).saturating_sub(well_since));
+                    assert!(step < well_since + 120, "seed {seed}, step {step}: {error:?}");
+                }
+            }
+        }
+        world.pass(10);
+    }
+    world.emulator.clear_faults();
+    world.pass(1_800);
+    for account in accounts.iter().filter(|account| !dead.contains(account)) {
+        let _ = world.emulator.unpause(account.id());
+        while let Err(error) = ask(&clients[0], account) {
+            assert_ne!(error.code(), ErrorCode::ReauthorizationRequired, "seed {seed}: {error:?}");
+            world.pass(error.retry_after().unwrap().as_secs() + 1);
+        }
+    }
+    let statistics = world.emulator.statistics();
+    println!(
+        "{}",
+        serde_json::json!({
+            "soak": "outage", "seed": seed, "days": days, "rotations": statistics.rotations,
+            "token_requests": statistics.token_requests, "seconds_to_recover": longest * 10,
+            "reuse_inside_window": statistics.reuse_inside_window,
+            "reuse_outside_window": statistics.reuse_outside_window,
+        })
+    );
+    assert_eq!(statistics.reuse_outside_window, 0, "seed {seed}");
+}
+
+/// `SplitMix64`.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (x ^ (x >> 31)) % end
     }
 }
 

@@ -250,10 +250,14 @@ impl TokenStore for HostStore {
         let live: Vec<_> = self.rows.list(app)?.into_iter().filter(|row| row.live).collect();
         let total = live.len() as u64;
         let ripe = live.into_iter().filter(|row| row.not_before <= now);
-        let first = sorted(ripe.map(|row| (row.expires_at, row.account)).collect());
-        let first =
-            first.into_iter().take(limit).map(|(expires_at, account)| (account, expires_at)).collect();
-        Ok(Due { total, first, troubled: Vec::new() })
+        let mut ended = sorted(ripe.map(|row| (row.expires_at, row.account)).collect());
+        let first = ended.split_off(ended.partition_point(|(ends, _)| *ends <= now));
+        Ok(Due {
+            total,
+            first: first.into_iter().take(limit).map(|(ends, account)| (account, ends)).collect(),
+            ended: ended.into_iter().take(limit).map(|(_, account)| account).collect(),
+            troubled: Vec::new(),
+        })
     }
 
     fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {

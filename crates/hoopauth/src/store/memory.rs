@@ -69,11 +69,14 @@ impl TokenStore for MemoryStore {
             let row = inner.rows.get(&(app.to_owned(), account.clone()));
             row.and_then(|row| row.record.back_off.as_ref()).is_some_and(|back_off| back_off.until > now)
         };
-        let first = live.deadlines.iter().filter(|(_, account)| !waits(account)).take(limit);
+        let ready = |(_, account): &&(Timestamp, Account)| !waits(account);
+        let ended = live.deadlines.iter().take_while(|(at, _)| *at <= now).filter(ready).take(limit);
+        let living = live.deadlines.iter().skip_while(|(at, _)| *at <= now).filter(ready).take(limit);
         let troubled = live.troubled.iter().take_while(|(until, _)| *until <= now).take(limit);
         Ok(Due {
             total: live.deadlines.len() as u64,
-            first: first.map(|(at, account)| (account.clone(), *at)).collect(),
+            first: living.map(|(at, account)| (account.clone(), *at)).collect(),
+            ended: ended.map(|(_, account)| account.clone()).collect(),
             troubled: troubled.map(|(_, account)| account.clone()).collect(),
         })
     }

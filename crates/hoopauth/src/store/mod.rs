@@ -169,8 +169,10 @@ impl fmt::Debug for NewRecord {
 pub struct Due {
     /// The number of accounts that have a grant and are not [troubled](BackOff::is_troubled).
     pub total: u64,
-    /// The accounts among them whose tokens end first, and when.
+    /// The accounts among them whose tokens live and end first, and when.
     pub first: Vec<(Account, Timestamp)>,
+    /// The accounts among them whose tokens have ended, longest ago first.
+    pub ended: Vec<Account>,
     /// Troubled accounts, those first whose back-off ended first. A store that can't tell them apart lists them in `first`.
     pub troubled: Vec<Account>,
 }
@@ -195,6 +197,10 @@ impl Due {
             }
         }
         due.first.sort_by(|(one, ends), (other, end)| (ends, one).cmp(&(end, other)));
+        let living = due.first.partition_point(|(_, ends)| *ends <= now);
+        let first = due.first.split_off(living);
+        due.ended = due.first.drain(..).map(|(account, _)| account).take(limit).collect();
+        due.first = first;
         due.first.truncate(limit);
         troubled.sort();
         due.troubled = troubled.into_iter().map(|(_, account)| account).take(limit).collect();

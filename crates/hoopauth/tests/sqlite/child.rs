@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use hoopauth::{Client, ClientBuilder, Error, Step};
+use hoopauth::{Account, Client, ClientBuilder, Error, Step};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{ForkResult, fork, pause};
 
@@ -85,15 +85,15 @@ fn storm(threads: &str) {
     say(&all_at_once(&client, threads, &AtomicUsize::new(0)).to_string());
 }
 
-/// The first caller finds a refresh open and tries to finish it, which fails, for the holder lives; not before the others had
-/// time to wait for how that ends. Says when one comes to wait for the lease.
+/// After the first call, for another account, a refresh that is open is to be finished. That fails, for its holder lives, but
+/// not before all callers had time to wait for how it ends. Says when one comes to wait for the lease.
 fn storm_behind_a_holder(threads: &str) {
-    let others = threads.parse::<usize>().unwrap() - 1;
+    let others = threads.parse::<usize>().unwrap();
     let (begun, flights) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
     let (open, gate) = std::sync::mpsc::channel();
     let seen = Arc::clone(&begun);
-    let hook = move |at, _: &_| {
-        if at == Step::Lease {
+    let hook = move |at, account: &Account| {
+        if at == Step::Lease && *account == location(0) {
             match flights.fetch_add(1, Ordering::SeqCst) {
                 0 => {
                     open.send(()).unwrap();
@@ -110,7 +110,7 @@ fn storm_behind_a_holder(threads: &str) {
     };
     let client = builder().step_hook(hook).build().unwrap();
     std::thread::scope(|scope| {
-        let first = scope.spawn(|| client.headers_for(location(0).as_str(), "GET"));
+        let first = scope.spawn(|| client.headers_for(location(1).as_str(), "GET"));
         gate.recv().unwrap();
         let failures = all_at_once(&client, others, &begun);
         say(&format!("{} {failures}", outcome(&first.join().unwrap())));

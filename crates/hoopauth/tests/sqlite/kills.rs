@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use hoopauth::{Account, Report, Step};
 use hoopauth_emulator::{Config, DEFAULT_COMPANY_ID};
 
-use crate::site::Site;
+use crate::site::{Process, Site};
 
 /// Whoever comes back within the platform's window finds the pair that a dead process was about to get.
 #[test]
@@ -23,6 +24,31 @@ fn no_kill_loses_a_grant() {
     course.print("window", &kills, &site);
     assert_eq!(statistics.reuse_outside_window, 0);
     assert!(statistics.reuse_inside_window > 0, "no process was killed where it matters");
+}
+
+/// Processes stand still at any moment, some of them for so long that others take over, and most of them die afterwards.
+#[test]
+fn no_standstill_loses_a_grant() {
+    let site = Site::with(Config::default().lifetime(LIFE).window(30));
+    let accounts = add_accounts(&site);
+    let course = Course::chosen(32);
+    let kills = course.run_with(|number| {
+        let process =
+            site.start("doomed", &format!("Moment {} {number}", 400 + course.chance(number, 0) % 1_500));
+        for stop in 1..=3 {
+            std::thread::sleep(Duration::from_millis(course.chance(number, stop) % 300));
+            process.freeze();
+            // Longer than any store waits for a holder that fell silent.
+            let long = stop == 2 && number % 8 == 0;
+            let stands = if long { 12_000 } else { course.chance(number, stop + 10) % 2_500 };
+            std::thread::sleep(Duration::from_millis(stands));
+            process.wake();
+        }
+        ("Moment".to_owned(), process)
+    });
+    every_account_works(&site, &accounts);
+    course.print("stopped", &kills, &site);
+    assert_eq!(site.world.emulator.statistics().reuse_outside_window, 0);
 }
 
 /// A platform that answers no token twice: what dies with a process is minted from the company's grant.
@@ -95,6 +121,16 @@ impl Course {
     /// Always eight processes; for each that died a next one, as many as there are to be killed. `before` the nth starts,
     /// something more may happen. How many died where.
     fn run(&self, site: &Site, before: impl Fn(usize) + Sync) -> BTreeMap<String, u64> {
+        self.run_with(|number| {
+            before(number);
+            let (point, when) = self.end_of(number);
+            let process = site.start("doomed", &format!("{point} {when} {number}"));
+            (point, process)
+        })
+    }
+
+    /// The same with processes that are `start`ed in another way; it answers where each dies.
+    fn run_with(&self, start: impl Fn(usize) -> (String, Process) + Sync) -> BTreeMap<String, u64> {
         let (started, killed) = (Mutex::new(0), Mutex::new(BTreeMap::new()));
         let next = || {
             let mut started = started.lock().unwrap();
@@ -105,9 +141,8 @@ impl Course {
             for _ in 0..PROCESSES {
                 scope.spawn(|| {
                     while let Some(number) = next() {
-                        before(number);
-                        let (point, when) = self.end_of(number);
-                        let status = site.start("doomed", &format!("{point} {when} {number}")).wait();
+                        let (point, process) = start(number);
+                        let status = process.wait();
                         assert_eq!(status.signal(), Some(9), "process {number}: {status}");
                         *killed.lock().unwrap().entry(point).or_default() += 1;
                     }
@@ -115,6 +150,11 @@ impl Course {
             }
         });
         killed.into_inner().unwrap()
+    }
+
+    /// A number that belongs to the nth process, by the course's seed.
+    fn chance(&self, number: usize, which: u64) -> u64 {
+        mixed(self.seed ^ mixed(number as u64) ^ which)
     }
 
     /// Where the nth process dies: each point in its turn, at one of the first times or moments.

@@ -149,6 +149,11 @@ impl Process {
         assert!(matches!(stopped, WaitStatus::Stopped(..)), "{stopped:?}");
     }
 
+    /// As [`stop`](Self::stop), without waiting for it. The process may have died meanwhile.
+    pub(crate) fn freeze(&self) {
+        kill(self.pid(), Signal::SIGSTOP).unwrap();
+    }
+
     pub(crate) fn wake(&self) {
         kill(self.pid(), Signal::SIGCONT).unwrap();
     }

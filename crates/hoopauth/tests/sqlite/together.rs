@@ -31,6 +31,7 @@ fn a_storm_behind_a_holder_waits_for_it() {
     let site = Site::new();
     let account = location(0);
     site.client().import(site.expired(&account), false).unwrap();
+    site.client().import(site.world.grant(&location(1)), false).unwrap();
     let mut holder = site.start("hold", "Send");
     assert_eq!(holder.line(), "there");
     let mut storm = site.start("storm behind a holder", "32");
@@ -127,7 +128,8 @@ fn two_processes_have_one_budget() {
         assert!(words.next().unwrap().parse::<u32>().unwrap() <= 5, "{line}");
         assert!(words.all(|code| matches!(code, "RATE_LIMITED" | "LEASE_TIMEOUT")), "{line}");
     }
-    assert_eq!(site.world.emulator.statistics().token_requests, 5);
+    // The last place of a minute is kept for the repeat of a lost answer.
+    assert_eq!(site.world.emulator.statistics().token_requests, 4);
 }
 
 #[test]

@@ -137,32 +137,29 @@ impl TokenStore for PostgresStore {
                     .await?
                     .try_get(0)?;
                 // The same clock as in `offset`.
-                let query = concat!(
+                let clock = concat!(
                     "WITH clock AS MATERIALIZED (SELECT CASE WHEN abs(", now!(), " - $2) < $4 THEN $2 ELSE ", now!(),
-                    " END AS now) SELECT name, expires_at FROM account WHERE app = (SELECT id FROM app WHERE name = $1) \
-                     AND sealed IS NOT NULL AND NOT troubled \
-                     AND (back_off_until IS NULL OR back_off_until <= (SELECT now FROM clock)) \
-                     ORDER BY expires_at LIMIT $3"
+                    " END AS now) SELECT name, expires_at FROM account, clock \
+                     WHERE app = (SELECT id FROM app WHERE name = $1) AND sealed IS NOT NULL"
                 );
-                let arguments = [
-                    (&&*app as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT),
-                    (&now.0, Type::INT8),
-                    (&limit, Type::INT8),
-                    (&ONE_CLOCK, Type::INT8),
-                ];
-                let rows = client.query_typed(query, &arguments).await?;
-                let first =
-                    rows.iter().map(|row| Ok((account(row, 0)?, Timestamp(row.try_get::<_, i64>(1)?))));
-                let first = first.collect::<Outcome<_>>()?;
-                let query = concat!(
-                    "WITH clock AS MATERIALIZED (SELECT CASE WHEN abs(", now!(), " - $2) < $4 THEN $2 ELSE ", now!(),
-                    " END AS now) SELECT name FROM account WHERE app = (SELECT id FROM app WHERE name = $1) \
-                     AND sealed IS NOT NULL AND troubled AND back_off_until <= (SELECT now FROM clock) \
-                     ORDER BY back_off_until LIMIT $3"
-                );
-                let rows = client.query_typed(query, &arguments).await?;
-                let troubled = rows.iter().map(|row| account(row, 0)).collect::<Outcome<_>>()?;
-                Ok(Due { total: u64::try_from(total).unwrap_or(0), first, troubled })
+                let list = async |condition: &str| -> Outcome<Vec<(Account, Timestamp)>> {
+                    let arguments = [
+                        (&&*app as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT),
+                        (&now.0, Type::INT8),
+                        (&limit, Type::INT8),
+                        (&ONE_CLOCK, Type::INT8),
+                    ];
+                    let query = format!("{clock} AND {condition} LIMIT $3");
+                    let rows = client.query_typed(&query, &arguments).await?;
+                    rows.iter().map(|row| Ok((account(row, 0)?, Timestamp(row.try_get::<_, i64>(1)?)))).collect()
+                };
+                let names = |found: Vec<(Account, Timestamp)>| found.into_iter().map(|(account, _)| account).collect();
+                let ready = "NOT troubled AND (back_off_until IS NULL OR back_off_until <= clock.now)";
+                let first = list(&format!("{ready} AND expires_at > $2 ORDER BY expires_at")).await?;
+                let ended = names(list(&format!("{ready} AND expires_at <= $2 ORDER BY expires_at")).await?);
+                let troubled =
+                    names(list("troubled AND back_off_until <= clock.now ORDER BY back_off_until").await?);
+                Ok(Due { total: u64::try_from(total).unwrap_or(0), first, ended, troubled })
             }
         })
     }

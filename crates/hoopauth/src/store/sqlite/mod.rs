@@ -101,26 +101,24 @@ impl TokenStore for SqliteStore {
                 )?
                 .query_row([app], |row| row.get(0))?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let mut statement = connection.prepare_cached(
-                "SELECT name, expires_at FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
-                 AND sealed IS NOT NULL AND NOT troubled AND (retry_at IS NULL OR retry_at <= ?2) \
-                 ORDER BY expires_at LIMIT ?3",
-            )?;
-            let mut rows = statement.query(params![app, now.0, limit])?;
-            let mut first = Vec::new();
-            while let Some(row) = rows.next()? {
-                first.push((account(row)?, Timestamp(row.get(1)?)));
-            }
-            let mut statement = connection.prepare_cached(
-                "SELECT name FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
-                 AND sealed IS NOT NULL AND troubled AND retry_at <= ?2 ORDER BY retry_at LIMIT ?3",
-            )?;
-            let mut rows = statement.query(params![app, now.0, limit])?;
-            let mut troubled = Vec::new();
-            while let Some(row) = rows.next()? {
-                troubled.push(account(row)?);
-            }
-            Ok(Due { total: u64::try_from(total).unwrap_or(0), first, troubled })
+            let list = |condition: &str| -> std::result::Result<Vec<(Account, Timestamp)>, Failure> {
+                let mut statement = connection.prepare_cached(&format!(
+                    "SELECT name, expires_at FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
+                     AND sealed IS NOT NULL AND {condition} LIMIT ?3"
+                ))?;
+                let mut rows = statement.query(params![app, now.0, limit])?;
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
+                    found.push((account(row)?, Timestamp(row.get(1)?)));
+                }
+                Ok(found)
+            };
+            let names = |found: Vec<(Account, Timestamp)>| found.into_iter().map(|(account, _)| account).collect();
+            let ready = "NOT troubled AND (retry_at IS NULL OR retry_at <= ?2)";
+            let first = list(&format!("{ready} AND expires_at > ?2 ORDER BY expires_at"))?;
+            let ended = names(list(&format!("{ready} AND expires_at <= ?2 ORDER BY expires_at"))?);
+            let troubled = names(list("troubled AND retry_at <= ?2 ORDER BY retry_at")?);
+            Ok(Due { total: u64::try_from(total).unwrap_or(0), first, ended, troubled })
         })
     }
 

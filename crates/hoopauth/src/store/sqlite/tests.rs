@@ -174,8 +174,8 @@ fn a_file_of_the_first_release_goes_forward() {
     let (store, account) = (folder.store(), account());
     assert_eq!(store.load(&key(&account), NOW).unwrap().unwrap().generation, 7);
     let due = store.due("app", NOW, 9).unwrap();
-    let first: Vec<_> = due.first.iter().map(|(account, _)| account.as_str()).collect();
-    assert_eq!((due.total, first), (2, vec!["location:down", "location:l"]));
+    let ended: Vec<_> = due.ended.iter().map(Account::as_str).collect();
+    assert_eq!((due.total, ended), (2, vec!["location:down", "location:l"]));
     assert_eq!(due.troubled, [Account::location("dead").unwrap()]);
     let dead = store.load(&key(&due.troubled[0]), NOW).unwrap().unwrap().back_off.unwrap();
     assert_eq!((dead.refused, dead.failures, dead.code, &*dead.message), (true, 2, 30, "no"));
