@@ -37,6 +37,7 @@ mod installed;
 mod keys;
 mod limits;
 mod maintain;
+mod members;
 pub mod operations;
 mod options;
 mod preflight;
@@ -47,6 +48,7 @@ mod reseal;
 mod secret;
 mod sorted;
 mod sync;
+mod token_answer;
 mod token_endpoint;
 
 pub mod store;
