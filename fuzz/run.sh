@@ -8,7 +8,7 @@ command -v c++ >/dev/null || { echo "a C++ compiler is missing: install g++" >&2
 # libFuzzer needs coverage and the address sanitizer, which a stable compiler has but hides.
 export RUSTC_BOOTSTRAP=1
 seed=${HOOPAUTH_SEED:-$RANDOM}
-for target in headers keys events redirects token_answers; do
+for target in headers keys events redirects token_answers good_answers; do
   echo "fuzz $target: seed $seed" >&2
   # What it finds on the way stays out of the tree; the committed corpus is where it starts.
   mkdir -p "target/fuzz-corpus/$target"

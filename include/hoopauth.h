@@ -182,7 +182,7 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_ACCOUNT_INACTIVE 35
 
 /**
- * The answer is not what the protocol allows.
+ * The answer is not what the protocol allows, or comes from something on the way, such as a firewall.
  */
 #define HOOPAUTH_MALFORMED_RESPONSE 36
 
@@ -202,12 +202,12 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_WRONG_TOKEN_CLASS 41
 
 /**
- * The token speaks for another account.
+ * The token speaks for another account than the one that was asked for.
  */
 #define HOOPAUTH_WRONG_ACCOUNT 42
 
 /**
- * The Private Integration token is refused: copy the current one from the settings.
+ * The platform refuses the Private Integration token: copy the current one from the account's settings.
  */
 #define HOOPAUTH_INVALID_PRIVATE_INTEGRATION 43
 
@@ -789,7 +789,9 @@ const char *hoopauth_grant_user_id(const hoopauth_grant_t *grant,
                                    size_t *len);
 
 /**
- * When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+ * When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Where the platform says that it lives for no time or
+ * less (expires_in of 0, or negative), it counts as 60 seconds from when it was asked for; where it says nothing, as 86 399. Any
+ * thread. Since 0.1.
  */
 int64_t hoopauth_grant_expires_at_ms(const hoopauth_grant_t *grant);
 

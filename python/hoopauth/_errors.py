@@ -158,7 +158,7 @@ class AccountInactive(Error):
 
 
 class MalformedResponse(Error):
-    """The answer is not what the protocol allows."""
+    """The answer is not what the protocol allows, or comes from something on the way, such as a firewall."""
 
     code = 36
     name = "MALFORMED_RESPONSE"
@@ -186,14 +186,14 @@ class WrongTokenClass(Error):
 
 
 class WrongAccount(Error):
-    """The token speaks for another account."""
+    """The token speaks for another account than the one that was asked for."""
 
     code = 42
     name = "WRONG_ACCOUNT"
 
 
 class InvalidPrivateIntegration(Error):
-    """The Private Integration token is refused: copy the current one from the settings."""
+    """The platform refuses the Private Integration token: copy the current one from the account's settings."""
 
     code = 43
     name = "INVALID_PRIVATE_INTEGRATION"

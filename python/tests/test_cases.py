@@ -188,7 +188,8 @@ class Player:
                 assert step["casing"] in ("camel", "snake"), step
                 control("settings", {"casing": step["casing"]})
             case "fault":
-                keys("endpoint", "kind", "status", "headers", "body", "times")
+                made = ("endpoint", "kind", "status", "headers", "body", "times")
+                keys(*made, "members", "omit", "first", "before")
                 control("faults", {name: value for name, value in step.items() if name not in ("do", "expect")})
             case "revoke":
                 keys("account", "token")

@@ -870,7 +870,7 @@ static hoopauth_status_t step_settings(struct player *player, const cJSON *step,
 static hoopauth_status_t step_fault(struct player *player, const cJSON *step, cJSON *outcome)
 {
   (void)outcome;
-  ONLY(player, step, "endpoint", "kind", "status", "headers", "body", "times");
+  ONLY(player, step, "endpoint", "kind", "status", "headers", "body", "members", "omit", "first", "before", "times");
   cJSON *body = cJSON_Duplicate(step, true);
   cJSON_DeleteItemFromObjectCaseSensitive(body, "do");
   cJSON_DeleteItemFromObjectCaseSensitive(body, "expect");

@@ -225,7 +225,8 @@ private:
             only(step, {"do", "expect", "casing"});
             hoop_.control("settings", {{"casing", text("casing")}});
         } else if (what == "fault") {
-            only(step, {"do", "expect", "endpoint", "kind", "status", "headers", "body", "times"});
+            only(step, {"do", "expect", "endpoint", "kind", "status", "headers", "body", "members", "omit", "first",
+                        "before", "times"});
             auto fault = step;
             fault.erase("do");
             fault.erase("expect");

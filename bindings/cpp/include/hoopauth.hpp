@@ -651,7 +651,7 @@ public:
     std::optional<std::string_view> user_id() const noexcept {
         return detail::view_some(hoopauth_grant_user_id, raw());
     }
-    /// When the access token ends.
+    /// When the access token ends. A life of no time or less counts as 60 seconds, one that the platform does not tell as 86 399.
     moment expires_at() const noexcept { return detail::at(hoopauth_grant_expires_at_ms(raw())); }
     /// When the token pair was asked for or imported; the epoch before it is stored.
     moment obtained_at() const noexcept { return detail::at(hoopauth_grant_obtained_at_ms(raw())); }

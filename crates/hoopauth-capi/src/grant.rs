@@ -213,7 +213,9 @@ pub unsafe extern "C" fn hoopauth_grant_user_id(
     unsafe { lend_some(grant.as_ref().and_then(|grant| grant.user_id.as_ref()), len) }
 }
 
-/// When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+/// When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Where the platform says that it lives for no time or
+/// less (expires_in of 0, or negative), it counts as 60 seconds from when it was asked for; where it says nothing, as 86 399. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_expires_at_ms(grant: *const hoopauth_grant_t) -> i64 {
     // SAFETY: by the contract on the header's first page.

@@ -35,7 +35,7 @@ pub const HOOPAUTH_AUTHORIZATION_DENIED: hoopauth_status_t = 33;
 pub const HOOPAUTH_TOKEN_REQUEST_REJECTED: hoopauth_status_t = 34;
 /// The account is paused; its grant is kept and works again later.
 pub const HOOPAUTH_ACCOUNT_INACTIVE: hoopauth_status_t = 35;
-/// The answer is not what the protocol allows.
+/// The answer is not what the protocol allows, or comes from something on the way, such as a firewall.
 pub const HOOPAUTH_MALFORMED_RESPONSE: hoopauth_status_t = 36;
 /// A limit is reached; `retry_after` says when it is worth trying again.
 pub const HOOPAUTH_RATE_LIMITED: hoopauth_status_t = 37;
@@ -43,9 +43,9 @@ pub const HOOPAUTH_RATE_LIMITED: hoopauth_status_t = 37;
 pub const HOOPAUTH_INSUFFICIENT_SCOPE: hoopauth_status_t = 40;
 /// A company's token where a location's is needed, or the reverse.
 pub const HOOPAUTH_WRONG_TOKEN_CLASS: hoopauth_status_t = 41;
-/// The token speaks for another account.
+/// The token speaks for another account than the one that was asked for.
 pub const HOOPAUTH_WRONG_ACCOUNT: hoopauth_status_t = 42;
-/// The Private Integration token is refused: copy the current one from the settings.
+/// The platform refuses the Private Integration token: copy the current one from the account's settings.
 pub const HOOPAUTH_INVALID_PRIVATE_INTEGRATION: hoopauth_status_t = 43;
 /// Another HTTP status that is a failure.
 pub const HOOPAUTH_HTTP_STATUS: hoopauth_status_t = 44;

@@ -249,6 +249,10 @@ pub struct Settings {
     pub error_style: ErrorStyle,
     /// Whether a minted location token comes with a refresh token.
     pub location_refresh_token: bool,
+    /// The most locations that one page of the list of installed locations holds, whatever `limit` asks for.
+    pub locations_per_page: usize,
+    /// Whether that list says how many locations there are.
+    pub count_locations: bool,
     /// Whether requests without a `User-Agent`, or with Python's own, are refused as the edge refuses them.
     pub check_user_agent: bool,
     /// Length of access and refresh tokens in characters, about.
@@ -288,6 +292,8 @@ impl Default for Settings {
             casing: Casing::Snake,
             error_style: ErrorStyle::Classic,
             location_refresh_token: true,
+            locations_per_page: 100,
+            count_locations: true,
             check_user_agent: true,
             token_size: 1_000,
             token_latency_ms: 0,

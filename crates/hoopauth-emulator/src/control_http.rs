@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::config::{App, Company, PrivateIntegration, Settings};
 use crate::control::Control;
@@ -254,6 +254,14 @@ async fn add_fault(Extract(control): Extract<Control>, body: Bytes) -> Answer {
         #[serde(default)]
         headers: BTreeMap<String, String>,
         body: Option<Value>,
+        #[serde(default)]
+        members: Map<String, Value>,
+        #[serde(default)]
+        omit: Vec<String>,
+        #[serde(default)]
+        first: String,
+        #[serde(default)]
+        before: String,
         location: Option<String>,
         bytes: Option<usize>,
         pause_ms: Option<u64>,
@@ -279,6 +287,12 @@ async fn add_fault(Extract(control): Extract<Control>, body: Bytes) -> Answer {
         "close" => FaultKind::Close,
         "lost_answer" => FaultKind::LostAnswer,
         "cut_body" => FaultKind::CutBody,
+        "odd_answer" => FaultKind::OddAnswer {
+            members: asked.members,
+            omit: asked.omit,
+            first: asked.first,
+            before: asked.before,
+        },
         "malformed_json" => FaultKind::MalformedJson,
         "garbage" => FaultKind::Garbage,
         "redirect" => FaultKind::Redirect {

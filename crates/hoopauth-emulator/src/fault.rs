@@ -11,6 +11,7 @@ use axum::response::Response;
 use flate2::{Compress, Compression, Crc, FlushCompress};
 use hyper::body::Frame;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::server::NoAnswer;
@@ -56,9 +57,10 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault that strikes the next request once. Lost and cut answers are processed, all others are not.
+    /// A fault that strikes the next request once. Lost, cut and odd answers are processed, all others are not.
     pub fn new(endpoint: Endpoint, kind: FaultKind) -> Self {
-        let processed = matches!(kind, FaultKind::LostAnswer | FaultKind::CutBody);
+        let processed =
+            matches!(kind, FaultKind::LostAnswer | FaultKind::CutBody | FaultKind::OddAnswer { .. });
         Self { endpoint, kind, times: 1, after: 0, processed }
     }
 
@@ -108,6 +110,10 @@ impl Fault {
                 answer
             }
             FaultKind::CutBody => cut(real.unwrap_or_else(|| json(StatusCode::OK, UNFINISHED))).await,
+            FaultKind::OddAnswer { members, omit, first, before } => {
+                let real = real.unwrap_or_else(|| json(StatusCode::OK, EMPTY_OBJECT));
+                odd(real, &members, &omit, &first, &before).await
+            }
             FaultKind::MalformedJson => json(StatusCode::OK, UNFINISHED),
             FaultKind::Garbage => json(StatusCode::OK, random::<4_096>().to_vec()),
             FaultKind::LargeBody { bytes } => json(StatusCode::OK, Body::new(Flood { left: bytes })),
@@ -150,6 +156,17 @@ pub enum FaultKind {
     LostAnswer,
     /// Half of the answer's body, less than its `Content-Length` says, then the connection is closed.
     CutBody,
+    /// The real answer, rewritten. A refusal stays as it is.
+    OddAnswer {
+        /// Members that are set, by their names as they come on the wire.
+        members: Map<String, Value>,
+        /// Members that are left out.
+        omit: Vec<String>,
+        /// Text behind the first `{`, such as `"access_token":null,`: a member that comes twice, or JSON that few writers make.
+        first: String,
+        /// Text in front of the body, such as a byte order mark.
+        before: String,
+    },
     /// A complete answer whose JSON stops in the middle.
     MalformedJson,
     /// A complete answer of random bytes that says it is JSON.
@@ -224,6 +241,29 @@ async fn cut(real: Response) -> Response {
     let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
     Response::from_parts(parts, Body::new(Cut::Half(whole.slice(..whole.len() / 2))))
+}
+
+/// Rewrites a good answer.
+async fn odd(
+    real: Response,
+    members: &Map<String, Value>,
+    omit: &[String],
+    first: &str,
+    before: &str,
+) -> Response {
+    let (mut parts, body) = real.into_parts();
+    let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let Some(mut object) =
+        serde_json::from_slice::<Map<String, Value>>(&whole).ok().filter(|_| parts.status.is_success())
+    else {
+        return Response::from_parts(parts, Body::from(whole));
+    };
+    object.retain(|name, _| !omit.contains(name));
+    object.extend(members.clone());
+    let written = Value::Object(object).to_string();
+    let rest = written.strip_prefix('{').unwrap_or_default();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(format!("{before}{{{first}{rest}")))
 }
 
 /// A body that breaks after its first half.

@@ -41,7 +41,7 @@ fn page(state: &State, parts: &Parts) -> Result<Value, Refusal> {
     let company_id = required("company_id", "companyId")?;
     let app_id = required("app_id", "appId")?;
     let skip = query.number("skip", 0)?;
-    let limit = query.number("limit", PAGE)?.min(PAGE_AT_MOST);
+    let limit = query.number("limit", PAGE)?.min(state.settings.locations_per_page);
     caller.require_company(state, company_id)?;
     if app_id != state.apps[app].app_id() {
         return Err(Refusal::invalid("appId"));
@@ -59,13 +59,15 @@ fn page(state: &State, parts: &Parts) -> Result<Value, Refusal> {
         .skip(skip)
         .take(limit)
         .collect();
-    Ok(json!({
+    let mut page = json!({
         "locations": items,
-        "count": locations.len(),
         "installToFutureLocations": true,
         "traceId": uuid(),
-    }))
+    });
+    if state.settings.count_locations {
+        page["count"] = locations.len().into();
+    }
+    Ok(page)
 }
 
 const PAGE: usize = 20;
-const PAGE_AT_MOST: usize = 100;

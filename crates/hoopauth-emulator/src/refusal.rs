@@ -40,8 +40,9 @@ impl Refusal {
         Self::new(400, RefusalKind::InvalidGrant, "Invalid grant: refresh token is invalid")
     }
 
+    /// In every shape without a code of RFC 6749: the refresh token stays valid.
     pub(crate) fn inactive() -> Self {
-        Self::new(400, RefusalKind::InvalidGrant, "Location is not active")
+        Self::api(400, "Location is not active")
     }
 
     pub(crate) fn missing(parameter: &str) -> Self {

@@ -66,6 +66,29 @@ fn a_lost_answer_is_found_again_inside_the_window() {
 }
 
 #[test]
+fn an_odd_answer_is_the_real_one_rewritten() {
+    let emulator = start();
+    let token = seed(&emulator);
+    let odd = FaultKind::OddAnswer {
+        members: json!({ "userType": 7, "accessToken": null }).as_object().unwrap().clone(),
+        omit: vec!["scope".into()],
+        first: "\"expires_in\":{},".into(),
+        before: "\u{feff}".into(),
+    };
+    emulator.add_fault(Fault::new(Endpoint::Token, odd.clone()).times(2));
+    let body = String::from_utf8(refresh(&emulator, &token).send().ok().body.to_vec()).unwrap();
+    assert!(!emulator.is_refresh_token_live(&token));
+    let body = body.strip_prefix("\u{feff}{\"expires_in\":{},").unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&format!("{{{body}")).unwrap();
+    let pair = emulator.current_grant(LOCATION).unwrap().unwrap();
+    assert_eq!(text(&answer, "access_token"), pair.access_token);
+    assert_eq!((&answer["userType"], answer.get("scope")), (&json!(7), None));
+    assert!(answer["accessToken"].is_null() && answer["expires_in"].is_number());
+    // A refusal stays as it is.
+    refresh(&emulator, "never issued").send().refused(400, "Invalid grant: refresh token is invalid");
+}
+
+#[test]
 fn a_cut_answer_breaks_off_after_the_rotation() {
     let emulator = start();
     let token = seed(&emulator);

@@ -249,7 +249,7 @@ codes! {
     TokenRequestRejected = 34 "TOKEN_REQUEST_REJECTED",
     /// The account is paused; its grant is kept and works again later.
     AccountInactive = 35 "ACCOUNT_INACTIVE",
-    /// The answer is not what the protocol allows.
+    /// The answer is not what the protocol allows, or comes from something on the way, such as a firewall.
     MalformedResponse = 36 "MALFORMED_RESPONSE",
     /// A limit is reached; `retry_after` says when it is worth trying again.
     RateLimited = 37 "RATE_LIMITED",
@@ -257,9 +257,9 @@ codes! {
     InsufficientScope = 40 "INSUFFICIENT_SCOPE",
     /// A company's token where a location's is needed, or the reverse.
     WrongTokenClass = 41 "WRONG_TOKEN_CLASS",
-    /// The token speaks for another account.
+    /// The token speaks for another account than the one that was asked for.
     WrongAccount = 42 "WRONG_ACCOUNT",
-    /// The Private Integration token is refused: copy the current one from the settings.
+    /// The platform refuses the Private Integration token: copy the current one from the account's settings.
     InvalidPrivateIntegration = 43 "INVALID_PRIVATE_INTEGRATION",
     /// Another HTTP status that is a failure.
     HttpStatus = 44 "HTTP_STATUS",

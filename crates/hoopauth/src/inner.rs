@@ -220,6 +220,7 @@ impl Inner {
             client_id,
             client_secret,
             constants: &self.constants,
+            clock: &self.clock,
         })
     }
 
@@ -327,12 +328,14 @@ impl Inner {
         Ok(NewRecord { grant: Some(bytes), expires_at: grant.expires_at, seen })
     }
 
-    /// Exchanges a code and stores the grant.
+    /// Exchanges a code and stores the grant. `scopes` are those that were asked for: an answer that names none means them
+    /// (RFC 6749 §5.1).
     pub(crate) fn exchange(
         &self,
         code: &Secret,
         redirect_uri: Option<&str>,
         verifier: Option<&Secret>,
+        scopes: &[String],
         expected: Option<&Account>,
     ) -> std::result::Result<Account, (Error, FailureClass)> {
         let _call = self.begin_call();
@@ -359,8 +362,9 @@ impl Inner {
                 }
                 Err(failure) => {
                     self.note_limit(&failure.error);
-                    let class =
-                        if failure.error.is_retryable() { failure.class } else { FailureClass::Unknown };
+                    let stays =
+                        failure.error.is_retryable() || failure.error.code() == ErrorCode::MalformedResponse;
+                    let class = if stays { failure.class } else { FailureClass::Unknown };
                     return Err((failure.error, class));
                 }
             }
@@ -373,7 +377,8 @@ impl Inner {
                 return Err(Error::new(
                     ErrorCode::WrongTokenClass,
                     format!(
-                        "the user authorized a {} where a {kind} was asked for; nothing was stored: authorize again and choose a {kind}",
+                        "the user authorized a {} where a {kind} was asked for, so nothing was stored: send the user through \
+                         authorization again, to choose a {kind}",
                         account.kind()
                     ),
                 ));
@@ -381,7 +386,10 @@ impl Inner {
             if let Some(expected) = expected {
                 answer.check(expected)?;
             }
-            let grant = answer.into_grant(&account, None, sent, false);
+            let mut grant = answer.into_grant(&account, None, sent, false);
+            if grant.scopes.is_empty() {
+                grant.scopes = scopes.to_vec();
+            }
             self.adopt(grant);
             self.finish_installs(&account);
             Ok(account)

@@ -1,9 +1,11 @@
 //! The locations that a company installed the app in, and minting a grant for each.
 
+use std::borrow::Cow;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::account::{Account, AccountKind};
 use crate::callback::calling;
@@ -11,7 +13,9 @@ use crate::client::Client;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::inner::Inner;
+use crate::members::{number, text};
 use crate::sync::lock;
+use crate::token_endpoint::OWN_VERSION;
 
 /// A location of a company, as the platform lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +54,8 @@ pub struct MintSummary {
 }
 
 impl Client {
-    /// All locations that `company` installed the app in, page by page until the end. Needs the scope `oauth.readonly`.
+    /// All locations that `company` installed the app in, page by page until there are as many as the platform counts, or none are
+    /// left. Needs the scope `oauth.readonly`.
     ///
     /// Errors: those of a [`request`](Self::request); `MALFORMED_RESPONSE` for a list that repeats itself or does not end.
     pub fn installed_locations(&self, company: &Account) -> Result<Vec<InstalledLocation>> {
@@ -69,11 +74,12 @@ impl Client {
         let mut known = HashSet::new();
         // Counted by what came, not by what was new: a location that moved between pages must not shift those after it.
         let mut skip = 0;
-        loop {
+        for _ in 0..MOST_PAGES {
             pace.wait(&self.inner.clock);
             let listed: Page = self
                 .request("GET", "/oauth/installedLocations")
                 .account(company.as_str())
+                .version(OWN_VERSION)
                 .param("companyId", company.id())
                 .param("appId", app_id)
                 .param("skip", &skip.to_string())
@@ -81,27 +87,37 @@ impl Client {
                 .send()?
                 .json()?;
             let (length, before) = (listed.locations.len(), found.len());
+            let count = listed.count.as_ref().and_then(|count| number(count.get()));
             for item in listed.locations {
-                let account = Account::location(&item.id).map_err(|_| {
-                    Error::malformed("the list of installed locations holds an id that is not one")
-                        .with_account(company)
+                let account = item.account().ok_or_else(|| {
+                    Error::malformed(
+                        "the platform's list of installed locations holds an id that is not one, so it was not used: try again",
+                    )
+                    .with_account(company)
                 })?;
                 if known.insert(account.clone()) {
                     let installed = item.is_installed.unwrap_or(true);
-                    found.push(InstalledLocation { account, name: item.name, installed });
+                    found.push(InstalledLocation { account, name: item.name(), installed });
                 }
             }
-            if length < PAGE {
+            // A full page may be followed by another one, whatever the count is of; a short one may be as long as the server
+            // makes them.
+            #[allow(clippy::cast_precision_loss, reason = "a list has not so many")]
+            let is_all = count.is_some_and(|count| found.len() as f64 >= count);
+            let says_more = count.is_some() && !is_all;
+            let is_new = found.len() > before;
+            if length == 0 || length < PAGE && (is_all || !is_new && !says_more) {
                 return Ok(found);
             }
-            if found.len() == before || found.len() > MOST_LOCATIONS {
-                return Err(Error::malformed(
-                    "the list of installed locations repeats itself or does not end; try again, then ask HoopAI's support",
-                )
-                .with_account(company));
+            if !is_new || found.len() > MOST_LOCATIONS {
+                break;
             }
             skip += length;
         }
+        Err(Error::malformed(
+            "the platform's list of installed locations repeats itself or does not end, so it was not used: try again",
+        )
+        .with_account(company))
     }
 
     /// Mints a grant for each location that `company` installed the app in and that has none: begun again after a break, it
@@ -251,20 +267,34 @@ fn is_of_all(error: &Error, company: &Account) -> bool {
 #[derive(Deserialize)]
 struct Page {
     locations: Vec<Item>,
+    /// How many there are in all.
+    count: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
 struct Item {
     #[serde(rename = "_id")]
-    id: String,
-    name: Option<String>,
+    id: Box<RawValue>,
+    name: Option<Box<RawValue>>,
     #[serde(rename = "isInstalled")]
     is_installed: Option<bool>,
+}
+
+impl Item {
+    fn account(&self) -> Option<Account> {
+        Account::location(&text(self.id.get())?).ok()
+    }
+
+    fn name(&self) -> Option<String> {
+        self.name.as_ref().and_then(|name| text(name.get())).map(Cow::into_owned)
+    }
 }
 
 /// The platform's own length of a page.
 const PAGE: usize = 20;
 const MOST_LOCATIONS: usize = 100_000;
+/// As many as those have, and one that shows that there are more.
+const MOST_PAGES: usize = MOST_LOCATIONS / PAGE + 1;
 /// The platform lets a company send 100 requests in 10 seconds; the program's own shall find room beside these.
 const MOST_SENT: usize = 80;
 const INTERVAL: Duration = Duration::from_secs(10);

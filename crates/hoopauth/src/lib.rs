@@ -38,6 +38,7 @@ mod installed;
 mod keys;
 mod limits;
 mod maintain;
+mod members;
 pub mod operations;
 mod options;
 mod preflight;
@@ -48,6 +49,7 @@ mod reseal;
 mod secret;
 mod sorted;
 mod sync;
+mod token_answer;
 mod token_endpoint;
 
 pub mod store;

@@ -82,10 +82,10 @@ table! {
     /// Every option there is.
     OPTIONS of crate::builder::ClientBuilder:
     private_integration_token OptionKind::Secret, None, "A Private Integration token: the credential of programs that serve one account.";
-    private_integration_token_next OptionKind::Secret, None, "The second Private Integration token while one is rotated; both work for seven days. When the platform refuses the one in use, the other is tried once and stays in use; the log and `refused_private_integration_token` tell which one is dead.";
+    private_integration_token_next OptionKind::Secret, None, "The second Private Integration token while one is rotated; both work for seven days. When the platform refuses the one in use, in whatever words, the other is tried once and stays in use; the log and `refused_private_integration_token` tell which one is dead.";
     access_token OptionKind::Secret, None, "A static access token from elsewhere. It is never refreshed.";
     client_id OptionKind::Text, None, "The OAuth client id, `<app id>-<suffix>`.";
-    client_secret OptionKind::Secret, None, "The OAuth client secret.";
+    client_secret OptionKind::Secret, None, "The OAuth client secret: printable ASCII, spaces inside it included.";
     redirect_uri OptionKind::Text, None, "Where the authorization page sends the user back to; as registered with the app.";
     scopes OptionKind::List, None, "The scopes to ask for, separated by spaces. Ask for the least.";
     user_type OptionKind::UserType, None, "`Location` or `Company`: the class of token a code exchange asks for. Unset: whatever the user chose.";
@@ -94,7 +94,7 @@ table! {
     authorize_url OptionKind::Url, Some("https://marketplace.gohighlevel.com/oauth/chooselocation"), "The authorization page.";
     token_url OptionKind::Url, Some("https://services.leadconnectorhq.com/oauth/token"), "The token endpoint.";
     location_token_url OptionKind::Url, Some("https://services.leadconnectorhq.com/oauth/locationToken"), "The endpoint that mints a location's token from its company's.";
-    api_version OptionKind::Text, Some("2021-07-28"), "The `Version` header.";
+    api_version OptionKind::Text, Some("2021-07-28"), "The `Version` header of the program's requests. The library's own calls (the list of installed locations, minting) keep `2021-07-28`.";
     store OptionKind::Text, Some(DEFAULT_STORE), "Where grants live: `sqlite:` (a file of this user that processes share, and a key beside it, both made at the first use: `$XDG_DATA_HOME/hoopauth/grants.db`, else `~/.local/share/hoopauth/grants.db`; on macOS in `~/Library/Application Support`, on Windows in `%LOCALAPPDATA%`), `sqlite:PATH` (a file at a place of your own; needs `store_key`), `memory:` (this process only, and gone with it), or `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (a PostgreSQL database, 14 or later, that computers share; needs `store_key`). PostgreSQL's own URL parameters apply, `sslmode` and `sslrootcert` among them; where `sslmode` is not given, hosts other than loopback must show a certificate for their name. `hoopauth_schema=NAME` names the schema (`hoopauth`), which is made at the first use. Not through a connection pooler in transaction mode.";
     store_key OptionKind::Secret, None, "The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by spaces: the first seals, all open; what an older one sealed is sealed with the first when it is refreshed, and all of it by maintenance. Or `file:PATH`: a file that holds it.";
     refresh_before OptionKind::Seconds(0.0, 86_400.0), Some("60"), "Seconds of life below which callers wait for a refresh; never more than a tenth of the token's life.";
@@ -343,6 +343,13 @@ fn check_secret(name: &str, value: &str) -> Result<()> {
     if name == "store_key" {
         return check_store_key(value);
     }
+    // RFC 6749 A.2: a client secret is any printable ASCII.
+    if name == "client_secret" {
+        if !value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+            return Err(Error::config(format!("`{name}` holds a character outside ASCII: copy it again")));
+        }
+        return Ok(());
+    }
     if !value.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::config(format!(
             "`{name}` holds white space or a character outside ASCII: copy it again, it is one word"
@@ -463,8 +470,15 @@ mod tests {
         let mut set = OptionSet::default();
         set.set("private_integration_token", "pit-1234\r\n").unwrap();
         assert_eq!(set.secret("private_integration_token").unwrap().expose(), "pit-1234");
-        let error = refuse("private_integration_token", "pit-12 34");
-        assert!(!error.message().contains("34"));
+        for name in ["private_integration_token", "private_integration_token_next", "access_token"] {
+            let error = refuse(name, "pit-12 34");
+            assert!(!error.message().contains("34"));
+        }
+        set.set("client_secret", " two ~words! \n").unwrap();
+        assert_eq!(set.secret("client_secret").unwrap().expose(), "two ~words!");
+        for bad in ["s\u{e9}cret", "a\tb", "a\nb", "a\x7f"] {
+            assert!(!refuse("client_secret", bad).message().contains(bad));
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::inner::Inner;
 use crate::operations::Operation;
 use crate::report::{Asked, Meaning, classify};
 use crate::store::{Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest, WINDOW};
+use crate::token_answer::TokenAnswer;
 use crate::token_endpoint::{FailureClass, TokenFailure};
 use crate::transport::TransportResponse;
 
@@ -326,13 +327,7 @@ impl Inner {
             let answer = self.token_endpoint()?.refresh(account, &refresh_token, left);
             self.step(Step::Check, account)?;
             let failure = match answer {
-                Ok(answer) => match answer.check(account) {
-                    Ok(()) => {
-                        let new = answer.into_grant(account, Some(grant), issued, false);
-                        return self.keep(new, record, fingerprint, lease);
-                    }
-                    Err(error) => break TokenFailure::new(error, FailureClass::Unknown),
-                },
+                Ok(answer) => return self.take_in(answer, grant, issued, record, need, lease),
                 Err(failure) => failure,
             };
             in_doubt |= failure.class == FailureClass::Unknown;
@@ -546,7 +541,8 @@ impl Inner {
                     if answer.company_id.as_deref().is_some_and(|id| id != company.id()) {
                         return Err(Error::new(
                             ErrorCode::WrongAccount,
-                            "the token endpoint answered a token of another company's location; nothing was stored",
+                            "the platform gave a token of another company's location: nothing was stored. Check that the location \
+                             belongs to the company that you mint it from",
                         )
                         .with_account(location));
                     }
@@ -574,6 +570,43 @@ impl Inner {
                 Err(failure) => return Err(failure.error),
             }
         }
+    }
+
+    /// Keeps the pair of an answer to a refresh, whatever else it says. One that speaks for someone else is kept, too, for the
+    /// token that asked for it is spent; but nobody is served with it.
+    fn take_in(
+        &self,
+        answer: TokenAnswer,
+        before: &Grant,
+        issued: Timestamp,
+        record: &Record,
+        need: &Need,
+        lease: &mut dyn Lease,
+    ) -> Result<Arc<Snapshot>> {
+        let account = &before.account;
+        let spent = before.refresh_token.as_ref().map(|token| self.fingerprint(account, token.expose()));
+        let spent = spent.unwrap_or_default();
+        let Err(error) = answer.check(account) else {
+            return self.keep(answer.into_grant(account, Some(before), issued, false), record, spent, lease);
+        };
+        let now = self.clock.now();
+        let serves = !matches!(need, Need::Refused(_)) && before.trusted_expiry(now) > now;
+        let held = answer.into_held(before, issued, serves);
+        let token = held.access_token.clone();
+        let snapshot = self.keep(held, record, spent, lease)?;
+        if snapshot.token() != token.expose() {
+            // Someone else's grant came in between.
+            return Ok(snapshot);
+        }
+        let message = format!(
+            "{}: the new pair is kept but not used, and after a pause it is asked again. If this stays, send the user through \
+             authorization again for this account",
+            error.message()
+        );
+        let error = Error::new(error.code(), message).with_account(account);
+        tracing::warn!(%account, %error, "a refresh was answered for someone else");
+        let saved = Record { generation: record.generation + 1, ..record.clone() };
+        Err(self.note_failure(account, &saved, error, Outcome::Untouched, lease))
     }
 
     /// Saves a good answer and publishes it. From here on nothing may lose it.

@@ -53,7 +53,7 @@ impl Client {
         let account = Account::parse(snapshot.name()).ok();
         let token = TokenKind::of(&inner.credential);
         let asked = Asked { account: account.as_ref(), operation, token, bearer: snapshot.token() };
-        let (error, said) = match classify(&asked, status, body) {
+        let error = match classify(&asked, status, body) {
             Meaning::Pass => return Ok(Report::Pass),
             Meaning::Final(error) => {
                 return Err(match told.wait {
@@ -61,15 +61,14 @@ impl Client {
                     None => error,
                 });
             }
-            Meaning::PrivateIntegration(error) => (error, true),
-            Meaning::Refreshable(error) => (error, false),
+            // Of two tokens the other is tried whatever the platform says of the one in use: that costs nothing.
+            Meaning::PrivateIntegration(error) if token == TokenKind::Grant => return Err(error),
+            Meaning::PrivateIntegration(error) | Meaning::Refreshable(error) => error,
         };
         let snapshot = match (&inner.credential, account) {
-            (Credential::OAuth { .. }, Some(account)) if !said => {
-                inner.replace_refused(&account, snapshot, &error)?
-            }
+            (Credential::OAuth { .. }, Some(account)) => inner.replace_refused(&account, snapshot, &error)?,
             (Credential::PrivateIntegration(rotation), account) => {
-                inner.rotate(rotation, snapshot, said).map_err(|message| {
+                inner.rotate(rotation, snapshot).map_err(|message| {
                     let refused = Error::new(ErrorCode::InvalidPrivateIntegration, message)
                         .with_status(status)
                         .with_server_message(error.server_message())
@@ -115,24 +114,19 @@ impl Inner {
         }
     }
 
-    /// After the platform refused a Private Integration token: headers with the other one, or what to tell the user. `said`: that
-    /// the refusal spoke of the token itself.
+    /// After the platform refused a Private Integration token: headers with the other one, or what to tell the user.
     fn rotate(
         &self,
         rotation: &Rotation,
         reported: &Snapshot,
-        said: bool,
     ) -> std::result::Result<Arc<Snapshot>, &'static str> {
-        let alone = "the Private Integration token is refused: copy the current one from the settings";
-        if !said {
-            return Err(alone);
-        }
+        let alone = "the platform refuses the Private Integration token: copy the current one from the account's settings";
         match rotation.refused(reported.token(), self.clock.monotonic(), || self.cache.clear()) {
             Verdict::Switched { refused, used } => {
                 tracing::warn!(
                     option = refused,
                     "the platform refuses the Private Integration token of `{refused}`: that of `{used}` is used from now on; \
-                     take the dead one out of the configuration, or replace it by the current one of the settings",
+                     take the refused one out of the configuration, or replace it by the current one from the account's settings",
                 );
             }
             Verdict::Late => {}
@@ -140,7 +134,7 @@ impl Inner {
             Verdict::Both => {
                 return Err(
                     "both Private Integration tokens are refused, that of `private_integration_token` and that of \
-                     `private_integration_token_next`: copy the current one from the settings",
+                     `private_integration_token_next`: copy the current one from the account's settings",
                 );
             }
         }
@@ -296,19 +290,25 @@ pub(crate) fn classify(asked: &Asked<'_>, status: u16, body: &[u8]) -> Meaning {
     };
     let build = |code: ErrorCode, message: &str| told(asked.error(code, message));
     match status {
-        429 => Meaning::Final(build(ErrorCode::RateLimited, "the API's rate limit is reached: wait")),
+        429 => Meaning::Final(build(
+            ErrorCode::RateLimited,
+            "the API's rate limit for this account is reached: wait, then try again; the option `pacing` keeps below it",
+        )),
         400 if says("api version") => Meaning::Final(build(
             ErrorCode::HttpStatus,
-            "the `Version` header does not fit this path: set `api_version`",
+            "the API does not serve this path in this version: set `api_version`, or the request's version, to the one that is \
+             documented for it",
         )),
         400 => Meaning::Pass,
         _ if says("invalid private integration token") => Meaning::PrivateIntegration(build(
             ErrorCode::InvalidPrivateIntegration,
-            "the Private Integration token is wrong or was rotated: copy the current one from the settings",
+            "the platform refuses the Private Integration token: it is wrong, or was replaced by a new one. Copy the current one \
+             from the account's settings",
         )),
         _ if says("version header") || says("api version") => Meaning::Final(build(
             ErrorCode::HttpStatus,
-            "the `Version` header is missing or wrong: set `api_version`",
+            "the API does not know the version in the `Version` header: set `api_version` to one that is documented, such as \
+             `2021-07-28`",
         )),
         _ if says("not authorized for this scope") => Meaning::Final(told(asked.lacks_scope())),
         _ if says("authclass type")
@@ -320,18 +320,27 @@ pub(crate) fn classify(asked: &Asked<'_>, status: u16, body: &[u8]) -> Meaning {
         _ if says("access to this location") || says("not accessible from this token") => {
             Meaning::Final(build(
                 ErrorCode::WrongAccount,
-                "the token speaks for another account than the one the request names",
+                "the token belongs to another account than the request asks for: name the account that the request's ids belong to",
             ))
         }
         403 if says("1010") => Meaning::Final(build(
             ErrorCode::HttpStatus,
-            "the platform's edge refuses the `User-Agent`: send the one of these headers",
+            "the platform refuses the program's `User-Agent`: send the one of these headers, or set `user_agent`",
         )),
         401 => Meaning::Refreshable(build(
             ErrorCode::ReauthorizationRequired,
-            "the API refuses the access token: send the user through authorization again",
+            match asked.token {
+                TokenKind::Static => {
+                    "the API refuses the access token: set `access_token` to one that is valid"
+                }
+                _ => "the API refuses the access token: send the user through authorization again",
+            },
         )),
-        _ => Meaning::Final(build(ErrorCode::HttpStatus, "the API forbids this request")),
+        _ => Meaning::Final(build(
+            ErrorCode::HttpStatus,
+            "the API refuses this request (status 403); `server_message` says why: check what the user and the app may do, and \
+             whether a firewall or a proxy on the way answers in the API's place",
+        )),
     }
 }
 

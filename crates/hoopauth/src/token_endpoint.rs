@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::account::{Account, AccountKind};
 use crate::authorize::encode_form;
+use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, hide};
-use crate::grant::TokenAnswer;
 use crate::headers::Constants;
+use crate::limits::retry_after;
+use crate::members::{Members, text, texts};
 use crate::secret::Secret;
+use crate::token_answer::TokenAnswer;
 use crate::transport::{Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse};
 
 /// What the requests need beside the tokens.
@@ -21,6 +22,28 @@ pub(crate) struct TokenEndpoint<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) client_secret: &'a Secret,
     pub(crate) constants: &'a Constants,
+    pub(crate) clock: &'a dyn Clock,
+}
+
+/// What a token request asks with, which decides what its refusal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asks {
+    /// With an authorization code.
+    Code,
+    /// With a refresh token.
+    Refresh,
+    /// With the token of a location's company.
+    Mint,
+}
+
+impl Asks {
+    /// The option that says where it goes.
+    fn url_option(self) -> &'static str {
+        match self {
+            Self::Code | Self::Refresh => "token_url",
+            Self::Mint => "location_token_url",
+        }
+    }
 }
 
 /// Why a token request gave no tokens.
@@ -43,9 +66,9 @@ impl TokenFailure {
 pub(crate) enum FailureClass {
     /// It is expired, revoked or spent.
     InvalidGrant,
-    /// Nothing: the request was refused before it was looked at, or never arrived. It is as good as before.
+    /// Nothing: the request was refused before the token was looked at, or never arrived. It is as good as before.
     Untouched,
-    /// It may have been spent: the answer was lost, cut or no answer of ours.
+    /// It may have been spent: the answer was lost, cut or made by something else than the endpoint.
     Unknown,
 }
 
@@ -64,7 +87,7 @@ impl TokenEndpoint<'_> {
         form.extend(redirect_uri.map(|uri| ("redirect_uri", uri)));
         form.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
         form.extend(user_type.map(|kind| ("user_type", kind.user_type())));
-        self.post(self.token_url, &form, vec![], timeout, &|_| ())
+        self.post(Asks::Code, &form, vec![], timeout, &|_| ())
     }
 
     /// RFC 6749 §6.
@@ -77,7 +100,7 @@ impl TokenEndpoint<'_> {
         let mut form = self.form("refresh_token");
         form.push(("refresh_token", refresh_token.expose()));
         form.push(("user_type", account.kind().user_type()));
-        self.post(self.token_url, &form, vec![], timeout, &|_| ())
+        self.post(Asks::Refresh, &form, vec![], timeout, &|_| ())
     }
 
     /// A location's token from its company's, which spends nothing. `heard` is told of the answer, for the company's limits.
@@ -92,9 +115,9 @@ impl TokenEndpoint<'_> {
         let form = [("companyId", company.id()), ("locationId", location.id())];
         let headers = vec![
             ("Authorization".into(), Secret::new(authorization)),
-            ("Version".into(), Secret::new(self.constants.version())),
+            ("Version".into(), Secret::public(OWN_VERSION)),
         ];
-        self.post(self.location_token_url, &form, headers, timeout, heard)
+        self.post(Asks::Mint, &form, headers, timeout, heard)
     }
 
     fn form<'a>(&'a self, grant_type: &'a str) -> Vec<(&'a str, &'a str)> {
@@ -107,7 +130,7 @@ impl TokenEndpoint<'_> {
 
     fn post(
         &self,
-        url: &str,
+        asks: Asks,
         form: &[(&str, &str)],
         mut headers: Vec<(Cow<'static, str>, Secret)>,
         timeout: Duration,
@@ -118,118 +141,353 @@ impl TokenEndpoint<'_> {
         headers.push(("User-Agent".into(), Secret::new(self.constants.user_agent())));
         let request = TransportRequest {
             method: "POST",
-            url: url.to_owned(),
+            url: match asks {
+                Asks::Code | Asks::Refresh => self.token_url.to_owned(),
+                Asks::Mint => self.location_token_url.to_owned(),
+            },
             headers,
             body: encode_form(form).into(),
             timeout,
             max_body: LARGEST_ANSWER,
         };
         let response =
-            crate::callback::calling(|| self.transport.send(&request)).map_err(|error| lost(&error))?;
+            crate::callback::calling(|| self.transport.send(&request)).map_err(|error| lost(&error, asks))?;
         heard(&response);
         let fields = form.iter().filter(|(name, _)| SECRET_FIELDS.contains(name)).map(|(_, value)| *value);
         let bearer = request.headers.iter().filter_map(|(_, value)| value.expose().strip_prefix("Bearer "));
-        read(response, fields.chain(bearer))
+        self.read(response, asks, fields.chain(bearer))
+    }
+
+    /// `secrets` are what was sent: a server may echo it, and its words end up in errors.
+    fn read<'a>(
+        &self,
+        mut response: TransportResponse,
+        asks: Asks,
+        secrets: impl Iterator<Item = &'a str>,
+    ) -> Result<TokenAnswer, TokenFailure> {
+        let status = response.status;
+        let unknown = |error: Error| Err(TokenFailure::new(error.with_status(status), FailureClass::Unknown));
+        let answer = match status {
+            _ if response.body.len() > LARGEST_ANSWER => unknown(Error::malformed(format!(
+                "the answer of the token endpoint is longer than 1 MiB: {}",
+                look_between(asks)
+            ))),
+            200..=299 => match TokenAnswer::parse(&response.body) {
+                // The refresh token may stand in the lost part. While that can be had, the same request brings it again.
+                Ok(answer) if asks == Asks::Refresh && !answer.is_whole && answer.refresh_token.is_none() => {
+                    unknown(Error::malformed(format!(
+                        "the answer of the token endpoint breaks off before its end: {}",
+                        look_between(asks)
+                    )))
+                }
+                Ok(answer) => Ok(answer),
+                // Some servers refuse with a status of success.
+                Err(_) if Refusal::parse(&response.body).oauth_code().is_some() => {
+                    Err(self.refusal(&response, asks, secrets))
+                }
+                Err(error) => unknown(error),
+            },
+            _ => Err(self.refusal(&response, asks, secrets)),
+        };
+        zeroize::Zeroize::zeroize(&mut response.body);
+        answer
+    }
+
+    /// Reads the three shapes of refusal: HoopAI's own, RFC 6749 §5.2, and the wrapped one.
+    fn refusal<'a>(
+        &self,
+        response: &TransportResponse,
+        asks: Asks,
+        secrets: impl Iterator<Item = &'a str>,
+    ) -> TokenFailure {
+        let mut body = Refusal::parse(&response.body);
+        let status = response.status;
+        let Refused { code, class, message, is_transient } = classify(status, &body, asks);
+        secrets.for_each(|secret| body.hide(secret));
+        let mut error = Error::new(code, message)
+            .with_status(status)
+            .with_server_message(body.message.as_deref().or(body.code.as_deref()))
+            .with_trace_id(body.trace_id.as_deref())
+            .with_retryable(is_transient);
+        // What stands in the way may be gone by the time that it names; a refusal of the request itself stays.
+        let passes = is_transient || code == ErrorCode::MalformedResponse;
+        if let Some(wait) = retry_after(response.headers.iter(), self.clock.now()).filter(|_| passes) {
+            error = error.with_retry_after(wait.min(LONGEST_WAIT));
+        }
+        TokenFailure { error, class, body: response.body.clone() }
     }
 }
 
-/// `secrets` are what was sent: a server may echo it, and its words end up in errors.
-fn read<'a>(
-    mut response: TransportResponse,
-    secrets: impl Iterator<Item = &'a str>,
-) -> Result<TokenAnswer, TokenFailure> {
-    let answer = match response.status {
-        _ if response.body.len() > LARGEST_ANSWER => Err(TokenFailure::new(
-            Error::malformed("the token endpoint's answer is longer than 1 MiB").with_status(response.status),
-            FailureClass::Unknown,
-        )),
-        200..=299 => TokenAnswer::parse(&response.body)
-            .map_err(|error| TokenFailure::new(error.with_status(response.status), FailureClass::Unknown)),
-        _ => Err(refusal(&response, secrets)),
-    };
-    zeroize::Zeroize::zeroize(&mut response.body);
-    answer
-}
-
-fn lost(error: &TransportError) -> TokenFailure {
-    let (code, retryable) = match error.kind {
-        TransportErrorKind::Network => (ErrorCode::Network, true),
-        TransportErrorKind::Timeout => (ErrorCode::Timeout, true),
-        TransportErrorKind::Tls => (ErrorCode::Tls, false),
-        TransportErrorKind::Config => (ErrorCode::Config, false),
-        TransportErrorKind::Callback => (ErrorCode::CallbackFailed, false),
+fn lost(error: &TransportError, asks: Asks) -> TokenFailure {
+    let between = look_between(asks);
+    let (code, retryable, next) = match error.kind {
+        TransportErrorKind::Network => (ErrorCode::Network, true, "check the network, then try again"),
+        TransportErrorKind::Timeout => {
+            (ErrorCode::Timeout, true, "try again, and raise `attempt_timeout` if this stays")
+        }
+        // The message itself says what to do.
+        TransportErrorKind::Tls => (ErrorCode::Tls, false, ""),
+        TransportErrorKind::Config => (ErrorCode::Config, false, ""),
+        TransportErrorKind::Callback => (ErrorCode::CallbackFailed, false, ""),
         TransportErrorKind::BodyTooLarge | TransportErrorKind::Malformed => {
-            (ErrorCode::MalformedResponse, false)
+            (ErrorCode::MalformedResponse, false, between.as_str())
         }
     };
-    let message = format!("the token endpoint gave no answer: {}", crate::error::clean(&error.message));
+    let separator = if next.is_empty() { "" } else { ": " };
+    let message = format!(
+        "the token endpoint gave no answer ({}){separator}{next}",
+        crate::error::clean(&error.message)
+    );
     TokenFailure::new(
         Error::new(code, message).with_retryable(retryable),
         if error.sent { FailureClass::Unknown } else { FailureClass::Untouched },
     )
 }
 
-/// Reads the three shapes of refusal: HoopAI's own, RFC 6749 §5.2, and the wrapped one.
-fn refusal<'a>(response: &TransportResponse, secrets: impl Iterator<Item = &'a str>) -> TokenFailure {
-    let mut body = Refusal::parse(&response.body);
-    let status = response.status;
-    let (code, class, message) = classify(status, &body);
-    secrets.for_each(|secret| body.hide(secret));
-    let mut error = Error::new(code, message)
-        .with_status(status)
-        .with_server_message(body.message.as_deref().or(body.code.as_deref()))
-        .with_trace_id(body.trace_id.as_deref());
-    if let Some(seconds) = response.header("retry-after").and_then(|text| text.trim().parse().ok()) {
-        error = error.with_retry_after(Duration::from_secs(u64::min(seconds, 86_400)));
-    }
-    let retryable = status == 429 || status >= 500;
-    TokenFailure { error: error.with_retryable(retryable), class, body: response.body.clone() }
+/// The next step where something else than the endpoint answered.
+fn look_between(asks: Asks) -> String {
+    format!(
+        "check `{}`, and whether a firewall, a proxy or a login page on the way answers in its place",
+        asks.url_option()
+    )
 }
 
-fn classify(status: u16, body: &Refusal) -> (ErrorCode, FailureClass, String) {
-    let text = body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let code = body.code.as_deref().unwrap_or_default();
-    let says = |part: &str| text.contains(part);
-    let rejected =
-        |message: &str| (ErrorCode::TokenRequestRejected, FailureClass::Untouched, message.to_owned());
-    match status {
-        429 => (
-            ErrorCode::RateLimited,
-            FailureClass::Untouched,
-            "the token endpoint's limit is reached: lower `token_requests_per_minute` or wait".to_owned(),
-        ),
-        500.. => (
-            ErrorCode::HttpStatus,
-            FailureClass::Unknown,
-            format!("the token endpoint failed with status {status}; try again"),
-        ),
-        300..=399 => (
+/// The meaning of a refusal.
+struct Refused {
+    code: ErrorCode,
+    class: FailureClass,
+    message: String,
+    /// The same request can succeed later with nothing changed by a person.
+    is_transient: bool,
+}
+
+impl Refused {
+    fn new(code: ErrorCode, class: FailureClass, message: impl Into<String>) -> Self {
+        Self { code, class, message: message.into(), is_transient: false }
+    }
+
+    fn transient(code: ErrorCode, class: FailureClass, message: impl Into<String>) -> Self {
+        Self { is_transient: true, ..Self::new(code, class, message) }
+    }
+
+    fn rejected(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::TokenRequestRejected, FailureClass::Untouched, message)
+    }
+
+    /// The endpoint did not see the request: something on the way answered.
+    fn between(status: u16, asks: Asks) -> Self {
+        Self::new(
             ErrorCode::MalformedResponse,
             FailureClass::Untouched,
-            "the token endpoint answered with a redirect, which is not followed: check `token_url`"
-                .to_owned(),
+            format!(
+                "an answer of status {status} came that is not the token endpoint's: {}",
+                look_between(asks)
+            ),
+        )
+    }
+}
+
+/// Reads a refusal: first statuses that mean the same whoever sends them, then the code of RFC 6749. Words are read only where
+/// there is no code, for they quote each other: those of `invalid_grant` name an authorization code.
+fn classify(status: u16, body: &Refusal, asks: Asks) -> Refused {
+    use FailureClass::{Unknown, Untouched};
+    match status {
+        429 => {
+            return Refused::transient(
+                ErrorCode::RateLimited,
+                Untouched,
+                match asks {
+                    Asks::Mint => {
+                        "the platform's rate limit for this company is reached: wait, then try again"
+                    }
+                    _ => {
+                        "the token endpoint's limit is reached: wait, then try again; if this happens often, lower \
+                         `token_requests_per_minute`, for other programs of the same app share the limit"
+                    }
+                },
+            );
+        }
+        500.. => {
+            return Refused::transient(
+                ErrorCode::HttpStatus,
+                Unknown,
+                format!("the token endpoint failed with status {status}: try again later"),
+            );
+        }
+        300..=399 => {
+            return Refused::new(
+                ErrorCode::MalformedResponse,
+                Untouched,
+                format!(
+                    "the token endpoint answered with a redirect, which is not followed: {}",
+                    look_between(asks)
+                ),
+            );
+        }
+        407 => {
+            return Refused::new(
+                ErrorCode::MalformedResponse,
+                Untouched,
+                "the proxy on the way to the token endpoint asks for a user and a password: write them into the proxy's URL, in \
+                 the option `proxy` or in the environment's `HTTPS_PROXY`",
+            );
+        }
+        _ => {}
+    }
+    if let Some(code) = body.oauth_code() {
+        return by_code(code, asks);
+    }
+    match status {
+        // Something waited for the endpoint in vain, and that may have had the request.
+        408 => {
+            return Refused::transient(
+                ErrorCode::HttpStatus,
+                Unknown,
+                "the token endpoint, or a proxy on the way, gave up waiting (status 408): try again",
+            );
+        }
+        425 => {
+            return Refused::transient(
+                ErrorCode::HttpStatus,
+                Untouched,
+                "the token endpoint does not take the request this early in a connection (status 425): try again",
+            );
+        }
+        _ => {}
+    }
+    by_words(status, body, asks)
+}
+
+fn by_code(code: OAuthCode, asks: Asks) -> Refused {
+    match (code, asks) {
+        (_, Asks::Mint) => not_minted(),
+        (OAuthCode::InvalidGrant, Asks::Refresh) => refresh_token_refused(),
+        (OAuthCode::InvalidGrant, Asks::Code) => code_refused(),
+        (OAuthCode::InvalidClient, _) => client_refused(),
+        (OAuthCode::UnauthorizedClient, _) => Refused::rejected(
+            "the platform does not let this app ask for tokens this way: check that `client_id` is the one of the app that the \
+             user installed, and that the app is active",
         ),
-        _ if says("not active") => (
+        (OAuthCode::UnsupportedGrantType, _) => Refused::rejected(
+            "the server does not know this kind of token request: check that `token_url` is the platform's token endpoint",
+        ),
+        (OAuthCode::InvalidScope, _) => {
+            Refused::rejected("the platform refuses the scopes: ask only for `scopes` that the app was given")
+        }
+        (OAuthCode::InvalidRequest, _) => parameter_refused(asks),
+    }
+}
+
+fn by_words(status: u16, body: &Refusal, asks: Asks) -> Refused {
+    let words = [&body.message, &body.code].into_iter().flatten();
+    let words = words.map(|text| text.to_ascii_lowercase()).collect::<Vec<_>>().join(" ");
+    if words.is_empty() {
+        return Refused::between(status, asks);
+    }
+    let says = |part: &str| words.contains(part);
+    let ended = ["invalid", "expired", "revoked", "not found", "used"].into_iter().any(says);
+    match asks {
+        _ if says("not active") || says("inactive") => Refused::new(
             ErrorCode::AccountInactive,
             FailureClass::Untouched,
-            "the account is paused or unpaid; its grant is kept and works again when it is active".to_owned(),
+            "the platform says that the account is paused or unpaid: activate it there. Its grant is kept, and works again then",
         ),
-        _ if code == "invalid_client" || says("invalid client") => {
-            rejected("the token endpoint does not know this client: check `client_id` and `client_secret`")
+        Asks::Mint if says("access to this location") || says("not accessible from this token") => {
+            Refused::new(
+                ErrorCode::WrongAccount,
+                FailureClass::Untouched,
+                "the company's token has no access to this location: check that the location belongs to the company and that \
+                 the app is installed in it",
+            )
         }
-        _ if says("authorization code") || says("authorization_code") => rejected(
-            "the authorization code is wrong, expired or was used: send the user through authorization again",
+        _ if says("cannot post") => Refused::between(status, asks),
+        Asks::Mint => not_minted(),
+        _ if says("invalid client") => client_refused(),
+        Asks::Refresh if says("invalid grant") || says("refresh token") && ended && !says("parameter") => {
+            refresh_token_refused()
+        }
+        Asks::Code if says("authorization code") || says("authorization_code") || says("invalid grant") => {
+            code_refused()
+        }
+        _ if says("parameter") || status == 422 => parameter_refused(asks),
+        // Those that RFC 6749 §5.2 has; a token endpoint has no other.
+        _ if matches!(status, 400 | 401) => Refused::rejected(
+            "the platform refuses the token request; `server_message` says why: check `client_id`, `client_secret` and \
+             `redirect_uri`",
         ),
-        _ if code == "invalid_grant" || says("invalid grant") || says("refresh token is invalid") => (
-            ErrorCode::ReauthorizationRequired,
-            FailureClass::InvalidGrant,
-            "the grant is expired, revoked or was used elsewhere: send the user through authorization again"
-                .to_owned(),
-        ),
-        _ if says("parameter") || status == 422 => rejected(
-            "the token endpoint refuses a parameter: check `redirect_uri`, `user_type` and the app's settings",
-        ),
-        _ => rejected("the token endpoint refuses the request: check the app's settings"),
+        _ => Refused::between(status, asks),
+    }
+}
+
+fn refresh_token_refused() -> Refused {
+    Refused::new(
+        ErrorCode::ReauthorizationRequired,
+        FailureClass::InvalidGrant,
+        "the platform refuses the refresh token: it has expired, was revoked or was used elsewhere. Send the user through \
+         authorization again",
+    )
+}
+
+fn code_refused() -> Refused {
+    Refused::rejected(
+        "the platform refuses the authorization code: it is wrong, has expired or was used before. Send the user through \
+         authorization again",
+    )
+}
+
+fn client_refused() -> Refused {
+    Refused::rejected(
+        "the platform does not know the app or refuses its secret: check `client_id` and `client_secret`",
+    )
+}
+
+fn parameter_refused(asks: Asks) -> Refused {
+    Refused::rejected(match asks {
+        Asks::Code => {
+            "the platform refuses a parameter of the code exchange; `server_message` names it: `redirect_uri` must be exactly as \
+             registered with the app, and `user_type` must be the class of the account"
+        }
+        _ => {
+            "the platform refuses a parameter of the refresh; `server_message` names it: check `client_id` and `client_secret`"
+        }
+    })
+}
+
+fn not_minted() -> Refused {
+    Refused::rejected(
+        "the platform gives no token for this location; `server_message` says why: check that the location belongs to the \
+         company, that the app is installed in it, and that the company's grant has the scope `oauth.write`",
+    )
+}
+
+/// A code of RFC 6749 §5.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OAuthCode {
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    InvalidScope,
+}
+
+impl OAuthCode {
+    /// Reads a code, in the spellings that servers have for it: `invalid_grant`, `INVALID_GRANT`, `Invalid grant`.
+    fn read(text: &str) -> Option<Self> {
+        let plain: String = text
+            .trim()
+            .chars()
+            .map(|c| if matches!(c, ' ' | '-') { '_' } else { c.to_ascii_lowercase() })
+            .collect();
+        Some(match plain.as_str() {
+            "invalid_request" => Self::InvalidRequest,
+            "invalid_client" => Self::InvalidClient,
+            "invalid_grant" => Self::InvalidGrant,
+            "unauthorized_client" => Self::UnauthorizedClient,
+            "unsupported_grant_type" => Self::UnsupportedGrantType,
+            "invalid_scope" => Self::InvalidScope,
+            _ => return None,
+        })
     }
 }
 
@@ -244,27 +502,21 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) fn parse(body: &[u8]) -> Self {
         let body = String::from_utf8_lossy(&body[..body.len().min(LARGEST_ANSWER)]);
-        let Ok(wire) = serde_json::from_slice::<RefusalWire>(body.as_bytes()) else {
-            return Self::default();
-        };
-        let text = |value: Option<serde_json::Value>| match value {
-            Some(serde_json::Value::String(text)) => Some(text),
-            Some(serde_json::Value::Array(parts)) => {
-                let parts: Vec<_> = parts.iter().filter_map(serde_json::Value::as_str).collect();
-                (!parts.is_empty()).then(|| parts.join("; "))
-            }
-            Some(serde_json::Value::Number(number)) => Some(number.to_string()),
-            _ => None,
-        };
-        let (mut code, mut message) = (None, text(wire.error_description).or_else(|| text(wire.message)));
-        match wire.error {
-            Some(serde_json::Value::Object(mut wrapped)) => {
-                code = text(wrapped.remove("code"));
-                message = message.or_else(|| text(wrapped.remove("message")));
-            }
-            other => code = code.or_else(|| text(other)),
+        let members = Members::read(&body);
+        let error = members.find(["error", "code"], Some);
+        let wrapped = error.filter(|error| error.starts_with('{')).map(Members::read);
+        let inner = |names| wrapped.as_ref().and_then(|members| members.find(names, joined));
+        Self {
+            code: inner(["code", "error"]).or_else(|| members.find(["error", "code"], joined)),
+            message: members
+                .find(["error_description", "message"], joined)
+                .or_else(|| inner(["message", "error_description"])),
+            trace_id: members.find(["traceId", "trace_id"], joined),
         }
-        Self { code, message, trace_id: text(wire.trace_id) }
+    }
+
+    fn oauth_code(&self) -> Option<OAuthCode> {
+        self.code.as_deref().and_then(OAuthCode::read)
     }
 
     /// Takes a secret out of it, as a server may have echoed it: whole or cut short, as text (not as JSON writes it).
@@ -275,81 +527,278 @@ impl Refusal {
     }
 }
 
-#[derive(Deserialize)]
-struct RefusalWire {
-    error: Option<serde_json::Value>,
-    error_description: Option<serde_json::Value>,
-    message: Option<serde_json::Value>,
-    #[serde(rename = "traceId", alias = "trace_id")]
-    trace_id: Option<serde_json::Value>,
+/// Reads a text, or those of a list one after another.
+fn joined(value: &str) -> Option<String> {
+    let joined = text(value).map_or_else(|| texts(value).join("; "), Cow::into_owned);
+    (!joined.is_empty()).then_some(joined)
 }
 
+/// The `Version` that the library's own calls were written for, whatever version the program's calls have.
+pub(crate) const OWN_VERSION: &str = "2021-07-28";
 const SECRET_FIELDS: &[&str] = &["client_secret", "refresh_token", "code", "code_verifier"];
 const LARGEST_ANSWER: usize = 1 << 20;
+/// The longest that a server is obeyed when it asks to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{ManualClock, Timestamp};
 
-    fn refused(status: u16, body: &str) -> TokenFailure {
-        refusal(&TransportResponse { status, headers: vec![].into(), body: body.into() }, [].into_iter())
+    /// Answers each request in the same way.
+    #[derive(Debug)]
+    struct Made {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: String,
+    }
+
+    impl Transport for Made {
+        fn send(&self, _: &TransportRequest) -> Result<TransportResponse, TransportError> {
+            let (headers, body) = (self.headers.clone().into(), self.body.clone().into());
+            Ok(TransportResponse { status: self.status, headers, body })
+        }
+    }
+
+    fn failure(asks: Asks, status: u16, headers: &[(&str, &str)], body: &str) -> TokenFailure {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let made = Made { status, headers: headers.collect(), body: body.to_owned() };
+        let endpoint = TokenEndpoint {
+            transport: &made,
+            token_url: "https://h.example/token",
+            location_token_url: "https://h.example/mint",
+            client_id: "id",
+            client_secret: &Secret::new("planted secret"),
+            constants: &Constants::new("2021-07-28", "test"),
+            clock: &ManualClock::new(NOON),
+        };
+        let (location, company) = (Account::location("l").unwrap(), Account::company("c").unwrap());
+        let (token, longest) = (Secret::new("planted-token"), Duration::from_secs(1));
+        let result = match asks {
+            Asks::Code => endpoint.exchange(&token, None, None, None, longest),
+            Asks::Refresh => endpoint.refresh(&location, &token, longest),
+            Asks::Mint => endpoint.mint(&company, &location, "Bearer planted-token", longest, &|_| ()),
+        };
+        result.err().unwrap_or_else(|| panic!("{status} {body} is no failure"))
+    }
+
+    const NOON: Timestamp = Timestamp(1_700_049_600_000);
+    const ALL: [Asks; 3] = [Asks::Code, Asks::Refresh, Asks::Mint];
+
+    /// A code in each of the shapes that servers have for it, with words that say something else.
+    fn coded(code: &str, words: &str) -> Vec<String> {
+        let upper = code.to_uppercase();
+        let spaced = code.replace('_', " ");
+        vec![
+            serde_json::json!({ "error": code }).to_string(),
+            serde_json::json!({ "error": code, "error_description": words }).to_string(),
+            serde_json::json!({ "error": code, "message": words, "statusCode": 400 }).to_string(),
+            serde_json::json!({ "error": spaced, "error_description": words }).to_string(),
+            serde_json::json!({ "error": { "code": upper, "message": words, "details": [], "resolution": "y" } })
+                .to_string(),
+            serde_json::json!({ "error": { "code": code, "message": [words] }, "traceId": "t" }).to_string(),
+            serde_json::json!({ "code": upper, "message": words }).to_string(),
+            // What strict parsers refuse.
+            format!("\u{feff}{{\"x\":1e999,\"error\":\"{code}\",\"error\":\"{code}\",\"y\":\"\\ud800\"}}"),
+            format!("{{\"x\":{}{},\"error\":\"{code}\"}}", "[".repeat(500), "]".repeat(500)),
+        ]
     }
 
     #[test]
-    fn every_row_of_the_error_table() {
+    fn a_code_decides_whatever_the_words_say() {
+        use ErrorCode::{ReauthorizationRequired as Reauthorize, TokenRequestRejected as Rejected};
+        let words = [
+            "The provided authorization grant (e.g., authorization code, resource owner credentials) or refresh token is \
+             invalid, expired, revoked, does not match the redirection URI used in the authorization request",
+            "Location is not active",
+            "Invalid grant: refresh token is invalid",
+            "Authorization code not found",
+            "invalid client",
+            "Invalid parameter: user_type",
+        ];
+        for words in words {
+            for status in [200, 400, 401, 403, 408, 418] {
+                for (code, refresh) in [
+                    ("invalid_grant", (Reauthorize, FailureClass::InvalidGrant, "refresh token")),
+                    ("invalid_client", (Rejected, FailureClass::Untouched, "`client_secret`")),
+                    ("unauthorized_client", (Rejected, FailureClass::Untouched, "`client_id`")),
+                    ("unsupported_grant_type", (Rejected, FailureClass::Untouched, "`token_url`")),
+                    ("invalid_scope", (Rejected, FailureClass::Untouched, "`scopes`")),
+                    ("invalid_request", (Rejected, FailureClass::Untouched, "parameter")),
+                ] {
+                    for body in coded(code, words) {
+                        let failure = failure(Asks::Refresh, status, &[], &body);
+                        let told = (failure.error.code(), failure.class);
+                        assert_eq!(told, (refresh.0, refresh.1), "{status} {body}");
+                        assert!(failure.error.message().contains(refresh.2), "{status} {body}");
+                        assert_eq!(failure.error.status(), Some(status));
+                        assert!(!failure.error.is_retryable());
+
+                        for asks in [Asks::Code, Asks::Mint] {
+                            let other = tests::failure(asks, status, &[], &body);
+                            let told = (other.error.code(), other.class);
+                            assert_eq!(told, (Rejected, FailureClass::Untouched), "{asks:?} {status} {body}");
+                        }
+                    }
+                }
+            }
+        }
+        let failure = failure(Asks::Code, 400, &[], r#"{"error":"invalid_grant","error_description":"x"}"#);
+        assert!(failure.error.message().contains("authorization code"), "{}", failure.error);
+    }
+
+    #[test]
+    fn words_are_read_where_there_is_no_code() {
         use ErrorCode::{
-            AccountInactive, HttpStatus, RateLimited, ReauthorizationRequired, TokenRequestRejected,
+            AccountInactive as Inactive, MalformedResponse as Malformed,
+            ReauthorizationRequired as Reauthorize, TokenRequestRejected as Rejected,
         };
-        use FailureClass::{InvalidGrant, Unknown, Untouched};
-        for (status, body, code, class) in [
+        let refused = FailureClass::InvalidGrant;
+        let untouched = FailureClass::Untouched;
+        for (asks, status, body, code, class) in [
+            (Asks::Refresh, 400, "Invalid grant: refresh token is invalid", Reauthorize, refused),
+            (Asks::Refresh, 401, "Refresh token not found", Reauthorize, refused),
+            (Asks::Refresh, 400, "This refresh token has expired", Reauthorize, refused),
+            (Asks::Code, 400, "Invalid grant: refresh token is invalid", Rejected, untouched),
+            (Asks::Code, 401, "Authorization code not found", Rejected, untouched),
+            (Asks::Refresh, 401, "Authorization code not found", Rejected, untouched),
+            (Asks::Refresh, 400, "Location is not active", Inactive, untouched),
+            (Asks::Code, 400, "Location is not active", Inactive, untouched),
+            (Asks::Mint, 400, "Location is not active", Inactive, untouched),
+            (Asks::Refresh, 400, "Invalid parameter: user_type", Rejected, untouched),
+            (Asks::Refresh, 400, "Invalid parameter: refresh token", Rejected, untouched),
+            (Asks::Code, 400, "Missing parameter: code", Rejected, untouched),
+            (Asks::Refresh, 422, "grant_type must be a string", Rejected, untouched),
+            (Asks::Refresh, 400, "nobody has recorded this one", Rejected, untouched),
+            (Asks::Refresh, 403, "Forbidden", Malformed, untouched),
+            (Asks::Refresh, 404, "Cannot POST /oauth/tokn", Malformed, untouched),
+            (Asks::Mint, 404, "Cannot POST /oauth/locationTokn", Malformed, untouched),
+            (Asks::Mint, 404, "Location not found", Rejected, untouched),
             (
-                400,
-                r#"{"statusCode":400,"message":"Invalid grant: refresh token is invalid"}"#,
-                ReauthorizationRequired,
-                InvalidGrant,
+                Asks::Mint,
+                403,
+                "The token does not have access to this location.",
+                ErrorCode::WrongAccount,
+                untouched,
             ),
-            (
-                400,
-                r#"{"error":"invalid_grant","error_description":"gone"}"#,
-                ReauthorizationRequired,
-                InvalidGrant,
-            ),
-            (
-                400,
-                r#"{"error":{"code":"invalid_grant","message":"x","details":{},"resolution":"y"}}"#,
-                ReauthorizationRequired,
-                InvalidGrant,
-            ),
-            (400, r#"{"message":"Location is not active"}"#, AccountInactive, Untouched),
-            (400, r#"{"message":"Invalid parameter: user_type"}"#, TokenRequestRejected, Untouched),
-            (400, r#"{"message":"Missing parameter: code"}"#, TokenRequestRejected, Untouched),
-            (400, r#"{"error":"invalid_client"}"#, TokenRequestRejected, Untouched),
-            (401, r#"{"error":"invalid_client","error_description":"no"}"#, TokenRequestRejected, Untouched),
-            (
-                401,
-                r#"{"error":"UnAuthorized!","error_description":"Authorization code not found"}"#,
-                TokenRequestRejected,
-                Untouched,
-            ),
-            (422, r#"{"message":"grant_type must be a string"}"#, TokenRequestRejected, Untouched),
-            (422, r#"{"message":["a must be","b must be"]}"#, TokenRequestRejected, Untouched),
-            (429, "", RateLimited, Untouched),
-            (500, "<html>", HttpStatus, Unknown),
-            (503, r#"{"message":"down"}"#, HttpStatus, Unknown),
-            (307, "", ErrorCode::MalformedResponse, Untouched),
-            (418, "not json", TokenRequestRejected, Untouched),
         ] {
-            let failure = refused(status, body);
-            assert_eq!((failure.error.code(), failure.class), (code, class), "{status} {body}");
-            assert_eq!(failure.error.status(), Some(status));
-            assert_eq!(failure.error.is_retryable(), status == 429 || status >= 500);
+            for body in [
+                serde_json::json!({ "statusCode": status, "message": body }),
+                serde_json::json!({ "statusCode": status, "message": [body], "error": "Bad Request" }),
+                serde_json::json!({ "error": "UnAuthorized!", "error_description": body }),
+                serde_json::json!({ "error": body }),
+                serde_json::json!({ "error": { "code": "REQUEST_REFUSED", "message": body } }),
+            ] {
+                let failure = failure(asks, status, &[], &body.to_string());
+                assert_eq!((failure.error.code(), failure.class), (code, class), "{asks:?} {body}");
+            }
         }
     }
 
     #[test]
-    fn server_words_and_trace_id_are_kept() {
-        let failure = refused(422, r#"{"message":["a must be","b must be"],"traceId":"t-1"}"#);
-        assert_eq!(failure.error.server_message(), Some("a must be; b must be"));
+    fn what_stands_in_the_way_is_not_the_apps_configuration() {
+        let page = "<!DOCTYPE html><html><head><title>403 Forbidden</title></head></html>";
+        for asks in ALL {
+            for status in [400, 401, 403, 404, 405, 413, 418, 421, 451, 302, 307] {
+                for body in [page, "", "{}", "[]", "null", "Forbidden", "\"Forbidden\"", "{\"a\":1}", "{"] {
+                    let failure = failure(asks, status, &[], body);
+                    let told = (failure.error.code(), failure.class);
+                    let expected = (ErrorCode::MalformedResponse, FailureClass::Untouched);
+                    assert_eq!(told, expected, "{asks:?} {status} {body}");
+                    let message = failure.error.message();
+                    for part in [asks.url_option(), "firewall", "proxy"] {
+                        assert!(message.contains(part), "{message}");
+                    }
+                    assert!(!message.contains("settings") && !failure.error.is_retryable());
+                }
+            }
+            for body in [page, "", "{}", "{\"message\":\"Request Timeout\"}"] {
+                for (status, class) in [(408, FailureClass::Unknown), (425, FailureClass::Untouched)] {
+                    let failure = failure(asks, status, &[], body);
+                    assert_eq!((failure.error.code(), failure.class), (ErrorCode::HttpStatus, class));
+                    assert!(failure.error.is_retryable(), "{status}");
+                }
+                let failure = failure(asks, 407, &[], body);
+                assert_eq!(failure.class, FailureClass::Untouched);
+                assert!(failure.error.message().contains("`proxy`"), "{}", failure.error);
+            }
+            for body in [page, "", "{}", "[]", "null", "{\"access_token\":\"a b\"}", "{\"access_token\":"] {
+                let failure = failure(asks, 200, &[], body);
+                let told = (failure.error.code(), failure.class);
+                assert_eq!(told, (ErrorCode::MalformedResponse, FailureClass::Unknown), "{body}");
+                assert!(failure.error.message().contains("`token_url`"), "{}", failure.error);
+            }
+            for status in [500, 502, 503, 504, 599] {
+                let failure = failure(asks, status, &[], page);
+                let told = (failure.error.code(), failure.class);
+                assert_eq!(told, (ErrorCode::HttpStatus, FailureClass::Unknown));
+                assert!(failure.error.is_retryable());
+            }
+            let failure = failure(asks, 429, &[], page);
+            let told = (failure.error.code(), failure.class);
+            assert_eq!(told, (ErrorCode::RateLimited, FailureClass::Untouched));
+            assert!(failure.error.is_retryable());
+        }
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_is_asked_for_again_while_the_refresh_token_may_be_in_the_rest() {
+        let cut = r#"{"access_token":"a","refresh_to"#;
+        let failure = failure(Asks::Refresh, 200, &[], cut);
+        let told = (failure.error.code(), failure.class);
+        assert_eq!(told, (ErrorCode::MalformedResponse, FailureClass::Unknown));
+    }
+
+    #[test]
+    fn what_the_server_says_of_waiting_is_read_in_both_forms() {
+        let wait = |status: u16, headers: &[(&str, &str)], body: &str| {
+            failure(Asks::Refresh, status, headers, body).error.retry_after().map(|wait| wait.as_secs())
+        };
+        let at_noon = "Wed, 15 Nov 2023 12:00:00 GMT";
+        let later = "Wed, 15 Nov 2023 12:02:00 GMT";
+        for status in [429, 503, 500, 408, 425] {
+            for (headers, seconds) in [
+                (&[("Retry-After", "120")][..], Some(120)),
+                (&[("retry-after", " 120 ")], Some(120)),
+                (&[("Retry-After", later)], Some(120)),
+                (&[("Retry-After", "Wednesday, 15-Nov-23 12:02:00 GMT")], Some(120)),
+                (&[("Retry-After", "Wed Nov 15 12:02:00 2023")], Some(120)),
+                // The server's clock is a minute behind.
+                (&[("Retry-After", later), ("Date", "Wed, 15 Nov 2023 11:59:00 GMT")], Some(180)),
+                (&[("Date", at_noon), ("Retry-After", later)], Some(120)),
+                (&[("Date", "soon"), ("Retry-After", later)], Some(120)),
+                (&[("Retry-After", at_noon)], Some(0)),
+                (&[("Retry-After", "Wed, 15 Nov 2023 11:00:00 GMT")], Some(0)),
+                (&[("Retry-After", "99999999999999999999999")], Some(86_400)),
+                (&[("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")], Some(86_400)),
+                (&[("Retry-After", "-1")], None),
+                (&[("Retry-After", "+1")], None),
+                (&[("Retry-After", "1.5")], None),
+                (&[("Retry-After", "1e3")], None),
+                (&[("Retry-After", "")], None),
+                (&[("Retry-After", "soon")], None),
+                (&[("Retry-After", "2023-11-15T12:02:00Z")], None),
+                (&[], None),
+            ] {
+                assert_eq!(wait(status, headers, "{}"), seconds, "{status} {headers:?}");
+                let error = failure(Asks::Refresh, status, headers, "{}").error;
+                assert!(error.is_retryable(), "{status} {headers:?}");
+            }
+        }
+        // A refusal of the request itself does not pass by waiting; what stands in the way may.
+        assert_eq!(wait(400, &[("Retry-After", "120")], r#"{"error":"invalid_grant"}"#), None);
+        assert_eq!(wait(403, &[("Retry-After", "120")], "<html>"), Some(120));
+    }
+
+    #[test]
+    fn server_words_and_trace_id_are_kept_and_secrets_are_not() {
+        let failure = failure(
+            Asks::Refresh,
+            422,
+            &[],
+            r#"{"message":["a planted secret be","b planted-token be"],"traceId":"t-1"}"#,
+        );
+        assert_eq!(failure.error.server_message(), Some("a [redacted] be; b [redacted] be"));
         assert_eq!(failure.error.trace_id(), Some("t-1"));
     }
 }

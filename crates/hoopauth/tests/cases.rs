@@ -281,7 +281,10 @@ impl Player {
                 emulator.configure(|settings| settings.casing = casing);
             }
             "fault" => {
-                keys(&["endpoint", "kind", "status", "headers", "body", "times"]);
+                keys(&[
+                    "endpoint", "kind", "status", "headers", "body", "members", "omit", "first", "before",
+                    "times",
+                ]);
                 let mut fault = step.clone();
                 let members = fault.as_object_mut().unwrap();
                 members.retain(|name, _| name != "do" && name != "expect");

@@ -14,7 +14,7 @@ use common::{World, location};
 use hoopauth::transport::{Transport, TransportError, TransportRequest, TransportResponse};
 use hoopauth::{Account, Client, Clock, ErrorCode, Result};
 use hoopauth_emulator::{
-    DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION, Endpoint, Fault, FaultKind,
+    Config, DEFAULT_COMPANY_ID, DEFAULT_COMPANY_PRIVATE_INTEGRATION, Endpoint, Fault, FaultKind,
 };
 use rows::Rows;
 
@@ -48,6 +48,105 @@ fn all_pages_are_read_until_a_short_or_an_empty_one() {
         accounts.sort();
         accounts.dedup();
         assert_eq!(accounts.len(), locations);
+    }
+}
+
+/// A server's page may be shorter than what was asked for.
+#[test]
+fn short_pages_are_read_on_until_as_many_are_here_as_are_counted_or_none_is_left() {
+    for (per_page, counts, locations, pages) in
+        [(15, true, 45, 3), (15, false, 45, 4), (7, true, 10, 2), (1, true, 3, 3), (20, false, 19, 2)]
+    {
+        let world = World::with(Config::default().settings(|settings| {
+            settings.locations_per_page = per_page;
+            settings.count_locations = counts;
+        }));
+        let client = agency(&world, locations);
+        let found = client.installed_locations(&company()).unwrap();
+        assert_eq!(found.len(), locations);
+        assert_eq!(world.emulator.statistics().installed_locations_requests, pages);
+        let summary = client.mint_all(&company(), |_| true).unwrap();
+        assert_eq!((summary.minted, summary.failed), (u64::try_from(locations).unwrap(), 0));
+    }
+}
+
+/// A list that goes on for ever, or never has as many as it counts, a page of `length` at a time.
+#[derive(Debug)]
+struct Short {
+    length: usize,
+    /// Whether each page is the first one.
+    repeats: bool,
+    count: serde_json::Value,
+    pages: AtomicUsize,
+}
+
+impl Transport for Short {
+    fn send(&self, _: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+        let page = self.pages.fetch_add(1, Ordering::Relaxed);
+        let start = if self.repeats { 0 } else { page * self.length };
+        let items: Vec<_> = (start..start + self.length)
+            .map(|item| serde_json::json!({ "_id": item, "name": 7, "isInstalled": null }))
+            .collect();
+        let body = serde_json::json!({ "locations": items, "count": self.count }).to_string().into_bytes();
+        Ok(TransportResponse { status: 200, headers: vec![].into(), body })
+    }
+}
+
+#[test]
+fn short_pages_end_or_are_an_error_and_never_a_part_in_silence() {
+    for (length, repeats, count, pages, found) in [
+        // A server that knows no `skip`.
+        (3, true, serde_json::json!(null), 2, Some(3)),
+        (3, true, serde_json::json!(3), 1, Some(3)),
+        (3, true, serde_json::json!("3"), 1, Some(3)),
+        (3, true, serde_json::json!({}), 2, Some(3)),
+        (3, true, serde_json::json!(45), 2, None),
+        (20, true, serde_json::json!(20), 2, None),
+        (0, true, serde_json::json!(45), 1, Some(0)),
+        (1, false, serde_json::json!(null), 5_001, None),
+        (1, false, serde_json::json!(1e99), 5_001, None),
+        (19, false, serde_json::json!(-1), 1, Some(19)),
+    ] {
+        let world = World::new();
+        let short = Arc::new(Short { length, repeats, count, pages: AtomicUsize::new(0) });
+        let client = world.builder().transport(short.clone()).build().unwrap();
+        client.import(world.grant(&company()), false).unwrap();
+        match (client.installed_locations(&company()), found) {
+            (Ok(locations), Some(found)) => assert_eq!(locations.len(), found, "{short:?}"),
+            (Err(error), None) => assert_eq!(error.code(), ErrorCode::MalformedResponse, "{short:?}"),
+            (got, _) => panic!("{short:?}: {got:?}"),
+        }
+        assert_eq!(short.pages.load(Ordering::Relaxed), pages, "{short:?}");
+    }
+}
+
+/// `v3` has other paths and members: a call keeps the version that it was written for.
+#[test]
+fn the_librarys_own_calls_keep_their_version() {
+    for version in ["v3", "2021-04-15"] {
+        let world = World::new();
+        world.emulator.add_locations(DEFAULT_COMPANY_ID, 1).unwrap();
+        let asked = Arc::new(Versions::default());
+        let client = world.builder().api_version(version).documented_version(true);
+        let client = client.transport(asked.clone()).build().unwrap();
+        client.import(world.grant(&company()), false).unwrap();
+        client.installed_locations(&company()).unwrap();
+        client.mint(&location(0), &company()).unwrap_err();
+        assert_eq!(*asked.0.lock().unwrap(), ["2021-07-28", "2021-07-28"]);
+        assert_eq!(client.headers_for(company().as_str(), "GET").unwrap().version(), version);
+    }
+}
+
+/// Notes the versions that it is asked in.
+#[derive(Debug, Default)]
+struct Versions(std::sync::Mutex<Vec<String>>);
+
+impl Transport for Versions {
+    fn send(&self, request: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+        let version = request.headers.iter().find(|(name, _)| name == "Version").unwrap();
+        self.0.lock().unwrap().push(version.1.expose().to_owned());
+        let body = br#"{"locations":[],"count":0}"#.to_vec();
+        Ok(TransportResponse { status: 200, headers: vec![].into(), body })
     }
 }
 

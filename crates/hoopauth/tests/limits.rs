@@ -238,7 +238,8 @@ fn what_other_programs_use_of_the_limit_is_left_to_them() {
 fn minting() -> (Raw, Arc<SleepLog>, Client) {
     let server = Raw::start(|_, seen| {
         if seen.line().contains("installedLocations") {
-            return answer(200, "", r#"{"locations":[{"_id":"one"},{"_id":"two"},{"_id":"three"}]}"#);
+            let listed = r#"{"locations":[{"_id":"one"},{"_id":"two"},{"_id":"three"}],"count":3}"#;
+            return answer(200, "", listed);
         }
         let minted = r#"{"access_token":"minted","expires_in":86399,"userType":"Location","companyId":"co"}"#;
         answer(201, "X-RateLimit-Max: 100\r\nX-RateLimit-Remaining: 77\r\n", minted)

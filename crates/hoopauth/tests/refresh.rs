@@ -365,7 +365,7 @@ fn a_dead_network_serves_the_living_token() {
 }
 
 #[test]
-fn lies_of_the_token_endpoint_are_typed_and_nothing_is_stored() {
+fn lies_of_the_token_endpoint_are_typed_and_the_refresh_token_stays() {
     let body = |text: &str| FaultKind::Status { status: 200, headers: Vec::new(), body: text.to_owned() };
     for (kind, code) in [
         (body("<html>"), ErrorCode::MalformedResponse),

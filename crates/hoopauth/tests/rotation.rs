@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Captured, World, location};
 use hoopauth::{Account, Client, ErrorCode, Headers, Report};
-use hoopauth_emulator::{Config, PrivateIntegration};
+use hoopauth_emulator::{Config, Endpoint, Fault, PrivateIntegration};
 
 const OLD: &str = "pit-00000000-0000-4000-8000-000000000001";
 const NEW: &str = "pit-00000000-0000-4000-8000-000000000002";
@@ -187,14 +187,57 @@ fn many_threads_report_the_old_token_and_it_is_switched_once() {
     }
 }
 
+/// The platform has several words for a key that it does not know any more.
+#[test]
+fn whatever_a_refusal_says_of_the_token_the_other_one_is_tried() {
+    for message in ["Invalid JWT", "Invalid token: access token is invalid", "who knows", ""] {
+        let world = world();
+        add(&world, NEW);
+        let body = serde_json::json!({ "statusCode": 401, "message": message }).to_string();
+        let refused = |times: u32| {
+            world.emulator.add_fault(Fault::status(Endpoint::Api, 401, &body).times(times));
+        };
+        refused(1);
+        let asked = client(&world);
+        assert_eq!(asked.request("GET", &path()).send().unwrap().status(), 200, "{message}");
+        assert!(uses(&asked.headers("GET").unwrap(), NEW));
+        assert_eq!(asked.refused_private_integration_token(), Some("private_integration_token"));
+
+        refused(1);
+        let reported = client(&world);
+        assert_eq!(send(&world, &reported, &reported.headers("GET").unwrap()).unwrap(), 200, "{message}");
+        assert!(uses(&reported.headers("GET").unwrap(), NEW));
+
+        // Both are tried once, and the error is about the tokens.
+        refused(2);
+        let error = client(&world).request("GET", &path()).send().unwrap_err();
+        assert_eq!((error.code(), error.status()), (ErrorCode::InvalidPrivateIntegration, Some(401)));
+        assert!(error.message().starts_with("both"), "{message}: {error}");
+        assert_eq!(world.emulator.pending_faults(), 0);
+
+        // One alone costs one request.
+        refused(1);
+        let alone = Client::builder().private_integration_token(OLD).api_base(world.emulator.api());
+        let error = alone.build().unwrap().request("GET", &path()).send().unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidPrivateIntegration, "{message}");
+    }
+}
+
 #[test]
 fn other_refusals_switch_nothing_and_one_token_given_twice_is_one() {
     let world = world();
     let client = client(&world);
     let headers = client.headers("GET").unwrap();
-    for message in ["Invalid JWT", "The token is not authorized for this scope.", "who knows"] {
+    for (status, message) in [
+        (401, "The token is not authorized for this scope."),
+        (401, "This authClass type is not allowed to access this scope."),
+        (401, "version header is invalid"),
+        (403, "Forbidden"),
+        (403, "The token does not have access to this location."),
+        (429, "Too Many Requests"),
+    ] {
         let body = serde_json::json!({ "message": message }).to_string();
-        client.report(&headers, 401, &[], body.as_bytes()).unwrap_err();
+        client.report(&headers, status, &[], body.as_bytes()).unwrap_err();
     }
     assert!(uses(&client.headers("GET").unwrap(), OLD));
     assert_eq!(client.refused_private_integration_token(), None);

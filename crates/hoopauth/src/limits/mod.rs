@@ -241,18 +241,35 @@ fn told<'a>(
     Told { wait: asked.or_else(interval), day_spent: false }
 }
 
-/// `Retry-After`, in either of its forms (RFC 9110, 10.2.3).
+/// Reads `Retry-After`, in either of its forms (RFC 9110, 10.2.3). What is neither says nothing.
+///
+/// A date is counted from the answer's own `Date`, where it has one: the server's clock may differ from ours.
 pub(crate) fn retry_after<'a>(
-    mut headers: impl Iterator<Item = (&'a str, &'a str)>,
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
     now: Timestamp,
 ) -> Option<Duration> {
-    let (_, value) = headers.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
-    let value = value.trim_ascii();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds.min(LONGEST_WAIT_MS / 1000)));
+    let (mut asked, mut sent) = (None, None);
+    for (name, value) in headers {
+        if name.eq_ignore_ascii_case("retry-after") {
+            asked = asked.or(Some(value.trim_ascii()));
+        } else if name.eq_ignore_ascii_case("date") {
+            sent = sent.or(Some(value.trim_ascii()));
+        }
     }
-    let date = httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(Timestamp(0).plus(date).since(now).min(Duration::from_millis(LONGEST_WAIT_MS)))
+    let asked = asked?;
+    let longest = Duration::from_millis(LONGEST_WAIT_MS);
+    if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit mean more than the longest.
+        return Some(asked.parse().map_or(longest, |seconds| Duration::from_secs(seconds).min(longest)));
+    }
+    let until = date(asked)?;
+    let from = sent.and_then(date).unwrap_or(now);
+    Some(until.since(from).min(longest))
+}
+
+fn date(text: &str) -> Option<Timestamp> {
+    let date = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp(0).plus(date))
 }
 
 /// The header is documented as milliseconds, but not whether from now or since 1970; neither can be taken for the other.

@@ -12,6 +12,7 @@ use crate::account::Account;
 use crate::callback::calling;
 use crate::client::Client;
 use crate::clock::Clock;
+use crate::credential::Credential;
 use crate::deadline::timed_out;
 use crate::error::{Error, ErrorCode, Result, clean};
 use crate::headers::Headers;
@@ -220,7 +221,9 @@ impl Exchange<'_> {
         let bearer = self.headers.snapshot().token();
         let asked =
             Asked { account: account.as_ref(), operation: self.operation, bearer, ..Asked::default() };
+        // Of two Private Integration tokens, the report says that both are refused.
         if self.cured
+            && matches!(self.inner.credential, Credential::OAuth { .. })
             && let Meaning::Refreshable(error) = classify(&asked, status, response.body())
         {
             // A new token was refused as well: another one costs a refresh and changes nothing.

@@ -279,12 +279,12 @@ fn import_until_full() {
     let client = client();
     let token = "x".repeat(4000);
     for number in 0..100_000 {
-        let account = hoopauth::Account::location(&format!("n{number}")).unwrap();
+        let account = Account::location(&format!("n{number}")).unwrap();
         let grant = hoopauth::Grant::new(account, token.clone()).with_refresh_token(format!("r{number}"));
         if let Err(error) = client.import(grant, false) {
             say(&format!("{number} {} {}", error.code().name(), error.message()));
             // What was stored before is still there for this process too.
-            client.export(&hoopauth::Account::location("n0").unwrap()).unwrap();
+            client.export(&Account::location("n0").unwrap()).unwrap();
             return;
         }
     }
