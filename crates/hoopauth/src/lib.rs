@@ -37,15 +37,18 @@ mod installed;
 mod keys;
 mod limits;
 mod maintain;
+mod mistake;
 pub mod operations;
 mod options;
 mod preflight;
+mod proxy;
 mod refresh;
 mod report;
 mod request;
 mod reseal;
 mod secret;
 mod sorted;
+mod store_name;
 mod sync;
 mod token_endpoint;
 
