@@ -21,6 +21,8 @@ mod budget;
 mod builder;
 mod cache;
 mod callback;
+#[cfg(any(feature = "postgres", feature = "reqwest"))]
+mod certificates;
 mod client;
 mod clock;
 mod context;

@@ -162,7 +162,9 @@ fn lost(error: &TransportError) -> TokenFailure {
             (ErrorCode::MalformedResponse, false)
         }
     };
-    let message = format!("the token endpoint gave no answer: {}", crate::error::clean(&error.message));
+    let what =
+        if code == ErrorCode::Config { "nothing was sent" } else { "the token endpoint gave no answer" };
+    let message = format!("{what}: {}", crate::error::clean(&error.message));
     TokenFailure::new(
         Error::new(code, message).with_retryable(retryable),
         if error.sent { FailureClass::Unknown } else { FailureClass::Untouched },
