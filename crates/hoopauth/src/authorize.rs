@@ -239,6 +239,8 @@ impl fmt::Debug for PendingAuthorization {
             .field("state", &self.state)
             .field("redirect_uri", &self.redirect_uri)
             .field("verifier", &self.verifier)
+            .field("login_window_self", &self.login_window_self)
+            .field("version_id", &self.version_id)
             .field("expires_at", &self.expires_at)
             .finish()
     }
@@ -347,7 +349,7 @@ impl Redirect {
         Ok(code)
     }
 
-    /// The server's words, if it refused.
+    /// Returns the server's words, if it refused.
     fn denial(&self) -> Option<String> {
         let error = present(self.error.as_ref())?;
         Some(match present(self.error_description.as_ref()) {
@@ -624,15 +626,15 @@ const CODE_LIMIT: usize = 4096;
 const REDIRECT_LIMIT: usize = 16 * 1024;
 /// Servers take request lines of about this size.
 const URL_LIMIT: usize = 9 * 1024;
-/// Those of earlier versions held the URL.
+/// Longest sealed login; those of earlier versions held the URL.
 const SEALED_LIMIT: usize = 16 * 1024;
-/// For the longest redirect URI, of whose characters JSON escapes none but the backslash, which it can't have.
+/// Room for the longest redirect URI, of whose characters JSON escapes none but the backslash, which it can't have.
 const RECORD_ROOM: usize = REDIRECT_URI_LIMIT + 512;
 /// Everything but the unreserved characters of RFC 3986, 2.3.
 pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// RFC 3986, appendix A, has no place for them; letters outside ASCII are let through as registered.
 const NOT_IN_URI: &[char] = &['"', '<', '>', '\\', '^', '`', '{', '|', '}'];
-/// What the platform adds to a redirect URI (RFC 6749, 4.1.2).
+/// Parameters that the platform adds to a redirect URI (RFC 6749, 4.1.2).
 const ITS_PARAMETERS: &[&str] = &["state", "code", "error", "error_description", "error_uri"];
 const OUR_PARAMETERS: &[&str] = &[
     "response_type",

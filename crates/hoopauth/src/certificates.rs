@@ -16,7 +16,7 @@ use crate::mistake::{self, Form};
 /// The certificates that the system trusts.
 pub(crate) struct SystemRoots {
     pub(crate) certificates: Vec<CertificateDer<'static>>,
-    /// Why they are fewer than they should be: it explains failures of TLS.
+    /// Reason why they are fewer than they should be: it explains failures of TLS.
     pub(crate) trouble: Option<String>,
 }
 

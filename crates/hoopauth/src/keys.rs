@@ -151,7 +151,7 @@ pub(crate) fn check_store_key(label: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// What makes a text no key: it is guessed, or it only says where the key is.
+/// Finds the mistake in one key: anybody could guess it, or it only says where the key is.
 fn key_mistake(key: &str) -> Option<&'static str> {
     if mistake::names_a_file(key) {
         return Some("names a file: `store_key` is either keys, or one `file:PATH`");
@@ -162,7 +162,7 @@ fn key_mistake(key: &str) -> Option<&'static str> {
     mistake::found(key, Form::Text)
 }
 
-/// The path behind `file:`; as a URL writes it, `file:///folder/file`, too.
+/// Returns the path behind `file:`, also where it is written as a URL, `file:///folder/file`.
 fn file_of(path: &str) -> &str {
     let path = path.trim_ascii();
     path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path)
@@ -270,17 +270,17 @@ fn read_file(path: &Path) -> Result<Option<Vec<Secret>>> {
     Ok(Some(secrets.into_iter().chain(marked).collect()))
 }
 
-/// The text of a key file, whose encoding is told where it is another one.
+/// Decodes a key file, and names UTF-16 where that is its encoding.
 fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(key_error(path, UTF16));
     }
     // A key of ASCII in UTF-16 has a zero in every other byte.
-    let zeros = bytes.iter().filter(|byte| **byte == 0).count();
-    if zeros > 0 && zeros >= bytes.len() / 3 {
+    let pairs = bytes.as_chunks::<2>().0;
+    if pairs.len() > 1 && (pairs.iter().all(|pair| pair[0] == 0) || pairs.iter().all(|pair| pair[1] == 0)) {
         return Err(key_error(path, UTF16));
     }
-    str::from_utf8(bytes).ok().filter(|_| zeros == 0).ok_or_else(|| {
+    str::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).ok_or_else(|| {
         key_error(
             path,
             "is not text: write the key as text, for example as base64 (`openssl rand -base64 32`)",

@@ -3,7 +3,7 @@
 //! A value that holds such a mistake would be used as it is: the platform refuses it later with other words, or a text that
 //! anybody can guess becomes the key of the store. Each answer here goes on after the name of the value and shows nothing of it.
 
-/// How much a value may hold beside letters and digits.
+/// Kind of text that a value must be; it says which characters are legal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Any text: only what is wrong with the value as a whole is a mistake.
@@ -18,7 +18,7 @@ pub(crate) enum Form {
     Path,
 }
 
-/// What is wrong with a trimmed value, if anything: `is in quotes: remove them`.
+/// Finds the mistake in a trimmed value, in words such as `is in quotes: remove them`.
 pub(crate) fn found(value: &str, form: Form) -> Option<&'static str> {
     whole(value).or_else(|| match form {
         Form::Text => None,
@@ -29,7 +29,7 @@ pub(crate) fn found(value: &str, form: Form) -> Option<&'static str> {
     })
 }
 
-/// What is wrong whatever the value is for.
+/// Finds mistakes that are wrong in every kind of text.
 fn whole(value: &str) -> Option<&'static str> {
     around(value).or_else(|| {
         value
@@ -39,7 +39,7 @@ fn whole(value: &str) -> Option<&'static str> {
     })
 }
 
-/// As [`found`], for keys, which may have line breaks and any characters inside.
+/// Finds the mistakes around a text, for keys, which may have line breaks and any characters inside.
 pub(crate) fn around(value: &str) -> Option<&'static str> {
     if value.starts_with(BYTE_ORDER_MARK) || value.ends_with(BYTE_ORDER_MARK) {
         return Some(
@@ -69,7 +69,7 @@ pub(crate) fn around(value: &str) -> Option<&'static str> {
         .then_some(PART)
 }
 
-/// A secret that only says where the secret is.
+/// Finds a secret that only says where the secret is.
 fn place(value: &str) -> Option<&'static str> {
     if names_a_file(value) {
         return Some(
@@ -130,7 +130,7 @@ fn path(value: &str) -> Option<&'static str> {
     if has_placeholder(value, &['/', '\\']) { Some(PART) } else { None }
 }
 
-/// Quotation marks around all of it, or around nothing.
+/// Finds quotation marks around all of it, or around nothing.
 fn is_quoted(value: &str) -> bool {
     let value = value.strip_prefix('\\').unwrap_or(value);
     let mut chars = value.chars();
@@ -141,7 +141,7 @@ fn is_quoted(value: &str) -> bool {
     }
 }
 
-/// A template's variable and nothing else.
+/// Returns `true` for a template's variable and nothing else.
 pub(crate) fn is_placeholder(value: &str) -> bool {
     let inside = |open: &str, close: &str| value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
     if ["${", "$(", "#{", "${{"].iter().any(|open| {
@@ -168,7 +168,7 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
     }
 }
 
-/// A variable somewhere in a value that `separators` divide.
+/// Returns `true` for a variable somewhere in a value that `separators` divide.
 fn has_placeholder(value: &str, separators: &[char]) -> bool {
     let braced = |open: &str, close: char| {
         value.match_indices(open).any(|(at, _)| {
@@ -182,13 +182,13 @@ fn has_placeholder(value: &str, separators: &[char]) -> bool {
         || value.split(separators).any(|part| !part.is_empty() && is_placeholder(part))
 }
 
-/// `file:` in any spelling but at the place of another scheme: `File:`, `file :`.
+/// Returns `true` if a value begins with `file:` in any spelling: `File:`, `file :`.
 pub(crate) fn names_a_file(value: &str) -> bool {
     let Some((scheme, _)) = value.split_once(':') else { return false };
     scheme.trim_ascii().eq_ignore_ascii_case("file")
 }
 
-/// A path without `file:` in front. Base64 may begin with `/`, too, so that a slash alone is none.
+/// Returns `true` for a path without `file:` in front. Base64 may begin with `/`, too, so that a slash alone is none.
 pub(crate) fn is_path(value: &str) -> bool {
     let drive = |value: &str| {
         let bytes = value.as_bytes();
@@ -212,7 +212,7 @@ fn is_identifier(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// `HOOPAI_TOKEN` or `hoopai_token`: a password that begins with `$` is seldom written so.
+/// Returns `true` for `HOOPAI_TOKEN` and `hoopai_token`: a password that begins with `$` is seldom written so.
 fn is_like_a_variable(name: &str) -> bool {
     let upper = !name.bytes().any(|b| b.is_ascii_lowercase());
     let lower = !name.bytes().any(|b| b.is_ascii_uppercase());

@@ -148,7 +148,7 @@ impl OptionSet {
         self.set_row(row, &format!("`{}`", row.name), value)
     }
 
-    /// As [`set`](Self::set), with a value of the environment: errors name the variable, too.
+    /// Sets an option from the environment: errors name the variable, too.
     fn set_from(&mut self, variable: &str, name: &str, value: &str) -> Result<()> {
         let row = row(self.table, name)?;
         self.set_row(row, &format!("`{}` (environment variable `{variable}`)", row.name), value)
@@ -365,7 +365,7 @@ fn check(row: &OptionRow, label: &str, value: &str) -> Result<Secret> {
     Ok(Secret::new(value))
 }
 
-/// What an option's value may hold beside letters and digits.
+/// Tells which kind of text an option is.
 fn form(row: &OptionRow) -> Form {
     match row.name {
         "private_integration_token"
@@ -542,7 +542,7 @@ mod tests {
         assert!(!error.message().contains("34"));
     }
 
-    /// What env files, templates and editors leave in a value.
+    /// Values as env files, templates and editors leave them.
     const MISTAKEN: &[&str] = &[
         "\"planted-0123456789\"",
         "'planted-0123456789'",

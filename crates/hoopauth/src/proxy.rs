@@ -3,6 +3,7 @@
 //! The HTTP library passes over a proxy that it can't read and goes out directly. Here that is an error: who set a proxy
 //! does not want that. Nothing of a value is shown, for it may hold a password.
 
+#[cfg(feature = "reqwest")]
 use std::ffi::OsString;
 
 use url::{Host, Url};
@@ -99,7 +100,7 @@ pub(crate) fn of_environment(
     Ok(names_one)
 }
 
-/// What is wrong with a list of hosts that no proxy is used for. An entry that can't be read would be passed over.
+/// Finds the mistake in a list of hosts that no proxy is used for. An entry that can't be read would be passed over.
 #[cfg(feature = "reqwest")]
 fn wrong_exceptions(value: &str) -> Option<&'static str> {
     const SEPARATE: &str = "must be a list of host names and addresses, separated by commas";
@@ -127,7 +128,7 @@ fn wrong_exceptions(value: &str) -> Option<&'static str> {
     })
 }
 
-/// In the order in which the first one that is set counts; `HTTP_PROXY` is for plain HTTP alone.
+/// Variables in the order in which the first one that is set counts; `HTTP_PROXY` is for plain HTTP alone.
 #[cfg(feature = "reqwest")]
 const PROXY_VARIABLES: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];

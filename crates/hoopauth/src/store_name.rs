@@ -66,7 +66,7 @@ fn sqlite(path: &str) -> std::result::Result<StoreName<'_>, String> {
     }
     let refuse = |what: &str| Err(what.to_owned());
     let lower = path.to_ascii_lowercase();
-    if lower.contains(":memory:") || lower.contains("mode=memory") || lower == "memory" {
+    if lower.contains(":memory:") || lower.contains("mode=memory") || lower.trim_matches(':') == "memory" {
         return refuse(
             "names SQLite's database in memory, which is no file: write `memory:` for a store in memory",
         );
@@ -127,6 +127,7 @@ mod tests {
             ("sqlite:file:planted?mode=memory", "`memory:`"),
             ("sqlite::MEMORY:", "`memory:`"),
             ("sqlite:memory", "`memory:`"),
+            ("sqlite::memory", "`memory:`"),
             ("sqlite://planted/x.db", "`sqlite:/folder/file`"),
             ("sqlite:///planted/x.db", "`sqlite:/folder/file`"),
             ("sqlite:file:planted.db", "`sqlite:/folder/file`"),

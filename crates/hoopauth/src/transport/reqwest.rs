@@ -361,7 +361,7 @@ struct Built {
     runtime: Option<Runtime>,
     /// Without permits, and closed once who drove it panicked: it may not go on, and those who wait would do so for ever.
     broken: Semaphore,
-    /// Why the system's certificates are fewer than they should be: it explains failures of TLS.
+    /// Reason why the system's certificates are fewer than they should be: it explains failures of TLS.
     roots_trouble: Option<String>,
     /// The option or the variable that names the proxy, for messages: a failure to connect may be the proxy's.
     through: Option<&'static str>,
@@ -475,7 +475,7 @@ impl Built {
     }
 }
 
-/// What to do about a failure of TLS.
+/// Tells what to do about a failure of TLS.
 fn next_step(error: &rustls::Error) -> &'static str {
     use rustls::CertificateError::{
         Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
