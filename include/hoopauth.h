@@ -2145,7 +2145,8 @@ hoopauth_status_t hoopauth_client_begin(const hoopauth_client_t *client,
                                         hoopauth_error_t **err);
 
 /**
- * Where to send the user. It holds the state: don't log it.
+ * Where to send the user. It holds the state: don't log it. Once the authorization was sealed and opened again, it asks for the
+ * client's scopes.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL for NULL. Any thread. Since 0.1.
  */
@@ -2171,7 +2172,11 @@ int64_t hoopauth_pending_authorization_expires_at_ms(const hoopauth_pending_auth
 void hoopauth_pending_authorization_free(hoopauth_pending_authorization_t *pending);
 
 /**
- * Seals a pending authorization as text, for a cookie or another process of the same app.
+ * Seals a pending authorization as text, for a cookie or another process of the same app: some hundred characters, whatever the
+ * number of scopes.
+ *
+ * It holds what completing needs: state, redirect URI, PKCE verifier and end. Where the answer to the code names no scopes, those
+ * of the option scopes then count as granted.
  *
  * *out is the caller's to free. Errors: HOOPAUTH_INVALID_STATE without OAuth, HOOPAUTH_STORE_KEY. Any thread. Since 0.1.
  */

@@ -138,9 +138,11 @@ class Options(TypedDict, total=False):
     client_secret: str | None
     """The OAuth client secret."""
     redirect_uri: str | None
-    """Where the authorization page sends the user back to; as registered with the app."""
+    """The URL that the authorization page sends the user back to, exactly as registered with the app. It has no
+    fragment, and no parameter `state`, `code` or `error` of its own: the platform adds them.
+    """
     scopes: str | Sequence[str] | None
-    """The scopes to ask for, separated by spaces. Ask for the least."""
+    """The scopes to ask for: a list, or text separated by spaces (not by commas). Ask for the least."""
     user_type: Literal["Location", "Company"] | None
     """`Location` or `Company`: the class of token a code exchange asks for. Unset: whatever the user chose."""
     default_account: str | None
@@ -162,7 +164,8 @@ class Options(TypedDict, total=False):
     """
     store_key: str | None
     """The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by
-    spaces: the first seals, all open. Or `file:PATH`: a file that holds it.
+    spaces: the first seals, all open. Or `file:PATH`: a file that holds it, as UTF-8 text, and that nobody else can
+    read.
     """
     refresh_before: float | str | None
     """Seconds of life below which callers wait for a refresh; never more than a tenth of the token's life."""
@@ -203,9 +206,11 @@ class Options(TypedDict, total=False):
     cache_accounts: int | str | None
     """How many accounts' headers are kept in memory; 0: as many as are used."""
     ca_file: str | PathLike[str] | None
-    """A PEM file whose certificates are trusted beside the system's."""
+    """A PEM file whose certificates are trusted beside the system's; each stands on lines of its own."""
     proxy: str | None
-    """A proxy URL for everything but loopback. Unset: the environment's."""
+    """The HTTP proxy for everything but loopback, as `http://user:password@host:port`. Unset: the environment's. SOCKS
+    is not supported.
+    """
     user_agent: str | None
     """The `User-Agent` header. Unset: `hoopauth/<version> (<language>)`."""
 

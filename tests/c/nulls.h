@@ -73,6 +73,7 @@ static inline void set_up_webhook(void)
 
 static inline void set_up(void)
 {
+  (void)log_callbacks, (void)clock_callbacks, (void)change_callbacks, (void)transport_callbacks, (void)store_callbacks;
   hoopauth_header_t ours = {"name", NUL, "value", NUL};
   header = ours;
   config = app_config();
@@ -136,6 +137,21 @@ static inline void tear_down(void)
       exit(1);                                                                                                         \
     }                                                                                                                  \
     CHECK(err == NULL || hoopauth_error_code(err) == HOOPAUTH_INVALID_ARGUMENT);                                       \
+    hoopauth_error_free(err);                                                                                          \
+    tear_down();                                                                                                       \
+  } while (0)
+
+/* Text that is not UTF-8: refused, and nothing of it is in the message. */
+#define UNREADABLE(call)                                                                                               \
+  do {                                                                                                                 \
+    hoopauth_error_t *err = NULL;                                                                                      \
+    set_up();                                                                                                          \
+    hoopauth_status_t status_ = (call);                                                                                \
+    if (status_ != HOOPAUTH_INVALID_ARGUMENT || err == NULL ||                                                         \
+        strstr(hoopauth_error_message(err, NULL), "planted") != NULL) {                                                \
+      fprintf(stderr, "%s: %s\n", #call, hoopauth_status_name(status_));                                               \
+      exit(1);                                                                                                         \
+    }                                                                                                                  \
     hoopauth_error_free(err);                                                                                          \
     tear_down();                                                                                                       \
   } while (0)

@@ -1316,7 +1316,7 @@ public:
     /// Takes over a handle.
     explicit pending_authorization(hoopauth_pending_authorization_t* raw) noexcept : raw_(raw) {}
 
-    /// Where to send the user. It holds the state: don't log it.
+    /// Where to send the user. It holds the state: don't log it. Once this was sealed and opened again, it asks for the client's scopes.
     std::string_view url() const noexcept { return detail::view(hoopauth_pending_authorization_url, raw()); }
     /// The value that ties the redirect to this request, by which a host with several finds the right one.
     std::string_view state() const noexcept { return detail::view(hoopauth_pending_authorization_state, raw()); }
@@ -2008,7 +2008,8 @@ public:
         return begin_with(request.raw());
     }
 
-    /// Seals a pending authorization as text, for a cookie or another process of the same app. Errors: invalid_state, store_key.
+    /// Seals a pending authorization as text, for a cookie or another process of the same app: some hundred characters, whatever
+    /// the number of scopes. Errors: invalid_state, store_key.
     result<text> try_seal_pending(const pending_authorization& pending) const {
         hoopauth_text_t* out = nullptr;
         hoopauth_error_t* err = nullptr;

@@ -183,7 +183,8 @@ pub unsafe extern "C" fn hoopauth_client_begin(
     }
 }
 
-/// Where to send the user. It holds the `state`: don't log it.
+/// Where to send the user. It holds the `state`: don't log it. Once the authorization was sealed and opened again, it asks for the
+/// client's scopes.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
@@ -223,7 +224,11 @@ pub unsafe extern "C" fn hoopauth_pending_authorization_free(pending: *mut hoopa
     unsafe { free(pending) }
 }
 
-/// Seals a pending authorization as text, for a cookie or another process of the same app.
+/// Seals a pending authorization as text, for a cookie or another process of the same app: some hundred characters, whatever the
+/// number of scopes.
+///
+/// It holds what completing needs: state, redirect URI, PKCE verifier and end. Where the answer to the code names no scopes, those
+/// of the option `scopes` then count as granted.
 ///
 /// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_STATE` without OAuth, `HOOPAUTH_STORE_KEY`. Any thread. Since 0.1.
 #[unsafe(no_mangle)]

@@ -9,7 +9,6 @@ use pyo3::class::PyVisit;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
 
@@ -30,6 +29,7 @@ use crate::option;
 use crate::pending::PendingAuthorization;
 use crate::request::{self, Request};
 use crate::response::Response;
+use crate::text::{Data, Str, Words, arg};
 use crate::wait::{call, detached};
 use crate::webhook::{WebhookDelivery, WebhookVerifier};
 
@@ -105,20 +105,23 @@ impl Client {
     ///     context: a deadline or switch shared with other calls.
     ///
     /// Raises `hoopauth.NoGrant`, `hoopauth.ReauthorizationRequired`, and what a refresh can meet.
-    #[pyo3(signature = (method="GET", account=None, *, timeout=None, context=None))]
+    #[pyo3(
+        signature = (method=Str::of("GET"), account=None, *, timeout=None, context=None),
+        text_signature = "($self, method='GET', account=None, *, timeout=None, context=None)"
+    )]
     fn headers<'py>(
         &self,
         py: Python<'py>,
-        method: &str,
-        account: Option<&str>,
+        method: Str<'_, arg::method>,
+        account: Option<Str<'_, arg::account>>,
         timeout: Option<Seconds>,
         context: Option<&Bound<'py, Context>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        if let Some(headers) = self.fresh(py, method, account)? {
+        if let Some(headers) = self.fresh(py, method.get(), account.as_ref().map(Str::get))? {
             return Ok(headers);
         }
         let context = of_call(py, timeout, context)?;
-        let (method, account) = (method.to_owned(), account.map(str::to_owned));
+        let (method, account) = (method.to_owned(), account.map(|account| account.to_owned()));
         let headers = call(py, &self.live, context, move |client| match account {
             Some(account) => client.headers_for(&account, &method),
             None => client.headers(&method),
@@ -127,21 +130,21 @@ impl Client {
     }
 
     /// As `headers`, if they are cached and fresh, else None: never waits, so that an event loop may call it.
-    #[pyo3(signature = (method="GET", account=None))]
+    #[pyo3(signature = (method=Str::of("GET"), account=None), text_signature = "($self, method='GET', account=None)")]
     fn fresh_headers<'py>(
         &self,
         py: Python<'py>,
-        method: &str,
-        account: Option<&str>,
+        method: Str<'_, arg::method>,
+        account: Option<Str<'_, arg::account>>,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
-        self.fresh(py, method, account)
+        self.fresh(py, method.get(), account.as_ref().map(Str::get))
     }
 
     /// Refuses a URL that the bearer must not be sent to: any but those of the API (`api_base`) and the token endpoints.
     ///
     /// Raises `hoopauth.InvalidArgument`.
-    fn check_url(&self, py: Python<'_>, url: &str) -> PyResult<()> {
-        raised(py, self.live.core(py)?.client.check_url(url))
+    fn check_url(&self, py: Python<'_>, url: Str<'_, arg::url>) -> PyResult<()> {
+        raised(py, self.live.core(py)?.client.check_url(&url))
     }
 
     /// Makes the URL to send the user to, and what to keep until the user comes back (at most 10 minutes).
@@ -157,24 +160,24 @@ impl Client {
     fn authorization_request(
         slf: &Bound<'_, Self>,
         py: Python<'_>,
-        redirect_uri: Option<&str>,
-        scopes: Option<Scopes>,
+        redirect_uri: Option<Str<'_, arg::redirect_uri>>,
+        scopes: Option<Words<arg::scopes>>,
         pkce: bool,
         login_window_self: bool,
-        version_id: Option<&str>,
+        version_id: Option<Str<'_, arg::version_id>>,
     ) -> PyResult<PendingAuthorization> {
         refuse_reentry(py)?;
         let core = slf.get().live.core(py)?;
         let (pending, cause) = watched(|| {
             let mut request = core.client.authorization_request()?;
             if let Some(redirect_uri) = redirect_uri {
-                request = request.redirect_uri(redirect_uri);
+                request = request.redirect_uri(&redirect_uri);
             }
             if let Some(scopes) = scopes {
-                request = request.scopes(scopes.words());
+                request = request.scopes(scopes.iter());
             }
             if let Some(version_id) = version_id {
-                request = request.version_id(version_id);
+                request = request.version_id(&version_id);
             }
             core.client.begin(request.pkce(pkce).login_window_self(login_window_self))
         });
@@ -184,7 +187,8 @@ impl Client {
 
     /// Opens what `PendingAuthorization.seal()` made. Raises `hoopauth.StateMismatch` if another app made it or it was
     /// changed.
-    fn open_pending(slf: &Bound<'_, Self>, sealed: String) -> PyResult<PendingAuthorization> {
+    fn open_pending(slf: &Bound<'_, Self>, sealed: Str<'_, arg::sealed>) -> PyResult<PendingAuthorization> {
+        let sealed = sealed.to_owned();
         let pending = call(slf.py(), &slf.get().live, None, move |client| client.open_pending(&sealed))?;
         Ok(PendingAuthorization::new(pending, slf))
     }
@@ -199,10 +203,11 @@ impl Client {
         &self,
         py: Python<'_>,
         pending: &Bound<'_, PendingAuthorization>,
-        redirect: String,
+        redirect: Str<'_, arg::redirect>,
         timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<String> {
+        let redirect = redirect.to_owned();
         let context = of_call(py, timeout, context)?;
         let pending = pending.get().inner.clone();
         let account = call(py, &self.live, context, move |client| client.complete(&pending, &redirect))?;
@@ -217,13 +222,14 @@ impl Client {
     fn complete_unsolicited(
         &self,
         py: Python<'_>,
-        code: String,
-        expected: &str,
+        code: Str<'_, arg::code>,
+        expected: Str<'_, arg::expected>,
         timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<String> {
+        let code = code.to_owned();
         let context = of_call(py, timeout, context)?;
-        let expected = raised(py, Account::parse(expected))?;
+        let expected = raised(py, Account::parse(&expected))?;
         let account =
             call(py, &self.live, context, move |client| client.complete_unsolicited(&code, &expected))?;
         Ok(account.as_str().to_owned())
@@ -234,14 +240,14 @@ impl Client {
     fn mint(
         &self,
         py: Python<'_>,
-        location: &str,
-        company: &str,
+        location: Str<'_, arg::location>,
+        company: Str<'_, arg::company>,
         timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<()> {
         let context = of_call(py, timeout, context)?;
         let (location, company) =
-            (raised(py, Account::parse(location))?, raised(py, Account::parse(company))?);
+            (raised(py, Account::parse(&location))?, raised(py, Account::parse(&company))?);
         call(py, &self.live, context, move |client| client.mint(&location, &company))
     }
 
@@ -250,12 +256,12 @@ impl Client {
     fn installed_locations(
         &self,
         py: Python<'_>,
-        company: &str,
+        company: Str<'_, arg::company>,
         timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<Vec<InstalledLocation>> {
         let context = of_call(py, timeout, context)?;
-        let company = raised(py, Account::parse(company))?;
+        let company = raised(py, Account::parse(&company))?;
         let locations = call(py, &self.live, context, move |client| client.installed_locations(&company))?;
         Ok(locations.into_iter().map(InstalledLocation::from).collect())
     }
@@ -271,13 +277,13 @@ impl Client {
     fn mint_all(
         &self,
         py: Python<'_>,
-        company: &str,
+        company: Str<'_, arg::company>,
         progress: Option<Py<PyAny>>,
         timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<MintSummary> {
         let context = of_call(py, timeout, context)?;
-        let company = raised(py, Account::parse(company))?;
+        let company = raised(py, Account::parse(&company))?;
         installed::mint_all(py, &self.live, company, progress, context)
     }
 
@@ -310,14 +316,14 @@ impl Client {
     fn request(
         &self,
         py: Python<'_>,
-        method: String,
-        path: String,
-        account: Option<String>,
+        method: Str<'_, arg::method>,
+        path: Str<'_, arg::path>,
+        account: Option<Str<'_, arg::account>>,
         params: Option<&Bound<'_, PyAny>>,
         json: Option<&Bound<'_, PyAny>>,
-        data: Option<request::Data>,
+        data: Option<Data<arg::data>>,
         headers: Option<&Bound<'_, PyAny>>,
-        version: Option<String>,
+        version: Option<Str<'_, arg::version>>,
         timeout: Option<Seconds>,
         max_body: Option<Whole>,
         any_status: bool,
@@ -326,13 +332,13 @@ impl Client {
     ) -> PyResult<Response> {
         let context = of_call(py, None, context)?;
         let sending = Request {
-            method,
-            path,
-            account,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            account: account.map(|account| account.to_owned()),
             params: params.map_or_else(|| Ok(Vec::new()), request::params)?,
             headers: request::headers(headers, json.is_some())?,
             body: request::body(py, json, data)?,
-            version,
+            version: version.map(|version| version.to_owned()),
             timeout: request::timeout(py, timeout)?,
             max_body: request::max_body(py, max_body)?,
             any_status,
@@ -344,8 +350,8 @@ impl Client {
 
     /// The API's limits of an account, as the last answer told them to `request` or `report`; None before the first. Never
     /// waits.
-    fn rate_limit(&self, py: Python<'_>, account: &str) -> PyResult<Option<RateLimit>> {
-        Ok(self.live.core(py)?.client.rate_limit(account).map(RateLimit::from))
+    fn rate_limit(&self, py: Python<'_>, account: Str<'_, arg::account>) -> PyResult<Option<RateLimit>> {
+        Ok(self.live.core(py)?.client.rate_limit(&account).map(RateLimit::from))
     }
 
     /// The option whose Private Integration token the platform refused: put another token there. None while none was, and again
@@ -364,7 +370,7 @@ impl Client {
         headers: &Bound<'_, PyAny>,
         status: u16,
         answer_headers: &Bound<'_, PyAny>,
-        account: Option<&str>,
+        account: Option<Str<'_, arg::account>>,
     ) -> PyResult<()> {
         let limits = prefixed(answer_headers, "x-ratelimit-")?;
         let core = self.live.current();
@@ -377,11 +383,12 @@ impl Client {
         };
         let token = headers.call_method1(intern!(py, "get"), (intern!(py, "Authorization"),))?;
         let Ok(token) = token.cast::<PyString>() else { return Ok(()) };
-        let token = token.to_str()?;
+        // Whatever it is, it was not ours.
+        let Ok(token) = token.to_str() else { return Ok(()) };
         let pairs: Vec<_> = limits.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         // Nothing depends on it.
         let _ = watched(|| {
-            let account = account.or_else(|| client.default_account()).unwrap_or_default();
+            let account = account.as_deref().or_else(|| client.default_account()).unwrap_or_default();
             client.report(&client.sent_headers(account, "GET", token)?, status, &pairs, b"")
         });
         Ok(())
@@ -443,10 +450,10 @@ impl Client {
         headers: &Bound<'py, PyAny>,
         status: Whole,
         answer_headers: Option<&Bound<'py, PyAny>>,
-        body: Option<Body>,
-        method: Option<String>,
-        url: Option<String>,
-        account: Option<&str>,
+        body: Option<Data<arg::body>>,
+        method: Option<Str<'_, arg::method>>,
+        url: Option<Str<'_, arg::url>>,
+        account: Option<Str<'_, arg::account>>,
         timeout: Option<Seconds>,
         context: Option<&Bound<'py, Context>>,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
@@ -455,8 +462,9 @@ impl Client {
             status.status().ok_or_else(|| refused(py, "`status` is an HTTP status, from 100 to 599"))?;
         let sent = pairs(headers)?;
         let answer_headers = answer_headers.map_or_else(|| Ok(Vec::new()), pairs)?;
-        let body = body.map(Body::first).unwrap_or_default();
-        let account = account.map(str::to_owned);
+        let body = body.map(|body| body[..body.len().min(BODY_READ)].to_vec()).unwrap_or_default();
+        let account = account.map(|account| account.to_owned());
+        let (method, url) = (method.map(|method| method.to_owned()), url.map(|url| url.to_owned()));
         let report = call(py, &self.live, context, move |client| {
             let find = |name: &str| {
                 sent.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -515,12 +523,12 @@ impl Client {
     fn export_grant(
         &self,
         py: Python<'_>,
-        account: &str,
+        account: Str<'_, arg::account>,
         timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<Grant> {
         let context = of_call(py, timeout, context)?;
-        let account = raised(py, Account::parse(account))?;
+        let account = raised(py, Account::parse(&account))?;
         let inner = call(py, &self.live, context, move |client| client.export(&account))?;
         Ok(Grant { inner })
     }
@@ -543,12 +551,12 @@ impl Client {
     fn remove(
         &self,
         py: Python<'_>,
-        account: &str,
+        account: Str<'_, arg::account>,
         timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<bool> {
         let context = of_call(py, timeout, context)?;
-        let account = raised(py, Account::parse(account))?;
+        let account = raised(py, Account::parse(&account))?;
         call(py, &self.live, context, move |client| client.remove(&account))
     }
 
@@ -557,12 +565,12 @@ impl Client {
     fn health(
         &self,
         py: Python<'_>,
-        account: &str,
+        account: Str<'_, arg::account>,
         timeout: Option<Seconds>,
         context: Option<&Bound<'_, Context>>,
     ) -> PyResult<Health> {
         let context = of_call(py, timeout, context)?;
-        let account = raised(py, Account::parse(account))?;
+        let account = raised(py, Account::parse(&account))?;
         call(py, &self.live, context, move |client| client.health(&account)).map(Health::from)
     }
 
@@ -610,8 +618,11 @@ impl Client {
     ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out. Raises
     ///         `hoopauth.InvalidArgument` for anything else.
     #[pyo3(signature = (account=None))]
-    fn requests_auth<'py>(slf: &Bound<'py, Self>, account: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        adapter(slf, "requests", account)
+    fn requests_auth<'py>(
+        slf: &Bound<'py, Self>,
+        account: Option<Str<'_, arg::account>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        adapter(slf, "requests", account.as_deref())
     }
 
     /// An `auth=` object for httpx, sync and async (`pip install hoopauth[httpx]`); see `hoopauth._httpx.Auth`.
@@ -620,8 +631,11 @@ impl Client {
     ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out. Raises
     ///         `hoopauth.InvalidArgument` for anything else.
     #[pyo3(signature = (account=None))]
-    fn httpx_auth<'py>(slf: &Bound<'py, Self>, account: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        adapter(slf, "httpx", account)
+    fn httpx_auth<'py>(
+        slf: &Bound<'py, Self>,
+        account: Option<Str<'_, arg::account>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        adapter(slf, "httpx", account.as_deref())
     }
 
     /// Saves what is unsaved and ends this client; later calls raise `hoopauth.InvalidState`. Twice is once.
@@ -759,39 +773,6 @@ fn adapter<'py>(
         raised(py, Account::parse(account))?;
     }
     py.import("hoopauth._adapter")?.call_method1("auth", (library, client, account))
-}
-
-/// Scopes: text separated by spaces, or a list.
-#[derive(FromPyObject)]
-enum Scopes {
-    Text(String),
-    List(Vec<String>),
-}
-
-impl Scopes {
-    fn words(&self) -> Vec<&str> {
-        match self {
-            Self::Text(text) => text.split_ascii_whitespace().collect(),
-            Self::List(words) => words.iter().map(String::as_str).collect(),
-        }
-    }
-}
-
-/// An answer's body.
-#[derive(FromPyObject)]
-enum Body {
-    Bytes(PyBackedBytes),
-    Text(String),
-}
-
-impl Body {
-    fn first(self) -> Vec<u8> {
-        let bytes: &[u8] = match &self {
-            Self::Bytes(bytes) => bytes,
-            Self::Text(text) => text.as_bytes(),
-        };
-        bytes[..bytes.len().min(BODY_READ)].to_vec()
-    }
 }
 
 const BODY_READ: usize = 65_536;

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use crate::clock::{seconds, timestamp};
 use crate::error::raised;
 use crate::number::{Seconds, refused};
+use crate::text::{Str, Strs, arg};
 
 /// The stored result of an authorization of one account: what `import_grant` takes and `export_grant` gives.
 ///
@@ -27,16 +28,16 @@ impl Grant {
     #[pyo3(signature = (account, access_token, *, refresh_token=None, expires_at=None, scopes=None, company_id=None))]
     fn new(
         py: Python<'_>,
-        account: &str,
-        access_token: &str,
-        refresh_token: Option<&str>,
+        account: Str<'_, arg::account>,
+        access_token: Str<'_, arg::access_token>,
+        refresh_token: Option<Str<'_, arg::refresh_token>>,
         expires_at: Option<Seconds>,
-        scopes: Option<Vec<String>>,
-        company_id: Option<&str>,
+        scopes: Option<Strs<arg::scopes>>,
+        company_id: Option<Str<'_, arg::company_id>>,
     ) -> PyResult<Self> {
-        let mut inner = hoopauth::Grant::new(raised(py, Account::parse(account))?, access_token);
+        let mut inner = hoopauth::Grant::new(raised(py, Account::parse(&account))?, access_token.get());
         if let Some(token) = refresh_token {
-            inner = inner.with_refresh_token(token);
+            inner = inner.with_refresh_token(token.get());
         }
         if let Some(at) = expires_at {
             let at = at.moment().ok_or_else(|| {
@@ -48,7 +49,7 @@ impl Grant {
             inner = inner.with_scopes(scopes.iter().map(String::as_str));
         }
         if let Some(id) = company_id {
-            inner = inner.with_company_id(id);
+            inner = inner.with_company_id(&id);
         }
         Ok(Self { inner })
     }

@@ -31,6 +31,7 @@ mod pending;
 mod request;
 mod response;
 mod store;
+mod text;
 mod transport;
 mod wait;
 mod webhook;

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::error::raised;
+use crate::text::{Str, Strs, arg};
 
 /// One documented operation of the platform's API.
 #[pyclass(frozen, eq, hash, module = "hoopauth")]
@@ -69,8 +70,8 @@ impl Operation {
 
 /// The documented operation that a method and a path mean, with or without a query; None for one that is not documented.
 #[pyfunction]
-pub(crate) fn operation(method: &str, path: &str) -> Option<Operation> {
-    operations::Operation::find(method, path).map(|found| Operation {
+pub(crate) fn operation(method: Str<'_, arg::method>, path: Str<'_, arg::path>) -> Option<Operation> {
+    operations::Operation::find(&method, &path).map(|found| Operation {
         method: found.method(),
         path: found.path(),
         version: found.version(),
@@ -85,6 +86,6 @@ pub(crate) fn operation(method: &str, path: &str) -> Option<Operation> {
 ///
 /// Sorted, each once. Raises `hoopauth.InvalidArgument`, which names the one that is not documented.
 #[pyfunction]
-pub(crate) fn scopes_for(py: Python<'_>, operations: Vec<String>) -> PyResult<Vec<&'static str>> {
+pub(crate) fn scopes_for(py: Python<'_>, operations: Strs<arg::operations>) -> PyResult<Vec<&'static str>> {
     raised(py, operations::scopes_for(operations.iter().map(String::as_str)))
 }

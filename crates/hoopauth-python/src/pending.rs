@@ -26,7 +26,8 @@ impl PendingAuthorization {
 
 #[pymethods]
 impl PendingAuthorization {
-    /// Where to send the user. It holds the `state`: don't log it.
+    /// Where to send the user. It holds the `state`: don't log it. Once this was sealed and opened again, it asks for the client's
+    /// scopes.
     #[getter]
     fn url(&self) -> &str {
         self.inner.url()
@@ -50,7 +51,10 @@ impl PendingAuthorization {
         seconds(self.inner.expires_at())
     }
 
-    /// This as encrypted text, for a cookie or another process of the same app; `Client.open_pending` reads it.
+    /// Seals it as encrypted text, for a cookie or another process of the same app; `Client.open_pending` reads it.
+    ///
+    /// Some hundred characters, whatever the number of scopes: it holds what completing needs. Where the answer to the code
+    /// names no scopes, those of the option `scopes` then count as granted.
     fn seal(&self, py: Python<'_>) -> PyResult<String> {
         let inner = self.inner.clone();
         call(py, &self.client.get().live, None, move |client| client.seal_pending(&inner))

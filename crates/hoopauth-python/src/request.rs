@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use hoopauth::{Error, ErrorCode, Result};
-use pyo3::exceptions::{PyRecursionError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRecursionError, PyTypeError, PyUnicodeEncodeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::error::exception;
 use crate::header::{entries, halves, strict_pairs};
 use crate::number::{Seconds, Whole, refused};
 use crate::response::dumps;
+use crate::text::{Data, arg, unwritable};
 
 /// What `Client.request` was given.
 pub(crate) struct Request {
@@ -61,14 +61,18 @@ impl Request {
 pub(crate) fn body(
     py: Python<'_>,
     json: Option<&Bound<'_, PyAny>>,
-    data: Option<Data>,
+    data: Option<Data<arg::data>>,
 ) -> PyResult<Option<Vec<u8>>> {
     match (json, data) {
         (None, None) => Ok(None),
-        (None, Some(Data::Bytes(bytes))) => Ok(Some(bytes.to_vec())),
-        (None, Some(Data::Text(text))) => Ok(Some(text.into_bytes())),
+        (None, Some(data)) => Ok(Some(data.to_vec())),
         (Some(json), None) => dumps(py, json).map(Some).map_err(|raised| {
-            if raised.is_instance_of::<PyTypeError>(py)
+            if raised.is_instance_of::<PyUnicodeEncodeError>(py) {
+                // As the cause it would show the whole body.
+                let error = unwritable(py, "json");
+                error.set_cause(py, Some(PyValueError::new_err("half of a surrogate pair can't be encoded")));
+                error
+            } else if raised.is_instance_of::<PyTypeError>(py)
                 || raised.is_instance_of::<PyValueError>(py)
                 || raised.is_instance_of::<PyRecursionError>(py)
             {
@@ -146,13 +150,6 @@ pub(crate) fn max_body(py: Python<'_>, bytes: Option<Whole>) -> PyResult<Option<
             usize::try_from(bytes).map_err(|_| refused(py, "`max_body` is a number of bytes, not negative"))
         })
         .transpose()
-}
-
-/// A body as it is.
-#[derive(FromPyObject)]
-pub(crate) enum Data {
-    Bytes(PyBackedBytes),
-    Text(String),
 }
 
 const LONGEST: Duration = Duration::from_secs(86_400);

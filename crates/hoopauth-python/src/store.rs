@@ -14,6 +14,7 @@ use pyo3::types::{PyBool, PyBytes};
 use crate::callback::{Fault, Slot, type_name};
 use crate::clock::{seconds, timestamp};
 use crate::number::Seconds;
+use crate::text::answered;
 
 /// The store that the core sees.
 #[derive(Debug)]
@@ -126,8 +127,8 @@ struct PyRows {
 
 impl PyRows {
     fn names(&self, app: &str) -> Result<Vec<Account>> {
-        let names: Vec<String> = self.slot.call("accounts", |store| {
-            store.call_method1("accounts", (app,))?.try_iter()?.map(|name| name?.extract()).collect()
+        let names: Vec<String> = self.slot.call_reading("accounts", |store| {
+            store.call_method1("accounts", (app,))?.try_iter()?.map(|name| answered(&name?)).collect()
         })?;
         names.iter().map(|name| account(name, "accounts")).collect()
     }
@@ -152,8 +153,13 @@ impl RowStore for PyRows {
 
     fn list(&self, app: &str) -> Result<Vec<Listed>> {
         type Listing = (String, (bool, bool, f64, f64));
-        let rows: Vec<Listing> = self.slot.call("rows", |store| {
-            store.call_method1("rows", (app,))?.try_iter()?.map(|row| row?.extract()).collect()
+        let rows: Vec<Listing> = self.slot.call_reading("rows", |store| {
+            let rows = store.call_method1("rows", (app,))?;
+            let read = |row: PyResult<Bound<'_, PyAny>>| {
+                let (name, columns): (Bound<'_, PyAny>, _) = row?.extract()?;
+                Ok((answered(&name)?, columns))
+            };
+            rows.try_iter()?.map(read).collect()
         })?;
         rows.into_iter()
             .map(|(name, (live, marked, expires_at, not_before))| {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::mistake::{self, Form};
 
 /// A location (sub-account) or company (agency): `location:<id>` or `company:<id>`, in every language that one string.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,18 +32,32 @@ impl Account {
                 text.len()
             )));
         }
-        let kind = AccountKind::ALL
-            .into_iter()
-            .find(|kind| text.strip_prefix(kind.prefix()).is_some())
-            .ok_or_else(|| Error::argument("an account is written `location:<id>` or `company:<id>`"))?;
+        let Some(kind) = AccountKind::of_name(text) else {
+            return Err(Error::argument(match mistake::found(text, Form::Text) {
+                Some(what) if !text.is_empty() => {
+                    format!("the account {what}; it is written `location:<id>` or `company:<id>`")
+                }
+                _ => "an account is written `location:<id>` or `company:<id>`, in lower case: give it so"
+                    .to_owned(),
+            }));
+        };
         let id = &text[kind.prefix().len()..];
         if id.is_empty() {
             return Err(Error::argument("the account's id is empty: give `location:<id>` or `company:<id>`"));
         }
         if !id.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(Error::argument(
-                "the account's id holds a space, a control character or a character outside ASCII",
+                "the account's id holds a space, a control character or a character outside ASCII: copy the id again, it is \
+                 one word",
             ));
+        }
+        // Ids of the platform have letters and digits; these are of env files and templates.
+        if id.contains(NOT_IN_IDS) {
+            let what = mistake::found(id, Form::Text)
+                .unwrap_or("holds a character that no id has, such as a quotation mark or `$`");
+            return Err(Error::argument(format!(
+                "the account's id {what}; copy the id again from the platform"
+            )));
         }
         Ok(Self { text: text.into() })
     }
@@ -140,6 +155,7 @@ impl fmt::Display for AccountKind {
 }
 
 const MAX_LENGTH: usize = 137;
+const NOT_IN_IDS: &[char] = &['"', '\'', '`', '$', '%', '<', '>', '{', '}', '\\'];
 
 #[cfg(test)]
 mod tests {
@@ -167,9 +183,22 @@ mod tests {
             "location:a\n",
             "location:é",
             "company:\0",
+            "\"location:planted\"",
+            "location:\"planted\"",
+            "location:'planted'",
+            "location:${PLANTED}",
+            "location:$PLANTED",
+            "location:%PLANTED%",
+            "location:<planted>",
+            "location:{{planted}}",
+            "${PLANTED}",
+            "\u{201c}location:planted\u{201d}",
+            "\u{feff}location:planted",
             &long,
         ] {
-            assert_eq!(Account::parse(text).unwrap_err().code(), ErrorCode::InvalidArgument, "{text:.40}");
+            let error = Account::parse(text).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::InvalidArgument, "{text:.40}");
+            assert!(!error.message().to_lowercase().contains("planted"), "{error}");
         }
         assert_eq!(Account::location(&"x".repeat(1 << 20)).unwrap_err().code(), ErrorCode::InvalidArgument);
     }

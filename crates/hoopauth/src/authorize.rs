@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
+use crate::mistake::{self, Form};
 use crate::secret::Secret;
 use crate::store::seal::{KeyRing, random};
 
@@ -71,11 +72,13 @@ impl AuthorizationRequest {
     pub(crate) fn build(self, now: Timestamp) -> Result<PendingAuthorization> {
         let AuthorizeDefaults { authorize_url, client_id, redirect_uri, scopes } = self.defaults;
         let redirect_uri = redirect_uri.ok_or_else(|| {
-            Error::config("`redirect_uri` is missing: set it to the redirect URL registered with the app")
+            Error::config(
+                "`redirect_uri` is missing: set it to the redirect URL that is registered with the app",
+            )
         })?;
-        validate_redirect_uri(&redirect_uri)?;
+        validate_redirect_uri("`redirect_uri`", &redirect_uri)?;
         validate_client_id(&client_id)?;
-        let scope = validate_scopes(&scopes)?.join(" ");
+        let scope = validate_scopes("`scopes`", &scopes)?.join(" ");
         if let Some(version_id) = &self.version_id {
             validate_version_id(version_id)?;
         }
@@ -83,34 +86,24 @@ impl AuthorizationRequest {
 
         let state = random_text()?;
         let verifier = if self.pkce { Some(random_text()?) } else { None };
-        let challenge = verifier.as_ref().map(|verifier| challenge(verifier.expose()));
-
-        let mut pairs = vec![
-            ("response_type", "code"),
-            ("client_id", &*client_id),
-            ("redirect_uri", &*redirect_uri),
-            ("scope", &*scope),
-            ("state", state.expose()),
-        ];
-        if let Some(challenge) = &challenge {
-            pairs.push(("code_challenge", challenge));
-            pairs.push(("code_challenge_method", "S256"));
-        }
-        if self.login_window_self {
-            pairs.push(("loginWindowOpenMode", "self"));
-        }
-        if let Some(version_id) = &self.version_id {
-            pairs.push(("version_id", version_id));
-        }
-        let url = encode_after(&base, &pairs);
-        if url.expose().len() > URL_LIMIT {
+        let mut pending = PendingAuthorization {
+            url: Secret::public(""),
+            state,
+            redirect_uri,
+            verifier,
+            login_window_self: self.login_window_self,
+            version_id: self.version_id,
+            expires_at: now.plus(LIFETIME),
+        };
+        pending.url = pending.url_with(&base, &client_id, &scope);
+        if pending.url.expose().len() > URL_LIMIT {
             return Err(Error::config(format!(
                 "the authorization URL would have {} bytes, more than {URL_LIMIT}: ask for fewer `scopes` or shorten \
                  `redirect_uri`",
-                url.expose().len()
+                pending.url.expose().len()
             )));
         }
-        Ok(PendingAuthorization { url, state, redirect_uri, verifier, expires_at: now.plus(LIFETIME) })
+        Ok(pending)
     }
 }
 
@@ -126,18 +119,22 @@ pub(crate) struct AuthorizeDefaults {
 /// An authorization that was begun: send the user to [`url`](Self::url), keep this until the redirect arrives.
 ///
 /// It serves one redirect, and only the browser that was sent away may bring it: keep it where that browser's
-/// session is. `Debug` shows neither the URL nor the `state`.
+/// session is. Sealed, it holds what completing needs and none of the scopes; where a token answer names no scopes, those of
+/// the client's option `scopes` then count as granted. `Debug` shows neither the URL nor the `state`.
 #[derive(Clone)]
 pub struct PendingAuthorization {
     url: Secret,
     state: Secret,
     redirect_uri: String,
     verifier: Option<Secret>,
+    login_window_self: bool,
+    version_id: Option<String>,
     expires_at: Timestamp,
 }
 
 impl PendingAuthorization {
-    /// Where to send the user. It holds the `state`: don't log it.
+    /// Where to send the user. It holds the `state`: don't log it. Once this was sealed and opened again, it asks for the
+    /// client's scopes.
     pub fn url(&self) -> &str {
         self.url.expose()
     }
@@ -162,17 +159,18 @@ impl PendingAuthorization {
         self.verifier.as_ref()
     }
 
-    /// This as encrypted text, fit for a cookie; opens for the same `app` only.
+    /// Seals what completing needs as text: it fits a cookie, whatever the number of scopes. Opens for the same `app` only.
     pub(crate) fn seal(&self, ring: &KeyRing, app: &str) -> Result<String> {
         let record = Record {
-            url: self.url.expose().into(),
             state: self.state.expose().into(),
             redirect_uri: self.redirect_uri.as_str().into(),
             verifier: self.verifier.as_ref().map(|verifier| verifier.expose().into()),
+            login_window_self: self.login_window_self,
+            version_id: self.version_id.as_deref().map(Cow::Borrowed),
             expires_at: self.expires_at,
         };
         // Roomy from the start: growing it would leave copies behind.
-        let mut plain = Zeroizing::new(Vec::with_capacity(SEALED_LIMIT));
+        let mut plain = Zeroizing::new(Vec::with_capacity(RECORD_ROOM));
         serde_json::to_writer(&mut *plain, &record).map_err(|_| {
             Error::new(ErrorCode::Internal, "a pending authorization does not serialize; please report it")
         })?;
@@ -180,30 +178,57 @@ impl PendingAuthorization {
     }
 
     /// Reads what [`seal`](Self::seal) made. Text that does not open, whatever the reason, is `STATE_MISMATCH`.
-    pub(crate) fn open(text: &str, ring: &KeyRing, app: &str) -> Result<Self> {
+    pub(crate) fn open(text: &str, ring: &KeyRing, app: &str, defaults: &AuthorizeDefaults) -> Result<Self> {
         if text.len() > SEALED_LIMIT {
             return Err(Error::argument(format!(
-                "a pending authorization has at most {SEALED_LIMIT} bytes, this one has {}: give back exactly the text \
-                 that was kept",
+                "the sealed login has {} bytes, more than {SEALED_LIMIT}: give exactly the text that sealing gave you",
                 text.len()
             )));
         }
         let unreadable = || {
             mismatch(
-                "the pending authorization does not open: it was changed, or belongs to another app or key; begin \
-                 the authorization again",
+                "the sealed login can't be opened: it was changed or cut short on the way, or it was sealed by another app \
+                 or with another key; begin the login again",
             )
         };
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| unreadable())?;
         let plain = ring.open(&associated(app), &sealed).map_err(|_| unreadable())?;
         let record: Record<'_> = serde_json::from_slice(&plain).map_err(|_| unreadable())?;
-        Ok(Self {
-            url: Secret::new(record.url),
+        let mut pending = Self {
+            url: Secret::public(""),
             state: Secret::new(record.state),
             redirect_uri: record.redirect_uri.into_owned(),
             verifier: record.verifier.map(Secret::new),
+            login_window_self: record.login_window_self,
+            version_id: record.version_id.map(Cow::into_owned),
             expires_at: record.expires_at,
-        })
+        };
+        let scope = validate_scopes("`scopes`", &defaults.scopes).unwrap_or_default().join(" ");
+        pending.url = pending.url_with(&extensible(&defaults.authorize_url)?, &defaults.client_id, &scope);
+        Ok(pending)
+    }
+
+    /// The URL to send the user to, on the authorization page `base`.
+    fn url_with(&self, base: &str, client_id: &str, scope: &str) -> Secret {
+        let challenge = self.verifier.as_ref().map(|verifier| challenge(verifier.expose()));
+        let mut pairs = vec![
+            ("response_type", "code"),
+            ("client_id", client_id),
+            ("redirect_uri", &*self.redirect_uri),
+            ("scope", scope),
+            ("state", self.state.expose()),
+        ];
+        if let Some(challenge) = &challenge {
+            pairs.push(("code_challenge", challenge));
+            pairs.push(("code_challenge_method", "S256"));
+        }
+        if self.login_window_self {
+            pairs.push(("loginWindowOpenMode", "self"));
+        }
+        if let Some(version_id) = &self.version_id {
+            pairs.push(("version_id", version_id));
+        }
+        encode_after(base, &pairs)
     }
 }
 
@@ -214,6 +239,8 @@ impl fmt::Debug for PendingAuthorization {
             .field("state", &self.state)
             .field("redirect_uri", &self.redirect_uri)
             .field("verifier", &self.verifier)
+            .field("login_window_self", &self.login_window_self)
+            .field("version_id", &self.version_id)
             .field("expires_at", &self.expires_at)
             .finish()
     }
@@ -274,39 +301,44 @@ impl Redirect {
     ///
     /// `STATE_MISMATCH` if `state` is missing or another one, or `pending` has expired by `now`;
     /// `AUTHORIZATION_DENIED`, with the server's words, if it brings an error; `INVALID_ARGUMENT` if it brings
-    /// no usable code. An error is believed only with the right `state`, else anyone could end a login with a link.
+    /// no usable code. An error is believed only with the right `state`, else anyone could end a login with a link; one
+    /// without any `state` is `STATE_MISMATCH`, with the server's words.
     pub fn check(&self, pending: &PendingAuthorization, now: Timestamp) -> Result<&Secret> {
-        let state = present(self.state.as_ref()).ok_or_else(|| {
-            mismatch(
-                "the redirect carries no `state`, so it does not answer a request of this client; begin the \
-                 authorization here, and give the whole URL the user came back to",
-            )
-        })?;
+        let Some(state) = present(self.state.as_ref()) else {
+            return Err(match self.denial() {
+                Some(said) => mismatch(
+                    "the authorization page says that the login was refused (`server_message` has its words), but the \
+                     redirect carries no `state`, so that it can't be told whose login that was: nothing was stored; ask \
+                     the user, and begin the login again",
+                )
+                .with_server_message(Some(&said)),
+                None => mismatch(
+                    "the redirect carries no `state`, so that it can't be told whose login it ends: give the whole URL that \
+                     the user came back to; for installations that begin on the marketplace, use `complete_unsolicited`",
+                ),
+            });
+        };
         if *state != pending.state {
             return Err(mismatch(
-                "the redirect's `state` belongs to another request: begin the authorization again, and finish it in \
-                 the same browser session",
+                "the redirect belongs to another login than this one (its `state` is another): begin the login again, and \
+                 finish it in the same browser session",
             ));
         }
         if now >= pending.expires_at {
             return Err(mismatch(
-                "the authorization took longer than ten minutes and has expired: begin the authorization again",
+                "the login took longer than ten minutes and is no longer accepted: begin the login again",
             ));
         }
-        if let Some(error) = present(self.error.as_ref()) {
-            let said = match present(self.error_description.as_ref()) {
-                Some(description) => format!("{}: {}", error.expose(), description.expose()),
-                None => error.expose().to_owned(),
-            };
+        if let Some(said) = self.denial() {
             return Err(Error::new(
                 ErrorCode::AuthorizationDenied,
-                "the authorization was refused; `server_message` says why: ask the user to agree, or correct the \
-                 app's settings, then begin again",
+                "the user or the platform refused the login; `server_message` says why: ask the user to agree, or correct \
+                 the app's settings, then begin the login again",
             )
             .with_server_message(Some(&said)));
         }
         let code = present(self.code.as_ref()).ok_or_else(|| {
-            Error::argument("the redirect carries no `code`: give the whole URL the user came back to")
+            Error::argument("the redirect carries no `code`: give the whole URL that the user came back to")
         })?;
         if code.expose().len() > CODE_LIMIT || code.expose().chars().any(char::is_control) {
             return Err(Error::argument(format!(
@@ -316,29 +348,56 @@ impl Redirect {
         }
         Ok(code)
     }
+
+    /// Returns the server's words, if it refused.
+    fn denial(&self) -> Option<String> {
+        let error = present(self.error.as_ref())?;
+        Some(match present(self.error_description.as_ref()) {
+            Some(description) => format!("{}: {}", error.expose(), description.expose()),
+            None => error.expose().to_owned(),
+        })
+    }
 }
 
 /// The scopes without repetitions, in their order; `CONFIG` if there is none, or one is not a `scope-token`
-/// (RFC 6749, 3.3).
-pub(crate) fn validate_scopes<S: AsRef<str>>(scopes: impl IntoIterator<Item = S>) -> Result<Vec<String>> {
+/// (RFC 6749, 3.3) of the platform's kind. `label` names the option.
+pub(crate) fn validate_scopes<S: AsRef<str>>(
+    label: &str,
+    scopes: impl IntoIterator<Item = S>,
+) -> Result<Vec<String>> {
     let mut seen = HashSet::new();
     let mut unique = Vec::new();
     let mut total = 0;
     for (index, scope) in scopes.into_iter().enumerate() {
         let scope = scope.as_ref();
         // Counted, not quoted: a token given here by mistake must not end up in a log.
-        let number = index + 1;
+        let refuse = |what: &str| {
+            Err(Error::config(format!(
+                "{label}: number {} {what}; one scope is a word such as `contacts.readonly`, and several are separated by \
+                 spaces or are items of a list",
+                index + 1
+            )))
+        };
         if scope.is_empty() || scope.len() > SCOPE_LIMIT {
-            return Err(Error::config(format!(
-                "`scopes`: number {number} is empty or longer than {SCOPE_LIMIT} characters; give one scope per item, \
-                 such as `contacts.readonly`"
-            )));
+            return refuse(&format!("is empty or longer than {SCOPE_LIMIT} characters"));
+        }
+        // RFC 6749 allows commas, but no scope of the platform has one, and lists of programs do.
+        if scope.contains([',', ';']) {
+            return refuse("holds a comma or a semicolon: put a space in its place");
+        }
+        if let Some(what) = mistake::found(scope, Form::Text) {
+            return refuse(what);
         }
         if !scope.bytes().all(is_scope_byte) {
-            return Err(Error::config(format!(
-                "`scopes`: number {number} holds a space, a quote, a backslash, a control character or one outside \
-                 ASCII; give one scope per item, such as `contacts.readonly`"
-            )));
+            return refuse(
+                "holds a space, a quotation mark, a backslash, a control character or one outside ASCII",
+            );
+        }
+        if scope.starts_with(['\'', '`', '[', '{', '<']) || scope.ends_with(['\'', '`', ']', '}', '>']) {
+            return refuse("begins or ends with a quotation mark or a bracket: remove it");
+        }
+        if ["%20", "%2c", "%2C"].iter().any(|separator| scope.contains(separator)) {
+            return refuse("holds a separator as a URL writes it: put a space in its place");
         }
         if seen.contains(scope) {
             continue;
@@ -346,14 +405,16 @@ pub(crate) fn validate_scopes<S: AsRef<str>>(scopes: impl IntoIterator<Item = S>
         total += scope.len() + 1;
         if total > SCOPES_LIMIT + 1 {
             return Err(Error::config(format!(
-                "`scopes` has more than {SCOPES_LIMIT} bytes together: ask for fewer"
+                "{label}: all together they have more than {SCOPES_LIMIT} bytes: ask for fewer scopes"
             )));
         }
         seen.insert(scope.to_owned());
         unique.push(scope.to_owned());
     }
     if unique.is_empty() {
-        return Err(Error::config("`scopes` is empty: name at least one scope the app was given"));
+        return Err(Error::config(format!(
+            "{label}: name at least one scope that the app was given, such as `contacts.readonly`"
+        )));
     }
     Ok(unique)
 }
@@ -433,25 +494,38 @@ fn mismatch(message: &str) -> Error {
     Error::new(ErrorCode::StateMismatch, message)
 }
 
-fn validate_redirect_uri(text: &str) -> Result<()> {
+/// Checks a redirect URI as it is registered with the app; `label` names the option.
+pub(crate) fn validate_redirect_uri(label: &str, text: &str) -> Result<()> {
+    let refuse = |what: &str| Err(Error::config(format!("{label} {what}")));
     if text.len() > REDIRECT_URI_LIMIT {
-        return Err(Error::config(format!(
-            "`redirect_uri` has {} bytes, at most {REDIRECT_URI_LIMIT} are allowed: register a shorter one",
+        return refuse(&format!(
+            "has {} bytes, more than {REDIRECT_URI_LIMIT}: register a shorter one with the app",
             text.len()
-        )));
+        ));
     }
     // The URL parser would repair these in silence, and the server compares the exact text.
     if text.chars().any(|c| c.is_control() || c.is_whitespace() || NOT_IN_URI.contains(&c)) {
-        return Err(Error::config(
-            "`redirect_uri` holds a space, a control character or one of \" < > \\ ^ ` { | }: percent-encode it",
-        ));
+        return refuse(
+            "holds a space, a control character or one of \" < > \\ ^ ` { | }: percent-encode it, as it is registered \
+             with the app",
+        );
     }
     // The server compares the text as it stands: whether a host is a good international name is not for us to say.
     let ascii: String = text.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
-    if http_url(&ascii).is_none_or(|url| url.fragment().is_some()) {
-        return Err(Error::config(
-            "`redirect_uri` is not an absolute `https://` or `http://` URL without a fragment: give it exactly as \
-             registered with the app",
+    let Some(url) = http_url(&ascii) else {
+        return refuse(
+            "is not a whole URL: write it with `https://` in front, exactly as it is registered with the app",
+        );
+    };
+    if url.fragment().is_some() {
+        return refuse(
+            "has a fragment (`#…`), which no redirect URI may have: remove it, and register it without",
+        );
+    }
+    if let Some((name, _)) = url.query_pairs().find(|(name, _)| ITS_PARAMETERS.contains(&&**name)) {
+        return refuse(&format!(
+            "has a parameter `{name}` of its own, which the platform adds itself and would be there twice: give yours \
+             another name, or keep its value in the user's session, and register the URL without it"
         ));
     }
     Ok(())
@@ -460,8 +534,8 @@ fn validate_redirect_uri(text: &str) -> Result<()> {
 fn validate_client_id(text: &str) -> Result<()> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::config(
-            "`client_id` is empty or holds a space, a control character or one outside ASCII: copy it from the app's \
-             settings",
+            "`client_id` is empty or holds a space, a control character or a character outside ASCII: copy it again from \
+             the app's settings",
         ));
     }
     Ok(())
@@ -471,8 +545,8 @@ fn validate_version_id(text: &str) -> Result<()> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     if text.is_empty() || text.len() > VERSION_ID_LIMIT || !text.bytes().all(allowed) {
         return Err(Error::argument(format!(
-            "`version_id` is 1 to {VERSION_ID_LIMIT} letters, digits, `-`, `.`, `_` or `~`: copy it from the app's \
-             install link"
+            "`version_id` has 1 to {VERSION_ID_LIMIT} characters, and only letters, digits, `-`, `.`, `_` and `~`: copy it \
+             from the app's install link"
         )));
     }
     Ok(())
@@ -481,7 +555,9 @@ fn validate_version_id(text: &str) -> Result<()> {
 /// The authorization page's URL, ready for more parameters. Its own query stays (RFC 6749, 3.1).
 fn extensible(authorize_url: &str) -> Result<String> {
     let url = http_url(authorize_url).filter(|url| url.fragment().is_none()).ok_or_else(|| {
-        Error::config("`authorize_url` is not an absolute `https://` or `http://` URL without a fragment")
+        Error::config(
+            "`authorize_url` is not a whole URL, or has a fragment (`#…`): write it as `https://host/path`",
+        )
     })?;
     if let Some((name, _)) = url.query_pairs().find(|(name, _)| OUR_PARAMETERS.contains(&&**name)) {
         return Err(Error::config(format!(
@@ -524,16 +600,20 @@ fn associated(app: &str) -> [&[u8]; 2] {
 }
 
 /// What is in a sealed pending authorization. Borrowed, so that reading leaves no copies behind.
+///
+/// Earlier versions sealed the URL, too, which grows with the scopes; it is passed over, and made anew of the client's options.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Record<'a> {
-    #[serde(borrow)]
-    url: Cow<'a, str>,
     #[serde(borrow)]
     state: Cow<'a, str>,
     #[serde(borrow)]
     redirect_uri: Cow<'a, str>,
     #[serde(borrow)]
     verifier: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    login_window_self: bool,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    version_id: Option<Cow<'a, str>>,
     expires_at: Timestamp,
 }
 
@@ -544,13 +624,18 @@ const SCOPES_LIMIT: usize = 8 * 1024;
 const VERSION_ID_LIMIT: usize = 128;
 const CODE_LIMIT: usize = 4096;
 const REDIRECT_LIMIT: usize = 16 * 1024;
-/// Servers take request lines of about this size; a pending authorization of it still seals to `SEALED_LIMIT`.
+/// Servers take request lines of about this size.
 const URL_LIMIT: usize = 9 * 1024;
+/// Longest sealed login; those of earlier versions held the URL.
 const SEALED_LIMIT: usize = 16 * 1024;
+/// Room for the longest redirect URI, of whose characters JSON escapes none but the backslash, which it can't have.
+const RECORD_ROOM: usize = REDIRECT_URI_LIMIT + 512;
 /// Everything but the unreserved characters of RFC 3986, 2.3.
 pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// RFC 3986, appendix A, has no place for them; letters outside ASCII are let through as registered.
 const NOT_IN_URI: &[char] = &['"', '<', '>', '\\', '^', '`', '{', '|', '}'];
+/// Parameters that the platform adds to a redirect URI (RFC 6749, 4.1.2).
+const ITS_PARAMETERS: &[&str] = &["state", "code", "error", "error_description", "error_uri"];
 const OUR_PARAMETERS: &[&str] = &[
     "response_type",
     "client_id",
@@ -573,13 +658,17 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
     const APP: &str = "https://services.example client-1";
 
-    fn request() -> AuthorizationRequest {
-        AuthorizationRequest::new(AuthorizeDefaults {
+    fn defaults() -> AuthorizeDefaults {
+        AuthorizeDefaults {
             authorize_url: "https://marketplace.example/oauth/chooselocation".into(),
             client_id: "app-suffix".into(),
             redirect_uri: Some("https://host.example/callback".into()),
             scopes: vec!["contacts.readonly".into(), "contacts.write".into()],
-        })
+        }
+    }
+
+    fn request() -> AuthorizationRequest {
+        AuthorizationRequest::new(defaults())
     }
 
     fn pending() -> PendingAuthorization {
@@ -688,6 +777,11 @@ mod tests {
             "https://h.example\\@evil.example/",
             "https://h.example/\u{85}",
             "javascript://x",
+            "https://h.example/cb?state=x",
+            "https://h.example/cb?a=b&code=",
+            "https://h.example/cb?error",
+            "https://h.example/cb?error_description=x",
+            "https://h.example/cb?st%61te=x",
             &long,
         ] {
             let error = request().redirect_uri(uri).build(NOW).unwrap_err();
@@ -705,20 +799,25 @@ mod tests {
 
     #[test]
     fn scopes_are_checked() {
-        assert_eq!(validate_scopes(["b", "a", "b"]).unwrap(), ["b", "a"]);
-        assert!(validate_scopes(["!#[]~"]).is_ok());
-        assert!(validate_scopes([&"x".repeat(SCOPE_LIMIT)]).is_ok());
+        assert_eq!(validate_scopes("`scopes`", ["b", "a", "b"]).unwrap(), ["b", "a"]);
+        assert!(validate_scopes("`scopes`", ["!#[]~"]).is_ok());
+        assert!(validate_scopes("`scopes`", [&"x".repeat(SCOPE_LIMIT)]).is_ok());
         let long = "x".repeat(SCOPE_LIMIT + 1);
-        for scope in ["", "a b", "a\"", "a\\b", "é", "a\n", "\0", "\x7f", &long] {
-            let error = validate_scopes(["ok", scope]).unwrap_err();
+        let illegal = ["", "a b", "a\"", "a\\b", "é", "a\n", "\0", "\x7f", &long];
+        let mistaken = [
+            "a,b", "a,", "a;b", "\"a\"", "'a'", "'a", "[a", "a]", "{a}", "<a>", "${A}", "$SCOPES", "a%20b",
+            "a%2Cb",
+        ];
+        for scope in illegal.into_iter().chain(mistaken) {
+            let error = validate_scopes("`scopes`", ["ok", scope]).unwrap_err();
             assert_eq!(error.code(), ErrorCode::Config);
             assert!(error.message().starts_with("`scopes`: number 2 "), "{error}");
         }
-        assert_eq!(code(validate_scopes::<&str>([])), ErrorCode::Config);
+        assert_eq!(code(validate_scopes::<&str>("`scopes`", [])), ErrorCode::Config);
         // 64 of 127 characters with 63 spaces between: 8191 bytes.
         let many: Vec<_> = (0..65).map(|n| format!("{n:0>127}")).collect();
-        assert!(validate_scopes(&many[..64]).is_ok());
-        assert_eq!(code(validate_scopes(&many)), ErrorCode::Config);
+        assert!(validate_scopes("`scopes`", &many[..64]).is_ok());
+        assert_eq!(code(validate_scopes("`scopes`", &many)), ErrorCode::Config);
     }
 
     #[test]
@@ -751,25 +850,60 @@ mod tests {
 
     #[test]
     fn sealed_text_opens_for_its_app_and_key_only() {
-        let pending = request().pkce(true).build(NOW).unwrap();
+        let pending = request().pkce(true).login_window_self(true).version_id("v1").build(NOW).unwrap();
         let sealed = pending.seal(&ring("one"), APP).unwrap();
-        assert!(sealed.len() < 2048, "{}", sealed.len());
+        assert!(sealed.len() < 512, "{}", sealed.len());
         assert!(sealed.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
 
-        let opened = PendingAuthorization::open(&sealed, &ring("one"), APP).unwrap();
+        let opened = PendingAuthorization::open(&sealed, &ring("one"), APP, &defaults()).unwrap();
         assert_eq!(opened.url(), pending.url());
         assert_eq!(opened.state(), pending.state());
         assert_eq!(opened.redirect_uri(), pending.redirect_uri());
         assert_eq!(opened.verifier(), pending.verifier());
         assert_eq!(opened.expires_at(), pending.expires_at());
 
-        let open = |text: &str, key: &str, app: &str| code(PendingAuthorization::open(text, &ring(key), app));
+        let open = |text: &str, key: &str, app: &str| {
+            code(PendingAuthorization::open(text, &ring(key), app, &defaults()))
+        };
         assert_eq!(open(&sealed, "two", APP), ErrorCode::StateMismatch);
         assert_eq!(open(&sealed, "one", "other"), ErrorCode::StateMismatch);
         assert_eq!(open(&sealed[1..], "one", APP), ErrorCode::StateMismatch);
         assert_eq!(open("", "one", APP), ErrorCode::StateMismatch);
         assert_eq!(open("é=", "one", APP), ErrorCode::StateMismatch);
         assert_eq!(open(&"A".repeat(SEALED_LIMIT + 1), "one", APP), ErrorCode::InvalidArgument);
+    }
+
+    #[test]
+    fn a_sealed_login_is_as_long_for_a_hundred_scopes_as_for_one() {
+        let sealed = |count: usize| {
+            let mut request = request().pkce(true);
+            request.defaults.scopes = (0..count).map(|n| format!("product-area-{n:03}.readonly")).collect();
+            request.build(NOW).unwrap().seal(&ring("one"), APP).unwrap().len()
+        };
+        assert_eq!(sealed(1), sealed(120));
+        assert!(sealed(120) < 512, "{}", sealed(120));
+    }
+
+    #[test]
+    fn what_earlier_versions_sealed_opens() {
+        let pending = request().pkce(true).build(NOW).unwrap();
+        let record = serde_json::json!({
+            "url": pending.url(),
+            "state": pending.state().expose(),
+            "redirect_uri": pending.redirect_uri(),
+            "verifier": pending.verifier().unwrap().expose(),
+            "expires_at": pending.expires_at(),
+        });
+        let sealed = ring("one").seal(&associated(APP), record.to_string().as_bytes()).unwrap();
+        let opened = PendingAuthorization::open(
+            &BASE64_URL_SAFE_NO_PAD.encode(sealed),
+            &ring("one"),
+            APP,
+            &defaults(),
+        )
+        .unwrap();
+        assert_eq!(opened.state(), pending.state());
+        assert_eq!(opened.verifier(), pending.verifier());
     }
 
     #[test]
@@ -783,7 +917,8 @@ mod tests {
         let largest = request.clone().build(NOW).unwrap();
         assert_eq!(largest.url().len(), URL_LIMIT);
         let sealed = largest.seal(&ring("one"), APP).unwrap();
-        assert!(PendingAuthorization::open(&sealed, &ring("one"), APP).is_ok());
+        assert!(sealed.len() < 3 * 1024, "as long as its redirect URI asks for: {}", sealed.len());
+        assert!(PendingAuthorization::open(&sealed, &ring("one"), APP, &defaults()).is_ok());
         request.defaults.client_id.push('x');
         assert_eq!(code(request.build(NOW)), ErrorCode::Config);
     }
@@ -873,6 +1008,17 @@ mod tests {
             format!("?error=access_denied&error_description=not+now%0A&state={}", pending.state().expose());
         let error = Redirect::read(&text).unwrap().check(&pending, NOW).unwrap_err();
         assert_eq!(error.server_message(), Some("access_denied: not now "));
+
+        // Without `state` nobody knows whose login it ends; the words are kept all the same.
+        let stateless =
+            "?error=access_denied&error_description=The+user+said%0Ano+eyJhbGciOiJSUzI1NiJ9planted";
+        let error = Redirect::read(stateless).unwrap().check(&pending, NOW).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::StateMismatch);
+        assert_eq!(error.server_message(), Some("access_denied: The user said no [redacted]"));
+        assert!(error.message().contains("refused") && error.message().contains("`state`"), "{error}");
+        // Words that came with another login's `state` are that one's.
+        let error = Redirect::read("?error=access_denied&state=x").unwrap().check(&pending, NOW).unwrap_err();
+        assert_eq!((error.code(), error.server_message()), (ErrorCode::StateMismatch, None));
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::store::{HostStore, MemoryStore, RowStore, TokenStore};
 use crate::store::{PostgresSettings, PostgresStore};
 #[cfg(feature = "sqlite")]
 use crate::store::{SqliteStore, UserStore};
+use crate::store_name::StoreName;
 use crate::sync::Mutex;
 use crate::transport::Transport;
 use crate::watch::Watch;
@@ -109,7 +110,8 @@ impl ClientBuilder {
         Self { options, language, ..Self::default() }
     }
 
-    /// Checks everything and makes the client. No I/O happens here; all errors are `CONFIG` and name the option.
+    /// Checks everything and makes the client. Nothing is read or opened here, beyond a look whether paths are folders. All
+    /// errors are `CONFIG` and name the option, and the variable if the value came from the environment.
     pub fn build(mut self) -> Result<Client> {
         if let Some(error) = self.error.take() {
             return Err(error);
@@ -130,7 +132,7 @@ impl ClientBuilder {
         let shared =
             !credential.is_static() && (own_store || options.text("store").as_deref() != Some("memory:"));
         let (store, source) = match self.store.take() {
-            Some(store) => (store, KeySource::parse(options.secret("store_key").as_ref())),
+            Some(store) => (store, KeySource::parse(options.secret("store_key").as_ref())?),
             None => open_store(options, &credential)?,
         };
         let default_account = options.account("default_account")?;
@@ -257,18 +259,16 @@ impl Settings {
     }
 }
 
-/// The store that the options name, and where its key comes from.
+/// Opens the store that the options name, and tells where its key comes from.
 fn open_store(options: &OptionSet, credential: &Credential) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     let text = options.text("store").unwrap_or_default();
     let key = options.secret("store_key");
-    let source = KeySource::parse(key.as_ref());
-    match text.split_once(':') {
-        Some(("memory", "")) => Ok((Arc::new(MemoryStore::new()), source)),
-        Some(("sqlite", path)) => open_sqlite(path, key.is_some(), source, credential),
-        Some(("postgres" | "postgresql", _)) => open_postgres(&text, options, source, credential),
-        _ => Err(Error::config(
-            "`store` must be `memory:`, `sqlite:`, `sqlite:PATH` or `postgres://user:password@host/database`",
-        )),
+    let source = KeySource::parse(key.as_ref())?;
+    match StoreName::parse(&text).map_err(|what| Error::config(format!("`store` {what}")))? {
+        StoreName::Memory => Ok((Arc::new(MemoryStore::new()), source)),
+        StoreName::SqliteOfUser => open_sqlite("", key.is_some(), source, credential),
+        StoreName::Sqlite(path) => open_sqlite(path, key.is_some(), source, credential),
+        StoreName::Postgres(url) => open_postgres(url, options, source, credential),
     }
 }
 
@@ -279,9 +279,6 @@ fn open_sqlite(
     source: KeySource,
     credential: &Credential,
 ) -> Result<(Arc<dyn TokenStore>, KeySource)> {
-    if path.starts_with("//") {
-        return Err(Error::config("`store` is no URL: write `sqlite:/folder/file` for an absolute path"));
-    }
     // A static token is never stored: no file, no key.
     if credential.is_static() {
         return Ok((Arc::new(MemoryStore::new()), source));
@@ -293,19 +290,22 @@ fn open_sqlite(
     }
     if !has_key {
         return Err(Error::config(
-            "`store_key` is missing: a store at a path of its own is sealed with a key that you keep; set it to a random \
-             secret, or to `file:` and the path of a file that holds one",
+            "`store_key` is missing: a store at a path of your own is sealed with a key that you keep; set `store_key` \
+             to a random secret of at least 16 bytes, or to `file:PATH` for a file that holds one",
         ));
     }
     // From here on it means the same file, wherever the program goes.
-    let path = std::path::absolute(path)
-        .map_err(|error| Error::config(format!("`store`: the path is not usable ({error})")))?;
+    let path = std::path::absolute(path).map_err(|error| {
+        Error::config(format!("`store`: the current folder is not known ({error}): give a whole path"))
+    })?;
     Ok((Arc::new(SqliteStore::new(path)), source))
 }
 
 #[cfg(not(feature = "sqlite"))]
 fn open_sqlite(_: &str, _: bool, _: KeySource, _: &Credential) -> Result<(Arc<dyn TokenStore>, KeySource)> {
-    Err(Error::config("`store`: this build has no SQLite; use `memory:` or give the builder a store"))
+    Err(Error::config(
+        "`store`: this build of hoopauth has no SQLite; use `memory:`, bring a store of your own, or turn the feature `sqlite` on",
+    ))
 }
 
 #[cfg(feature = "postgres")]
@@ -323,8 +323,8 @@ fn open_postgres(
     }
     if !options.is_set("store_key") {
         return Err(Error::config(
-            "`store_key` is missing: what is kept in a database is sealed with a key that you keep; set it to a random \
-             secret, or to `file:` and the path of a file that holds one",
+            "`store_key` is missing: what is kept in a database is sealed with a key that you keep; set `store_key` to \
+             a random secret of at least 16 bytes, or to `file:PATH` for a file that holds one",
         ));
     }
     Ok((Arc::new(PostgresStore::new(settings)), source))
@@ -338,7 +338,8 @@ fn open_postgres(
     _: &Credential,
 ) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     Err(Error::config(
-        "`store`: this build has no PostgreSQL; use `sqlite:PATH`, or give the builder a store",
+        "`store`: this build of hoopauth has no PostgreSQL; use `sqlite:PATH`, bring a store of your own, or turn the feature \
+         `postgres` on",
     ))
 }
 

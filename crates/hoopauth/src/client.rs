@@ -163,14 +163,18 @@ impl Client {
 
     /// Starts an authorization: set what differs from the options, then [`begin`](Self::begin) it.
     pub fn authorization_request(&self) -> Result<AuthorizationRequest> {
+        self.authorize_defaults().map(AuthorizationRequest::new)
+    }
+
+    fn authorize_defaults(&self) -> Result<AuthorizeDefaults> {
         let (client_id, _) = self.inner.oauth()?;
         let settings = &self.inner.settings;
-        Ok(AuthorizationRequest::new(AuthorizeDefaults {
+        Ok(AuthorizeDefaults {
             authorize_url: settings.authorize_url.clone(),
             client_id: client_id.to_owned(),
             redirect_uri: settings.redirect_uri.clone(),
             scopes: settings.scopes.clone(),
-        }))
+        })
     }
 
     /// Makes the URL to send the user to, and what must be kept until the user comes back (at most 10 minutes).
@@ -179,14 +183,19 @@ impl Client {
         request.build(self.inner.clock.now())
     }
 
-    /// Seals a pending authorization as text, for a cookie or another process of the same app.
+    /// Seals a pending authorization as text, for a cookie or another process of the same app: some hundred characters, whatever
+    /// the number of scopes.
+    ///
+    /// It holds what completing needs: state, redirect URI, PKCE verifier and end. Where the answer to the code names no scopes,
+    /// those of the option `scopes` then count as granted, and not those that this request asked for.
     pub fn seal_pending(&self, pending: &PendingAuthorization) -> Result<String> {
         pending.seal(self.inner.pending_ring()?, &self.inner.settings.app)
     }
 
     /// Opens what [`seal_pending`](Self::seal_pending) made. `STATE_MISMATCH` if it was made by another app or changed.
     pub fn open_pending(&self, sealed: &str) -> Result<PendingAuthorization> {
-        PendingAuthorization::open(sealed, self.inner.pending_ring()?, &self.inner.settings.app)
+        let defaults = self.authorize_defaults()?;
+        PendingAuthorization::open(sealed, self.inner.pending_ring()?, &self.inner.settings.app, &defaults)
     }
 
     /// Completes an authorization with the redirect the user came back by: the whole URL, or its query.

@@ -38,7 +38,7 @@ impl Credential {
         let secret = options.secret("client_secret");
         if options.is_set("private_integration_token_next") && integration.is_none() {
             return Err(Error::config(
-                "`private_integration_token_next` goes with `private_integration_token`",
+                "`private_integration_token_next` is set and `private_integration_token` is not: set that one, too, or only it",
             ));
         }
         match (integration, access, id, secret) {
@@ -51,10 +51,10 @@ impl Credential {
                 Ok(Self::OAuth { client_id, client_secret })
             }
             (None, None, Some(_), None) => {
-                Err(Error::config("`client_secret` is missing: it goes with `client_id`"))
+                Err(Error::config("`client_secret` is missing: set it beside `client_id`"))
             }
             (None, None, None, Some(_)) => {
-                Err(Error::config("`client_id` is missing: it goes with `client_secret`"))
+                Err(Error::config("`client_id` is missing: set it beside `client_secret`"))
             }
             (None, None, None, None) => Err(Error::config(
                 "no credential: set `private_integration_token`, `access_token`, or `client_id` and `client_secret`",

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
+use crate::mistake::{self, Form};
 use crate::secret::Secret;
 
 /// What one account's authorization gave: tokens, expiry, scopes, class and ids. `Debug` shows no token.
@@ -143,7 +144,17 @@ impl Grant {
                 None => Ok(()),
             })
             .map_err(|error| Error::argument(error.message().to_owned()).with_account(&self.account))?;
+        let tokens =
+            [("access token", Some(&self.access_token)), ("refresh token", self.refresh_token.as_ref())];
+        for (name, token) in tokens {
+            if let Some(what) = token.and_then(|token| mistake::found(token.expose(), Form::Secret)) {
+                return Err(Error::argument(format!("the {name} {what}")).with_account(&self.account));
+            }
+        }
         let ids = self.company_id.iter().chain(&self.user_id);
+        if let Some(what) = ids.clone().find_map(|id| mistake::found(id, Form::Text)) {
+            return Err(Error::argument(format!("an id of the grant {what}")).with_account(&self.account));
+        }
         if ids.clone().any(|id| id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()))
         {
             return Err(

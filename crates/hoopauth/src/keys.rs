@@ -10,6 +10,7 @@ use once_cell::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::mistake::{self, Form};
 use crate::secret::Secret;
 #[cfg(feature = "sqlite")]
 use crate::store::UserStore;
@@ -71,37 +72,100 @@ pub(crate) enum KeySource {
 }
 
 impl KeySource {
-    /// Reads the option `store_key`.
-    pub(crate) fn parse(text: Option<&Secret>) -> Self {
-        let Some(text) = text else { return Self::Given(Vec::new()) };
-        match text.expose().strip_prefix(FILE_PREFIX) {
-            Some(path) => Self::File(path.into()),
-            None => Self::Given(split(text.expose())),
-        }
+    /// Reads the option `store_key`, which was checked.
+    pub(crate) fn parse(text: Option<&Secret>) -> Result<Self> {
+        let Some(text) = text else { return Ok(Self::Given(Vec::new())) };
+        let Some(path) = text.expose().strip_prefix(FILE_PREFIX) else {
+            return Ok(Self::Given(split(text.expose())));
+        };
+        // From here on it means the same file, wherever the program goes.
+        let path = std::path::absolute(file_of(path)).map_err(|error| {
+            Error::config(format!(
+                "`store_key`: the current folder is not known ({error}): give a whole path"
+            ))
+        })?;
+        Ok(Self::File(path))
     }
 
     fn read(&self) -> Result<Vec<Secret>> {
         match self {
             Self::Given(secrets) => Ok(secrets.clone()),
-            Self::File(path) => read_file(path)?
-                .ok_or_else(|| key_error(path, "is missing: restore it, or set `store_key` to where it is")),
+            Self::File(path) => read_file(path)?.ok_or_else(|| {
+                key_error(
+                    path,
+                    "is not there: restore it from your backup, or correct the path in `store_key`",
+                )
+            }),
             #[cfg(feature = "sqlite")]
             Self::User(store) => read_or_make(store),
         }
     }
 }
 
-/// Checks the option `store_key` as far as its text tells.
-pub(crate) fn check_store_key(text: &str) -> Result<()> {
-    if text.strip_prefix(FILE_PREFIX).is_some_and(|path| !path.is_empty()) {
+/// Checks the option `store_key` as far as its text tells; `label` names it.
+pub(crate) fn check_store_key(label: &str, text: &str) -> Result<()> {
+    let refuse = |what: &str| Err(Error::config(format!("{label} {what}")));
+    if let Some(path) = text.strip_prefix(FILE_PREFIX) {
+        let path = file_of(path);
+        if path.is_empty() {
+            return refuse("has no path behind `file:`: write `file:/folder/store.key`");
+        }
+        if path.starts_with("//") {
+            return refuse(
+                "names a file on another computer: write `file:` and a path, as in `file:/folder/store.key`",
+            );
+        }
+        if let Some(what) = mistake::found(path, Form::Path)
+            && !Path::new(path).exists()
+        {
+            return refuse(&format!("names a file whose path {what}"));
+        }
+        if Path::new(path).is_dir() {
+            return refuse("names a folder: give the path of the file in it that holds the key");
+        }
         return Ok(());
     }
-    if text.split_ascii_whitespace().any(|key| key.len() < LEAST_KEY) {
-        return Err(Error::config(
-            "`store_key` needs at least 16 bytes, or `file:` and a path: make one with a password generator",
-        ));
+    if let Some(what) = mistake::found(text, Form::Text) {
+        return refuse(what);
+    }
+    let keys: Vec<_> = text.split_ascii_whitespace().collect();
+    if mistake::names_a_file(text) {
+        return refuse("names a file, but not as `file:PATH`: write `file:` in lower case, without a space");
+    }
+    for (index, key) in keys.iter().enumerate() {
+        if let Some(what) = key_mistake(key) {
+            let which = if keys.len() > 1 {
+                format!("key number {} in {label}", index + 1)
+            } else {
+                label.to_owned()
+            };
+            return Err(Error::config(format!("{which} {what}")));
+        }
+    }
+    if keys.iter().any(|key| key.len() < LEAST_KEY) {
+        return refuse(
+            "needs at least 16 bytes for each key: draw a random one (`openssl rand -base64 32`), or write `file:PATH` \
+             for a file that holds it",
+        );
     }
     Ok(())
+}
+
+/// Finds the mistake in one key: anybody could guess it, or it only says where the key is.
+fn key_mistake(key: &str) -> Option<&'static str> {
+    if mistake::names_a_file(key) {
+        return Some("names a file: `store_key` is either keys, or one `file:PATH`");
+    }
+    if mistake::is_path(key) {
+        return Some("is a path: write `file:` in front of it");
+    }
+    mistake::found(key, Form::Text)
+}
+
+/// Returns the path behind `file:`, also where it is written as a URL, `file:///folder/file`.
+fn file_of(path: &str) -> &str {
+    let path = path.trim_ascii();
+    path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path)
 }
 
 #[cfg(feature = "sqlite")]
@@ -118,11 +182,12 @@ fn read_or_make(store: &UserStore) -> Result<Vec<Secret>> {
     if sealed {
         return Err(key_error(
             path,
-            "is missing, and the store's grants were sealed with it: restore it, or remove the store and authorize again",
+            "is not there, and the store's grants were sealed with it: restore it from your backup; if it is lost, remove the \
+             store beside it and let the users authorize again",
         ));
     }
     make_file(path)?;
-    read_file(path)?.ok_or_else(|| key_error(path, "was removed while it was made: try again"))
+    read_file(path)?.ok_or_else(|| key_error(path, "was removed while it was made: call again"))
 }
 
 /// Makes a key file, whole or not at all; if another process was quicker, that one's stays.
@@ -152,21 +217,114 @@ fn make_file(path: &Path) -> Result<()> {
         })
         .and_then(|()| sync_folder(path));
     let removed = fs::remove_file(&draft);
-    written.and(removed).map_err(|error| key_error(path, &format!("could not be made ({error})")))
+    written.and(removed).map_err(|error| {
+        key_error(
+            path,
+            &format!("could not be made ({error}): give this user the right to write to its folder"),
+        )
+    })
 }
 
 /// The secrets in a key file, separated by white space; `None` if there is no such file.
 fn read_file(path: &Path) -> Result<Option<Vec<Secret>>> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => Zeroizing::new(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(key_error(path, &format!("could not be read ({error}): check its rights"))),
+    use std::io::ErrorKind;
+
+    let bytes = match fs::read(path) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(error) => {
+            let what = match error.kind() {
+                ErrorKind::NotFound => return Ok(None),
+                ErrorKind::PermissionDenied => {
+                    "may not be read by this user: make this user its owner (`chown`), or start the program as its owner"
+                        .to_owned()
+                }
+                ErrorKind::IsADirectory => "is a folder: give the path of the file in it that holds the key".to_owned(),
+                _ => format!("could not be read ({error}): check the disk and the path"),
+            };
+            return Err(key_error(path, &what));
+        }
     };
-    let secrets = split(&text);
-    if secrets.is_empty() || secrets.iter().any(|secret| secret.expose().len() < LEAST_KEY) {
-        return Err(key_error(path, "holds no key of at least 16 bytes: restore it"));
+    restrict(path)?;
+    let mark = bytes.starts_with(BYTE_ORDER_MARK.as_bytes());
+    let secrets = split(text_of(path, &bytes[if mark { BYTE_ORDER_MARK.len() } else { 0 }..])?);
+    if secrets.is_empty() {
+        return Err(key_error(path, "is empty: restore it from your backup"));
     }
-    Ok(Some(secrets))
+    if let Some(what) = secrets.iter().find_map(|secret| key_mistake(secret.expose())) {
+        return Err(Error::config(format!("`store_key`: a key in the key file `{}` {what}", path.display())));
+    }
+    if secrets.iter().any(|secret| secret.expose().len() < LEAST_KEY) {
+        return Err(key_error(
+            path,
+            "holds a key of less than 16 bytes: restore the file, or draw a new key (`openssl rand -base64 32`)",
+        ));
+    }
+    if !mark {
+        return Ok(Some(secrets));
+    }
+    // What was sealed while the mark counted as a part of the first key still opens.
+    let marked = secrets.first().map(|first| {
+        let both = Zeroizing::new(format!("{BYTE_ORDER_MARK}{}", first.expose()));
+        Secret::new(both.as_str())
+    });
+    Ok(Some(secrets.into_iter().chain(marked).collect()))
+}
+
+/// Decodes a key file, and names UTF-16 where that is its encoding.
+fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(key_error(path, UTF16));
+    }
+    // A key of ASCII in UTF-16 has a zero in every other byte.
+    let pairs = bytes.as_chunks::<2>().0;
+    if pairs.len() > 1 && (pairs.iter().all(|pair| pair[0] == 0) || pairs.iter().all(|pair| pair[1] == 0)) {
+        return Err(key_error(path, UTF16));
+    }
+    str::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).ok_or_else(|| {
+        key_error(
+            path,
+            "is not text: write the key as text, for example as base64 (`openssl rand -base64 32`)",
+        )
+    })
+}
+
+/// Takes the rights of others away, as for the database; where that is not possible, a file that others can read is refused.
+///
+/// Files of root that a group may read are left as they are: so administrators and orchestrators hand secrets to services.
+#[cfg(unix)]
+fn restrict(path: &Path) -> Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
+    let mode = metadata.mode() & 0o777;
+    let shared = if metadata.uid() == 0 { mode & 0o027 } else { mode & 0o077 };
+    if shared == 0 {
+        return Ok(());
+    }
+    match fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)) {
+        Ok(()) => {
+            tracing::warn!(path = %path.display(), "others could read the key file: their rights are taken away");
+            Ok(())
+        }
+        // A secret that an orchestrator mounted: its rights are not ours to change, and only this container sees it.
+        Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
+            tracing::warn!(path = %path.display(), "others than its owner may read the key file");
+            Ok(())
+        }
+        Err(_) => Err(key_error(
+            path,
+            &format!(
+                "can be read by others than its owner: run `chmod 600 {}` as its owner, then try again",
+                path.display()
+            ),
+        )),
+    }
+}
+
+#[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+fn restrict(_path: &Path) -> Result<()> {
+    Ok(())
 }
 
 fn split(text: &str) -> Vec<Secret> {
@@ -178,6 +336,8 @@ fn key_error(path: &Path, what: &str) -> Error {
 }
 
 const FILE_PREFIX: &str = "file:";
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+const UTF16: &str = "is UTF-16 text: save it as UTF-8 or ASCII (in PowerShell with `-Encoding ascii`)";
 const LEAST_KEY: usize = 16;
 
 #[cfg(test)]
@@ -252,16 +412,142 @@ mod tests {
     fn key_files_are_checked() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a key");
-        let read = || KeySource::parse(Some(&Secret::new(format!("file:{}", path.display())))).read();
+        let read =
+            || KeySource::parse(Some(&Secret::new(format!("file:{}", path.display())))).unwrap().read();
         let missing = read().unwrap_err();
-        assert!(missing.code() == ErrorCode::StoreKey && missing.message().contains("is missing"));
-        for bad in ["", " \n", "too short", "0123456789abcdef short"] {
+        assert!(missing.code() == ErrorCode::StoreKey && missing.message().contains("is not there"));
+        for bad in ["", " \n", "\u{feff}", "too short", "0123456789abcdef short"] {
             fs::write(&path, bad).unwrap();
             let error = read().unwrap_err();
             assert!(error.code() == ErrorCode::StoreKey && !error.message().contains("short"), "{error}");
         }
         fs::write(&path, "0123456789abcdef\nfedcba9876543210\n").unwrap();
         assert_eq!(exposed(read()), ["0123456789abcdef", "fedcba9876543210"]);
-        assert!(check_store_key("file:x").is_ok() && check_store_key("file:").is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_not_part_of_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a key");
+        let keys = |content: &str| {
+            fs::write(&path, content).unwrap();
+            exposed(KeySource::File(path.clone()).read())
+        };
+        assert_eq!(keys("\u{feff}0123456789abcdef\r\n"), ["0123456789abcdef", "\u{feff}0123456789abcdef"]);
+        // What an earlier version sealed with the mark in the key opens, and is sealed anew without it.
+        let old = [Secret::new("\u{feff}0123456789abcdef")];
+        let sealed = KeyRing::from_secrets(&[&old[0]], GRANT_LABEL).unwrap().seal(&[b"a"], b"x").unwrap();
+        let now = KeySource::File(path.clone()).read().unwrap();
+        let ring = KeyRing::from_secrets(&now.iter().collect::<Vec<_>>(), GRANT_LABEL).unwrap();
+        assert_eq!(*ring.open(&[b"a"], &sealed).unwrap(), *b"x");
+        let plain = KeyRing::from_secrets(&[&Secret::new("0123456789abcdef")], GRANT_LABEL).unwrap();
+        assert!(plain.open(&[b"a"], &ring.seal(&[b"a"], b"x").unwrap()).is_ok());
+    }
+
+    #[test]
+    fn key_files_that_are_no_keys_say_why_and_show_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.key");
+        let utf16 = |little: bool| -> Vec<u8> {
+            let units = "planted-0123456789".encode_utf16();
+            units.flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
+        };
+        let files: [(Vec<u8>, &str, ErrorCode); 11] = [
+            ([vec![0xff, 0xfe], utf16(true)].concat(), "UTF-16", ErrorCode::StoreKey),
+            ([vec![0xfe, 0xff], utf16(false)].concat(), "UTF-16", ErrorCode::StoreKey),
+            (utf16(true), "UTF-16", ErrorCode::StoreKey),
+            (utf16(false), "UTF-16", ErrorCode::StoreKey),
+            (b"planted-0123456789\xff".to_vec(), "not text", ErrorCode::StoreKey),
+            (b"planted\0-0123456789-0123456789".to_vec(), "not text", ErrorCode::StoreKey),
+            (b"\"planted-0123456789\"\n".to_vec(), "quotes", ErrorCode::Config),
+            (b"planted-0123456789 'planted-0123456789'".to_vec(), "quotes", ErrorCode::Config),
+            (b"${PLANTED_0123456789}".to_vec(), "placeholder", ErrorCode::Config),
+            (b"file:/planted/store.key".to_vec(), "file", ErrorCode::Config),
+            (b"planted\x01-0123456789".to_vec(), "control", ErrorCode::Config),
+        ];
+        for (content, what, code) in files {
+            fs::write(&path, &content).unwrap();
+            let error = KeySource::File(path.clone()).read().unwrap_err();
+            assert_eq!(error.code(), code, "{error}");
+            assert!(error.message().contains(what), "{what}: {error}");
+            assert!(!error.message().to_lowercase().contains("planted"), "{error}");
+        }
+        let error = KeySource::File(folder.path().to_owned()).read().unwrap_err();
+        assert!(error.code() == ErrorCode::StoreKey && error.message().contains("is a folder"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_file_that_others_can_read_is_restricted() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.key");
+        let mode_after = |mode: u32| {
+            fs::write(&path, "0123456789abcdef").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            KeySource::File(path.clone()).read().unwrap();
+            fs::metadata(&path).unwrap().mode() & 0o777
+        };
+        for (mode, after) in [(0o600, 0o600), (0o400, 0o400), (0o644, 0o600), (0o666, 0o600), (0o444, 0o400)]
+        {
+            assert_eq!(mode_after(mode), after, "{mode:o}");
+            fs::remove_file(&path).unwrap();
+        }
+        let of_root = fs::metadata(folder.path()).unwrap().uid() == 0;
+        assert_eq!(mode_after(0o640), if of_root { 0o640 } else { 0o600 });
+    }
+
+    #[test]
+    fn the_option_is_checked_as_far_as_its_text_tells() {
+        let check = |text: &str| check_store_key("`store_key`", text);
+        for good in [
+            "0123456789abcdef",
+            "0123456789abcdef fedcba9876543210",
+            "file:x",
+            "file:/a b/store.key",
+            "file:///a/store.key",
+            "file: /a/store.key",
+            "file:/a$b/store.key",
+            "$ecretPassword-0123",
+            "it's-0123456789abcdef",
+            "/8Aa+0123456789abcdefABCDEF0123456789=",
+        ] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for bad in [
+            "file:",
+            "file:///",
+            "file://planted/store.key",
+            "File:/planted/store.key",
+            "FILE:/planted/store.key",
+            "file :/planted/store.key",
+            "\"file:/planted/store.key\"",
+            "'file:/planted/store.key'",
+            "file:\"/planted/store.key\"",
+            "file:$PLANTED/store.key",
+            "file:~/planted/store.key",
+            "/etc/planted/store.key",
+            "./planted/store.key",
+            "C:\\planted\\store.key",
+            "planted-0123456789 file:/planted",
+            "planted-0123456789 /run/planted",
+            "\"planted-0123456789\"",
+            "\u{201c}planted-0123456789\u{201d}",
+            "planted-0123456789 'planted-0123456789'",
+            "${PLANTED_0123456789}",
+            "$PLANTED_0123456789",
+            "%PLANTED_0123456789%",
+            "{{ planted.store_key }}",
+            "<planted key of the store>",
+            "planted",
+            &format!("file:{}", folder.path().display()),
+        ] {
+            let error = check(bad).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::Config, "{bad}");
+            assert!(error.message().contains("`store_key`"), "{error}");
+            assert!(!error.message().to_lowercase().contains("planted"), "{error}");
+        }
     }
 }

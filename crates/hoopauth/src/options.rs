@@ -5,9 +5,12 @@ use std::time::Duration;
 use url::Url;
 
 use crate::account::{Account, AccountKind};
+use crate::authorize::{validate_redirect_uri, validate_scopes};
 use crate::error::{Error, Result};
 use crate::keys::check_store_key;
+use crate::mistake::{self, Form};
 use crate::secret::Secret;
+use crate::{proxy, store_name};
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,8 +89,8 @@ table! {
     access_token OptionKind::Secret, None, "A static access token from elsewhere. It is never refreshed.";
     client_id OptionKind::Text, None, "The OAuth client id, `<app id>-<suffix>`.";
     client_secret OptionKind::Secret, None, "The OAuth client secret: printable ASCII, spaces inside it included.";
-    redirect_uri OptionKind::Text, None, "Where the authorization page sends the user back to; as registered with the app.";
-    scopes OptionKind::List, None, "The scopes to ask for, separated by spaces. Ask for the least.";
+    redirect_uri OptionKind::Text, None, "The URL that the authorization page sends the user back to, exactly as registered with the app. It has no fragment, and no parameter `state`, `code` or `error` of its own: the platform adds them.";
+    scopes OptionKind::List, None, "The scopes to ask for, separated by spaces (not by commas). Ask for the least.";
     user_type OptionKind::UserType, None, "`Location` or `Company`: the class of token a code exchange asks for. Unset: whatever the user chose.";
     default_account OptionKind::Account, None, "The account that is meant where none is named.";
     api_base OptionKind::Url, Some("https://services.leadconnectorhq.com"), "The API's base URL.";
@@ -96,7 +99,7 @@ table! {
     location_token_url OptionKind::Url, Some("https://services.leadconnectorhq.com/oauth/locationToken"), "The endpoint that mints a location's token from its company's.";
     api_version OptionKind::Text, Some("2021-07-28"), "The `Version` header of the program's requests. The library's own calls (the list of installed locations, minting) keep `2021-07-28`.";
     store OptionKind::Text, Some(DEFAULT_STORE), "Where grants live: `sqlite:` (a file of this user that processes share, and a key beside it, both made at the first use: `$XDG_DATA_HOME/hoopauth/grants.db`, else `~/.local/share/hoopauth/grants.db`; on macOS in `~/Library/Application Support`, on Windows in `%LOCALAPPDATA%`), `sqlite:PATH` (a file at a place of your own; needs `store_key`), `memory:` (this process only, and gone with it), or `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (a PostgreSQL database, 14 or later, that computers share; needs `store_key`). PostgreSQL's own URL parameters apply, `sslmode` and `sslrootcert` among them; where `sslmode` is not given, hosts other than loopback must show a certificate for their name. `hoopauth_schema=NAME` names the schema (`hoopauth`), which is made at the first use. Not through a connection pooler in transaction mode.";
-    store_key OptionKind::Secret, None, "The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by spaces: the first seals, all open; what an older one sealed is sealed with the first when it is refreshed, and all of it by maintenance. Or `file:PATH`: a file that holds it.";
+    store_key OptionKind::Secret, None, "The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by spaces: the first seals, all open; what an older one sealed is sealed with the first when it is refreshed, and all of it by maintenance. Or `file:PATH`: a file that holds it, as UTF-8 text; a byte order mark is not part of the key. As with the database, the rights of others to read the file are taken away, and a file of which that is not possible is refused; root's files may be readable by their group.";
     refresh_before OptionKind::Seconds(0.0, 86_400.0), Some("60"), "Seconds of life below which callers wait for a refresh; never more than a tenth of the token's life.";
     timeout OptionKind::Seconds(0.001, 86_400.0), Some("30"), "Seconds for a whole call with all its tries and waits.";
     attempt_timeout OptionKind::Seconds(0.001, 9.0), Some("8"), "Seconds for one HTTP attempt; at most 9, so that two fit into the 20 seconds in which a refresh can be repeated.";
@@ -112,8 +115,8 @@ table! {
     request_interval OptionKind::Seconds(0.001, 86_400.0), Some("10"), "The length of such an interval, in seconds.";
     requests_per_day OptionKind::Number(1, 1_000_000_000), Some("200000"), "Requests of one account that pacing lets through in a day (UTC).";
     cache_accounts OptionKind::Number(0, u64::MAX), Some("0"), "How many accounts' headers are kept in memory; 0: as many as are used.";
-    ca_file OptionKind::Text, None, "A PEM file whose certificates are trusted beside the system's.";
-    proxy OptionKind::Text, None, "A proxy URL for everything but loopback. Unset: the environment's.";
+    ca_file OptionKind::Text, None, "A PEM file whose certificates are trusted beside the system's; each stands on lines of its own. `SSL_CERT_FILE` and `SSL_CERT_DIR` of the environment take the place of the system's.";
+    proxy OptionKind::Text, None, "The HTTP proxy for everything but loopback, as `http://user:password@host:port`. Unset: that of the environment (`HTTPS_PROXY`, `ALL_PROXY`, with the exceptions of `NO_PROXY`), in capitals or small letters. One that can't be read is `CONFIG`, and nothing goes out without it. SOCKS is not supported.";
     user_agent OptionKind::Text, None, "The `User-Agent` header. Unset: `hoopauth/<version> (<language>)`.";
 }
 
@@ -142,7 +145,17 @@ impl OptionSet {
     /// Sets an option; the last value wins. An empty value is refused: leave the option out instead.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let row = row(self.table, name)?;
-        let value = check(row, value)?;
+        self.set_row(row, &format!("`{}`", row.name), value)
+    }
+
+    /// Sets an option from the environment: errors name the variable, too.
+    fn set_from(&mut self, variable: &str, name: &str, value: &str) -> Result<()> {
+        let row = row(self.table, name)?;
+        self.set_row(row, &format!("`{}` (environment variable `{variable}`)", row.name), value)
+    }
+
+    fn set_row(&mut self, row: &'static OptionRow, label: &str, value: &str) -> Result<()> {
+        let value = check(row, label, value)?;
         self.values.retain(|(n, _)| *n != row.name);
         self.values.push((row.name, value));
         Ok(())
@@ -196,28 +209,34 @@ impl OptionSet {
             None => Ok(None),
             Some(Ok(text)) if text.trim_ascii().is_empty() => Ok(None),
             Some(Ok(text)) => Ok(Some(text)),
-            Some(Err(_)) => Err(Error::config(format!("the environment variable `{name}` is not UTF-8"))),
+            Some(Err(_)) => Err(Error::config(format!(
+                "the environment variable `{name}` is not UTF-8 text: write its value as UTF-8"
+            ))),
         };
         let own_credential = CREDENTIALS.iter().any(|name| self.is_set(name));
         for row in OPTIONS.iter().filter(|row| !(own_credential && CREDENTIALS.contains(&row.name))) {
             if self.is_set(row.name) {
                 continue;
             }
-            if let Some(value) = text(&row.environment())? {
-                self.set(row.name, &value)?;
+            let variable = row.environment();
+            if let Some(value) = text(&variable)? {
+                self.set_from(&variable, row.name, &value)?;
             }
         }
         if !CREDENTIALS.iter().any(|name| self.is_set(name))
             && let Some(token) = text(HOOPAI_TOKEN)?
         {
-            self.set("private_integration_token", &token)?;
+            self.set_from(HOOPAI_TOKEN, "private_integration_token", &token)?;
         }
         if !self.is_set("default_account")
             && let Some(id) = text(LOCATION_ID)?
         {
             let id = id.trim_ascii();
+            if let Some(what) = mistake::found(id, Form::Word) {
+                return Err(Error::config(format!("the environment variable `{LOCATION_ID}` {what}")));
+            }
             let account = if id.contains(':') { id.to_owned() } else { format!("location:{id}") };
-            self.set("default_account", &account)?;
+            self.set_from(LOCATION_ID, "default_account", &account)?;
         }
         Ok(())
     }
@@ -278,112 +297,163 @@ fn row(table: &'static [OptionRow], name: &str) -> Result<&'static OptionRow> {
     })
 }
 
-fn check(row: &OptionRow, value: &str) -> Result<Secret> {
-    let name = row.name;
+/// Checks a value and trims it. `label` names the option in messages, and the value is never shown.
+fn check(row: &OptionRow, label: &str, value: &str) -> Result<Secret> {
     if value.len() > MAX_VALUE {
-        return Err(Error::config(format!("`{name}` is longer than {MAX_VALUE} bytes")));
+        return Err(Error::config(format!(
+            "{label} is longer than {MAX_VALUE} bytes: give the value itself, not the content of a file"
+        )));
     }
     let value = value.trim_ascii();
     if value.is_empty() {
-        return Err(Error::config(format!("`{name}` is empty: give a value or leave it out")));
+        return Err(Error::config(format!("{label} is empty: give it a value, or leave it out")));
     }
-    if value.chars().any(|c| c.is_control() && !(row.kind == OptionKind::List && c.is_ascii_whitespace())) {
-        return Err(Error::config(format!("`{name}` holds a control character")));
+    let refuse = |what: &str| Err(Error::config(format!("{label} {what}")));
+    let form = form(row);
+    // In a list white space of any kind separates.
+    let spaced =
+        (row.kind == OptionKind::List).then(|| value.split_ascii_whitespace().collect::<Vec<_>>().join(" "));
+    if let Some(what) = mistake::found(spaced.as_deref().unwrap_or(value), form)
+        && !(form == Form::Path && std::path::Path::new(value).exists())
+    {
+        return refuse(what);
     }
     match row.kind {
-        OptionKind::Text => {
-            if HEADER_TEXT.contains(&name) && !value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-                return Err(Error::config(format!(
-                    "`{name}` goes into a header and must be printable ASCII"
-                )));
-            }
+        OptionKind::Text => check_text(row.name, label, value)?,
+        OptionKind::List => {
+            validate_scopes(label, value.split_ascii_whitespace())?;
         }
-        OptionKind::List => {}
-        OptionKind::Secret => check_secret(name, value)?,
+        OptionKind::Secret => check_secret(row.name, label, value)?,
         OptionKind::Seconds(low, high) => {
-            let seconds: f64 = value.parse().map_err(|_| {
-                Error::config(format!("`{name}` must be seconds as a decimal, such as `2.5`"))
-            })?;
+            let Ok(seconds) = value.parse::<f64>() else {
+                return refuse("is not a number of seconds: write a decimal such as `2.5`, without a unit");
+            };
             if !(low..=high).contains(&seconds) {
-                return Err(Error::config(format!("`{name}` must be between {low} and {high} seconds")));
+                return refuse(&format!("must be between {low} and {high} seconds"));
             }
         }
         OptionKind::Number(low, high) => {
-            let number: u64 =
-                value.parse().map_err(|_| Error::config(format!("`{name}` must be a whole number")))?;
+            let Ok(number) = value.parse::<u64>() else {
+                return refuse("is not a whole number: write digits only, such as `5`");
+            };
             if !(low..=high).contains(&number) {
-                return Err(Error::config(format!("`{name}` must be between {low} and {high}")));
+                return refuse(&format!("must be between {low} and {high}"));
             }
         }
         OptionKind::Url => {
-            check_url(name, value)?;
+            check_url(label, value)?;
         }
         OptionKind::Account => {
-            Account::parse(value).map_err(|error| Error::config(format!("`{name}`: {}", error.message())))?;
+            Account::parse(value).map_err(|error| Error::config(format!("{label}: {}", error.message())))?;
         }
         OptionKind::UserType => {
-            AccountKind::from_user_type(value)
-                .ok_or_else(|| Error::config(format!("`{name}` must be `Location` or `Company`")))?;
+            if AccountKind::from_user_type(value).is_none() {
+                return refuse("must be `Location` or `Company`");
+            }
         }
         OptionKind::Boolean => {
             if !matches!(value, "true" | "false") {
-                return Err(Error::config(format!("`{name}` must be `true` or `false`")));
+                return refuse("must be `true` or `false`");
             }
         }
         OptionKind::Choice(words) => {
             if !words.contains(&value) {
-                return Err(Error::config(format!("`{name}` must be one of: {}", words.join(", "))));
+                return refuse(&format!("must be one of: {}", words.join(", ")));
             }
         }
     }
     Ok(Secret::new(value))
 }
 
-fn check_secret(name: &str, value: &str) -> Result<()> {
+/// Tells which kind of text an option is.
+fn form(row: &OptionRow) -> Form {
+    match row.name {
+        "private_integration_token"
+        | "private_integration_token_next"
+        | "access_token"
+        | "client_id"
+        | "api_version"
+        | "app_id" => Form::Word,
+        "client_secret" => Form::Secret,
+        "redirect_uri" | "proxy" => Form::Url,
+        "ca_file" => Form::Path,
+        _ if row.kind == OptionKind::Url => Form::Url,
+        // `store` and `store_key` have grammars of their own; of an account its own type tells more.
+        _ => Form::Text,
+    }
+}
+
+fn check_text(name: &str, label: &str, value: &str) -> Result<()> {
+    if HEADER_TEXT.contains(&name) && !value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return Err(Error::config(format!(
+            "{label} holds a character outside ASCII, which no header carries: write it in ASCII"
+        )));
+    }
+    match name {
+        "redirect_uri" => validate_redirect_uri(label, value),
+        "proxy" => proxy::parse(value).map(drop).map_err(|what| Error::config(format!("{label} {what}"))),
+        "store" => store_name::check(label, value),
+        _ => Ok(()),
+    }
+}
+
+fn check_secret(name: &str, label: &str, value: &str) -> Result<()> {
     if name == "store_key" {
-        return check_store_key(value);
+        return check_store_key(label, value);
     }
     // RFC 6749 A.2: a client secret is any printable ASCII.
     if name == "client_secret" {
         if !value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-            return Err(Error::config(format!("`{name}` holds a character outside ASCII: copy it again")));
+            return Err(Error::config(format!("{label} holds a character outside ASCII: copy it again")));
         }
         return Ok(());
     }
     if !value.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::config(format!(
-            "`{name}` holds white space or a character outside ASCII: copy it again, it is one word"
+            "{label} holds white space or a character outside ASCII: copy it again, it is one word"
         )));
     }
     Ok(())
 }
 
-fn check_url(name: &str, value: &str) -> Result<Url> {
-    let url = Url::parse(value)
-        .map_err(|error| Error::config(format!("`{name}` is not an absolute URL: {error}")))?;
+fn check_url(label: &str, value: &str) -> Result<Url> {
+    let refuse = |what: &str| Error::config(format!("{label} {what}"));
+    let url = Url::parse(value).map_err(|_| {
+        refuse("is not a whole URL: write it as `https://host/path`, with `https://` in front")
+    })?;
     // Other spellings (`https:/host`, `https:///host`) are read as this one by some and not by others.
     let plain = value.split_once("://").is_some_and(|(scheme, rest)| {
         scheme.eq_ignore_ascii_case(url.scheme()) && !rest.starts_with(['/', '\\'])
     });
     if !plain && url.has_host() {
-        return Err(Error::config(format!("`{name}` must be written as https://host/path")));
+        return Err(refuse("must be written as `https://host/path`, with `https://` in front"));
     }
     let loopback = match url.host() {
         Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => return Err(Error::config(format!("`{name}` names no host"))),
+        None => return Err(refuse("names no host: write it as `https://host/path`")),
     };
+    if url
+        .host_str()
+        .is_some_and(|host| host.contains(|c: char| !(c.is_ascii_alphanumeric() || "-._:[]".contains(c))))
+    {
+        return Err(refuse(
+            "has a host name with a character that no host name has: write the name of the real host",
+        ));
+    }
     match url.scheme() {
         "https" => {}
         "http" if loopback => {}
         "http" => {
-            return Err(Error::config(format!("`{name}` must be https: http is for loopback hosts only")));
+            return Err(refuse(
+                "must begin with `https://`: `http://` is for this computer only (`localhost`)",
+            ));
         }
-        _ => return Err(Error::config(format!("`{name}` must be an https URL"))),
+        _ => return Err(refuse("must begin with `https://`")),
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err(Error::config(format!("`{name}` must hold no user, password or fragment")));
+        return Err(refuse("must hold no user, password or fragment (`#…`): remove it"));
     }
     Ok(url)
 }
@@ -401,6 +471,11 @@ const PAGE_HEAD: &str = "# Options
 Every option has one name in every language. Values are text: seconds as decimals, lists separated by spaces.
 What the program sets explicitly goes before the environment; the environment is read by `from_env` (C: `hoopauth_config_use_environment`) only. HoopAI's own
 names come last: `HOOPAI_TOKEN` (a Private Integration token) and `LOCATION_ID` (the default account).
+
+White space at the ends of a value is dropped. A value that an env file, a template or an editor spoilt is `CONFIG`, with a message that names
+the option (and the variable) and the mistake, and shows nothing of the value: quotation marks around it, a placeholder that nothing replaced
+(`${NAME}`, `$NAME`, `%NAME%`, `{{name}}`, `<name>`), a byte order mark, a control character. A secret that is only the place of a secret
+(`file:…`, a path) is refused, too, but for `store_key`, which reads `file:PATH`.
 
 An account is `location:<id>` or `company:<id>`, as in `default_account=location:ve9EPM428h8vShlRW1KT`. `LOCATION_ID` alone is the bare
 id, as HoopAI's pages have it, and means `location:<id>`; it takes the full form, too.
@@ -479,6 +554,139 @@ mod tests {
         for bad in ["s\u{e9}cret", "a\tb", "a\nb", "a\x7f"] {
             assert!(!refuse("client_secret", bad).message().contains(bad));
         }
+    }
+
+    /// Values as env files, templates and editors leave them.
+    const MISTAKEN: &[&str] = &[
+        "\"planted-0123456789\"",
+        "'planted-0123456789'",
+        "`planted-0123456789`",
+        "\u{201c}planted-0123456789\u{201d}",
+        "\u{ab}planted-0123456789\u{bb}",
+        "\"\"",
+        "${PLANTED}",
+        "${PLANTED:-planted}",
+        "$PLANTED_NAME",
+        "%PLANTED%",
+        "{{ planted }}",
+        "<planted name>",
+        "\u{feff}planted-0123456789",
+        "planted-0123456789\u{a0}",
+        "planted\u{7}-0123456789",
+    ];
+
+    #[test]
+    fn every_option_refuses_every_mistake_wherever_it_comes_from() {
+        for row in OPTIONS.iter().chain(crate::webhook::WEBHOOK_OPTIONS) {
+            for bad in MISTAKEN {
+                let table = if OPTIONS.contains(row) { OPTIONS } else { crate::webhook::WEBHOOK_OPTIONS };
+                let error = OptionSet::of(table).set(row.name, bad).unwrap_err();
+                assert_eq!(error.code(), ErrorCode::Config, "{}={bad}", row.name);
+                assert!(error.message().contains(&format!("`{}`", row.name)), "{error}");
+                assert!(!error.message().to_lowercase().contains("planted"), "{}={bad}: {error}", row.name);
+            }
+        }
+        for row in OPTIONS {
+            let variable = row.environment();
+            for bad in MISTAKEN {
+                let error = OptionSet::default()
+                    .fill_from(|name| (name == variable).then(|| (*bad).into()))
+                    .unwrap_err();
+                assert_eq!(error.code(), ErrorCode::Config, "{variable}={bad}");
+                assert!(error.message().contains(&format!("`{variable}`")), "{error}");
+                assert!(!error.message().to_lowercase().contains("planted"), "{variable}={bad}: {error}");
+            }
+        }
+        for variable in [HOOPAI_TOKEN, LOCATION_ID] {
+            for bad in MISTAKEN.iter().chain(&[
+                "pit-\"planted",
+                "location:'planted'",
+                "pit planted",
+                "file:/planted/token",
+            ]) {
+                let error = OptionSet::default()
+                    .fill_from(|name| (name == variable).then(|| (*bad).into()))
+                    .unwrap_err();
+                assert_eq!(error.code(), ErrorCode::Config, "{variable}={bad}");
+                assert!(error.message().contains(&format!("`{variable}`")), "{error}");
+                assert!(!error.message().to_lowercase().contains("planted"), "{variable}={bad}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn white_space_at_the_ends_is_trimmed_everywhere() {
+        let good = |row: &OptionRow| match row.name {
+            "store_key" => "0123456789abcdef".to_owned(),
+            "default_account" => "location:a".to_owned(),
+            "user_type" => "Location".to_owned(),
+            "redirect_uri" => "https://h.example/cb".to_owned(),
+            _ => row.default.unwrap_or("word").to_owned(),
+        };
+        for row in OPTIONS {
+            let mut set = OptionSet::default();
+            set.set(row.name, &format!(" \t{}\r\n", good(row))).unwrap();
+            assert_eq!(set.text(row.name).unwrap(), good(row), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn legal_values_with_odd_characters_are_taken() {
+        for (name, value) in [
+            ("client_secret", "a'b\"c$d%e{f}<g>[h],;`~"),
+            ("client_secret", "$ecret-0123"),
+            ("client_secret", "/8Aa+0123=="),
+            ("store_key", "p\u{e4}ss'w\"ord-$x-0123"),
+            ("store_key", "file:/a b/$c/\u{e9}.key"),
+            ("ca_file", "/a b/it's/100%/$c/\u{e9}.pem"),
+            ("user_agent", "my app/1.0 (\"quoted\"; it's)"),
+            ("proxy", "http://user:p$ss%22@proxy.example:3128"),
+            ("redirect_uri", "https://h.example/cb?app=x&$y=1"),
+            ("scopes", "objects/schema.readonly custom-menu-link.write a_b.c"),
+            ("store", "sqlite:/a b/it's $x/grants.db"),
+            ("store", "postgres://u:p%22$x@h/d"),
+            ("private_integration_token", "pit-0a1b2c3d-0000-4000-8000-0123456789ab"),
+            ("access_token", "eyJhbGciOiJSUzI1NiJ9.e30.a-b_c=="),
+        ] {
+            let mut set = OptionSet::default();
+            set.set(name, value).unwrap_or_else(|error| panic!("{name}={value}: {error}"));
+        }
+    }
+
+    #[test]
+    fn a_secret_that_names_a_file_is_no_secret() {
+        for name in
+            ["client_secret", "private_integration_token", "private_integration_token_next", "access_token"]
+        {
+            for value in [
+                "file:/planted/secret",
+                "FILE:/planted/secret",
+                "/run/secrets/planted",
+                "{\"token\":\"planted\"}",
+            ] {
+                let error = refuse(name, value);
+                assert!(!error.message().contains("planted"), "{error}");
+            }
+        }
+        assert!(refuse("private_integration_token", "Bearer planted").message().contains("`Bearer`"));
+    }
+
+    #[test]
+    fn what_the_login_would_stumble_over_is_refused_when_it_is_set() {
+        for scopes in ["contacts.readonly,contacts.write", "a, b", "a;b", "[\"a\"]", "a%20b"] {
+            assert!(refuse("scopes", scopes).message().contains("space"), "{scopes}");
+        }
+        for uri in [
+            "https://h.example/cb?state=x",
+            "https://h.example/cb?code=x",
+            "https://h.example/cb?x=1&error=y",
+        ] {
+            assert!(refuse("redirect_uri", uri).message().contains("platform adds"), "{uri}");
+        }
+        assert!(refuse("redirect_uri", "https://h.example/cb#x").message().contains("fragment"));
+        assert!(refuse("redirect_uri", "h.example/cb").message().contains("`https://`"));
+        assert!(refuse("store", "sqlite::memory:").message().contains("`memory:`"));
+        assert!(refuse("proxy", "socks5://h:1").message().contains("SOCKS"));
     }
 
     #[test]

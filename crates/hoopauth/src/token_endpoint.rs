@@ -234,10 +234,9 @@ fn lost(error: &TransportError, asks: Asks) -> TokenFailure {
         }
     };
     let separator = if next.is_empty() { "" } else { ": " };
-    let message = format!(
-        "the token endpoint gave no answer ({}){separator}{next}",
-        crate::error::clean(&error.message)
-    );
+    let what =
+        if code == ErrorCode::Config { "nothing was sent" } else { "the token endpoint gave no answer" };
+    let message = format!("{what} ({}){separator}{next}", crate::error::clean(&error.message));
     TokenFailure::new(
         Error::new(code, message).with_retryable(retryable),
         if error.sent { FailureClass::Unknown } else { FailureClass::Untouched },

@@ -37,6 +37,56 @@ fn a_null_is_refused_and_never_a_crash() {
     assert_eq!(bench.emulator.statistics().token_requests_by_grant_type.get("refresh_token"), None);
 }
 
+/// Bytes that are not UTF-8 for every text of every function, one by one: refused, and nothing of them is shown.
+#[test]
+fn text_that_is_not_utf8_is_refused_and_never_shown() {
+    let bench = Bench::new();
+    let source = bench.folder.path().join("texts.c");
+    let (mut functions_of_it, mut calls, mut texts) = (String::new(), String::new(), 0);
+    for function in functions() {
+        let text = |i: &usize| function.parameters[*i].0 == "const char *" && !takes_any_bytes(&function, *i);
+        let broken: Vec<usize> = (0..function.parameters.len()).filter(text).collect();
+        if function.returns != "hoopauth_status_t" || broken.is_empty() {
+            continue;
+        }
+        texts += broken.len();
+        writeln!(functions_of_it, "static void {}_(void)\n{{", function.name).unwrap();
+        for index in broken {
+            let given = (0..function.parameters.len()).map(|i| match i {
+                i if i == index => "\"planted\\xff\"".to_owned(),
+                i => argument(&function, i, &[]),
+            });
+            let call = format!("{}({})", function.name, given.collect::<Vec<_>>().join(", "));
+            let [declared, freed] = [outs(&function, 0), outs(&function, 1)];
+            writeln!(functions_of_it, "  {{{declared}\n    UNREADABLE({call});{freed}\n  }}").unwrap();
+        }
+        writeln!(functions_of_it, "}}\n").unwrap();
+        writeln!(calls, "  {}_();", function.name).unwrap();
+    }
+    assert!(texts > 30, "{texts} texts were found");
+    fs::write(
+        &source,
+        format!("#include \"nulls.h\"\n\n{functions_of_it}int main(void)\n{{\n{calls}  return 0;\n}}\n"),
+    )
+    .unwrap();
+    let program = bench.compile(&source, Mode::Sanitized, "-lhoopauth");
+    let output = bench.run(&program, Mode::Sanitized, &[]);
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+/// Values of headers are bytes, as HTTP has them. The method of a request that the program sends itself decides about
+/// `Content-Type` alone: on the way to cached headers it is compared, not read.
+fn takes_any_bytes(function: &Function, index: usize) -> bool {
+    match function.parameters[index].1.as_str() {
+        "value" => function.name == "hoopauth_transport_response_add_header",
+        "method" => {
+            ["hoopauth_client_headers", "hoopauth_client_headers_by_name", "hoopauth_account_headers"]
+                .contains(&function.name.as_str())
+        }
+        _ => false,
+    }
+}
+
 fn program() -> String {
     let (mut functions_of_it, mut calls) = (String::new(), String::new());
     for function in functions() {

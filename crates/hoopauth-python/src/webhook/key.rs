@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use crate::clock::timestamp;
 use crate::error::{exception, raised};
 use crate::number::{Seconds, refused};
+use crate::text::{Str, arg};
 
 /// A key that webhooks may be signed with.
 ///
@@ -31,17 +32,17 @@ impl WebhookKey {
     #[pyo3(signature = (scheme, label, key, not_before=None, not_after=None))]
     fn new(
         py: Python<'_>,
-        scheme: &str,
-        label: &str,
-        key: &str,
+        scheme: Str<'_, arg::scheme>,
+        label: Str<'_, arg::label>,
+        key: Str<'_, arg::key>,
         not_before: Option<&Bound<'_, PyAny>>,
         not_after: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let scheme = SignatureScheme::from_name(scheme).ok_or_else(|| {
+        let scheme = SignatureScheme::from_name(&scheme).ok_or_else(|| {
             let names = SignatureScheme::ALL.map(|scheme| format!("`{}`", scheme.name())).join(", ");
             exception(py, &Error::new(ErrorCode::Config, format!("`scheme` is one of {names}")), None)
         })?;
-        let mut inner = raised(py, webhook::WebhookKey::new(scheme, label, key))?;
+        let mut inner = raised(py, webhook::WebhookKey::new(scheme, &label, &key))?;
         if let Some(at) = not_before {
             inner = inner.not_before(moment(at, "not_before")?);
         }

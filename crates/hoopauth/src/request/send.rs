@@ -391,7 +391,8 @@ fn no_answer(error: &TransportError) -> Error {
         }
         _ => "",
     };
-    Error::new(code, format!("the API gave no answer: {}{hint}", clean(&error.message)))
+    let what = if code == ErrorCode::Config { "nothing was sent" } else { "the API gave no answer" };
+    Error::new(code, format!("{what}: {}{hint}", clean(&error.message)))
 }
 
 fn too_long(max_body: usize) -> Error {

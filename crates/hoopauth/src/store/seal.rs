@@ -99,7 +99,8 @@ impl KeyRing {
             None if self.all().any(|key| key.open(nonce, aad, ciphertext, tag).is_some()) => Err(corrupt()),
             None => Err(Error::new(
                 ErrorCode::StoreKey,
-                "a value was sealed with a key that is not among those given: add the old key after the new one",
+                "a value was sealed with a key that is not among those given: give the key that it was sealed with; while you change \
+                 keys, give the new one first and the old one behind it",
             )),
         }
     }

@@ -8,6 +8,7 @@ use super::{Due, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, 
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
+use crate::mistake::{self, Form};
 
 /// A SQLite store in the user's data folder, which is made at the first use.
 #[derive(Debug)]
@@ -20,11 +21,12 @@ pub(crate) struct UserStore {
 impl UserStore {
     /// The store of the user that this process runs as. No I/O.
     pub(crate) fn of_this_user() -> Result<Self> {
-        data_folder(|name| std::env::var_os(name).map(PathBuf::from))
+        data_folder(|name| std::env::var_os(name).map(PathBuf::from))?
             .map(|folder| Self::at(folder.join("hoopauth")))
             .ok_or_else(|| {
                 Error::config(
-                    "`store`: this user has no home folder: give a path, `sqlite:PATH`, and a `store_key`",
+                    "`store`: this user has no home folder for the default store: set `store` to `sqlite:PATH` with a path of \
+                     your own, and `store_key`",
                 )
             })
     }
@@ -38,7 +40,7 @@ impl UserStore {
         &self.key_path
     }
 
-    /// Whether there is anything that was sealed with a key.
+    /// Returns `true` if anything was sealed with a key.
     pub(crate) fn has_grants(&self) -> Result<bool> {
         self.store()?.has_grants()
     }
@@ -53,7 +55,8 @@ impl UserStore {
                 Error::new(
                     ErrorCode::Store,
                     format!(
-                        "the folder `{}` could not be made ({error}): give another path, `sqlite:PATH`, and a `store_key`",
+                        "the folder `{}` could not be made ({error}): give this user the right to make it, or set `store` to \
+                         `sqlite:PATH` with a path of your own, and `store_key`",
                         self.folder.display()
                     ),
                 )
@@ -118,15 +121,31 @@ impl TokenStore for UserStore {
 }
 
 /// Where the system wants the data of a user's programs: on Linux `$XDG_DATA_HOME`, else `~/.local/share`.
-fn data_folder(read: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
-    let absolute = |name| read(name).filter(|path| path.is_absolute());
-    if cfg!(windows) {
-        absolute("LOCALAPPDATA")
+///
+/// A relative path is passed over, as the specification asks. One in quotes or with a placeholder is an error: the store would
+/// be looked for where it is not.
+fn data_folder(read: impl Fn(&str) -> Option<PathBuf>) -> Result<Option<PathBuf>> {
+    let absolute = |name: &str| {
+        let Some(path) = read(name) else { return Ok(None) };
+        if let Some(what) = path.to_str().and_then(|text| mistake::found(text, Form::Path))
+            && !path.exists()
+        {
+            return Err(Error::config(format!(
+                "the environment variable `{name}`, by which the store is found, {what}"
+            )));
+        }
+        Ok(Some(path).filter(|path| path.is_absolute()))
+    };
+    Ok(if cfg!(windows) {
+        absolute("LOCALAPPDATA")?
     } else if cfg!(target_os = "macos") {
-        absolute("HOME").map(|home| home.join("Library/Application Support"))
+        absolute("HOME")?.map(|home| home.join("Library/Application Support"))
     } else {
-        absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
-    }
+        match absolute("XDG_DATA_HOME")? {
+            Some(folder) => Some(folder),
+            None => absolute("HOME")?.map(|home| home.join(".local/share")),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -142,10 +161,19 @@ mod tests {
                 "HOME" => home.map(PathBuf::from),
                 _ => None,
             })
+            .unwrap()
         };
         assert_eq!(of(Some("/data"), Some("/home/me")), Some("/data".into()));
         // A relative one is to be ignored, says the specification.
         assert_eq!(of(Some("data"), Some("/home/me")), Some("/home/me/.local/share".into()));
         assert_eq!(of(None, None), None);
+        for wrong in ["\"/planted\"", "'/planted'", "$HOME/planted", "~/planted"] {
+            let error = data_folder(|name| (name == "XDG_DATA_HOME").then(|| wrong.into())).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::Config);
+            assert!(
+                error.message().contains("`XDG_DATA_HOME`") && !error.message().contains("planted"),
+                "{error}"
+            );
+        }
     }
 }

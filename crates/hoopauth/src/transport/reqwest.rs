@@ -21,8 +21,7 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use once_cell::sync::OnceCell;
 use rustls::crypto::{CryptoProvider, KeyProvider};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::{Handle, Runtime};
@@ -36,6 +35,7 @@ use super::{
 };
 use crate::error::clean;
 use crate::secret::Secret;
+use crate::{certificates, proxy};
 
 /// How [`ReqwestTransport`] connects. `Debug` does not show the proxy: its URL may hold a password.
 #[derive(Clone)]
@@ -171,7 +171,10 @@ impl Transport for ReqwestTransport {
                     .spawn_scoped(scope, || self.exchange(&clients, request, deadline))
                 {
                     Ok(sender) => sender.join(),
-                    Err(error) => Ok(Err(network(format!("no thread to send with: {error}"), false))),
+                    Err(error) => Ok(Err(network(
+                        format!("no thread could be started to send with ({error}): try again"),
+                        false,
+                    ))),
                 }
             })
         } else {
@@ -180,7 +183,10 @@ impl Transport for ReqwestTransport {
         outcome.unwrap_or_else(|panic| {
             if panic.downcast_ref::<String>().is_some_and(|text| text.contains(NO_THREAD)) {
                 // The request's own trouble: those of other threads go on.
-                return Err(network("no thread is free to look up the host's name".to_owned(), false));
+                return Err(network(
+                    "no thread could be started to look up the host's name: this process has too many; try again".to_owned(),
+                    false,
+                ));
             }
             self.discard(&clients);
             Err(network("the HTTP client panicked; please report it".to_owned(), true))
@@ -365,17 +371,23 @@ struct Built {
     runtime: Option<Runtime>,
     /// Without permits, and closed once who drove it panicked: it may not go on, and those who wait would do so for ever.
     broken: Semaphore,
-    /// Whether the system has no CA certificates at all: it explains every TLS failure.
-    no_system_roots: bool,
-    /// For messages: a failure to connect may be the proxy's.
-    through: &'static str,
+    /// Reason why the system's certificates are fewer than they should be: it explains failures of TLS.
+    roots_trouble: Option<String>,
+    /// The option or the variable that names the proxy, for messages: a failure to connect may be the proxy's.
+    through: Option<&'static str>,
 }
 
 impl Built {
     fn new(settings: &TransportSettings, route: Route) -> Result<Self, TransportError> {
-        let (tls, no_system_roots) = tls(settings.ca_file.as_deref())?;
+        let (tls, roots_trouble) = tls(settings.ca_file.as_deref())?;
         // Both routes check the proxy, so that a wrong one shows in a test against a local server too.
-        let proxy = settings.proxy.as_deref().map(proxy).transpose()?;
+        let own_proxy = settings.proxy.as_deref().map(own_proxy).transpose()?;
+        let through = match (route, &own_proxy) {
+            (Route::Direct, _) => None,
+            (Route::Proxied, Some(_)) => Some("proxy"),
+            // reqwest passes over what it can't read there, and would go out directly.
+            (Route::Proxied, None) => proxy::of_environment(|name| std::env::var_os(name)).map_err(config)?,
+        };
         let builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(settings.connect_timeout)
@@ -387,22 +399,25 @@ impl Built {
             .pool_max_idle_per_host(MAX_IDLE)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_keepalive(KEEPALIVE);
-        let builder = match (route, proxy) {
+        let builder = match (route, own_proxy) {
             (Route::Direct, _) => builder.no_proxy(),
             (Route::Proxied, Some(proxy)) => builder.proxy(proxy),
             (Route::Proxied, None) => builder,
         };
         let client = builder.build().map_err(|error| {
-            config(format!("the HTTP client can't be built: {}", cause(&error.without_url())))
+            config(format!("the HTTP client can't be made: {}", cause(&error.without_url())))
         })?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
                 // No descriptor is free. The next request tries again.
-                network(format!("the HTTP client can't be built: {error}"), false)
+                network(
+                    format!(
+                        "the HTTP client can't be made ({error}): this process may have too many files open; try again"
+                    ),
+                    false,
+                )
             })?;
-        let through =
-            if route == Route::Proxied && settings.proxy.is_some() { " through `proxy`" } else { "" };
-        Ok(Self { client, runtime: Some(runtime), broken: Semaphore::new(0), no_system_roots, through })
+        Ok(Self { client, runtime: Some(runtime), broken: Semaphore::new(0), roots_trouble, through })
     }
 
     fn block_on(
@@ -446,14 +461,15 @@ impl Built {
         if error.is_builder() {
             return config(format!("the request to {peer} can't be built: {}", cause(error)));
         }
-        if any(error, &|e| e.is::<rustls::Error>()) {
-            let missing =
-                if self.no_system_roots { "; this system has no CA certificates, install them" } else { "" };
+        if let Some(broken) = find::<rustls::Error>(error) {
+            let trouble =
+                self.roots_trouble.as_deref().map_or_else(String::new, |trouble| format!("; {trouble}"));
             return TransportError {
                 kind: TransportErrorKind::Tls,
                 message: format!(
-                    "no TLS connection to {peer}: {}{missing}; set `ca_file` or fix the certificate",
-                    cause(error)
+                    "no TLS connection to {peer}: {}{trouble}; {}",
+                    cause(error),
+                    next_step(broken)
                 ),
                 sent,
             };
@@ -462,7 +478,42 @@ impl Built {
             return timed_out(peer, sent);
         }
         let what = if sent { "the exchange with" } else { "the connection to" };
-        network(format!("{what} {peer}{} failed: {}", self.through, cause(error)), sent)
+        let proxied = self.through.map_or_else(String::new, |name| {
+            format!("; requests go through the proxy that `{name}` names: check that, too")
+        });
+        network(format!("{what} {peer} failed: {}{proxied}", cause(error)), sent)
+    }
+}
+
+/// Tells what to do about a failure of TLS.
+fn next_step(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
+        UnknownIssuer,
+    };
+
+    match error {
+        rustls::Error::InvalidCertificate(why) => match why {
+            NotValidYet | NotValidYetContext { .. } => {
+                "the server's certificate is not valid yet: look at this computer's clock, which is probably behind"
+            }
+            Expired | ExpiredContext { .. } => {
+                "the server's certificate has ended: look at this computer's clock, which may be ahead; if it is right, the \
+                 server needs a new certificate"
+            }
+            NotValidForName | NotValidForNameContext { .. } => {
+                "the server's certificate is for another name: check the host in the URL"
+            }
+            UnknownIssuer => {
+                "no authority that this computer trusts signed the server's certificate: set `ca_file` to the authority's \
+                 certificates if you trust it, as for a proxy of your company"
+            }
+            _ => "the server needs another certificate, or `ca_file` the authority's certificates",
+        },
+        _ => {
+            "check the host and the port in the URL, and whether a proxy or firewall stands in between; set `ca_file` if the \
+              server's authority is not among the system's"
+        }
     }
 }
 
@@ -516,7 +567,7 @@ async fn read_body(
 fn too_large(max_body: usize, peer: &str) -> TransportError {
     TransportError {
         kind: TransportErrorKind::BodyTooLarge,
-        message: format!("the answer of {peer} is longer than {max_body} bytes"),
+        message: format!("the answer of {peer} is longer than the {max_body} bytes that are accepted"),
         sent: true,
     }
 }
@@ -535,23 +586,16 @@ fn explain_body(error: &(dyn StdError + 'static), peer: &str) -> TransportError 
     network(format!("the answer of {peer} broke off: {}", cause(error)), true)
 }
 
-/// The system's roots and those of `ca_file`, and whether the system has none.
-fn tls(ca_file: Option<&Path>) -> Result<(ClientConfig, bool), TransportError> {
+/// TLS with the system's roots and those of `ca_file`; and why the system's are fewer than they should be.
+fn tls(ca_file: Option<&Path>) -> Result<(ClientConfig, Option<String>), TransportError> {
     let mut roots = RootCertStore::empty();
-    // Errors mean fewer roots. Plain HTTP to loopback must work in a container without any.
-    let (system, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    // Trouble means fewer roots. Plain HTTP to loopback must work in a container without any.
+    let system = certificates::system_roots();
+    roots.add_parsable_certificates(system.certificates);
     if let Some(path) = ca_file {
-        let refuse = |why: String| config(format!("`ca_file` {}: {why}", path.display()));
-        let pem = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
-        let mut added = 0_usize;
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
-            roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
-            added += 1;
-        }
-        if added == 0 {
-            return Err(refuse("it holds no certificate in PEM form".to_owned()));
-        }
+        let own = certificates::read(path)
+            .map_err(|what| config(format!("the file `{}` of `ca_file` {what}", path.display())))?;
+        roots.add_parsable_certificates(own);
     }
     // Named here: a process-wide default provider is the host program's to choose.
     let provider = CryptoProvider { key_provider: &NoKeys, ..rustls::crypto::aws_lc_rs::default_provider() };
@@ -560,7 +604,7 @@ fn tls(ca_file: Option<&Path>) -> Result<(ClientConfig, bool), TransportError> {
         .map_err(|error| config(format!("TLS can't be set up: {error}")))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok((config, system == 0))
+    Ok((config, system.trouble))
 }
 
 /// No client certificates: what would sign with their keys stays out of programs.
@@ -573,27 +617,25 @@ impl KeyProvider for NoKeys {
     }
 }
 
-/// reqwest ignores a proxy it can't use and would go out without it; here that is an error.
-fn proxy(text: &str) -> Result<Proxy, TransportError> {
-    let refuse = || config("`proxy` is not of the form http://host:port or https://host:port".to_owned());
-    let text = text.trim();
-    let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
-    let url = url.map_err(|_| refuse())?;
-    if !matches!(url.scheme(), "http" | "https") || url.as_str().parse::<http::Uri>().is_err() {
-        return Err(refuse());
-    }
-    Proxy::all(url.as_str()).map_err(|_| refuse())
+fn own_proxy(text: &str) -> Result<Proxy, TransportError> {
+    let refuse = |what: &str| config(format!("`proxy` {what}"));
+    let url = proxy::parse(text).map_err(refuse)?;
+    Proxy::all(url.as_str()).map_err(|_| refuse("can't be used by the HTTP client: write `http://host:port`"))
 }
 
 fn target(url: &str) -> Result<Url, TransportError> {
-    let url = Url::parse(url).map_err(|error| config(format!("the URL to send to is wrong: {error}")))?;
+    let url = Url::parse(url).map_err(|_| {
+        config("the URL to send to is not a whole URL: write it as `https://host/path`".to_owned())
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(config("the URL to send to holds a user or a password: headers say who asks".to_owned()));
+        return Err(config(
+            "the URL to send to holds a user or a password: remove them, the token says who asks".to_owned(),
+        ));
     }
     if matches!(url.scheme(), "http" | "https") {
         Ok(url)
     } else {
-        Err(config(format!("the URL to send to is neither http nor https but `{}`", url.scheme())))
+        Err(config("the URL to send to must begin with `https://`".to_owned()))
     }
 }
 
@@ -607,7 +649,9 @@ fn headers(pairs: &[Pair]) -> Result<HeaderMap, TransportError> {
         let read =
             read.map(|value| HeaderValue::from_maybe_shared(Bytes::from_owner(SentValue(value.clone()))));
         let mut value = read.and_then(Result::ok).ok_or_else(|| {
-            config(format!("the value of the header `{name}` has characters a header can't carry"))
+            config(format!(
+                "the value of the header `{name}` has a line break or another character that no header carries: remove it"
+            ))
         })?;
         value.set_sensitive(true);
         headers.append(key, value);
@@ -650,6 +694,18 @@ fn any(error: &(dyn StdError + 'static), test: &dyn Fn(&(dyn StdError + 'static)
     false
 }
 
+/// The error of a type, or one beneath it.
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        current = beneath(error);
+    }
+    None
+}
+
 fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
     error.downcast_ref::<::reqwest::Error>().is_some_and(::reqwest::Error::is_timeout)
         || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
@@ -685,9 +741,9 @@ fn network(message: String, sent: bool) -> TransportError {
 
 fn timed_out(peer: &str, sent: bool) -> TransportError {
     let message = if sent {
-        format!("no full answer of {peer} in time")
+        format!("{peer} did not answer in time")
     } else {
-        format!("no connection to {peer} in time")
+        format!("no connection to {peer} came about in time")
     };
     TransportError { kind: TransportErrorKind::Timeout, message, sent }
 }
@@ -888,6 +944,40 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_out_of_its_time_points_to_the_clock() {
+        let folder = tempfile::tempdir().unwrap();
+        for (from, until, says) in [
+            (2990, 2999, Some("clock, which is probably behind")),
+            (1990, 1999, Some("clock, which may be ahead")),
+            (1990, 2999, None),
+        ] {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+            certificate.not_before = rcgen::date_time_ymd(from, 1, 1);
+            certificate.not_after = rcgen::date_time_ymd(until, 1, 1);
+            let certificate = certificate.self_signed(&key).unwrap();
+            let path = folder.path().join("ca.pem");
+            std::fs::write(&path, certificate.pem()).unwrap();
+            let server =
+                Server::start_tls(certificate.der().clone(), key.serialize_der().try_into().unwrap());
+            let trusting = ReqwestTransport::new(TransportSettings {
+                ca_file: Some(path),
+                ..TransportSettings::default()
+            });
+            match (trusting.send(&get(&server)), says) {
+                (Ok(answer), None) => assert_eq!(answer.status, 200),
+                (Err(error), Some(says)) => {
+                    assert_eq!((error.kind, error.sent), (TransportErrorKind::Tls, false));
+                    assert!(error.message.contains(says), "{error}");
+                }
+                (outcome, _) => panic!("{from} {until}: {outcome:?}"),
+            }
+            let error = transport().send(&get(&server)).unwrap_err();
+            assert!(says.is_some() || error.message.contains("`ca_file`"), "{error}");
+        }
+    }
+
+    #[test]
     fn wrong_requests_are_config_errors_without_secrets() {
         let transport = transport();
         let mut requests = vec![get("planted"), get("ftp://127.0.0.1/planted"), get("http:///"), get("")];
@@ -940,9 +1030,16 @@ mod tests {
 
     #[test]
     fn a_bad_proxy_is_named_and_its_password_is_not() {
-        for proxy in
-            ["", "http://", "socks5://u:planted@h:1", "http://u:planted@h:99999", "http://u:planted@", "a b"]
-        {
+        for proxy in [
+            "",
+            "http://",
+            "socks5://u:planted@h:1",
+            "http://u:planted@h:99999",
+            "http://u:planted@",
+            "a b",
+            "\"http://u:planted@h:1\"",
+            "http://u:${PLANTED}@h:1",
+        ] {
             let transport = through(proxy);
             let error = transport.send(&get("http://example.invalid/")).unwrap_err();
             assert_eq!((error.kind, error.sent), (TransportErrorKind::Config, false), "{proxy}");
@@ -1305,6 +1402,32 @@ mod tests {
             Self { url, request }
         }
 
+        /// Answers any number of connections, with TLS; its URL.
+        fn start_tls(
+            certificate: rustls::pki_types::CertificateDer<'static>,
+            key: PrivateKeyDer<'static>,
+        ) -> String {
+            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let config =
+                rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+            let config =
+                config.unwrap().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+            let config = Arc::new(config);
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("https://{}/", listener.local_addr().unwrap());
+            thread::spawn(move || {
+                for stream in listener.incoming() {
+                    let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+                    let mut stream = rustls::StreamOwned::new(session, stream.unwrap());
+                    // A client that does not trust us hangs up.
+                    if stream.read(&mut [0; 1_024]).is_ok() {
+                        let _ = stream.write_all(OK).and_then(|()| stream.flush());
+                    }
+                }
+            });
+            url
+        }
+
         fn request(&self) -> String {
             self.request.recv().unwrap()
         }
@@ -1377,8 +1500,8 @@ mod tests {
                     client,
                     runtime: None,
                     broken: Semaphore::new(0),
-                    no_system_roots: false,
-                    through: "",
+                    roots_trouble: None,
+                    through: None,
                 })
                 .is_ok()
         );

@@ -12,6 +12,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
+use crate::mistake;
 
 /// How a webhook is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,12 +56,25 @@ pub struct WebhookKey {
 }
 
 impl WebhookKey {
-    /// A key. A public one is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; an HMAC secret is taken as it is and
-    /// has at least 16 bytes. `label` is for people: a verified delivery tells it. `CONFIG`.
+    /// A key. A public one is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; an HMAC secret is taken as it is, but
+    /// for white space at its ends, and has at least 16 bytes. `label` is for people: a verified delivery tells it. `CONFIG`.
     pub fn new(scheme: SignatureScheme, label: &str, key: &str) -> Result<Self> {
         if label.is_empty() || label.len() > LONGEST_LABEL || label.chars().any(char::is_control) {
             return Err(Error::config(format!(
                 "the label of a webhook key is empty, longer than {LONGEST_LABEL} bytes, or holds a control character"
+            )));
+        }
+        let trimmed = key.trim_ascii();
+        let place = || {
+            (mistake::names_a_file(trimmed) || mistake::is_path(trimmed))
+                .then_some("is the place of a file: read the file in your program and give its content")
+        };
+        if let Some(what) = mistake::around(trimmed).or_else(place) {
+            return Err(Error::config(format!("the webhook key `{label}` {what}")));
+        }
+        if trimmed.starts_with("-----BEGIN") && trimmed.contains("\\n") {
+            return Err(Error::config(format!(
+                "the webhook key `{label}` has its line ends written as `\\n`: put real line ends in their place"
             )));
         }
         let material = match scheme {
@@ -188,6 +202,7 @@ fn rsa(label: &str, text: &str) -> Result<Material> {
 }
 
 fn secret(label: &str, text: &str) -> Result<Material> {
+    let text = text.trim_matches([' ', '\t', '\r', '\n']);
     if text.len() < LEAST_SECRET {
         return Err(Error::config(format!(
             "the webhook secret `{label}` has less than {LEAST_SECRET} bytes, so that it could be guessed: draw a longer one"
@@ -217,7 +232,7 @@ fn decode(label: &str, text: &str) -> Result<Vec<u8>> {
             let (kind, rest) = rest.split_once("-----").ok_or_else(refused)?;
             if kind.contains("PRIVATE") {
                 return Err(Error::config(format!(
-                    "the webhook key `{label}` is a private key: give the public one, and take the private one for known to others"
+                    "the webhook key `{label}` is a private key: give the public one, and treat the private key as compromised"
                 )));
             }
             if kind != PEM_KIND {
@@ -373,6 +388,36 @@ mod tests {
         for form in [PLATFORM_RSA_KEY.to_owned(), inside.clone(), hex(&LENIENT.decode(&inside).unwrap())] {
             WebhookKey::new(RsaSha256, "mine", &form).unwrap();
         }
+    }
+
+    #[test]
+    fn what_env_files_leave_in_a_key_is_told() {
+        let pem = PLATFORM_RSA_KEY.trim_end();
+        for bad in [
+            "\"a-secret-of-some-length\"",
+            "'a-secret-of-some-length'",
+            "${WEBHOOK_SECRET_NAME}",
+            "\u{feff}a-secret-of-some-length",
+            "file:/etc/app/webhook.secret",
+            "/run/secrets/webhook",
+        ] {
+            let error = refuse(HmacSha256, bad);
+            assert!(
+                !error.message().contains("secret-of") && !error.message().contains("WEBHOOK_"),
+                "{error}"
+            );
+        }
+        for (bad, what) in [
+            (format!("\"{pem}\""), "quotes"),
+            (pem.replace('\n', "\\n"), "`\\n`"),
+            ("file:/etc/app/webhook.pem".to_owned(), "place of a file"),
+        ] {
+            let error = WebhookKey::new(RsaSha256, "mine", &bad).unwrap_err();
+            assert!(error.message().contains(what), "{error}");
+        }
+        let trimmed = WebhookKey::new(HmacSha256, "mine", "a-secret-of-some-length\r\n").unwrap();
+        let plain = hmac::Key::new(hmac::HMAC_SHA256, b"a-secret-of-some-length");
+        assert!(trimmed.verifies(b"x", hmac::sign(&plain, b"x").as_ref()));
     }
 
     #[test]

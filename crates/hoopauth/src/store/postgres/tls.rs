@@ -1,17 +1,16 @@
 //! TLS to the server, as `sslmode` says.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::settings::{Settings, Tls};
+use crate::certificates;
 use crate::error::{Error, Result};
 
 /// Makes TLS connections. Reads the certificates.
@@ -43,34 +42,23 @@ pub(super) fn connector(settings: &Settings) -> Result<MakeRustlsConnect> {
 /// The system's roots and those of the files.
 fn roots(settings: &Settings) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    // Errors mean fewer roots.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    // Trouble means fewer roots.
+    let system = certificates::system_roots();
+    roots.add_parsable_certificates(system.certificates);
     for path in &settings.roots {
-        add(&mut roots, path)?;
+        let own = certificates::read(path).map_err(|what| {
+            Error::config(format!(
+                "the file `{}` of `ca_file`, or of `sslrootcert` in `store`, {what}",
+                path.display()
+            ))
+        })?;
+        roots.add_parsable_certificates(own);
     }
     if roots.is_empty() {
-        return Err(Error::config(
-            "`store`: this system has no root certificates: install `ca-certificates`, or set `ca_file`",
-        ));
+        let trouble = system.trouble.unwrap_or_default();
+        return Err(Error::config(format!("`store`: no authority is trusted: {trouble}; or set `ca_file`")));
     }
     Ok(roots)
-}
-
-fn add(roots: &mut RootCertStore, path: &Path) -> Result<()> {
-    let refuse = |why: String| {
-        Error::config(format!("`ca_file` or `sslrootcert` of `store`, {}: {why}", path.display()))
-    };
-    let pem = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
-    let mut added = 0_usize;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
-        roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
-        added += 1;
-    }
-    if added == 0 {
-        return Err(refuse("it holds no certificate in PEM form".to_owned()));
-    }
-    Ok(())
 }
 
 /// Takes a certificate for whichever name: one that a root signed if there is a chain to verify, else any.
