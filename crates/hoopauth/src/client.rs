@@ -279,7 +279,7 @@ impl Client {
             if live && !replace {
                 return Ok(Import::Kept);
             }
-            let new = inner.new_record(&grant, &seen, Some(fingerprint))?;
+            let new = inner.new_record(&grant, expected, &seen, Some(fingerprint))?;
             if calling(|| inner.store.save(&inner.key(&account), expected, &new))? {
                 inner.forget_unsaved(&account);
                 inner.publish(inner.snapshot_of(&grant, expected + 1), seen_changes);

@@ -24,7 +24,7 @@ use crate::options::OptionSet;
 use crate::preflight::FactsOfGrants;
 use crate::refresh::{Need, Step, no_grant};
 use crate::secret::Secret;
-use crate::store::seal::{Fingerprinter, KeyRing, is_sealed};
+use crate::store::seal::{Fingerprinter, KeyRing, is_sealed, is_unnumbered};
 use crate::store::{Fingerprint, Key, NewRecord, Priority, Record, TokenStore};
 use crate::sync::{Mutex, lock};
 use crate::token_endpoint::{FailureClass, TokenEndpoint};
@@ -245,18 +245,22 @@ impl Inner {
     /// Refuses to replace a grant that another key sealed: whoever has that key still needs it. One that is damaged may go.
     pub(crate) fn check_replaceable(&self, account: &Account, record: &Record) -> Result<()> {
         let Some(bytes) = &record.grant else { return Ok(()) };
-        match self.open_bytes(account, bytes) {
+        match self.open_bytes(account, record, bytes) {
             Err(error) if error.code() == ErrorCode::StoreKey => Err(error),
             _ => Ok(()),
         }
     }
 
-    fn open_bytes(&self, account: &Account, bytes: &[u8]) -> Result<Grant> {
+    fn open_bytes(&self, account: &Account, record: &Record, bytes: &[u8]) -> Result<Grant> {
         match self.ring()? {
             Some(ring) => {
-                let plain = ring
-                    .open(&[self.settings.app.as_bytes(), account.as_str().as_bytes()], bytes)
-                    .map_err(|error| error.with_account(account))?;
+                let parts = [self.settings.app.as_bytes(), account.as_str().as_bytes()];
+                let opened = if is_unnumbered(bytes) {
+                    self.check_never_numbered(account, record).and_then(|()| ring.open(&parts, bytes))
+                } else {
+                    ring.open_numbered(&parts, record.generation, bytes)
+                };
+                let plain = opened.map_err(|error| error.with_account(account))?;
                 Grant::from_bytes(account, &plain)
             }
             None if is_sealed(bytes) => Err(Error::new(
@@ -266,6 +270,19 @@ impl Inner {
             .with_account(account)),
             None => Grant::from_bytes(account, bytes),
         }
+    }
+
+    /// Refuses a grant in the form of an earlier release, which says nothing of its generation, where this release has
+    /// written the account's row before: then somebody put an old grant back.
+    fn check_never_numbered(&self, account: &Account, record: &Record) -> Result<()> {
+        if !self.has_seen(account, NUMBERED, &record.seen)? {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::StoreCorrupt,
+            "an older copy of the grant was put back into the store, or an earlier release of hoopauth wrote there: \
+             upgrade every program that shares the store, and authorize the account again",
+        ))
     }
 
     pub(crate) fn step(&self, step: Step, account: &Account) -> Result<()> {
@@ -287,27 +304,44 @@ impl Inner {
     /// Opens the grant of a record; `NO_GRANT` for none and for a tombstone.
     pub(crate) fn open_live(&self, account: &Account, record: Option<Record>) -> Result<(Record, Grant)> {
         let mut record = record.ok_or_else(|| no_grant(account))?;
+        if let Some(newer) = self.cache.get(account.as_str()).filter(|it| it.generation > record.generation)
+            && !self.is_unsaved(account)
+        {
+            // It may be what another thread stored since the record was read.
+            record = self.load(account)?.ok_or_else(|| no_grant(account))?;
+            if record.generation < newer.generation && !self.is_unsaved(account) {
+                return Err(rolled_back(account));
+            }
+        }
         let bytes = record.grant.take().ok_or_else(|| no_grant(account))?;
         let bytes = zeroize::Zeroizing::new(bytes);
-        let grant = self.open_bytes(account, &bytes)?;
+        let grant = self.open_bytes(account, &record, &bytes)?;
         Ok((record, grant))
     }
 
-    /// Makes what is stored of a grant. `spent` is a refresh token's fingerprint to be remembered beside the new one's.
+    /// Makes what is stored of a grant, to follow generation `expected`. `spent` is a refresh token's fingerprint to be
+    /// remembered beside the new one's.
     pub(crate) fn new_record(
         &self,
         grant: &Grant,
+        expected: u64,
         seen: &[Fingerprint],
         spent: Option<Fingerprint>,
     ) -> Result<NewRecord> {
         let plain = grant.to_bytes()?;
+        let mut seen = seen.to_vec();
         let bytes = match self.ring()? {
             Some(ring) => {
-                ring.seal(&[self.settings.app.as_bytes(), grant.account.as_str().as_bytes()], &plain)?
+                // Among those that are never forgotten.
+                let numbered = self.fingerprint(&grant.account, NUMBERED);
+                if !seen.contains(&numbered) {
+                    seen.insert(0, numbered);
+                }
+                let parts = [self.settings.app.as_bytes(), grant.account.as_str().as_bytes()];
+                ring.seal_numbered(&parts, expected + 1, &plain)?
             }
             None => plain.to_vec(),
         };
-        let mut seen = seen.to_vec();
         let now = grant.refresh_token.as_ref().map(|token| self.fingerprint(&grant.account, token.expose()));
         for fingerprint in spent.into_iter().chain(now) {
             if !seen.contains(&fingerprint) {
@@ -407,7 +441,7 @@ impl Inner {
                 self.check_replaceable(&grant.account, record)?;
             }
             let (expected, seen) = record.map_or((0, vec![]), |record| (record.generation, record.seen));
-            let new = self.new_record(grant, &seen, None)?;
+            let new = self.new_record(grant, expected, &seen, None)?;
             if calling(|| self.store.save(&self.key(&grant.account), expected, &new))? {
                 return Ok(expected + 1);
             }
@@ -472,7 +506,7 @@ impl Inner {
             None => self.save_over(&grant).map(Some),
             Some(expected) => self.load(account).and_then(|record| {
                 let seen = record.map_or_else(Vec::new, |record| record.seen);
-                let new = self.new_record(&grant, &seen, None)?;
+                let new = self.new_record(&grant, expected, &seen, None)?;
                 let saved = calling(|| self.store.save(&self.key(account), expected, &new))?;
                 Ok(saved.then_some(expected + 1))
             }),
@@ -623,6 +657,16 @@ impl Drop for Inner {
     }
 }
 
+/// The error of a row whose generation went backwards. Its refresh token is spent: sending it could cost the newer grant.
+fn rolled_back(account: &Account) -> Error {
+    Error::new(
+        ErrorCode::StoreCorrupt,
+        "the store holds an older grant of this account than this process has used: somebody put back an older copy of \
+         the row or of the store; authorize the account again, or restart the programs to go on with the older grant",
+    )
+    .with_account(account)
+}
+
 pub(crate) fn busy(account: &Account) -> Error {
     Error::new(ErrorCode::Store, "the grant changes faster than it can be written; try again")
         .with_retryable(true)
@@ -631,7 +675,10 @@ pub(crate) fn busy(account: &Account) -> Error {
 
 pub(crate) const SAVE_TRIES: usize = 16;
 const MOST_SEEN: usize = 64;
-const KEPT_SEEDS: usize = 16;
+/// Its fingerprint among those an account has seen says: grants of this account are sealed with their generation. No token
+/// has a space in it.
+const NUMBERED: &str = "sealed with its generation";
+const KEPT_SEEDS: usize = 17;
 
 /// The shortest pause before a refused token is replaced again, from when the last replacement was asked for. Two come without:
 /// what one refresh does not cure, a second one may, a third one hardly.

@@ -471,7 +471,7 @@ impl Inner {
         let account = new.account.clone();
         let expected = record.generation;
         let seen = self.seen();
-        let saved = self.new_record(&new, &record.seen, Some(spent)).and_then(|new_record| {
+        let saved = self.new_record(&new, expected, &record.seen, Some(spent)).and_then(|new_record| {
             self.step(Step::Save, &account)?;
             calling(|| lease.save(expected, &new_record))
         });
@@ -504,7 +504,7 @@ impl Inner {
         let expected = record.map_or(0, |record| record.generation);
         let saved = record
             .map_or(Ok(()), |record| self.check_replaceable(account, record))
-            .and_then(|()| self.new_record(grant, record.map_or(&[], |record| &record.seen), None))
+            .and_then(|()| self.new_record(grant, expected, record.map_or(&[], |record| &record.seen), None))
             .and_then(|new| calling(|| lease.save(expected, &new)))
             .inspect_err(|error| self.note_unsaved(account, error))?;
         if saved {
