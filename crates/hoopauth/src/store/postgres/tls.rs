@@ -9,20 +9,22 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_postgres::config::SslNegotiation;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::settings::{Settings, Tls};
+use super::settings::{Roots, Settings, Tls};
 use crate::error::{Error, Result};
 
 /// Makes TLS connections. Reads the certificates.
 pub(super) fn connector(settings: &Settings) -> Result<MakeRustlsConnect> {
+    settings.check_roots()?;
     // Named here: a process-wide default provider is the host program's to choose.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let failed = |error: &dyn std::fmt::Display| Error::config(format!("TLS can't be set up: {error}"));
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error))?;
-    let config = match settings.tls {
+    let mut config = match settings.tls {
         Tls::VerifyFull => builder.with_root_certificates(roots(settings)?).with_no_client_auth(),
         mode => {
             let chain = if mode == Tls::VerifyCa {
@@ -37,16 +39,25 @@ pub(super) fn connector(settings: &Settings) -> Result<MakeRustlsConnect> {
             builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
         }
     };
+    if settings.config.get_ssl_negotiation() == SslNegotiation::Direct {
+        // The server speaks TLS at once only to who says that it means PostgreSQL.
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
+    }
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// The system's roots and those of the files.
+/// The certificates that are trusted.
 fn roots(settings: &Settings) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    // Errors mean fewer roots.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for path in &settings.roots {
-        add(&mut roots, path)?;
+    match &settings.roots {
+        Roots::Only(path) => add(&mut roots, path, "`sslrootcert` of `store`")?,
+        Roots::System | Roots::SystemAnd(_) => {
+            // Errors mean fewer roots.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    if let Roots::SystemAnd(Some(path)) = &settings.roots {
+        add(&mut roots, path, "`ca_file`")?;
     }
     if roots.is_empty() {
         return Err(Error::config(
@@ -56,19 +67,19 @@ fn roots(settings: &Settings) -> Result<RootCertStore> {
     Ok(roots)
 }
 
-fn add(roots: &mut RootCertStore, path: &Path) -> Result<()> {
-    let refuse = |why: String| {
-        Error::config(format!("`ca_file` or `sslrootcert` of `store`, {}: {why}", path.display()))
-    };
-    let pem = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
+fn add(roots: &mut RootCertStore, path: &Path, option: &str) -> Result<()> {
+    let refuse = |why: String| Error::config(format!("{option}: the file `{}` {why}", path.display()));
+    let pem = std::fs::read(path)
+        .map_err(|error| refuse(format!("could not be read ({error}): check the path and its rights")))?;
     let mut added = 0_usize;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
-        roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
+        // What a parser says of it may quote it.
+        let damaged = || refuse(format!("is damaged at certificate {}: get it again", added + 1));
+        roots.add(certificate.map_err(|_| damaged())?).map_err(|_| damaged())?;
         added += 1;
     }
     if added == 0 {
-        return Err(refuse("it holds no certificate in PEM form".to_owned()));
+        return Err(refuse("holds no certificate in PEM form".to_owned()));
     }
     Ok(())
 }
