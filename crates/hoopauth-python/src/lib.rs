@@ -34,6 +34,7 @@ mod store;
 mod transport;
 mod wait;
 mod webhook;
+mod wiping;
 
 use pyo3::prelude::*;
 

@@ -39,6 +39,7 @@ mod limits;
 mod maintain;
 pub mod operations;
 mod options;
+mod patience;
 mod preflight;
 mod refresh;
 mod report;
