@@ -198,6 +198,7 @@ impl Client {
         inner.check_open()?;
         inner.oauth()?;
         let redirect = Redirect::read(redirect)?;
+        let _call = inner.begin_call();
         let now = inner.clock.now();
         let code = redirect.check(pending, now)?;
         let id = inner.fingerprinter()?.of("state", pending.state().expose());
@@ -258,6 +259,7 @@ impl Client {
         inner.check_open()?;
         inner.oauth()?;
         grant.validate()?;
+        let _call = inner.begin_call();
         let now = inner.clock.now();
         grant.obtained_at = now;
         grant.authorized_at = now;
@@ -297,6 +299,7 @@ impl Client {
         if let Some((grant, _)) = self.inner.unsaved_grant(account) {
             return Ok(grant);
         }
+        let _call = self.inner.begin_call();
         let record = self.inner.load(account)?;
         self.inner.open_live(account, record).map(|(_, grant)| grant)
     }
@@ -304,6 +307,7 @@ impl Client {
     /// The accounts that have a grant, sorted.
     pub fn accounts(&self) -> Result<Vec<Account>> {
         self.inner.check_open()?;
+        let _call = self.inner.begin_call();
         let accounts = calling(|| self.inner.store.accounts(&self.inner.settings.app))?;
         Ok(sorted(accounts))
     }
@@ -312,6 +316,7 @@ impl Client {
     pub fn remove(&self, account: &Account) -> Result<bool> {
         let inner = &self.inner;
         inner.check_open()?;
+        let _call = inner.begin_call();
         inner.forget_install(account)?;
         for _ in 0..SAVE_TRIES {
             let record = inner.load(account)?;
@@ -336,6 +341,7 @@ impl Client {
     pub fn health(&self, account: &Account) -> Result<Health> {
         let inner = &self.inner;
         inner.check_open()?;
+        let _call = inner.begin_call();
         let unsaved = inner.unsaved_grant(account);
         let is_unsaved = unsaved.is_some();
         let unsaved_error = lock(&inner.unsaved).get(account).map(|held| held.error.clone());
