@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::account::Account;
 use crate::builder::{ChangeHook, Settings, StepHook};
@@ -21,6 +21,7 @@ use crate::headers::Constants;
 use crate::keys::{Keys, LazyKeys};
 use crate::limits::Limits;
 use crate::options::OptionSet;
+use crate::patience::{self, Patience, QUICK};
 use crate::preflight::FactsOfGrants;
 use crate::refresh::{Need, Step, no_grant};
 use crate::secret::Secret;
@@ -29,7 +30,7 @@ use crate::store::{Fingerprint, Key, NewRecord, Priority, Record, TokenStore};
 use crate::sync::{Mutex, lock};
 use crate::token_endpoint::{FailureClass, TokenEndpoint};
 use crate::transport::Transport;
-use crate::watch::Watch;
+use crate::watch::{Bearer, Watch};
 use crate::webhook::Installs;
 
 /// What all parts of a client share.
@@ -76,6 +77,8 @@ pub(crate) struct Unsaved {
     /// The generation it replaces; `None`: whatever is there (a new authorization).
     pub(crate) expected: Option<u64>,
     pub(crate) error: Error,
+    /// Until then a caller with a good token does not wait for another try: the last one took long.
+    pub(crate) quiet_until: Option<Instant>,
 }
 
 /// The last token of an account that the API refused, and how many were refused before it with no quiet time between.
@@ -119,12 +122,12 @@ impl Inner {
         // Once more, now that it is counted: a client that closes waits for what it let through.
         self.check_open()?;
         let account = Account::parse(name)?;
-        match self.watch_store() {
+        let living =
+            || self.cache.get(name).filter(|cached| !cached.is_hard(&self.clock) && !self.is_refused(cached));
+        let bearer = if living().is_some() { Bearer::Living } else { Bearer::None };
+        match self.watch_store(bearer) {
             Ok(()) => self.obtain(&account).or_else(|error| self.finish_install(&account, error)),
-            Err(error) => match self.cache.get(name) {
-                Some(living) if !living.is_hard(&self.clock) && !self.is_refused(&living) => Ok(living),
-                _ => Err(error.with_account(&account)),
-            },
+            Err(error) => living().ok_or_else(|| error.with_account(&account)),
         }
     }
 
@@ -461,7 +464,7 @@ impl Inner {
         let account = grant.account.clone();
         let snapshot = self.held_snapshot(&grant, expected);
         let mut unsaved = lock(&self.unsaved);
-        unsaved.insert(account.clone(), Unsaved { grant, expected, error });
+        unsaved.insert(account.clone(), Unsaved { grant, expected, error, quiet_until: None });
         self.unsaved_count.store(unsaved.len(), Ordering::SeqCst);
         drop(unsaved);
         self.cache.publish(Arc::clone(&snapshot));
@@ -496,6 +499,26 @@ impl Inner {
         let mut unsaved = lock(&self.unsaved);
         unsaved.remove(account);
         self.unsaved_count.store(unsaved.len(), Ordering::SeqCst);
+    }
+
+    /// As [`save_unsaved`](Self::save_unsaved), where the held token is good: a store that hangs is then tried now and then only.
+    pub(crate) fn save_unsaved_quickly(&self, account: &Account) -> bool {
+        let start = Instant::now();
+        let quiet = lock(&self.unsaved).get(account).and_then(|held| held.quiet_until);
+        if quiet.is_some_and(|until| start < until) {
+            return false;
+        }
+        let quick = Patience::of(QUICK);
+        let saved = self.save_unsaved(account);
+        drop(quick);
+        let took = start.elapsed();
+        if !saved
+            && took >= QUICK
+            && let Some(held) = lock(&self.unsaved).get_mut(account)
+        {
+            held.quiet_until = Instant::now().checked_add(took * QUIET_AFTER);
+        }
+        saved
     }
 
     /// Tries to save what is held of an account; whether nothing is held any more.
@@ -539,6 +562,7 @@ impl Inner {
     }
 
     pub(crate) fn save_all_unsaved(&self) -> Result<()> {
+        let _call = self.begin_call();
         let accounts: Vec<_> = lock(&self.unsaved).keys().cloned().collect();
         let mut result = Ok(());
         for account in accounts {
@@ -546,6 +570,10 @@ impl Inner {
                 && let Some(held) = lock(&self.unsaved).get(&account)
             {
                 result = Err(held.error.clone().with_account(&account));
+                // A store that hangs is not waited for once per account.
+                if patience::is_over() {
+                    break;
+                }
             }
         }
         self.cache.clear();
@@ -673,6 +701,8 @@ pub(crate) fn busy(account: &Account) -> Error {
         .with_account(account)
 }
 
+/// How many times as long as a try to save took there is none.
+const QUIET_AFTER: u32 = 10;
 pub(crate) const SAVE_TRIES: usize = 16;
 const MOST_SEEN: usize = 64;
 /// Its fingerprint among those an account has seen says: grants of this account are sealed with their generation. No token

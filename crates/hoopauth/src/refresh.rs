@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::grant::Grant;
 use crate::inner::Inner;
 use crate::operations::Operation;
+use crate::patience::Patience;
 use crate::report::{Asked, Meaning, classify};
 use crate::store::{BackOff, Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest};
 use crate::token_endpoint::{FailureClass, TokenFailure};
@@ -88,8 +89,12 @@ impl Inner {
             Some(snapshot) => snapshot,
             None => self.read_in(account)?,
         };
-        if self.is_unsaved(account) && !self.save_unsaved(account) && !snapshot.is_hard(clock) {
-            return Ok(snapshot);
+        if self.is_unsaved(account) {
+            let hard = snapshot.is_hard(clock);
+            let saved = if hard { self.save_unsaved(account) } else { self.save_unsaved_quickly(account) };
+            if !saved && !hard {
+                return Ok(snapshot);
+            }
         }
         if snapshot.is_fresh(clock) {
             return Ok(snapshot);
@@ -134,7 +139,10 @@ impl Inner {
 
     /// One caller tries; every failure is logged and the living token served.
     fn refresh_early(&self, account: &Account, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
-        match self.refresh_alone(account, &Need::Soft) {
+        let quick = Patience::of(SOFT_STORE);
+        let refreshed = self.refresh_alone(account, &Need::Soft);
+        drop(quick);
+        match refreshed {
             None => snapshot,
             Some(Ok(fresh)) => fresh,
             Some(Err(error)) => {
@@ -697,6 +705,8 @@ const LONGEST_WINDOW: Duration = Duration::from_secs(30);
 /// The part of a token's life that maintenance may begin to renew it in, at most.
 const WIDEST: f64 = 0.98;
 const SECOND_LOOK: Duration = Duration::from_secs(2);
+/// How long the store may take beside an early refresh, whose caller has a token that lives.
+const SOFT_STORE: Duration = Duration::from_secs(2);
 const SOFT_ATTEMPT: Duration = Duration::from_secs(4);
 const SOFT_PAUSE: Duration = Duration::from_secs(30);
 const RECOVERY_PAUSE: Duration = Duration::from_secs(3);
