@@ -32,7 +32,8 @@ sys.stdin.readline()
 
 def writable(pid: int) -> Iterator[bytes]:
     """The memory of another process, part by part."""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+    process = pathlib.Path(f"/proc/{pid}")
+    with (process / "maps").open() as maps, (process / "mem").open("rb", 0) as memory:
         for line in maps:
             part = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
             if not part:
@@ -56,7 +57,8 @@ def test_no_token_is_left_in_memory(emulator: Emulator, tmp_path: pathlib.Path, 
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert worker.stdin and worker.stdout
+    assert worker.stdin
+    assert worker.stdout
     with worker:
         found = {}
         for state in ("used", "gone"):
