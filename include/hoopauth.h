@@ -1288,7 +1288,7 @@ typedef struct {
                                hoopauth_failure_t *failure);
   /**
    * *changes gets a number that changes with each saved row, whichever process saved it. May be NULL: then what other processes
-   * change is seen when a token is due or refused.
+   * change is seen when a token is due or refused. Answer at once: a caller with a fresh token waits for it.
    */
   hoopauth_status_t (*changes)(void *user_data, uint64_t *changes, hoopauth_failure_t *failure);
 } hoopauth_store_callbacks_t;

@@ -26,6 +26,7 @@ mod ffi;
 #[cfg(feature = "fault-injection")]
 pub mod panics;
 mod ready;
+mod wiping;
 
 pub mod account;
 pub mod authorization;

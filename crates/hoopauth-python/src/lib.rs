@@ -35,6 +35,7 @@ mod text;
 mod transport;
 mod wait;
 mod webhook;
+mod wiping;
 
 use pyo3::prelude::*;
 

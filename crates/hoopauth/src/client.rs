@@ -207,6 +207,7 @@ impl Client {
         inner.check_open()?;
         inner.oauth()?;
         let redirect = Redirect::read(redirect)?;
+        let _call = inner.begin_call();
         let now = inner.clock.now();
         let code = redirect.check(pending, now)?;
         let id = inner.fingerprinter()?.of("state", pending.state().expose());
@@ -278,6 +279,7 @@ impl Client {
         inner.check_open()?;
         inner.oauth()?;
         grant.validate()?;
+        let _call = inner.begin_call();
         let now = inner.clock.now();
         grant.obtained_at = now;
         grant.authorized_at = now;
@@ -299,7 +301,7 @@ impl Client {
             if live && !replace {
                 return Ok(Import::Kept);
             }
-            let new = inner.new_record(&grant, &seen, Some(fingerprint))?;
+            let new = inner.new_record(&grant, expected, &seen, Some(fingerprint))?;
             if calling(|| inner.store.save(&inner.key(&account), expected, &new))? {
                 inner.forget_unsaved(&account);
                 inner.publish(inner.snapshot_of(&grant, expected + 1), seen_changes);
@@ -317,6 +319,7 @@ impl Client {
         if let Some((grant, _)) = self.inner.unsaved_grant(account) {
             return Ok(grant);
         }
+        let _call = self.inner.begin_call();
         let record = self.inner.load(account)?;
         self.inner.open_live(account, record).map(|(_, grant)| grant)
     }
@@ -324,6 +327,7 @@ impl Client {
     /// The accounts that have a grant, sorted.
     pub fn accounts(&self) -> Result<Vec<Account>> {
         self.inner.check_open()?;
+        let _call = self.inner.begin_call();
         let accounts = calling(|| self.inner.store.accounts(&self.inner.settings.app))?;
         Ok(sorted(accounts))
     }
@@ -332,6 +336,7 @@ impl Client {
     pub fn remove(&self, account: &Account) -> Result<bool> {
         let inner = &self.inner;
         inner.check_open()?;
+        let _call = inner.begin_call();
         inner.forget_install(account)?;
         for _ in 0..SAVE_TRIES {
             let record = inner.load(account)?;
@@ -356,6 +361,7 @@ impl Client {
     pub fn health(&self, account: &Account) -> Result<Health> {
         let inner = &self.inner;
         inner.check_open()?;
+        let _call = inner.begin_call();
         let unsaved = inner.unsaved_grant(account);
         let is_unsaved = unsaved.is_some();
         let unsaved_error = lock(&inner.unsaved).get(account).map(|held| held.error.clone());

@@ -160,6 +160,22 @@ impl ClientClock {
         taken
     }
 
+    /// Has the next look wait for `pause`, unless somebody wants one at once.
+    pub(crate) fn look_after(&self, pause: Duration) {
+        let due = self.look_at.load(Ordering::SeqCst);
+        if due == 0 || due == u64::MAX {
+            return;
+        }
+        let next = self.monotonic().saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        let set = self.look_at.compare_exchange(due, next, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if set && self.is_system() {
+            self.quick_until.store(next, Ordering::SeqCst);
+            if self.look_at.load(Ordering::SeqCst) != next {
+                self.quick_until.store(0, Ordering::SeqCst);
+            }
+        }
+    }
+
     /// Makes a look due, where there are any.
     pub(crate) fn look_soon(&self) {
         if self.look_at.load(Ordering::Relaxed) != u64::MAX {

@@ -7,6 +7,8 @@ use crate::clock::Clock;
 use crate::context::Counted;
 use crate::error::{Error, ErrorCode};
 use crate::inner::Inner;
+use crate::patience::Patience;
+use crate::secret::wipe_stack_after_traffic;
 
 thread_local! {
     /// When the call that this thread is in must end, on its client's monotonic clock.
@@ -16,6 +18,7 @@ thread_local! {
 /// While it lives, everything this thread does for a client ends by one deadline, and closing the client waits for it.
 pub(crate) struct Call {
     outermost: bool,
+    _patience: Option<Patience>,
     counted: Option<Counted>,
 }
 
@@ -23,6 +26,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         if self.outermost {
             DEADLINE.set(None);
+            wipe_stack_after_traffic();
         }
     }
 }
@@ -43,13 +47,14 @@ impl Inner {
     /// The same with another `timeout`, which counts where no call led here.
     pub(crate) fn begin_call_of(&self, timeout: Duration) -> Call {
         let outermost = DEADLINE.get().is_none();
+        let patience = outermost.then(|| Patience::of(timeout));
         if outermost {
             let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
             DEADLINE.set(Some(self.clock.monotonic().saturating_add(timeout)));
         }
         // A forked child inherited calls of its parent's, which never end in it.
         let counted = self.check_process().is_ok().then(|| self.calls.enter());
-        Call { outermost, counted }
+        Call { outermost, _patience: patience, counted }
     }
 
     /// `longest`, or what is left of the call.

@@ -176,9 +176,12 @@ impl Grant {
             user_id: self.user_id.clone(),
             minted: self.minted,
         };
-        serde_json::to_vec(&stored)
-            .map(Zeroizing::new)
-            .map_err(|_| Error::new(ErrorCode::Internal, "a grant could not be written as JSON"))
+        // Roomy from the start: growing it would leave copies behind.
+        let tokens = stored.access_token.len() + stored.refresh_token.as_ref().map_or(0, |token| token.len());
+        let mut bytes = Zeroizing::new(Vec::with_capacity(2 * (tokens + stored.scopes.len()) + 1024));
+        serde_json::to_writer(&mut *bytes, &stored)
+            .map_err(|_| Error::new(ErrorCode::Internal, "a grant could not be written as JSON"))?;
+        Ok(bytes)
     }
 
     pub(crate) fn from_bytes(account: &Account, bytes: &[u8]) -> Result<Self> {

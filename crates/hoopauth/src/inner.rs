@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::account::Account;
 use crate::builder::{ChangeHook, Settings, StepHook};
@@ -21,15 +21,16 @@ use crate::headers::Constants;
 use crate::keys::{Keys, LazyKeys};
 use crate::limits::Limits;
 use crate::options::OptionSet;
+use crate::patience::{self, Patience, QUICK};
 use crate::preflight::FactsOfGrants;
 use crate::refresh::{Need, Step, no_grant};
 use crate::secret::Secret;
-use crate::store::seal::{Fingerprinter, KeyRing, is_sealed};
+use crate::store::seal::{Fingerprinter, KeyRing, is_sealed, is_unnumbered};
 use crate::store::{Fingerprint, Key, NewRecord, Priority, Record, TokenStore};
 use crate::sync::{Mutex, lock};
 use crate::token_endpoint::{FailureClass, TokenEndpoint};
 use crate::transport::Transport;
-use crate::watch::Watch;
+use crate::watch::{Bearer, Watch};
 use crate::webhook::Installs;
 
 /// What all parts of a client share.
@@ -80,6 +81,8 @@ pub(crate) struct Unsaved {
     /// The generation it replaces; `None`: whatever is there (a new authorization).
     pub(crate) expected: Option<u64>,
     pub(crate) error: Error,
+    /// Until then a caller with a good token does not wait for another try: the last one took long.
+    pub(crate) quiet_until: Option<Instant>,
 }
 
 /// The last token of an account that the API refused, and how many were refused before it with no quiet time between.
@@ -123,14 +126,17 @@ impl Inner {
         // Once more, now that it is counted: a client that closes waits for what it let through.
         self.check_open()?;
         let account = Account::parse(name)?;
-        let answer = match self.watch_store() {
+        let living =
+            || self.cache.get(name).filter(|cached| !cached.is_hard(&self.clock) && !self.is_refused(cached));
+        let bearer = if living().is_some() { Bearer::Living } else { Bearer::None };
+        let answer = match self.watch_store(bearer) {
             Ok(()) => self.obtain(&account).or_else(|error| self.finish_install(&account, error)),
-            Err(error) => match self.cache.get(name) {
-                Some(living) if !living.is_hard(&self.clock) && !self.is_refused(&living) => Ok(living),
-                _ => Err(error.with_account(&account)),
-            },
+            Err(error) => living().ok_or_else(|| error.with_account(&account)),
         };
-        self.finish_fresh_marks(&account);
+        // Recovery is for a caller who has to wait for the store in any case.
+        if bearer == Bearer::None {
+            self.finish_fresh_marks(&account);
+        }
         answer
     }
 
@@ -252,18 +258,22 @@ impl Inner {
     /// Refuses to replace a grant that another key sealed: whoever has that key still needs it. One that is damaged may go.
     pub(crate) fn check_replaceable(&self, account: &Account, record: &Record) -> Result<()> {
         let Some(bytes) = &record.grant else { return Ok(()) };
-        match self.open_bytes(account, bytes) {
+        match self.open_bytes(account, record, bytes) {
             Err(error) if error.code() == ErrorCode::StoreKey => Err(error),
             _ => Ok(()),
         }
     }
 
-    fn open_bytes(&self, account: &Account, bytes: &[u8]) -> Result<Grant> {
+    fn open_bytes(&self, account: &Account, record: &Record, bytes: &[u8]) -> Result<Grant> {
         match self.ring()? {
             Some(ring) => {
-                let plain = ring
-                    .open(&[self.settings.app.as_bytes(), account.as_str().as_bytes()], bytes)
-                    .map_err(|error| error.with_account(account))?;
+                let parts = [self.settings.app.as_bytes(), account.as_str().as_bytes()];
+                let opened = if is_unnumbered(bytes) {
+                    self.check_never_numbered(account, record).and_then(|()| ring.open(&parts, bytes))
+                } else {
+                    ring.open_numbered(&parts, record.generation, bytes)
+                };
+                let plain = opened.map_err(|error| error.with_account(account))?;
                 Grant::from_bytes(account, &plain)
             }
             None if is_sealed(bytes) => Err(Error::new(
@@ -273,6 +283,19 @@ impl Inner {
             .with_account(account)),
             None => Grant::from_bytes(account, bytes),
         }
+    }
+
+    /// Refuses a grant in the form of an earlier release, which says nothing of its generation, where this release has
+    /// written the account's row before: then somebody put an old grant back.
+    fn check_never_numbered(&self, account: &Account, record: &Record) -> Result<()> {
+        if !self.has_seen(account, NUMBERED, &record.seen)? {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::StoreCorrupt,
+            "an older copy of the grant was put back into the store, or an earlier release of hoopauth wrote there: \
+             upgrade every program that shares the store, and authorize the account again",
+        ))
     }
 
     pub(crate) fn step(&self, step: Step, account: &Account) -> Result<()> {
@@ -294,27 +317,44 @@ impl Inner {
     /// Opens the grant of a record; `NO_GRANT` for none and for a tombstone.
     pub(crate) fn open_live(&self, account: &Account, record: Option<Record>) -> Result<(Record, Grant)> {
         let mut record = record.ok_or_else(|| no_grant(account))?;
+        if let Some(newer) = self.cache.get(account.as_str()).filter(|it| it.generation > record.generation)
+            && !self.is_unsaved(account)
+        {
+            // It may be what another thread stored since the record was read.
+            record = self.load(account)?.ok_or_else(|| no_grant(account))?;
+            if record.generation < newer.generation && !self.is_unsaved(account) {
+                return Err(rolled_back(account));
+            }
+        }
         let bytes = record.grant.take().ok_or_else(|| no_grant(account))?;
         let bytes = zeroize::Zeroizing::new(bytes);
-        let grant = self.open_bytes(account, &bytes)?;
+        let grant = self.open_bytes(account, &record, &bytes)?;
         Ok((record, grant))
     }
 
-    /// Makes what is stored of a grant. `spent` is a refresh token's fingerprint to be remembered beside the new one's.
+    /// Makes what is stored of a grant, to follow generation `expected`. `spent` is a refresh token's fingerprint to be
+    /// remembered beside the new one's.
     pub(crate) fn new_record(
         &self,
         grant: &Grant,
+        expected: u64,
         seen: &[Fingerprint],
         spent: Option<Fingerprint>,
     ) -> Result<NewRecord> {
         let plain = grant.to_bytes()?;
+        let mut seen = seen.to_vec();
         let bytes = match self.ring()? {
             Some(ring) => {
-                ring.seal(&[self.settings.app.as_bytes(), grant.account.as_str().as_bytes()], &plain)?
+                // Among those that are never forgotten.
+                let numbered = self.fingerprint(&grant.account, NUMBERED);
+                if !seen.contains(&numbered) {
+                    seen.insert(0, numbered);
+                }
+                let parts = [self.settings.app.as_bytes(), grant.account.as_str().as_bytes()];
+                ring.seal_numbered(&parts, expected + 1, &plain)?
             }
             None => plain.to_vec(),
         };
-        let mut seen = seen.to_vec();
         let now = grant.refresh_token.as_ref().map(|token| self.fingerprint(&grant.account, token.expose()));
         for fingerprint in spent.into_iter().chain(now) {
             if !seen.contains(&fingerprint) {
@@ -422,7 +462,7 @@ impl Inner {
                 self.check_replaceable(&grant.account, record)?;
             }
             let (expected, seen) = record.map_or((0, vec![]), |record| (record.generation, record.seen));
-            let new = self.new_record(grant, &seen, None)?;
+            let new = self.new_record(grant, expected, &seen, None)?;
             if calling(|| self.store.save(&self.key(&grant.account), expected, &new))? {
                 return Ok(expected + 1);
             }
@@ -442,7 +482,7 @@ impl Inner {
         let account = grant.account.clone();
         let snapshot = self.held_snapshot(&grant, expected);
         let mut unsaved = lock(&self.unsaved);
-        unsaved.insert(account.clone(), Unsaved { grant, expected, error });
+        unsaved.insert(account.clone(), Unsaved { grant, expected, error, quiet_until: None });
         self.unsaved_count.store(unsaved.len(), Ordering::SeqCst);
         drop(unsaved);
         self.cache.publish(Arc::clone(&snapshot));
@@ -479,6 +519,26 @@ impl Inner {
         self.unsaved_count.store(unsaved.len(), Ordering::SeqCst);
     }
 
+    /// As [`save_unsaved`](Self::save_unsaved), where the held token is good: a store that hangs is then tried now and then only.
+    pub(crate) fn save_unsaved_quickly(&self, account: &Account) -> bool {
+        let start = Instant::now();
+        let quiet = lock(&self.unsaved).get(account).and_then(|held| held.quiet_until);
+        if quiet.is_some_and(|until| start < until) {
+            return false;
+        }
+        let quick = Patience::of(QUICK);
+        let saved = self.save_unsaved(account);
+        drop(quick);
+        let took = start.elapsed();
+        if !saved
+            && took >= QUICK
+            && let Some(held) = lock(&self.unsaved).get_mut(account)
+        {
+            held.quiet_until = Instant::now().checked_add(took * QUIET_AFTER);
+        }
+        saved
+    }
+
     /// Tries to save what is held of an account; whether nothing is held any more.
     pub(crate) fn save_unsaved(&self, account: &Account) -> bool {
         let Some((grant, expected)) = self.unsaved_grant(account) else { return true };
@@ -487,7 +547,7 @@ impl Inner {
             None => self.save_over(&grant).map(Some),
             Some(expected) => self.load(account).and_then(|record| {
                 let seen = record.map_or_else(Vec::new, |record| record.seen);
-                let new = self.new_record(&grant, &seen, None)?;
+                let new = self.new_record(&grant, expected, &seen, None)?;
                 let saved = calling(|| self.store.save(&self.key(account), expected, &new))?;
                 Ok(saved.then_some(expected + 1))
             }),
@@ -520,6 +580,7 @@ impl Inner {
     }
 
     pub(crate) fn save_all_unsaved(&self) -> Result<()> {
+        let _call = self.begin_call();
         let accounts: Vec<_> = lock(&self.unsaved).keys().cloned().collect();
         let mut result = Ok(());
         for account in accounts {
@@ -527,6 +588,10 @@ impl Inner {
                 && let Some(held) = lock(&self.unsaved).get(&account)
             {
                 result = Err(held.error.clone().with_account(&account));
+                // A store that hangs is not waited for once per account.
+                if patience::is_over() {
+                    break;
+                }
             }
         }
         self.cache.clear();
@@ -638,15 +703,30 @@ impl Drop for Inner {
     }
 }
 
+/// The error of a row whose generation went backwards. Its refresh token is spent: sending it could cost the newer grant.
+fn rolled_back(account: &Account) -> Error {
+    Error::new(
+        ErrorCode::StoreCorrupt,
+        "the store holds an older grant of this account than this process has used: somebody put back an older copy of \
+         the row or of the store; authorize the account again, or restart the programs to go on with the older grant",
+    )
+    .with_account(account)
+}
+
 pub(crate) fn busy(account: &Account) -> Error {
     Error::new(ErrorCode::Store, "the grant changes faster than it can be written; try again")
         .with_retryable(true)
         .with_account(account)
 }
 
+/// How many times as long as a try to save took there is none.
+const QUIET_AFTER: u32 = 10;
 pub(crate) const SAVE_TRIES: usize = 16;
 const MOST_SEEN: usize = 64;
-const KEPT_SEEDS: usize = 16;
+/// Its fingerprint among those an account has seen says: grants of this account are sealed with their generation. No token
+/// has a space in it.
+const NUMBERED: &str = "sealed with its generation";
+const KEPT_SEEDS: usize = 17;
 
 /// The shortest pause before a refused token is replaced again, from when the last replacement was asked for. Two come without:
 /// what one refresh does not cure, a second one may, a third one hardly.

@@ -168,6 +168,7 @@ impl Inner {
         if self.is_unsaved(account) {
             return Ok(true);
         }
+        let _call = self.begin_call();
         let record = self.load(account)?;
         Ok(record.is_some_and(|record| {
             record.grant.is_some() && !record.back_off.is_some_and(|back_off| back_off.refused)

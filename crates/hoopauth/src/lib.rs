@@ -44,6 +44,7 @@ mod members;
 mod mistake;
 pub mod operations;
 mod options;
+mod patience;
 mod preflight;
 mod proxy;
 mod refresh;

@@ -16,6 +16,7 @@ use crate::headers::Headers;
 use crate::inner::Inner;
 use crate::operations::Operation;
 use crate::options::OptionSet;
+use crate::patience::{Patience, QUICK};
 use crate::report::{Asked, TokenKind};
 use crate::sync::{Mutex, lock};
 use crate::webhook::MintFor;
@@ -230,7 +231,11 @@ impl Inner {
             }
             Credential::OAuth { .. } => {
                 let Some(scope) = operation.scope() else { return Ok(()) };
-                let scopes = match self.facts(headers.snapshot()) {
+                // The token is at hand: a store that hangs holds its request up for a moment only.
+                let quick = Patience::of(QUICK);
+                let facts = self.facts(headers.snapshot());
+                drop(quick);
+                let scopes = match facts {
                     Ok(facts) => facts.scopes,
                     Err(error) => {
                         tracing::debug!(%error, "the scopes of a grant can't be read; the request is sent");

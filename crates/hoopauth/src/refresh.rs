@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::grant::Grant;
 use crate::inner::Inner;
 use crate::operations::Operation;
+use crate::patience::Patience;
 use crate::report::{Asked, Meaning, classify};
 use crate::store::{Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest, WINDOW};
 use crate::token_answer::TokenAnswer;
@@ -91,8 +92,12 @@ impl Inner {
             Some(snapshot) => snapshot,
             None => self.read_in(account)?,
         };
-        if self.is_unsaved(account) && !self.save_unsaved(account) && !snapshot.is_hard(clock) {
-            return Ok(snapshot);
+        if self.is_unsaved(account) {
+            let hard = snapshot.is_hard(clock);
+            let saved = if hard { self.save_unsaved(account) } else { self.save_unsaved_quickly(account) };
+            if !saved && !hard {
+                return Ok(snapshot);
+            }
         }
         if snapshot.is_fresh(clock) {
             return Ok(snapshot);
@@ -137,7 +142,10 @@ impl Inner {
 
     /// One caller tries; every failure is logged and the living token served.
     fn refresh_early(&self, account: &Account, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
-        match self.refresh_alone(account, &Need::Soft) {
+        let quick = Patience::of(SOFT_STORE);
+        let refreshed = self.refresh_alone(account, &Need::Soft);
+        drop(quick);
+        match refreshed {
             None => snapshot,
             Some(Ok(fresh)) => fresh,
             Some(Err(error)) => {
@@ -327,7 +335,7 @@ impl Inner {
             let answer = self.token_endpoint()?.refresh(account, &refresh_token, left);
             self.step(Step::Check, account)?;
             let failure = match answer {
-                Ok(answer) => return self.take_in(answer, grant, issued, record, need, lease),
+                Ok(answer) => return self.take_answer(answer, grant, issued, record, need, lease),
                 Err(failure) => failure,
             };
             in_doubt |= failure.class == FailureClass::Unknown;
@@ -574,7 +582,7 @@ impl Inner {
 
     /// Keeps the pair of an answer to a refresh, whatever else it says. One that speaks for someone else is kept, too, for the
     /// token that asked for it is spent; but nobody is served with it.
-    fn take_in(
+    fn take_answer(
         &self,
         answer: TokenAnswer,
         before: &Grant,
@@ -620,7 +628,7 @@ impl Inner {
         let account = new.account.clone();
         let expected = record.generation;
         let seen = self.seen();
-        let saved = self.new_record(&new, &record.seen, Some(spent)).and_then(|new_record| {
+        let saved = self.new_record(&new, expected, &record.seen, Some(spent)).and_then(|new_record| {
             self.step(Step::Save, &account)?;
             calling(|| lease.save(expected, &new_record))
         });
@@ -654,7 +662,7 @@ impl Inner {
         let expected = record.map_or(0, |record| record.generation);
         let saved = record
             .map_or(Ok(()), |record| self.check_replaceable(account, record))
-            .and_then(|()| self.new_record(grant, record.map_or(&[], |record| &record.seen), None))
+            .and_then(|()| self.new_record(grant, expected, record.map_or(&[], |record| &record.seen), None))
             .and_then(|new| calling(|| lease.save(expected, &new)))
             .inspect_err(|error| self.note_unsaved(account, error))?;
         if saved {
@@ -876,6 +884,8 @@ const LONGEST_WINDOW: Duration = Duration::from_secs(30);
 /// The part of a token's life that maintenance may begin to renew it in, at most.
 const WIDEST: f64 = 0.98;
 const SECOND_LOOK: Duration = Duration::from_secs(2);
+/// How long the store may take beside an early refresh, whose caller has a token that lives.
+const SOFT_STORE: Duration = Duration::from_secs(2);
 const SOFT_ATTEMPT: Duration = Duration::from_secs(4);
 const SOFT_PAUSE: Duration = Duration::from_secs(30);
 /// Before a request is sent again that the server failed on.

@@ -1,5 +1,6 @@
 //! Text that must not be seen.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -113,6 +114,35 @@ impl From<String> for Secret {
 pub(crate) fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
 }
+
+thread_local! {
+    /// Whether secrets passed over this thread's stack since it was last wiped.
+    static TRAFFIC: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that a request with secrets goes over this thread's stack.
+#[cfg(feature = "reqwest")]
+pub(crate) fn note_traffic() {
+    TRAFFIC.set(true);
+}
+
+/// Overwrites what lies below on the stack, if secrets passed there. Code that is not ours leaves them behind: the dynamic
+/// linker, for one, stores the vector registers there, which a copied token has just been in.
+pub(crate) fn wipe_stack_after_traffic() {
+    if TRAFFIC.take() {
+        wipe_stack();
+    }
+}
+
+#[inline(never)]
+#[allow(clippy::large_stack_arrays, reason = "that is its purpose: what passed there reached as deep")]
+fn wipe_stack() {
+    let mut below = [0_u8; STACK_OF_TRAFFIC];
+    std::hint::black_box(&mut below);
+}
+
+/// As deep as HTTP and TLS reach, and no deeper, for a thread of the program's may have little more.
+const STACK_OF_TRAFFIC: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -233,10 +233,10 @@ fn lost(error: &TransportError, asks: Asks) -> TokenFailure {
             (ErrorCode::MalformedResponse, false, between.as_str())
         }
     };
-    let separator = if next.is_empty() { "" } else { ": " };
     let what =
         if code == ErrorCode::Config { "nothing was sent" } else { "the token endpoint gave no answer" };
-    let message = format!("{what} ({}){separator}{next}", crate::error::clean(&error.message));
+    let why = crate::error::clean(&error.message);
+    let message = if next.is_empty() { format!("{what}: {why}") } else { format!("{what} ({why}): {next}") };
     TokenFailure::new(
         Error::new(code, message).with_retryable(retryable),
         if error.sent { FailureClass::Unknown } else { FailureClass::Untouched },

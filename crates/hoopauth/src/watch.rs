@@ -4,8 +4,8 @@
 //! looks. What changed elsewhere is read again when its account is next asked for, nothing else is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
@@ -15,6 +15,7 @@ use crate::callback::calling;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::inner::Inner;
+use crate::patience::{Patience, QUICK};
 use crate::refresh::Need;
 use crate::store::WINDOW;
 
@@ -27,40 +28,87 @@ pub(crate) struct Watch {
     opened: AtomicBool,
     /// Whether the last look failed, and was told.
     failing: AtomicBool,
+    /// How many looks in a row took long, whatever came of them.
+    slow: AtomicU32,
+}
+
+/// What becomes of the caller that comes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bearer {
+    /// It has a token that is good: it must not wait for the store.
+    Living,
+    /// It needs the store anyway.
+    None,
+}
+
+impl Watch {
+    /// The time that the store has beside a caller with a good token: none while it is in trouble, for what our own stores were
+    /// asked for then comes to its end without the caller, and the next one sees it.
+    fn quick(&self) -> Patience {
+        Patience::of(if self.failing.load(Ordering::Relaxed) { Duration::ZERO } else { QUICK })
+    }
 }
 
 impl Inner {
     /// What comes before a look into the cache that may end in the store: a look for what others changed, if it is due. An
     /// error only where nothing was ever read under this watch.
-    pub(crate) fn watch_store(&self) -> Result<()> {
+    pub(crate) fn watch_store(&self, bearer: Bearer) -> Result<()> {
         let Some(watch) = &self.watch else { return Ok(()) };
-        let seen = self.first_seen(watch).inspect_err(|_| {
+        let quick = (bearer == Bearer::Living).then(|| watch.quick());
+        let seen = self.first_seen(watch).inspect_err(|error| {
             self.clock.take_look(LOOK);
+            self.tell_trouble(error);
         })?;
+        drop(quick);
         if self.clock.take_look(LOOK) {
-            match self.look(seen) {
-                Ok(()) => watch.failing.store(false, Ordering::Relaxed),
-                Err(error) => self.tell_trouble(&error),
-            }
+            self.look_quickly(watch, seen);
         }
         Ok(())
     }
 
-    /// The count of changes before which nothing was read.
-    fn first_seen<'a>(&self, watch: &'a Watch) -> Result<&'a AtomicU64> {
-        watch.seen.get_or_try_init(|| {
-            let seen = calling(|| self.store.changes())?;
-            self.clock.take_look(LOOK);
-            Ok(AtomicU64::new(seen))
-        })
+    /// A look that delays its caller for a moment at most, and not even that while the store is known not to answer. Our own
+    /// stores keep to that; a host's that takes longer is asked ever less often.
+    fn look_quickly(&self, watch: &Watch, seen: &AtomicU64) {
+        let start = Instant::now();
+        let quick = watch.quick();
+        let count = calling(|| self.store.changes());
+        drop(quick);
+        let took = start.elapsed();
+        let looked = count.and_then(|count| self.take_in(seen, count));
+        if took > QUICK * 3 / 2 {
+            let slow = watch.slow.fetch_add(1, Ordering::Relaxed).min(MOST_DOUBLINGS);
+            self.clock.look_after(LOOK * 2_u32.pow(slow + 1));
+        } else {
+            watch.slow.store(0, Ordering::Relaxed);
+            if looked.is_err() {
+                self.clock.look_after(AGAIN);
+            }
+        }
+        match looked {
+            Ok(()) => watch.failing.store(false, Ordering::Relaxed),
+            Err(error) => self.tell_trouble(&error),
+        }
     }
 
-    fn look(&self, seen: &AtomicU64) -> Result<()> {
+    /// The count of changes before which nothing was read.
+    fn first_seen<'a>(&self, watch: &'a Watch) -> Result<&'a AtomicU64> {
+        if let Some(seen) = watch.seen.get() {
+            return Ok(seen);
+        }
+        // Whoever else is at it asks too: nobody waits longer than the own call may take, and who reads a row does so later.
+        let seen = calling(|| self.store.changes())?;
+        self.clock.take_look(LOOK);
+        Ok(watch.seen.get_or_init(|| AtomicU64::new(seen)))
+    }
+
+    /// Has those accounts read again that were changed by the time that the count of changes was `now`.
+    fn take_in(&self, seen: &AtomicU64, now: u64) -> Result<()> {
         let before = seen.load(Ordering::SeqCst);
-        let now = calling(|| self.store.changes())?;
         if now == before {
             return Ok(());
         }
+        // The store has just answered: here it gets its time.
+        let _quick = Patience::of(QUICK);
         let changed = calling(|| self.store.changed(&self.settings.app, before))?;
         // First the count: whoever reads a row from here on and publishes it sees that it moved. Of two looks at once, the one
         // that comes late leaves it to the next to look again.
@@ -96,7 +144,11 @@ impl Inner {
 
     /// Reads an account that others may have changed. While that can't be done, the token is served for as long as it lives.
     pub(crate) fn read_suspect(&self, account: &Account, cached: &Arc<Snapshot>) -> Result<Arc<Snapshot>> {
+        let living = !cached.is_hard(&self.clock) && !self.is_refused(cached);
+        let quick = self.watch.as_ref().filter(|_| living).map(Watch::quick);
+        let start = Instant::now();
         let read = self.load(account).and_then(|record| self.open_live(account, record));
+        drop(quick);
         let snapshot = match read {
             Ok((record, grant)) => {
                 let stored = self.snapshot_of(&grant, record.generation);
@@ -111,10 +163,12 @@ impl Inner {
                 return Err(error);
             }
             // It is refreshed, which reads the store too.
-            Err(_) if cached.is_hard(&self.clock) || self.is_refused(cached) => {
-                return Ok(Arc::clone(cached));
-            }
+            Err(_) if !living => return Ok(Arc::clone(cached)),
             Err(error) => {
+                if start.elapsed() >= QUICK {
+                    // The other accounts need not find out one by one.
+                    self.tell_trouble(&error);
+                }
                 if cached.is_unread() {
                     tracing::warn!(%account, %error, "what others changed can't be read; the token is served while it lives");
                 }
@@ -192,3 +246,7 @@ impl Inner {
 
 /// From one look at a shared store to the next: with the look itself, no more than five seconds.
 const LOOK: Duration = Duration::from_secs(4);
+/// From one that failed to the next.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Of the time between looks, where they take long: a minute.
+const MOST_DOUBLINGS: u32 = 3;

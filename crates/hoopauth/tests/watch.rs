@@ -23,6 +23,8 @@ struct Counting {
     loads: AtomicUsize,
     looks: AtomicUsize,
     away: AtomicBool,
+    /// How long a look takes, in milliseconds.
+    slow: AtomicUsize,
     /// Whether it knows only that something changed.
     vague: bool,
 }
@@ -30,7 +32,8 @@ struct Counting {
 impl Counting {
     fn of(world: &World, vague: bool) -> Arc<Self> {
         let (loads, looks) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { store: world.store.clone(), loads, looks, away: AtomicBool::new(false), vague })
+        let (away, slow) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Arc::new(Self { store: world.store.clone(), loads, looks, away, slow, vague })
     }
 
     fn ask(&self, count: &AtomicUsize) -> Result<()> {
@@ -78,6 +81,7 @@ impl TokenStore for Counting {
     }
     fn changes(&self) -> Result<u64> {
         self.ask(&self.looks)?;
+        std::thread::sleep(Duration::from_millis(self.slow.load(Ordering::SeqCst) as u64));
         self.store.changes()
     }
     fn changed(&self, app: &str, since: u64) -> Result<Option<Vec<(Account, u64)>>> {
@@ -235,6 +239,41 @@ fn while_the_store_is_away_living_tokens_are_served_and_it_is_told_once() {
     });
     let log = log.text();
     assert_eq!(log.matches("can't be asked for changes").count(), 1, "{log}");
+}
+
+#[test]
+fn a_store_that_is_slow_to_tell_of_changes_is_asked_less_and_less_often() {
+    let world = World::new();
+    let store = Counting::of(&world, false);
+    let client = world.builder().token_store(store.clone()).build().unwrap();
+    let account = location(0);
+    client.import(world.grant(&account), false).unwrap();
+    let ask = || client.headers_for(account.as_str(), "GET").unwrap();
+    ask();
+    let looks_in_a_minute = || {
+        store.asked();
+        for _ in 0..60 {
+            world.pass(1);
+            ask();
+        }
+        store.asked().1
+    };
+    assert_eq!(looks_in_a_minute(), 15);
+    store.slow.store(800, Ordering::SeqCst);
+    assert!(looks_in_a_minute() <= 4);
+    assert!(looks_in_a_minute() <= 2);
+    // It is quick again, and seen to be.
+    store.slow.store(0, Ordering::SeqCst);
+    looks_in_a_minute();
+    assert_eq!(looks_in_a_minute(), 15);
+    // A refusal asks at once all the same.
+    store.slow.store(800, Ordering::SeqCst);
+    world.pass(SEEN);
+    ask();
+    world.client().import(world.grant(&account), true).unwrap();
+    let headers = ask();
+    client.report(&headers, 403, &[], b"{}").ok();
+    assert_ne!(ask().authorization(), headers.authorization());
 }
 
 #[test]

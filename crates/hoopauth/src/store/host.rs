@@ -16,6 +16,7 @@ use super::{
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
+use crate::patience;
 use crate::sorted::sorted;
 
 /// Rows of a host program, one per (app, account): what is in them is this library's matter.
@@ -71,7 +72,8 @@ pub trait RowStore: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// As [`TokenStore::changes`]; `None`: not supported. When it moved, the rows of accounts in use are read again.
+    /// As [`TokenStore::changes`]; `None`: not supported. When it moved, the rows of accounts in use are read again. Answer at
+    /// once: a caller with a fresh token waits for it.
     fn changes(&self) -> Result<Option<u64>> {
         Ok(None)
     }
@@ -166,14 +168,14 @@ impl HostStore {
         let content: Content = serde_json::from_slice(&bytes).map_err(|_| {
             Error::new(
                 ErrorCode::StoreCorrupt,
-                "the host's store gave back a row that does not parse: it must return exactly the bytes that were saved",
+                "the program's own store gave back a row that does not parse: `load` must return exactly the bytes that `save` was given",
             )
             .with_account(key.account)
         })?;
         if content.form != FORM {
             return Err(Error::new(
                 ErrorCode::Store,
-                "the host's store holds a row of a newer version of hoopauth: update this one",
+                "a later release of hoopauth wrote this row of the program's own store: upgrade hoopauth in this program",
             )
             .with_account(key.account));
         }
@@ -181,8 +183,10 @@ impl HostStore {
     }
 
     fn write(&self, key: &Key<'_>, version: u64, content: &Content) -> Result<bool> {
-        let bytes = serde_json::to_vec(content)
-            .map(Zeroizing::new)
+        // Roomy from the start: growing it would leave copies behind.
+        let room = content.grant.as_ref().map_or(0, String::len) + 64 * content.seen.len() + 1024;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+        serde_json::to_writer(&mut *bytes, content)
             .map_err(|_| Error::new(ErrorCode::Internal, "a row could not be written as JSON"))?;
         let back_off = content.back_off.as_ref().map_or(i64::MIN, |back_off| back_off.until.0);
         self.rows.save(
@@ -261,6 +265,7 @@ impl TokenStore for HostStore {
     }
 
     fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {
+        let wait = patience::at_most(wait);
         let held: Box<dyn Held + 'a> = match self.rows.lease(key, wait)? {
             Leased::Held(held) => held,
             Leased::Busy => return Ok(None),

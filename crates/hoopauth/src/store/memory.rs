@@ -11,6 +11,7 @@ use crate::account::Account;
 use crate::budget::SlidingLog;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
+use crate::patience;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
 /// Grants in memory. Serves one process: a forked child has a copy that would spend the parent's refresh tokens, so there
@@ -83,6 +84,7 @@ impl TokenStore for MemoryStore {
 
     fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>> {
         let key = owned(key);
+        let wait = patience::at_most(wait);
         let until = Instant::now().checked_add(wait);
         let mut inner = self.inner()?;
         while inner.leased.contains(&key) {
@@ -280,6 +282,13 @@ struct Row {
     mark: Option<(Fingerprint, Timestamp)>,
 }
 
+impl Drop for Row {
+    fn drop(&mut self) {
+        // Not sealed without a key.
+        zeroize::Zeroize::zeroize(&mut self.record.grant);
+    }
+}
+
 impl Inner {
     fn load(&self, key: &OwnedKey, now: Timestamp) -> Option<Record> {
         let row = self.rows.get(key)?;
@@ -311,11 +320,7 @@ impl Inner {
             self.changed.pop_front();
         }
         self.changed.push_back((key.clone(), expected + 1));
-        if let Some(mut before) = self.rows.insert(key, Row { record, mark: None })
-            && let Some(bytes) = &mut before.record.grant
-        {
-            zeroize::Zeroize::zeroize(bytes);
-        }
+        self.rows.insert(key, Row { record, mark: None });
         self.changes += 1;
         true
     }

@@ -34,6 +34,9 @@ pub(crate) use self::user::UserStore;
 /// Keeps records. Every method may be called from any thread, concurrently, and must not call back into the client.
 ///
 /// `now` is the client's clock; a store with a better one (a database) may use that instead, everywhere.
+///
+/// The built-in stores wait no longer than the call that they work for may take. A store of the program's own has to bound its
+/// waits itself.
 pub trait TokenStore: Send + Sync + fmt::Debug {
     /// The record of an account, or `None` if there never was one.
     fn load(&self, key: &Key<'_>, now: Timestamp) -> Result<Option<Record>>;
@@ -76,7 +79,8 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()>;
 
     /// A number that changes with each stored change of any record, whichever process made it. Asked every few seconds: what
-    /// it does not show is not seen by other clients before their tokens are due.
+    /// it does not show is not seen by other clients before their tokens are due. A caller with a fresh token waits for it: answer
+    /// at once. A store that takes long is asked less often, up to once in half a minute.
     fn changes(&self) -> Result<u64>;
 
     /// The accounts of an app that were changed since [`changes`](Self::changes) was `since`, with their generations; some may
@@ -128,7 +132,8 @@ pub struct Record {
     pub grant: Option<Vec<u8>>,
     /// When the access token ends, for those who look for the next to refresh; of a tombstone the moment of the UNINSTALL.
     pub expires_at: Timestamp,
-    /// Keyed hashes of the refresh tokens this account was ever imported or refreshed with, oldest first.
+    /// Keyed hashes of the refresh tokens this account was ever imported or refreshed with, oldest first; before them one that
+    /// says that its grants are sealed with their generation.
     pub seen: Vec<Fingerprint>,
     /// A refresh of this generation was sent and its outcome is not known.
     pub mark: Option<Mark>,

@@ -1,6 +1,13 @@
 //! Encryption at rest: sealed bytes, several keys, keyed fingerprints.
 //!
-//! A sealed value is `version (1) | key id (8) | nonce (12) | ciphertext | tag (16)`, AES-256-GCM (NIST SP 800-38D).
+//! A sealed value is `form (1) | key id (8) | nonce (12) | ciphertext | tag (16)`, AES-256-GCM (NIST SP 800-38D). The
+//! associated data is form, key id, and each part that the value is bound to behind its length. Two forms:
+//!
+//! - `1` is bound to what its parts say: a pending authorization to its app. Grants were sealed so before the form `2`, bound
+//!   to app and account.
+//! - `2` is bound to a generation besides, its last part, 8 bytes big-endian: grants, so that an older grant of the same
+//!   account can't be put back in the place of a newer one.
+//!
 //! Keys and key ids come from the host program's secret by HKDF-SHA256 (RFC 5869), one label per purpose. HKDF does
 //! not make a guessable secret strong: the secret itself has to be random.
 
@@ -50,13 +57,22 @@ impl KeyRing {
 
     /// Encrypts `plain`; only the same `aad`, part by part, opens it again.
     pub(crate) fn seal(&self, aad: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>> {
+        self.seal_as(PLAIN, aad, plain)
+    }
+
+    /// As [`seal`](Self::seal), bound to the generation that the value is stored as.
+    pub(crate) fn seal_numbered(&self, aad: &[&[u8]], generation: u64, plain: &[u8]) -> Result<Vec<u8>> {
+        self.seal_as(NUMBERED, &[aad, &[&generation.to_be_bytes()]].concat(), plain)
+    }
+
+    fn seal_as(&self, form: u8, aad: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>> {
         let failed = |_| Error::new(ErrorCode::Internal, "encryption failed; please report it");
         let key = &self.first;
         let nonce = random::<NONCE_LENGTH>()?;
 
         // Whole from the start: growing it would leave copies behind.
         let mut sealed = Vec::with_capacity(OVERHEAD + plain.len());
-        sealed.push(VERSION);
+        sealed.push(form);
         sealed.extend_from_slice(&key.id);
         sealed.extend_from_slice(&nonce);
         sealed.resize(OVERHEAD + plain.len(), 0);
@@ -66,7 +82,7 @@ impl KeyRing {
         key.cipher
             .seal_out_of_place_scatter(
                 Nonce::assume_unique_for_key(nonce),
-                associated(key.id, aad),
+                associated(form, key.id, aad),
                 plain,
                 ciphertext,
                 &[],
@@ -79,24 +95,34 @@ impl KeyRing {
     /// Decrypts what [`seal`](Self::seal) made. `STORE_KEY` if none of the keys sealed it, `STORE_CORRUPT` if it was
     /// changed, cut, moved to other `aad`, or written by a later version.
     pub(crate) fn open(&self, aad: &[&[u8]], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        let (&version, rest) = sealed.split_first().ok_or_else(corrupt)?;
-        if version != VERSION {
-            return Err(Error::new(
-                ErrorCode::StoreCorrupt,
-                format!(
-                    "a sealed value has format {version}, this release reads {VERSION}: it was changed, or written \
-                     by a later release; upgrade, or restore it from a backup"
-                ),
-            ));
+        self.open_as(PLAIN, aad, sealed)
+    }
+
+    /// Decrypts what [`seal_numbered`](Self::seal_numbered) made for this generation.
+    pub(crate) fn open_numbered(
+        &self,
+        aad: &[&[u8]],
+        generation: u64,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        self.open_as(NUMBERED, &[aad, &[&generation.to_be_bytes()]].concat(), sealed)
+    }
+
+    fn open_as(&self, form: u8, aad: &[&[u8]], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let (&found, rest) = sealed.split_first().ok_or_else(corrupt)?;
+        if found != form {
+            return Err(if found > NUMBERED { from_later(found) } else { corrupt() });
         }
         let (id, rest) = rest.split_first_chunk::<ID_LENGTH>().ok_or_else(corrupt)?;
         let (nonce, rest) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or_else(corrupt)?;
         let (ciphertext, tag) = rest.split_last_chunk::<TAG_LENGTH>().ok_or_else(corrupt)?;
 
         match self.all().find(|key| key.id == *id) {
-            Some(key) => key.open(nonce, aad, ciphertext, tag).ok_or_else(corrupt),
+            Some(key) => key.open(form, nonce, aad, ciphertext, tag).ok_or_else(corrupt),
             // Opened by one of ours all the same: the id itself was changed.
-            None if self.all().any(|key| key.open(nonce, aad, ciphertext, tag).is_some()) => Err(corrupt()),
+            None if self.all().any(|key| key.open(form, nonce, aad, ciphertext, tag).is_some()) => {
+                Err(corrupt())
+            }
             None => Err(Error::new(
                 ErrorCode::StoreKey,
                 "a value was sealed with a key that is not among those given: give the key that it was sealed with; while you change \
@@ -110,9 +136,9 @@ impl KeyRing {
         !self.rest.is_empty()
     }
 
-    /// Whether the first key sealed this, as far as its id tells.
-    pub(crate) fn is_by_first(&self, sealed: &[u8]) -> bool {
-        sealed.get(1..).is_some_and(|rest| rest.starts_with(&self.first.id))
+    /// Returns `true` if the first key sealed this, as far as its id tells, in the form that grants have now.
+    pub(crate) fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed.strip_prefix(&[NUMBERED]).is_some_and(|rest| rest.starts_with(&self.first.id))
     }
 
     fn all(&self) -> impl Iterator<Item = &Key> {
@@ -126,9 +152,14 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// Whether bytes were sealed by this version; JSON never begins so.
+/// Returns `true` for sealed bytes; JSON never begins so.
 pub(crate) fn is_sealed(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&VERSION)
+    matches!(bytes.first(), Some(&(PLAIN | NUMBERED)))
+}
+
+/// Returns `true` for bytes in the form of a release that did not bind grants to their generation.
+pub(crate) fn is_unnumbered(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&PLAIN)
 }
 
 /// Keyed hashes (HMAC-SHA256, RFC 2104) by which secrets are recognized without being kept.
@@ -181,6 +212,7 @@ impl Key {
 
     fn open(
         &self,
+        form: u8,
         nonce: &[u8; NONCE_LENGTH],
         aad: &[&[u8]],
         ciphertext: &[u8],
@@ -189,7 +221,7 @@ impl Key {
         let mut plain = Zeroizing::new(vec![0; ciphertext.len()]);
         let nonce = Nonce::assume_unique_for_key(*nonce);
         self.cipher
-            .open_separate_gather(nonce, associated(self.id, aad), ciphertext, tag, &mut plain)
+            .open_separate_gather(nonce, associated(form, self.id, aad), ciphertext, tag, &mut plain)
             .ok()
             .map(|()| plain)
     }
@@ -209,8 +241,8 @@ fn derive(secret: &Secret, label: &str, part: &str) -> Result<Zeroizing<[u8; 32]
 }
 
 /// Each part behind its length, so that no two lists of parts give the same bytes.
-fn associated(id: [u8; ID_LENGTH], parts: &[&[u8]]) -> Aad<Vec<u8>> {
-    let mut bytes = vec![VERSION];
+fn associated(form: u8, id: [u8; ID_LENGTH], parts: &[&[u8]]) -> Aad<Vec<u8>> {
+    let mut bytes = vec![form];
     bytes.extend_from_slice(&id);
     for part in parts {
         bytes.extend_from_slice(&length(part));
@@ -237,12 +269,23 @@ fn underivable() -> Error {
 fn corrupt() -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,
-        "a sealed value does not open: it was cut, changed, or belongs elsewhere; restore it from a backup or \
-         authorize the account again",
+        "a sealed value does not open: it was changed, or belongs to another account or to an older state of this \
+         one; authorize the account again, or restore the whole store from a backup",
     )
 }
 
-const VERSION: u8 = 1;
+fn from_later(form: u8) -> Error {
+    Error::new(
+        ErrorCode::StoreCorrupt,
+        format!(
+            "a sealed value has form {form}, this release reads {PLAIN} and {NUMBERED}: a later release wrote it, or it \
+             was changed; upgrade hoopauth, or restore the store from a backup"
+        ),
+    )
+}
+
+const PLAIN: u8 = 1;
+const NUMBERED: u8 = 2;
 const ID_LENGTH: usize = 8;
 const NONCE_LENGTH: usize = 12;
 const TAG_LENGTH: usize = 16;
@@ -271,6 +314,30 @@ mod tests {
             let sealed = ring.seal(AAD, plain).unwrap();
             assert_eq!(sealed.len(), plain.len() + OVERHEAD);
             assert_eq!(&**ring.open(AAD, &sealed).unwrap(), plain);
+        }
+    }
+
+    #[test]
+    fn a_value_opens_for_its_own_generation_only() {
+        let ring = ring(&["one"]);
+        let sealed = ring.seal_numbered(AAD, 7, b"planted").unwrap();
+        assert_eq!(&**ring.open_numbered(AAD, 7, &sealed).unwrap(), b"planted");
+        assert!(is_sealed(&sealed) && !is_unnumbered(&sealed));
+        for generation in [0, 6, 8, u64::MAX] {
+            let opened = ring.open_numbered(AAD, generation, &sealed);
+            assert_eq!(code(opened), ErrorCode::StoreCorrupt, "{generation}");
+        }
+        // Neither form passes for the other, not even with its first byte changed.
+        let plain = ring.seal(&[AAD[0], AAD[1], &7_u64.to_be_bytes()], b"planted").unwrap();
+        assert!(is_sealed(&plain) && is_unnumbered(&plain));
+        for (mut from, other) in [(plain, NUMBERED), (sealed, PLAIN)] {
+            for first in [from[0], other, NUMBERED + 1] {
+                from[0] = first;
+                let aad = &[AAD[0], AAD[1], &7_u64.to_be_bytes()[..]];
+                let opened =
+                    if other == NUMBERED { ring.open_numbered(AAD, 7, &from) } else { ring.open(aad, &from) };
+                assert_eq!(code(opened), ErrorCode::StoreCorrupt, "{first}");
+            }
         }
     }
 
@@ -325,7 +392,9 @@ mod tests {
         assert_eq!(code(old.open(AAD, &after)), ErrorCode::StoreKey);
         assert_eq!(code(new.open(AAD, &before)), ErrorCode::StoreKey);
         assert!(both.has_older() && !new.has_older());
-        assert!(both.is_by_first(&after) && !both.is_by_first(&before) && !both.is_by_first(&[]));
+        let [before, after] = [&old, &both].map(|ring| ring.seal_numbered(AAD, 1, b"x").unwrap());
+        assert!(both.is_current(&after) && !both.is_current(&before) && !both.is_current(&[]));
+        assert!(!both.is_current(&both.seal(AAD, b"x").unwrap()));
     }
 
     #[test]

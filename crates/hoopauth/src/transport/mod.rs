@@ -74,13 +74,23 @@ impl Body {
         self.as_bytes().is_empty()
     }
 
-    /// A reference to what is shared, a copy of what is secret.
+    /// A reference to what is shared; of what is secret a copy that is wiped when it is dropped.
     #[cfg(feature = "reqwest")]
     pub(crate) fn to_bytes(&self) -> Bytes {
         match &self.kind {
-            BodyKind::Secret(text) => Bytes::copy_from_slice(text.expose().as_bytes()),
+            BodyKind::Secret(text) => Bytes::from_owner(SecretBytes(text.clone())),
             BodyKind::Shared(bytes) => bytes.clone(),
         }
+    }
+}
+
+#[cfg(feature = "reqwest")]
+struct SecretBytes(Secret);
+
+#[cfg(feature = "reqwest")]
+impl AsRef<[u8]> for SecretBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose().as_bytes()
     }
 }
 

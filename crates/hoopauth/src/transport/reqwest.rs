@@ -29,12 +29,13 @@ use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tokio::time::timeout_at;
 use url::{Host, Url};
+use zeroize::Zeroizing;
 
 use super::{
     ResponseHeaders, Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
 use crate::error::clean;
-use crate::secret::Secret;
+use crate::secret::{Secret, note_traffic, wipe_stack_after_traffic};
 use crate::{certificates, proxy};
 
 /// How [`ReqwestTransport`] connects. `Debug` does not show the proxy: its URL may hold a password.
@@ -162,14 +163,17 @@ impl ReqwestTransport {
 
 impl Transport for ReqwestTransport {
     fn send(&self, request: &TransportRequest) -> Result<TransportResponse, TransportError> {
+        note_traffic();
         let deadline = Instant::now() + request.timeout.min(LONGEST_TIMEOUT);
         let clients = self.clients();
         let outcome = if needs_another_thread() {
             thread::scope(|scope| {
-                match thread::Builder::new()
-                    .name("hoopauth-send".to_owned())
-                    .spawn_scoped(scope, || self.exchange(&clients, request, deadline))
-                {
+                match thread::Builder::new().name("hoopauth-send".to_owned()).spawn_scoped(scope, || {
+                    note_traffic();
+                    let exchanged = self.exchange(&clients, request, deadline);
+                    wipe_stack_after_traffic();
+                    exchanged
+                }) {
                     Ok(sender) => sender.join(),
                     Err(error) => Ok(Err(network(
                         format!("no thread could be started to send with ({error}): try again"),
@@ -550,10 +554,17 @@ async fn read_body(
     // C wants one byte more behind it.
     let room =
         length.and_then(|length| usize::try_from(length).ok()).map_or(0, |length| length.min(SHORT) + 1);
-    let mut body = Vec::with_capacity(room);
+    // It may hold tokens: what is not handed on is wiped, the shorter one too from which it grew.
+    let mut body = Zeroizing::new(Vec::with_capacity(room));
     while let Some(chunk) = response.chunk().await.map_err(|error| explain_body(&error, peer))? {
         if body.len() + chunk.len() > max_body {
             return Err(too_large(max_body, peer));
+        }
+        let needed = body.len() + chunk.len();
+        if needed > body.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * body.capacity()) + 1));
+            larger.extend_from_slice(&body);
+            body = larger;
         }
         body.extend_from_slice(&chunk);
         // A server that never lets us wait gives a timer no turn.
@@ -561,7 +572,7 @@ async fn read_body(
             return Err(timed_out(peer, true));
         }
     }
-    Ok(body)
+    Ok(mem::take(&mut body))
 }
 
 fn too_large(max_body: usize, peer: &str) -> TransportError {

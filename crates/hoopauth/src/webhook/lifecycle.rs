@@ -259,7 +259,7 @@ impl Inner {
         // By the platform's clock, as later events will be.
         grant.authorized_at = at.unwrap_or(grant.obtained_at);
         minted.set(Some(true));
-        let saved = self.new_record(&grant, &fingerprints, None).and_then(|new| {
+        let saved = self.new_record(&grant, generation, &fingerprints, None).and_then(|new| {
             self.step(Step::Save, location)?;
             calling(|| lease.save(generation, &new))
         });

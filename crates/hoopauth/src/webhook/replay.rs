@@ -125,6 +125,7 @@ impl Replay {
 
 /// Of all who try at once, over all processes, one gets it.
 fn claim_in_store(inner: &Inner, ids: &Ids, until: Timestamp, now: Timestamp) -> Result<()> {
+    let _call = inner.begin_call();
     if claimed(inner, &ids.done, now)? == Some(true) {
         return Err(replayed());
     }
@@ -151,14 +152,17 @@ fn claim_in_store(inner: &Inner, ids: &Ids, until: Timestamp, now: Timestamp) ->
 }
 
 fn claim(inner: &Inner, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {
+    let _call = inner.begin_call();
     calling(|| inner.store.claim(&inner.settings.app, id, until, now))
 }
 
 fn claimed(inner: &Inner, id: &Fingerprint, now: Timestamp) -> Result<Option<bool>> {
+    let _call = inner.begin_call();
     calling(|| inner.store.claimed(&inner.settings.app, id, now))
 }
 
 fn unclaim(inner: &Inner, id: &Fingerprint) -> Result<()> {
+    let _call = inner.begin_call();
     calling(|| inner.store.unclaim(&inner.settings.app, id))
 }
 

@@ -119,6 +119,26 @@ impl Cluster {
         self.order("crash");
     }
 
+    /// Stops all its processes where they are, as a machine does whose network is gone: connections stay open.
+    /// They go on when the answer is dropped.
+    pub fn stand_still(&self) -> Stopped<'_> {
+        self.signal(nix::sys::signal::Signal::SIGSTOP);
+        Stopped(self)
+    }
+
+    fn signal(&self, signal: nix::sys::signal::Signal) {
+        use nix::unistd::Pid;
+
+        let file = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let server = file.lines().next().unwrap();
+        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
+        // The first one makes the others.
+        for process in std::iter::once(server).chain(children.split_whitespace()) {
+            // A child may have ended meanwhile.
+            let _ = nix::sys::signal::kill(Pid::from_raw(process.parse().unwrap()), signal);
+        }
+    }
+
     pub fn start_again(&self) {
         self.order("start");
         assert!(self.wait(), "the server did not start again: see {}/log", self.folder.display());
@@ -131,6 +151,15 @@ impl Cluster {
     /// Until it takes connections.
     fn wait(&self) -> bool {
         patiently(Duration::from_secs(60), || self.try_admin().is_ok())
+    }
+}
+
+/// A server that stands still.
+pub struct Stopped<'a>(&'a Cluster);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.signal(nix::sys::signal::Signal::SIGCONT);
     }
 }
 

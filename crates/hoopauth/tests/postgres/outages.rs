@@ -197,3 +197,54 @@ fn eventually(mut done: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// The network has swallowed the server: what was connected stays so, and nothing answers.
+#[test]
+fn a_server_that_hangs_delays_no_fresh_token_and_no_call_beyond_its_timeout() {
+    let cluster = Cluster::start();
+    let site = Site::on(&cluster);
+    let clock = site.world.clock.clone();
+    let builder =
+        || site.builder().clock(clock.clone()).option("timeout", "1").option("connect_timeout", "1");
+    let (fresh, ended) = (location(0), location(1));
+    let client = builder().build().unwrap();
+    client.import(site.world.grant(&fresh), false).unwrap();
+    client.import(site.expired(&ended), false).unwrap();
+    let token = client.headers_for(fresh.as_str(), "GET").unwrap().authorization().to_owned();
+
+    let stopped = cluster.stand_still();
+    let start = std::time::Instant::now();
+    for _ in 0..60 {
+        clock.advance(Duration::from_secs(5));
+        assert_eq!(client.headers_for(fresh.as_str(), "GET").unwrap().authorization(), token);
+    }
+    // One look waited for half a second, the others for nothing. Each of them took a quarter of a minute before.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let start = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| client.headers_for(ended.as_str(), "GET").unwrap_err());
+        }
+    });
+    client.accounts().unwrap_err();
+    // A client that comes only now learns it as soon.
+    builder().build().unwrap().headers_for(fresh.as_str(), "GET").unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    drop(stopped);
+
+    // It goes on: what others do is seen again, and the ended token is renewed.
+    let start = std::time::Instant::now();
+    while site.client().import(site.world.grant(&fresh), true).is_err() {
+        assert!(start.elapsed() < LONG);
+    }
+    while client.headers_for(fresh.as_str(), "GET").unwrap().authorization() == token {
+        assert!(start.elapsed() < LONG, "the change was never seen");
+        clock.advance(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    while let Err(error) = client.headers_for(ended.as_str(), "GET") {
+        assert!(start.elapsed() < LONG, "{error}");
+        clock.advance(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -68,7 +68,7 @@ fn no_secret_can_be_read_in_the_tables() {
         }
     }
     let sealed: Vec<u8> = admin.query_one("SELECT sealed FROM account", &[]).unwrap().get(0);
-    assert_eq!(sealed[0], 1, "in the form of a sealed value");
+    assert_eq!(sealed[0], 2, "in the form of a sealed value");
 }
 
 /// What is logged, by all threads of this program.

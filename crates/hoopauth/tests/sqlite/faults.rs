@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use hoopauth::Step;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -244,3 +245,41 @@ fn set_mode(path: &std::path::Path, mode: u32) {
 }
 
 const NOBODY: Uid = Uid::from_raw(65_534);
+
+/// Another program has the file for longer than anybody here may wait.
+#[test]
+fn a_locked_store_holds_no_call_up_for_longer_than_its_timeout() {
+    let site = Site::new();
+    let client = site.builder().option("timeout", "0.3").build().unwrap();
+    let accounts = [location(0), location(1), location(2)];
+    for account in &accounts {
+        client.import(site.expired(account), false).unwrap();
+    }
+    let other = rusqlite::Connection::open(site.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let start = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for (number, account) in accounts.iter().cycle().take(12).enumerate() {
+            let (client, site) = (&client, &site);
+            scope.spawn(move || {
+                let result = match number % 3 {
+                    0 => client.headers_for(account.as_str(), "GET").map(|_| ()),
+                    1 => client.remove(account).map(|_| ()),
+                    _ => client.import(site.expired(account), true).map(|_| ()),
+                };
+                let error = result.unwrap_err();
+                assert!(error.is_retryable(), "{error:?}");
+                // What only reads goes on.
+                client.export(account).unwrap();
+                assert_eq!(client.accounts().unwrap().len(), 3);
+            });
+        }
+    });
+    // One wait of old was five seconds long, and there was a queue of them.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    other.execute_batch("ROLLBACK").unwrap();
+    let client = site.client();
+    for account in &accounts {
+        site.works(&client, account);
+    }
+}

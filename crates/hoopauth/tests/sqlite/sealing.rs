@@ -161,6 +161,38 @@ fn rows_open_where_they_belong_only() {
 }
 
 #[test]
+fn an_older_grant_that_is_put_back_is_never_sent() {
+    let site = Site::new();
+    let account = location(0);
+    let database = Connection::open(site.path()).unwrap();
+    let columns = "sealed, expires_at, seen, generation";
+    let client = site.client();
+    client.import(site.expired(&account), false).unwrap();
+    database.execute_batch(&format!("CREATE TEMP TABLE older AS SELECT {columns} FROM account")).unwrap();
+    site.works(&client, &account);
+    let put_back = |columns: &str| {
+        let query = format!("UPDATE account SET ({columns}) = (SELECT {columns} FROM older)");
+        assert_eq!(database.execute(&query, []).unwrap(), 1);
+    };
+
+    // The grant alone: nobody opens it.
+    put_back("sealed, expires_at, seen");
+    for client in [&site.client(), &client] {
+        assert_eq!(code(client.export(&account)), ErrorCode::StoreCorrupt);
+    }
+    assert_eq!(code(site.client().headers_for(account.as_str(), "GET")), ErrorCode::StoreCorrupt);
+    // The whole row: who has used the newer grant knows.
+    put_back(columns);
+    assert_eq!(code(client.export(&account)), ErrorCode::StoreCorrupt);
+    assert_eq!(site.world.emulator.statistics().token_requests, 1);
+
+    // Authorized anew, all is well for all.
+    client.import(site.expired(&account), true).unwrap();
+    site.works(&client, &account);
+    site.works(&site.client(), &account);
+}
+
+#[test]
 fn flipped_bits_are_that_accounts_trouble() {
     let site = Site::new();
     let (one, two) = (location(0), location(1));

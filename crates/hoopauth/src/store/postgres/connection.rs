@@ -34,9 +34,17 @@ impl Connection {
     ) -> Outcome<Self> {
         let (client, task) = connect(settings, tls.clone(), alive.clone()).await?;
         let mut connection = Self { client: Arc::new(client), backend: 0, task };
-        connection.backend = limited(STATEMENT_TIMEOUT, prepare(&connection.client, settings)).await?;
-        pooler::check(&connection, settings, tls, alive).await?;
-        Ok(connection)
+        let prepared = async {
+            connection.backend = limited(STATEMENT_TIMEOUT, prepare(&connection.client, settings)).await?;
+            pooler::check(&connection, settings, tls, alive).await
+        };
+        match prepared.await {
+            Ok(()) => Ok(connection),
+            Err(failure) => {
+                connection.abort();
+                Err(failure)
+            }
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -7,7 +7,6 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::sync::mpsc as std_mpsc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -56,14 +55,9 @@ impl Engine {
         Ok(Self { handle, alive: Some(alive), stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Does `work` on the thread and waits for its end. `work` has to limit its own time.
-    pub(super) fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T> {
-        let (tell, told) = std_mpsc::sync_channel(1);
-        self.handle.spawn(async move {
-            let _ = tell.send(work.await);
-        });
-        told.recv()
-            .map_err(|_| Error::new(ErrorCode::Internal, "the thread for PostgreSQL ended; please report it"))
+    /// The error of work whose answer never came.
+    pub(super) fn ended() -> Error {
+        Error::new(ErrorCode::Internal, "the thread for PostgreSQL ended; please report it")
     }
 
     /// Does `work` on the thread until it ends or is aborted.

@@ -34,7 +34,8 @@ impl Failure {
         match self {
             Self::Ours(error) => error,
             Self::TimedOut => store(format!(
-                "the PostgreSQL server {place} does not answer: check it and the network, and try again"
+                "the PostgreSQL server {place} did not answer within the time this call may take: try again; if it stays so, check the \
+                 server and the network"
             ))
             .with_retryable(true),
             Self::Driver(error) => driver(&error, place),
@@ -68,7 +69,7 @@ pub(super) fn bad_row(what: &str) -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,
         format!(
-            "a stored {what} does not parse: restore the store from a backup, or authorize the account again"
+            "the store holds a {what} that hoopauth did not write: authorize the account again, or restore the store from a backup"
         ),
     )
 }
@@ -107,10 +108,11 @@ fn driver(error: &tokio_postgres::Error, place: &str) -> Error {
             false,
         ),
         &SqlState::DISK_FULL => ("the server's disk is full: free some space", true),
-        &SqlState::OUT_OF_MEMORY => ("the server is out of memory", true),
-        &SqlState::TOO_MANY_CONNECTIONS => {
-            ("too many connections: raise the server's `max_connections`, or run fewer processes", true)
-        }
+        &SqlState::OUT_OF_MEMORY => ("the server is out of memory: try again, and give it more", true),
+        &SqlState::TOO_MANY_CONNECTIONS => (
+            "too many connections: raise the server's `max_connections` or the user's limit, or run fewer processes",
+            true,
+        ),
         &SqlState::READ_ONLY_SQL_TRANSACTION => {
             ("the server is read-only: name the primary in `store`, not a replica", false)
         }
@@ -130,7 +132,7 @@ fn driver(error: &tokio_postgres::Error, place: &str) -> Error {
             false,
         ),
         state if ends_the_session(state) => ("the server ended the connection: try again", true),
-        _ => ("a statement failed", false),
+        _ => ("a statement failed: look into the server's log", false),
     };
     let code = database.code().code();
     store(format!("the PostgreSQL server {place}: {what} (server: {said} [{code}])"))

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use once_cell::sync::OnceCell;
@@ -52,18 +52,22 @@ use crate::account::{Account, AccountKind};
 use crate::budget::SlidingLog;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
+use crate::patience::{self, Patience, TO_SAVE};
 
 /// Grants in a PostgreSQL database. Connects at the first use; nothing of it is used in a forked child, which makes its own.
 pub(crate) struct PostgresStore {
     settings: Arc<Settings>,
     process: u32,
+    /// The count of changes that came after its caller had left.
+    late: Arc<Mutex<Option<u64>>>,
     pool: OnceCell<Inherited<Pool>>,
 }
 
 impl PostgresStore {
     /// The store that `settings` name.
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings), process: std::process::id(), pool: OnceCell::new() }
+        let (process, late) = (std::process::id(), Arc::default());
+        Self { settings: Arc::new(settings), process, late, pool: OnceCell::new() }
     }
 
     fn pool(&self) -> Result<&Pool> {
@@ -102,6 +106,7 @@ impl TokenStore for PostgresStore {
     }
 
     fn save(&self, key: &Key<'_>, expected: u64, record: &NewRecord) -> Result<bool> {
+        let _some = Patience::at_least(TO_SAVE);
         let pool = self.pool()?;
         let change = Change::new(key, expected, record)?;
         let saved = pool.write(|client, backend| save(client, backend, Arc::clone(&change)));
@@ -170,6 +175,7 @@ impl TokenStore for PostgresStore {
             AccountKind::Location => Purpose::LocationLease,
             AccountKind::Company => Purpose::CompanyLease,
         };
+        let wait = patience::at_most(wait);
         let start = std::time::Instant::now();
         let place = place(&["lease", pool.schema(), key.app, key.account.as_str()]);
         // A connection of the pool may turn out to be broken; then a second one is not.
@@ -178,13 +184,24 @@ impl TokenStore for PostgresStore {
             let Some(mut pooled) = pool.take(purpose, left)? else {
                 return if wait.is_zero() { Ok(None) } else { Err(pool.exhausted()) };
             };
+            // The server's answer that the lock was not free has to come before the call ends.
             let left = wait.saturating_sub(start.elapsed());
+            let left = left.min(patience::at_most(Duration::MAX).saturating_sub(ON_THE_WAY));
             let longest = left.saturating_add(ANSWER_TIMEOUT);
             match pooled.run_within(longest, |client, backend| lock(client, backend, place, left)) {
                 Ok(true) => return Ok(Some(Box::new(PostgresLease::new(pool, pooled, place, key)))),
-                Ok(false) => return Ok(None),
-                Err(failure) if failure.is_broken() && !last => {}
-                Err(failure) => return Err(failure.of(pool.place())),
+                Ok(false) if left.is_zero() => return Ok(None),
+                // A statement that failed while it waited for the lock may have been given it all the same.
+                Ok(false) => {
+                    pooled.give_up();
+                    return Ok(None);
+                }
+                Err(failure) => {
+                    pooled.give_up();
+                    if !failure.is_broken() || last || patience::is_over() {
+                        return Err(failure.of(pool.place()));
+                    }
+                }
             }
         }
         Ok(None)
@@ -247,11 +264,20 @@ impl TokenStore for PostgresStore {
         forgotten.map_err(|failure| failure.of(pool.place()))
     }
 
+    /// Who has little time, and a server that takes longer, gets the count of the time before: it is older than the moment,
+    /// and moves all the same.
     fn changes(&self) -> Result<u64> {
-        self.pool()?.read(|client, _| async move {
-            let row = client.query_typed_one("SELECT changes FROM counter", &[]).await?;
-            Ok(u64::try_from(row.try_get::<_, i64>(0)?).map_err(|_| bad_row("counter"))?)
-        })
+        let found = self.pool()?.read(|client, _| {
+            let late = Arc::clone(&self.late);
+            async move {
+                let row = client.query_typed_one("SELECT changes FROM counter", &[]).await?;
+                let count = u64::try_from(row.try_get::<_, i64>(0)?).map_err(|_| bad_row("counter"))?;
+                *late.lock().unwrap_or_else(PoisonError::into_inner) = Some(count);
+                Ok(count)
+            }
+        });
+        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner).take();
+        found.or_else(|error| late.ok_or(error))
     }
 
     fn changed(&self, app: &str, since: u64) -> Result<Option<Vec<(Account, u64)>>> {
@@ -355,6 +381,7 @@ impl Lease for PostgresLease<'_> {
     }
 
     fn save(&mut self, expected: u64, record: &NewRecord) -> Result<bool> {
+        let _some = Patience::at_least(TO_SAVE);
         let change = Change::new(&self.key.borrowed(), expected, record)?;
         let failure = match self.pooled() {
             Ok(pooled) => match pooled.run(|client, backend| save(client, backend, Arc::clone(&change))) {
@@ -399,20 +426,15 @@ impl Lease for PostgresLease<'_> {
 
 impl Drop for PostgresLease<'_> {
     fn drop(&mut self) {
-        let Some(mut pooled) = self.pooled.take() else { return };
+        let Some(pooled) = self.pooled.take() else { return };
         if self.process != std::process::id() {
             // The parent's, as is the thread that the heartbeat would be told on.
             pooled.leak();
             return;
         }
         self.heartbeat.abort();
-        if pooled.is_lost() {
-            return;
-        }
-        let place = self.place;
-        if !matches!(pooled.run_within(GIVE_BACK_TIMEOUT, |client, _| unlock(client, place)), Ok(true)) {
-            tracing::warn!(account = %self.key.account, "a lease could not be given back; its connection is ended");
-            pooled.give_up();
+        if !pooled.is_lost() {
+            pooled.give_back_lease(self.place);
         }
     }
 }
@@ -825,6 +847,8 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the server's own limits, which leave the connection usable.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// What a question and its answer take at most, in most networks.
+const ON_THE_WAY: Duration = Duration::from_millis(250);
 const GIVE_BACK_TIMEOUT: Duration = Duration::from_secs(2);
 /// After so long without a word from a lease's holder, its session ends.
 const IDLE_HOLDER: Duration = Duration::from_secs(10);

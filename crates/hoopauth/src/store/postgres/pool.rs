@@ -4,8 +4,13 @@
 //! what other holders have: its own work goes over the connection of its lease, and a location's refresh that needs its
 //! company's waits for no other location.
 
+//!
+//! Work that its caller can't wait for any longer goes on to its end on the engine's thread, and keeps its connection until
+//! then: a server that hangs is asked by no more connections than one that works.
+
 use std::fmt;
 use std::future::Future;
+use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,16 +23,23 @@ use super::engine::Engine;
 use super::failure::{Failure, Outcome, store};
 use super::schema;
 use super::settings::Settings;
-use super::{ANSWER_TIMEOUT, tls};
+use super::{ANSWER_TIMEOUT, GIVE_BACK_TIMEOUT, tls, unlock};
 use crate::error::{Error, Result};
+use crate::patience;
 
 pub(super) struct Pool {
     settings: Arc<Settings>,
     tls: OnceCell<MakeRustlsConnect>,
-    state: Mutex<State>,
-    returned: Condvar,
+    shared: Arc<Shared>,
     /// Last, so that it still is there when the connections take their leave.
     pub(super) engine: Engine,
+}
+
+/// What also those use who do work that nobody waits for any more.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    returned: Condvar,
 }
 
 #[derive(Default)]
@@ -38,6 +50,49 @@ struct State {
     outage: Option<Outage>,
     /// Whether the tables are known to be there.
     ready: bool,
+    /// The store is gone: nothing is kept any more.
+    closed: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No panic leaves something half-done behind it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a connection for others, if there is room.
+    fn keep(&self, connection: Connection) {
+        let mut state = self.state();
+        let surplus = if state.closed || connection.is_closed() || state.idle.len() >= MOST_IDLE {
+            Some(connection)
+        } else {
+            state.idle.push(connection);
+            None
+        };
+        drop(state);
+        drop(surplus);
+    }
+
+    fn note_outage(&self, error: Error) {
+        let mut state = self.state();
+        let failures = state.outage.as_ref().map_or(0, |outage| outage.failures);
+        let pause = LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.saturating_pow(failures.min(16)));
+        let until = Instant::now() + pause;
+        state.outage = Some(Outage { failures: failures.saturating_add(1), error, until });
+    }
+}
+
+/// The right to one of the connections for a purpose; ends with this.
+struct Turn {
+    shared: Arc<Shared>,
+    purpose: Purpose,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.shared.state().out[self.purpose as usize] -= 1;
+        self.shared.returned.notify_all();
+    }
 }
 
 /// The server can't be reached.
@@ -68,13 +123,7 @@ impl Purpose {
 
 impl Pool {
     pub(super) fn new(settings: Arc<Settings>) -> Result<Self> {
-        Ok(Self {
-            settings,
-            engine: Engine::start()?,
-            tls: OnceCell::new(),
-            state: Mutex::default(),
-            returned: Condvar::new(),
-        })
+        Ok(Self { settings, engine: Engine::start()?, tls: OnceCell::new(), shared: Arc::default() })
     }
 
     pub(super) fn place(&self) -> &str {
@@ -94,7 +143,7 @@ impl Pool {
         let mut pooled = self.take_for_work()?;
         let result = pooled.run(&work);
         match result {
-            Err(failure) if failure.is_broken() && !pooled.fresh => {
+            Err(failure) if failure.is_broken() && !pooled.fresh && !patience::is_over() => {
                 drop(pooled);
                 let mut pooled = self.take_for_work()?;
                 pooled.run(&work).map_err(|failure| failure.of(self.place()))
@@ -119,42 +168,44 @@ impl Pool {
     /// What to say where all connections stayed in use.
     pub(super) fn exhausted(&self) -> Error {
         store(format!(
-            "all connections of this process to the PostgreSQL server {} are in use: try again",
+            "all connections of this process to the PostgreSQL server {} are in use: try again; if it stays so, check the \
+             server and the network",
             self.place()
         ))
         .with_retryable(true)
     }
 
-    /// A connection; `None` if all for this purpose stay in use for `wait`.
+    /// A connection; `None` if all for this purpose stay in use for `wait`, or until the call ends.
     pub(super) fn take(&self, purpose: Purpose, wait: Duration) -> Result<Option<Pooled<'_>>> {
+        let wait = patience::at_most(wait);
         let until = Instant::now().checked_add(wait);
-        let mut state = self.state();
+        let mut state = self.shared.state();
         while state.out[purpose as usize] >= purpose.most() {
             let left = until.map_or(wait, |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return Ok(None);
             }
-            state = self.returned.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.shared.returned.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.out[purpose as usize] += 1;
-        let mut pooled = Pooled { pool: self, purpose, connection: None, fresh: false };
+        let turn = Turn { shared: Arc::clone(&self.shared), purpose };
         while let Some(connection) = state.idle.pop() {
             if !connection.is_closed() {
-                pooled.connection = Some(connection);
-                return Ok(Some(pooled));
+                drop(state);
+                return Ok(Some(Pooled { pool: self, loan: Some((connection, turn)), fresh: false }));
             }
         }
         drop(state);
-        pooled.connection = Some(self.connect()?);
-        pooled.fresh = true;
-        Ok(Some(pooled))
+        let loan = self.connect(turn)?;
+        Ok(Some(Pooled { pool: self, loan: Some(loan), fresh: true }))
     }
 
     /// A new connection to a server with our tables. While the server is known to be away: its error, at once.
-    fn connect(&self) -> Result<Connection> {
+    fn connect(&self, turn: Turn) -> Result<(Connection, Turn)> {
         let tls = self.tls.get_or_try_init(|| tls::connector(&self.settings))?.clone();
         let now = Instant::now();
-        let mut state = self.state();
+        let mut state = self.shared.state();
         if let Some(outage) = &mut state.outage {
             if now < outage.until {
                 let error = outage.error.clone();
@@ -170,31 +221,31 @@ impl Pool {
         let ready = state.ready;
         drop(state);
 
-        let (settings, alive) = (Arc::clone(&self.settings), self.engine.alive());
-        let opened = self.engine.run(async move { Connection::open(&settings, tls, alive).await })?;
-        let connection = match opened {
-            Ok(connection) => connection,
-            Err(failure) => {
-                let error = failure.of_connecting(self.place());
-                let mut state = self.state();
-                let failures = state.outage.as_ref().map_or(0, |outage| outage.failures);
-                let pause = LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.saturating_pow(failures.min(16)));
-                let until = Instant::now() + pause;
-                state.outage =
-                    Some(Outage { failures: failures.saturating_add(1), error: error.clone(), until });
-                return Err(error);
+        let (settings, alive, shared) =
+            (Arc::clone(&self.settings), self.engine.alive(), Arc::clone(&self.shared));
+        let (tell, told) = std_mpsc::sync_channel(1);
+        self.engine.spawn(async move {
+            let opened = match Connection::open(&settings, tls, alive).await {
+                Ok(connection) => {
+                    shared.state().outage = None;
+                    make_ready(connection, &settings, &shared, ready).await
+                }
+                Err(failure) => {
+                    let error = failure.of_connecting(&settings.place);
+                    shared.note_outage(error.clone());
+                    Err(error)
+                }
+            };
+            // Its caller may have left.
+            if let Err(std_mpsc::SendError((Ok(connection), _turn))) = tell.send((opened, turn)) {
+                shared.keep(connection);
             }
-        };
-        self.state().outage = None;
-        if !ready {
-            let (client, settings) = (Arc::clone(&connection.client), Arc::clone(&self.settings));
-            let ensured = self.engine.run(limited(ANSWER_TIMEOUT, async move {
-                schema::ensure(&client, &settings.schema, &schema::MIGRATIONS).await
-            }))?;
-            ensured.map_err(|failure| failure.of(self.place()))?;
-            self.state().ready = true;
+        });
+        match told.recv_timeout(patience::at_most(Duration::MAX)) {
+            Ok((opened, turn)) => opened.map(|connection| (connection, turn)),
+            Err(std_mpsc::RecvTimeoutError::Timeout) => Err(Failure::TimedOut.of_connecting(self.place())),
+            Err(std_mpsc::RecvTimeoutError::Disconnected) => Err(Engine::ended()),
         }
-        Ok(connection)
     }
 
     /// As if the server had just gone away, and for long.
@@ -202,19 +253,48 @@ impl Pool {
     pub(super) fn refuse_connections(&self) {
         let error = store("can't connect").with_retryable(true);
         let until = Instant::now() + Duration::from_secs(3600);
-        self.state().outage = Some(Outage { failures: 1, error, until });
+        self.shared.state().outage = Some(Outage { failures: 1, error, until });
     }
 
     #[cfg(test)]
     pub(super) fn end_pause(&self) {
-        if let Some(outage) = &mut self.state().outage {
+        if let Some(outage) = &mut self.shared.state().outage {
             outage.until = Instant::now();
         }
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // No panic leaves something half-done behind it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.closed = true;
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        drop(idle);
+    }
+}
+
+/// The connection, once the tables are there.
+async fn make_ready(
+    connection: Connection,
+    settings: &Settings,
+    shared: &Shared,
+    ready: bool,
+) -> Result<Connection> {
+    if ready {
+        return Ok(connection);
+    }
+    let making = schema::ensure(&connection.client, &settings.schema, &schema::MIGRATIONS);
+    match limited(ANSWER_TIMEOUT, making).await {
+        Ok(()) => {
+            shared.state().ready = true;
+            Ok(connection)
+        }
+        Err(failure) => {
+            // It may be in the middle of a transaction.
+            connection.abort();
+            Err(failure.of(&settings.place))
+        }
     }
 }
 
@@ -225,11 +305,10 @@ impl fmt::Debug for Pool {
 }
 
 /// A connection on loan.
-#[derive(Debug)]
 pub(super) struct Pooled<'a> {
     pool: &'a Pool,
-    purpose: Purpose,
-    connection: Option<Connection>,
+    /// `None` once it broke, was given up, or went on without its caller.
+    loan: Option<(Connection, Turn)>,
     fresh: bool,
 }
 
@@ -243,6 +322,8 @@ impl Pooled<'_> {
         self.run_within(ANSWER_TIMEOUT, work)
     }
 
+    /// The work itself takes `longest` at most. A call that ends earlier leaves it alone: it is done to its end, and the
+    /// connection is then kept for others, unless its session may hold a lease.
     pub(super) fn run_within<T, F>(
         &mut self,
         longest: Duration,
@@ -252,55 +333,92 @@ impl Pooled<'_> {
         T: Send + 'static,
         F: Future<Output = Outcome<T>> + Send + 'static,
     {
-        let Some(connection) = &self.connection else {
-            return Err(store("the connection to the PostgreSQL server broke: try again")
-                .with_retryable(true)
-                .into());
+        let Some((connection, turn)) = self.loan.take() else {
+            return Err(store(format!(
+                "the connection to the PostgreSQL server {} broke: try again",
+                self.pool.place()
+            ))
+            .with_retryable(true)
+            .into());
         };
         let work = work(Arc::clone(&connection.client), connection.backend);
-        let result = self.pool.engine.run(limited(longest, work))?;
-        if result.as_ref().is_err_and(Failure::is_broken) {
-            self.give_up();
+        let (tell, told) = std_mpsc::sync_channel(1);
+        self.pool.engine.spawn(async move {
+            let result = limited(longest, work).await;
+            let connection = if result.as_ref().is_err_and(Failure::is_broken) {
+                connection.abort();
+                None
+            } else {
+                Some(connection)
+            };
+            if let Err(std_mpsc::SendError((_, Some(connection), turn))) =
+                tell.send((result, connection, turn))
+                && matches!(turn.purpose, Purpose::Work)
+            {
+                turn.shared.keep(connection);
+            }
+        });
+        match told.recv_timeout(patience::at_most(Duration::MAX)) {
+            Ok((result, connection, turn)) => {
+                self.loan = connection.map(|connection| (connection, turn));
+                result
+            }
+            Err(std_mpsc::RecvTimeoutError::Timeout) => Err(Failure::TimedOut),
+            Err(std_mpsc::RecvTimeoutError::Disconnected) => Err(Engine::ended().into()),
         }
-        result
+    }
+
+    /// Gives back the lock that its session holds, and then the connection. One whose session may still hold it is ended. Takes
+    /// no longer than the call may; what is left is done without it.
+    pub(super) fn give_back_lease(mut self, place: i64) {
+        let Some((connection, turn)) = self.loan.take() else { return };
+        let (tell, told) = std_mpsc::sync_channel(1);
+        self.pool.engine.spawn(async move {
+            let unlocking = unlock(Arc::clone(&connection.client), place);
+            if let Ok(true) = limited(GIVE_BACK_TIMEOUT, unlocking).await {
+                turn.shared.keep(connection);
+            } else {
+                tracing::warn!("a lease could not be given back; its connection is ended");
+                connection.abort();
+            }
+            drop(turn);
+            let _ = tell.send(());
+        });
+        let _ = told.recv_timeout(patience::at_most(GIVE_BACK_TIMEOUT));
     }
 
     pub(super) fn client(&self) -> Option<Arc<Client>> {
-        self.connection.as_ref().map(|connection| Arc::clone(&connection.client))
+        self.loan.as_ref().map(|(connection, _)| Arc::clone(&connection.client))
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.connection.as_ref().is_none_or(Connection::is_closed)
+        self.loan.as_ref().is_none_or(|(connection, _)| connection.is_closed())
     }
 
     /// Ends the connection, and with it what its session holds.
     pub(super) fn give_up(&mut self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some((connection, _turn)) = self.loan.take() {
             connection.abort();
         }
     }
 
     /// In a forked child: leaves the parent's connection alone.
     pub(super) fn leak(mut self) {
-        std::mem::forget(self.connection.take());
-        std::mem::forget(self);
+        std::mem::forget(self.loan.take());
     }
 }
 
 impl Drop for Pooled<'_> {
     fn drop(&mut self) {
-        let connection = self.connection.take().filter(|connection| !connection.is_closed());
-        let mut state = self.pool.state();
-        state.out[self.purpose as usize] -= 1;
-        let surplus = if state.idle.len() < MOST_IDLE {
-            state.idle.extend(connection);
-            None
-        } else {
-            connection
-        };
-        drop(state);
-        drop(surplus);
-        self.pool.returned.notify_all();
+        if let Some((connection, _turn)) = self.loan.take() {
+            self.pool.shared.keep(connection);
+        }
+    }
+}
+
+impl fmt::Debug for Pooled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pooled").field("lost", &self.is_lost()).finish_non_exhaustive()
     }
 }
 

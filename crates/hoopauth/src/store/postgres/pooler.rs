@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -32,20 +33,14 @@ pub(super) async fn check(
     if named_backend(&connection.client).await == Some(connection.backend) {
         return Ok(());
     }
-    match probe(connection, settings, tls, alive).await {
-        Err(Failure::Driver(error)) if error.code().is_some() => {
-            tracing::debug!(%error, "the probe for a connection pooler failed");
-            Err(refused().into())
-        }
-        probed => probed,
-    }
+    probe(connection, settings, tls, alive).await
 }
 
 /// Why.
 pub(super) fn refused() -> Error {
     store(
-        "`store` leads to a connection pooler in transaction mode (PgBouncer, say), which takes away the locks that leases \
-         are made of: name the server itself, or a pool in session mode",
+        "`store` leads to a connection pooler in transaction mode (PgBouncer, say), where a lock does not stay with the \
+         connection that took it: name the PostgreSQL server itself in `store`, or a pool in session mode",
     )
 }
 
@@ -63,13 +58,20 @@ async fn probe(
     // While it is in a transaction, its session is its own in any mode.
     let second = async {
         let (second, _) = connect(settings, tls, alive).await?;
-        let backend = backend(&second, "BEGIN; SELECT pg_backend_pid()").await?;
+        let backend =
+            backend(&second, "BEGIN; SELECT pg_backend_pid()").await.map_err(|failure| match failure {
+                // A pooler that allows no transactions says so itself, in the name of the protocol; a server never does here.
+                Failure::Driver(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {
+                    refused().into()
+                }
+                failure => failure,
+            })?;
         Ok((second, backend))
     };
     let second = match second.await {
         Ok((_, other)) if other == Some(connection.backend) => return Err(refused().into()),
         Ok((second, _)) => Some(second),
-        // A pool in session mode may have no second session to give.
+        // A pool in session mode may have no second session to give. What else fails says so itself.
         Err(Failure::TimedOut) => None,
         Err(failure) => return Err(failure),
     };
@@ -91,10 +93,20 @@ async fn probe(
 async fn named_backend(client: &Client) -> Option<i32> {
     let mut request = Request::default();
     client.cancel_token().cancel_query_raw(&mut request, SameStream).await.ok()?;
-    let (_, rest) = request.0.split_last_chunk::<4>()?;
-    let (_, process) = rest.split_last_chunk::<4>()?;
-    Some(i32::from_be_bytes(*process))
+    process_to_cancel(&request.0)
 }
+
+/// The process in a request to cancel: length, code, process, secret key, each 4 bytes; before it, with TLS, the question
+/// for that.
+fn process_to_cancel(request: &[u8]) -> Option<i32> {
+    let (_, request) = request.split_last_chunk::<16>()?;
+    let (head, rest) = request.split_first_chunk::<8>()?;
+    let (process, _) = rest.split_first_chunk::<4>()?;
+    (*head == CANCEL_REQUEST).then(|| i32::from_be_bytes(*process))
+}
+
+/// Its length, 16, and its code.
+const CANCEL_REQUEST: [u8; 8] = [0, 0, 0, 16, 4, 210, 22, 46];
 
 /// Keeps what is written; to the question whether there is TLS it answers yes.
 #[derive(Default)]
@@ -142,5 +154,20 @@ impl<'a> TlsConnect<&'a mut Request> for SameStream {
 
     fn connect(self, stream: &'a mut Request) -> Self::Future {
         ready(Ok(stream))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_is_told_from_its_secret_key() {
+        let request = [&CANCEL_REQUEST[..], &7_i32.to_be_bytes(), &9_i32.to_be_bytes()].concat();
+        assert_eq!(process_to_cancel(&request), Some(7));
+        let with_tls = [&[0, 0, 0, 8, 4, 210, 22, 47][..], &request].concat();
+        assert_eq!(process_to_cancel(&with_tls), Some(7));
+        assert_eq!(process_to_cancel(&request[..12]), None);
+        assert_eq!(process_to_cancel(&[0; 16]), None);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 
 use super::IDLE_HOLDER;
 use crate::error::{Error, Result};
@@ -16,8 +16,7 @@ use crate::error::{Error, Result};
 pub(crate) struct Settings {
     pub(super) config: Config,
     pub(super) tls: Tls,
-    /// PEM files whose certificates are trusted beside the system's.
-    pub(super) roots: Vec<PathBuf>,
+    pub(super) roots: Roots,
     pub(super) schema: String,
     /// Host and port, for messages.
     pub(super) place: String,
@@ -34,9 +33,24 @@ impl Settings {
             refuse(&format!("the URL is not usable ({cause})"))
         })?;
         let place = place(&config)?;
-        let tls = own.tls.unwrap_or(if is_local(&config) { Tls::Prefer } else { Tls::VerifyFull });
-        // As libpq does: who names a root certificate wants it looked at.
-        let tls = if tls == Tls::Require && own.root.is_some() { Tls::VerifyCa } else { tls };
+        let tls = match (own.tls, &own.root) {
+            // As libpq does: all the world has a certificate of one of the system's roots, so the name has to be looked at.
+            (None, Some(Root::System)) => Tls::VerifyFull,
+            // As libpq does: who names a root certificate wants it looked at.
+            (Some(Tls::Require), Some(Root::File(_))) => Tls::VerifyCa,
+            (Some(mode), _) => mode,
+            (None, _) if is_local(&config) => Tls::Prefer,
+            (None, _) => Tls::VerifyFull,
+        };
+        if config.get_ssl_negotiation() == SslNegotiation::Direct && matches!(tls, Tls::Disable | Tls::Prefer)
+        {
+            return Err(refuse("`sslnegotiation=direct` needs `sslmode=require` or a stricter one"));
+        }
+        if config.get_target_session_attrs() == TargetSessionAttrs::ReadOnly {
+            return Err(refuse(
+                "`target_session_attrs=read-only` names servers that a store can't be kept on",
+            ));
+        }
         config.ssl_mode(match tls {
             Tls::Disable => SslMode::Disable,
             Tls::Prefer => SslMode::Prefer,
@@ -60,14 +74,31 @@ impl Settings {
             std::path::absolute(path)
                 .map_err(|error| refuse(&format!("a certificate's path is not usable ({error})")))
         };
+        let roots = match own.root {
+            Some(Root::File(path)) => Roots::Only(absolute(path)?),
+            Some(Root::System) => Roots::System,
+            None => Roots::SystemAnd(ca_file.map(absolute).transpose()?),
+        };
         Ok(Self {
             config,
             tls,
-            roots: ca_file.into_iter().chain(own.root).map(absolute).collect::<Result<_>>()?,
+            roots,
             schema: own.schema.unwrap_or_else(|| "hoopauth".to_owned()),
             place,
             connect_timeout,
         })
+    }
+}
+
+impl Settings {
+    /// Refuses settings under which a stranger's server would be told the password. Asked before anything connects.
+    pub(super) fn check_roots(&self) -> Result<()> {
+        if self.roots == Roots::System && self.tls != Tls::VerifyFull {
+            return Err(refuse(
+                "`sslrootcert=system` goes with `sslmode=verify-full` only: in a weaker mode a stranger's server would pass",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -96,11 +127,28 @@ pub(super) enum Tls {
     VerifyFull,
 }
 
+/// The certificates that are trusted to sign a server's.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Roots {
+    /// The system's, by `sslrootcert=system`: goes with [`Tls::VerifyFull`] only.
+    System,
+    /// The system's, and those in the client's `ca_file`.
+    SystemAnd(Option<PathBuf>),
+    /// Those in the PEM file of `sslrootcert`, as libpq means it.
+    Only(PathBuf),
+}
+
+/// `sslrootcert`.
+enum Root {
+    System,
+    File(PathBuf),
+}
+
 /// The parameters that are ours to understand.
 #[derive(Default)]
 struct Own {
     tls: Option<Tls>,
-    root: Option<PathBuf>,
+    root: Option<Root>,
     schema: Option<String>,
 }
 
@@ -119,10 +167,15 @@ impl Own {
         let mut rest = Vec::new();
         for pair in url[query + 1..].split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match name {
+            match &*decoded("a parameter's name", name)? {
                 "sslmode" => own.tls = Some(tls(&decoded(name, value)?)?),
-                "sslrootcert" if value != "system" => own.root = Some(decoded(name, value)?.as_ref().into()),
-                "sslrootcert" => {}
+                "sslrootcert" => {
+                    own.root = Some(match &*decoded(name, value)? {
+                        "" => return Err(refuse("`sslrootcert` is empty: name a file, or `system`")),
+                        "system" => Root::System,
+                        path => Root::File(path.into()),
+                    });
+                }
                 SCHEMA => own.schema = Some(schema(&decoded(name, value)?)?),
                 _ => rest.push(pair),
             }
@@ -237,12 +290,66 @@ mod tests {
     }
 
     #[test]
+    fn no_parameter_means_less_than_it_does_elsewhere() {
+        let parse = |query: &str, host: &str| {
+            let ca_file = Some(PathBuf::from("/own.pem"));
+            Settings::parse(
+                &format!("postgres://u:planted@{host}/d?{query}"),
+                ca_file,
+                Duration::from_secs(5),
+            )
+        };
+        for host in ["db.example", "127.0.0.1"] {
+            // The system's roots sign for everybody.
+            for query in
+                ["sslrootcert=system", "sslrootcert=s%79stem", "sslmode=verify-full&sslrootcert=system"]
+            {
+                let settings = parse(query, host).unwrap();
+                assert_eq!((settings.tls, &settings.roots), (Tls::VerifyFull, &Roots::System), "{query}");
+                settings.check_roots().unwrap();
+            }
+            for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
+                for query in [
+                    format!("sslmode={mode}&sslrootcert=system"),
+                    format!("sslrootcert=system&sslmode={mode}"),
+                    format!("sslrootcert=x.pem&sslmode={mode}&sslrootcert=system"),
+                ] {
+                    let error = parse(&query, host).unwrap().check_roots().unwrap_err();
+                    assert_eq!(error.code(), ErrorCode::Config, "{query}");
+                    assert!(error.message().contains("sslmode=verify-full"), "{error}");
+                    assert!(!error.message().contains("planted"), "{error}");
+                }
+            }
+            for query in [
+                "sslmode=disable&sslnegotiation=direct",
+                "sslmode=prefer&sslnegotiation=direct",
+                "target_session_attrs=read-only",
+                "sslrootcert=",
+                "sslcert=x.pem",
+                "sslcrl=x.pem",
+                "ssl_min_protocol_version=TLSv1.3",
+                "require_auth=scram-sha-256",
+                "gssencmode=require",
+            ] {
+                assert_eq!(parse(query, host).unwrap_err().code(), ErrorCode::Config, "{query}");
+            }
+            // Names are read as the driver reads them.
+            assert_eq!(parse("ssl%6Dode=verify-full", host).unwrap().tls, Tls::VerifyFull);
+        }
+        // A file is trusted alone, as libpq means it.
+        let settings = parse("sslmode=verify-full&sslrootcert=/x.pem", "db.example").unwrap();
+        assert_eq!(settings.roots, Roots::Only("/x.pem".into()));
+        let settings = parse("sslmode=require&sslnegotiation=direct", "db.example").unwrap();
+        assert_eq!(settings.tls, Tls::Require);
+    }
+
+    #[test]
     fn what_is_ours_does_not_reach_the_driver() {
         let settings =
             parse("postgres://u:p@h:7/d?hoopauth_schema=a_1&sslrootcert=%2Fx%20y&application_name=z");
         let settings = settings.unwrap();
         assert_eq!((settings.schema.as_str(), settings.place.as_str()), ("a_1", "h:7"));
-        assert_eq!(settings.roots, [PathBuf::from("/x y")]);
+        assert_eq!(settings.roots, Roots::Only(PathBuf::from("/x y")));
         assert_eq!(settings.config.get_application_name(), Some("z"));
         assert_eq!(settings.connect_timeout, Duration::from_secs(5));
     }

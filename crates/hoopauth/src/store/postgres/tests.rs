@@ -738,3 +738,147 @@ fn the_list_of_changes_keeps_the_last_thousand() {
     assert_eq!(store.changed("app", start + 999).unwrap(), Some(both));
     assert_eq!(store.changed("app", start + 998).unwrap(), None);
 }
+
+/// Sessions of the store at `url`, which has a name of its own, since its server started to count them.
+fn connections_of(url: &str) -> usize {
+    let log = std::fs::read_to_string(Cluster::shared().folder.join("log")).unwrap();
+    let name = format!("application_name={}", schema_of(url));
+    log.lines().filter(|line| line.contains("authorized") && line.contains(&name)).count()
+}
+
+#[test]
+fn a_plain_server_is_connected_to_once() {
+    let url = named_url();
+    let mut admin = Cluster::shared().admin(&url);
+    admin.batch_execute("ALTER SYSTEM SET log_connections TO on").unwrap();
+    admin.execute("SELECT pg_reload_conf()", &[]).unwrap();
+    // Sessions go by what it was when they began.
+    eventually("connections are logged", || {
+        let on: String = Cluster::shared().admin(&url).query_one("SHOW log_connections", &[]).unwrap().get(0);
+        on != "off"
+    });
+    for sslmode in ["disable", "require"] {
+        let url = format!("{url}&sslmode={sslmode}");
+        let before = connections_of(&url);
+        at(&url).changes().unwrap();
+        assert_eq!(connections_of(&url), before + 1, "{sslmode}");
+    }
+}
+
+/// Where no second connection can be made, a plain server is not taken for a pooler.
+#[test]
+fn a_user_with_one_connection_has_all_of_it() {
+    let url = Cluster::shared().url();
+    at(&url).changes().unwrap();
+    let schema = schema_of(&url);
+    let mut admin = Cluster::shared().admin(&url);
+    admin
+        .batch_execute(&format!(
+            "CREATE ROLE one_{schema} LOGIN PASSWORD 'p' CONNECTION LIMIT 1; GRANT USAGE ON SCHEMA {schema} TO one_{schema}; \
+             GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO one_{schema}"
+        ))
+        .unwrap();
+    let (_, rest) = url.split_once('@').unwrap();
+    let store = at(&format!("postgres://one_{schema}:p@{rest}"));
+    store.changes().unwrap();
+    // One more is told by its own error, and that it may be tried again.
+    let account = location("l");
+    let mut held = store.pool().unwrap().take(Purpose::Work, LONG).unwrap().unwrap();
+    let error = store.lease(&key(&account), Duration::ZERO).unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), (ErrorCode::Store, true));
+    assert!(error.message().contains("too many connections"), "{error}");
+    held.give_up();
+}
+
+/// Whatever fails once the lock was asked for, nobody is given that session afterwards.
+#[test]
+fn a_session_that_may_hold_a_lease_unknown_is_ended() {
+    let url = named_url();
+    let (store, other) = (at(&url), at(&Cluster::shared().url_of(schema_of(&url))));
+    let account = location("l");
+    let sessions = |admin: &mut postgres::Client| -> Vec<i32> {
+        let query = "SELECT pid FROM pg_stat_activity WHERE application_name = $1 ORDER BY pid";
+        admin.query(query, &[&schema_of(&url)]).unwrap().iter().map(|row| row.get(0)).collect()
+    };
+    let mut admin = Cluster::shared().admin(&url);
+    store.changes().unwrap();
+    let before = sessions(&mut admin);
+    assert_eq!(before.len(), 1);
+
+    // In vain: the wait ended with an error, after which the lock may be held.
+    let held = other.lease(&key(&account), Duration::ZERO).unwrap().unwrap();
+    assert!(store.lease(&key(&account), Duration::from_millis(10)).unwrap().is_none());
+    eventually("the session is ended", || sessions(&mut admin).is_empty());
+
+    // Cancelled by somebody, which is no broken connection.
+    store.changes().unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| store.lease(&key(&account), LONG).map(|lease| lease.is_some()));
+        eventually("the wait is cancelled", || {
+            let query = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity \
+                 WHERE application_name = $1 AND wait_event_type = 'Lock'";
+            !admin.query(query, &[&schema_of(&url)]).unwrap().is_empty()
+        });
+        assert_eq!(waiting.join().unwrap().unwrap_err().code(), ErrorCode::Store);
+    });
+    eventually("the session is ended", || sessions(&mut admin).is_empty());
+    drop(held);
+    assert!(store.lease(&key(&account), Duration::ZERO).unwrap().is_some());
+}
+
+/// The server stands still, with all its connections open.
+#[test]
+fn a_server_that_stands_still_holds_nobody_up_for_longer_than_the_call() {
+    let cluster = Cluster::start();
+    let store = at(&cluster.url());
+    let account = location("l");
+    store.save(&key(&account), 0, &new_record(b"a")).unwrap();
+    let held = store.lease(&key(&location("m")), Duration::ZERO).unwrap().unwrap();
+    let stopped = cluster.stand_still();
+    let start = std::time::Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let _short = Patience::of(Duration::from_millis(20));
+                for failed in [
+                    store.load(&key(&account), system_now()).map(|_| ()),
+                    store.changes().map(|_| ()),
+                    store.take_slot("app", SLOT, system_now()).map(|_| ()),
+                    store.claim("app", &[1; 16], system_now(), system_now()).map(|_| ()),
+                    store.due("app", system_now(), 1).map(|_| ()),
+                ] {
+                    let error = failed.unwrap_err();
+                    assert!(error.code() == ErrorCode::Store && error.is_retryable(), "{error:?}");
+                }
+                assert!(store.lease(&key(&account), LONG).map_or(true, |lease| lease.is_none()));
+            });
+        }
+    });
+    let short = Patience::of(Duration::from_millis(20));
+    drop(held);
+    assert!(start.elapsed() < LOCK_TIMEOUT, "{:?}", start.elapsed());
+    drop(short);
+    drop(stopped);
+    // What was given up by its callers is done meanwhile, and all connections are free again.
+    assert!(store.load(&key(&account), system_now()).unwrap().is_some());
+    assert!(store.lease(&key(&location("m")), LONG).unwrap().is_some());
+    eventually("no lease is left behind", || {
+        store.lease(&key(&account), Duration::ZERO).is_ok_and(|it| it.is_some())
+    });
+    eventually("nothing is out", || {
+        (0..4).all(|_| store.pool().unwrap().take(Purpose::Work, Duration::ZERO).is_ok())
+    });
+}
+
+/// Nobody is connected to who could be anybody.
+#[test]
+fn the_systems_roots_are_no_excuse_for_a_weaker_mode() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = |query: &str| at(&format!("postgres://u:planted@{}/d?{query}", listener.local_addr().unwrap()));
+    for mode in ["disable", "prefer", "require", "verify-ca"] {
+        let error = at(&format!("sslmode={mode}&sslrootcert=system")).changes().unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Config, "{mode}: {error}");
+    }
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err());
+}

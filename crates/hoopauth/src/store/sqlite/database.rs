@@ -11,8 +11,8 @@ use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -21,6 +21,7 @@ use super::failure::{self, Failure};
 use super::lock::{Identity, LockFile, SETUP};
 use super::{lock, schema};
 use crate::error::{Error, ErrorCode, Result};
+use crate::patience;
 
 /// The databases of this copy of the library.
 pub(super) static REGISTRY: Registry = Registry::new();
@@ -69,8 +70,9 @@ impl Registry {
             process: process::id(),
             path,
             lock,
-            writing: Mutex::new(()),
-            state: Mutex::new(State { identity: None, stores: 0, busy: 0, idle: Vec::new() }),
+            state: Mutex::new(State::default()),
+            turned: Condvar::new(),
+            written: Condvar::new(),
             returned: Condvar::new(),
         });
         // The one that a forked child inherited stays open for ever.
@@ -81,11 +83,13 @@ impl Registry {
         Ok(database)
     }
 
-    fn wait_for_known(&self) -> Result<std::sync::MutexGuard<'_, Known>> {
-        for _ in 0..200 {
+    fn wait_for_known(&self) -> Result<MutexGuard<'_, Known>> {
+        let start = Instant::now();
+        while start.elapsed() < LONGEST_OPENING {
             match self.known.try_lock() {
                 Ok(known) => return Ok(known),
                 Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if patience::is_over() => return Err(in_use("another store")),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
             }
         }
@@ -119,16 +123,21 @@ pub(super) struct Database {
     process: u32,
     path: PathBuf,
     pub(super) lock: LockFile,
-    /// Held by the one writer of this process, so that the others don't occupy connections while they wait.
-    writing: Mutex<()>,
     state: Mutex<State>,
+    /// Told when `turning`, `writing` and `busy` of it become less.
+    turned: Condvar,
+    written: Condvar,
     returned: Condvar,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     identity: Option<Identity>,
     stores: usize,
+    /// The first store is opening the database, or the last one closing it.
+    turning: bool,
+    /// A thread of this process writes: the others don't occupy connections while they wait for it.
+    writing: bool,
     busy: usize,
     idle: Vec<Connection>,
 }
@@ -148,7 +157,7 @@ impl Database {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Failure>,
     ) -> Result<T> {
-        let _writing = lock(&self.writing);
+        let _writing = self.begin_writing()?;
         let mut connection = self.take()?;
         let run = || {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -164,27 +173,28 @@ impl Database {
     }
 
     fn attach(&self) -> Result<()> {
-        let mut state = lock(&self.state);
-        if state.stores == 0 {
-            let entered = self.lock.enter().map_err(|error| failure::io(&error, &self.path, "locking"))?;
-            if !entered {
-                return Err(Error::state(
-                    "another copy of hoopauth in this process has the store open, and SQLite can't share a file between \
-                     two: use one copy in a process, or give each its own store",
-                ));
-            }
-            match self.start() {
-                Ok((connection, identity)) => {
-                    state.idle.push(connection);
-                    state.identity = Some(identity);
-                }
-                Err(error) => {
-                    self.lock.leave();
-                    return Err(error);
-                }
-            }
+        let mut state =
+            self.wait_while(|state| state.turning, &self.turned, "another thread opens or closes it")?;
+        if state.stores > 0 {
+            state.stores += 1;
+            return Ok(());
         }
-        state.stores += 1;
+        state.turning = true;
+        drop(state);
+        let _turning = Turning(self);
+
+        let entered = self.lock.enter().map_err(|error| failure::io(&error, &self.path, "locking"))?;
+        if !entered {
+            return Err(Error::state(
+                "another copy of hoopauth in this process has the store open, and SQLite can't share a file between \
+                 two: use one copy in a process, or give each its own store",
+            ));
+        }
+        let (connection, identity) = self.start().inspect_err(|_| self.lock.leave())?;
+        let mut state = lock(&self.state);
+        state.idle.push(connection);
+        state.identity = Some(identity);
+        state.stores = 1;
         Ok(())
     }
 
@@ -194,12 +204,16 @@ impl Database {
         if state.stores > 0 {
             return;
         }
-        if let Some(connection) = state.idle.first() {
+        state.turning = true;
+        let idle = mem::take(&mut state.idle);
+        drop(state);
+        let _turning = Turning(self);
+        if let Some(connection) = idle.first() {
             // So that the file alone is whole, where nobody else is at it. If not, the next one does it.
             let _ = connection.busy_timeout(Duration::ZERO);
             let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
-        state.idle.clear();
+        drop(idle);
         self.lock.leave();
     }
 
@@ -210,7 +224,7 @@ impl Database {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Err(forked_midway()),
         };
-        if state.busy > 0 {
+        if state.busy > 0 || state.turning {
             return Err(forked_midway());
         }
         state.idle.clear();
@@ -223,14 +237,21 @@ impl Database {
         let current = schema::is_current(&connection).map_err(|failure| failure.of(&self.path))?;
         if !current {
             let locking = |error| failure::io(&error, &self.path, "locking");
-            if !self.lock.lock(SETUP, BUSY_TIMEOUT).map_err(locking)? {
+            if !self.lock.lock(SETUP, patience::at_most(BUSY_TIMEOUT)).map_err(locking)? {
                 return Err(Error::new(
                     ErrorCode::Store,
-                    "another process sets the store up and does not finish: end it, and try again",
+                    format!(
+                        "another process makes the tables of the store `{}` and does not finish: try again; if it \
+                         stays so, end that process",
+                        self.path.display()
+                    ),
                 )
                 .with_retryable(true));
             }
-            let result = schema::set_up(&mut connection).map_err(|failure| failure.of(&self.path));
+            let result = be_patient(&connection)
+                .map_err(Failure::from)
+                .and_then(|()| schema::set_up(&mut connection))
+                .map_err(|failure| failure.of(&self.path));
             self.lock.unlock(SETUP);
             result?;
         }
@@ -243,7 +264,7 @@ impl Database {
         let open = || {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&self.path, flags)?;
-            connection.busy_timeout(BUSY_TIMEOUT)?;
+            be_patient(&connection)?;
             // A forked child closes inherited connections, which must not touch the files.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             connection.pragma_update(None, "synchronous", "full")?;
@@ -258,10 +279,8 @@ impl Database {
     }
 
     fn take(&self) -> Result<Pooled<'_>> {
-        let mut state = lock(&self.state);
-        while state.busy >= MOST_CONNECTIONS {
-            state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        let all_busy = |state: &State| state.busy >= MOST_CONNECTIONS;
+        let mut state = self.wait_while(all_busy, &self.returned, "other threads of this process use it")?;
         // Who removes or replaces the file of a running program would have it write into nothing.
         let now = Identity::now_at(&self.path).map_err(|error| failure::io(&error, &self.path, "reading"))?;
         if state.identity != now {
@@ -278,7 +297,9 @@ impl Database {
         let idle = state.idle.pop();
         drop(state);
         let mut pooled = Pooled { database: self, connection: idle };
-        if pooled.connection.is_none() {
+        if let Some(connection) = &pooled.connection {
+            be_patient(connection).map_err(|error| Failure::from(error).of(&self.path))?;
+        } else {
             pooled.connection = Some(self.connect()?);
         }
         Ok(pooled)
@@ -291,6 +312,58 @@ impl Database {
         drop(state);
         self.returned.notify_one();
     }
+
+    fn begin_writing(&self) -> Result<Writing<'_>> {
+        let others_write = |state: &State| state.writing;
+        self.wait_while(others_write, &self.written, "other threads of this process write to it")?.writing =
+            true;
+        Ok(Writing(self))
+    }
+
+    /// The state once it is not `so` any more; an error that says `why` if it stays so for longer than the call may take.
+    fn wait_while(
+        &self,
+        so: impl Fn(&State) -> bool,
+        changed: &Condvar,
+        why: &str,
+    ) -> Result<MutexGuard<'_, State>> {
+        let start = Instant::now();
+        let longest = patience::at_most(LONGEST_QUEUE);
+        let mut state = lock(&self.state);
+        while so(&state) {
+            let left = longest.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Err(in_use(&format!("the store `{}`: {why}", self.path.display())));
+            }
+            state = changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(state)
+    }
+}
+
+/// The turn of the one thread that writes.
+struct Writing<'a>(&'a Database);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.state).writing = false;
+        self.0.written.notify_one();
+    }
+}
+
+/// While the first store opens the database, or the last one closes it.
+struct Turning<'a>(&'a Database);
+
+impl Drop for Turning<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.state).turning = false;
+        self.0.turned.notify_all();
+    }
+}
+
+/// Has statements wait for other processes as long as the call may take.
+fn be_patient(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(patience::at_most(BUSY_TIMEOUT))
 }
 
 /// A connection on loan.
@@ -337,7 +410,10 @@ fn find_or_make(path: &Path) -> Result<PathBuf> {
     }
     let path = fs::canonicalize(path).map_err(|error| failure::io(&error, path, "finding"))?;
     if !path.is_file() {
-        return Err(Error::config(format!("`store`: `{}` is not a file", path.display())));
+        return Err(Error::config(format!(
+            "`store`: `{}` is a folder or a device: give the path of a file",
+            path.display()
+        )));
     }
     for suffix in ["", "-wal", "-shm", "-lock"] {
         restrict(&beside(&path, suffix));
@@ -383,8 +459,17 @@ fn forked_midway() -> Error {
     )
 }
 
-/// How long a writer waits for those of other processes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+fn in_use(what: &str) -> Error {
+    Error::new(ErrorCode::Store, format!("{what}, for longer than this call may wait; try again"))
+        .with_retryable(true)
+}
+
+/// How long a statement waits for other processes, unless the call ends earlier.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a thread waits for the others of its process, unless the call ends earlier: those come to an end.
+const LONGEST_QUEUE: Duration = Duration::from_secs(60);
+/// How long another thread may hold the list of databases. It opens a file under it, nothing else.
+const LONGEST_OPENING: Duration = Duration::from_secs(2);
 const MOST_CONNECTIONS: usize = 8;
 /// Pages in the write-ahead log before they are moved into the database: four megabytes.
 const CHECKPOINT_PAGES: i64 = 256;

@@ -53,7 +53,7 @@ pub(super) fn bad_row(what: &str) -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,
         format!(
-            "a stored {what} does not parse: restore the store from a backup, or authorize the account again"
+            "the store holds a {what} that hoopauth did not write: authorize the account again, or restore the store from a backup"
         ),
     )
 }
@@ -75,7 +75,8 @@ fn sqlite(error: &rusqlite::Error, path: &Path) -> Error {
             "the store `{path}` is read-only: give this user the right to write to the file and its folder"
         )),
         Code::DatabaseBusy | Code::DatabaseLocked => store(format!(
-            "the store `{path}` is locked by another program: close what holds it open, and try again"
+            "the store `{path}` is locked by another program, for longer than this call may wait: try again; if it stays so, close \
+             the program that has the file open (a database shell, a backup)"
         ))
         .with_retryable(true),
         Code::NotADatabase => corrupt(format!(
@@ -86,9 +87,12 @@ fn sqlite(error: &rusqlite::Error, path: &Path) -> Error {
             "the store `{path}` can't be opened: give this user the right to write to the file and its folder"
         )),
         Code::SystemIoFailure => store(format!(
-            "reading or writing the store `{path}` failed (SQLite error {extended}): check the disk, its space and \
-             the limits of this process"
+            "the system could not read or write the store `{path}` (SQLite error {extended}): check the disk, its free space, and \
+             the limits of this process (`ulimit`)"
         )),
-        _ => store(format!("the store `{path}` failed (SQLite error {extended}: {error})")),
+        _ => store(format!(
+            "the store `{path}` failed (SQLite error {extended}: {error}): try again; if it stays so, check the file with `sqlite3 \
+             {path} 'PRAGMA integrity_check'` and report it"
+        )),
     }
 }

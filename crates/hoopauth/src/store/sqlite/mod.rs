@@ -24,6 +24,7 @@ use crate::account::Account;
 use crate::budget::SlidingLog;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
+use crate::patience::{self, Patience, TO_SAVE};
 
 /// Grants in a SQLite file. Opened at the first use; nothing of it is used in a forked child, which makes its own.
 ///
@@ -63,7 +64,12 @@ impl SqliteStore {
                 "a forked process can't use its parent's store: make a client of its own in the child",
             ));
         }
-        self.handle.get_or_try_init(|| REGISTRY.open(&self.path))
+        if let Some(handle) = self.handle.get() {
+            return Ok(handle);
+        }
+        // Threads that start at once don't wait here but at the database, each no longer than its call may take.
+        let opened = REGISTRY.open(&self.path)?;
+        Ok(self.handle.try_insert(opened).unwrap_or_else(|(first, _)| first))
     }
 }
 
@@ -73,6 +79,7 @@ impl TokenStore for SqliteStore {
     }
 
     fn save(&self, key: &Key<'_>, expected: u64, record: &NewRecord) -> Result<bool> {
+        let _some = Patience::at_least(TO_SAVE);
         self.handle()?.write(|transaction| save(transaction, key, expected, record))
     }
 
@@ -126,7 +133,7 @@ impl TokenStore for SqliteStore {
         let handle = self.handle()?;
         let place = lock::place(key.app, key.account.as_str());
         let locking = |error| failure::io(&error, handle.path(), "locking");
-        if !handle.lock.lock(place, wait).map_err(locking)? {
+        if !handle.lock.lock(place, patience::at_most(wait)).map_err(locking)? {
             return Ok(None);
         }
         let lease = SqliteLease {
@@ -301,6 +308,7 @@ impl Lease for SqliteLease<'_> {
 
     fn save(&mut self, expected: u64, record: &NewRecord) -> Result<bool> {
         let key = self.key()?;
+        let _some = Patience::at_least(TO_SAVE);
         self.handle.write(|transaction| save(transaction, &key, expected, record))
     }
 

@@ -23,10 +23,11 @@ pub(super) fn set_up(connection: &mut Connection) -> Result<(), Failure> {
     if journal != "wal" {
         return Err(Error::new(
             ErrorCode::Store,
-            "the store's folder can't hold a write-ahead log: put the store on a local disk",
+            "the store is in a folder where SQLite's write-ahead log does not work (a network share, say): put it on a local disk",
         )
         .into());
     }
+    connection.busy_timeout(crate::patience::at_most(super::database::BUSY_TIMEOUT))?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for migration in &MIGRATIONS[check(&transaction)?..] {
         transaction.execute_batch(migration)?;

@@ -2,8 +2,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Instant;
 
-use super::database::Registry;
+use super::database::{self, Registry};
 use super::*;
 use crate::error::ErrorCode;
 use crate::store::contract::{Bench, Still, contract};
@@ -289,13 +291,13 @@ fn a_lock_of_another_program_is_named() {
     let folder = Folder::new();
     let store = folder.store();
     store.save(&key(&account()), 0, &new_record(b"a")).unwrap();
-    let set = |connection: &Connection| Ok(connection.busy_timeout(Duration::from_millis(1))?);
-    store.handle().unwrap().read(set).unwrap();
     let other = Connection::open(folder.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let short = Patience::of(Duration::from_millis(1));
     let error = store.save(&key(&account()), 1, &new_record(b"b")).unwrap_err();
     assert!(error.code() == ErrorCode::Store && error.is_retryable(), "{error:?}");
     assert!(error.message().contains("locked by another program"), "{error}");
+    drop(short);
     assert!(store.load(&key(&account()), NOW).unwrap().is_some());
     other.execute_batch("ROLLBACK").unwrap();
     assert!(store.save(&key(&account()), 1, &new_record(b"b")).unwrap());
@@ -396,4 +398,105 @@ fn stores_on_one_file_are_one_however_it_is_named() {
     let other = Arc::new(SqliteStore::new(longer));
     let _lease = store.lease(&key(&account()), Duration::ZERO).unwrap().unwrap();
     assert!(other.lease(&key(&account()), Duration::ZERO).unwrap().is_none());
+}
+
+/// Each of these would wait for five seconds without a call that ends before.
+#[test]
+fn no_wait_is_longer_than_the_call() {
+    let folder = Folder::new();
+    let store = folder.store();
+    store.save(&key(&account()), 0, &new_record(b"a")).unwrap();
+    let other = Connection::open(folder.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let short = Patience::of(Duration::from_millis(20));
+                let mine = folder.store();
+                let slot = SlotRequest { per_minute: 5, priority: crate::store::Priority::Normal };
+                for failed in [
+                    mine.take_slot("app", slot, NOW).map(|_| ()),
+                    mine.claim("app", &[1; 16], NOW, NOW).map(|_| ()),
+                    mine.unclaim("app", &[1; 16]),
+                ] {
+                    let error = failed.unwrap_err();
+                    assert!(error.code() == ErrorCode::Store && error.is_retryable(), "{error:?}");
+                }
+                drop(short);
+                // What reads does not wait for who writes.
+                assert!(mine.load(&key(&account()), NOW).unwrap().is_some());
+                mine.changes().unwrap();
+            });
+        }
+    });
+    assert!(start.elapsed() < database::BUSY_TIMEOUT, "{:?}", start.elapsed());
+
+    let lease = store.lease(&key(&account()), Duration::ZERO).unwrap().unwrap();
+    let short = Patience::of(Duration::from_millis(1));
+    assert!(store.lease(&key(&account()), Duration::from_secs(3_600)).unwrap().is_none());
+    drop((short, lease));
+}
+
+/// The thread in front holds the turn for as long as it likes.
+#[test]
+fn a_writer_waits_no_longer_for_another_thread_than_its_call_may_take() {
+    let folder = Folder::new();
+    let store = folder.store();
+    store.save(&key(&account()), 0, &new_record(b"a")).unwrap();
+    let waited = store.handle().unwrap().write(|_| {
+        thread::scope(|scope| {
+            let waited = scope.spawn(|| {
+                let _short = Patience::of(Duration::from_millis(1));
+                store.save(&key(&account()), 1, &new_record(b"b"))
+            });
+            Ok(waited.join().unwrap())
+        })
+    });
+    let error = waited.unwrap().unwrap_err();
+    assert!(error.code() == ErrorCode::Store && error.is_retryable(), "{error:?}");
+    assert!(error.message().contains("other threads of this process write"), "{error}");
+    assert!(store.save(&key(&account()), 1, &new_record(b"b")).unwrap());
+}
+
+#[test]
+fn a_call_waits_no_longer_for_the_set_up_of_others_than_it_may_take() {
+    let folder = Folder::new();
+    // Another process is at it: it holds the file's write lock before there are any tables.
+    let other = Connection::open(folder.path()).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let _short = Patience::of(Duration::from_millis(20));
+                let error = folder.store().changes().unwrap_err();
+                assert!(error.code() == ErrorCode::Store && error.is_retryable(), "{error:?}");
+            });
+        }
+    });
+    assert!(start.elapsed() < database::BUSY_TIMEOUT, "{:?}", start.elapsed());
+    other.execute_batch("ROLLBACK").unwrap();
+    folder.store().changes().unwrap();
+}
+
+/// What is saved cannot be had again: it gets time also from a call that has none left.
+#[test]
+fn what_must_be_saved_gets_a_moment() {
+    let folder = Folder::new();
+    let store = folder.store();
+    store.save(&key(&account()), 0, &new_record(b"a")).unwrap();
+    let other = Connection::open(folder.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    thread::scope(|scope| {
+        let (store, (begun, begins)) = (&store, std::sync::mpsc::channel());
+        let saving = scope.spawn(move || {
+            let _none = Patience::of(Duration::ZERO);
+            begun.send(()).unwrap();
+            store.save(&key(&account()), 1, &new_record(b"b"))
+        });
+        begins.recv().unwrap();
+        other.execute_batch("ROLLBACK").unwrap();
+        assert!(saving.join().unwrap().unwrap());
+    });
 }
