@@ -162,7 +162,13 @@ impl Inner {
         }
         let seen = self.seen();
         let record = self.load(account)?;
-        let (record, grant) = self.open_live(account, record)?;
+        // A handle may still have what the cache had no room for.
+        let gone = |error: &Error| error.code() == ErrorCode::NoGrant;
+        let (record, grant) = self.open_live(account, record).inspect_err(|error| {
+            if gone(error) {
+                self.cache.forget(account.as_str())
+            }
+        })?;
         let snapshot = self.snapshot_of(&grant, record.generation);
         self.publish(Arc::clone(&snapshot), seen);
         Ok(snapshot)
@@ -601,8 +607,7 @@ impl Inner {
         refused: bool,
         lease: &mut dyn Lease,
     ) -> Error {
-        let failures =
-            record.back_off.as_ref().filter(|before| before.refused == refused).map_or(0, |b| b.failures) + 1;
+        let failures = BackOff::failures(record.back_off.as_ref(), refused) + 1;
         let growth = 4u32.saturating_pow(failures.min(10) - 1);
         let pause = if refused {
             REFUSED_PAUSE.saturating_mul(growth).min(LONGEST_PAUSE)

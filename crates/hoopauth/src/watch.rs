@@ -50,11 +50,14 @@ impl Inner {
 
     /// The count of changes before which nothing was read.
     fn first_seen<'a>(&self, watch: &'a Watch) -> Result<&'a AtomicU64> {
-        watch.seen.get_or_try_init(|| {
-            let seen = calling(|| self.store.changes())?;
-            self.clock.take_look(LOOK);
-            Ok(AtomicU64::new(seen))
-        })
+        if let Some(seen) = watch.seen.get() {
+            return Ok(seen);
+        }
+        // Asked without a lock: a store of the host's may let another green thread of this thread run, which then comes here.
+        let seen = calling(|| self.store.changes())?;
+        self.clock.take_look(LOOK);
+        // Of several who ask at once, the first to be here counts, for each reads what it publishes later.
+        Ok(watch.seen.get_or_init(|| AtomicU64::new(seen)))
     }
 
     fn look(&self, seen: &AtomicU64) -> Result<()> {
@@ -165,4 +168,4 @@ impl Inner {
 }
 
 /// From one look at a shared store to the next: with the look itself, no more than five seconds.
-const LOOK: Duration = Duration::from_secs(4);
+pub(crate) const LOOK: Duration = Duration::from_secs(4);

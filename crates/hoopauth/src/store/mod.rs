@@ -194,6 +194,21 @@ pub struct BackOff {
     pub message: String,
 }
 
+impl BackOff {
+    /// Counts the failures of one kind in a row, as the stored back-off tells them; none where there is no back-off or one of the
+    /// other kind.
+    ///
+    /// A call of its own: inlined, the compiler reads `refused` before it knows that there is a back-off, and checkers of memory
+    /// report that to whoever writes a C program.
+    #[inline(never)]
+    pub(crate) fn failures(before: Option<&Self>, refused: bool) -> u32 {
+        match before {
+            Some(before) if before.refused == refused => before.failures,
+            _ => 0,
+        }
+    }
+}
+
 /// What [`Lease::begin`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
