@@ -188,6 +188,34 @@ pub(crate) unsafe fn the<'a, T>(handle: *const T, name: &str) -> Result<&'a T> {
     unsafe { handle.as_ref() }.ok_or_else(|| null(name))
 }
 
+/// A reference to a shared handle for as long as a call lasts: a callback of the call may free the host's own.
+pub(crate) struct Held<T: Handle<Kind = Shared>>(*const T);
+
+impl<T: Handle<Kind = Shared>> std::ops::Deref for Held<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the reference that was taken keeps it.
+        unsafe { &*self.0 }
+    }
+}
+
+impl<T: Handle<Kind = Shared>> Drop for Held<T> {
+    fn drop(&mut self) {
+        // SAFETY: gives up the reference that was taken.
+        unsafe { free(self.0.cast_mut()) }
+    }
+}
+
+/// As [`the`], held until the answer is dropped.
+///
+/// # Safety
+/// `handle` is NULL or live.
+pub(crate) unsafe fn held<T: Handle<Kind = Shared>>(handle: *const T, name: &str) -> Result<Held<T>> {
+    // SAFETY: the caller says so.
+    if unsafe { share(handle) }.is_null() { Err(null(name)) } else { Ok(Held(handle)) }
+}
+
 /// What a handle points to, to change it.
 ///
 /// # Safety
