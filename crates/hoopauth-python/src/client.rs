@@ -118,11 +118,7 @@ impl Client {
             return Ok(headers);
         }
         let context = of_call(py, timeout, context)?;
-        let (method, account) = (method.to_owned(), account.map(str::to_owned));
-        let headers = call(py, &self.live, context, move |client| match account {
-            Some(account) => client.headers_for(&account, &method),
-            None => client.headers(&method),
-        })?;
+        let headers = crate::wait::headers(py, &self.live, context, account, method)?;
         self.dict(py, &headers)
     }
 
@@ -600,7 +596,8 @@ impl Client {
         let py = slf.py();
         refuse_reentry(py)?;
         let core = slf.get().live.core(py)?;
-        let maintenance = raised(py, core.client.maintain_in_background())?;
+        let busy = slf.get().live.busy();
+        let maintenance = raised(py, core.client.maintain_in_background_holding(busy))?;
         Ok(Maintenance::new(maintenance, slf))
     }
 

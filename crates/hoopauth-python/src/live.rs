@@ -95,6 +95,11 @@ impl Live {
         Ok(before.as_ref().filter(|before| !Arc::ptr_eq(before, &core)).map_or(made, Arc::clone))
     }
 
+    /// Whether calls may call objects of the program's.
+    pub(crate) fn has_objects(&self) -> bool {
+        self.objects.all().next().is_some()
+    }
+
     /// While the answer lives, a call may use the program's objects.
     pub(crate) fn busy(&self) -> Busy {
         self.busy.fetch_add(1, Ordering::SeqCst);
