@@ -1,4 +1,4 @@
-"""Programs whose threads are shared: gevent's greenlets, and sub-interpreters."""
+"""What shares or ends threads: greenlets, sub-interpreters, impatient calls, and maintenance that ends itself."""
 
 from __future__ import annotations
 
@@ -357,4 +357,65 @@ released.set()
 client.close()
 """,
         str(timeout),
+    )
+
+
+@pytest.mark.parametrize("way", ["drop", "stop", "all", "close"])
+def test_maintenance_and_client_go_in_a_hook_on_maintenances_thread(way: str) -> None:
+    """Nothing waits for itself, nothing panics, and the pair that the hook tells of is saved."""
+    run_python(
+        """
+import gc, json, sys, threading
+import hoopauth
+
+renewed, rows = threading.Event(), {}
+
+
+class Store:
+    def load(self, app, account):
+        return rows.get(account)
+
+    def save(self, app, account, expected, data, columns):
+        if rows.get(account, (0, b""))[0] != expected:
+            return False
+        rows[account] = (expected + 1, bytes(data))
+        return True
+
+    def accounts(self, app):
+        return list(rows)
+
+
+class Transport:
+    def send(self, request):
+        return 200, {}, json.dumps({
+            "access_token": "at-new", "refresh_token": "rt-new", "expires_in": 86399, "userType": "Location", "locationId": "L1"})
+
+
+def on_change(change):
+    if change.kind == "refreshed":
+        assert threading.current_thread() is not threading.main_thread()
+        ways[sys.argv[1]]()
+        gc.collect()
+        renewed.set()
+
+
+def close():
+    try:
+        held["client"].close()
+    except hoopauth.InvalidState:
+        held.clear()
+
+
+ways = {"drop": lambda: held.pop("maintenance"), "stop": lambda: held["maintenance"].stop(), "all": lambda: held.clear(), "close": close}
+options = dict(client_id="app1-suffix", client_secret="secret-0123456789", transport=Transport())
+held = {"client": hoopauth.Client(token_store=Store(), on_change=on_change, **options)}
+held["client"].import_grant(hoopauth.Grant("location:L1", "at-old", refresh_token="rt-old", expires_at=1.0))
+held["maintenance"] = held["client"].maintain_in_background()
+assert renewed.wait(60)
+held.clear()
+gc.collect()
+with hoopauth.Client(token_store=Store(), **options) as other:
+    assert other.export_grant("location:L1").access_token == "at-new"
+""",
+        way,
     )

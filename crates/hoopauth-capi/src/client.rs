@@ -687,7 +687,7 @@ pub(crate) unsafe fn check_owner(client: &Client, account: *const hoopauth_accou
     }
     Err(Error::new(
         hoopauth_core::ErrorCode::InvalidArgument,
-        "the account was looked up with another client: look it up with this one",
+        "the account was looked up with another client: look it up with this one, by hoopauth_client_account",
     ))
 }
 
@@ -703,7 +703,7 @@ unsafe fn header_pairs<'a>(
     if count > MOST_HEADERS {
         return Err(Error::new(
             hoopauth_core::ErrorCode::InvalidArgument,
-            format!("an answer has at most {MOST_HEADERS} headers"),
+            format!("the answer has more than {MOST_HEADERS} headers: pass only the ones that you need"),
         ));
     }
     // SAFETY: the caller says so.
@@ -721,7 +721,10 @@ unsafe fn header_pairs<'a>(
 }
 
 fn no_default() -> Error {
-    Error::new(hoopauth_core::ErrorCode::Config, "no account is named and `default_account` is not set")
+    Error::new(
+        hoopauth_core::ErrorCode::Config,
+        "no account is named and `default_account` is not set: pass an account, or set the option",
+    )
 }
 
 /// More than an account or a method has.

@@ -34,7 +34,8 @@ pub unsafe extern "C" fn hoopauth_client_maintain_in_background(
     }
 }
 
-/// Ends the maintenance, after the refresh under way; NULL is nothing to end. Not from within a callback. Since 0.1.
+/// Ends the maintenance and waits for the refresh under way; does nothing if `maintenance` is NULL. In a callback on maintenance's own
+/// thread nothing is waited for: the thread ends by itself. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_maintenance_free(maintenance: *mut hoopauth_maintenance_t) {
     // SAFETY: by the contract on the header's first page.

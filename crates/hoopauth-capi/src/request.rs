@@ -175,7 +175,10 @@ pub unsafe extern "C" fn hoopauth_request_set_timeout(
     unsafe {
         call(err, || {
             if timeout.is_nan() || timeout < 0.0 {
-                return Err(Error::new(ErrorCode::InvalidArgument, "`timeout` is seconds: 0 or more"));
+                return Err(Error::new(
+                    ErrorCode::InvalidArgument,
+                    "`timeout` is negative or not a number: give seconds, 0 or more",
+                ));
             }
             let timeout = Duration::from_secs_f64(timeout.min(LONGEST));
             the_mut(request, "request")?.change(|request| request.timeout(timeout));

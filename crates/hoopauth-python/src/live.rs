@@ -85,7 +85,7 @@ impl Live {
         {
             return Err(state(
                 py,
-                "the process was forked and the program's store does not say `shared = True`: make the client in the child",
+                "the process was forked, and the program's store does not say that processes may share it: make the client in the child, or set `shared = True` on the store",
             ));
         }
         let builder = raised(py, core.client.again())?;

@@ -126,7 +126,8 @@ pub(crate) fn detached<T: Send + 'static>(
         let _ = sender.send(watched(|| guarded(work)));
     });
     if started.is_err() {
-        let error = Error::new(ErrorCode::Internal, "no thread could be started for the call; try again");
+        let error =
+            Error::new(ErrorCode::Internal, "the system gave no thread for the call: try again later");
         return Err(exception(py, &error.with_retryable(true), None));
     }
     loop {
@@ -177,9 +178,12 @@ fn checked(signalled: &mut Option<PyErr>) -> Result<()> {
         }
         Some(Err(raised)) => {
             *signalled = Some(raised);
-            Err(Error::new(ErrorCode::Cancelled, "a signal ended the wait"))
+            Err(Error::new(
+                ErrorCode::Cancelled,
+                "a signal handler ended the wait by raising; a refresh under way goes on",
+            ))
         }
-        None => Err(Error::new(ErrorCode::Cancelled, "the interpreter is ending")),
+        None => Err(Error::new(ErrorCode::Cancelled, "the wait ended because the interpreter is ending")),
     }
 }
 
