@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import run_python
 
-# Every program starts like this. Its transport and its store switch to other greenlets, as whatever waits does under gevent.
+# Every program starts like this. Its transport and its store switch to other greenlets, as all waiting does there.
 START = """
 import gevent.monkey
 
@@ -33,8 +33,8 @@ class Transport:
         self.on_send(account)
         identity = account.partition(":")[2]
         return 200, {}, json.dumps({
-            "access_token": f"at-{identity}-new", "refresh_token": f"rt-{identity}-{len(self.sent)}", "token_type": "Bearer",
-            "expires_in": 86399, "userType": "Location", "locationId": identity, "companyId": "C1", "scope": "a"})
+            "access_token": f"at-{identity}-new", "refresh_token": f"rt-{identity}-{len(self.sent)}",
+            "token_type": "Bearer", "expires_in": 86399, "userType": "Location", "locationId": identity, "companyId": "C1", "scope": "a"})
 
 
 transport = Transport()
@@ -227,7 +227,13 @@ def test_a_call_from_within_is_refused_and_one_beside_it_is_not() -> None:
         + """
 client = client_of(on_change=lambda change: inside.append(bearer(client, C)))
 inside, beside = [], []
-transport.on_send = lambda account: (inside.append(bearer(client, account)), gevent.sleep(0.05), inside.append(bearer(client, C)))
+def on_send(account):
+    inside.append(bearer(client, account))
+    gevent.sleep(0.05)
+    inside.append(bearer(client, C))
+
+
+transport.on_send = on_send
 
 
 def other():
@@ -328,7 +334,9 @@ class Transport:
         raise hoopauth.Network("it broke")
 
 
-client = hoopauth.Client(client_id="app1-suffix", client_secret="secret-0123456789", store="memory:", transport=Transport(), token_requests_per_minute=100_000)
+client = hoopauth.Client(
+    client_id="app1-suffix", client_secret="secret-0123456789", store="memory:", transport=Transport(),
+    token_requests_per_minute=100_000)
 accounts = [f"location:L{number}" for number in range(500)]
 for account in accounts:
     client.import_grant(hoopauth.Grant(account, "at-old", refresh_token="rt-" + account, expires_at=1.0))
@@ -349,7 +357,8 @@ for number in range(1_500):
 assert threads() < 100, threads()
 for number in range(500):
     try:
-        client.report({"Authorization": "Bearer at-old"}, 401, body='{"message":"Invalid JWT"}', account=accounts[0], timeout=timeout)
+        sent, body = {"Authorization": "Bearer at-old"}, '{"message":"Invalid JWT"}'
+        client.report(sent, 401, body=body, account=accounts[0], timeout=timeout)
     except hoopauth.Timeout as error:
         pass
 assert threads() < 100, threads()
@@ -388,7 +397,8 @@ class Store:
 class Transport:
     def send(self, request):
         return 200, {}, json.dumps({
-            "access_token": "at-new", "refresh_token": "rt-new", "expires_in": 86399, "userType": "Location", "locationId": "L1"})
+            "access_token": "at-new", "refresh_token": "rt-new", "expires_in": 86399, "userType": "Location",
+            "locationId": "L1"})
 
 
 def on_change(change):
@@ -406,7 +416,10 @@ def close():
         held.clear()
 
 
-ways = {"drop": lambda: held.pop("maintenance"), "stop": lambda: held["maintenance"].stop(), "all": lambda: held.clear(), "close": close}
+ways = {
+    "drop": lambda: held.pop("maintenance"), "stop": lambda: held["maintenance"].stop(),
+    "all": held.clear, "close": close,
+}
 options = dict(client_id="app1-suffix", client_secret="secret-0123456789", transport=Transport())
 held = {"client": hoopauth.Client(token_store=Store(), on_change=on_change, **options)}
 held["client"].import_grant(hoopauth.Grant("location:L1", "at-old", refresh_token="rt-old", expires_at=1.0))

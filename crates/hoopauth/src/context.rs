@@ -410,7 +410,7 @@ impl Jobs {
                     state.left = state.left.saturating_sub(1);
                     let waiting = std::mem::take(&mut state.waiting);
                     drop(state);
-                    wake_all(waiting);
+                    wake_all(&waiting);
                 }
                 return Joined::Others(job);
             }
@@ -457,7 +457,7 @@ impl Jobs {
             waiting.append(&mut state.waiting);
         }
         drop(state);
-        wake_all(waiting);
+        wake_all(&waiting);
     }
 
     fn has_room(&self) -> bool {
@@ -498,7 +498,7 @@ pub(crate) fn left_of_caller() -> Duration {
     })
 }
 
-fn wake_all(contexts: Vec<Context>) {
+fn wake_all(contexts: &[Context]) {
     contexts.iter().for_each(Context::wake);
 }
 

@@ -166,7 +166,7 @@ impl Inner {
         let gone = |error: &Error| error.code() == ErrorCode::NoGrant;
         let (record, grant) = self.open_live(account, record).inspect_err(|error| {
             if gone(error) {
-                self.cache.forget(account.as_str())
+                self.cache.forget(account.as_str());
             }
         })?;
         let snapshot = self.snapshot_of(&grant, record.generation);
