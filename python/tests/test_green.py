@@ -34,7 +34,8 @@ class Transport:
         identity = account.partition(":")[2]
         return 200, {}, json.dumps({
             "access_token": f"at-{identity}-new", "refresh_token": f"rt-{identity}-{len(self.sent)}",
-            "token_type": "Bearer", "expires_in": 86399, "userType": "Location", "locationId": identity, "companyId": "C1", "scope": "a"})
+            "token_type": "Bearer", "expires_in": 86399, "userType": "Location", "locationId": identity,
+            "companyId": "C1", "scope": "a"})
 
 
 transport = Transport()
@@ -418,7 +419,7 @@ def close():
 
 ways = {
     "drop": lambda: held.pop("maintenance"), "stop": lambda: held["maintenance"].stop(),
-    "all": held.clear, "close": close,
+    "all": lambda: held.clear(), "close": close,
 }
 options = dict(client_id="app1-suffix", client_secret="secret-0123456789", transport=Transport())
 held = {"client": hoopauth.Client(token_store=Store(), on_change=on_change, **options)}
