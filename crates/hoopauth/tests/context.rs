@@ -182,7 +182,7 @@ fn calls_that_were_left_are_bounded() {
 #[test]
 fn a_login_that_came_before_the_call_is_seen_by_it() {
     let world = World::new();
-    let (reached, reaches) = mpsc::channel();
+    let (reached, arrivals) = mpsc::channel();
     let (go_on, goes_on) = mpsc::channel::<()>();
     let goes_on = Mutex::new(goes_on);
     let slow = SlowRows { rows: world.store.clone(), first: AtomicBool::new(true), reached, goes_on };
@@ -191,7 +191,7 @@ fn a_login_that_came_before_the_call_is_seen_by_it() {
     let call = || client.headers_within(&Context::with_timeout(ENOUGH), account.as_str(), "GET");
     std::thread::scope(|scope| {
         let early = scope.spawn(call);
-        reaches.recv().unwrap();
+        arrivals.recv().unwrap();
         client.import(world.grant(&account), false).unwrap();
         client.remove(&account).unwrap();
         let late = scope.spawn(call);
