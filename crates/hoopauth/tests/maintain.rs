@@ -225,6 +225,9 @@ fn in_the_background_until_it_is_dropped_or_the_client_closed() {
     assert_eq!(token.maintain(later).unwrap_err().code(), ErrorCode::InvalidState);
 }
 
+/// What a hook lets go of.
+type Holding = Option<(Maintenance, Option<Client>)>;
+
 /// The last hold on maintenance, or on the client itself, goes away in a hook that runs on maintenance's own thread.
 #[test]
 fn maintenance_and_client_may_go_on_maintenances_own_thread() {
@@ -232,7 +235,7 @@ fn maintenance_and_client_may_go_on_maintenances_own_thread() {
         let fleet = Fleet::new(1);
         drop(fleet.client());
         fleet.clock.advance(LIFE);
-        let held: Arc<Mutex<Option<(Maintenance, Option<Client>)>>> = Arc::default();
+        let held: Arc<Mutex<Holding>> = Arc::default();
         let (done, gone) = mpsc::channel();
         let in_hook = Arc::clone(&held);
         let hook = move |_: &Change| {
