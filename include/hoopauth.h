@@ -22,7 +22,10 @@
  *            on its own. No memory of yours is ever freed by the library, none of the library's by you.
  *
  * Threads    Functions that take a const handle may be called from any number of threads at once; others need the handle for
- *            themselves. A handle must not be freed while another thread uses it; take a _ref for that thread.
+ *            themselves. A handle must not be freed while another thread uses it; take a _ref for that thread. A callback may free
+ *            the references that its own call began with: the library holds what it needs until the call ends. The library
+ *            starts threads for maintenance, for calls with a context (calls for the headers of one account share one; of those
+ *            that were left at most 64 go on) and, briefly, to look up names.
  *
  * Waiting    Functions that may wait take a hoopauth_context_t, by which another thread can end the wait; NULL: none, the option
  *            `timeout` holds. Time spans are seconds as double, moments are milliseconds since the Unix epoch as int64_t.
@@ -38,10 +41,12 @@
  *            not at all if the registration failed. Tables are copied. Callbacks come from any thread, several at once, with no lock
  *            of the library's held but the account's lease. They must not throw or longjmp through the library. A call into the
  *            library's clients from within a callback is HOOPAUTH_INVALID_STATE; only headers that are cached may be handed out there.
- *            What a callback gets is good until it returns.
+ *            What a callback gets is good until it returns. Green threads (fibers) are not told apart: one that runs while another
+ *            one on its thread is in a callback counts as inside it.
  *
- * Fork       A forked child must not use, and need not free, what its parent made: it makes its own client. Headers that are cached go
- *            on; everything else is HOOPAUTH_INVALID_STATE there.
+ * Fork       A forked child makes its own client, and need not free what its parent made. Of the parent's client, it gets the
+ *            headers that were cached at the fork, by account and by name, with or without a context, until their token ends. They
+ *            are not refreshed there, and changes in the store are not seen; everything else is HOOPAUTH_INVALID_STATE.
  *
  * Secrets    Error messages, log records and names hold no secret. Tokens come out of the functions that say so, and nowhere else.
  *            What the library holds is wiped when it is freed.
@@ -389,6 +394,7 @@ void hoopauth_text_free(hoopauth_text_t *text);
  *
  * Every function that may wait takes one; NULL there means: the option timeout, and no switch. What ends is the wait: a
  * token request that was sent is finished on a thread of its own and its answer saved, so that cancelling never costs a grant.
+ * While many calls go on that were left, further ones wait, within their contexts, until one of those ends.
  * Counted: hoopauth_context_ref, hoopauth_context_free. Any thread may use it.
  */
 typedef struct hoopauth_context_t hoopauth_context_t;
@@ -2316,7 +2322,8 @@ hoopauth_status_t hoopauth_client_maintain_in_background(const hoopauth_client_t
                                                          hoopauth_error_t **err);
 
 /**
- * Ends the maintenance, after the refresh under way; NULL is nothing to end. Not from within a callback. Since 0.1.
+ * Ends the maintenance and waits for the refresh under way; does nothing if maintenance is NULL. In a callback on maintenance's own
+ * thread nothing is waited for: the thread ends by itself. Any thread. Since 0.1.
  */
 void hoopauth_maintenance_free(hoopauth_maintenance_t *maintenance);
 

@@ -205,7 +205,7 @@ class Options(TypedDict, total=False):
     requests_per_day: int | str | None
     """Requests of one account that pacing lets through in a day (UTC)."""
     cache_accounts: int | str | None
-    """How many accounts' headers are kept in memory; 0: as many as are used."""
+    """How many accounts' headers are kept in memory; 0: as many as are used, or 4096 with a static token."""
     ca_file: str | PathLike[str] | None
     """A PEM file whose certificates are trusted beside the system's; each stands on lines of its own."""
     proxy: str | None

@@ -139,6 +139,38 @@ print(in_child(lambda: attempt(lambda: str(client.accounts()))))
     assert second == "[]"
 
 
+def test_cached_headers_go_on_where_a_child_can_make_no_client() -> None:
+    code = """
+class Store:
+    rows_ = {}
+    def load(self, app, account): return self.rows_.get(account)
+    def save(self, app, account, expected, data, columns):
+        self.rows_[account] = (expected + 1, bytes(data))
+        return True
+    def accounts(self, app): return list(self.rows_)
+
+class Clock:
+    at = 1.8e9
+    def now(self): return self.at
+    def monotonic(self): return self.at
+
+clock = Clock()
+client = hoopauth.Client(client_id="a-b", client_secret="c", token_store=Store(), clock=clock)
+client.import_grant(hoopauth.Grant(LOCATION, "token", expires_at=clock.at + 86400))
+client.headers("GET", LOCATION)
+
+def later(seconds, **wait):
+    clock.at += seconds
+    return attempt(lambda: client.headers("GET", LOCATION, **wait)["Authorization"])
+
+for seconds in (0, 10, 3600, 86000):
+    print(in_child(lambda: later(seconds)), in_child(lambda: later(seconds, timeout=5)))
+print(in_child(lambda: later(86401)).split()[0])
+"""
+    lines = forked(code, {}).splitlines()
+    assert lines == ["Bearer token Bearer token"] * 4 + ["INVALID_STATE"]
+
+
 def test_a_fork_during_a_refresh(emulator: Emulator, shared: dict[str, Any]) -> None:
     """The child must not wait for the parent's threads, which it does not have."""
     imported(emulator, shared, ended=True)

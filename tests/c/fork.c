@@ -68,8 +68,90 @@ static void fork_and_wait(hoopauth_client_t *client, const hoopauth_account_t *a
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* A clock that the child sets on: for a child that lives long. */
+static int64_t now_at = 1800000000000;
+static uint64_t monotonic_at = 1000;
+
+static int64_t now_ms(void *user_data)
+{
+  (void)user_data;
+  return now_at;
+}
+
+static uint64_t monotonic_ms(void *user_data)
+{
+  (void)user_data;
+  return monotonic_at;
+}
+
+static void later(int64_t seconds)
+{
+  now_at += seconds * 1000;
+  monotonic_at += (uint64_t)seconds * 1000;
+}
+
+/* The cached headers, in each way to get them, or the error of a client that is another process's. */
+static void all_ways(const hoopauth_client_t *client, const hoopauth_account_t *account, bool served, const char *bearer)
+{
+  hoopauth_context_t *context = NULL;
+  OK(hoopauth_context_new(30, &context, &err));
+  for (int way = 0; way < 4; way++) {
+    const hoopauth_context_t *within = way % 2 ? context : NULL;
+    hoopauth_headers_t *headers = NULL;
+    hoopauth_error_t *error = NULL;
+    hoopauth_status_t status =
+        way < 2 ? hoopauth_client_headers(client, account, "GET", NUL, within, &headers, &error)
+                : hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, within, &headers, &error);
+    CHECK(status == (served ? HOOPAUTH_OK : HOOPAUTH_INVALID_STATE));
+    CHECK(!served || strcmp(hoopauth_headers_authorization(headers, NULL), bearer) == 0);
+    hoopauth_headers_free(headers);
+    hoopauth_error_free(error);
+  }
+  hoopauth_context_free(context);
+}
+
+/* In a child that lives long the cached headers go on until their token ends, not only until the next look at the store. */
+static void cached_headers_go_on(void)
+{
+  hoopauth_clock_callbacks_t clock;
+  memset(&clock, 0, sizeof clock);
+  clock.struct_size = sizeof clock;
+  clock.now_ms = now_ms;
+  clock.monotonic_ms = monotonic_ms;
+  hoopauth_config_t *config = app_config();
+  OK(hoopauth_config_set_clock(config, &clock, &err));
+  set_option(config, "store", "sqlite:long.db");
+  set_option(config, "store_key", "0123456789abcdef0123456789abcdef");
+  hoopauth_client_t *client = client_of(config);
+  hoopauth_account_t *account = account_of(client, LOCATION);
+  import(client, LOCATION, now_at + 86400 * 1000);
+  hoopauth_headers_t *headers = NULL;
+  OK(hoopauth_client_headers(client, account, "GET", NUL, NULL, &headers, &err));
+  fflush(NULL);
+  pid_t pid = fork();
+  CHECK(pid >= 0);
+  if (pid == 0) {
+    const char *bearer = hoopauth_headers_authorization(headers, NULL);
+    int64_t passed[] = {0, 3, 3, 10, 3600, 70000, 86399 - 73616};
+    for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
+      later(passed[i]);
+      all_ways(client, account, true, bearer);
+    }
+    later(2);
+    all_ways(client, account, false, bearer);
+    exit(0);
+  }
+  int status = 0;
+  CHECK(waitpid(pid, &status, 0) == pid);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  hoopauth_headers_free(headers);
+  hoopauth_account_free(account);
+  hoopauth_client_free(client);
+}
+
 int main(void)
 {
+  cached_headers_go_on();
   hoopauth_client_t *client = client_of(app_config());
   hoopauth_account_t *account = account_of(client, LOCATION);
   import(client, LOCATION, 0);

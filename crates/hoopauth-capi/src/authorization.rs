@@ -8,7 +8,7 @@ use crate::account::hoopauth_account_t;
 use crate::client::{account_or_default, hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Owned, Text, call, free, lend_some, make, text, the, the_mut};
+use crate::ffi::{Handle, Owned, Text, call, free, held, lend_some, make, text, the, the_mut};
 use crate::status::hoopauth_status_t;
 use crate::text::hoopauth_text_t;
 
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn hoopauth_client_authorization_request(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            the(client, "client")?.0.authorization_request().map(hoopauth_authorization_request_t)
+            held(client, "client")?.0.authorization_request().map(hoopauth_authorization_request_t)
         })
     }
 }
@@ -173,7 +173,8 @@ pub unsafe extern "C" fn hoopauth_client_begin(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let request = match request.as_ref() {
                 Some(request) => request.0.clone(),
                 None => client.authorization_request()?,
@@ -241,7 +242,7 @@ pub unsafe extern "C" fn hoopauth_client_seal_pending(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            let sealed = the(client, "client")?.0.seal_pending(&the(pending, "pending")?.pending)?;
+            let sealed = held(client, "client")?.0.seal_pending(&the(pending, "pending")?.pending)?;
             Ok(hoopauth_text_t(Text::new(&sealed)))
         })
     }
@@ -262,7 +263,7 @@ pub unsafe extern "C" fn hoopauth_client_open_pending(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            let pending = the(client, "client")?.0.open_pending(text("sealed", sealed, sealed_len)?)?;
+            let pending = held(client, "client")?.0.open_pending(text("sealed", sealed, sealed_len)?)?;
             Ok(hoopauth_pending_authorization_t::new(pending))
         })
     }
@@ -286,7 +287,8 @@ pub unsafe extern "C" fn hoopauth_client_complete(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let pending = the(pending, "pending")?.pending.clone();
             let redirect = hoopauth_core::Secret::new(text("redirect", redirect, redirect_len)?);
             let account =
@@ -314,7 +316,8 @@ pub unsafe extern "C" fn hoopauth_client_complete_unsolicited(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let code = hoopauth_core::Secret::new(text("code", code, code_len)?);
             let expected = account_or_default(client, expected)?;
             let account =

@@ -42,16 +42,16 @@ impl<T: Table> Callbacks<T> {
         let refuse = |why: &str| {
             Error::new(
                 ErrorCode::InvalidArgument,
-                format!("`{name}`: {why}: set `struct_size` to the size of its type"),
+                format!("`{name}`: {why}: set `struct_size` to the size of the struct, with sizeof"),
             )
         };
         // SAFETY: its first member is the size, as `Table` says.
         let size = unsafe { table.cast::<usize>().read_unaligned() };
         if size < T::LEAST {
-            return Err(refuse("`struct_size` is less than that of the first version"));
+            return Err(refuse("`struct_size` is smaller than the struct of the first version"));
         }
         if size > LARGEST {
-            return Err(refuse("`struct_size` is not a size"));
+            return Err(refuse("`struct_size` is too large to be a size"));
         }
         let known = size.min(size_of::<T>());
         // SAFETY: valid for `size` bytes, as the caller says.
@@ -61,7 +61,7 @@ impl<T: Table> Callbacks<T> {
             return Err(Error::new(
                 ErrorCode::InvalidArgument,
                 format!(
-                    "`{name}` has members that this version of the library does not know: leave them zero or update it"
+                    "`{name}` sets members that this version of the library does not know: set them to zero, or update the library"
                 ),
             ));
         }
@@ -85,7 +85,7 @@ impl<T: Table> Drop for Callbacks<T> {
 
 /// A required function that is missing.
 pub(crate) fn missing(table: &str, function: &str) -> Error {
-    Error::new(ErrorCode::InvalidArgument, format!("`{table}`: `{function}` is NULL, and it must not be"))
+    Error::new(ErrorCode::InvalidArgument, format!("`{table}`: `{function}` is NULL: give a function"))
 }
 
 const LARGEST: usize = 65_536;

@@ -12,8 +12,8 @@ use crate::config::hoopauth_config_t;
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
 use crate::ffi::{
-    Handle, Shared, Text, bytes, call, clear, free, hand_out, lend, lend_some, make, null, put, share, text,
-    the,
+    Handle, Shared, Text, bytes, call, clear, free, hand_out, held, lend, lend_some, make, null, put, share,
+    text, the,
 };
 use crate::grant::hoopauth_grant_t;
 use crate::headers::{hoopauth_header_t, hoopauth_headers_t};
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn hoopauth_client_account(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            hoopauth_account_t::new(&the(client, "client")?.0, text("account", account, account_len)?)
+            hoopauth_account_t::new(&held(client, "client")?.0, text("account", account, account_len)?)
         })
     }
 }
@@ -145,10 +145,11 @@ unsafe fn headers_slowly(
     // SAFETY: the caller says so.
     unsafe {
         hand_out(out, err, || {
-            let this = the(client, "client")?;
+            let this = held(client, "client")?;
             let method = text("method", method, method_len)?;
             check_owner(&this.0, account)?;
-            match (account.as_ref().or(this.1.as_ref()), context.as_ref()) {
+            let account = if account.is_null() { None } else { Some(held(account, "account")?) };
+            match (account.as_deref().or(this.1.as_ref()), context.as_ref()) {
                 (Some(account), None) => account.headers(method),
                 (None, None) => this.0.headers(method).map(give),
                 (account, Some(context)) => {
@@ -203,7 +204,8 @@ unsafe fn headers_by_name_slowly(
     // SAFETY: the caller says so.
     unsafe {
         hand_out(out, err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let account = text("account", account, account_len)?;
             let method = text("method", method, method_len)?;
             match context.as_ref() {
@@ -233,7 +235,8 @@ pub unsafe extern "C" fn hoopauth_client_sent_headers(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         hand_out(out, err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let method = text("method", method, method_len)?;
             let authorization = text("authorization", authorization, authorization_len)?;
             check_owner(client, account)?;
@@ -341,7 +344,8 @@ pub unsafe extern "C" fn hoopauth_client_mint(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let (location, company) =
                 (account_or_default(client, location)?, account_or_default(client, company)?);
             within(client, context, move |client| client.mint(&location, &company))
@@ -366,7 +370,8 @@ pub unsafe extern "C" fn hoopauth_client_import(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let grant = the(grant, "grant")?.grant.clone();
             let import = within(client, context, move |client| client.import(grant, replace))?;
             if !outcome.is_null() {
@@ -395,7 +400,8 @@ pub unsafe extern "C" fn hoopauth_client_export(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let account = account_or_default(client, account)?;
             within(client, context, move |client| client.export(&account)).map(hoopauth_grant_t::new)
         })
@@ -417,7 +423,8 @@ pub unsafe extern "C" fn hoopauth_client_remove(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let account = account_or_default(client, account)?;
             let was = within(client, context, move |client| client.remove(&account))?;
             if !removed.is_null() {
@@ -441,7 +448,7 @@ pub unsafe extern "C" fn hoopauth_client_accounts(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            let accounts = within(&the(client, "client")?.0, context, Client::accounts)?;
+            let accounts = within(&held(client, "client")?.0, context, Client::accounts)?;
             Ok(hoopauth_accounts_t(accounts.iter().map(|account| Text::new(account.as_str())).collect()))
         })
     }
@@ -491,9 +498,10 @@ pub unsafe extern "C" fn hoopauth_client_maintain(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             match context.as_ref() {
-                Some(context) => client.maintain_within(Timestamp(until_ms), &context.0),
+                Some(context) => client.maintain_within(Timestamp(until_ms), &context.0.clone()),
                 None => client.maintain(Timestamp(until_ms)),
             }
         })
@@ -510,7 +518,7 @@ pub unsafe extern "C" fn hoopauth_client_close(
     err: *mut *mut hoopauth_error_t,
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
-    unsafe { call(err, || the(client, "client")?.0.close()) }
+    unsafe { call(err, || held(client, "client")?.0.close()) }
 }
 
 /// One more reference, to be freed like the first; returns `client`, NULL for NULL. Any thread. Since 0.1.
@@ -568,7 +576,8 @@ unsafe fn report(
     // SAFETY: the caller says so.
     unsafe {
         hand_out(repeat, err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             if headers.is_null() {
                 return Err(null("headers"));
             }
@@ -621,7 +630,6 @@ fn report_to(
     }
 }
 
-/// What is cached needs no thread that could be left.
 fn headers_within(
     client: &Client,
     account: Option<&str>,
@@ -632,14 +640,7 @@ fn headers_within(
         Some(name) => name,
         None => client.default_account().ok_or_else(no_default)?,
     };
-    if let Some(headers) = client.fresh_headers(name, method) {
-        return Ok(headers);
-    }
-    let (account, method) = (account.map(str::to_owned), method.to_owned());
-    client.within(context, move |client| match account {
-        Some(account) => client.headers_for(&account, &method),
-        None => client.headers(&method),
-    })
+    client.headers_within(context, name, method)
 }
 
 /// Does what may wait: here, or where it can be left.
@@ -686,7 +687,7 @@ pub(crate) unsafe fn check_owner(client: &Client, account: *const hoopauth_accou
     }
     Err(Error::new(
         hoopauth_core::ErrorCode::InvalidArgument,
-        "the account was looked up with another client: look it up with this one",
+        "the account was looked up with another client: look it up with this one, by hoopauth_client_account",
     ))
 }
 
@@ -702,7 +703,7 @@ unsafe fn header_pairs<'a>(
     if count > MOST_HEADERS {
         return Err(Error::new(
             hoopauth_core::ErrorCode::InvalidArgument,
-            format!("an answer has at most {MOST_HEADERS} headers"),
+            format!("the answer has more than {MOST_HEADERS} headers: pass only the ones that you need"),
         ));
     }
     // SAFETY: the caller says so.
@@ -720,7 +721,10 @@ unsafe fn header_pairs<'a>(
 }
 
 fn no_default() -> Error {
-    Error::new(hoopauth_core::ErrorCode::Config, "no account is named and `default_account` is not set")
+    Error::new(
+        hoopauth_core::ErrorCode::Config,
+        "no account is named and `default_account` is not set: pass an account, or set the option",
+    )
 }
 
 /// More than an account or a method has.

@@ -12,6 +12,7 @@ use crate::status::hoopauth_status_t;
 ///
 /// Every function that may wait takes one; NULL there means: the option `timeout`, and no switch. What ends is the wait: a
 /// token request that was sent is finished on a thread of its own and its answer saved, so that cancelling never costs a grant.
+/// While many calls go on that were left, further ones wait, within their contexts, until one of those ends.
 /// Counted: `hoopauth_context_ref`, `hoopauth_context_free`. Any thread may use it.
 pub struct hoopauth_context_t(pub(crate) Context);
 
@@ -35,7 +36,7 @@ pub unsafe extern "C" fn hoopauth_context_new(
             if timeout.is_nan() || timeout < 0.0 {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
-                    "`timeout` is seconds from now: 0 or more, or infinity",
+                    "`timeout` is negative or not a number: give the seconds from now, 0 or more, or infinity for no end",
                 ));
             }
             // What is too long for a duration has no end that anybody sees.

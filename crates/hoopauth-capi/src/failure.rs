@@ -67,7 +67,9 @@ impl hoopauth_failure_t {
         let code = code(status).filter(|code| own.contains(code)).unwrap_or(ErrorCode::CallbackFailed);
         let message = match self.message() {
             Some(message) => format!("the host's {what} failed: {message}"),
-            None => format!("the host's {what} failed with status {status}: look for its cause there"),
+            None => format!(
+                "the host's {what} failed with status {status} and gave no message: look for the cause in the host program"
+            ),
         };
         let error = Error::new(code, message);
         Err(match self.retryable {

@@ -108,7 +108,10 @@ unsafe fn guarded(
         Ok(Err(error)) => unsafe { fail(err, error) },
         Err(payload) => {
             discard(payload);
-            let error = Error::new(ErrorCode::Panic, "a defect of hoopauth was met; please report it");
+            let error = Error::new(
+                ErrorCode::Panic,
+                "hoopauth met a defect of its own and stopped the call; please report it",
+            );
             // SAFETY: as above.
             unsafe { fail(err, error) }
         }
@@ -188,6 +191,34 @@ pub(crate) unsafe fn the<'a, T>(handle: *const T, name: &str) -> Result<&'a T> {
     unsafe { handle.as_ref() }.ok_or_else(|| null(name))
 }
 
+/// A reference to a shared handle for as long as a call lasts: a callback of the call may free the host's own.
+pub(crate) struct Held<T: Handle<Kind = Shared>>(*const T);
+
+impl<T: Handle<Kind = Shared>> std::ops::Deref for Held<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the reference that was taken keeps it.
+        unsafe { &*self.0 }
+    }
+}
+
+impl<T: Handle<Kind = Shared>> Drop for Held<T> {
+    fn drop(&mut self) {
+        // SAFETY: gives up the reference that was taken.
+        unsafe { free(self.0.cast_mut()) }
+    }
+}
+
+/// As [`the`], held until the answer is dropped.
+///
+/// # Safety
+/// `handle` is NULL or live.
+pub(crate) unsafe fn held<T: Handle<Kind = Shared>>(handle: *const T, name: &str) -> Result<Held<T>> {
+    // SAFETY: the caller says so.
+    if unsafe { share(handle) }.is_null() { Err(null(name)) } else { Ok(Held(handle)) }
+}
+
 /// What a handle points to, to change it.
 ///
 /// # Safety
@@ -204,8 +235,12 @@ pub(crate) unsafe fn the_mut<'a, T>(handle: *mut T, name: &str) -> Result<&'a mu
 #[inline]
 pub(crate) unsafe fn text<'a>(name: &str, text: *const c_char, len: usize) -> Result<&'a str> {
     // SAFETY: the caller says so.
-    str::from_utf8(unsafe { text_bytes(name, text, len)? })
-        .map_err(|_| Error::new(ErrorCode::InvalidArgument, format!("`{name}` is not UTF-8")))
+    str::from_utf8(unsafe { text_bytes(name, text, len)? }).map_err(|_| {
+        Error::new(
+            ErrorCode::InvalidArgument,
+            format!("`{name}` is not UTF-8: convert it before you pass it"),
+        )
+    })
 }
 
 /// As [`text`], for what need not be UTF-8.
@@ -239,7 +274,10 @@ pub(crate) unsafe fn bytes<'a>(name: &str, bytes: *const u8, len: usize) -> Resu
         return if len == 0 { Ok(&[]) } else { Err(null(name)) };
     }
     if isize::try_from(len).is_err() {
-        return Err(Error::new(ErrorCode::InvalidArgument, format!("`{name}` can't be that long")));
+        return Err(Error::new(
+            ErrorCode::InvalidArgument,
+            format!("`{name}`: the given length is longer than any memory: check the length argument"),
+        ));
     }
     // SAFETY: not NULL, and valid for `len` bytes, as the caller says.
     Ok(unsafe { std::slice::from_raw_parts(bytes, len) })
@@ -287,7 +325,7 @@ unsafe fn fill_bytes(name: &str, out: *mut u8, value: *const u8, least: usize, k
     if size < least {
         return Err(Error::new(
             ErrorCode::InvalidArgument,
-            format!("`{name}`: set `struct_size` to the size of its type"),
+            format!("`{name}`: `struct_size` is too small: set it to the size of the struct, with sizeof"),
         ));
     }
     let first = size_of::<usize>();
@@ -300,7 +338,7 @@ unsafe fn fill_bytes(name: &str, out: *mut u8, value: *const u8, least: usize, k
 
 #[cold]
 pub(crate) fn null(name: &str) -> Error {
-    Error::new(ErrorCode::InvalidArgument, format!("`{name}` is NULL"))
+    Error::new(ErrorCode::InvalidArgument, format!("`{name}` is NULL: pass a valid pointer"))
 }
 
 /// Text for C: NUL-terminated, wiped when dropped.

@@ -163,7 +163,10 @@ pub(crate) unsafe fn put_header(
 }
 
 fn no_such_header() -> Error {
-    Error::new(ErrorCode::InvalidArgument, "`index` is not below the number of headers")
+    Error::new(
+        ErrorCode::InvalidArgument,
+        "`index` is too large: it must be less than hoopauth_headers_count",
+    )
 }
 
 /// # Safety

@@ -8,7 +8,7 @@ use crate::account::hoopauth_account_t;
 use crate::client::{account_or_default, hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Owned, Text, free, lend_some, make, the};
+use crate::ffi::{Handle, Owned, Text, free, held, lend_some, make};
 use crate::status::hoopauth_status_t;
 
 /// How an account's grant stands. The caller owns it and frees it with `hoopauth_health_free`. Any thread may read it.
@@ -36,7 +36,8 @@ pub unsafe extern "C" fn hoopauth_client_health(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let account = account_or_default(client, account)?;
             let health = within(client, context, move |client| client.health(&account))?;
             Ok(hoopauth_health_t {

@@ -10,7 +10,7 @@ use crate::account::hoopauth_account_t;
 use crate::client::{account_or_default, hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Filled, Handle, Owned, Text, call, fill, free, lend_some, make, the};
+use crate::ffi::{Filled, Handle, Owned, Text, call, fill, free, held, lend_some, make};
 use crate::status::hoopauth_status_t;
 
 /// The locations of a company, as the platform lists them. The caller owns it and frees it with `hoopauth_installed_locations_free`. Any
@@ -95,7 +95,8 @@ pub unsafe extern "C" fn hoopauth_client_installed_locations(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let company = account_or_default(client, company)?;
             let locations = within(client, context, move |client| client.installed_locations(&company))?;
             Ok(hoopauth_installed_locations_t(locations.iter().map(Location::new).collect()))
@@ -177,7 +178,8 @@ pub unsafe extern "C" fn hoopauth_client_mint_all(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let company = account_or_default(client, company)?;
             tell_summary(summary, MintSummary::default())?;
             let host = Arc::new(Mutex::new(Some(Host { progress, user_data })));

@@ -5,7 +5,7 @@ use hoopauth_core::{RateLimit, Timestamp};
 use crate::account::hoopauth_account_t;
 use crate::client::{check_owner, hoopauth_client_t};
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Filled, call, fill, put, the};
+use crate::ffi::{Filled, call, fill, held, put};
 use crate::status::hoopauth_status_t;
 
 /// The API's limits of one account, as its last answer told them. What was not told is -1.
@@ -66,7 +66,8 @@ pub unsafe extern "C" fn hoopauth_client_rate_limit(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             check_owner(client, account)?;
             let name = match account.as_ref() {
                 Some(account) => account.handle.account().as_str(),

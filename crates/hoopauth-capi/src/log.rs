@@ -77,7 +77,7 @@ pub unsafe extern "C" fn hoopauth_log_set(
             let level = u8::try_from(level).ok().filter(|level| *level <= 5).ok_or_else(|| {
                 hoopauth_core::Error::new(
                     hoopauth_core::ErrorCode::InvalidArgument,
-                    "`level` is one of the constants `HOOPAUTH_LOG_`",
+                    "`level` is not a log level: pass one of the constants `HOOPAUTH_LOG_`",
                 )
             })?;
             if callbacks.is_null() {

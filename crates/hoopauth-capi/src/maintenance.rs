@@ -4,7 +4,7 @@ use hoopauth_core::Maintenance;
 
 use crate::client::hoopauth_client_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Owned, free, make, the};
+use crate::ffi::{Handle, Owned, free, held, make};
 use crate::status::hoopauth_status_t;
 
 /// Maintenance on a thread of the library's own. The caller owns it; `hoopauth_maintenance_free` ends it.
@@ -29,12 +29,13 @@ pub unsafe extern "C" fn hoopauth_client_maintain_in_background(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            Ok(hoopauth_maintenance_t { _running: the(client, "client")?.0.maintain_in_background()? })
+            Ok(hoopauth_maintenance_t { _running: held(client, "client")?.0.maintain_in_background()? })
         })
     }
 }
 
-/// Ends the maintenance, after the refresh under way; NULL is nothing to end. Not from within a callback. Since 0.1.
+/// Ends the maintenance and waits for the refresh under way; does nothing if `maintenance` is NULL. In a callback on maintenance's own
+/// thread nothing is waited for: the thread ends by itself. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_maintenance_free(maintenance: *mut hoopauth_maintenance_t) {
     // SAFETY: by the contract on the header's first page.

@@ -161,7 +161,10 @@ unsafe fn texts<'a>(list: *const *const c_char, count: usize) -> Result<Vec<&'a 
         return if count == 0 { Ok(Vec::new()) } else { Err(null("operations")) };
     }
     if count > MOST {
-        return Err(Error::new(ErrorCode::InvalidArgument, format!("at most {MOST} operations at once")));
+        return Err(Error::new(
+            ErrorCode::InvalidArgument,
+            format!("there are more than {MOST} operations: ask for fewer at once"),
+        ));
     }
     // SAFETY: the caller says so.
     let list = unsafe { std::slice::from_raw_parts(list, count) };
@@ -171,9 +174,12 @@ unsafe fn texts<'a>(list: *const *const c_char, count: usize) -> Result<Vec<&'a 
                 return Err(null("one of `operations`"));
             }
             // SAFETY: the caller says so.
-            unsafe { CStr::from_ptr(*one) }
-                .to_str()
-                .map_err(|_| Error::new(ErrorCode::InvalidArgument, "one of `operations` is not UTF-8"))
+            unsafe { CStr::from_ptr(*one) }.to_str().map_err(|_| {
+                Error::new(
+                    ErrorCode::InvalidArgument,
+                    "one of `operations` is not UTF-8: convert it before you pass it",
+                )
+            })
         })
         .collect()
 }

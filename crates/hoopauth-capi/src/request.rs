@@ -10,7 +10,7 @@ use hoopauth_core::{Client, Error, ErrorCode, LONGEST_BODY, RequestBuilder};
 use crate::client::{hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Owned, bytes, call, free, make, text, the, the_mut};
+use crate::ffi::{Handle, Owned, bytes, call, free, held, make, text, the, the_mut};
 use crate::response::hoopauth_response_t;
 use crate::status::hoopauth_status_t;
 
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn hoopauth_client_request(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            let client = the(client, "client")?.0.clone();
+            let client = held(client, "client")?.0.clone();
             let builder = client.request(text("method", method, method_len)?, text("path", path, path_len)?);
             Ok(hoopauth_request_t { client, builder })
         })
@@ -175,7 +175,10 @@ pub unsafe extern "C" fn hoopauth_request_set_timeout(
     unsafe {
         call(err, || {
             if timeout.is_nan() || timeout < 0.0 {
-                return Err(Error::new(ErrorCode::InvalidArgument, "`timeout` is seconds: 0 or more"));
+                return Err(Error::new(
+                    ErrorCode::InvalidArgument,
+                    "`timeout` is negative or not a number: give seconds, 0 or more",
+                ));
             }
             let timeout = Duration::from_secs_f64(timeout.min(LONGEST));
             the_mut(request, "request")?.change(|request| request.timeout(timeout));

@@ -215,15 +215,23 @@ pub unsafe extern "C" fn hoopauth_config_set_store(
                 }
             }
             if table.lease.is_some() != table.unlease.is_some() {
-                return Err(missing("callbacks", "`lease` and `unlease` go together: one"));
+                return Err(lone("`lease`", "`unlease`"));
             }
             if table.claim.is_some() != table.unclaim.is_some() {
-                return Err(missing("callbacks", "`claim` and `unclaim` go together: one"));
+                return Err(lone("`claim`", "`unclaim`"));
             }
             config.store = Some(Arc::new(HostRows(Callbacks(table))));
             Ok(())
         })
     }
+}
+
+/// A required partner that is missing.
+fn lone(one: &str, other: &str) -> Error {
+    Error::new(
+        ErrorCode::InvalidArgument,
+        format!("`callbacks` gives only one of {one} and {other}: give both, or leave both NULL"),
+    )
 }
 
 /// Gives a loaded row: its version, at least 1, and exactly the bytes that were saved. Copied.
@@ -247,7 +255,7 @@ pub unsafe extern "C" fn hoopauth_row_set(
             if version == 0 {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
-                    "`version` is at least 1: 0 is for no row",
+                    "`version` is 0, which means that there is no row: give the version of the stored row, at least 1",
                 ));
             }
             row.0 = Some(Row { version, bytes });

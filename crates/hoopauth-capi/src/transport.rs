@@ -194,7 +194,10 @@ pub unsafe extern "C" fn hoopauth_transport_response_set_status(
         call(err, || {
             let response = the_mut(response, "response")?;
             if !(100..=599).contains(&http_status) {
-                return Err(Error::new(ErrorCode::InvalidArgument, "an HTTP status is 100 to 599"));
+                return Err(Error::new(
+                    ErrorCode::InvalidArgument,
+                    "`http_status` is no HTTP status: give a number from 100 to 599",
+                ));
             }
             response.status = http_status;
             Ok(())
@@ -224,7 +227,7 @@ pub unsafe extern "C" fn hoopauth_transport_response_add_header(
             if headers.len() >= MOST_HEADERS {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
-                    format!("an answer has at most {MOST_HEADERS} headers"),
+                    format!("the answer has more than {MOST_HEADERS} headers: fail the request"),
                 ));
             }
             headers.push((name.to_owned(), value.into_owned()));
@@ -253,7 +256,10 @@ pub unsafe extern "C" fn hoopauth_transport_response_append_body(
                 response.too_large = true;
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
-                    format!("the body is longer than {} bytes", response.max_body),
+                    format!(
+                        "the body is longer than the {} bytes that the request allows: stop reading it and return",
+                        response.max_body
+                    ),
                 ));
             }
             response.body.extend_from_slice(data);
@@ -328,7 +334,7 @@ impl Transport for HostTransport {
         }
         let kind = match status {
             HOOPAUTH_OK if answer.status == 0 => {
-                let message = "the host's transport returned success without an HTTP status".to_owned();
+                let message = "the host's transport returned success without an HTTP status: call hoopauth_transport_response_set_status first".to_owned();
                 return fail(TransportErrorKind::Callback, message, true);
             }
             HOOPAUTH_OK => {
@@ -344,7 +350,9 @@ impl Transport for HostTransport {
         };
         let message = match failure.message() {
             Some(message) => format!("the host's transport failed: {message}"),
-            None => format!("the host's transport failed with status {status}"),
+            None => format!(
+                "the host's transport failed with status {status} and gave no message: look for the cause in the host program"
+            ),
         };
         fail(kind, message, !answer.not_sent)
     }

@@ -98,7 +98,7 @@ pub unsafe extern "C" fn hoopauth_webhook_config_add_key(
                 SignatureScheme::from_name(text("scheme", scheme, scheme_len)?).ok_or_else(|| {
                     Error::new(
                         ErrorCode::Config,
-                        "`scheme` is one of `ed25519`, `rsa-sha256` and `hmac-sha256`",
+                        "`scheme` is unknown: give `ed25519`, `rsa-sha256` or `hmac-sha256`",
                     )
                 })?;
             let label = text("label", label, label_len)?;

@@ -9,7 +9,7 @@ use hoopauth_core::webhook::{Applied, WebhookDelivery};
 use crate::client::{hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Blob, Handle, Owned, Text, call, free, lend_bytes, lend_some, the};
+use crate::ffi::{Blob, Handle, Owned, Text, call, free, held, lend_bytes, lend_some, the};
 use crate::status::hoopauth_status_t;
 
 /// A verified webhook, claimed by this process: what it says, and whether it was handled.
@@ -220,7 +220,8 @@ pub unsafe extern "C" fn hoopauth_client_apply(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let client = &the(client, "client")?.0;
+            let client = held(client, "client")?;
+            let client = &client.0;
             let event = the(delivery, "delivery")?.delivery.event().clone();
             let done = within(client, context, move |client| client.apply(&event))?;
             if !applied.is_null() {

@@ -146,7 +146,7 @@ unsafe fn signed_headers<'a>(
     if count > MOST_HEADERS {
         return Err(Error::new(
             ErrorCode::InvalidArgument,
-            format!("a request has at most {MOST_HEADERS} headers"),
+            format!("the request has more than {MOST_HEADERS} headers: refuse it"),
         ));
     }
     // SAFETY: the caller says so.

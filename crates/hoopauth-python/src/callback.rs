@@ -9,6 +9,8 @@ use pyo3::class::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use crate::green::{Inside, switching};
+
 /// An object of the program's. The client that holds it shows it to the garbage collector, which may empty it.
 pub(crate) struct Slot {
     /// The keyword that it was given by.
@@ -57,22 +59,23 @@ impl Slot {
         method: &str,
         f: impl FnOnce(&Bound<'_, PyAny>) -> std::result::Result<T, Fault>,
     ) -> Result<T> {
-        let called = Python::try_attach(|py| {
-            let object = self.get(py).ok_or_else(|| self.failed(method, "is gone with its client"))?;
-            let _inside = Inside::enter();
+        let called = inside(|py| {
+            let object = self
+                .get(py)
+                .ok_or_else(|| (self.failed(method, "is gone: its client was garbage-collected"), None))?;
             f(&object).map_err(|fault| match fault {
                 Fault::Raised(raised) => {
-                    let error = self.failed(method, &format!("raised `{}`", type_name(&raised.get_type(py))));
-                    CAUSE.set(Some(raised));
-                    error
+                    let what = format!("raised `{}`", type_name(&raised.get_type(py)));
+                    (self.failed(method, &what), Some(raised))
                 }
-                Fault::Answered(what) => {
-                    CAUSE.set(None);
-                    self.failed(method, &format!("answered {what}"))
-                }
+                Fault::Answered(what) => (self.failed(method, &format!("answered {what}")), None),
             })
         });
-        called.unwrap_or_else(|| Err(self.failed(method, "can't be called: the interpreter is ending")))
+        let ending = || Err((self.failed(method, "can't be called: the interpreter is ending"), None));
+        called.unwrap_or_else(ending).map_err(|(error, raised)| {
+            CAUSE.set(raised);
+            error
+        })
     }
 
     /// As [`call_reading`](Self::call_reading), for what can't answer with an error: the call that led here fails after all.
@@ -106,9 +109,8 @@ impl Slot {
     }
 
     fn tell(&self, error: &Error, raised: Option<PyErr>) {
-        Python::try_attach(|py| {
-            // What hears of it must not call the client either.
-            let _inside = Inside::enter();
+        // What hears of it must not call the client either.
+        inside(|py| {
             crate::log::warn(py, "hoopauth.callback", &format!("{}; the call goes on", error.message()));
             if let Some(raised) = raised {
                 raised.write_unraisable(py, self.get(py).as_ref());
@@ -202,7 +204,7 @@ pub(crate) fn watched<T>(work: impl FnOnce() -> Result<T>) -> (Result<T>, Option
 /// Refuses a call back into a client.
 #[inline]
 pub(crate) fn refuse_reentry(py: Python<'_>) -> PyResult<()> {
-    if INSIDE.get() == 0 { Ok(()) } else { Err(reentered(py)) }
+    if INSIDE.with(|inside| inside.is_current(py)) { Err(reentered(py)) } else { Ok(()) }
 }
 
 #[cold]
@@ -214,24 +216,45 @@ fn reentered(py: Python<'_>) -> PyErr {
     crate::error::exception(py, &error, None)
 }
 
-/// While it lives, this thread is in a callback.
-struct Inside;
+/// Calls what the program brought. A call back into a client is refused where it comes from within, not where another greenlet of
+/// the thread makes it.
+pub(crate) fn inside<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+    struct Leave(usize);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            INSIDE.with(|inside| inside.leave(self.0));
+        }
+    }
+    switching(|py| {
+        let _leave = Leave(INSIDE.with(|inside| inside.enter(py)));
+        work(py)
+    })
+}
 
-impl Inside {
-    fn enter() -> Self {
-        INSIDE.set(INSIDE.get() + 1);
-        Self
+/// The state of the call that this thread is in, set aside while other greenlets of the thread may run; put back when it is dropped.
+pub(crate) struct SetAside {
+    in_call: u32,
+    cause: Option<PyErr>,
+    failed: Option<(Error, Option<PyErr>)>,
+}
+
+impl SetAside {
+    pub(crate) fn new() -> Self {
+        Self { in_call: IN_CALL.take(), cause: CAUSE.take(), failed: FAILED.take() }
     }
 }
 
-impl Drop for Inside {
+impl Drop for SetAside {
     fn drop(&mut self) {
-        INSIDE.set(INSIDE.get() - 1);
+        IN_CALL.set(self.in_call);
+        CAUSE.set(self.cause.take());
+        FAILED.set(self.failed.take());
     }
 }
 
 thread_local! {
-    static INSIDE: Cell<u32> = const { Cell::new(0) };
+    /// The greenlets of this thread that are in callbacks.
+    static INSIDE: Inside = const { Inside::nowhere() };
     static IN_CALL: Cell<u32> = const { Cell::new(0) };
     /// What the last callback on this thread raised.
     static CAUSE: RefCell<Option<PyErr>> = const { RefCell::new(None) };

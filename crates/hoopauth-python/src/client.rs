@@ -121,11 +121,7 @@ impl Client {
             return Ok(headers);
         }
         let context = of_call(py, timeout, context)?;
-        let (method, account) = (method.to_owned(), account.map(|account| account.to_owned()));
-        let headers = call(py, &self.live, context, move |client| match account {
-            Some(account) => client.headers_for(&account, &method),
-            None => client.headers(&method),
-        })?;
+        let headers = crate::wait::headers(py, &self.live, context, account, method)?;
         self.dict(py, &headers)
     }
 
@@ -458,8 +454,9 @@ impl Client {
         context: Option<&Bound<'py, Context>>,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let context = of_call(py, timeout, context)?;
-        let status =
-            status.status().ok_or_else(|| refused(py, "`status` is an HTTP status, from 100 to 599"))?;
+        let status = status
+            .status()
+            .ok_or_else(|| refused(py, "`status` is no HTTP status: give a whole number from 100 to 599"))?;
         let sent = pairs(headers)?;
         let answer_headers = answer_headers.map_or_else(|| Ok(Vec::new()), pairs)?;
         let body = body.map(|body| body[..body.len().min(BODY_READ)].to_vec()).unwrap_or_default();
@@ -470,7 +467,7 @@ impl Client {
                 sent.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
             };
             let account = account.as_deref().or_else(|| client.default_account()).ok_or_else(|| {
-                Error::new(ErrorCode::Config, "no account is named and `default_account` is not set")
+                Error::new(ErrorCode::Config, "no account is named and `default_account` is not set: pass `account=`, or set the option")
             })?;
             let like = if find("content-type").is_some() { "POST" } else { "GET" };
             let mut headers =
@@ -589,7 +586,10 @@ impl Client {
     ) -> PyResult<()> {
         let context = of_call(py, timeout, context)?;
         if until.0.is_nan() {
-            return Err(refused(py, "`until` is a moment in seconds since the epoch; infinity: for ever"));
+            return Err(refused(
+                py,
+                "`until` is not a number: give seconds since the epoch, or math.inf for no end",
+            ));
         }
         let until = timestamp(until.0);
         // Unlike other calls it does not go on without its caller.
@@ -608,7 +608,8 @@ impl Client {
         let py = slf.py();
         refuse_reentry(py)?;
         let core = slf.get().live.core(py)?;
-        let maintenance = raised(py, core.client.maintain_in_background())?;
+        let busy = slf.get().live.busy();
+        let maintenance = raised(py, core.client.maintain_in_background_holding(busy))?;
         Ok(Maintenance::new(maintenance, slf))
     }
 
@@ -679,7 +680,7 @@ impl Client {
 
     fn __reduce__(&self) -> PyResult<()> {
         Err(PyTypeError::new_err(
-            "a hoopauth.Client can't be pickled or copied: it holds secrets and connections; make one in each process",
+            "a hoopauth.Client can't be pickled or copied, because it holds secrets and connections: make one in each process",
         ))
     }
 

@@ -62,7 +62,10 @@ pub(crate) fn of_call(
 /// One that is longer than any program runs is none.
 fn lasting(py: Python<'_>, Seconds(seconds): Seconds) -> PyResult<hoopauth::Context> {
     if seconds.is_nan() || seconds < 0.0 {
-        return Err(refused(py, "`timeout` is a number of seconds, not negative; leave it out for none"));
+        return Err(refused(
+            py,
+            "`timeout` is negative or not a number: give seconds, 0 or more, or leave it out for no deadline",
+        ));
     }
     let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     Ok(hoopauth::Context::with_timeout(timeout))

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use pyo3::exceptions::PyImportError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::live::{Core, Live};
@@ -52,6 +54,19 @@ pub(crate) fn close_all(py: Python<'_>) {
             let _ = client.close();
         }
     });
+}
+
+/// Refuses the import in a sub-interpreter: threads that go on after their callers can be waited for at the end of the main
+/// interpreter only.
+pub(crate) fn refuse_subinterpreter() -> PyResult<()> {
+    // SAFETY: attached, as whoever initialises a module is. The main interpreter's number is 0.
+    if unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) } == 0 {
+        return Ok(());
+    }
+    Err(PyImportError::new_err(
+        "hoopauth can't be imported in a sub-interpreter: import it in the main interpreter (mod_wsgi: set \
+         `WSGIApplicationGroup %{GLOBAL}`)",
+    ))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -41,7 +41,7 @@ impl Grant {
         }
         if let Some(at) = expires_at {
             let at = at.moment().ok_or_else(|| {
-                refused(py, "`expires_at` is a moment in seconds since the epoch, before the year 10000; leave it out if unknown")
+                refused(py, "`expires_at` is out of range: give seconds since the epoch, before the year 10000, or leave it out if unknown")
             })?;
             inner = inner.with_expires_at(timestamp(at));
         }

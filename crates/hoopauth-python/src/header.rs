@@ -18,8 +18,9 @@ pub(crate) fn pairs(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)
 /// As [`pairs`], for what the program itself gives as `argument`: an entry that is neither text nor bytes is refused.
 pub(crate) fn strict_pairs(headers: &Bound<'_, PyAny>, argument: &str) -> PyResult<Vec<(String, String)>> {
     let wrong = || {
-        let message =
-            format!("`{argument}` is a mapping or a list of pairs; names and values are text or bytes");
+        let message = format!(
+            "`{argument}` is of the wrong form: give a mapping or a list of pairs, with text or bytes as names and values"
+        );
         refused(headers.py(), &message)
     };
     let read =

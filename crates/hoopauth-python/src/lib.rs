@@ -17,6 +17,7 @@ mod context;
 mod error;
 mod exit;
 mod grant;
+mod green;
 mod header;
 mod health;
 mod installed;
@@ -77,6 +78,8 @@ mod _hoopauth {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        crate::exit::refuse_subinterpreter()?;
+        hoopauth::set_let_others_run(crate::green::let_others_run);
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         let codes = PyDict::new(py);
         for code in hoopauth::ErrorCode::ALL {

@@ -85,7 +85,7 @@ impl Live {
         {
             return Err(state(
                 py,
-                "the process was forked and the program's store does not say `shared = True`: make the client in the child",
+                "the process was forked, and the program's store does not say that processes may share it: make the client in the child, or set `shared = True` on the store",
             ));
         }
         let builder = raised(py, core.client.again())?;
@@ -93,6 +93,11 @@ impl Live {
         // Another thread of the child may have been faster.
         let before = self.core.compare_and_swap(&core, Some(Arc::clone(&made)));
         Ok(before.as_ref().filter(|before| !Arc::ptr_eq(before, &core)).map_or(made, Arc::clone))
+    }
+
+    /// Whether calls may call objects of the program's.
+    pub(crate) fn has_objects(&self) -> bool {
+        self.objects.all().next().is_some()
     }
 
     /// While the answer lives, a call may use the program's objects.

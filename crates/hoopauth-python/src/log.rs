@@ -6,6 +6,9 @@ use hoopauth::host_log::{LogRecord, LogSink, set_log};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::callback::inside;
+use crate::green::Inside;
+
 /// Sends the core's records to `logging` from now on.
 pub(crate) fn forward() {
     // Refused only where this process has a subscriber of its own, which then gets them.
@@ -16,12 +19,31 @@ struct Logging;
 
 impl LogSink for Logging {
     fn log(&self, record: &LogRecord<'_>) {
-        Python::try_attach(|py| {
+        // Handlers may write somewhere, and let other greenlets run meanwhile.
+        inside(|py| {
+            // What a handler itself gives rise to is not logged.
+            if LOGGING.with(|logging| logging.is_current(py)) {
+                return;
+            }
+            let _leave = Leave(LOGGING.with(|logging| logging.enter(py)));
             if let Err(raised) = pass_on(py, record) {
                 raised.write_unraisable(py, None);
             }
         });
     }
+}
+
+struct Leave(usize);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        LOGGING.with(|logging| logging.leave(self.0));
+    }
+}
+
+thread_local! {
+    /// The greenlets of this thread that hand on a record.
+    static LOGGING: Inside = const { Inside::nowhere() };
 }
 
 /// Tells of what the core does not know of.

@@ -8,7 +8,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyAny;
 
 use crate::client::Client;
-use crate::live::Busy;
 use crate::wait::detached;
 
 /// Maintenance on a thread of its own, until `stop()`, the end of its `with` block, or `Client.close()`. Keep it: where nothing
@@ -21,9 +20,9 @@ pub(crate) struct Maintenance {
 }
 
 impl Maintenance {
+    /// The thread uses the program's objects: the client's mark of that lives as long as the thread, not as this.
     pub(crate) fn new(maintenance: hoopauth::Maintenance, client: &Bound<'_, Client>) -> Self {
-        let busy = client.get().live.busy();
-        let thread = Arc::new(Thread { running: Mutex::new(Some(Running { maintenance, busy })) });
+        let thread = Arc::new(Thread { running: Mutex::new(Some(maintenance)) });
         crate::exit::note_maintenance(&thread);
         Self { thread, client: client.clone().unbind() }
     }
@@ -76,21 +75,13 @@ impl Drop for Maintenance {
 }
 
 pub(crate) struct Thread {
-    running: Mutex<Option<Running>>,
-}
-
-/// Its end waits for the thread; only then the program's objects may go.
-struct Running {
-    maintenance: hoopauth::Maintenance,
-    busy: Busy,
+    running: Mutex<Option<hoopauth::Maintenance>>,
 }
 
 impl Thread {
     pub(crate) fn stop(&self) {
+        // Dropped without the lock: its end waits for the thread, unless this is the thread.
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Running { maintenance, busy }) = running {
-            drop(maintenance);
-            drop(busy);
-        }
+        drop(running);
     }
 }

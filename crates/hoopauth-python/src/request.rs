@@ -76,7 +76,7 @@ pub(crate) fn body(
                 || raised.is_instance_of::<PyValueError>(py)
                 || raised.is_instance_of::<PyRecursionError>(py)
             {
-                let error = Error::new(ErrorCode::InvalidArgument, "`json` can't be written as JSON");
+                let error = Error::new(ErrorCode::InvalidArgument, "`json` can't be written as JSON: its cause says why; give dicts, lists, text, numbers, booleans and None");
                 exception(py, &error, Some(raised))
             } else {
                 raised
@@ -92,7 +92,7 @@ pub(crate) fn params(params: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)
     let wrong = || {
         refused(
             py,
-            "`params` is a mapping or a list of pairs; its values are text, numbers, truth, or lists of them",
+            "`params` is of the wrong form: give a mapping or a list of pairs, with text, numbers, booleans or lists of them as values",
         )
     };
     let mut all = Vec::new();
@@ -138,7 +138,7 @@ pub(crate) fn timeout(py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Opti
     if seconds.is_nan() || seconds < 0.0 {
         return Err(refused(
             py,
-            "`timeout` is a number of seconds, not negative; leave it out for the option `timeout`",
+            "`timeout` is negative or not a number: give seconds, 0 or more, or leave it out for the option `timeout`",
         ));
     }
     Ok(Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST)))
@@ -147,7 +147,8 @@ pub(crate) fn timeout(py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Opti
 pub(crate) fn max_body(py: Python<'_>, bytes: Option<Whole>) -> PyResult<Option<usize>> {
     bytes
         .map(|Whole(bytes)| {
-            usize::try_from(bytes).map_err(|_| refused(py, "`max_body` is a number of bytes, not negative"))
+            usize::try_from(bytes)
+                .map_err(|_| refused(py, "`max_body` is negative or too large: give a number of bytes"))
         })
         .transpose()
 }

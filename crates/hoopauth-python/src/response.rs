@@ -47,9 +47,9 @@ impl Response {
         content: Option<Py<PyBytes>>,
     ) -> PyResult<Self> {
         Ok(Self {
-            status: status
-                .status()
-                .ok_or_else(|| refused(py, "`status` is an HTTP status, from 100 to 599"))?,
+            status: status.status().ok_or_else(|| {
+                refused(py, "`status` is no HTTP status: give a whole number from 100 to 599")
+            })?,
             fields: headers.map_or_else(|| Ok(Vec::new()), |headers| strict_pairs(headers, "headers"))?,
             content: content.unwrap_or_else(|| PyBytes::new(py, b"").unbind()),
             headers: PyOnceLock::new(),
@@ -88,8 +88,11 @@ impl Response {
     /// The body read as JSON. Raises `hoopauth.MalformedResponse`.
     fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         loads(py, self.content.bind(py)).map_err(|raised| {
-            let error = Error::new(ErrorCode::MalformedResponse, "the answer's body is not JSON")
-                .with_status(self.status);
+            let error = Error::new(
+                ErrorCode::MalformedResponse,
+                "the answer's body is not JSON: read it with `text` or `content`",
+            )
+            .with_status(self.status);
             exception(py, &error, Some(raised))
         })
     }

@@ -274,7 +274,7 @@ fn account(name: &str, method: &str) -> Result<Account> {
     Account::parse(name).map_err(|_| {
         Error::new(
             ErrorCode::CallbackFailed,
-            format!("`{method}` of the program's store answered an account that is none"),
+            format!("`{method}` of the program's store answered a name that is no account: it must return the names that it was given, such as `location:<id>`"),
         )
     })
 }

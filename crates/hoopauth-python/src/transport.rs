@@ -162,9 +162,21 @@ fn told(py: Python<'_>, raised: &PyErr) -> Option<TransportError> {
     let errors = py.import("hoopauth._errors").ok()?;
     let value = raised.value(py);
     let kinds = [
-        ("Network", TransportErrorKind::Network, "the program's transport could not reach the server"),
-        ("Timeout", TransportErrorKind::Timeout, "the program's transport had no answer in time"),
-        ("Tls", TransportErrorKind::Tls, "the program's transport refuses the server's certificate"),
+        (
+            "Network",
+            TransportErrorKind::Network,
+            "the program's transport could not reach the server (it raised `hoopauth.Network`)",
+        ),
+        (
+            "Timeout",
+            TransportErrorKind::Timeout,
+            "the program's transport had no answer in time (it raised `hoopauth.Timeout`)",
+        ),
+        (
+            "Tls",
+            TransportErrorKind::Tls,
+            "the program's transport refused the server's certificate (it raised `hoopauth.Tls`)",
+        ),
     ];
     let (_, kind, message) = kinds.into_iter().find(|(name, ..)| {
         errors.getattr(*name).and_then(|class| value.is_instance(&class)).unwrap_or(false)

@@ -2,20 +2,23 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hoopauth::{Context, Error, ErrorCode, Result};
+use hoopauth::{Context, Error, ErrorCode, Headers, HeadersWork, Result};
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::callback::{refuse_reentry, watched};
 use crate::error::exception;
-use crate::live::Live;
+use crate::green::{any, let_others_run, switching};
+use crate::live::{Live, foreign};
 
 /// Does `work` with the core's client, detached.
 ///
 /// On the main thread, and where a context is given, it runs on a thread of its own: Ctrl-C or the context ends the wait, and
-/// the work goes on to its end. On other threads it runs right here.
+/// the work goes on to its end. On other threads it runs right here. So it does where the main thread is one of greenlets and the
+/// work calls objects of the program's: these are at home among its greenlets.
 pub(crate) fn call<T: Send + 'static>(
     py: Python<'_>,
     live: &Live,
@@ -26,7 +29,7 @@ pub(crate) fn call<T: Send + 'static>(
     let core = live.core(py)?;
     let client = core.client.clone();
     let busy = live.busy();
-    if context.is_none() && !is_main_thread(py)? {
+    if context.is_none() && !leaves_for_signals(py, live)? {
         let done = py.detach(|| {
             let done = watched(|| guarded(|| work(&client)));
             drop(busy);
@@ -34,11 +37,12 @@ pub(crate) fn call<T: Send + 'static>(
         });
         return finish(py, done);
     }
+    let every = look(py);
     let mut signalled = None;
     let done = py.detach(|| {
         client.within_checking(
             &context.unwrap_or_default(),
-            LOOK,
+            every,
             || checked(&mut signalled),
             move |client| {
                 let done = watched(|| guarded(|| work(client)));
@@ -53,6 +57,60 @@ pub(crate) fn call<T: Send + 'static>(
     done.map_or_else(|error| Err(exception(py, &error, None)), |done| finish(py, done))
 }
 
+/// Headers of an account, as [`call`] does other work: callers that may leave share a thread per account.
+pub(crate) fn headers(
+    py: Python<'_>,
+    live: &Live,
+    context: Option<Context>,
+    account: Option<&str>,
+    method: &str,
+) -> PyResult<Headers> {
+    refuse_reentry(py)?;
+    let core = match live.core(py) {
+        Ok(core) => core,
+        Err(refused) => return inherited(py, live, account, method).ok_or(refused),
+    };
+    let client = core.client.clone();
+    let name = account.or_else(|| client.default_account()).map(str::to_owned);
+    let (Some(name), true) = (name, context.is_some() || leaves_for_signals(py, live)?) else {
+        let (account, method) = (account.map(str::to_owned), method.to_owned());
+        return call(py, live, context, move |client| match account {
+            Some(account) => client.headers_for(&account, &method),
+            None => client.headers(&method),
+        });
+    };
+    let every = look(py);
+    let mut signalled = None;
+    let cause = Arc::new(Mutex::new(None));
+    let work = || -> HeadersWork {
+        let (busy, cause) = (live.busy(), Arc::clone(&cause));
+        Box::new(move |client, name| {
+            let (headers, raised) = watched(|| guarded(|| client.headers_for(name, "GET")));
+            *cause.lock().unwrap_or_else(PoisonError::into_inner) = raised;
+            drop(busy);
+            headers
+        })
+    };
+    let context = context.unwrap_or_default();
+    let done = py.detach(|| {
+        let check = || checked(&mut signalled);
+        client.headers_within_checking(&context, every, check, &name, method, work)
+    });
+    if let Some(signalled) = signalled {
+        return Err(signalled);
+    }
+    let raised = cause.lock().unwrap_or_else(PoisonError::into_inner).take();
+    finish(py, (done, raised))
+}
+
+/// What a forked child that can't make a client of its own still has: the headers that its parent cached, until their token ends.
+fn inherited(py: Python<'_>, live: &Live, account: Option<&str>, method: &str) -> Option<Headers> {
+    let core = live.current();
+    let core = core.as_ref().filter(|core| foreign(core.process) && !live.is_closed())?;
+    let name = account.or_else(|| core.client.default_account())?;
+    inline(py, || core.client.headers_for(name, method)).ok()
+}
+
 /// Does `work`, detached, and answers Ctrl-C on the way: then it goes on, and nobody waits for it.
 pub(crate) fn detached<T: Send + 'static>(
     py: Python<'_>,
@@ -62,23 +120,28 @@ pub(crate) fn detached<T: Send + 'static>(
         let done = py.detach(|| watched(|| guarded(work)));
         return finish(py, done);
     }
+    let every = look(py);
     let (sender, mut receiver) = mpsc::sync_channel(1);
     let started = std::thread::Builder::new().name("hoopauth-call".to_owned()).spawn(move || {
         let _ = sender.send(watched(|| guarded(work)));
     });
     if started.is_err() {
-        let error = Error::new(ErrorCode::Internal, "no thread could be started for the call; try again");
+        let error =
+            Error::new(ErrorCode::Internal, "the system gave no thread for the call: try again later");
         return Err(exception(py, &error.with_retryable(true), None));
     }
     loop {
         let done;
         (receiver, done) = py.detach(move || {
-            let done = receiver.recv_timeout(LOOK);
+            let done = receiver.recv_timeout(every);
             (receiver, done)
         });
         match done {
             Ok(done) => return finish(py, done),
-            Err(RecvTimeoutError::Timeout) => py.check_signals()?,
+            Err(RecvTimeoutError::Timeout) => {
+                py.check_signals()?;
+                let_others_run(TURN);
+            }
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(exception(py, &panicked(), None));
             }
@@ -107,13 +170,20 @@ fn panicked() -> Error {
 
 #[allow(clippy::redundant_closure_for_method_calls, reason = "the method itself is not general enough")]
 fn checked(signalled: &mut Option<PyErr>) -> Result<()> {
-    match Python::try_attach(|py| py.check_signals()) {
-        Some(Ok(())) => Ok(()),
+    match switching(|py| py.check_signals()) {
+        Some(Ok(())) => {
+            // The work may need what another greenlet of this thread has.
+            let_others_run(TURN);
+            Ok(())
+        }
         Some(Err(raised)) => {
             *signalled = Some(raised);
-            Err(Error::new(ErrorCode::Cancelled, "a signal ended the wait"))
+            Err(Error::new(
+                ErrorCode::Cancelled,
+                "a signal handler ended the wait by raising; a refresh under way goes on",
+            ))
         }
-        None => Err(Error::new(ErrorCode::Cancelled, "the interpreter is ending")),
+        None => Err(Error::new(ErrorCode::Cancelled, "the wait ended because the interpreter is ending")),
     }
 }
 
@@ -126,5 +196,18 @@ fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
     main.eq(own)
 }
 
+/// How long a wait may stop its thread: the other greenlets of the thread, if there are any, stand still meanwhile.
+fn look(py: Python<'_>) -> Duration {
+    // Asked for once before another thread may need it: gevent sets up what all its threads share at the first wait.
+    if any(py) && let_others_run(Duration::ZERO) { Duration::from_millis(1) } else { LOOK }
+}
+
+/// Whether work goes to a thread of its own so that signals end the wait.
+fn leaves_for_signals(py: Python<'_>, live: &Live) -> PyResult<bool> {
+    Ok(is_main_thread(py)? && !(live.has_objects() && any(py)))
+}
+
+/// How long other greenlets run between two looks.
+const TURN: Duration = Duration::from_millis(4);
 /// How soon a signal is seen.
 const LOOK: Duration = Duration::from_millis(50);

@@ -39,7 +39,7 @@ impl Failed<'_> {
     /// Makes the note of this failure.
     pub(crate) fn note(&self, now: Timestamp) -> BackOff {
         let refused = self.outcome == Outcome::Refused;
-        let before = self.before.filter(|before| before.refused == refused);
+        let before = BackOff::of_kind(self.before, refused);
         let failures = before.map_or(0, |before| before.failures).saturating_add(1);
         BackOff {
             refused,

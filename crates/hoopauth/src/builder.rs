@@ -147,7 +147,11 @@ impl ClientBuilder {
             Some(transport) => Some(transport),
             None => default_transport(options),
         };
-        let cache = Cache::new(options.number("cache_accounts"));
+        // A static token speaks for any name that it is asked for: those that a program makes up must not fill the memory.
+        let cache = Cache::new(match options.number("cache_accounts") {
+            0 if credential.is_static() => STATIC_ACCOUNTS,
+            limit => limit,
+        });
         Ok(Client {
             inner: Arc::new_cyclic(|me| Inner {
                 me: me.clone(),
@@ -176,6 +180,7 @@ impl ClientBuilder {
                 closed: AtomicBool::new(false),
                 maintainers: AtomicUsize::new(0),
                 calls: Arc::new(Calls::default()),
+                jobs: Arc::default(),
                 process: std::process::id(),
                 on_change: self.on_change.take(),
                 step_hook: self.step_hook.take(),
@@ -360,5 +365,43 @@ fn default_transport(_options: &OptionSet) -> Option<Arc<dyn Transport>> {
     None
 }
 
+/// The most accounts that a client with a static token keeps headers of, where the option says no other number.
+const STATIC_ACCOUNTS: u64 = 4_096;
+
 pub(crate) type ChangeHook = Box<dyn Fn(&Change) + Send + Sync>;
 pub(crate) type StepHook = Box<dyn Fn(Step, &Account) -> Result<()> + Send + Sync>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::lock;
+
+    /// A static token answers for any name; a program that makes names up must not fill the memory with them.
+    #[test]
+    fn a_static_client_remembers_so_many_names_and_no_more() {
+        let client = Client::builder().access_token("token").build().unwrap();
+        for number in 0..2 * STATIC_ACCOUNTS {
+            let name = format!("location:{number}");
+            assert_eq!(client.headers_for(&name, "GET").unwrap().account(), name);
+        }
+        assert!(client.inner.cache.len() <= usize::try_from(STATIC_ACCOUNTS).unwrap());
+        let all = Client::builder().access_token("token").cache_accounts(0).build().unwrap();
+        all.headers_for("location:1", "GET").unwrap();
+        assert_eq!(all.inner.cache.len(), 1);
+    }
+
+    /// What there is no grant for leaves nothing behind.
+    #[test]
+    fn names_without_a_grant_are_not_remembered() {
+        let client =
+            Client::builder().client_id("app-1").client_secret("secret").store("memory:").build().unwrap();
+        for number in 0..100 {
+            let name = format!("location:{number}");
+            client.headers_for(&name, "GET").unwrap_err();
+            client.account(&name).unwrap().headers("GET").unwrap_err();
+            client.headers_within(&crate::Context::new(), &name, "GET").unwrap_err();
+        }
+        assert_eq!(client.inner.cache.len(), 0);
+        assert!(lock(&client.inner.refused).is_empty());
+    }
+}

@@ -229,6 +229,15 @@ impl Slot {
         self.snapshot.store(snapshot);
         self.version.fetch_add(1, Ordering::Release);
     }
+
+    /// Has it read again, unless it is of `generation` or later. For the holder of the writer's lock.
+    fn suspect(&self, generation: u64) {
+        let snapshot = self.snapshot.load_full();
+        // Nobody's name: there is nothing here.
+        if !snapshot.name().is_empty() && snapshot.generation < generation && !snapshot.is_unread() {
+            self.store(Arc::new(snapshot.suspected(Moment::PAST)));
+        }
+    }
 }
 
 /// All snapshots of a client.
@@ -311,10 +320,17 @@ impl Cache {
         let tag = self.tag(name.as_bytes());
         let shard = self.shard(tag);
         let writer = lock(&shard.writer);
-        if let Some((snapshot, ())) = shard.find(tag, name.as_bytes(), || ())
-            && snapshot.generation < generation
-        {
-            shard.suspect(&writer, tag, &snapshot);
+        match shard.find(tag, name.as_bytes(), || ()) {
+            Some((snapshot, ())) if snapshot.generation < generation => {
+                shard.suspect(&writer, tag, &snapshot);
+            }
+            Some(_) => {}
+            // The table had no room for it: a handle may still serve it.
+            None => {
+                if let Some(slot) = writer.slots.get(name).and_then(Weak::upgrade) {
+                    slot.suspect(generation);
+                }
+            }
         }
     }
 
@@ -328,7 +344,17 @@ impl Cache {
                     shard.suspect(&writer, tag, &bucket.snapshot.load_full());
                 }
             }
+            // Those too that handles serve and the table had no room for.
+            for slot in writer.slots.values().filter_map(Weak::upgrade) {
+                slot.suspect(u64::MAX);
+            }
         }
+    }
+
+    /// The snapshot of an account, fresh or not, without any lock: in a forked child one may never be opened again.
+    pub(crate) fn inherited(&self, name: &str) -> Option<Arc<Snapshot>> {
+        let tag = self.tag(name.as_bytes());
+        self.shard(tag).find(tag, name.as_bytes(), || ()).map(|(snapshot, ())| Guard::into_inner(snapshot))
     }
 
     /// Forgets the snapshot of an account.
@@ -706,6 +732,37 @@ mod tests {
         assert_eq!(slot.load().token(), "a");
         assert!(Arc::ptr_eq(&slot, &cache.slot(&account)));
         cache.forget(account.as_str());
+        assert!(slot.load().name().is_empty());
+    }
+
+    #[test]
+    fn handles_see_what_happens_to_accounts_that_the_table_had_no_room_for() {
+        let cache = Cache::new(1);
+        let account = Account::location("l").unwrap();
+        let slot = cache.slot(&account);
+        let evict = || {
+            cache.publish(snapshot(account.as_str(), "a"));
+            cache.publish(snapshot("location:other", "t"));
+            assert!(cache.get(account.as_str()).is_none());
+            assert!(slot.load().token() == "a" && !slot.load().is_suspect());
+        };
+        evict();
+        cache.suspect(account.as_str(), 1);
+        assert!(!slot.load().is_suspect(), "that generation is the one that is here");
+        cache.suspect(account.as_str(), 2);
+        assert!(slot.load().is_suspect());
+        evict();
+        cache.suspect_all();
+        assert!(slot.load().is_suspect());
+        evict();
+        cache.forget(account.as_str());
+        assert!(slot.load().name().is_empty());
+        evict();
+        cache.clear();
+        assert!(slot.load().name().is_empty());
+        // A handle that has nothing stays that way.
+        cache.suspect(account.as_str(), 9);
+        cache.suspect_all();
         assert!(slot.load().name().is_empty());
     }
 

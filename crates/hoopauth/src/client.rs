@@ -494,7 +494,15 @@ impl AccountHandle {
     #[cold]
     #[inline(never)]
     fn slow(&self) -> Result<Served> {
-        self.inner.slow(self.account.as_str()).map(Served::from_inner)
+        self.inner.slow(self.account.as_str()).map(Served::from_inner).or_else(|error| {
+            // In a forked child the table may have had no room for what this handle has.
+            let has = |own: &Snapshot| !own.name().is_empty() && !own.is_expired(&self.inner.clock);
+            let own = self.slot.load();
+            if self.inner.check_process().is_err() && self.inner.check_open().is_ok() && has(&own) {
+                return Ok(own);
+            }
+            Err(error)
+        })
     }
 
     /// Whose handle it is.

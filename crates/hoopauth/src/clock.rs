@@ -1,12 +1,11 @@
 //! Time, injectable.
 
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::callback::calling;
+use crate::callback::{Marks, calling};
 
 /// Where the client takes the time from. Called on the hot path: it must be quick and must not block.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -218,23 +217,13 @@ impl Clock for ClientClock {
 /// Asks a host's clock. If it calls the client, that asks the clock again: it then reads the end of all time, at which nothing is
 /// fresh, so that the call meets the error of a call from within a callback.
 fn ask<T>(ask: impl FnOnce() -> T, inside: T) -> T {
-    if ASKING.replace(true) {
+    if Marks::get().asking {
         return inside;
     }
-    let _done = Done;
-    calling(ask)
-}
-
-struct Done;
-
-impl Drop for Done {
-    fn drop(&mut self) {
-        ASKING.set(false);
-    }
-}
-
-thread_local! {
-    static ASKING: Cell<bool> = const { Cell::new(false) };
+    calling(|| {
+        Marks::change(|marks| marks.asking = true);
+        ask()
+    })
 }
 
 const END_OF_TIME: (Timestamp, u64) = (Timestamp(i64::MAX), u64::MAX);

@@ -1,19 +1,14 @@
 //! The time one call of the program may take: `timeout`, with all its tries and waits.
 
-use std::cell::Cell;
 use std::time::Duration;
 
+use crate::callback::Marks;
 use crate::clock::Clock;
 use crate::context::Counted;
 use crate::error::{Error, ErrorCode};
 use crate::inner::Inner;
 use crate::patience::Patience;
 use crate::secret::wipe_stack_after_traffic;
-
-thread_local! {
-    /// When the call that this thread is in must end, on its client's monotonic clock.
-    static DEADLINE: Cell<Option<u64>> = const { Cell::new(None) };
-}
 
 /// While it lives, everything this thread does for a client ends by one deadline, and closing the client waits for it.
 pub(crate) struct Call {
@@ -25,7 +20,7 @@ pub(crate) struct Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if self.outermost {
-            DEADLINE.set(None);
+            Marks::change(|marks| marks.deadline = None);
             wipe_stack_after_traffic();
         }
     }
@@ -46,11 +41,12 @@ impl Inner {
 
     /// The same with another `timeout`, which counts where no call led here.
     pub(crate) fn begin_call_of(&self, timeout: Duration) -> Call {
-        let outermost = DEADLINE.get().is_none();
+        let outermost = Marks::get().deadline.is_none();
         let patience = outermost.then(|| Patience::of(timeout));
         if outermost {
             let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            DEADLINE.set(Some(self.clock.monotonic().saturating_add(timeout)));
+            let deadline = self.clock.monotonic().saturating_add(timeout);
+            Marks::change(|marks| marks.deadline = Some(deadline));
         }
         // A forked child inherited calls of its parent's, which never end in it.
         let counted = self.check_process().is_ok().then(|| self.calls.enter());
@@ -59,7 +55,7 @@ impl Inner {
 
     /// `longest`, or what is left of the call.
     pub(crate) fn at_most(&self, longest: Duration) -> Duration {
-        match DEADLINE.get() {
+        match Marks::get().deadline {
             Some(deadline) => {
                 longest.min(Duration::from_millis(deadline.saturating_sub(self.clock.monotonic())))
             }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::account::Account;
+use crate::callback::{let_others_run, reentered};
+use crate::context::caller_left;
 use crate::error::{Error, ErrorCode, Result};
-use crate::sync::{Condvar, Mutex, lock, wait};
+use crate::sync::{Condvar, Mutex, ThreadId, lock, thread, wait};
 
 /// The refreshes under way in this process.
 #[derive(Debug)]
@@ -61,7 +63,8 @@ impl<T: Clone> Flights<T> {
         if let Some(flight) = under_way.get(account) {
             return Role::Follower(Follower { flight: Arc::clone(flight) });
         }
-        let flight = Arc::new(Flight { patience, result: Mutex::new(None), landed: Condvar::new() });
+        let leader = thread::current().id();
+        let flight = Arc::new(Flight { patience, leader, result: Mutex::new(None), landed: Condvar::new() });
         under_way.insert(account.clone(), Arc::clone(&flight));
         Role::Leader(Leader { flights: self, account: account.clone(), flight, landed: false })
     }
@@ -135,7 +138,22 @@ impl<T: Clone> Follower<T> {
             if left.is_zero() {
                 return None;
             }
-            result = wait(&self.flight.landed, result, left);
+            if self.flight.leader != thread::current().id() {
+                let look = match caller_left() {
+                    None => left,
+                    Some(false) => left.min(LOOK),
+                    // Nobody hears of the result: this thread need not stay for it.
+                    Some(true) => return None,
+                };
+                result = wait(&self.flight.landed, result, look);
+                continue;
+            }
+            // The leader is another green thread of this very thread, in a callback: it goes on only if we let it run.
+            drop(result);
+            if !let_others_run(left.min(TURN)) {
+                return Some(Err(reentered()));
+            }
+            result = lock(&self.flight.result);
         }
     }
 }
@@ -143,9 +161,15 @@ impl<T: Clone> Follower<T> {
 #[derive(Debug)]
 struct Flight<T> {
     patience: Patience,
+    leader: ThreadId,
     result: Mutex<Option<Result<T>>>,
     landed: Condvar,
 }
+
+/// How soon a follower sees that its caller left.
+const LOOK: Duration = Duration::from_millis(50);
+/// The longest that other green threads run before the flight is looked at again.
+const TURN: Duration = Duration::from_millis(5);
 
 #[cfg(all(test, feature = "shuttle"))]
 mod model {

@@ -1,6 +1,5 @@
 //! Log records for host programs that have no `tracing`: what the bindings are made of.
 
-use std::cell::Cell;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -11,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::callback::calling;
+use crate::callback::{Marks, calling};
 use crate::error::{Error, Result};
 
 /// One record. It holds no secret.
@@ -75,31 +74,24 @@ impl Subscriber for Forward {
     fn event(&self, event: &Event<'_>) {
         let Some(sink) = SINK.load_full() else { return };
         // What a sink itself gives rise to is not logged.
-        if INSIDE.replace(true) {
+        if Marks::get().logging {
             return;
         }
-        let _leave = Leave;
         let mut text = Text::default();
         event.record(&mut text);
         let message = text.message + &text.fields;
         let metadata = event.metadata();
         let record =
             LogRecord { level: number(*metadata.level()), target: metadata.target(), message: &message };
-        calling(|| sink.log(&record));
+        calling(|| {
+            Marks::change(|marks| marks.logging = true);
+            sink.log(&record);
+        });
     }
 
     fn enter(&self, _: &Id) {}
 
     fn exit(&self, _: &Id) {}
-}
-
-/// Marks the end of a sink's work, also where it panics.
-struct Leave;
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        INSIDE.set(false);
-    }
 }
 
 #[derive(Default)]
@@ -129,10 +121,6 @@ fn number(level: Level) -> u8 {
         Level::DEBUG => 4,
         Level::TRACE => 5,
     }
-}
-
-thread_local! {
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
 static LEVEL: AtomicU8 = AtomicU8::new(0);

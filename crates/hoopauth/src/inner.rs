@@ -11,7 +11,7 @@ use crate::cache::{Cache, Moment, Served, Snapshot};
 use crate::callback::{calling, refuse_reentry};
 use crate::client::{Change, ChangeKind};
 use crate::clock::{ClientClock, Clock};
-use crate::context::Calls;
+use crate::context::{Calls, Jobs};
 use crate::credential::Credential;
 use crate::deadline::timed_out;
 use crate::error::{Error, ErrorCode, Result};
@@ -30,7 +30,7 @@ use crate::store::{Fingerprint, Key, NewRecord, Priority, Record, TokenStore};
 use crate::sync::{Mutex, lock};
 use crate::token_endpoint::{FailureClass, TokenEndpoint};
 use crate::transport::Transport;
-use crate::watch::{Bearer, Watch};
+use crate::watch::{Bearer, LOOK, Watch};
 use crate::webhook::Installs;
 
 /// What all parts of a client share.
@@ -70,6 +70,8 @@ pub(crate) struct Inner {
     pub(crate) maintainers: AtomicUsize,
     /// Calls under way, which may outlive their callers.
     pub(crate) calls: Arc<Calls>,
+    /// Calls on threads of their own, which callers share and may leave.
+    pub(crate) jobs: Arc<Jobs>,
     pub(crate) process: u32,
     pub(crate) on_change: Option<ChangeHook>,
     pub(crate) step_hook: Option<StepHook>,
@@ -121,7 +123,9 @@ impl Inner {
         if let Some(snapshot) = self.static_snapshot(name) {
             return Ok(snapshot);
         }
-        self.check_process()?;
+        if let Err(error) = self.check_process() {
+            return self.inherited(name).ok_or(error);
+        }
         let _call = self.begin_call();
         // Once more, now that it is counted: a client that closes waits for what it let through.
         self.check_open()?;
@@ -138,6 +142,13 @@ impl Inner {
             self.finish_fresh_marks(&account);
         }
         answer
+    }
+
+    /// What a forked child has of an account: the headers that its parent cached, until their token ends.
+    fn inherited(&self, name: &str) -> Option<Arc<Snapshot>> {
+        // Its own looks into the store are none; the hot path goes on for as long as after one.
+        self.clock.take_look(LOOK);
+        self.cache.inherited(name).filter(|snapshot| !snapshot.is_expired(&self.clock))
     }
 
     /// The snapshot of a static token, published under `name`.

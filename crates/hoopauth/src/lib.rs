@@ -68,9 +68,13 @@ pub use crate::authorize::{AuthorizationRequest, PendingAuthorization, Redirect}
 pub use crate::builder::ClientBuilder;
 #[doc(hidden)]
 pub use crate::cache::Snapshot;
+#[doc(hidden)]
+pub use crate::callback::{outside, set_let_others_run};
 pub use crate::client::{AccountHandle, Change, ChangeKind, Client, Health, Import};
 pub use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use crate::context::Context;
+#[doc(hidden)]
+pub use crate::context::HeadersWork;
 #[doc(hidden)]
 pub use crate::error::clean as clean_text;
 pub use crate::error::{Error, ErrorCode, Result};

@@ -37,14 +37,25 @@ impl Client {
     }
 
     /// As [`maintain`](Self::maintain) on a thread of its own, until the answer is dropped or the client closed.
+    ///
+    /// It may be dropped anywhere, also in a hook that runs on its own thread: that thread then ends by itself.
     pub fn maintain_in_background(&self) -> Result<Maintenance> {
+        self.maintain_in_background_holding(())
+    }
+
+    /// As [`maintain_in_background`](Self::maintain_in_background); the thread drops `held` when it ends.
+    #[doc(hidden)]
+    pub fn maintain_in_background_holding<T: Send + 'static>(&self, held: T) -> Result<Maintenance> {
         self.inner.check_maintainable()?;
         let inner = Arc::downgrade(&self.inner);
         let stop = Arc::new(Stop::default());
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name("hoopauth-maintenance".to_owned())
-            .spawn(move || in_background(&inner, &stopped))
+            .spawn(move || {
+                in_background(&inner, &stopped);
+                drop(held);
+            })
             .map_err(|error| {
                 Error::new(
                     ErrorCode::Internal,
@@ -55,7 +66,8 @@ impl Client {
     }
 }
 
-/// Maintenance in the background. Dropping it ends it and waits for the refresh under way.
+/// Maintenance in the background. Dropping it ends it and waits for the refresh under way; on its own thread, in a hook, nothing
+/// is waited for.
 #[derive(Debug)]
 #[must_use = "dropping it ends the maintenance"]
 pub struct Maintenance {
@@ -69,11 +81,16 @@ impl Drop for Maintenance {
         // A forked child has no such thread.
         if self.process == std::process::id() {
             self.stop.end();
-            if let Some(thread) = self.thread.take() {
+            if let Some(thread) = self.thread.take().filter(|thread| !is_this(thread)) {
                 let _ = thread.join();
             }
         }
     }
+}
+
+/// A thread that waited for itself would wait for ever.
+fn is_this(thread: &JoinHandle<()>) -> bool {
+    thread.thread().id() == std::thread::current().id()
 }
 
 #[derive(Debug, Default)]

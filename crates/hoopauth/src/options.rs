@@ -114,7 +114,7 @@ table! {
     requests_per_interval OptionKind::Number(1, 1_000_000), Some("100"), "Requests of one account that pacing lets through in each interval.";
     request_interval OptionKind::Seconds(0.001, 86_400.0), Some("10"), "The length of such an interval, in seconds.";
     requests_per_day OptionKind::Number(1, 1_000_000_000), Some("200000"), "Requests of one account that pacing lets through in a day (UTC).";
-    cache_accounts OptionKind::Number(0, u64::MAX), Some("0"), "How many accounts' headers are kept in memory; 0: as many as are used.";
+    cache_accounts OptionKind::Number(0, u64::MAX), Some("0"), "How many accounts' headers are kept in memory; 0: as many as are used, or 4096 with a static token.";
     ca_file OptionKind::Text, None, "A PEM file whose certificates are trusted beside the system's; each stands on lines of its own. `SSL_CERT_FILE` and `SSL_CERT_DIR` of the environment take the place of the system's.";
     proxy OptionKind::Text, None, "The HTTP proxy for everything but loopback, as `http://user:password@host:port`. Unset: that of the environment (`HTTPS_PROXY`, `ALL_PROXY`, with the exceptions of `NO_PROXY`), in capitals or small letters. One that can't be read is `CONFIG`, and nothing goes out without it. SOCKS is not supported.";
     user_agent OptionKind::Text, None, "The `User-Agent` header. Unset: `hoopauth/<version> (<language>)`.";

@@ -4,12 +4,9 @@
 //! [`Patience`] lasts as long as the call; each wait of a store takes [`at_most`] what is left. It goes by real time, for
 //! so do locks and networks, also where the client's clock is the program's own.
 
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-thread_local! {
-    static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
-}
+use crate::callback::Marks;
 
 /// While it lives, stores wait no longer on this thread. Then what held before holds again.
 #[must_use]
@@ -21,32 +18,36 @@ impl Patience {
     /// At most `longest` from now, and no longer than whatever led here.
     pub(crate) fn of(longest: Duration) -> Self {
         let until = Instant::now().checked_add(longest);
-        let before = UNTIL.get();
-        UNTIL.set(match (before, until) {
+        let before = Marks::get().patience;
+        let patience = match (before, until) {
             (Some(before), Some(until)) => Some(before.min(until)),
             (before, until) => before.or(until),
-        });
+        };
+        Marks::change(|marks| marks.patience = patience);
         Self { before }
     }
 
     /// At least `least` from now, whatever led here: for what would be lost otherwise.
     pub(crate) fn at_least(least: Duration) -> Self {
-        let before = UNTIL.get();
+        let before = Marks::get().patience;
         let until = Instant::now().checked_add(least);
-        UNTIL.set(before.and_then(|before| until.map(|until| before.max(until))));
+        let patience = before.and_then(|before| until.map(|until| before.max(until)));
+        Marks::change(|marks| marks.patience = patience);
         Self { before }
     }
 }
 
 impl Drop for Patience {
     fn drop(&mut self) {
-        UNTIL.set(self.before);
+        Marks::change(|marks| marks.patience = self.before);
     }
 }
 
 /// `longest`, or what is left of it.
 pub(crate) fn at_most(longest: Duration) -> Duration {
-    UNTIL.get().map_or(longest, |until| longest.min(until.saturating_duration_since(Instant::now())))
+    Marks::get()
+        .patience
+        .map_or(longest, |until| longest.min(until.saturating_duration_since(Instant::now())))
 }
 
 /// Returns `true` once nothing is left.

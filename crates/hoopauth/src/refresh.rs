@@ -173,7 +173,13 @@ impl Inner {
         }
         let seen = self.seen();
         let record = self.load(account)?;
-        let (record, grant) = self.open_live(account, record)?;
+        // A handle may still have what the cache had no room for.
+        let gone = |error: &Error| error.code() == ErrorCode::NoGrant;
+        let (record, grant) = self.open_live(account, record).inspect_err(|error| {
+            if gone(error) {
+                self.cache.forget(account.as_str());
+            }
+        })?;
         let snapshot = self.snapshot_of(&grant, record.generation);
         self.publish(Arc::clone(&snapshot), seen);
         Ok(snapshot)

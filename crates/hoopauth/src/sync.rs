@@ -7,6 +7,11 @@ pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(not(feature = "shuttle"))]
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
+#[cfg(feature = "shuttle")]
+pub(crate) use shuttle::thread::{self, ThreadId};
+#[cfg(not(feature = "shuttle"))]
+pub(crate) use std::thread::{self, ThreadId};
+
 /// A panic while the lock was held left nothing half-done here that a later holder could trip over.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

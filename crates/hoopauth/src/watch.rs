@@ -95,7 +95,8 @@ impl Inner {
         if let Some(seen) = watch.seen.get() {
             return Ok(seen);
         }
-        // Whoever else is at it asks too: nobody waits longer than the own call may take, and who reads a row does so later.
+        // Asked without a lock: a store of the host's may let another green thread of this thread run, which then comes here.
+        // Of several who ask at once, the first to be here counts, for each reads what it publishes later.
         let seen = calling(|| self.store.changes())?;
         self.clock.take_look(LOOK);
         Ok(watch.seen.get_or_init(|| AtomicU64::new(seen)))
@@ -245,7 +246,7 @@ impl Inner {
 }
 
 /// From one look at a shared store to the next: with the look itself, no more than five seconds.
-const LOOK: Duration = Duration::from_secs(4);
+pub(crate) const LOOK: Duration = Duration::from_secs(4);
 /// From one that failed to the next.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Of the time between looks, where they take long: a minute.

@@ -3,11 +3,15 @@
 
 mod common;
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
 use common::{World, location};
-use hoopauth::{Client, Context, Error, ErrorCode, Headers, Report, Timestamp};
+use hoopauth::store::{
+    Due, Fingerprint, Key, Lease, MemoryStore, NewRecord, Record, Slot, SlotRequest, TokenStore,
+};
+use hoopauth::{Account, Client, Context, Error, ErrorCode, Headers, Report, Timestamp};
 use hoopauth_emulator::{DEFAULT_CLIENT_SECRET, Endpoint, Fault};
 
 const ENOUGH: Duration = Duration::from_secs(30);
@@ -61,6 +65,188 @@ fn a_deadline_ends_the_wait_and_the_refresh_goes_on() {
         ErrorCode::Timeout,
         "a deadline that has passed"
     );
+}
+
+/// Threads of this process that do calls for callers which may leave.
+fn call_threads() -> usize {
+    let named = |task: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(task.ok()?.path().join("comm"))
+            .ok()
+            .filter(|name| name.trim() == "hoopauth-call")
+    };
+    std::fs::read_dir("/proc/self/task").unwrap().filter_map(named).count()
+}
+
+fn until(mut done: impl FnMut() -> bool) {
+    while !done() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// More than all tests of this file leave at a time, and far less than there are calls.
+const FEW: usize = 30;
+
+#[test]
+fn impatient_callers_of_an_account_share_one_refresh_and_its_thread() {
+    let (world, client) = held_world();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let context = Context::with_timeout(Duration::from_millis(1));
+                    let error = client.headers_within(&context, location(0).as_str(), "GET").unwrap_err();
+                    assert_eq!((error.code(), error.is_retryable()), (ErrorCode::Timeout, true));
+                }
+            });
+        }
+    });
+    assert!(world.emulator.wait_until_held(Endpoint::Token, 1, ENOUGH));
+    assert!(call_threads() < FEW, "{}", call_threads());
+    // A patient one joins them, and gets what they began; so do those with another method.
+    std::thread::scope(|scope| {
+        let calls = ["GET", "POST"].map(|method| {
+            let client = &client;
+            scope.spawn(move || {
+                let context = Context::with_timeout(ENOUGH);
+                client.headers_within(&context, location(0).as_str(), method).unwrap()
+            })
+        });
+        world.emulator.release(Endpoint::Token);
+        let [get, post] = calls.map(|call| call.join().unwrap());
+        assert_eq!(get.authorization(), post.authorization());
+        assert_eq!((get.content_type(), post.content_type()), (None, Some("application/json")));
+    });
+    it_went_on(&world, &client);
+}
+
+#[test]
+fn calls_that_only_follow_end_with_their_callers() {
+    let (world, client) = held_world();
+    let leads = Context::new();
+    std::thread::scope(|scope| {
+        let leader = scope.spawn(|| headers(&client, &leads));
+        assert!(world.emulator.wait_until_held(Endpoint::Token, 1, ENOUGH));
+        for _ in 0..200 {
+            headers(&client, &Context::with_timeout(Duration::from_millis(1))).unwrap_err();
+        }
+        until(|| call_threads() < FEW);
+        world.emulator.release(Endpoint::Token);
+        leader.join().unwrap().unwrap();
+    });
+}
+
+/// Whatever a call waits for: when too many were left by their callers, the next ones wait on their own threads until one ended.
+#[test]
+fn calls_that_were_left_are_bounded() {
+    const MOST: usize = 64;
+    let client = Client::builder().access_token("token").build().unwrap();
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let (begun, begins) = mpsc::channel();
+    let call = |context: &Context| {
+        let (gate, begun) = (Arc::clone(&gate), begun.clone());
+        client.within(context, move |_| {
+            begun.send(()).unwrap();
+            let open = gate.1.wait_while(gate.0.lock().unwrap(), |open| !*open).unwrap();
+            drop(open);
+            Ok(())
+        })
+    };
+    for _ in 0..MOST {
+        let context = Context::new();
+        std::thread::scope(|scope| {
+            let called = scope.spawn(|| call(&context));
+            begins.recv().unwrap();
+            context.cancel();
+            assert_eq!(called.join().unwrap().unwrap_err().code(), ErrorCode::Cancelled);
+        });
+    }
+    for _ in 0..100 {
+        let error = call(&Context::with_timeout(Duration::from_millis(1))).unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), (ErrorCode::Timeout, true));
+    }
+    assert!(begins.try_recv().is_err(), "none of these was begun");
+    let cancelled = Context::new();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| call(&cancelled));
+        cancelled.cancel();
+        assert_eq!(waits.join().unwrap().unwrap_err().code(), ErrorCode::Cancelled);
+        let patient = scope.spawn(|| call(&Context::with_timeout(ENOUGH)));
+        *gate.0.lock().unwrap() = true;
+        gate.1.notify_all();
+        patient.join().unwrap().unwrap();
+    });
+    client.close().unwrap();
+}
+
+/// Whoever joins a call that began before a login must not get that call's answer of before it.
+#[test]
+fn a_login_that_came_before_the_call_is_seen_by_it() {
+    let world = World::new();
+    let (reached, arrivals) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel::<()>();
+    let goes_on = Mutex::new(goes_on);
+    let slow = SlowRows { rows: world.store.clone(), first: AtomicBool::new(true), reached, goes_on };
+    let client = world.builder().token_store(Arc::new(slow)).build().unwrap();
+    let account = location(0);
+    let call = || client.headers_within(&Context::with_timeout(ENOUGH), account.as_str(), "GET");
+    std::thread::scope(|scope| {
+        let early = scope.spawn(call);
+        arrivals.recv().unwrap();
+        client.import(world.grant(&account), false).unwrap();
+        client.remove(&account).unwrap();
+        let late = scope.spawn(call);
+        client.import(world.grant(&account), false).unwrap();
+        go_on.send(()).unwrap();
+        let _ = early.join().unwrap();
+        late.join().unwrap().unwrap();
+    });
+}
+
+/// A store whose first read is answered late, with what was there when it was asked.
+#[derive(Debug)]
+struct SlowRows {
+    rows: Arc<MemoryStore>,
+    first: AtomicBool,
+    reached: mpsc::Sender<()>,
+    goes_on: Mutex<mpsc::Receiver<()>>,
+}
+
+impl TokenStore for SlowRows {
+    fn load(&self, key: &Key<'_>, now: Timestamp) -> Result<Option<Record>, Error> {
+        let loaded = self.rows.load(key, now);
+        if self.first.swap(false, Ordering::SeqCst) {
+            self.reached.send(()).unwrap();
+            self.goes_on.lock().unwrap().recv().unwrap();
+        }
+        loaded
+    }
+    fn save(&self, key: &Key<'_>, expected: u64, record: &NewRecord) -> Result<bool, Error> {
+        self.rows.save(key, expected, record)
+    }
+    fn accounts(&self, app: &str) -> Result<Vec<Account>, Error> {
+        self.rows.accounts(app)
+    }
+    fn open_marks(&self, app: &str) -> Result<Vec<Account>, Error> {
+        self.rows.open_marks(app)
+    }
+    fn due(&self, app: &str, now: Timestamp, limit: usize) -> Result<Due, Error> {
+        self.rows.due(app, now, limit)
+    }
+    fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>, Error> {
+        self.rows.lease(key, wait)
+    }
+    fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Slot, Error> {
+        self.rows.take_slot(app, request, now)
+    }
+    fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool, Error> {
+        self.rows.claim(app, id, until, now)
+    }
+    fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<(), Error> {
+        self.rows.unclaim(app, id)
+    }
+    fn changes(&self) -> Result<u64, Error> {
+        self.rows.changes()
+    }
 }
 
 #[test]

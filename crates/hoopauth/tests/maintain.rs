@@ -12,12 +12,13 @@ mod model {
 }
 
 use std::collections::HashSet;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use hoopauth::store::{MemoryStore, TokenStore};
 use hoopauth::{
-    Account, Client, ClientBuilder, Clock, Error, ErrorCode, Grant, ManualClock, Step, Timestamp,
+    Account, Change, Client, ClientBuilder, Clock, Error, ErrorCode, Grant, Maintenance, ManualClock, Step,
+    Timestamp,
 };
 use model::platform::{Fault, LIFE, Platform};
 use model::world::id;
@@ -222,4 +223,64 @@ fn in_the_background_until_it_is_dropped_or_the_client_closed() {
     assert_eq!(client.maintain(later).unwrap_err().code(), ErrorCode::InvalidState);
     let token = Client::builder().access_token("a").build().unwrap();
     assert_eq!(token.maintain(later).unwrap_err().code(), ErrorCode::InvalidState);
+}
+
+/// What a hook lets go of.
+type Holding = Option<(Maintenance, Option<Client>)>;
+
+/// The last hold on maintenance, or on the client itself, goes away in a hook that runs on maintenance's own thread.
+#[test]
+fn maintenance_and_client_may_go_on_maintenances_own_thread() {
+    for with_client in [false, true] {
+        let fleet = Fleet::new(1);
+        drop(fleet.client());
+        fleet.clock.advance(LIFE);
+        let held: Arc<Mutex<Holding>> = Arc::default();
+        let (done, gone) = mpsc::channel();
+        let in_hook = Arc::clone(&held);
+        let hook = move |_: &Change| {
+            let held = in_hook.lock().unwrap().take();
+            let own_thread = std::thread::current().name() == Some("hoopauth-maintenance");
+            drop(held);
+            done.send(own_thread).unwrap();
+        };
+        let client = fleet.builder().on_change(hook).build().unwrap();
+        let (ends, ended) = mpsc::channel::<()>();
+        let mut holding = held.lock().unwrap();
+        let maintenance = client.maintain_in_background_holding(ends).unwrap();
+        let keeps = (!with_client).then(|| client.clone());
+        *holding = Some((maintenance, Some(client)));
+        drop(holding);
+        assert!(gone.recv().unwrap(), "the hook ran there");
+        // The thread ends: what it held is dropped.
+        assert!(ended.recv().is_err());
+        // The renewed pair is saved.
+        let stored = fleet.builder().build().unwrap().export(&fleet.accounts[0]).unwrap();
+        assert_eq!(stored.refresh_token().unwrap().expose(), fleet.platform.current(0));
+        if let Some(client) = keeps {
+            client.close().unwrap();
+        }
+    }
+}
+
+/// Closing waits for calls under way, the one that the hook belongs to among them: refused, and nothing hangs.
+#[test]
+fn a_client_is_not_closed_from_within_its_own_hook() {
+    let fleet = Fleet::new(1);
+    drop(fleet.client());
+    fleet.clock.advance(LIFE);
+    let held: Arc<Mutex<Option<Client>>> = Arc::default();
+    let (told, hears) = mpsc::channel();
+    let in_hook = Arc::clone(&held);
+    let hook = move |_: &Change| {
+        let client = in_hook.lock().unwrap().take();
+        told.send(client.map(|client| client.close())).unwrap();
+    };
+    let client = fleet.builder().on_change(hook).build().unwrap();
+    *held.lock().unwrap() = Some(client.clone());
+    let maintenance = client.maintain_in_background().unwrap();
+    let error = hears.recv().unwrap().unwrap().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidState);
+    drop(maintenance);
+    client.close().unwrap();
 }

@@ -105,6 +105,40 @@ fn code<T>(result: Result<T>) -> ErrorCode {
     result.err().unwrap().code()
 }
 
+/// A handle keeps what it served last: also of an account that a small cache has no room for, it must see what others do.
+#[test]
+fn a_handle_sees_what_others_do_to_an_account_that_the_cache_forgot() {
+    for vague in [false, true] {
+        let world = World::new();
+        let client =
+            world.builder().token_store(Counting::of(&world, vague)).cache_accounts(1).build().unwrap();
+        let other = world.client();
+        let (one, two) = (location(0), location(1));
+        let handles = [&one, &two].map(|account| client.account(account.as_str()).unwrap());
+        for account in [&one, &two] {
+            client.import(world.grant(account), false).unwrap();
+        }
+        let ask =
+            |handle: usize| handles[handle].headers("GET").map(|headers| headers.authorization().to_owned());
+        let before = ask(0).unwrap();
+        ask(1).unwrap();
+
+        other.import(world.grant(&one), true).unwrap();
+        world.pass(SEEN);
+        ask(1).unwrap();
+        assert_ne!(ask(0).unwrap(), before, "authorized anew");
+        ask(1).unwrap();
+
+        other.remove(&one).unwrap();
+        world.pass(SEEN);
+        ask(1).unwrap();
+        assert_eq!(code(ask(0)), ErrorCode::NoGrant, "removed");
+        assert_eq!(code(ask(0)), ErrorCode::NoGrant, "and gone for good");
+        assert!(handles[0].fresh_headers("GET").is_none());
+        ask(1).unwrap();
+    }
+}
+
 #[test]
 fn what_another_client_does_is_seen_within_five_seconds() {
     for vague in [false, true] {

@@ -59,8 +59,7 @@ impl Bench {
         let mut command = match mode {
             Mode::Valgrind => {
                 let mut valgrind = Command::new("valgrind");
-                let known = root().join("tests/c/valgrind.supp");
-                valgrind.args(VALGRIND).arg(format!("--suppressions={}", known.display()));
+                valgrind.args(VALGRIND);
                 valgrind.arg(if self.leaks { "--leak-check=full" } else { "--leak-check=no" }).arg(program);
                 valgrind
             }

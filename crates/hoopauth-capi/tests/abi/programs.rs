@@ -36,6 +36,8 @@ programs! {
     oauth, "-lhoopauth";
     waiting, "-lhoopauth";
     callbacks, "-lhoopauth";
+    failing, "-lhoopauth";
+    ending, "-lhoopauth";
     store, "-lhoopauth";
     request, "-lhoopauth";
     webhook, "-lhoopauth";

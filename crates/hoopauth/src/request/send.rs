@@ -12,6 +12,7 @@ use crate::account::Account;
 use crate::callback::calling;
 use crate::client::Client;
 use crate::clock::Clock;
+use crate::context::left_of_caller;
 use crate::credential::Credential;
 use crate::deadline::timed_out;
 use crate::error::{Error, ErrorCode, Result, clean};
@@ -309,7 +310,7 @@ impl Exchange<'_> {
 
     /// What is left of the call.
     fn left(&self) -> Duration {
-        self.inner.at_most(Duration::MAX)
+        self.inner.at_most(left_of_caller())
     }
 
     fn status_error(&self, response: &Response, message: &str) -> Error {

@@ -280,6 +280,17 @@ impl BackOff {
     }
 }
 
+impl BackOff {
+    /// Returns the back-off if it is of this kind.
+    ///
+    /// A call of its own: inlined, the compiler reads `refused` before it knows that there is a back-off, and checkers of memory
+    /// report that to whoever writes a C program.
+    #[inline(never)]
+    pub(crate) fn of_kind(before: Option<&Self>, refused: bool) -> Option<&Self> {
+        before.filter(|before| before.refused == refused)
+    }
+}
+
 /// What [`Lease::begin`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
