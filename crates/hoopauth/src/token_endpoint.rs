@@ -144,6 +144,7 @@ fn read<'a>(
             FailureClass::Unknown,
         )),
         200..=299 => TokenAnswer::parse(&response.body)
+            .map(|answer| answer.dated(response.header("date")))
             .map_err(|error| TokenFailure::new(error.with_status(response.status), FailureClass::Unknown)),
         _ => Err(refusal(&response, secrets)),
     };
