@@ -60,7 +60,7 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_new(
 /// INSTALL and UNINSTALL must name this app.
 ///
 /// The platform sends again only what was answered with 429, at least under one of its documented policies: answer that to whatever you
-/// can't handle now, not 5xx. Errors, and what to answer: `HOOPAUTH_WEBHOOK_REPLAYED` and `HOOPAUTH_WEBHOOK_FOREIGN` (200, do nothing),
+/// can't handle now, not 5xx. Errors: `HOOPAUTH_WEBHOOK_REPLAYED` and `HOOPAUTH_WEBHOOK_FOREIGN` (answer 200, do nothing),
 /// `HOOPAUTH_SIGNATURE_MISSING` and `HOOPAUTH_SIGNATURE_INVALID` (401), `HOOPAUTH_WEBHOOK_MALFORMED` and `HOOPAUTH_WEBHOOK_STALE` (400),
 /// `HOOPAUTH_LEASE_TIMEOUT` while another worker handles it (429), and those of the store (429). Any thread. Since 0.1.
 #[unsafe(no_mangle)]
