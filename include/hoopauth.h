@@ -2554,7 +2554,7 @@ hoopauth_status_t hoopauth_webhook_verifier_new(const hoopauth_client_t *client,
  * INSTALL and UNINSTALL must name this app.
  *
  * The platform sends again only what was answered with 429, at least under one of its documented policies: answer that to whatever you
- * can't handle now, not 5xx. Errors, and what to answer: HOOPAUTH_WEBHOOK_REPLAYED and HOOPAUTH_WEBHOOK_FOREIGN (200, do nothing),
+ * can't handle now, not 5xx. Errors: HOOPAUTH_WEBHOOK_REPLAYED and HOOPAUTH_WEBHOOK_FOREIGN (answer 200, do nothing),
  * HOOPAUTH_SIGNATURE_MISSING and HOOPAUTH_SIGNATURE_INVALID (401), HOOPAUTH_WEBHOOK_MALFORMED and HOOPAUTH_WEBHOOK_STALE (400),
  * HOOPAUTH_LEASE_TIMEOUT while another worker handles it (429), and those of the store (429). Any thread. Since 0.1.
  */
