@@ -214,7 +214,7 @@ class Store(Error):
 
 
 class LeaseTimeout(Error):
-    """Another process kept the right to refresh for longer than `max_wait`, or handles this webhook now: answer 429 to it."""
+    """Another process refreshes this account for longer than `max_wait`, or handles this webhook: answer 429 to it."""
 
     code = 51
     name = "LEASE_TIMEOUT"
@@ -270,7 +270,7 @@ class WebhookMalformed(Error):
 
 
 class WebhookForeign(Error):
-    """The webhook is genuine, but of another app or of an account that this app has no grant for: answer 200, do nothing."""
+    """The webhook is genuine, but of another app, or of an account without a grant here: answer 200, do nothing."""
 
     code = 65
     name = "WEBHOOK_FOREIGN"

@@ -233,9 +233,9 @@ class WebhookOptions(TypedDict, total=False):
     was answered with 429: `300` refuses such tries.
     """
     without_timestamp: bool | str | None
-    """`True` accepts events without a `timestamp`, or with one in an unknown form; `False` refuses them. Unset: they are
-    accepted if a shared secret signed them. One that was handled is refused for as long as `max_age`, and no longer; one
-    that has no `webhookId` either for 15 minutes, because its next occurrence looks the same.
+    """`True` accepts events without a `timestamp`, or with one in an unknown form; `False` refuses them. Unset: they
+    are accepted if a shared secret signed them. One that was handled is refused for as long as `max_age`, and no
+    longer; one that has no `webhookId` either for 15 minutes, because its next occurrence looks the same.
     """
     replay: Literal["store", "memory", "off"] | None
     """Where the ids of deliveries are remembered: `store` (the client's, by all processes that share it), `memory` (by

@@ -780,10 +780,15 @@ def test_a_body_without_a_length_is_read_whole_and_stays_readable(request_of: An
 @pytest.mark.parametrize("request_of", [of_flask, WSGIRequest])
 def test_a_body_that_the_server_does_not_hand_over_is_no_forgery(request_of: Any) -> None:
     # Without `wsgi.input_terminated` nobody can tell where it ends: the frameworks give nothing.
-    with pytest.raises(hoopauth.InvalidState, match="Content-Length") as raised:
-        verifier().verify_request(request_of(chunked(io.BytesIO(BODY))))
-    assert "server" in str(raised.value)
-    assert "429" in str(raised.value)
+    for coding in ("chunked", "gzip, Chunked", ""):
+        with pytest.raises(hoopauth.InvalidState, match="Content-Length") as raised:
+            verifier().verify_request(request_of(chunked(io.BytesIO(BODY), HTTP_TRANSFER_ENCODING=coding)))
+        assert "server" in str(raised.value)
+        assert "429" in str(raised.value)
+    # What is neither signed nor there is no webhook.
+    nothing = chunked(io.BytesIO(), HTTP_TRANSFER_ENCODING="", HTTP_X_WL_SIGNATURE="")
+    with pytest.raises(hoopauth.SignatureMissing):
+        verifier().verify_request(request_of(nothing))
 
 
 def test_what_rest_framework_wraps_is_read_and_kept() -> None:
