@@ -353,13 +353,12 @@ impl TokenAnswer {
         asked: Timestamp,
         minted: bool,
     ) -> Grant {
-        let platform_authorized_at = match before {
-            Some(grant) => grant.platform_date(),
+        let platform_authorized_at = if let Some(grant) = before {
+            grant.platform_date()
+        } else {
             // The later one, if they differ: an authorization that counts as too old is lost to a late UNINSTALL.
-            None => {
-                let told = self.date.max(issued_at(self.access_token.expose()));
-                told.map(|told| within_second(told, asked))
-            }
+            let told = self.date.max(issued_at(self.access_token.expose()));
+            told.map(|told| within_second(told, asked))
         };
         Grant {
             account: account.clone(),

@@ -282,8 +282,9 @@ mod tests {
 
     #[test]
     fn both_policies_end() {
-        let delays =
-            |policy: RetryPolicy| (1..).map_while(move |round| policy.delay_ms(round)).collect::<Vec<_>>();
+        let delays = |policy: RetryPolicy| {
+            (1..).map_while(move |round| policy.delay_ms(round, true)).collect::<Vec<_>>()
+        };
         assert!(delays(RetryPolicy::None).is_empty());
         let classic = delays(RetryPolicy::Classic);
         assert_eq!(classic.len(), 6);
@@ -291,5 +292,7 @@ mod tests {
         let exponential = delays(RetryPolicy::Exponential);
         assert_eq!((exponential.len(), exponential[0], exponential[11]), (12, 60_000, 122_880_000));
         assert!(exponential.iter().sum::<i64>() < 3 * 86_400_000);
+        assert_eq!(RetryPolicy::Classic.delay_ms(1, false), None);
+        assert_eq!(RetryPolicy::Exponential.delay_ms(1, false), Some(60_000));
     }
 }

@@ -307,7 +307,7 @@ impl<'a> Members<'a> {
         match self.app_id.text() {
             _ if self.app_id.differs => NamedApp::Unclear,
             Some(app_id) => NamedApp::One(app_id),
-            None if self.app_id.value.is_some_and(|value| is_something(value)) => NamedApp::Unclear,
+            None if self.app_id.value.is_some_and(is_something) => NamedApp::Unclear,
             None => NamedApp::No,
         }
     }
@@ -505,8 +505,7 @@ fn quote_huge_numbers(json: &str) -> Cow<'_, str> {
 
 fn is_huge(number: &str) -> bool {
     // Shorter ones without an exponent are in reach.
-    (number.len() > 300 || number.contains(['e', 'E']))
-        && number.parse::<f64>().is_ok_and(|number| number.is_infinite())
+    (number.len() > 300 || number.contains(['e', 'E'])) && number.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
 /// Replaces the escapes of surrogates that have no partner, which no text can hold, by that of U+FFFD.
@@ -632,7 +631,7 @@ mod tests {
             assert_eq!(event.account(), None, "{body}");
             assert_eq!(event.company(), Some(&Account::company("c").unwrap()));
             assert_eq!(event.webhook_id(), hash_of(body.as_bytes()));
-            let body = body.replace("X", "UNINSTALL");
+            let body = body.replace('X', "UNINSTALL");
             assert!(refuse(body.as_bytes()).contains("`locationId`"));
         }
         for odd in ["true", "[\"a1\"]", "{\"id\":\"a1\"}", "\"a\\nb\"", &long] {
