@@ -367,7 +367,7 @@ fn keys_overlap_while_one_is_rotated_and_count_within_their_dates() {
     refuse(
         verify(&verifier, &sign(&old.label)),
         SignatureInvalid,
-        "no key of `ed25519` counts now (`emulator-1` has ended)",
+        "no key of `ed25519` is valid now (`emulator-1` has ended)",
     );
     let verifier = builder(&world).platform_key(false).key(past).build();
     assert!(verifier.is_ok());
