@@ -267,6 +267,11 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_WEBHOOK_MALFORMED 64
 
 /**
+ * The webhook is genuine, but of another app or of an account that this app has no grant for: do nothing, and answer 200.
+ */
+#define HOOPAUTH_WEBHOOK_FOREIGN 65
+
+/**
  * A panic was caught at a language border.
  */
 #define HOOPAUTH_PANIC 90
@@ -2415,7 +2420,8 @@ void hoopauth_webhook_config_free(hoopauth_webhook_config_t *config);
 typedef struct hoopauth_webhook_delivery_t hoopauth_webhook_delivery_t;
 
 /**
- * The event's type, such as "ContactCreate"; unknown ones are passed on.
+ * The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has none, as those of invoices, products and
+ * records.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for NULL. Any thread. Since 0.1.
  */
@@ -2431,8 +2437,8 @@ const char *hoopauth_webhook_delivery_id(const hoopauth_webhook_delivery_t *deli
                                          size_t *len);
 
 /**
- * Whether the event says when it happened; false for NULL. *timestamp_ms, if timestamp_ms is not NULL, gets it, in milliseconds since
- * the Unix epoch; 0 where there is none. Any thread. Since 0.1.
+ * Returns true if the event says when it happened, in a form that can be read; false for NULL. *timestamp_ms, if timestamp_ms is not
+ * NULL, gets it, in milliseconds since the Unix epoch; 0 where there is none. Any thread. Since 0.1.
  */
 bool hoopauth_webhook_delivery_timestamp(const hoopauth_webhook_delivery_t *delivery,
                                          int64_t *timestamp_ms);
@@ -2472,6 +2478,16 @@ const char *hoopauth_webhook_delivery_body(const hoopauth_webhook_delivery_t *de
                                            size_t *len);
 
 /**
+ * The body as JSON text that every parser takes: without a byte order mark, half an emoji (as JavaScript escapes one that was cut) replaced
+ * by U+FFFD, a number beyond all floating-point numbers as text. At most 512 levels deep; of a member that is named twice the last one
+ * counts.
+ *
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for NULL. Any thread. Since 0.1.
+ */
+const char *hoopauth_webhook_delivery_json(const hoopauth_webhook_delivery_t *delivery,
+                                           size_t *len);
+
+/**
  * Says that it was handled: from now on the same webhook is HOOPAUTH_WEBHOOK_REPLAYED.
  *
  * It waits for the client's store at most: context, or NULL, says how long. Errors: HOOPAUTH_INVALID_STATE after a release, and those of
@@ -2482,7 +2498,7 @@ hoopauth_status_t hoopauth_webhook_delivery_confirm(const hoopauth_webhook_deliv
                                                     hoopauth_error_t **err);
 
 /**
- * Says that it was not handled: the next try of the platform is accepted.
+ * Says that it was not handled: the next try of the platform is accepted. Answer 429, so that there is one.
  *
  * It waits for the client's store at most: context, or NULL, says how long. Errors: HOOPAUTH_INVALID_STATE after it was confirmed, and
  * those of the store: the claim then ends by itself. Any thread. Since 0.1.
@@ -2492,7 +2508,7 @@ hoopauth_status_t hoopauth_webhook_delivery_release(const hoopauth_webhook_deliv
                                                     hoopauth_error_t **err);
 
 /**
- * Frees a webhook, and releases it unless it was confirmed; NULL is nothing to free. Since 0.1.
+ * Frees a webhook, and releases it unless it was confirmed. Does nothing if delivery is NULL. Since 0.1.
  */
 void hoopauth_webhook_delivery_free(hoopauth_webhook_delivery_t *delivery);
 
@@ -2500,7 +2516,8 @@ void hoopauth_webhook_delivery_free(hoopauth_webhook_delivery_t *delivery);
  * Does what a verified INSTALL or UNINSTALL means for the grants of this client. *applied, if applied is not NULL, gets one of the
  * constants HOOPAUTH_APPLIED_; unknown ones may come. Doing it again changes nothing.
  *
- * It confirms nothing: hoopauth_webhook_delivery_confirm does. Errors: HOOPAUTH_INVALID_STATE without OAuth, those of
+ * UNINSTALL removes nothing that the user authorized anew since; both are dated by the platform's clock, so that this computer's need not
+ * be right. It confirms nothing: hoopauth_webhook_delivery_confirm does. Errors: HOOPAUTH_INVALID_STATE without OAuth, those of
  * hoopauth_client_mint and of the store. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_apply(const hoopauth_client_t *client,
@@ -2529,7 +2546,7 @@ typedef struct hoopauth_webhook_verifier_t hoopauth_webhook_verifier_t;
 /**
  * Makes a verifier for the app of client: its id comes from the option client_id, and what was handled is remembered in the client's
  * store, by all who share that (of a client without OAuth, in this process). Without a client (NULL) it is remembered in this process,
- * and the option app_id or any_app must be set.
+ * the option app_id or any_app must be set, and there are no grants that could tell whose an event is that names no app.
  *
  * No I/O happens here. config stays the caller's. *out is the caller's to free. Errors: HOOPAUTH_CONFIG, with the option's name in
  * the message. Any thread. Since 0.1.
@@ -2545,9 +2562,15 @@ hoopauth_status_t hoopauth_webhook_verifier_new(const hoopauth_client_t *client,
  * What it hands out is claimed: until it is confirmed, released or freed, the same webhook is refused, here and by all who share the
  * store. headers may be NULL with count 0. It waits for the client's store at most: context, or NULL, says how long; what is left is not
  * claimed, or released. *out is the caller's to free.
- * Errors: HOOPAUTH_SIGNATURE_MISSING, HOOPAUTH_SIGNATURE_INVALID (another app's event too), HOOPAUTH_WEBHOOK_MALFORMED,
- * HOOPAUTH_WEBHOOK_STALE, HOOPAUTH_WEBHOOK_REPLAYED, HOOPAUTH_LEASE_TIMEOUT while it is being handled (let the platform come
- * again), and those of the store. Any thread. Since 0.1.
+ *
+ * The platform signs the events of all apps with one key. An event that names another app is foreign. One that names no app is accepted
+ * if the client has a grant for its account or for its company, or if a shared secret signed it. The option any_app accepts both.
+ * INSTALL and UNINSTALL must name this app.
+ *
+ * The platform sends again only what was answered with 429, at least under one of its documented policies: answer that to whatever you
+ * can't handle now, not 5xx. Errors: HOOPAUTH_WEBHOOK_REPLAYED and HOOPAUTH_WEBHOOK_FOREIGN (answer 200, do nothing),
+ * HOOPAUTH_SIGNATURE_MISSING and HOOPAUTH_SIGNATURE_INVALID (401), HOOPAUTH_WEBHOOK_MALFORMED and HOOPAUTH_WEBHOOK_STALE (400),
+ * HOOPAUTH_LEASE_TIMEOUT while another worker handles it (429), and those of the store (429). Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_verifier_verify(const hoopauth_webhook_verifier_t *verifier,
                                                    const hoopauth_header_t *headers,
@@ -2559,8 +2582,8 @@ hoopauth_status_t hoopauth_webhook_verifier_verify(const hoopauth_webhook_verifi
                                                    hoopauth_error_t **err);
 
 /**
- * Verifies the signature alone, and hands out the label of the key that it was made with. Nothing is claimed: whoever uses it takes care of
- * replays, ages and foreign apps.
+ * Verifies only the signature, and hands out the label of the key that made it. Nothing is claimed: you check replays, age and app
+ * yourself.
  *
  * *label is the caller's to free. Errors: HOOPAUTH_SIGNATURE_MISSING, HOOPAUTH_SIGNATURE_INVALID. Any thread. Since 0.1.
  */

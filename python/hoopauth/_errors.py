@@ -214,7 +214,7 @@ class Store(Error):
 
 
 class LeaseTimeout(Error):
-    """Another holder kept the right to refresh for longer than `max_wait`, or handles this webhook now."""
+    """Another process refreshes this account for longer than `max_wait`, or handles this webhook: answer 429 to it."""
 
     code = 51
     name = "LEASE_TIMEOUT"
@@ -242,7 +242,7 @@ class SignatureMissing(Error):
 
 
 class SignatureInvalid(Error):
-    """The webhook's signature is malformed, no configured key made it, or it is another app's."""
+    """The webhook's signature is malformed, or no configured key made it."""
 
     code = 61
     name = "SIGNATURE_INVALID"
@@ -256,17 +256,24 @@ class WebhookStale(Error):
 
 
 class WebhookReplayed(Error):
-    """The webhook was handled before: answer with success, and do nothing."""
+    """The webhook was handled before: answer 200, do nothing."""
 
     code = 63
     name = "WEBHOOK_REPLAYED"
 
 
 class WebhookMalformed(Error):
-    """The webhook's body is not an event."""
+    """The webhook's body can't be read as an event, or is longer than `max_body`."""
 
     code = 64
     name = "WEBHOOK_MALFORMED"
+
+
+class WebhookForeign(Error):
+    """The webhook is genuine, but of another app, or of an account without a grant here: answer 200, do nothing."""
+
+    code = 65
+    name = "WEBHOOK_FOREIGN"
 
 
 class Panic(Error):

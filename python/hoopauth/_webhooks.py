@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 from inspect import iscoroutinefunction
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from hoopauth._adapter import in_thread, to_the_end
 from hoopauth._errors import InvalidArgument, InvalidState, WebhookMalformed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hoopauth._hoopauth import WebhookDelivery, WebhookVerifier
 
 CONSUMED = (
     "the request's body was read or parsed before: verify the webhook first, before anything touches the form, the "
-    "stream or the parsed data"
+    "stream or the parsed data; answer 429, so that the platform sends it again"
+)
+NOT_HANDED_OVER = (
+    "the request came without a `Content-Length` (in chunks), and the server handed over no body, or it was read "
+    "before: let the server or the proxy before it buffer requests, so that they have a length, or use a server that "
+    "sets `wsgi.input_terminated`; answer 429, so that the platform sends it again"
 )
 
 
 def read(request: Any, most: int) -> tuple[Any, bytes]:
-    """Give headers and raw body of a request of Flask or Django."""
+    """Give headers and raw body of a request of Flask (Werkzeug) or Django; of a body, `most` bytes and one at most."""
     if _is_asgi(request):
         message = "this request's body is read asynchronously: await `verify_request_async(request)`"
         raise InvalidArgument(message)
-    _check_length(request, most)
     get_data = getattr(request, "get_data", None)
     if callable(get_data) and not iscoroutinefunction(get_data):
-        return request.headers, _complete(request, get_data(cache=True, as_text=False, parse_form_data=False))
+        _check_length(request, most)
+        return request.headers, _complete(request, _werkzeug_body(request, most))
     if hasattr(request, "META"):
-        return request.META, _complete(request, _django_body(request))
+        # REST framework wraps Django's.
+        inner = getattr(request, "_request", None)
+        request = inner if hasattr(inner, "META") else request
+        _check_length(request, most)
+        return request.META, _complete(request, _django_body(request, most))
     message = f"a `{type(request).__name__}` is no request of Flask, Django, FastAPI or Starlette: call `verify` with "
     message += "its headers and its raw body"
     raise InvalidArgument(message)
@@ -62,15 +74,34 @@ def _is_asgi(request: Any) -> bool:
     return iscoroutinefunction(getattr(type(request), "body", None))
 
 
-def _django_body(request: Any) -> bytes:
-    try:
-        body: bytes = request.body
-    except Exception as raised:
-        # By its name: Django is not imported here.
-        if type(raised).__name__ == "RawPostDataException":
-            raise InvalidState(CONSUMED) from raised
-        raise
+def _werkzeug_body(request: Any, most: int) -> bytes:
+    """As `get_data`, which reads a body without a length to its end, however long."""
+    if getattr(request, "_cached_data", None) is None:
+        # Kept as `get_data` keeps it: what reads the request later finds it.
+        request._cached_data = _bounded(request.stream.read, most)  # noqa: SLF001
+    body: bytes = request.get_data(cache=True, as_text=False, parse_form_data=False)
     return body
+
+
+def _django_body(request: Any, most: int) -> bytes:
+    """As `request.body`, which reads a body without a length to its end, however long."""
+    if not hasattr(request, "_body"):
+        if getattr(request, "_read_started", False):
+            raise InvalidState(CONSUMED)
+        request._body = _bounded(request.read, most)  # noqa: SLF001
+        request._stream = BytesIO(request._body)  # noqa: SLF001
+    body: bytes = request.body
+    return body
+
+
+def _bounded(read_some: Callable[[int], bytes], most: int) -> bytes:
+    """Read to the end, and stop where the body is too long to be a webhook."""
+    body = bytearray()
+    while chunk := read_some(min(most + 1 - len(body), PIECE)):
+        body += chunk
+        if len(body) > most:
+            raise _too_long(most)
+    return bytes(body)
 
 
 async def _starlette_body(request: Any, most: int) -> bytes:
@@ -92,19 +123,46 @@ async def _starlette_body(request: Any, most: int) -> bytes:
 
 def _check_length(request: Any, most: int) -> None:
     """Refuse a body before it is read, where its length is told."""
-    headers = getattr(request, "headers", None)
-    length = headers.get("Content-Length") if headers is not None else None
-    if length and length.isascii() and length.isdigit() and int(length[:20]) > most:
+    length = _length(request)
+    if length is not None and length > most:
         raise _too_long(most)
 
 
+def _length(request: Any) -> int | None:
+    """Give the length that the request tells; a chunked one's is that of its chunks, whatever it tells."""
+    headers = getattr(request, "headers", None)
+    if headers is None or _is_chunked(request):
+        return None
+    length = headers.get("Content-Length") or ""
+    return int(length[:20]) if length.isascii() and length.isdigit() else None
+
+
+def _is_chunked(request: Any) -> bool:
+    return "chunked" in (request.headers.get("Transfer-Encoding") or "").lower()
+
+
+def _is_signed(request: Any) -> bool:
+    return any(request.headers.get(name) for name in SIGNATURES)
+
+
 def _too_long(most: int) -> WebhookMalformed:
-    return WebhookMalformed(f"the webhook's body is longer than `max_body`, {most} bytes: refuse it")
+    return WebhookMalformed(
+        f"the webhook's body is longer than `max_body` ({most} bytes): answer 400; if you expect such webhooks, raise "
+        "`max_body`"
+    )
 
 
 def _complete(request: Any, body: bytes) -> bytes:
-    """Refuse what is left of a body that was read before: it would look like a forged one."""
-    length = request.headers.get("Content-Length", "")
-    if length.isascii() and length.isdigit() and len(body) < int(length):
+    """Refuse what is left of a body, or was never handed over: it would look like a forged one."""
+    length = _length(request)
+    # Nobody signs nothing: some servers drop the header that says that it came in chunks, too.
+    if not body and length is None and (_is_chunked(request) or _is_signed(request)):
+        raise InvalidState(NOT_HANDED_OVER)
+    if length is not None and len(body) < length:
         raise InvalidState(CONSUMED)
     return body
+
+
+SIGNATURES = ("X-GHL-Signature", "X-WH-Signature", "X-WL-Signature", "X-Hook-Signature")
+PIECE = 65_536
+"""How much is read at once."""

@@ -226,18 +226,22 @@ class WebhookOptions(TypedDict, total=False):
     2026.
     """
     app_id: str | None
-    """The app whose events are accepted: the platform signs those of every app with one key. Unset: the part of the
-    client's `client_id` before the `-`.
+    """The app whose events are accepted: the platform signs the events of all apps with one key. Unset: the part of the
+    client's `client_id` before the `-`. An event that names no app is accepted if the client has a grant for its
+    account or company, or if a shared secret signed it.
     """
     any_app: bool | str | None
-    """Whether events of other apps, and those that name none, are accepted too. INSTALL and UNINSTALL never are."""
+    """`True` accepts events of other apps, and those that name no app and whose account the client has no grant for.
+    An INSTALL or UNINSTALL that does not name this app is never accepted.
+    """
     max_age: float | str | None
-    """The oldest event to accept, in seconds; three days if unset. The platform sends again for hours what was not
-    answered with success: `300` refuses such tries.
+    """The oldest event to accept, in seconds; three days if unset. The platform sends again for an hour and more what
+    was answered with 429: `300` refuses such tries.
     """
     without_timestamp: bool | str | None
-    """Whether events without a `timestamp` are accepted. One that was handled is refused for as long as `max_age`, and
-    no longer.
+    """`True` accepts events without a `timestamp`, or with one in an unknown form; `False` refuses them. Unset: they
+    are accepted if a shared secret signed them. One that was handled is refused for as long as `max_age`, and no
+    longer; one that has no `webhookId` either for 15 minutes, because its next occurrence looks the same.
     """
     replay: Literal["store", "memory", "off"] | None
     """Where the ids of deliveries are remembered: `store` (the client's, by all processes that share it), `memory` (by
@@ -250,4 +254,4 @@ class WebhookOptions(TypedDict, total=False):
     again.
     """
     max_body: int | str | None
-    """The longest body to accept, in bytes."""
+    """The longest body to accept, in bytes. `verify_request` stops reading there."""

@@ -25,6 +25,7 @@ import starlette.responses
 import starlette.routing
 from conftest import COMPANY, LOCATION, PRIVATE_INTEGRATION, Clock, World, run_python
 from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.wsgi import WSGIRequest
 
 import hoopauth
@@ -187,9 +188,79 @@ def test_age() -> None:
 
 
 def test_what_is_no_event() -> None:
-    for body in (b"[]", b"{", b'{"type":"A","type":"B"}', b"\xff"):
-        with pytest.raises(hoopauth.WebhookMalformed):
+    for body in (b"[]", b"{", b'{"type":"A",}', b"\xff", b'{"a":' + b"[" * 600 + b"]" * 600 + b"}"):
+        with pytest.raises(hoopauth.WebhookMalformed, match="answer 400"):
             verifier().verify(headers(body), body)
+
+
+def test_a_genuine_body_is_delivered_however_it_looks() -> None:
+    deep = b'{"a":' + b"[" * 300 + b"]" * 300 + b"}"
+    for body in (
+        b'{"_id":"inv1","status":"paid","altId":"L1","altType":"location","total":999}',
+        b'{"type":"A","webhookId":1,"locationId":2,"companyId":3,"appId":4,"timestamp":1790000000}',
+        b'\xef\xbb\xbf{"type":"A"}',
+        b'{"type":"A","a":1,"a":2,"b":1e999,"c":' + b"9" * 5000 + b"}",
+        deep,
+    ):
+        delivery = verifier().verify(headers(body), body)
+        assert delivery.body == body
+        assert isinstance(delivery.json(), dict)
+    delivery = verifier().verify(headers(body := b'{"_id":1,"altId":"L1","altType":"location","b":1e999}'), body)
+    assert (delivery.type, delivery.account, delivery.app_id) == ("", "location:L1", None)
+    assert delivery.json()["b"] == "1e999"
+    body = b'{"type":"A","webhookId":1,"locationId":2,"appId":4,"timestamp":1790000000.25}'
+    delivery = verifier().verify(headers(body), body)
+    assert (delivery.webhook_id, delivery.account, delivery.app_id) == ("1", "location:2", "4")
+    assert delivery.timestamp == dt.datetime.fromtimestamp(NOW + 0.25, dt.timezone.utc)
+
+
+def test_half_an_emoji_is_a_character_that_can_be_stored() -> None:
+    for escaped, text in (
+        (rb"cut \ud83e", "cut \ufffd"),
+        (rb"\udd17 cut", "\ufffd cut"),
+        (rb"\ud83e\udd17", "\U0001f917"),
+        (rb"\\ud83e", "\\ud83e"),
+    ):
+        body = b'{"type":"A","body":"' + escaped + b'","\\ud83e":1}'
+        found = verifier().verify(headers(body), body).json()
+        assert (found["body"], list(found)[-1]) == (text, "\ufffd")
+        json.dumps(found, ensure_ascii=False).encode()
+
+
+def test_without_a_time_a_shared_secret_is_enough() -> None:
+    body = b'{"type":"ContactCreate","locationId":"L1","id":"c1","name":"A B"}'
+    assert verifier(app_id=APP, any_app=False).verify(headers(body), body).type == "ContactCreate"
+    with pytest.raises(hoopauth.WebhookStale, match="without_timestamp"):
+        verifier(without_timestamp=False).verify(headers(body), body)
+
+
+def test_a_second_uninstallation_is_no_repetition() -> None:
+    clock = Clock(NOW)
+    mine = verifier(app_id=APP, any_app=False, clock=clock)
+    body = json.dumps({"type": "UNINSTALL", "appId": APP, "locationId": "L1"}).encode()
+    for _ in range(2):
+        mine.verify(headers(body), body).confirm()
+        with pytest.raises(hoopauth.WebhookReplayed, match="200"):
+            mine.verify(headers(body), body)
+        clock.advance(86_400)
+
+
+def test_foreign_events_have_a_code_of_their_own(world: World) -> None:
+    client = world.client()
+    mine = client.webhook_verifier(keys(world))
+    location = LOCATION.partition(":")[2]
+    unnamed = {"type": "ContactCreate", "appId": None, "locationId": location}
+    for event in (unnamed, {"appId": "another"}, {"type": "INSTALL", "appId": None, "locationId": location}):
+        with pytest.raises(hoopauth.WebhookForeign, match="answer 200") as raised:
+            mine.verify(*signed(world, **event))
+        assert (raised.value.code, raised.value.name) == (65, "WEBHOOK_FOREIGN")
+    client.import_grant(world.emulator.grant(LOCATION))
+    assert mine.verify(*signed(world, **unnamed)).account == LOCATION
+    # Without a client there are no grants to look at.
+    alone = hoopauth.WebhookVerifier(keys(world), app_id=APP, clock=world.clock)
+    made = world.emulator.control("webhooks/sign", {"event": unnamed, "schemes": ["ed25519"]})
+    with pytest.raises(hoopauth.WebhookForeign, match="no client"):
+        alone.verify(made["headers"], made["body"].encode())
 
 
 def test_keys() -> None:
@@ -268,7 +339,7 @@ def test_a_clients_verifier_knows_its_app_and_remembers_for_all(world: World) ->
     # Another memory store is another memory.
     assert another.webhook_verifier(keys(world)).verify(fields, body)
     foreign, foreign_body = signed(world, type="ContactCreate", appId="another")
-    with pytest.raises(hoopauth.SignatureInvalid):
+    with pytest.raises(hoopauth.WebhookForeign):
         client.webhook_verifier(keys(world)).verify(foreign, foreign_body)
     client.close()
     with pytest.raises(hoopauth.InvalidState):
@@ -627,3 +698,110 @@ def test_a_body_that_never_ends_is_given_up() -> None:
 
     anyio.run(verify)
     assert read == 17
+
+
+class Endless(io.RawIOBase):
+    """What a server hands on of a body without an end."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.count += len(buffer)
+        buffer[:] = b"x" * len(buffer)
+        return len(buffer)
+
+
+def chunked(stream: Any, **more: Any) -> dict[str, Any]:
+    """Give the environment of a request that came in chunks."""
+    return {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/hook",
+        "SERVER_NAME": "x",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.url_scheme": "http",
+        "wsgi.version": (1, 0),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.input": stream,
+        "CONTENT_TYPE": "application/json",
+        "HTTP_TRANSFER_ENCODING": "chunked",
+        "HTTP_X_WL_SIGNATURE": signature(BODY),
+        **more,
+    }
+
+
+def of_flask(environ: dict[str, Any]) -> Any:
+    return flask.Flask("hooks").request_context(environ).request
+
+
+def of_django(environ: dict[str, Any]) -> Any:
+    """Give a request of Django under ASGI, whose handler has read a body of any length to a file."""
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/hook",
+        "headers": [(b"transfer-encoding", b"chunked"), (b"x-wl-signature", signature(BODY).encode())],
+    }
+    return ASGIRequest(scope, environ["wsgi.input"])
+
+
+@pytest.mark.parametrize("request_of", [of_flask, of_django])
+def test_a_body_without_a_length_is_read_no_further_than_it_may_be(request_of: Any) -> None:
+    body = Endless()
+    request = request_of(chunked(io.BufferedReader(body, 4096), **{"wsgi.input_terminated": True}))
+    with pytest.raises(hoopauth.WebhookMalformed, match="max_body"):
+        verifier(max_body=100_000).verify_request(request)
+    assert body.count < 200_000
+    # A told length that is a lie changes nothing.
+    body = Endless()
+    told = {"wsgi.input_terminated": True, "CONTENT_LENGTH": "10"}
+    with pytest.raises(hoopauth.WebhookMalformed, match="max_body"):
+        verifier(max_body=100_000).verify_request(request_of(chunked(io.BufferedReader(body, 4096), **told)))
+    assert body.count < 200_000
+
+
+@pytest.mark.parametrize("request_of", [of_flask, of_django])
+def test_a_body_without_a_length_is_read_whole_and_stays_readable(request_of: Any) -> None:
+    request = request_of(chunked(io.BytesIO(BODY), **{"wsgi.input_terminated": True}))
+    mine = verifier(max_body=len(BODY))
+    with mine.verify_request(request) as delivery:
+        assert delivery.body == BODY
+    # What handles the request later finds it.
+    again = request.get_data() if hasattr(request, "get_data") else request.body
+    assert again == BODY
+    with pytest.raises(hoopauth.WebhookReplayed):
+        mine.verify_request(request)
+
+
+@pytest.mark.parametrize("request_of", [of_flask, WSGIRequest])
+def test_a_body_that_the_server_does_not_hand_over_is_no_forgery(request_of: Any) -> None:
+    # Without `wsgi.input_terminated` nobody can tell where it ends: the frameworks give nothing.
+    for coding in ("chunked", "gzip, Chunked", ""):
+        with pytest.raises(hoopauth.InvalidState, match="Content-Length") as raised:
+            verifier().verify_request(request_of(chunked(io.BytesIO(BODY), HTTP_TRANSFER_ENCODING=coding)))
+        assert "server" in str(raised.value)
+        assert "429" in str(raised.value)
+    # What is neither signed nor there is no webhook.
+    nothing = chunked(io.BytesIO(), HTTP_TRANSFER_ENCODING="", HTTP_X_WL_SIGNATURE="")
+    with pytest.raises(hoopauth.SignatureMissing):
+        verifier().verify_request(request_of(nothing))
+
+
+def test_what_rest_framework_wraps_is_read_and_kept() -> None:
+    class Wrapped:
+        def __init__(self, request: Any) -> None:
+            self._request = request
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._request, name)
+
+    environ = chunked(io.BytesIO(BODY), CONTENT_LENGTH=str(len(BODY)))
+    del environ["HTTP_TRANSFER_ENCODING"]
+    request = WSGIRequest(environ)
+    with verifier().verify_request(Wrapped(request)) as delivery:
+        assert delivery.body == BODY
+    assert request.body == BODY

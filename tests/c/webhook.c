@@ -148,6 +148,71 @@ static void what_a_webhook_says(const hoopauth_webhook_verifier_t *verifier)
   webhook_free(&webhook);
 }
 
+/* What every parser takes, whatever the platform cut in half. */
+static void what_a_parser_takes(const hoopauth_webhook_verifier_t *verifier)
+{
+  webhook_t webhook = signed_webhook("{\"webhookId\":\"w-emoji\",\"type\":\"ContactCreate\",\"text\":\"cut\"}");
+  hoopauth_webhook_delivery_t *delivery = NULL;
+  size_t len = 0;
+  OK(verify(verifier, &webhook, &delivery, &err));
+  const char *text = hoopauth_webhook_delivery_json(delivery, &len);
+  is_text(text, len, webhook.body);
+  CHECK(text == hoopauth_webhook_delivery_json(delivery, NULL) && hoopauth_webhook_delivery_json(NULL, NULL) == NULL);
+  hoopauth_webhook_delivery_free(delivery);
+  webhook_free(&webhook);
+
+  /* Signed with the secret of RFC 8032, 7.1, test 1. */
+  static const char body[] = "\xef\xbb\xbf{\"webhookId\":7,\"text\":\"cut \\ud83e\",\"n\":1e999}";
+  hoopauth_header_t signature = {"X-GHL-Signature", NUL, "Lrhz3HoWky1dtFCy13mpomh2mUXFy0anoucYyETIOAVCP7tu4qQht3mVlMfs98cKzJbnSp3EZNtRTcSGQQ4hBg==", NUL};
+  hoopauth_webhook_config_t *config = NULL;
+  OK(hoopauth_webhook_config_new(&config, &err));
+  OK(hoopauth_webhook_config_set(config, "any_app", NUL, "true", NUL, &err));
+  OK(hoopauth_webhook_config_set(config, "without_timestamp", NUL, "true", NUL, &err));
+  OK(hoopauth_webhook_config_add_key(config, "ed25519", NUL, "own", NUL, "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", NUL,
+                                     0, 0, &err));
+  hoopauth_webhook_verifier_t *other = verifier_of(NULL, config);
+  OK(hoopauth_webhook_verifier_verify(other, &signature, 1, (const uint8_t *)body, strlen(body), NULL, &delivery, &err));
+  text = hoopauth_webhook_delivery_type(delivery, &len);
+  is_text(text, len, "");
+  text = hoopauth_webhook_delivery_json(delivery, &len);
+  is_text(text, len, "{\"webhookId\":7,\"text\":\"cut \\ufffd\",\"n\":\"1e999\"}");
+  text = hoopauth_webhook_delivery_body(delivery, &len);
+  is_text(text, len, body);
+  hoopauth_webhook_delivery_free(delivery);
+  hoopauth_webhook_verifier_free(other);
+}
+
+/* Genuine, and not for this app. */
+static void foreign(const hoopauth_client_t *client, const hoopauth_webhook_verifier_t *verifier)
+{
+  hoopauth_webhook_delivery_t *delivery = NULL;
+  webhook_t named = signed_webhook("{\"type\":\"ContactCreate\",\"webhookId\":\"w-named\",\"appId\":\"another\"}");
+  webhook_t unnamed = signed_webhook("{\"type\":\"ContactCreate\",\"webhookId\":\"w-unnamed\",\"appId\":null,"
+                                     "\"companyId\":\"hoopCompany000000001\"}");
+  FAILS(HOOPAUTH_WEBHOOK_FOREIGN, verify(verifier, &named, &delivery, &err));
+  FAILS(HOOPAUTH_WEBHOOK_FOREIGN, verify(verifier, &unnamed, &delivery, &err));
+  CHECK(HOOPAUTH_WEBHOOK_FOREIGN == 65 && strcmp(hoopauth_status_name(65), "WEBHOOK_FOREIGN") == 0);
+  /* The company has a grant: what is about it is this app's. A context is obeyed where the store is asked. */
+  hoopauth_context_t *over = NULL;
+  import(client, COMPANY, INT64_C(4000000000000));
+  OK(hoopauth_context_new(60, &over, &err));
+  OK(hoopauth_context_cancel(over, &err));
+  FAILS(HOOPAUTH_CANCELLED,
+        hoopauth_webhook_verifier_verify(verifier, unnamed.headers, 2, (const uint8_t *)unnamed.body,
+                                         strlen(unnamed.body), over, &delivery, &err));
+  OK(verify(verifier, &unnamed, &delivery, &err));
+  CHECK(hoopauth_webhook_delivery_app_id(delivery, NULL) == NULL);
+  hoopauth_webhook_delivery_free(delivery);
+  bool removed = false;
+  hoopauth_account_t *company = account_of(client, COMPANY);
+  OK(hoopauth_client_remove(client, company, NULL, &removed, &err));
+  CHECK(removed);
+  hoopauth_account_free(company);
+  hoopauth_context_free(over);
+  webhook_free(&unnamed);
+  webhook_free(&named);
+}
+
 static void handled_once(const hoopauth_webhook_verifier_t *verifier)
 {
   webhook_t webhook = signed_webhook("{\"type\":\"ContactDelete\",\"webhookId\":\"w-once\"}");
@@ -359,6 +424,8 @@ int main(void)
   hoopauth_client_t *client = client_of(app_config());
   hoopauth_webhook_verifier_t *verifier = verifier_of(client, emulator_keys());
   what_a_webhook_says(verifier);
+  what_a_parser_takes(verifier);
+  foreign(client, verifier);
   handled_once(verifier);
   called_off(verifier);
   one_of_many(verifier);

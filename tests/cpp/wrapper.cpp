@@ -715,6 +715,10 @@ void webhooks(const emulator& hoop) {
     CHECK(!verifier.verify_signature(headers_of(created), body_of(created)).view().empty());
     thrown<errors::signature_invalid>([&] { verifier.verify(headers_of(created), body_of(created) + " "); });
     thrown<errors::signature_missing>([&] { verifier.verify({}, body_of(created)); });
+    const auto foreign = signed_by_hoop({{"type", "ContactCreate"}, {"appId", "another"}});
+    thrown<errors::webhook_foreign>([&] { verifier.verify(headers_of(foreign), body_of(foreign)); });
+    const auto plain = signed_by_hoop({{"type", "ContactCreate"}, {"text", "cut"}});
+    CHECK(nlohmann::json::parse(verifier.verify(headers_of(plain), body_of(plain)).json_text())["text"] == "cut");
 
     client.import_grant(issued(hoop, "company:hoopCompany000000001"));
     const auto installed = signed_by_hoop(

@@ -90,6 +90,7 @@ inline namespace HOOPAUTH_FORM_ {
     X(webhook_stale, WEBHOOK_STALE)                             \
     X(webhook_replayed, WEBHOOK_REPLAYED)                       \
     X(webhook_malformed, WEBHOOK_MALFORMED)                     \
+    X(webhook_foreign, WEBHOOK_FOREIGN)                         \
     X(panic, PANIC)                                             \
     X(internal, INTERNAL)                                       \
     X(callback_failed, CALLBACK_FAILED)
@@ -1691,11 +1692,12 @@ public:
     /// Takes over a handle.
     explicit webhook_delivery(hoopauth_webhook_delivery_t* raw) noexcept : raw_(raw) {}
 
-    /// The event's type, such as "ContactCreate"; unknown ones are passed on.
+    /// The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has none, as those of invoices, products
+    /// and records.
     std::string_view type() const noexcept { return detail::view(hoopauth_webhook_delivery_type, raw()); }
     /// The event's webhookId, or a hash of the body where there is none: the same for each try of the platform.
     std::string_view id() const noexcept { return detail::view(hoopauth_webhook_delivery_id, raw()); }
-    /// When it happened.
+    /// When it happened; nothing if it does not say, or not in a form that can be read.
     std::optional<moment> timestamp() const noexcept {
         std::int64_t ms = 0;
         if (!hoopauth_webhook_delivery_timestamp(raw(), &ms)) return std::nullopt;
@@ -1713,6 +1715,9 @@ public:
     std::string_view key() const noexcept { return detail::view(hoopauth_webhook_delivery_key, raw()); }
     /// The body, byte for byte.
     std::string_view body() const noexcept { return detail::view(hoopauth_webhook_delivery_body, raw()); }
+    /// The body as JSON text that every parser takes: without a byte order mark, half an emoji (as JavaScript escapes one that was cut)
+    /// replaced by U+FFFD, a number beyond all floating-point numbers as text. At most 512 levels deep.
+    std::string_view json_text() const noexcept { return detail::view(hoopauth_webhook_delivery_json, raw()); }
 
     /// Says that it was handled: from now on it is webhook_replayed. Errors: invalid_state after a release, those of the store.
     result<void> try_confirm(within within = {}) const {
@@ -1721,8 +1726,8 @@ public:
         const auto status = hoopauth_webhook_delivery_confirm(raw(), within.raw(), &err);
         return detail::done(status, err);
     }
-    /// Says that it was not handled: the next try of the platform is accepted. Errors: invalid_state after it was confirmed, those of
-    /// the store.
+    /// Says that it was not handled: the next try of the platform is accepted. Answer 429, so that there is one. Errors: invalid_state
+    /// after it was confirmed, those of the store.
     result<void> try_release(within within = {}) const {
         if (within.moved()) return detail::moved("context");
         hoopauth_error_t* err = nullptr;
@@ -2263,8 +2268,8 @@ public:
     /// Takes over a reference.
     explicit webhook_verifier(hoopauth_webhook_verifier_t* raw) noexcept : raw_(raw) {}
 
-    /// A verifier without a client, which remembers what was handled in this process; the option app_id or any_app must be set. With a
-    /// client: client::webhook_verifier. Errors: config, with the option's name in the message.
+    /// A verifier without a client, which remembers what was handled in this process; the option app_id or any_app must be set, and an event
+    /// that names no app is webhook_foreign unless a shared secret signed it or any_app is set. With a client: client::webhook_verifier. Errors: config, with the option's name in the message.
     static result<webhook_verifier> try_make(const webhook_config& config) {
         hoopauth_webhook_verifier_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
@@ -2272,9 +2277,15 @@ public:
         return detail::made<webhook_verifier>(status, out, err);
     }
 
-    /// Verifies a webhook, by all headers of the request and the body as it came, byte for byte, and claims it. Errors: signature_missing,
-    /// signature_invalid (another app's event too), webhook_malformed, webhook_stale, webhook_replayed, lease_timeout while it is being
-    /// handled (let the platform come again), and those of the store.
+    /// Verifies a webhook, by all headers of the request and the body as it came, byte for byte, and claims it.
+    ///
+    /// An event that names another app is foreign. One that names no app is accepted if the client has a grant for its account or for its
+    /// company, or if a shared secret signed it. The option any_app accepts both. INSTALL and UNINSTALL must name this app.
+    ///
+    /// The platform sends again only what was answered with 429, at least under one of its documented policies: answer that to whatever you
+    /// can't handle now, not 5xx. Errors, and what to answer: webhook_replayed and webhook_foreign (200, do nothing), signature_missing and
+    /// signature_invalid (401), webhook_malformed and webhook_stale (400), lease_timeout while another worker handles it (429), and those
+    /// of the store (429).
     result<webhook_delivery> try_verify(const std::vector<header>& headers, std::string_view body,
                                         within within = {}) const {
         if (within.moved()) return detail::moved("context");
@@ -2285,7 +2296,8 @@ public:
                                                              body.size(), within.raw(), &out, &err);
         return detail::made<webhook_delivery>(status, out, err);
     }
-    /// Verifies the signature alone, and answers the label of the key that it was made with. Nothing is claimed.
+    /// Verifies only the signature, and returns the label of the key that made it. Nothing is claimed: you check replays, age and app
+    /// yourself.
     result<text> try_verify_signature(const std::vector<header>& headers, std::string_view body) const {
         const auto all = detail::raw_headers(headers);
         hoopauth_text_t* out = nullptr;

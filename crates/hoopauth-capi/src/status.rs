@@ -67,6 +67,8 @@ pub const HOOPAUTH_WEBHOOK_STALE: hoopauth_status_t = 62;
 pub const HOOPAUTH_WEBHOOK_REPLAYED: hoopauth_status_t = 63;
 /// The webhook's body is not an event.
 pub const HOOPAUTH_WEBHOOK_MALFORMED: hoopauth_status_t = 64;
+/// The webhook is genuine, but of another app or of an account that this app has no grant for: do nothing, and answer 200.
+pub const HOOPAUTH_WEBHOOK_FOREIGN: hoopauth_status_t = 65;
 /// A panic was caught at a language border.
 pub const HOOPAUTH_PANIC: hoopauth_status_t = 90;
 /// A defect of hoopauth; please report it.
@@ -110,6 +112,7 @@ pub extern "C" fn hoopauth_status_name(status: hoopauth_status_t) -> *const c_ch
         HOOPAUTH_WEBHOOK_STALE => c"WEBHOOK_STALE",
         HOOPAUTH_WEBHOOK_REPLAYED => c"WEBHOOK_REPLAYED",
         HOOPAUTH_WEBHOOK_MALFORMED => c"WEBHOOK_MALFORMED",
+        HOOPAUTH_WEBHOOK_FOREIGN => c"WEBHOOK_FOREIGN",
         HOOPAUTH_PANIC => c"PANIC",
         HOOPAUTH_INTERNAL => c"INTERNAL",
         HOOPAUTH_CALLBACK_FAILED => c"CALLBACK_FAILED",

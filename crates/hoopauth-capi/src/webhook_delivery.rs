@@ -24,6 +24,7 @@ pub struct hoopauth_webhook_delivery_t {
     app_id: Option<Text>,
     key: Text,
     body: OnceLock<Blob>,
+    json: OnceLock<Text>,
 }
 
 impl Handle for hoopauth_webhook_delivery_t {
@@ -40,6 +41,7 @@ impl hoopauth_webhook_delivery_t {
             app_id: event.app_id().map(Text::new),
             key: Text::new(delivery.key()),
             body: OnceLock::new(),
+            json: OnceLock::new(),
             delivery: Arc::new(delivery),
         }
     }
@@ -65,6 +67,10 @@ impl hoopauth_webhook_delivery_t {
     fn body(&self) -> &Blob {
         self.body.get_or_init(|| Blob::copy(self.delivery.event().body()))
     }
+
+    fn json(&self) -> &Text {
+        self.json.get_or_init(|| Text::new(&self.delivery.event().json_text()))
+    }
 }
 
 /// What `hoopauth_client_apply` did: nothing, for the event says nothing about grants, or nothing new.
@@ -78,7 +84,8 @@ pub const HOOPAUTH_APPLIED_REMOVED: i32 = 4;
 /// What `hoopauth_client_apply` did: nothing, for the UNINSTALL is older than the grant's authorization.
 pub const HOOPAUTH_APPLIED_OUTDATED: i32 = 5;
 
-/// The event's type, such as "ContactCreate"; unknown ones are passed on.
+/// The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has none, as those of invoices, products and
+/// records.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
@@ -102,8 +109,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_id(
     unsafe { lend_some(delivery.as_ref().map(|delivery| &delivery.id), len) }
 }
 
-/// Whether the event says when it happened; false for NULL. `*timestamp_ms`, if `timestamp_ms` is not NULL, gets it, in milliseconds since
-/// the Unix epoch; 0 where there is none. Any thread. Since 0.1.
+/// Returns true if the event says when it happened, in a form that can be read; false for NULL. `*timestamp_ms`, if `timestamp_ms` is not
+/// NULL, gets it, in milliseconds since the Unix epoch; 0 where there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_timestamp(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -169,6 +176,20 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_body(
     unsafe { lend_bytes(delivery.as_ref().map(hoopauth_webhook_delivery_t::body), len) }
 }
 
+/// The body as JSON text that every parser takes: without a byte order mark, half an emoji (as JavaScript escapes one that was cut) replaced
+/// by U+FFFD, a number beyond all floating-point numbers as text. At most 512 levels deep; of a member that is named twice the last one
+/// counts.
+///
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for NULL. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hoopauth_webhook_delivery_json(
+    delivery: *const hoopauth_webhook_delivery_t,
+    len: *mut usize,
+) -> *const c_char {
+    // SAFETY: by the contract on the header's first page.
+    unsafe { lend_some(delivery.as_ref().map(hoopauth_webhook_delivery_t::json), len) }
+}
+
 /// Says that it was handled: from now on the same webhook is `HOOPAUTH_WEBHOOK_REPLAYED`.
 ///
 /// It waits for the client's store at most: `context`, or NULL, says how long. Errors: `HOOPAUTH_INVALID_STATE` after a release, and those of
@@ -183,7 +204,7 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_confirm(
     unsafe { call(err, || the(delivery, "delivery")?.end(context, WebhookDelivery::confirm)) }
 }
 
-/// Says that it was not handled: the next try of the platform is accepted.
+/// Says that it was not handled: the next try of the platform is accepted. Answer 429, so that there is one.
 ///
 /// It waits for the client's store at most: `context`, or NULL, says how long. Errors: `HOOPAUTH_INVALID_STATE` after it was confirmed, and
 /// those of the store: the claim then ends by itself. Any thread. Since 0.1.
@@ -197,7 +218,7 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_release(
     unsafe { call(err, || the(delivery, "delivery")?.end(context, WebhookDelivery::release)) }
 }
 
-/// Frees a webhook, and releases it unless it was confirmed; NULL is nothing to free. Since 0.1.
+/// Frees a webhook, and releases it unless it was confirmed. Does nothing if `delivery` is NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_free(delivery: *mut hoopauth_webhook_delivery_t) {
     // SAFETY: by the contract on the header's first page.
@@ -207,7 +228,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_free(delivery: *mut hoopauth_
 /// Does what a verified INSTALL or UNINSTALL means for the grants of this client. `*applied`, if `applied` is not NULL, gets one of the
 /// constants `HOOPAUTH_APPLIED_`; unknown ones may come. Doing it again changes nothing.
 ///
-/// It confirms nothing: `hoopauth_webhook_delivery_confirm` does. Errors: `HOOPAUTH_INVALID_STATE` without OAuth, those of
+/// UNINSTALL removes nothing that the user authorized anew since; both are dated by the platform's clock, so that this computer's need not
+/// be right. It confirms nothing: `hoopauth_webhook_delivery_confirm` does. Errors: `HOOPAUTH_INVALID_STATE` without OAuth, those of
 /// `hoopauth_client_mint` and of the store. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_apply(

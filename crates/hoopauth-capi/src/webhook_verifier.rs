@@ -25,7 +25,7 @@ impl Handle for hoopauth_webhook_verifier_t {
 
 /// Makes a verifier for the app of `client`: its id comes from the option `client_id`, and what was handled is remembered in the client's
 /// store, by all who share that (of a client without OAuth, in this process). Without a client (NULL) it is remembered in this process,
-/// and the option `app_id` or `any_app` must be set.
+/// the option `app_id` or `any_app` must be set, and there are no grants that could tell whose an event is that names no app.
 ///
 /// No I/O happens here. `config` stays the caller's. `*out` is the caller's to free. Errors: `HOOPAUTH_CONFIG`, with the option's name in
 /// the message. Any thread. Since 0.1.
@@ -54,9 +54,15 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_new(
 /// What it hands out is claimed: until it is confirmed, released or freed, the same webhook is refused, here and by all who share the
 /// store. `headers` may be NULL with count 0. It waits for the client's store at most: `context`, or NULL, says how long; what is left is not
 /// claimed, or released. `*out` is the caller's to free.
-/// Errors: `HOOPAUTH_SIGNATURE_MISSING`, `HOOPAUTH_SIGNATURE_INVALID` (another app's event too), `HOOPAUTH_WEBHOOK_MALFORMED`,
-/// `HOOPAUTH_WEBHOOK_STALE`, `HOOPAUTH_WEBHOOK_REPLAYED`, `HOOPAUTH_LEASE_TIMEOUT` while it is being handled (let the platform come
-/// again), and those of the store. Any thread. Since 0.1.
+///
+/// The platform signs the events of all apps with one key. An event that names another app is foreign. One that names no app is accepted
+/// if the client has a grant for its account or for its company, or if a shared secret signed it. The option `any_app` accepts both.
+/// INSTALL and UNINSTALL must name this app.
+///
+/// The platform sends again only what was answered with 429, at least under one of its documented policies: answer that to whatever you
+/// can't handle now, not 5xx. Errors: `HOOPAUTH_WEBHOOK_REPLAYED` and `HOOPAUTH_WEBHOOK_FOREIGN` (answer 200, do nothing),
+/// `HOOPAUTH_SIGNATURE_MISSING` and `HOOPAUTH_SIGNATURE_INVALID` (401), `HOOPAUTH_WEBHOOK_MALFORMED` and `HOOPAUTH_WEBHOOK_STALE` (400),
+/// `HOOPAUTH_LEASE_TIMEOUT` while another worker handles it (429), and those of the store (429). Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_verifier_verify(
     verifier: *const hoopauth_webhook_verifier_t,
@@ -74,7 +80,7 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_verify(
             let verifier = &the(verifier, "verifier")?.0;
             let headers = signed_headers(headers, header_count)?;
             let body = bytes("body", body, body_len)?;
-            let store = if context.is_null() { None } else { verifier.remembered_by() };
+            let store = if context.is_null() { None } else { verifier.waits_for() };
             let delivery = match store {
                 None => verifier.verify(headers, body),
                 Some(client) => {
@@ -93,8 +99,8 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_verify(
     }
 }
 
-/// Verifies the signature alone, and hands out the label of the key that it was made with. Nothing is claimed: whoever uses it takes care of
-/// replays, ages and foreign apps.
+/// Verifies only the signature, and hands out the label of the key that made it. Nothing is claimed: you check replays, age and app
+/// yourself.
 ///
 /// `*label` is the caller's to free. Errors: `HOOPAUTH_SIGNATURE_MISSING`, `HOOPAUTH_SIGNATURE_INVALID`. Any thread. Since 0.1.
 #[unsafe(no_mangle)]

@@ -1,4 +1,6 @@
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::http::HeaderValue;
 
 /// The emulator's own clock: the system's, moved by an offset, or standing still.
 ///
@@ -39,7 +41,17 @@ impl Clock {
     pub(crate) fn now_ms(&self) -> i64 {
         self.frozen_ms.unwrap_or_else(|| system_ms().saturating_add(self.offset_ms))
     }
+
+    /// Returns the time as the header `Date` tells it, in full seconds; `None` outside of the years that it can write.
+    pub(crate) fn http_date(&self) -> Option<HeaderValue> {
+        let seconds = u64::try_from(self.now_ms().div_euclid(1_000)).ok().filter(|at| *at < YEAR_10000)?;
+        let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+        HeaderValue::try_from(date).ok()
+    }
 }
+
+/// In seconds since 1970.
+const YEAR_10000: u64 = 253_402_300_800;
 
 fn system_ms() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -61,5 +73,17 @@ mod tests {
         clock.unfreeze();
         assert!(clock.now_ms() >= stood - 500);
         assert!(!clock.is_frozen());
+    }
+
+    #[test]
+    fn dates_are_those_of_http() {
+        let date = |ms: i64| {
+            let mut clock = Clock::default();
+            clock.freeze();
+            clock.set_ms(ms);
+            clock.http_date().map(|date| date.to_str().unwrap().to_owned())
+        };
+        assert_eq!(date(1_700_000_000_999).as_deref(), Some("Tue, 14 Nov 2023 22:13:20 GMT"));
+        assert_eq!((date(-1), date(i64::MAX)), (None, None));
     }
 }

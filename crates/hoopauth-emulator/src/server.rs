@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::header::DATE;
 use axum::http::{Request, Response};
 use axum::routing::{get, post};
 use hyper::body::Incoming;
@@ -36,7 +37,7 @@ pub(crate) fn answered_status(answer: &Response<Body>) -> u16 {
 
 /// Accepts connections until told to stop.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: oneshot::Receiver<()>) {
-    let routes = TowerToHyperService::new(routes(shared));
+    let routes = Service { routes: TowerToHyperService::new(routes(Arc::clone(&shared))), shared };
     loop {
         let accepted = tokio::select! {
             biased;
@@ -51,12 +52,24 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: 
     }
 }
 
-async fn connection(stream: TcpStream, routes: TowerToHyperService<Router>) {
+/// What answers the requests, and the clock that dates the answers.
+#[derive(Clone)]
+struct Service {
+    routes: TowerToHyperService<Router>,
+    shared: Arc<Shared>,
+}
+
+async fn connection(stream: TcpStream, service: Service) {
     let _ = stream.set_nodelay(true);
+    let Service { routes, shared } = service;
     let service = service_fn(|request: Request<Incoming>| {
         let answer = routes.call(request);
+        let shared = &shared;
         async {
-            let answer = answer.await.unwrap_or_else(|never: Infallible| match never {});
+            let mut answer = answer.await.unwrap_or_else(|never: Infallible| match never {});
+            if let Some(date) = shared.lock().clock.http_date() {
+                answer.headers_mut().entry(DATE).or_insert(date);
+            }
             match answer.extensions().get::<NoAnswer>() {
                 Some(no_answer) => Err(*no_answer),
                 None => Ok(answer),

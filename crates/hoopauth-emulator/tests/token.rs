@@ -304,3 +304,13 @@ fn a_hundred_thousand_accounts_are_no_problem() {
         100
     );
 }
+
+#[test]
+fn answers_are_dated_by_the_emulators_clock() {
+    let emulator = start();
+    emulator.freeze();
+    emulator.set_now(1_700_000_000);
+    let code = emulator.authorize(LOCATION, &[]).unwrap();
+    let answer = exchange(&emulator, &code, &[]).send();
+    assert_eq!(answer.headers["date"], "Tue, 14 Nov 2023 22:13:20 GMT");
+}

@@ -331,8 +331,8 @@ fn duplicates_come_at_once() {
 }
 
 #[test]
-fn the_classic_policy_tries_six_times_more_with_the_same_payload() {
-    let (emulator, endpoint) = (start(), Endpoint::start(&[503, 0, 302, 404, 500, 429, 503]));
+fn the_classic_policy_tries_six_times_more_after_429_with_the_same_payload() {
+    let (emulator, endpoint) = (start(), Endpoint::start(&[429; 7]));
     emulator.freeze();
     let webhook = Webhook::event(json!({ "type": "X" }));
     let delivery = emulator.send_webhook(&endpoint.url, &webhook, 1, RetryPolicy::Classic).unwrap();
@@ -357,9 +357,39 @@ fn the_classic_policy_tries_six_times_more_with_the_same_payload() {
     let ended = emulator.webhook_delivery(id).unwrap();
     assert_eq!((ended.state, ended.due), (DeliveryState::Failed, None));
     let statuses: Vec<_> = ended.attempts.iter().map(|attempt| attempt.status).collect();
-    assert_eq!(statuses, [503, 0, 302, 404, 500, 429, 503]);
-    assert!(ended.attempts[1].error.is_some() && ended.attempts[0].error.is_none());
+    assert_eq!(statuses, [429; 7]);
     assert!(endpoint.is_quiet());
+}
+
+#[test]
+fn under_the_classic_policy_every_answer_but_429_is_final() {
+    for status in [503, 0, 302, 400, 404, 408, 425, 500, 502, 504] {
+        let (emulator, endpoint) = (start(), Endpoint::start(&[429, status]));
+        emulator.freeze();
+        let webhook = Webhook::event(json!({}));
+        let delivery = emulator.send_webhook(&endpoint.url, &webhook, 1, RetryPolicy::Classic).unwrap();
+        assert_eq!(delivery.state, DeliveryState::Pending);
+        emulator.set_now(delivery.due.unwrap());
+        assert!(emulator.wait_for_deliveries(1, FOREVER, |delivery| delivery.attempts.len() == 2));
+        let ended = emulator.webhook_delivery(delivery.id).unwrap();
+        assert_eq!((ended.state, ended.due), (DeliveryState::Failed, None), "{status}");
+        assert_eq!((ended.attempts[1].status, ended.attempts[1].error.is_some()), (status, status == 0));
+    }
+}
+
+#[test]
+fn under_the_exponential_policy_any_failure_comes_again() {
+    let (emulator, endpoint) = (start(), Endpoint::start(&[503, 0, 302, 404, 429, 200]));
+    emulator.freeze();
+    let webhook = Webhook::event(json!({}));
+    emulator.send_webhook(&endpoint.url, &webhook, 1, RetryPolicy::Exponential).unwrap();
+    for attempts in 2..=6 {
+        emulator.advance(3_600);
+        assert!(emulator.wait_for_deliveries(1, FOREVER, |delivery| delivery.attempts.len() == attempts));
+    }
+    let ended = &emulator.webhook_deliveries()[0];
+    let statuses: Vec<_> = ended.attempts.iter().map(|attempt| attempt.status).collect();
+    assert_eq!((statuses, ended.state), (vec![503, 0, 302, 404, 429, 200], DeliveryState::Delivered));
 }
 
 #[test]
@@ -482,7 +512,7 @@ fn a_company_s_install_is_one_of_each_of_its_locations_too() {
 
 #[test]
 fn deliveries_are_sent_and_waited_for_over_http() {
-    let (emulator, endpoint) = (start(), Endpoint::start(&[500, 200]));
+    let (emulator, endpoint) = (start(), Endpoint::start(&[429, 200]));
     post(&emulator, "clock", &json!({ "frozen": true }));
     let sent = post(
         &emulator,
@@ -491,7 +521,7 @@ fn deliveries_are_sent_and_waited_for_over_http() {
     );
     assert_eq!(
         (&sent["id"], &sent["attempts"][0]["status"], &sent["state"]),
-        (&json!(1), &json!(500), &json!("pending"))
+        (&json!(1), &json!(429), &json!("pending"))
     );
     assert_eq!(sent["webhook_id"], endpoint.next().event()["webhookId"]);
     let list =

@@ -121,7 +121,8 @@ impl Client {
             return Ok(headers);
         }
         let context = of_call(py, timeout, context)?;
-        let headers = crate::wait::headers(py, &self.live, context, account, method)?;
+        let headers =
+            crate::wait::headers(py, &self.live, context, account.as_ref().map(Str::get), method.get())?;
         self.dict(py, &headers)
     }
 

@@ -110,7 +110,7 @@ impl Response {
 type Parts = (u16, Vec<(String, String)>, Py<PyBytes>);
 
 /// Reads JSON as Python does.
-pub(crate) fn loads<'py>(py: Python<'py>, text: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn loads<'py>(py: Python<'py>, text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     py.import(intern!(py, "json"))?.call_method1(intern!(py, "loads"), (text,))
 }
 

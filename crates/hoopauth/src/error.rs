@@ -281,6 +281,8 @@ codes! {
     WebhookReplayed = 63 "WEBHOOK_REPLAYED",
     /// The webhook's body is not an event.
     WebhookMalformed = 64 "WEBHOOK_MALFORMED",
+    /// The webhook is genuine, but of another app or of an account that this app has no grant for: do nothing, and answer 200.
+    WebhookForeign = 65 "WEBHOOK_FOREIGN",
     /// A panic was caught at a language border.
     Panic = 90 "PANIC",
     /// A defect of hoopauth; please report it.

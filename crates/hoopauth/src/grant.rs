@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -22,6 +26,8 @@ pub struct Grant {
     pub(crate) obtained_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) authorized_at: Timestamp,
+    /// `authorized_at` by the platform's clock, as far as an answer told it: webhooks are dated by that one.
+    pub(crate) platform_authorized_at: Option<Timestamp>,
     pub(crate) scopes: Vec<String>,
     pub(crate) company_id: Option<String>,
     pub(crate) user_id: Option<String>,
@@ -39,6 +45,7 @@ impl Grant {
             obtained_at: Timestamp(0),
             expires_at: Timestamp(0),
             authorized_at: Timestamp(0),
+            platform_authorized_at: None,
             scopes: Vec::new(),
             company_id: None,
             user_id: None,
@@ -125,6 +132,22 @@ impl Grant {
         self.minted
     }
 
+    /// Returns when it was authorized, to be compared with the time of a webhook: by the platform's clock where that is known, else by
+    /// ours.
+    pub(crate) fn authorized_for_webhooks(&self) -> Timestamp {
+        self.platform_date().unwrap_or(self.authorized_at)
+    }
+
+    /// Returns when it was authorized by the platform's clock. A grant that nobody dated (imported, or stored by an older version) tells
+    /// it by its access token, as long as that is the first one.
+    pub(crate) fn platform_date(&self) -> Option<Timestamp> {
+        let is_first = self.obtained_at == self.authorized_at && !self.minted;
+        self.platform_authorized_at.or_else(|| {
+            let issued = is_first.then(|| issued_at(self.access_token.expose())).flatten();
+            issued.map(|issued| within_second(issued, self.obtained_at))
+        })
+    }
+
     /// How long the access token lives in all, in the sense of its answer.
     pub(crate) fn lifetime(&self) -> Duration {
         self.expires_at.since(self.obtained_at)
@@ -171,6 +194,7 @@ impl Grant {
             obtained_at: self.obtained_at,
             expires_at: self.expires_at,
             authorized_at: self.authorized_at,
+            platform_authorized_at: self.platform_authorized_at,
             scopes: self.scopes.join(" "),
             company_id: self.company_id.clone(),
             user_id: self.user_id.clone(),
@@ -199,6 +223,7 @@ impl Grant {
             obtained_at: stored.obtained_at,
             expires_at: stored.expires_at,
             authorized_at: stored.authorized_at,
+            platform_authorized_at: stored.platform_authorized_at,
             scopes: stored.scopes.split_ascii_whitespace().map(str::to_owned).collect(),
             company_id: stored.company_id,
             user_id: stored.user_id,
@@ -216,6 +241,28 @@ impl fmt::Debug for Grant {
             .field("minted", &self.minted)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns when an access token was issued, by its claim `iat`. Nobody checks who wrote it: it is a hint.
+pub(crate) fn issued_at(token: &str) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Claims {
+        iat: f64,
+    }
+    let claims = token.split('.').nth(1)?;
+    let claims = Zeroizing::new(URL_SAFE.decode(claims).ok()?);
+    plausible(serde_json::from_slice::<Claims>(&claims).ok()?.iat)
+}
+
+/// Returns a moment in full seconds, unless no clock that is set says so.
+pub(crate) fn plausible(seconds: f64) -> Option<Timestamp> {
+    #[allow(clippy::cast_possible_truncation, reason = "it lies within this century")]
+    CENTURY.contains(&seconds).then(|| Timestamp(seconds as i64 * 1000))
+}
+
+/// Returns the moment within the second `told` that our clock says, if it says that second; else the second's beginning.
+pub(crate) fn within_second(told: Timestamp, ours: Timestamp) -> Timestamp {
+    if (told.0..told.0 + 1000).contains(&ours.0) { ours } else { told }
 }
 
 /// A token must fit into a header and a form: visible ASCII, at most 64 KiB.
@@ -240,6 +287,8 @@ struct Stored<'a> {
     expires_at: Timestamp,
     #[serde(rename = "u")]
     authorized_at: Timestamp,
+    #[serde(rename = "p", skip_serializing_if = "Option::is_none", default)]
+    platform_authorized_at: Option<Timestamp>,
     #[serde(rename = "s", default)]
     scopes: String,
     #[serde(rename = "c", skip_serializing_if = "Option::is_none", default)]
@@ -250,9 +299,22 @@ struct Stored<'a> {
     minted: bool,
 }
 
+/// The years 2015 to 2100, in seconds: earlier ones are clocks that were never set.
+const CENTURY: Range<f64> = 1_420_070_400.0..4_102_444_800.0;
+/// Tokens come with padding and without.
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token_answer::TokenAnswer;
+
+    fn parse(json: &str) -> Result<TokenAnswer> {
+        TokenAnswer::parse(json.as_bytes())
+    }
 
     #[test]
     fn stored_form_round_trips() {
@@ -264,6 +326,63 @@ mod tests {
         let back = Grant::from_bytes(&account, &grant.to_bytes().unwrap()).unwrap();
         assert_eq!((back.access_token.expose(), back.scopes.len(), back.company_id()), ("a", 2, Some("c")));
         assert_eq!(Grant::from_bytes(&account, b"{").unwrap_err().code(), ErrorCode::StoreCorrupt);
+    }
+
+    /// A token that says that it was issued in second `iat`.
+    fn jwt(iat: &str) -> String {
+        let claims = URL_SAFE.encode(format!(r#"{{"sub":"x","iat":{iat}}}"#));
+        format!("e30.{}.c2ln", claims.trim_end_matches('='))
+    }
+
+    fn answered(token: &str, date: Option<&str>, asked: i64) -> Grant {
+        let answer =
+            parse(&format!(r#"{{"access_token":"{token}","refresh_token":"r"}}"#)).unwrap().dated(date);
+        answer.into_grant(&Account::location("l").unwrap(), None, Timestamp(asked), false)
+    }
+
+    #[test]
+    fn an_authorization_is_dated_by_the_platform() {
+        let date = "Tue, 14 Nov 2023 22:13:20 GMT";
+        let second = 1_700_000_000_000;
+        let dated = |token: &str, date: Option<&str>, asked: i64| {
+            answered(token, date, asked).authorized_for_webhooks().0 - second
+        };
+        // Our clock tells the part of the second, where it agrees; elsewhere it is not believed.
+        for (asked, at) in [(second, 0), (second + 640, 640), (second - 1, 0), (second + 1_000, 0), (0, 0)] {
+            assert_eq!(dated("opaque", Some(date), asked), at);
+            assert_eq!(dated(&jwt("1700000000"), None, asked), at);
+        }
+        assert_eq!(dated(&jwt("1700000002.9"), Some(date), second), 2_000);
+        assert_eq!(dated(&jwt("1600000000"), Some(" Tuesday, 14-Nov-23 22:13:20 GMT "), second), 0);
+        // Neither of them says anything that could be: then it is our clock.
+        for token in
+            ["opaque", "a.b.c", "a.!.c", &jwt("0"), &jwt("-1"), &jwt("1e99"), &jwt("\"x\""), &jwt("null")]
+        {
+            for date in [None, Some(""), Some("yesterday"), Some("Thu, 01 Jan 1970 00:00:00 GMT")] {
+                assert_eq!(dated(token, date, second - 60_000), -60_000, "{token} {date:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_date_of_an_authorization_outlives_refreshes_and_the_store() {
+        let grant = answered("opaque", Some("Tue, 14 Nov 2023 22:13:20 GMT"), 5);
+        let back = Grant::from_bytes(&grant.account, &grant.to_bytes().unwrap()).unwrap();
+        let later = parse(r#"{"access_token":"b"}"#).unwrap().dated(Some("Tue, 14 Nov 2023 23:13:20 GMT"));
+        let later = later.into_grant(&grant.account, Some(&back), Timestamp(9), false);
+        assert_eq!(later.authorized_for_webhooks(), Timestamp(1_700_000_000_000));
+        assert_eq!(later.authorized_at, Timestamp(5));
+        // A row of an older version, and an import: the first access token knows, and what it knows is kept.
+        let mut old = answered(&jwt("1700000000"), None, 5);
+        old.platform_authorized_at = None;
+        assert!(!String::from_utf8_lossy(&old.to_bytes().unwrap()).contains("\"p\""));
+        assert_eq!(old.authorized_for_webhooks(), Timestamp(1_700_000_000_000));
+        let later = parse(r#"{"access_token":"b"}"#).unwrap();
+        let later = later.into_grant(&old.account, Some(&old), Timestamp(9), false);
+        assert_eq!(later.authorized_for_webhooks(), Timestamp(1_700_000_000_000));
+        // A later token says nothing of the authorization.
+        old.obtained_at = Timestamp(6);
+        assert_eq!(old.authorized_for_webhooks(), Timestamp(5));
     }
 
     #[test]

@@ -4,14 +4,14 @@
 //! member is taken if it can be read, and the stored value stays where it can't.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::account::{Account, AccountKind};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
-use crate::grant::{Grant, check_token};
+use crate::grant::{Grant, check_token, issued_at, plausible, within_second};
 use crate::members::{Members, number, text, texts};
 use crate::secret::Secret;
 
@@ -27,9 +27,19 @@ pub(crate) struct TokenAnswer {
     pub(crate) user_id: Option<String>,
     /// `false` if it broke off: a member that is missing may have stood in the lost part.
     pub(crate) is_whole: bool,
+    /// The `Date` of the answer: the platform's clock, in full seconds.
+    date: Option<Timestamp>,
 }
 
 impl TokenAnswer {
+    /// Adds the answer's `Date` header; one that can't be read is none.
+    pub(crate) fn dated(mut self, header: Option<&str>) -> Self {
+        let date = header.and_then(|text| httpdate::parse_http_date(text.trim_ascii()).ok());
+        let since = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok());
+        self.date = since.and_then(|since| plausible(since.as_secs_f64()));
+        self
+    }
+
     /// Reads an answer. Each member may come in either casing (`access_token`, `accessToken`), in both, or several times: what
     /// can be used of it counts. The object may stand one level deep in another one or in a list.
     pub(crate) fn parse(body: &[u8]) -> Result<Self> {
@@ -62,6 +72,7 @@ impl TokenAnswer {
             location_id: take(&members, LOCATION_ID, id),
             user_id: take(&members, USER_ID, id),
             is_whole: members.is_whole(),
+            date: None,
         })
     }
 
@@ -127,8 +138,16 @@ impl TokenAnswer {
                  the access token ends"
             );
         }
+        let platform_authorized_at = if let Some(grant) = before {
+            grant.platform_date()
+        } else {
+            // The later one, if they differ: an authorization that counts as too old is lost to a late UNINSTALL.
+            let told = self.date.max(issued_at(self.access_token.expose()));
+            told.map(|told| within_second(told, asked))
+        };
         Grant {
             account: account.clone(),
+            platform_authorized_at,
             access_token: self.access_token,
             // RFC 6749 §6: where no new refresh token comes, the old one goes on.
             refresh_token: self.refresh_token.or(known),

@@ -180,7 +180,7 @@ impl TokenEndpoint<'_> {
                         look_between(asks)
                     )))
                 }
-                Ok(answer) => Ok(answer),
+                Ok(answer) => Ok(answer.dated(response.header("date"))),
                 // Some servers refuse with a status of success.
                 Err(_) if Refusal::parse(&response.body).oauth_code().is_some() => {
                     Err(self.refusal(&response, asks, secrets))

@@ -10,8 +10,11 @@ use std::time::Duration;
 use common::receiver::serve;
 use common::{World, approve, location};
 use hoopauth::store::MemoryStore;
+use hoopauth::transport::{
+    Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
+};
 use hoopauth::webhook::{Applied, SignatureScheme, WebhookEvent, WebhookKey, WebhookVerifier};
-use hoopauth::{Account, Client, Clock, Error, ErrorCode, Grant, Step};
+use hoopauth::{Account, Client, Clock, Error, ErrorCode, Grant, ManualClock, Step, Timestamp};
 use hoopauth_emulator::{
     App, Company, DEFAULT_COMPANY_ID, DEFAULT_LOCATION_IDS, DeliveryState, Endpoint, Fault, Webhook,
     WebhookScheme,
@@ -600,4 +603,115 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn the_names_are_those_of_every_language() {
     let all = [Applied::Nothing, Applied::Minted, Applied::Remembered, Applied::Removed, Applied::Outdated];
     assert_eq!(all.map(Applied::name), ["nothing", "minted", "remembered", "removed", "outdated"]);
+}
+
+/// A client whose clock stands still, so many seconds away from the platform's.
+fn askew(world: &World, seconds: i64) -> Client {
+    let clock = Arc::new(ManualClock::new(Timestamp(world.clock.now().0 + seconds * 1000)));
+    world.builder().clock(clock).build().unwrap()
+}
+
+/// How an account comes to its grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Login,
+    Import,
+    Mint,
+}
+
+fn authorize(world: &World, client: &Client, way: Way) {
+    match way {
+        Way::Login => exchange(client, &location(0)),
+        Way::Import => drop(client.import(world.grant(&location(0)), true).unwrap()),
+        Way::Mint => client.mint(&location(0), &company()).unwrap(),
+    }
+}
+
+#[test]
+fn an_authorization_is_dated_by_the_platform_however_wrong_our_clock_is() {
+    for way in [Way::Login, Way::Import, Way::Mint] {
+        for skew in [-240, -60, 0, 60, 240] {
+            let world = World::new();
+            let client = askew(&world, skew);
+            client.import(world.grant(&company()), false).unwrap();
+            let late = |seconds| of(&world, &client, "UNINSTALL", &location(0), seconds);
+            world.pass(10);
+            let before = late(5);
+            authorize(&world, &client, way);
+            // It happened before the authorization, and is only delivered now.
+            assert_eq!(client.apply(&before).unwrap(), Applied::Outdated, "{way:?} {skew}");
+            works(&world, &client, &location(0));
+            // The mirrored case: it happened after the authorization, whatever our clock said then.
+            world.pass(5);
+            assert_eq!(client.apply(&late(0)).unwrap(), Applied::Removed, "{way:?} {skew}");
+            no_grant(&client, &location(0));
+        }
+    }
+}
+
+#[test]
+fn the_date_of_an_authorization_outlives_refreshes_and_is_the_same_for_all() {
+    let world = World::new();
+    let clock = Arc::new(ManualClock::new(Timestamp(world.clock.now().0 - 120_000)));
+    let client = world.builder().clock(clock.clone()).build().unwrap();
+    let before = of(&world, &client, "UNINSTALL", &location(0), 5);
+    exchange(&client, &location(0));
+    clock.advance(Duration::from_secs(90_000));
+    world.pass(90_000);
+    works(&world, &client, &location(0));
+    assert_eq!(world.emulator.statistics().token_requests_by_grant_type["refresh_token"], 1);
+    for client in [&askew(&world, 120), &client] {
+        assert_eq!(client.apply(&before).unwrap(), Applied::Outdated);
+    }
+    world.pass(1);
+    assert_eq!(client.apply(&of(&world, &client, "UNINSTALL", &location(0), 0)).unwrap(), Applied::Removed);
+}
+
+#[test]
+fn an_uninstall_without_a_time_is_dated_by_our_clock_as_the_grant_is() {
+    for skew in [-240, 240] {
+        let world = World::new();
+        let client = askew(&world, skew);
+        exchange(&client, &location(0));
+        let members = json!({ "type": "UNINSTALL", "locationId": location(0).id(), "timestamp": null });
+        let webhook = Webhook::event(members).schemes(&[WebhookScheme::HmacSha256]);
+        let signed = world.emulator.sign_webhook(&webhook).unwrap();
+        let secret = world.emulator.webhook_key(WebhookScheme::HmacSha256).key;
+        let key = WebhookKey::new(SignatureScheme::HmacSha256, "secret", &secret).unwrap();
+        let verifier = client.webhook_verifier().key(key).build().unwrap();
+        let headers = signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let delivery = verifier.verify(headers, signed.body.as_bytes()).unwrap();
+        assert_eq!(client.apply(delivery.event()).unwrap(), Applied::Removed, "{skew}");
+    }
+}
+
+/// A host's transport that hands on no header of the answer.
+#[derive(Debug)]
+struct Headless;
+
+impl Transport for Headless {
+    fn send(&self, request: &TransportRequest) -> Result<TransportResponse, TransportError> {
+        let mut sent = common::http().post(&request.url).body(request.body.as_bytes().to_owned());
+        for (name, value) in &request.headers {
+            sent = sent.header(&**name, value.expose());
+        }
+        let gone =
+            |_| TransportError { kind: TransportErrorKind::Network, message: "gone".into(), sent: true };
+        let answer = sent.send().map_err(gone)?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().unwrap().to_vec();
+        Ok(TransportResponse { status, headers: vec![].into(), body })
+    }
+}
+
+#[test]
+fn without_the_answers_date_the_token_tells_when_it_was_issued() {
+    let world = World::new();
+    let clock = Arc::new(ManualClock::new(Timestamp(world.clock.now().0 - 200_000)));
+    let client = world.builder().clock(clock).transport(Arc::new(Headless)).build().unwrap();
+    let before = of(&world, &client, "UNINSTALL", &location(0), 5);
+    exchange(&client, &location(0));
+    assert_eq!(client.apply(&before).unwrap(), Applied::Outdated);
+    world.pass(1);
+    assert_eq!(client.apply(&of(&world, &client, "UNINSTALL", &location(0), 0)).unwrap(), Applied::Removed);
 }

@@ -10,23 +10,26 @@ use crate::state::State;
 use crate::tokens::random;
 use crate::webhook::event::{Prepared, Webhook};
 
-/// When a delivery that failed is tried again, by the emulator's clock. Answers other than 2xx and none at all are failures.
+/// When a delivery is sent again, by the emulator's clock. What the platform does is documented in two ways, and both send again what was
+/// answered with 429. A receiver that answers anything else to what it could not handle loses events under `Classic`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryPolicy {
     /// Never.
     None,
-    /// 6 times, 10 minutes and up to one more after each failure.
+    /// Only after an answer of 429: 6 times, 10 minutes and up to one more after each. Any other answer is final, 5xx too, and so is
+    /// none at all.
     Classic,
-    /// 12 times, 1 minute after the first failure and twice as long after each further one: for 68 hours.
+    /// After any answer but 2xx, and after none: 12 times, 1 minute after the first and twice as long after each further one, for 68
+    /// hours.
     Exponential,
 }
 
 impl RetryPolicy {
-    /// How long after the failure of this round the next one is due.
-    fn delay_ms(self, round: u32) -> Option<i64> {
+    /// Returns how long after this round, which was not answered with 2xx, the next one is due. `is_429`: a request of it was answered so.
+    fn delay_ms(self, round: u32, is_429: bool) -> Option<i64> {
         match self {
-            Self::Classic if round <= 6 => {
+            Self::Classic if is_429 && round <= 6 => {
                 Some(600_000 + i64::from(u16::from_le_bytes(random()) % MAX_JITTER_MS))
             }
             Self::Exponential if round <= 12 => Some(60_000 << (round - 1)),
@@ -171,12 +174,13 @@ impl Deliveries {
     pub(crate) fn finish(&mut self, id: u64, attempts: Vec<Attempt>, now_ms: i64) {
         let Some(record) = self.by_id.get_mut(&id) else { return };
         let delivered = attempts.iter().any(|attempt| (200..300).contains(&attempt.status));
+        let is_429 = attempts.iter().any(|attempt| attempt.status == 429);
         record.shown.attempts.extend(attempts);
         record.rounds += 1;
         record.copies = 1;
         record.shown.state = if delivered {
             DeliveryState::Delivered
-        } else if let Some(delay_ms) = record.shown.retry.delay_ms(record.rounds) {
+        } else if let Some(delay_ms) = record.shown.retry.delay_ms(record.rounds, is_429) {
             let due_ms = now_ms.saturating_add(delay_ms);
             record.due_ms = Some(due_ms);
             record.shown.due = Some(seconds_up(due_ms));
@@ -278,8 +282,9 @@ mod tests {
 
     #[test]
     fn both_policies_end() {
-        let delays =
-            |policy: RetryPolicy| (1..).map_while(move |round| policy.delay_ms(round)).collect::<Vec<_>>();
+        let delays = |policy: RetryPolicy| {
+            (1..).map_while(move |round| policy.delay_ms(round, true)).collect::<Vec<_>>()
+        };
         assert!(delays(RetryPolicy::None).is_empty());
         let classic = delays(RetryPolicy::Classic);
         assert_eq!(classic.len(), 6);
@@ -287,5 +292,7 @@ mod tests {
         let exponential = delays(RetryPolicy::Exponential);
         assert_eq!((exponential.len(), exponential[0], exponential[11]), (12, 60_000, 122_880_000));
         assert!(exponential.iter().sum::<i64>() < 3 * 86_400_000);
+        assert_eq!(RetryPolicy::Classic.delay_ms(1, false), None);
+        assert_eq!(RetryPolicy::Exponential.delay_ms(1, false), Some(60_000));
     }
 }

@@ -9,7 +9,7 @@ use pyo3::class::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyString};
 
 use crate::client::Client;
 use crate::clock::seconds;
@@ -20,8 +20,8 @@ use crate::wait::{call, inline};
 /// A verified webhook, claimed by whoever verified it.
 ///
 /// `with delivery:` (or `async with`) confirms it at the end and releases it if the block raises, unless the block did either
-/// itself. A delivery that is let go
-/// without `confirm()` is released: the platform's next try is then accepted.
+/// itself. A delivery that is let go without `confirm()` is released: the platform's next try is then accepted. There is one
+/// if the answer was 429, not 500: answer 429 where your handler fails.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct WebhookDelivery {
     /// Empty only while this is dropped.
@@ -74,7 +74,8 @@ impl WebhookDelivery {
 
 #[pymethods]
 impl WebhookDelivery {
-    /// `type`, such as `ContactCreate`; unknown ones are passed on.
+    /// `type`, such as `ContactCreate`; unknown ones are passed on. Empty where the event has none, as those of invoices,
+    /// products and records.
     #[getter]
     fn r#type(&self) -> &str {
         self.event.event_type()
@@ -86,7 +87,7 @@ impl WebhookDelivery {
         self.event.webhook_id()
     }
 
-    /// When it happened, as an aware `datetime`; None if it does not say.
+    /// When it happened, as an aware `datetime`; None if it does not say, or not in a form that can be read.
     #[getter]
     fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(at) = self.event.timestamp() else { return Ok(None) };
@@ -98,7 +99,8 @@ impl WebhookDelivery {
             .map(Some)
     }
 
-    /// The location it is about, as `location:<id>`, else the company; None if it names none.
+    /// The location it is about, as `location:<id>`, else the company; None if it names none. Invoices name theirs by
+    /// `altId` and `altType`.
     #[getter]
     fn account(&self) -> Option<&str> {
         self.event.account().map(hoopauth::Account::as_str)
@@ -116,9 +118,10 @@ impl WebhookDelivery {
         self.bytes(py).clone_ref(py)
     }
 
-    /// The body, parsed.
+    /// The body, parsed. Half an emoji, as JavaScript escapes one that was cut, is U+FFFD, as in every language; a number
+    /// beyond all floating-point numbers is text. Of a member that is named twice the last one counts.
     fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        crate::response::loads(py, self.bytes(py).bind(py))
+        crate::response::loads(py, &PyString::new(py, &self.event.json_text()))
     }
 
     /// The label of the key that verified it.
@@ -141,7 +144,7 @@ impl WebhookDelivery {
         self.end(py, of_call(py, timeout, context)?, webhook::WebhookDelivery::confirm)
     }
 
-    /// Says that it was not handled: the platform's next try is accepted.
+    /// Says that it was not handled: the platform's next try is accepted. Answer 429, so that there is one.
     ///
     /// Args:
     ///     timeout, context: as everywhere; a delivery of a verifier without a client never waits.
@@ -177,7 +180,13 @@ impl WebhookDelivery {
         // What the block raised is what counts; the claim ends by itself, later.
         if let Err(raised) = self.end(py, None, webhook::WebhookDelivery::release) {
             let kind = crate::callback::type_name(&raised.get_type(py));
-            crate::log::warn(py, "hoopauth.webhook", &format!("a webhook could not be released: `{kind}`"));
+            crate::log::warn(
+                py,
+                "hoopauth.webhook",
+                &format!(
+                    "a webhook could not be released in the store (`{kind}`); it is accepted again after `claim_seconds`"
+                ),
+            );
         }
         Ok(())
     }

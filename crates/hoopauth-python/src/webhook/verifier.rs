@@ -22,8 +22,9 @@ use crate::wait::{call, inline};
 
 /// Verifies webhooks: signature, event, app, age, and that it was not handled before. Any thread may use it at any time.
 ///
-/// This one belongs to no client: what it has seen it remembers in this process only, and `app_id` or `any_app` must be said.
-/// `Client.webhook_verifier` makes one that knows its app and remembers in the client's store.
+/// This one belongs to no client: it remembers in this process only what it has seen, and `app_id` or `any_app` must be set. It
+/// has no grants to look at: an event that names no app raises `hoopauth.WebhookForeign`, unless a shared secret signed it.
+/// `Client.webhook_verifier` makes one that knows its app and its grants, and remembers in the client's store.
 ///
 /// Options are keyword arguments; `hoopauth.WebhookOptions` documents them. A wrong one raises `hoopauth.Config`.
 ///
@@ -132,8 +133,13 @@ impl WebhookVerifier {
 
     /// Verifies a webhook, and claims it until it is confirmed or released: use the answer in `with`.
     ///
-    /// Raises `hoopauth.SignatureMissing`, `hoopauth.SignatureInvalid`, `hoopauth.WebhookMalformed`, `hoopauth.WebhookStale`,
-    /// `hoopauth.WebhookReplayed`, and `hoopauth.LeaseTimeout` while another handles the same one; nothing that is unsigned, forged, foreign or seen before passes.
+    /// An event that names another app is foreign. One that names no app is accepted if the client has a grant for its account
+    /// or for its company, or if a shared secret signed it. `any_app` accepts both. INSTALL and UNINSTALL must name this app.
+    ///
+    /// What is raised, and what to answer to the platform: `hoopauth.WebhookReplayed` and `hoopauth.WebhookForeign` (200, do
+    /// nothing), `hoopauth.SignatureMissing` and `hoopauth.SignatureInvalid` (401), `hoopauth.WebhookMalformed` and
+    /// `hoopauth.WebhookStale` (400); anything else, such as `hoopauth.LeaseTimeout` while another worker handles it, or
+    /// `hoopauth.Store`: 429. The platform sends again only what was answered with 429.
     ///
     /// Args:
     ///     headers: all those of the request: a mapping, a list of pairs, or a WSGI environment; names in any case.
@@ -169,8 +175,8 @@ impl WebhookVerifier {
         Ok(WebhookDelivery::new(delivery, self.client.as_ref().map(|client| client.clone_ref(py))))
     }
 
-    /// Verifies the signature alone; the label of the key that it was made with. Nothing is claimed: whoever uses it takes
-    /// care of replays, ages and foreign apps. Never waits.
+    /// Verifies only the signature, and returns the label of the key that made it. Nothing is claimed: you check replays, age
+    /// and app yourself. Never waits.
     fn verify_signature(
         &self,
         py: Python<'_>,
@@ -187,8 +193,9 @@ impl WebhookVerifier {
         })
     }
 
-    /// As `verify`, for a request of Flask or Django: the raw bytes are taken from it. Raises `hoopauth.InvalidState` if its
-    /// body was consumed before.
+    /// As `verify`, for a request of Flask (Werkzeug) or Django: the raw bytes are taken from it, `max_body` and one at most.
+    /// Answer 200 to `hoopauth.WebhookForeign`: it is genuine, and not for this app. Raises `hoopauth.InvalidState` if the body
+    /// was read before, or if the server hands over no chunked bodies; answer 429 to that.
     #[pyo3(signature = (request, *, timeout=None, context=None))]
     fn verify_request<'py>(
         slf: &Bound<'py, Self>,
@@ -203,8 +210,8 @@ impl WebhookVerifier {
         slf.get().verify(py, &headers, &body, timeout, context)
     }
 
-    /// As `verify`, for a request of FastAPI or Starlette (or of Flask or Django in an async view): await it. The event loop
-    /// never waits.
+    /// As `verify_request`, for a request of FastAPI or Starlette (or of Flask or Django in an async view): await it. The event
+    /// loop never waits.
     fn verify_request_async<'py>(
         slf: &Bound<'py, Self>,
         request: &Bound<'py, PyAny>,

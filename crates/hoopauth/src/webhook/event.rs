@@ -1,18 +1,23 @@
-//! What a webhook says.
+//! Reads the body of a webhook.
+//!
+//! A genuine body is delivered, whatever it looks like: the signature proves it, so a member that we can't read is left out and the
+//! program has the body. Refused is what could do harm: a body that is no JSON object, and one that is nested so deep that a
+//! recursive parser of the host program could crash on it.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
+use serde_json::value::RawValue;
 
 use super::keys::hex_byte;
 use super::timestamp;
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
-use crate::sorted::sorted;
 
 /// What a webhook says.
 #[derive(Clone)]
@@ -20,38 +25,57 @@ pub struct WebhookEvent {
     body: Arc<[u8]>,
     event_type: String,
     id: String,
-    timestamp: Option<Timestamp>,
+    has_id: bool,
+    time: EventTime,
     account: Option<Account>,
     company: Option<Account>,
-    app_id: Option<String>,
+    app: NamedApp,
     verified: VerifiedFor,
 }
 
 impl WebhookEvent {
-    /// Reads a body. Whose it is and how old is not looked at here. `WEBHOOK_MALFORMED`.
+    /// Reads a body. Its app and its age are not checked here. `WEBHOOK_MALFORMED`.
     #[doc(hidden)]
     pub fn parse(body: &[u8]) -> Result<Self> {
-        let json = std::str::from_utf8(body).map_err(|_| malformed("it is not UTF-8"))?;
-        let json = mend(json);
-        let members = Members::read(&json)?;
-        let event_type = text("type", members.event_type.as_ref())?;
-        let event_type = event_type.ok_or_else(|| malformed("it has no `type`"))?;
-        let location = account("locationId", members.location_id.as_ref(), Account::location)?;
-        let company = account("companyId", members.company_id.as_ref(), Account::company)?;
-        let id = text("webhookId", members.webhook_id.as_ref())?;
+        let text = readable(body)?;
+        let members = Members::read(&text)?;
+        let event_type = members.event_type.text().unwrap_or_default();
+        let mut location = Named::of(&members.location_id, Account::location);
+        let company = Named::of(&members.company_id, Account::company);
+        if lifecycle_of(&event_type).is_some() {
+            // These change grants: what is not clear is not acted on.
+            members.check_clear()?;
+            if matches!(location, Named::Unreadable) || matches!(company, Named::Unreadable) {
+                return Err(malformed(
+                    "its `locationId` or `companyId` is not an id, so that nobody can tell which grant it is about",
+                ));
+            }
+        } else if matches!((&location, &company), (Named::No, Named::No)) {
+            location = members.other_account();
+        }
+        let company = company.account();
+        let account = match location {
+            Named::No => company.clone(),
+            // Not the company: the event is about a location.
+            Named::Unreadable => None,
+            Named::Account(account) => Some(account),
+        };
+        let id = members.webhook_id.text();
         Ok(Self {
-            event_type: event_type.to_owned(),
-            id: id.map_or_else(|| hash_of(body), str::to_owned),
-            timestamp: members.timestamp()?,
-            account: location.or_else(|| company.clone()),
+            event_type,
+            has_id: id.is_some(),
+            id: id.unwrap_or_else(|| hash_of(body)),
+            time: members.time(),
+            account,
             company,
-            app_id: text("appId", members.app_id.as_ref())?.map(str::to_owned),
+            app: members.app(),
             verified: VerifiedFor::AnyApp,
             body: body.into(),
         })
     }
 
-    /// `type`, such as `ContactCreate`; unknown ones are passed on.
+    /// `type`, such as `ContactCreate`; unknown ones are passed on. Empty where the event has none, as those of invoices, products
+    /// and records.
     pub fn event_type(&self) -> &str {
         &self.event_type
     }
@@ -61,19 +85,26 @@ impl WebhookEvent {
         &self.id
     }
 
-    /// When it happened.
+    /// When it happened; `None` where the event does not say, or not in a form that can be read.
     pub fn timestamp(&self) -> Option<Timestamp> {
-        self.timestamp
+        match self.time {
+            EventTime::At(at) => Some(at),
+            EventTime::No | EventTime::Unreadable => None,
+        }
     }
 
-    /// The location it is about, else the company.
+    /// The location it is about, else the company. An event without `locationId` and `companyId` may name it by `altId` and
+    /// `altType`, as those of invoices do.
     pub fn account(&self) -> Option<&Account> {
         self.account.as_ref()
     }
 
     /// `appId`.
     pub fn app_id(&self) -> Option<&str> {
-        self.app_id.as_deref()
+        match &self.app {
+            NamedApp::One(app_id) => Some(app_id),
+            NamedApp::No | NamedApp::Unclear => None,
+        }
     }
 
     /// The body, byte for byte.
@@ -81,10 +112,26 @@ impl WebhookEvent {
         &self.body
     }
 
-    /// The body, parsed. Half an emoji, as JavaScript escapes one that was cut, is U+FFFD.
+    /// The body as JSON text that every parser takes: without a byte order mark, half an emoji (as JavaScript escapes one that was
+    /// cut) replaced by U+FFFD, and a number beyond all floating-point numbers as text.
+    pub fn json_text(&self) -> Cow<'_, str> {
+        match readable(&self.body) {
+            Ok(Cow::Borrowed(text)) => quote_huge_numbers(text),
+            Ok(Cow::Owned(text)) => match quote_huge_numbers(&text) {
+                Cow::Owned(quoted) => Cow::Owned(quoted),
+                Cow::Borrowed(_) => Cow::Owned(text),
+            },
+            Err(_) => Cow::Borrowed("null"),
+        }
+    }
+
+    /// The body, parsed; see [`json_text`](Self::json_text). Of a member that is named twice the last one counts.
     pub fn json(&self) -> serde_json::Value {
-        let json = std::str::from_utf8(&self.body).map(mend).unwrap_or_default();
-        serde_json::from_str(&json).unwrap_or_default()
+        let text = self.json_text();
+        let mut reader = serde_json::Deserializer::from_str(&text);
+        // How deep it is was looked at when it was read.
+        reader.disable_recursion_limit();
+        serde_json::Value::deserialize(&mut reader).unwrap_or_default()
     }
 
     /// The company, of a location's event too.
@@ -94,11 +141,21 @@ impl WebhookEvent {
 
     /// What it says about grants, if anything.
     pub(super) fn lifecycle(&self) -> Option<Lifecycle> {
-        match &*self.event_type {
-            "INSTALL" => Some(Lifecycle::Install),
-            "UNINSTALL" => Some(Lifecycle::Uninstall),
-            _ => None,
-        }
+        lifecycle_of(&self.event_type)
+    }
+
+    /// Which app it names.
+    pub(super) fn app(&self) -> &NamedApp {
+        &self.app
+    }
+
+    pub(super) fn time(&self) -> EventTime {
+        self.time
+    }
+
+    /// Returns `true` if two events of the same bytes may be two events: neither an id nor a time tells them apart.
+    pub(super) fn is_indistinct(&self) -> bool {
+        !self.has_id && self.time == EventTime::No
     }
 
     pub(super) fn verified(&self) -> &VerifiedFor {
@@ -126,6 +183,14 @@ pub(super) enum Lifecycle {
     Uninstall,
 }
 
+fn lifecycle_of(event_type: &str) -> Option<Lifecycle> {
+    match event_type {
+        "INSTALL" => Some(Lifecycle::Install),
+        "UNINSTALL" => Some(Lifecycle::Uninstall),
+        _ => None,
+    }
+}
+
 /// Which app an event was verified to be of.
 #[derive(Clone, Debug)]
 pub(super) enum VerifiedFor {
@@ -137,148 +202,310 @@ pub(super) enum VerifiedFor {
     Client(Arc<str>),
 }
 
+/// Which app an event names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NamedApp {
+    /// None.
+    No,
+    /// This one.
+    One(String),
+    /// Several, or in a form that is no id: not surely ours.
+    Unclear,
+}
+
+/// When an event happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EventTime {
+    /// It does not say.
+    No,
+    At(Timestamp),
+    /// It says so in no form that is known.
+    Unreadable,
+}
+
+/// The account that an id names.
+enum Named {
+    No,
+    Account(Account),
+    Unreadable,
+}
+
+impl Named {
+    fn of(member: &Member<'_>, account: impl Fn(&str) -> Result<Account>) -> Self {
+        match (member.text(), &member.value) {
+            (Some(id), _) => account(&id).map_or(Self::Unreadable, Self::Account),
+            (None, Some(value)) if is_something(value) => Self::Unreadable,
+            (None, _) => Self::No,
+        }
+    }
+
+    fn account(self) -> Option<Account> {
+        match self {
+            Self::Account(account) => Some(account),
+            Self::No | Self::Unreadable => None,
+        }
+    }
+}
+
 /// Those members of an event that are looked at.
 #[derive(Default)]
 struct Members<'a> {
-    event_type: Option<Scalar<'a>>,
-    webhook_id: Option<Scalar<'a>>,
-    timestamp: Option<Scalar<'a>>,
-    location_id: Option<Scalar<'a>>,
-    company_id: Option<Scalar<'a>>,
-    app_id: Option<Scalar<'a>>,
+    event_type: Member<'a>,
+    webhook_id: Member<'a>,
+    timestamp: Member<'a>,
+    location_id: Member<'a>,
+    company_id: Member<'a>,
+    app_id: Member<'a>,
+    alt_id: Member<'a>,
+    alt_type: Member<'a>,
 }
 
 impl<'a> Members<'a> {
     fn read(text: &'a str) -> Result<Self> {
-        let mut members = Self::default();
+        // Looked at here, for serde's message would quote what stands there instead.
+        if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+            return Err(malformed("it is not a JSON object"));
+        }
+        check_depth(text)?;
         let mut reader = serde_json::Deserializer::from_str(text);
-        let walk = Walk { depth: 0, members: Some(&mut members) };
+        let members = reader.deserialize_map(Walk).and_then(|members| reader.end().map(|()| members));
         // Its messages name places, and what was expected there; of a body's text they hold nothing.
-        let whole = walk.deserialize(&mut reader).and_then(|whole| reader.end().map(|()| whole));
-        match whole.map_err(|error| malformed(&format!("it is not the JSON that it should be: {error}")))? {
-            Scalar::Object => Ok(members),
-            _ => Err(malformed("it is not a JSON object")),
+        members.map_err(|error| malformed(&format!("it is not valid JSON: {error}")))
+    }
+
+    fn place(&mut self, name: Name) -> Option<&mut Member<'a>> {
+        match name {
+            Name::Type => Some(&mut self.event_type),
+            Name::WebhookId => Some(&mut self.webhook_id),
+            Name::Timestamp => Some(&mut self.timestamp),
+            Name::LocationId => Some(&mut self.location_id),
+            Name::CompanyId => Some(&mut self.company_id),
+            Name::AppId => Some(&mut self.app_id),
+            Name::AltId => Some(&mut self.alt_id),
+            Name::AltType => Some(&mut self.alt_type),
+            Name::Other => None,
         }
     }
 
-    fn timestamp(&self) -> Result<Option<Timestamp>> {
-        match &self.timestamp {
-            None | Some(Scalar::Null) => return Ok(None),
-            Some(Scalar::Text(text)) if text.is_empty() => return Ok(None),
-            Some(Scalar::Text(text)) => timestamp::read(text),
-            Some(Scalar::Number(millis)) => millis.map(Timestamp),
-            Some(_) => None,
+    /// Refuses an event that says two things at once.
+    fn check_clear(&self) -> Result<()> {
+        let named = [
+            ("type", &self.event_type),
+            ("timestamp", &self.timestamp),
+            ("locationId", &self.location_id),
+            ("companyId", &self.company_id),
+        ];
+        match named.iter().find(|(_, member)| member.differs) {
+            None => Ok(()),
+            Some((name, _)) => Err(malformed(&format!(
+                "it names `{name}` several times with differing values, so that nobody can tell which grant it is about"
+            ))),
         }
-        .map(Some)
-        .ok_or_else(|| malformed("`timestamp` is neither ISO 8601 nor milliseconds since 1970"))
     }
-}
 
-/// A value, as far as it can be one of those members.
-enum Scalar<'a> {
-    Null,
-    Text(Cow<'a, str>),
-    /// `None`: beyond all moments.
-    Number(Option<i64>),
-    Boolean,
-    Array,
-    Object,
-}
-
-/// Reads a value whole, and refuses what parsers disagree about: objects that name a member twice, and too deep ones.
-struct Walk<'w, 'a> {
-    depth: usize,
-    /// At the top: where the members go.
-    members: Option<&'w mut Members<'a>>,
-}
-
-impl Walk<'_, '_> {
-    fn inside<E: serde::de::Error>(&self) -> std::result::Result<Self, E> {
-        if self.depth == DEEPEST {
-            return Err(E::custom(format_args!("it is nested deeper than {DEEPEST}")));
+    fn app(&self) -> NamedApp {
+        match self.app_id.text() {
+            _ if self.app_id.differs => NamedApp::Unclear,
+            Some(app_id) => NamedApp::One(app_id),
+            None if self.app_id.value.is_some_and(is_something) => NamedApp::Unclear,
+            None => NamedApp::No,
         }
-        Ok(Self { depth: self.depth + 1, members: None })
+    }
+
+    /// The account by the other way of naming one.
+    fn other_account(&self) -> Named {
+        match self.alt_type.text().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "location" => Named::of(&self.alt_id, Account::location),
+            "company" | "agency" => Named::of(&self.alt_id, Account::company),
+            _ => Named::No,
+        }
+    }
+
+    fn time(&self) -> EventTime {
+        let Some(value) = self.timestamp.value.filter(|value| is_something(value)) else {
+            return EventTime::No;
+        };
+        let text = string(value).unwrap_or_else(|| value.get().to_owned());
+        let read = timestamp::read(text.trim()).or_else(|| timestamp::from_number(text.trim()));
+        read.map_or(EventTime::Unreadable, EventTime::At)
     }
 }
 
-impl<'a> DeserializeSeed<'a> for Walk<'_, 'a> {
-    type Value = Scalar<'a>;
+/// One member of an event, as the body writes it.
+#[derive(Default)]
+struct Member<'a> {
+    /// The last one of that name.
+    value: Option<&'a RawValue>,
+    /// The name stands there several times, with differing values.
+    differs: bool,
+}
 
-    fn deserialize<D: serde::Deserializer<'a>>(self, reader: D) -> std::result::Result<Scalar<'a>, D::Error> {
-        reader.deserialize_any(self)
+impl Member<'_> {
+    /// A text, or a number as it is written. Empty ones and `null` are none; nor is what no id or type looks like.
+    fn text(&self) -> Option<String> {
+        let value = self.value?;
+        let text = match value.get().as_bytes() {
+            [b'"', ..] => string(value)?,
+            [b'-' | b'0'..=b'9', ..] => value.get().to_owned(),
+            _ => return None,
+        };
+        let fits = !text.is_empty() && text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control);
+        fits.then_some(text)
     }
 }
 
-impl<'a> Visitor<'a> for Walk<'_, 'a> {
-    type Value = Scalar<'a>;
+/// Returns `false` for what says nothing: `null` and an empty text.
+fn is_something(value: &RawValue) -> bool {
+    !matches!(value.get(), "null" | "\"\"")
+}
+
+fn string(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// The names that are looked at.
+#[derive(Clone, Copy)]
+enum Name {
+    Type,
+    WebhookId,
+    Timestamp,
+    LocationId,
+    CompanyId,
+    AppId,
+    AltId,
+    AltType,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> std::result::Result<Self, D::Error> {
+        struct Read;
+        impl Visitor<'_> for Read {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_str<E>(self, name: &str) -> std::result::Result<Name, E> {
+                Ok(match name {
+                    "type" => Name::Type,
+                    "webhookId" => Name::WebhookId,
+                    "timestamp" => Name::Timestamp,
+                    "locationId" => Name::LocationId,
+                    "companyId" => Name::CompanyId,
+                    "appId" => Name::AppId,
+                    "altId" => Name::AltId,
+                    "altType" => Name::AltType,
+                    _ => Name::Other,
+                })
+            }
+        }
+        reader.deserialize_str(Read)
+    }
+}
+
+/// Reads the object at the top. What lies deeper is skipped, which serde does without recursion, and without making numbers of it.
+struct Walk;
+
+impl<'a> Visitor<'a> for Walk {
+    type Value = Members<'a>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+        f.write_str("an object")
     }
 
-    fn visit_unit<E>(self) -> std::result::Result<Scalar<'a>, E> {
-        Ok(Scalar::Null)
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> std::result::Result<Members<'a>, A::Error> {
+        let mut members = Members::default();
+        while let Some(name) = map.next_key::<Name>()? {
+            let Some(member) = members.place(name) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let value: &RawValue = map.next_value()?;
+            member.differs |= member.value.is_some_and(|before| before.get() != value.get());
+            member.value = Some(value);
+        }
+        Ok(members)
     }
+}
 
-    fn visit_bool<E>(self, _: bool) -> std::result::Result<Scalar<'a>, E> {
-        Ok(Scalar::Boolean)
-    }
+/// The text of a body in a form that serde reads.
+fn readable(body: &[u8]) -> Result<Cow<'_, str>> {
+    let text = std::str::from_utf8(body).map_err(|_| malformed("it is not UTF-8"))?;
+    Ok(mend(text.strip_prefix('\u{feff}').unwrap_or(text)))
+}
 
-    fn visit_i64<E>(self, number: i64) -> std::result::Result<Scalar<'a>, E> {
-        Ok(Scalar::Number((-LAST_MILLISECOND..=LAST_MILLISECOND).contains(&number).then_some(number)))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> std::result::Result<Scalar<'a>, E> {
-        let number = i64::try_from(number).ok();
-        Ok(Scalar::Number(number.filter(|number| *number <= LAST_MILLISECOND)))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> std::result::Result<Scalar<'a>, E> {
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "far below 2⁵³")]
-        let whole = (number.abs() <= LAST_MILLISECOND as f64).then(|| number.floor() as i64);
-        Ok(Scalar::Number(whole))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'a str) -> std::result::Result<Scalar<'a>, E> {
-        Ok(Scalar::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> std::result::Result<Scalar<'a>, E> {
-        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut items: A) -> std::result::Result<Scalar<'a>, A::Error> {
-        while items.next_element_seed(self.inside()?)?.is_some() {}
-        Ok(Scalar::Array)
-    }
-
-    fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> std::result::Result<Scalar<'a>, A::Error> {
-        let mut names = Vec::new();
-        while let Some(name) = map.next_key_seed(self.inside()?)? {
-            let value = map.next_value_seed(self.inside()?)?;
-            let Scalar::Text(name) = name else { continue };
-            if let Some(members) = &mut self.members {
-                let place = match &*name {
-                    "type" => Some(&mut members.event_type),
-                    "webhookId" => Some(&mut members.webhook_id),
-                    "timestamp" => Some(&mut members.timestamp),
-                    "locationId" => Some(&mut members.location_id),
-                    "companyId" => Some(&mut members.company_id),
-                    "appId" => Some(&mut members.app_id),
-                    _ => None,
-                };
-                if let Some(place) = place {
-                    *place = Some(value);
+/// Refuses what could end a program whose parser is recursive.
+fn check_depth(text: &str) -> Result<()> {
+    let mut depth = 0_usize;
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => skip_string(&mut bytes),
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > DEEPEST {
+                    return Err(malformed(&format!(
+                        "it is nested deeper than {DEEPEST}, which could crash a JSON parser"
+                    )));
                 }
             }
-            names.push(name);
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
         }
-        let names = sorted(names);
-        if names.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
-            return Err(A::Error::custom("an object names one member twice"));
-        }
-        Ok(Scalar::Object)
     }
+    Ok(())
+}
+
+/// Goes behind the quote that ends a string.
+fn skip_string(bytes: &mut std::str::Bytes<'_>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
+    }
+}
+
+/// Puts numbers that are beyond all floating-point numbers in quotes: some parsers refuse a whole text for one of them.
+fn quote_huge_numbers(json: &str) -> Cow<'_, str> {
+    let (mut quoted, mut done) = (String::new(), 0);
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        let at = json.len() - bytes.len() - 1;
+        match byte {
+            b'"' => skip_string(&mut bytes),
+            b'-' | b'0'..=b'9' => {
+                let rest = json.get(at..).unwrap_or_default();
+                let in_number = |b: u8| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+                let number =
+                    rest.split(|c: char| !u8::try_from(c).is_ok_and(in_number)).next().unwrap_or_default();
+                for _ in 1..number.len() {
+                    bytes.next();
+                }
+                if is_huge(number) {
+                    quoted.push_str(json.get(done..at).unwrap_or_default());
+                    quoted.push('"');
+                    quoted.push_str(number);
+                    quoted.push('"');
+                    done = at + number.len();
+                }
+            }
+            _ => {}
+        }
+    }
+    if done == 0 {
+        return Cow::Borrowed(json);
+    }
+    quoted.push_str(json.get(done..).unwrap_or_default());
+    Cow::Owned(quoted)
+}
+
+fn is_huge(number: &str) -> bool {
+    // Shorter ones without an exponent are in reach.
+    (number.len() > 300 || number.contains(['e', 'E'])) && number.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
 /// Replaces the escapes of surrogates that have no partner, which no text can hold, by that of U+FFFD.
@@ -316,30 +543,6 @@ fn mend(json: &str) -> Cow<'_, str> {
     Cow::Owned(mended)
 }
 
-/// A text; an empty one and `null` are none.
-fn text<'m>(name: &str, member: Option<&'m Scalar<'_>>) -> Result<Option<&'m str>> {
-    match member {
-        None | Some(Scalar::Null) => Ok(None),
-        Some(Scalar::Text(text)) if text.is_empty() => Ok(None),
-        Some(Scalar::Text(text)) if text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control) => {
-            Ok(Some(text))
-        }
-        Some(_) => Err(malformed(&format!(
-            "`{name}` is not a text of at most {LONGEST_TEXT} bytes without control characters"
-        ))),
-    }
-}
-
-fn account(
-    name: &str,
-    member: Option<&Scalar<'_>>,
-    account: impl Fn(&str) -> Result<Account>,
-) -> Result<Option<Account>> {
-    let id = text(name, member)?;
-    let account = id.map(account).transpose();
-    account.map_err(|error| malformed(&format!("`{name}` is not an id: {}", error.message())))
-}
-
 /// What takes the place of an id: the platform's retries are the same bytes.
 fn hash_of(body: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -352,13 +555,15 @@ fn hash_of(body: &[u8]) -> String {
 }
 
 fn malformed(why: &str) -> Error {
-    Error::new(ErrorCode::WebhookMalformed, format!("the webhook's body is not an event: {why}"))
+    Error::new(
+        ErrorCode::WebhookMalformed,
+        format!("the webhook is signed, but its body can't be read as an event: {why}; answer 400"),
+    )
 }
 
-const DEEPEST: usize = 64;
+/// Deeper than anybody writes an event, and not so deep that a recursive parser runs out of stack or patience.
+const DEEPEST: usize = 512;
 const LONGEST_TEXT: usize = 256;
-/// The last one that languages can write as a date.
-const LAST_MILLISECOND: i64 = 8_640_000_000_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -392,8 +597,12 @@ mod tests {
             WebhookEvent::parse(br#"{"type":"X","locationId":"","companyId":"c","appId":null}"#).unwrap();
         assert_eq!(event.account(), Some(&Account::company("c").unwrap()));
         assert_eq!((event.app_id(), event.timestamp()), (None, None));
+        assert_eq!((event.app(), event.time()), (&NamedApp::No, EventTime::No));
         assert_eq!(event.webhook_id(), hash_of(event.body()));
-        assert_eq!(WebhookEvent::parse(br#"{"type":"X"}"#).unwrap().account(), None);
+        for body in ["{}", r#"{"type":null}"#, r#"{"type":""}"#, r#" {"type":["planted"]} "#] {
+            let event = WebhookEvent::parse(body.as_bytes()).unwrap();
+            assert_eq!((event.event_type(), event.account()), ("", None), "{body}");
+        }
         // SHA-256 of the bytes, as `sha256sum` prints it.
         let hash = "sha256:8b04a59c54a65f8c7c2e9b0b8cf4f1d5";
         assert_eq!(hash_of(b"").split_at(23).0, "sha256:e3b0c44298fc1c14");
@@ -401,19 +610,69 @@ mod tests {
     }
 
     #[test]
-    fn milliseconds_are_a_timestamp_too() {
-        let at = |text: &str| {
+    fn numbers_are_ids_as_they_are_written() {
+        let event = WebhookEvent::parse(
+            br#"{"type":7,"webhookId":18446744073709551616,"appId":65,"locationId":12,"companyId":-3.50}"#,
+        )
+        .unwrap();
+        assert_eq!((event.event_type(), event.webhook_id()), ("7", "18446744073709551616"));
+        assert_eq!(event.app_id(), Some("65"));
+        assert_eq!(event.account(), Some(&Account::location("12").unwrap()));
+        assert_eq!(event.company(), Some(&Account::company("-3.50").unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_id_is_left_out_and_the_event_stays() {
+        let long = format!("\"{}\"", "x".repeat(300));
+        for odd in ["true", "[1]", "{}", "\"a b\"", "\"é\"", "\"a\\nb\"", &long] {
+            let body = format!(r#"{{"type":"X","locationId":{odd},"companyId":"c","webhookId":[{odd}]}}"#);
+            let event = WebhookEvent::parse(body.as_bytes()).unwrap();
+            // It is about a location, whichever: not about the company.
+            assert_eq!(event.account(), None, "{body}");
+            assert_eq!(event.company(), Some(&Account::company("c").unwrap()));
+            assert_eq!(event.webhook_id(), hash_of(body.as_bytes()));
+            let body = body.replace('X', "UNINSTALL");
+            assert!(refuse(body.as_bytes()).contains("`locationId`"));
+        }
+        for odd in ["true", "[\"a1\"]", "{\"id\":\"a1\"}", "\"a\\nb\"", &long] {
+            let event = WebhookEvent::parse(format!(r#"{{"appId":{odd}}}"#).as_bytes()).unwrap();
+            assert_eq!((event.app(), event.app_id()), (&NamedApp::Unclear, None));
+        }
+    }
+
+    #[test]
+    fn an_account_may_be_named_the_other_way() {
+        let account = |body: &str| WebhookEvent::parse(body.as_bytes()).unwrap().account().cloned();
+        let location = Account::location("L1").unwrap();
+        assert_eq!(account(r#"{"altId":"L1","altType":"location"}"#), Some(location.clone()));
+        assert_eq!(account(r#"{"altId":"C","altType":"Company"}"#), Some(Account::company("C").unwrap()));
+        assert_eq!(account(r#"{"altId":"x","altType":"location","locationId":"L1"}"#), Some(location));
+        for none in [
+            r#"{"altId":"L1"}"#,
+            r#"{"altId":"L1","altType":"user"}"#,
+            r#"{"altType":"location"}"#,
+            r#"{"type":"UNINSTALL","altId":"L1","altType":"location"}"#,
+        ] {
+            assert_eq!(account(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_a_timestamp_too() {
+        let time = |text: &str| {
             let body = format!(r#"{{"type":"X","timestamp":{text}}}"#);
-            WebhookEvent::parse(body.as_bytes()).unwrap().timestamp()
+            WebhookEvent::parse(body.as_bytes()).unwrap().time()
         };
-        assert_eq!(at("1769860800123"), Some(Timestamp(1_769_860_800_123)));
-        assert_eq!(at("1.7698608001239e12"), Some(Timestamp(1_769_860_800_123)));
-        assert_eq!(at("-1"), Some(Timestamp(-1)));
-        assert_eq!(at("null"), None);
-        for bad in
-            ["true", "[]", "{}", "\"yesterday\"", "9e99", "18446744073709551615", "-9223372036854775808"]
+        for text in
+            ["1769860800123", "1.7698608001239e12", "\"1769860800123\"", "1769860800.123", "1769860800123999"]
         {
-            refuse(format!(r#"{{"type":"X","timestamp":{bad}}}"#).as_bytes());
+            assert_eq!(time(text), EventTime::At(Timestamp(1_769_860_800_123)), "{text}");
+        }
+        assert_eq!(time("1769860800"), EventTime::At(Timestamp(1_769_860_800_000)));
+        assert_eq!((time("null"), time("\"\"")), (EventTime::No, EventTime::No));
+        for odd in ["true", "[]", "{}", "\"yesterday\"", "9e99", "1e999", "\"inf\"", "-9223372036854775808e9"]
+        {
+            assert_eq!(time(odd), EventTime::Unreadable, "{odd}");
         }
     }
 
@@ -426,44 +685,60 @@ mod tests {
             "\"planted\"",
             "1",
             "{",
-            "{}",
-            r#"{"type":null}"#,
-            r#"{"type":""}"#,
-            r#"{"type":1}"#,
-            r#"{"type":["planted"]}"#,
-            r#"{"type":"a\nb"}"#,
+            "{\"planted\"",
+            "{planted:1}",
             r#"{"type":"X"} x"#,
             r#"{"type":"X"}{}"#,
             r#"{"type":"X",}"#,
             r#"{"type":"X","a":01}"#,
-            r#"{"type":"X","a":1e999}"#,
-            r#"{"type":"X","webhookId":1}"#,
-            r#"{"type":"X","webhookId":{}}"#,
-            r#"{"type":"X","appId":true}"#,
-            r#"{"type":"X","locationId":"a b"}"#,
-            r#"{"type":"X","locationId":"é"}"#,
-            r#"{"type":"X","companyId":7}"#,
-            "\u{feff}{\"type\":\"X\"}",
+            r#"{"type":"X","a":[1}"#,
+            "\u{feff}\u{feff}{\"type\":\"X\"}",
         ] {
             refuse(body.as_bytes());
         }
         assert!(refuse(b"{\"type\":\"\xff\"}").contains("UTF-8"));
-        for name in ["type", "webhookId", "locationId"] {
-            let long = format!(r#"{{"type":"X","{name}2":1,"{name}":"{}"}}"#, "planted".repeat(40));
-            refuse(long.replace(r#""type":"X","type2":1,"#, "").as_bytes());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_it() {
+        let body = "\u{feff}{\"type\":\"X\",\"a\":1}".as_bytes();
+        let event = WebhookEvent::parse(body).unwrap();
+        assert_eq!((event.event_type(), event.body()), ("X", body));
+        assert_eq!((event.json()["a"].as_i64(), &*event.json_text()), (Some(1), "{\"type\":\"X\",\"a\":1}"));
+    }
+
+    #[test]
+    fn of_a_member_that_is_named_twice_the_last_one_counts() {
+        let event = WebhookEvent::parse(
+            br#"{"type":"X","ty\u0070e":"Y","a":{"b":1,"b":2},"locationId":"l","locationId":"m"}"#,
+        )
+        .unwrap();
+        assert_eq!((event.event_type(), event.json()["a"]["b"].as_i64()), ("Y", Some(2)));
+        assert_eq!(event.account(), Some(&Account::location("m").unwrap()));
+        // Which app it is of must be clear, and what it says about grants.
+        let app = |body: &str| WebhookEvent::parse(body.as_bytes()).unwrap().app().clone();
+        assert_eq!(app(r#"{"appId":"a","appId":"a"}"#), NamedApp::One("a".into()));
+        assert_eq!(app(r#"{"appId":"other","appId":"a"}"#), NamedApp::Unclear);
+        assert_eq!(app(r#"{"appId":"other","appId":null}"#), NamedApp::Unclear);
+        for body in [
+            r#"{"type":"UNINSTALL","locationId":"l","locationId":null,"companyId":"c"}"#,
+            r#"{"type":"X","type":"UNINSTALL","locationId":"l"}"#,
+            r#"{"type":"INSTALL","companyId":"c","companyId":"d"}"#,
+        ] {
+            assert!(refuse(body.as_bytes()).contains("several times"));
         }
     }
 
     #[test]
-    fn a_member_is_named_once() {
-        for body in [
-            r#"{"type":"X","type":"X"}"#,
-            r#"{"type":"X","ty\u0070e":"Y"}"#,
-            r#"{"type":"X","a":[{"b":1,"c":2,"b":3}]}"#,
-        ] {
-            assert!(refuse(body.as_bytes()).contains("twice"));
-        }
-        WebhookEvent::parse(br#"{"type":"X","a":{"type":1},"b":{"type":1}}"#).unwrap();
+    fn numbers_beyond_all_are_text() {
+        let digits = "9".repeat(400);
+        let body = format!(r#"{{"a":1e999,"b":[-1E+400,{digits},1e5,-0.5],"c":"1e999","d":1}}"#);
+        let event = WebhookEvent::parse(body.as_bytes()).unwrap();
+        let json = event.json();
+        assert_eq!((json["a"].as_str(), json["b"][0].as_str()), (Some("1e999"), Some("-1E+400")));
+        assert_eq!((json["b"][1].as_str(), json["b"][2].as_f64()), (Some(&*digits), Some(1e5)));
+        assert_eq!((json["c"].as_str(), json["d"].as_i64()), (Some("1e999"), Some(1)));
+        assert_eq!(event.body(), body.as_bytes());
     }
 
     #[test]
@@ -487,12 +762,22 @@ mod tests {
     }
 
     #[test]
-    fn depth_has_a_limit() {
-        let nested = |depth: usize| {
-            format!(r#"{{"type":"X","a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth)).into_bytes()
+    fn only_depth_that_does_harm_is_refused() {
+        let nested = |open: &str, close: &str, depth: usize| {
+            format!(r#"{{"a":{}1{}}}"#, open.repeat(depth), close.repeat(depth)).into_bytes()
         };
-        WebhookEvent::parse(&nested(DEEPEST - 1)).unwrap();
-        assert!(refuse(&nested(DEEPEST)).contains("deeper"));
-        refuse(&nested(100_000));
+        for (open, close) in [("[", "]"), ("{\"b\":", "}")] {
+            let event = WebhookEvent::parse(&nested(open, close, DEEPEST - 1)).unwrap();
+            let mut json = &event.json()["a"];
+            for _ in 1..DEEPEST {
+                json = if open == "[" { &json[0] } else { &json["b"] };
+            }
+            assert_eq!(json.as_i64(), Some(1));
+            assert!(refuse(&nested(open, close, DEEPEST)).contains("deeper"));
+            refuse(&nested(open, close, 200_000));
+        }
+        // Brackets within a text are none.
+        let text = format!(r#"{{"a":"\"{}"}}"#, "[".repeat(10_000));
+        WebhookEvent::parse(text.as_bytes()).unwrap();
     }
 }

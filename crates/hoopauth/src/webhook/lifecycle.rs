@@ -28,8 +28,9 @@ impl Client {
     /// mean nothing.
     ///
     /// INSTALL mints the location's grant from its company's. UNINSTALL removes the grant, a company's with those of its
-    /// locations, unless the user authorized it anew since. Errors: `INVALID_ARGUMENT` for an event that was not verified to be of
-    /// this client's app, and those of minting and of the store: the delivery is then to be released, so that it comes again.
+    /// locations, unless the user authorized it anew since: both are dated by the platform's clock, so that ours need not be right.
+    /// Errors: `INVALID_ARGUMENT` for an event that was not verified to be of this client's app, and those of minting and of the store:
+    /// release the delivery then, and answer 429 so that it comes again.
     pub fn apply(&self, event: &WebhookEvent) -> Result<Applied> {
         let inner = &self.inner;
         inner.check_open()?;
@@ -42,18 +43,22 @@ impl Client {
         };
         if !ours {
             return Err(Error::argument(
-                "the event was not verified to be of this client's app: verify it with `webhook_verifier` of this client",
+                "the event was not verified for this client's app: verify it with a verifier that this client's `webhook_verifier` made",
             ));
         }
         inner.check_process()?;
         let Some(account) = event.account() else { return Ok(Applied::Nothing) };
         let _call = inner.begin_call();
-        let at = event.timestamp().unwrap_or_else(|| inner.clock.now());
+        let uninstalled = match event.timestamp() {
+            Some(at) => Uninstalled { at, is_platforms: true },
+            None => Uninstalled { at: inner.clock.now(), is_platforms: false },
+        };
+        let at = uninstalled.at;
         match (lifecycle, account.kind()) {
             (Lifecycle::Install, AccountKind::Location) => inner.install(account, event.company(), at),
             (Lifecycle::Install, AccountKind::Company) => Ok(Applied::Nothing),
-            (Lifecycle::Uninstall, AccountKind::Location) => inner.uninstall(account, at),
-            (Lifecycle::Uninstall, AccountKind::Company) => inner.uninstall_company(account, at),
+            (Lifecycle::Uninstall, AccountKind::Location) => inner.uninstall(account, uninstalled),
+            (Lifecycle::Uninstall, AccountKind::Company) => inner.uninstall_company(account, uninstalled),
         }
     }
 }
@@ -115,6 +120,23 @@ impl MintFor {
     }
 }
 
+/// When an app was uninstalled.
+#[derive(Clone, Copy, Debug)]
+struct Uninstalled {
+    at: Timestamp,
+    /// The event says so. Else it is when the event came, by our clock.
+    is_platforms: bool,
+}
+
+impl Uninstalled {
+    /// Returns `true` if a grant was authorized after it. Both moments are of the same clock, as far as that is known.
+    fn is_before(self, grant: &Grant) -> bool {
+        let authorized =
+            if self.is_platforms { grant.authorized_for_webhooks() } else { grant.authorized_at };
+        authorized > self.at
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Waiting {
     company: Option<Account>,
@@ -124,7 +146,7 @@ struct Waiting {
 impl Inner {
     fn install(&self, location: &Account, company: Option<&Account>, at: Timestamp) -> Result<Applied> {
         let before = self.live(location)?;
-        if before.as_ref().is_some_and(|(grant, _)| grant.authorized_at >= at) {
+        if before.as_ref().is_some_and(|(grant, _)| grant.authorized_for_webhooks() >= at) {
             self.forget_install(location)?;
             return Ok(Applied::Nothing);
         }
@@ -208,7 +230,7 @@ impl Inner {
         }
         Err(Error::new(
             ErrorCode::LeaseTimeout,
-            "another thread's refresh of this account took longer than `max_wait`; try again",
+            "another thread refreshes this account and took longer than `max_wait`: try again",
         )
         .with_account(location))
     }
@@ -224,7 +246,7 @@ impl Inner {
         let mut lease = calling(|| self.store.lease(&self.key(location), wait))?.ok_or_else(|| {
             Error::new(
                 ErrorCode::LeaseTimeout,
-                "another holder refreshes this account and did not finish; try again",
+                "another process refreshes this account and did not finish within `max_wait`: try again",
             )
         })?;
         let at = why.at();
@@ -250,14 +272,15 @@ impl Inner {
             Some((held, _)) => Some(held),
             None => self.open_live(location, record).ok().map(|(_, grant)| grant),
         };
-        if let Some(before) = before.as_ref().filter(|before| at.is_none_or(|at| before.authorized_at >= at))
-        {
+        let is_as_young = |before: &&Grant| at.is_none_or(|at| before.authorized_for_webhooks() >= at);
+        if let Some(before) = before.as_ref().filter(is_as_young) {
             minted.set(Some(false));
             return Ok(self.snapshot_of(before, generation));
         }
         let mut grant = self.mint_grant(company, location, before.as_ref(), self.settings.attempt_timeout)?;
         // By the platform's clock, as later events will be.
         grant.authorized_at = at.unwrap_or(grant.obtained_at);
+        grant.platform_authorized_at = at.or(grant.platform_authorized_at);
         minted.set(Some(true));
         let saved = self.new_record(&grant, generation, &fingerprints, None).and_then(|new| {
             self.step(Step::Save, location)?;
@@ -283,12 +306,12 @@ impl Inner {
         }
     }
 
-    fn uninstall(&self, location: &Account, at: Timestamp) -> Result<Applied> {
+    fn uninstall(&self, location: &Account, uninstalled: Uninstalled) -> Result<Applied> {
         let remembered = lock(&self.installs.waiting).get(location).map(|waiting| waiting.at);
-        if remembered.is_some_and(|installed| installed > at) {
+        if remembered.is_some_and(|installed| installed > uninstalled.at) {
             return Ok(Applied::Outdated);
         }
-        let applied = self.remove_older(location, at, None)?;
+        let applied = self.remove_older(location, uninstalled, None)?;
         // One that another process remembered may be newer, which it knows: for all others the tombstone speaks.
         if applied != Applied::Outdated && remembered.is_some() {
             self.forget_install(location)?;
@@ -298,8 +321,9 @@ impl Inner {
 
     /// First the company's own, so that nothing is minted from it any more. What a crash or an error leaves, the platform's next try
     /// removes.
-    fn uninstall_company(&self, company: &Account, at: Timestamp) -> Result<Applied> {
-        let applied = self.remove_older(company, at, None)?;
+    fn uninstall_company(&self, company: &Account, uninstalled: Uninstalled) -> Result<Applied> {
+        let at = uninstalled.at;
+        let applied = self.remove_older(company, uninstalled, None)?;
         if applied == Applied::Outdated {
             return Ok(applied);
         }
@@ -316,7 +340,7 @@ impl Inner {
         }
         for account in calling(|| self.store.accounts(&self.settings.app))? {
             if account.kind() == AccountKind::Location {
-                let gone = self.remove_older(&account, at, Some(company)).and_then(|applied| {
+                let gone = self.remove_older(&account, uninstalled, Some(company)).and_then(|applied| {
                     let gone = applied == Applied::Removed;
                     let waiting = lock(&self.installs.waiting).get(&account).map(|waiting| waiting.at);
                     if gone && waiting.is_some_and(|installed| installed <= at) {
@@ -340,7 +364,13 @@ impl Inner {
 
     /// Removes a grant that was authorized by `at`, and leaves a tombstone of that moment, also where there was none; with
     /// `company` only one of a location of that.
-    fn remove_older(&self, account: &Account, at: Timestamp, company: Option<&Account>) -> Result<Applied> {
+    fn remove_older(
+        &self,
+        account: &Account,
+        uninstalled: Uninstalled,
+        company: Option<&Account>,
+    ) -> Result<Applied> {
+        let at = uninstalled.at;
         for _ in 0..SAVE_TRIES {
             let held = self.unsaved_grant(account).map(|(grant, _)| grant);
             let record = self.load(account)?;
@@ -369,7 +399,7 @@ impl Inner {
                 Some((_, _, Err(error))) if error.code() == ErrorCode::StoreKey => return Err(error),
                 Some((generation, seen, Err(_))) => (Some((generation, seen)), held),
             };
-            if grant.as_ref().is_some_and(|grant| grant.authorized_at > at) {
+            if grant.as_ref().is_some_and(|grant| uninstalled.is_before(grant)) {
                 return Ok(Applied::Outdated);
             }
             let of_it = |company: &Account| {
@@ -392,6 +422,19 @@ impl Inner {
             return Ok(Applied::Removed);
         }
         Err(busy(account))
+    }
+
+    /// Returns `true` if an account is one of this app's: it has a grant, or is a location whose installation is remembered. Asks the
+    /// store; other processes may have stored the grant.
+    pub(super) fn knows(&self, account: &Account) -> Result<bool> {
+        self.check_open()?;
+        self.check_process()?;
+        if self.is_unsaved(account) || self.load(account)?.is_some_and(|record| record.grant.is_some()) {
+            return Ok(true);
+        }
+        Ok(account.kind() == AccountKind::Location
+            && (lock(&self.installs.waiting).contains_key(account)
+                || self.is_install_stored(account)? == Some(true)))
     }
 
     /// The live grant of an account, and whether the platform refused it for good.
@@ -490,7 +533,7 @@ impl Inner {
         if company.kind() != AccountKind::Company {
             let waited = lock(&self.installs.waiting).contains_key(company);
             if waited && let Err(error) = self.forget_install(company) {
-                tracing::warn!(account = %company, %error, "a finished installation could not be forgotten; it is at its next use");
+                tracing::warn!(account = %company, %error, "the note about a finished installation could not be deleted from the store; it is deleted when the account is used next");
             }
             return;
         }
@@ -508,7 +551,7 @@ impl Inner {
                 Err(error) => Err(error),
             };
             if let Err(error) = minted.and_then(|_| self.forget_install(&location)) {
-                tracing::warn!(account = %location, %error, "an installed location could not be minted yet");
+                tracing::warn!(account = %location, %error, "the grant of an installed location could not be minted yet; it is tried again when the location is used");
                 if error.is_retryable() {
                     return;
                 }
@@ -531,7 +574,7 @@ impl Inner {
             Ok(true) => self.obtain(location),
             Ok(false) => Err(error),
             Err(failure) => {
-                tracing::warn!(account = %location, error = %failure, "an installed location could not be minted; it is tried again later");
+                tracing::warn!(account = %location, error = %failure, "the grant of an installed location could not be minted; it is tried again in a minute, when the location is used");
                 let mut pauses = lock(&self.installs.pauses);
                 pauses.retain(|_, until| *until > now);
                 pauses.insert(location.clone(), now + PAUSE);

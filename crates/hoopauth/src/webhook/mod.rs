@@ -1,7 +1,11 @@
 //! Webhooks: keys, verification, replay, events.
 //!
-//! A [`WebhookVerifier`] says whether a request is a genuine, fresh event of this app that nobody has handled yet, and
+//! A [`WebhookVerifier`] checks that a request is a genuine, fresh event for this app that nobody has handled yet, and
 //! [`Client::apply`] does what an installation means for the grants.
+//!
+//! The platform sends an event again only if it was answered with 429, at least under one of its documented policies. So a receiver
+//! answers 200 to what it handled, to `WEBHOOK_REPLAYED` and to `WEBHOOK_FOREIGN`; 401 to `SIGNATURE_MISSING` and
+//! `SIGNATURE_INVALID`; 400 to `WEBHOOK_MALFORMED` and `WEBHOOK_STALE`; and **429 to everything else**, its own failures included.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +26,7 @@ pub use self::lifecycle::Applied;
 pub(crate) use self::lifecycle::{Installs, MintFor};
 pub use self::options::WEBHOOK_OPTIONS;
 
-use self::event::VerifiedFor;
+use self::event::{EventTime, NamedApp, VerifiedFor};
 use self::options::Settings;
 use self::replay::{Ids, Lives, Memory, Replay};
 use self::signature::{KeySet, Verified};
@@ -91,8 +95,8 @@ impl WebhookVerifierBuilder {
         let settings = Settings::read(&options, client.as_ref().and_then(|inner| inner.credential.app_id()));
         if keys.has_public() && settings.app_id.is_none() && !settings.any_app {
             return Err(Error::config(
-                "a verifier of webhooks must know its app, for the platform signs those of every app: set `app_id`, make it \
-                 with a client of OAuth, or say `any_app`",
+                "the platform signs the webhooks of all apps with one key, so a verifier must know its app: set `app_id`, make the \
+                 verifier with a client that has a `client_id`, or set `any_app` to accept the events of all apps",
             ));
         }
         let oauth = client.as_ref().filter(|inner| inner.oauth().is_ok());
@@ -108,7 +112,8 @@ impl WebhookVerifierBuilder {
             (Some("store") | None, Some(inner)) => Replay::Store(Arc::clone(inner)),
             (Some("store"), None) => {
                 return Err(Error::config(
-                    "`replay` is `store`, which only a client of OAuth has: make the verifier with one",
+                    "`replay` is `store`, but only a client with a `client_id` has a store: make the verifier with such a client, \
+                     or set `replay` to `memory`",
                 ));
             }
             _ => Replay::Memory(Arc::new(Mutex::new(Memory::new(room))), None),
@@ -120,17 +125,25 @@ impl WebhookVerifierBuilder {
         };
         if settings.max_age > remembered {
             return Err(Error::config(
-                "`max_age` is over 259200 seconds (3 days), and what was handled by others on the client's store is not remembered \
-                 for longer: give it no more, or set `replay` to `memory`",
+                "`max_age` is more than 259200 seconds (3 days), but the client's store remembers handled webhooks for 3 days only: \
+                 set a smaller `max_age`, or set `replay` to `memory`",
             ));
         }
-        let lives = Lives { claim: settings.claim, done: remembered.saturating_add(DONE_SLACK) };
+        let lives = Lives {
+            claim: settings.claim,
+            done: remembered.saturating_add(DONE_SLACK),
+            indistinct: INDISTINCT,
+        };
         let clock = match (clock, &client) {
             (None, Some(inner)) => VerifierClock::Client(Arc::clone(inner)),
             (clock, _) => VerifierClock::Own(ClientClock::new(clock, false)),
         };
+        // Its grants tell whose an event is that names no app, unless the verifier is for another app.
+        let grants = oauth.filter(|inner| settings.app_id.as_deref() == inner.credential.app_id()).cloned();
         let client = client.map(|inner| inner.settings.app.as_str().into());
-        Ok(WebhookVerifier { shared: Arc::new(Shared { keys, settings, client, replay, lives, clock }) })
+        Ok(WebhookVerifier {
+            shared: Arc::new(Shared { keys, settings, client, grants, replay, lives, clock }),
+        })
     }
 }
 
@@ -150,7 +163,8 @@ pub struct WebhookVerifier {
 }
 
 impl WebhookVerifier {
-    /// Configures a verifier without a client: replay memory in this process, and `app_id` or `any_app` must be said.
+    /// Configures a verifier without a client: it remembers in this process, and `app_id` or `any_app` must be set. It has no grants
+    /// to look at, so an event that names no app is `WEBHOOK_FOREIGN` unless a shared secret signed it or `any_app` is set.
     pub fn builder() -> WebhookVerifierBuilder {
         WebhookVerifierBuilder::new(None)
     }
@@ -159,8 +173,14 @@ impl WebhookVerifier {
     /// [confirmed](WebhookDelivery::confirm) or [released](WebhookDelivery::release).
     ///
     /// `headers` are all those of the request, in any case and order; `body` is what came, byte for byte.
-    /// Errors: `SIGNATURE_MISSING`, `SIGNATURE_INVALID` (also for another app's event), `WEBHOOK_MALFORMED`, `WEBHOOK_STALE`,
-    /// `WEBHOOK_REPLAYED`, `LEASE_TIMEOUT` while it is being handled, and those of the store.
+    ///
+    /// The platform signs the events of all apps with one key. An event that names another app is foreign. One that names no app is
+    /// accepted if the client has a grant for its account or for its company (the store is asked, the platform is not), or if a
+    /// shared secret signed it. `any_app` accepts both. INSTALL and UNINSTALL must name this app.
+    ///
+    /// Errors, and what to answer to the platform: `WEBHOOK_REPLAYED` and `WEBHOOK_FOREIGN` (200, do nothing), `SIGNATURE_MISSING`
+    /// and `SIGNATURE_INVALID` (401), `WEBHOOK_MALFORMED` and `WEBHOOK_STALE` (400); `LEASE_TIMEOUT` while another worker handles
+    /// it, and those of the store (429: the platform then sends it again).
     pub fn verify<'h>(
         &self,
         headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
@@ -171,16 +191,21 @@ impl WebhookVerifier {
         if body.len() > settings.max_body {
             return Err(Error::new(
                 ErrorCode::WebhookMalformed,
-                format!("the webhook's body has {} bytes, more than `max_body`: refuse it", body.len()),
+                format!(
+                    "the webhook's body has {} bytes, more than `max_body` ({}): answer 400; if you expect such webhooks, raise \
+                     `max_body`",
+                    body.len(),
+                    settings.max_body
+                ),
             ));
         }
         let verified = shared.keys.verify(headers, body, || shared.clock.now())?;
         let mut event = WebhookEvent::parse(body)?;
-        shared.check_app(&mut event, &verified)?;
         shared.replay.check()?;
+        shared.check_app(&mut event, &verified)?;
         let ids = Ids::of(&event);
         let (now, moment) = shared.clock.both();
-        if let Err(stale) = settings.check_age(&event, now) {
+        if let Err(stale) = settings.check_age(&event, &verified, now) {
             // One that was handled is told as such, so that the platform is answered as it should be.
             return Err(if shared.replay.is_done(&ids, now)? { replay::replayed() } else { stale });
         }
@@ -196,10 +221,11 @@ impl WebhookVerifier {
         })
     }
 
-    /// The client whose store it is remembered in.
+    /// The client whose store verifying may wait for.
     #[doc(hidden)]
-    pub fn remembered_by(&self) -> Option<Client> {
-        self.shared.remembered_by()
+    pub fn waits_for(&self) -> Option<Client> {
+        let remembering = self.shared.remembered_by();
+        remembering.or_else(|| self.shared.grants.clone().map(|inner| Client { inner }))
     }
 
     /// The longest body that is accepted, in bytes: whoever reads one off a connection may stop there.
@@ -212,8 +238,7 @@ impl WebhookVerifier {
         self.verify(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())), body)
     }
 
-    /// Verifies the signature alone, and answers with the key that it was made with. Nothing is claimed: whoever uses it takes care
-    /// of replays, ages and foreign apps.
+    /// Verifies only the signature, and returns the key that made it. Nothing is claimed: you check replays, age and app yourself.
     pub fn verify_signature<'h>(
         &self,
         headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
@@ -262,7 +287,7 @@ impl WebhookDelivery {
             Err(CONFIRMED) => return Ok(()),
             Err(RELEASED) => {
                 return Err(Error::state(
-                    "the webhook was released, so that another may have it: confirm it before, or not at all",
+                    "the webhook was released, so another worker may be handling it: call `confirm` or `release`, not both",
                 ));
             }
             Ok(_) | Err(_) => {}
@@ -278,9 +303,9 @@ impl WebhookDelivery {
     pub fn release(&self) -> Result<()> {
         match self.state.compare_exchange(CLAIMED, RELEASED, Ordering::SeqCst, Ordering::SeqCst) {
             Err(RELEASED) => Ok(()),
-            Err(_) => {
-                Err(Error::state("the webhook was confirmed as handled: release it before, or not at all"))
-            }
+            Err(_) => Err(Error::state(
+                "the webhook was confirmed as handled: call `confirm` or `release`, not both",
+            )),
             Ok(_) => {
                 self.check_process()?;
                 self.give_back().inspect_err(|_| self.state.store(CLAIMED, Ordering::SeqCst))
@@ -298,7 +323,7 @@ impl WebhookDelivery {
     fn check_process(&self) -> Result<()> {
         if self.process != std::process::id() {
             return Err(Error::state(
-                "the process was forked since the webhook was verified: the one that verified it confirms or releases it",
+                "the process was forked after the webhook was verified: confirm or release it in the process that verified it",
             ));
         }
         Ok(())
@@ -325,7 +350,7 @@ impl Drop for WebhookDelivery {
             && self.check_process().is_ok()
             && let Err(error) = self.give_back()
         {
-            tracing::warn!(%error, "a webhook's claim could not be released; it ends by itself");
+            tracing::warn!(%error, "a webhook could not be released in the store; it is accepted again after `claim_seconds`");
         }
     }
 }
@@ -345,6 +370,8 @@ struct Shared {
     settings: Settings,
     /// What everything that the client stores is keyed by.
     client: Option<Arc<str>>,
+    /// The client whose grants tell that an event is this app's.
+    grants: Option<Arc<Inner>>,
     replay: Replay,
     lives: Lives,
     clock: VerifierClock,
@@ -360,56 +387,89 @@ impl Shared {
         }
     }
 
-    /// Refuses other apps' events: the platform's keys sign those of every app. A shared secret is this app's own, so that an event
-    /// signed with it need not name the app, unless it is about grants.
+    /// Refuses other apps' events as foreign: the platform's keys sign those of every app.
     fn check_app(&self, event: &mut WebhookEvent, verified: &Verified<'_>) -> Result<()> {
         let settings = &self.settings;
-        let why = match (settings.app_id.as_deref(), event.app_id()) {
-            (Some(own), Some(theirs)) if own == theirs => {
+        let (own, is_lifecycle) = (settings.app_id.as_deref(), event.lifecycle().is_some());
+        let why = match (own, event.app()) {
+            (Some(own), NamedApp::One(theirs)) if own == theirs => {
                 event.set_verified(self.client.clone().map_or(VerifiedFor::AppId, VerifiedFor::Client));
                 return Ok(());
             }
-            (None, _) if event.lifecycle().is_some() => {
+            (None, _) if is_lifecycle => {
                 "this verifier does not know its app, which INSTALL and UNINSTALL need: set `app_id`"
             }
-            _ if event.lifecycle().is_none() && settings.any_app => return Ok(()),
-            (_, None) | (None, Some(_)) if event.lifecycle().is_none() && verified.by_secret => return Ok(()),
-            (_, None) => {
-                "it names no `appId`, so that it may be another app's; `any_app` accepts such events, other than INSTALL and \
-                 UNINSTALL"
+            (_, NamedApp::No) if is_lifecycle => {
+                "an INSTALL or UNINSTALL must name its app, and this one has no `appId`"
             }
-            (_, Some(_)) => {
-                "its `appId` is not `app_id`; `any_app` accepts such events, other than INSTALL and UNINSTALL"
+            _ if is_lifecycle => "its `appId` is not the verifier's `app_id`",
+            _ if settings.any_app => return Ok(()),
+            // A shared secret is this app's own.
+            (_, NamedApp::No) | (None, NamedApp::One(_)) if verified.by_secret => return Ok(()),
+            (_, NamedApp::No) if self.has_grant_of(event)? => return Ok(()),
+            (_, NamedApp::No) if self.grants.is_some() => {
+                "it names no `appId`, and this client has no grant for its account or company; set `any_app` to accept such events"
+            }
+            (_, NamedApp::No) => {
+                "it names no `appId`, and this verifier has no client whose grants could tell; make it with `webhook_verifier` of a \
+                 client, or set `any_app` to accept such events"
+            }
+            _ => {
+                "its `appId` is not the verifier's `app_id`; set `any_app` to accept the events of other apps"
             }
         };
         Err(Error::new(
-            ErrorCode::SignatureInvalid,
-            format!("the webhook's signature is right, but it was signed for another app: {why}"),
+            ErrorCode::WebhookForeign,
+            format!("the webhook is genuine, but not for this app: {why}. Do nothing, and answer 200"),
         ))
+    }
+
+    /// Returns `true` if the client has a grant for the event's account or company.
+    fn has_grant_of(&self, event: &WebhookEvent) -> Result<bool> {
+        let Some(inner) = &self.grants else { return Ok(false) };
+        for account in event.account().into_iter().chain(event.company()) {
+            if inner.knows(account)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
 impl Settings {
-    fn check_age(&self, event: &WebhookEvent, now: Timestamp) -> Result<()> {
+    fn check_age(&self, event: &WebhookEvent, verified: &Verified<'_>, now: Timestamp) -> Result<()> {
         let stale = |message: String| Err(Error::new(ErrorCode::WebhookStale, message));
-        let Some(moment) = event.timestamp() else {
-            if self.without_timestamp {
-                return Ok(());
+        let moment = match event.time() {
+            EventTime::At(moment) => moment,
+            // The events of shared secrets usually have none, as in HoopAI's own example.
+            _ if self.without_timestamp.unwrap_or(verified.by_secret) => return Ok(()),
+            EventTime::No => {
+                return stale(
+                    "the webhook has no `timestamp`, so its age is not known: answer 400; to accept such webhooks, set \
+                     `without_timestamp`"
+                        .to_owned(),
+                );
             }
-            return stale(
-                "the webhook has no `timestamp`, so that its age is not known: refuse it, or set `without_timestamp`".to_owned(),
-            );
+            EventTime::Unreadable => {
+                return stale(
+                    "the webhook's `timestamp` is neither ISO 8601 nor a number of seconds or milliseconds since 1970, so its age \
+                     is not known: answer 400; to accept such webhooks, set `without_timestamp`"
+                        .to_owned(),
+                );
+            }
         };
         if moment.since(now) > FUTURE {
             return stale(format!(
-                "the webhook is {} seconds from the future: refuse it, and look at this computer's clock",
+                "the webhook's `timestamp` is {} seconds in the future: check this computer's clock; if it is right, answer 400",
                 moment.since(now).as_secs()
             ));
         }
         if now.since(moment) > self.max_age {
             return stale(format!(
-                "the webhook is {} seconds old, more than `max_age`: refuse it, and look at this computer's clock",
-                now.since(moment).as_secs()
+                "the webhook is {} seconds old, more than `max_age` ({}): check this computer's clock; if it is right, answer 400, \
+                 or raise `max_age`",
+                now.since(moment).as_secs(),
+                self.max_age.as_secs()
             ));
         }
         Ok(())
@@ -451,4 +511,7 @@ const FUTURE: Duration = Duration::from_secs(300);
 const USUAL_AGE: Duration = Duration::from_secs(259_200);
 /// How much longer than it is accepted a delivery is remembered: an event may be from the future, and clocks may be set.
 const DONE_SLACK: Duration = Duration::from_secs(3_600);
+/// How long an event is remembered that has neither an id nor a time: longer than the platform waits before it sends again what was
+/// handled but whose answer was lost (10 minutes and some), and not so long that a second event of the same bytes is taken for it.
+const INDISTINCT: Duration = Duration::from_secs(900);
 const CLOSE: Duration = Duration::from_secs(5);

@@ -10,14 +10,14 @@ table! {
     WEBHOOK_OPTIONS of WebhookVerifierBuilder:
     platform_key OptionKind::Boolean, Some("true"), "Whether the platform's Ed25519 key counts, under the label `platform`.";
     platform_rsa_key OptionKind::Boolean, Some("false"), "Whether the platform's older RSA key counts, under the label `platform-rsa`; its end is announced for 1 September 2026.";
-    app_id OptionKind::Text, None, "The app whose events are accepted: the platform signs those of every app with one key. Unset: the part of the client's `client_id` before the `-`.";
-    any_app OptionKind::Boolean, Some("false"), "Whether events of other apps, and those that name none, are accepted too; their INSTALL and UNINSTALL never are.";
-    max_age OptionKind::Seconds(1.0, 31_536_000.0), Some("259200"), "The oldest event to accept, in seconds. The platform sends again for hours what was not answered with success: `300` refuses such tries. With `replay` in a store, which others share, at most the default.";
-    without_timestamp OptionKind::Boolean, Some("false"), "Whether events without a `timestamp` are accepted. One that was handled is refused for as long as `max_age`, and no longer.";
+    app_id OptionKind::Text, None, "The app whose events are accepted: the platform signs the events of all apps with one key. Unset: the part of the client's `client_id` before the `-`. An event that names no app is accepted if the client has a grant for its account or company, or if a shared secret signed it.";
+    any_app OptionKind::Boolean, Some("false"), "`true` accepts events of other apps, and those that name no app and whose account the client has no grant for. An INSTALL or UNINSTALL that does not name this app is never accepted.";
+    max_age OptionKind::Seconds(1.0, 31_536_000.0), Some("259200"), "The oldest event to accept, in seconds. The platform sends again for an hour and more what was answered with 429: `300` refuses such tries. With `replay` in a store, which others share, at most the default.";
+    without_timestamp OptionKind::Boolean, None, "`true` accepts events without a `timestamp`, or with one in an unknown form; `false` refuses them. Unset: they are accepted if a shared secret signed them. One that was handled is refused for as long as `max_age`, and no longer; one that has no `webhookId` either for 15 minutes, because its next occurrence looks the same.";
     replay OptionKind::Choice(&["store", "memory", "off"]), None, "Where the ids of deliveries are remembered: `store` (the client's, by all processes that share it), `memory` (by this process, until it ends) or `off` (the program does it). Unset: `store` with a client of OAuth, else `memory`. With a client whose own store is `memory:` both are the same bounded memory.";
     replay_memory OptionKind::Number(1, 100_000_000), Some("100000"), "How many deliveries `memory` remembers. Events as old as one that it had to forget are refused.";
     claim_seconds OptionKind::Seconds(1.0, 86_400.0), Some("600"), "Seconds that handling a delivery may take: one that is neither confirmed nor released by then is accepted again.";
-    max_body OptionKind::Number(1, 1 << 30), Some("1048576"), "The longest body to accept, in bytes.";
+    max_body OptionKind::Number(1, 1 << 30), Some("1048576"), "The longest body to accept, in bytes. Adapters stop reading there.";
 }
 
 /// The options in the form they are used in.
@@ -26,7 +26,8 @@ pub(super) struct Settings {
     pub(super) app_id: Option<String>,
     pub(super) any_app: bool,
     pub(super) max_age: Duration,
-    pub(super) without_timestamp: bool,
+    /// Unset: as the signature says.
+    pub(super) without_timestamp: Option<bool>,
     pub(super) claim: Duration,
     pub(super) max_body: usize,
 }
@@ -37,7 +38,9 @@ impl Settings {
             app_id: options.text("app_id").or_else(|| client_app_id.map(str::to_owned)),
             any_app: options.boolean("any_app"),
             max_age: options.seconds("max_age"),
-            without_timestamp: options.boolean("without_timestamp"),
+            without_timestamp: options
+                .is_set("without_timestamp")
+                .then(|| options.boolean("without_timestamp")),
             claim: options.seconds("claim_seconds"),
             max_body: usize::try_from(options.number("max_body")).unwrap_or(usize::MAX),
         }

@@ -34,6 +34,8 @@ pub(super) struct Lives {
     pub(super) claim: Duration,
     /// Those that were.
     pub(super) done: Duration,
+    /// Those that were, and that can't be told from a later one.
+    pub(super) indistinct: Duration,
 }
 
 /// A delivery's place in what is remembered.
@@ -80,7 +82,7 @@ impl Replay {
         let until = now.plus(lives.claim);
         match self {
             Self::Off => Ok(()),
-            Self::Memory(memory, _) => lock(memory).claim(ids, event.timestamp().unwrap_or(now), until, now),
+            Self::Memory(memory, _) => lock(memory).claim(ids, event.timestamp(), until, now),
             Self::Store(inner) => claim_in_store(inner, ids, until, now),
         }
     }
@@ -93,12 +95,10 @@ impl Replay {
         lives: Lives,
         now: Timestamp,
     ) -> Result<()> {
-        let until = now.plus(lives.done);
+        let until = now.plus(if event.is_indistinct() { lives.indistinct } else { lives.done });
         match self {
             Self::Off => {}
-            Self::Memory(memory, _) => {
-                lock(memory).confirm(ids, event.timestamp().unwrap_or(now), until, now);
-            }
+            Self::Memory(memory, _) => lock(memory).confirm(ids, event.timestamp(), until, now),
             Self::Store(inner) => {
                 if !claim(inner, &ids.done, until, now)? {
                     // What a look left there ends too early.
@@ -144,7 +144,7 @@ fn claim_in_store(inner: &Inner, ids: &Ids, until: Timestamp, now: Timestamp) ->
         Ok(false) => Ok(()),
         done => {
             if let Err(error) = unclaim(inner, &ids.claim) {
-                tracing::warn!(%error, "a webhook's claim could not be released; it ends by itself");
+                tracing::warn!(%error, "a webhook could not be released in the store; it is accepted again after `claim_seconds`");
             }
             Err(done.err().unwrap_or_else(replayed))
         }
@@ -183,8 +183,16 @@ pub(super) struct Memory {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     state: State,
+    /// When its event happened; when it came, if it does not say.
     moment: Timestamp,
+    is_dated: bool,
     until: Timestamp,
+}
+
+impl Entry {
+    fn new(state: State, moment: Option<Timestamp>, until: Timestamp, now: Timestamp) -> Self {
+        Self { state, moment: moment.unwrap_or(now), is_dated: moment.is_some(), until }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,8 +217,8 @@ impl Memory {
     fn check_process(&self) -> Result<()> {
         if self.process != std::process::id() {
             return Err(Error::state(
-                "the process was forked since the verifier was made, whose memory of deliveries the two would not share: make it \
-                 after the fork, or let a store that processes share remember (`replay`)",
+                "the process was forked after the verifier was made, and the two processes don't share what it remembers: make the \
+                 verifier after the fork, or make it with a client whose store they share (`replay` = `store`)",
             ));
         }
         Ok(())
@@ -220,27 +228,33 @@ impl Memory {
         self.entries.get(&ids.claim).filter(|entry| entry.until > now).map(|entry| entry.state)
     }
 
-    fn claim(&mut self, ids: &Ids, moment: Timestamp, until: Timestamp, now: Timestamp) -> Result<()> {
+    fn claim(
+        &mut self,
+        ids: &Ids,
+        moment: Option<Timestamp>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<()> {
         match self.state(ids, now) {
             Some(State::Done) => return Err(replayed()),
             Some(State::Claimed) => return Err(being_handled()),
             None => {}
         }
-        if self.forgotten.is_some_and(|forgotten| moment <= forgotten)
+        if self.forgotten.is_some_and(|forgotten| moment.unwrap_or(now) <= forgotten)
             && !self.entries.contains_key(&ids.claim)
         {
             return Err(Error::new(
                 ErrorCode::WebhookStale,
-                "the webhook is older than what this process remembers, so that it may have been handled before: raise \
-                 `replay_memory`, or let a store remember (`replay`)",
+                "the webhook is older than what this process remembers, so it may have been handled before: answer 400, and raise \
+                 `replay_memory`, or set `replay` to `store`",
             ));
         }
-        self.keep(ids.claim, Entry { state: State::Claimed, moment, until }, now);
+        self.keep(ids.claim, Entry::new(State::Claimed, moment, until, now), now);
         Ok(())
     }
 
-    fn confirm(&mut self, ids: &Ids, moment: Timestamp, until: Timestamp, now: Timestamp) {
-        self.keep(ids.claim, Entry { state: State::Done, moment, until }, now);
+    fn confirm(&mut self, ids: &Ids, moment: Option<Timestamp>, until: Timestamp, now: Timestamp) {
+        self.keep(ids.claim, Entry::new(State::Done, moment, until, now), now);
     }
 
     fn release(&mut self, ids: &Ids) {
@@ -252,27 +266,29 @@ impl Memory {
     fn keep(&mut self, id: Fingerprint, entry: Entry, now: Timestamp) {
         self.forget(&id);
         while let Some((_, ended)) = self.by_end.first().copied().filter(|(until, _)| *until <= now) {
-            // The clock may be set back.
-            if let Some(entry) = self.entries.get(&ended).filter(|entry| entry.state == State::Done) {
+            // The clock may be set back. What has no date was no event of a date that could come again.
+            if let Some(entry) =
+                self.forget(&ended).filter(|entry| entry.state == State::Done && entry.is_dated)
+            {
                 self.forgotten = self.forgotten.max(Some(entry.moment));
             }
-            self.forget(&ended);
         }
         while self.entries.len() >= self.room {
-            let Some((moment, oldest)) = self.by_moment.first().copied() else { break };
-            self.forget(&oldest);
-            self.forgotten = self.forgotten.max(Some(moment));
+            let Some((_, oldest)) = self.by_moment.first().copied() else { break };
+            if let Some(entry) = self.forget(&oldest).filter(|entry| entry.is_dated) {
+                self.forgotten = self.forgotten.max(Some(entry.moment));
+            }
         }
         self.entries.insert(id, entry);
         self.by_moment.insert((entry.moment, id));
         self.by_end.insert((entry.until, id));
     }
 
-    fn forget(&mut self, id: &Fingerprint) {
-        if let Some(entry) = self.entries.remove(id) {
-            self.by_moment.remove(&(entry.moment, *id));
-            self.by_end.remove(&(entry.until, *id));
-        }
+    fn forget(&mut self, id: &Fingerprint) -> Option<Entry> {
+        let entry = self.entries.remove(id)?;
+        self.by_moment.remove(&(entry.moment, *id));
+        self.by_end.remove(&(entry.until, *id));
+        Some(entry)
     }
 }
 
@@ -289,14 +305,15 @@ pub(super) fn id(label: &str, text: &str) -> Fingerprint {
 pub(super) fn replayed() -> Error {
     Error::new(
         ErrorCode::WebhookReplayed,
-        "the webhook was handled before: do nothing, and answer 200 so that it is not sent again",
+        "the webhook was handled before: do nothing, and answer 200, so that the platform does not send it again",
     )
 }
 
 fn being_handled() -> Error {
     Error::new(
         ErrorCode::LeaseTimeout,
-        "the webhook is being handled: do nothing, and answer 503 so that it is sent again if that fails",
+        "this webhook is being handled by another worker: do nothing, and answer 429, so that the platform sends it again in \
+         case that worker fails",
     )
     .with_retry_after(COME_AGAIN)
 }
@@ -319,12 +336,26 @@ mod tests {
     fn a_clock_that_jumps_and_comes_back_forgets_nothing() {
         let mut memory = Memory::new(10);
         let (now, later) = (Timestamp(1_000), Timestamp(1_000_000));
-        memory.claim(&ids("a"), now, Timestamp(2_000), now).unwrap();
-        memory.confirm(&ids("a"), now, Timestamp(3_000), now);
-        memory.claim(&ids("b"), later, Timestamp(2_000_000), later).unwrap();
-        let error = memory.claim(&ids("a"), now, Timestamp(2_000), now).unwrap_err();
+        memory.claim(&ids("a"), Some(now), Timestamp(2_000), now).unwrap();
+        memory.confirm(&ids("a"), Some(now), Timestamp(3_000), now);
+        memory.claim(&ids("b"), Some(later), Timestamp(2_000_000), later).unwrap();
+        let error = memory.claim(&ids("a"), Some(now), Timestamp(2_000), now).unwrap_err();
         assert_eq!(error.code(), ErrorCode::WebhookStale);
-        memory.claim(&ids("c"), Timestamp(1_001), Timestamp(2_000), now).unwrap();
+        memory.claim(&ids("c"), Some(Timestamp(1_001)), Timestamp(2_000), now).unwrap();
+    }
+
+    #[test]
+    fn what_has_no_date_shortens_no_age() {
+        let mut memory = Memory::new(2);
+        let at = |seconds: i64| Timestamp(seconds * 1_000);
+        for (name, now) in [("a", 1), ("b", 2), ("c", 3)] {
+            memory.claim(&ids(name), None, at(10), at(now)).unwrap();
+            memory.confirm(&ids(name), None, at(10), at(now));
+        }
+        // One was forgotten for want of room, the others at their end: an older event with a date is still accepted.
+        memory.claim(&ids("d"), Some(at(0)), at(100), at(20)).unwrap();
+        // The same bytes again are another event by then.
+        memory.claim(&ids("c"), None, at(100), at(20)).unwrap();
     }
 
     #[test]

@@ -26,9 +26,7 @@ impl KeySet {
     /// `CONFIG` without a key, and for one that could never count.
     pub(super) fn new(keys: Vec<WebhookKey>) -> Result<Self> {
         if keys.is_empty() {
-            return Err(Error::config(
-                "a verifier of webhooks needs a key: add one, or leave `platform_key` on",
-            ));
+            return Err(Error::config("a webhook verifier needs a key: add one, or leave `platform_key` on"));
         }
         keys.iter().try_for_each(WebhookKey::check_dates)?;
         let dated = keys.iter().any(WebhookKey::is_dated);
@@ -83,8 +81,8 @@ impl KeySet {
         match counting.find(|key| key.verifies(body, signature)) {
             Some(key) => Ok(Some(key)),
             None => Err(invalid(format!(
-                "the signature in `{}` was not made with {} over these bytes{}: give the body exactly as it came, and look \
-                 whether the key is the current one",
+                "the signature in `{}` was not made with {} over this body{}: answer 401. If the webhook is genuine, pass the body \
+                 exactly as it came (not parsed and written again), and check that the key is the current one",
                 found.name,
                 self.labels(found.scheme, |key| key.out_of_dates(now).is_none()),
                 self.out_of_dates(found.scheme, now),
@@ -99,21 +97,19 @@ impl KeySet {
             let scheme = found.scheme;
             if self.of(scheme).next().is_some() {
                 return invalid(format!(
-                    "the webhook is signed in `{}` only, and no key of `{}` counts now{}: add the current one",
+                    "the webhook is signed in `{}` only, and no key of `{}` is valid now{}: answer 401, and add the current key",
                     found.name,
                     scheme.name(),
                     self.out_of_dates(scheme, now)
                 ));
             }
             let cure = match scheme {
-                SignatureScheme::Ed25519 => "leave `platform_key` on, or add the key that it is signed with",
-                SignatureScheme::RsaSha256 => {
-                    "switch `platform_rsa_key` on, or add the key that it is signed with"
-                }
+                SignatureScheme::Ed25519 => "leave `platform_key` on, or add the key that signed it",
+                SignatureScheme::RsaSha256 => "set `platform_rsa_key`, or add the key that signed it",
                 SignatureScheme::HmacSha256 => "add the webhook's secret as a key",
             };
             return invalid(format!(
-                "the webhook is signed in `{}` only, and there is no key of `{}`: {cure}",
+                "the webhook is signed in `{}` only, and there is no key of `{}`: answer 401, and {cure}",
                 found.name,
                 scheme.name()
             ));
@@ -123,14 +119,14 @@ impl KeySet {
         let wanted = wanted.join(" or ");
         missing(match found.iter().find_map(|found| found.value.map(|value| (found.name, value))) {
             Some((name, [])) => {
-                format!("the webhook's header `{name}` is empty: it is not signed; refuse it")
+                format!("the webhook's header `{name}` is empty, so it is not signed: answer 401")
             }
             Some((name, _)) => {
-                format!("the webhook's header `{name}` is `N/A`, which means not signed: refuse it")
+                format!("the webhook's header `{name}` is `N/A`, so it is not signed: answer 401")
             }
             None => format!(
-                "the webhook carries no signature, which would be in {wanted}: refuse it, and look whether all headers are \
-                 passed on"
+                "the webhook carries no signature; it would be in {wanted}: answer 401, and check that all headers of the request \
+                 are passed to the verifier"
             ),
         })
     }
@@ -168,7 +164,7 @@ impl<'h> Found<'h> {
         for value in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
             if self.value.is_some_and(|before| before != value) {
                 return Err(invalid(format!(
-                    "the webhook carries `{}` several times with differing values: refuse it",
+                    "the webhook carries `{}` several times with differing values: answer 401",
                     self.name
                 )));
             }
@@ -196,7 +192,7 @@ impl<'h> Found<'h> {
                     "64 hexadecimal digits or 44 characters of base64, with or without `sha256=` in front"
                 }
             };
-            invalid(format!("the signature in `{}` is malformed: it is not {form}", self.name))
+            invalid(format!("the signature in `{}` is malformed: it is not {form}; answer 401", self.name))
         })
     }
 }

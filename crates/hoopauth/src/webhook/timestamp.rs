@@ -28,6 +28,21 @@ pub(super) fn read(text: &str) -> Option<Timestamp> {
     Some(Timestamp(seconds * 1000 + millis))
 }
 
+/// Reads a number of seconds, milliseconds, microseconds or nanoseconds since 1970: for the years of this age their sizes tell them
+/// apart.
+pub(super) fn from_number(text: &str) -> Option<Timestamp> {
+    let number = text.parse::<f64>().ok().filter(|number| number.abs() < 1e20)?;
+    let millis = match number.abs() {
+        // The smallest part of a millisecond that is kept there.
+        ..1e11 => number.mul_add(1e3, 5e-4),
+        ..1e14 => number,
+        ..1e17 => number / 1e3,
+        _ => number / 1e6,
+    };
+    #[allow(clippy::cast_possible_truncation, reason = "it is below 1e14")]
+    Some(Timestamp(millis.floor() as i64))
+}
+
 /// What is left to read.
 struct Rest<'a>(&'a [u8]);
 

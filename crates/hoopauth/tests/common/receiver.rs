@@ -9,6 +9,7 @@ use hoopauth::ErrorCode;
 use hoopauth::webhook::{WebhookDelivery, WebhookVerifier};
 
 /// Serves webhooks as a program would: verifies, handles, answers. `handle` says whether it could be handled.
+/// What could not is answered with 429, after which the platform sends it again whatever its policy.
 pub fn serve(
     verifier: WebhookVerifier,
     handle: impl Fn(&WebhookDelivery) -> bool + Send + Sync + 'static,
@@ -37,11 +38,14 @@ pub fn serve(
                 reader.read_exact(&mut body).unwrap();
                 let headers = lines.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
                 let status = match shared.0.verify(headers, &body) {
-                    Ok(delivery) if shared.1(&delivery) => delivery.confirm().map_or(500, |()| 200),
-                    Ok(_) => 500,
-                    Err(error) if error.code() == ErrorCode::WebhookReplayed => 200,
-                    Err(error) if error.is_retryable() => 503,
-                    Err(_) => 401,
+                    Ok(delivery) if shared.1(&delivery) => delivery.confirm().map_or(429, |()| 200),
+                    Ok(_) => 429,
+                    Err(error) => match error.code() {
+                        ErrorCode::WebhookReplayed | ErrorCode::WebhookForeign => 200,
+                        ErrorCode::SignatureMissing | ErrorCode::SignatureInvalid => 401,
+                        ErrorCode::WebhookMalformed | ErrorCode::WebhookStale => 400,
+                        _ => 429,
+                    },
                 };
                 sender.send(status).unwrap();
                 write!(reader.into_inner(), "HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n").unwrap();
