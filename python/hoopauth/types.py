@@ -76,8 +76,8 @@ class SharedTokenStore(TokenStore, Protocol):
     def changes(self) -> int:
         """Give a number that changes with each saved row, whichever process saved it; asked for every few seconds.
 
-        Left out: what other processes change is seen only when a token is due or refused. Answer at once: a caller with a
-        fresh token waits for it.
+        Left out: what other processes change is seen only when a token is due or refused. Answer at once: a caller with
+        a fresh token waits for it.
         """
 
 
