@@ -77,6 +77,9 @@ impl Failed<'_> {
                 let left = WINDOW.saturating_sub(age);
                 if soon && !left.is_zero() {
                     REPEAT.min(left).max(SHORTEST_REPEAT)
+                } else if self.error.code() == ErrorCode::RateLimited {
+                    let growth = 2u32.saturating_pow(failures.saturating_sub(IN_A_WINDOW + 1).min(12));
+                    LIMITED.saturating_mul(growth).min(LONGEST_TRANSIENT)
                 } else {
                     grown(DOUBTFUL / 2, 2, LONGEST_TRANSIENT)
                 }
@@ -199,9 +202,9 @@ mod tests {
         let young = Outcome::InDoubt { age: Duration::from_secs(1), first: false };
         assert_eq!(pauses(&down, young), [8, 60, 120, 240, 480, 900, 900]);
         let limited = Error::new(ErrorCode::RateLimited, "full");
-        assert_eq!(pauses(&limited, young), [8, 8, 8, 240, 480, 900, 900]);
+        assert_eq!(pauses(&limited, young), [8, 8, 8, 61, 122, 244, 488]);
         let old = Outcome::InDoubt { age: WINDOW, first: true };
-        assert_eq!(pauses(&limited, old), [30, 60, 120, 240, 480, 900, 900]);
+        assert_eq!(pauses(&limited, old), [61, 61, 61, 61, 122, 244, 488]);
         let lost = Error::new(ErrorCode::Network, "lost");
         assert_eq!(pauses(&lost, Outcome::InDoubt { age: Duration::ZERO, first: true }), [8; 7]);
         assert_eq!(pauses(&limited, Outcome::Untouched), [61, 122, 244, 488, 900, 900, 900]);

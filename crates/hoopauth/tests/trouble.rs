@@ -354,6 +354,287 @@ impl RowStore for Rows {
     }
 }
 
+/// Callers of a living token come every seven seconds; both answers of the early refresh are lost.
+#[test]
+fn an_early_refresh_whose_answer_is_lost_is_asked_again_in_time() {
+    let world = world();
+    let client = client(&world);
+    let account = location(0);
+    client.import(world.grant(&account), true).unwrap();
+    world.pass(DAY - 2_000);
+    world.emulator.add_fault(Fault::new(Endpoint::Token, FaultKind::LostAnswer).times(2));
+    for _ in 0..400 {
+        ask(&client, &account).unwrap();
+        world.pass(7);
+    }
+    let statistics = world.emulator.statistics();
+    assert_eq!((statistics.rotations, statistics.reuse_outside_window), (1, 0));
+    assert!(!client.health(&account).unwrap().needs_reauthorization);
+}
+
+/// The platform calls the minute full for this account alone, and goes on doing so.
+#[test]
+fn an_account_in_doubt_that_is_limited_all_the_time_costs_no_other() {
+    let world = World::new();
+    let client = client(&world);
+    let accounts = ended(&world, &client, 2);
+    world.emulator.add_fault(Fault::new(Endpoint::Token, FaultKind::LostAnswer).times(2));
+    ask(&client, &accounts[0]).unwrap_err();
+    world.emulator.clear_faults();
+    let mut failed = 0;
+    for second in 0..1_800 {
+        world.emulator.add_fault(Fault::status(Endpoint::Token, 429, "{}").times(1_000_000));
+        ask(&client, &accounts[0]).unwrap_err();
+        world.emulator.clear_faults();
+        if second % 60 == 30 {
+            end(&world, &client, &accounts[1]);
+        }
+        failed += u32::from(ask(&client, &accounts[1]).is_err());
+        world.pass(1);
+    }
+    assert!(requests_of(&world, &accounts[0]) <= 12, "{}", requests_of(&world, &accounts[0]));
+    // Each of those says that the whole minute is full.
+    assert!(failed < 500, "{failed}");
+}
+
+#[test]
+fn a_mint_that_fails_for_a_moment_ends_no_grant() {
+    let world = World::with(Config::default().settings(|settings| settings.location_refresh_token = false));
+    let client = world.client();
+    let (company, account) = (Account::company(DEFAULT_COMPANY_ID).unwrap(), location(0));
+    client.import(world.grant(&company), false).unwrap();
+    client.import(world.grant(&account), false).unwrap();
+    world.emulator.revoke_refresh(account.as_str()).unwrap();
+    world.pass(DAY);
+    ask(&client, &account).unwrap();
+    world.pass(DAY);
+    // Minted by now, it still has the refresh token that is refused.
+    ask(&client, &company).unwrap();
+    world.emulator.add_fault(Fault::status(Endpoint::LocationToken, 503, "{}"));
+    let error = ask(&client, &account).unwrap_err();
+    assert_ne!(error.code(), ErrorCode::ReauthorizationRequired, "{error:?}");
+    assert!(!client.health(&account).unwrap().needs_reauthorization);
+    world.pass(30);
+    ask(&client, &account).unwrap();
+}
+
+#[test]
+fn a_mint_without_a_network_is_tried_again_soon() {
+    let world = World::with(Config::default().settings(|settings| settings.location_refresh_token = false));
+    let client = world.client();
+    let (company, account) = (Account::company(DEFAULT_COMPANY_ID).unwrap(), location(0));
+    client.import(world.grant(&company), false).unwrap();
+    client.mint(&account, &company).unwrap();
+    world.pass(DAY - 100);
+    client.import(world.grant(&company), true).unwrap();
+    world.pass(200);
+    let offline = world.builder().location_token_url("http://127.0.0.1:1/x").build().unwrap();
+    for _ in 0..1_200 {
+        ask(&offline, &account).unwrap_err();
+        world.pass(1);
+    }
+    if let Err(error) = ask(&client, &account) {
+        assert!(error.retry_after().unwrap() <= Duration::from_secs(60), "{error:?}");
+    }
+}
+
+#[test]
+fn an_outage_is_not_the_trouble_of_those_it_meets() {
+    let world = world();
+    let client = client(&world);
+    let accounts = ended(&world, &client, 3);
+    // Another account was served a moment before.
+    ask(&client, &accounts[2]).unwrap();
+    world.pass(15);
+    world.emulator.add_fault(down());
+    for _ in 0..30 {
+        for account in &accounts[..2] {
+            ask(&client, account).unwrap_err();
+        }
+        world.pass(1);
+    }
+    world.emulator.clear_faults();
+    world.pass(90);
+    for account in &accounts[..2] {
+        ask(&client, account).unwrap();
+    }
+}
+
+/// The bill of an agency was not paid for two hours; then it was.
+#[test]
+fn accounts_that_were_paused_together_come_back_together() {
+    let world = world();
+    let client = client(&world);
+    let accounts = ended(&world, &client, 60);
+    for account in &accounts {
+        world.emulator.pause(account.id()).unwrap();
+    }
+    for _ in 0..120 {
+        for account in &accounts {
+            ask(&client, account).unwrap_err();
+        }
+        world.pass(60);
+    }
+    for account in &accounts {
+        world.emulator.unpause(account.id()).unwrap();
+    }
+    let mut minutes = 0;
+    while accounts.iter().filter(|account| ask(&client, account).is_err()).count() > 0 {
+        minutes += 1;
+        assert!(minutes < 45, "still waiting");
+        world.pass(60);
+    }
+}
+
+#[test]
+fn a_clock_that_was_wrong_for_a_while_locks_no_troubled_account_out() {
+    let world = world();
+    let client = client(&world);
+    let account = &ended(&world, &client, 1)[0];
+    world.emulator.pause(account.id()).unwrap();
+    let right = world.clock.now();
+    world.clock.advance(Duration::from_secs(400 * DAY));
+    for _ in 0..20 {
+        ask(&client, account).unwrap_err();
+        world.clock.advance(Duration::from_secs(60));
+        world.emulator.advance(60);
+    }
+    world.clock.jump_to(right);
+    world.emulator.unpause(account.id()).unwrap();
+    world.pass(600);
+    ask(&client, account).unwrap();
+}
+
+#[test]
+fn a_very_short_timeout_can_refresh_too() {
+    let world = World::new();
+    let client = world.builder().timeout(0.05).build().unwrap();
+    let account = &ended(&world, &client, 1)[0];
+    world.emulator.uninstall(account.as_str()).unwrap();
+    assert_eq!(ask(&client, account).unwrap_err().code(), ErrorCode::ReauthorizationRequired);
+}
+
+/// Another holder has the lease of the one account that is due. On a clock that moves when it is told, a maintainer that did
+/// not pause would never end.
+#[test]
+fn maintenance_pauses_behind_a_holder() {
+    let world = world();
+    let client = client(&world);
+    let account = location(0);
+    client.import(world.grant(&account), true).unwrap();
+    world.pass(DAY - 20);
+    let (tell, told) = mpsc::channel();
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let holder = world
+        .builder()
+        .step_hook(move |step, _| {
+            if step == Step::Send {
+                tell.send(()).unwrap();
+                let _ = wait.lock().unwrap().recv();
+            }
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    let maintainer = world.client();
+    std::thread::scope(|scope| {
+        scope.spawn(|| ask(&holder, &account));
+        told.recv().unwrap();
+        maintainer.maintain(world.clock.now().plus(Duration::from_secs(60))).unwrap();
+        drop(go);
+    });
+}
+
+/// A location waits for its company, which the platform limits. Others that are due do not.
+#[test]
+fn maintenance_goes_on_behind_a_company_that_is_limited() {
+    let world = World::with(Config::default().settings(|settings| settings.location_refresh_token = false));
+    let client = world.builder().token_requests_per_minute(5).max_wait(0).build().unwrap();
+    let (company, account) = (Account::company(DEFAULT_COMPANY_ID).unwrap(), location(0));
+    client.import(world.grant(&company), false).unwrap();
+    client.mint(&account, &company).unwrap();
+    world.pass(100);
+    let healthy = location(1);
+    client.import(world.grant(&healthy), true).unwrap();
+    world.pass(DAY - 2_000);
+    end(&world, &client, &company);
+    let limited = FaultKind::Status {
+        status: 429,
+        headers: vec![("retry-after".into(), "3600".into())],
+        body: "{}".into(),
+    };
+    world.emulator.add_fault(Fault::new(Endpoint::Token, limited));
+    ask(&client, &company).unwrap_err();
+    for _ in 0..10 {
+        client.maintain(world.clock.now().plus(Duration::from_secs(60))).unwrap();
+        world.emulator.advance(60);
+    }
+    assert!(requests_of(&world, &healthy) >= 1);
+}
+
+/// An earlier release stored an account's name as an env file gave it, with its quotation marks.
+#[test]
+fn one_odd_name_in_the_store_hides_no_other_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("grants.db");
+    let world = World::new();
+    let build = || {
+        let store = format!("sqlite:{}", path.display());
+        world.app().store(store).store_key("k".repeat(32)).build().unwrap()
+    };
+    let odd = ended(&world, &build(), 1).remove(0);
+    let rename = "UPDATE account SET name = 'location:\"quoted\"' WHERE name = ?1";
+    rusqlite::Connection::open(&path).unwrap().execute(rename, [odd.as_str()]).unwrap();
+    let client = build();
+    let healthy = location(1);
+    client.import(world.grant(&healthy), true).unwrap();
+    world.pass(DAY - 3_000);
+    for _ in 0..10 {
+        client.maintain(world.clock.now().plus(Duration::from_secs(60))).unwrap();
+        world.emulator.advance(60);
+    }
+    assert_eq!(client.accounts().unwrap().len(), 2);
+    assert!(requests_of(&world, &healthy) >= 1);
+}
+
+/// One account's tokens live for a minute only. Maintenance has time for the others.
+#[test]
+fn tokens_of_a_minute_do_not_take_all_of_maintenance() {
+    use common::raw::{Raw, answer};
+
+    let server = Raw::start(|number, seen| {
+        let short = String::from_utf8_lossy(&seen.body).contains("refresh_token=short");
+        let (kind, life) = if short { ("short", 0) } else { ("healthy", 86_399) };
+        let pair = format!(r#""access_token":"a{number}","refresh_token":"{kind}{number}""#);
+        answer(200, "", &format!(r#"{{{pair},"expires_in":{life}}}"#))
+    });
+    let start = Timestamp(1_700_000_000_000);
+    let clock = Arc::new(hoopauth::ManualClock::new(start));
+    let client = Client::builder()
+        .client_id("i")
+        .client_secret("s")
+        .token_url(format!("{}/t", server.url))
+        .clock(clock.clone())
+        .token_store(Arc::new(MemoryStore::new()))
+        .build()
+        .unwrap();
+    let import = |name: &str, ends| {
+        let grant = Grant::new(Account::location(name).unwrap(), "x").with_refresh_token(format!("{name}x"));
+        client.import(grant.with_expires_at(start.plus(Duration::from_secs(ends))), true).unwrap();
+    };
+    import("short", 3_000);
+    for number in 0..3 {
+        import(&format!("healthy{number}"), 3_600);
+    }
+    client.maintain(start.plus(Duration::from_secs(2_400))).unwrap();
+    for number in 0..3 {
+        let account = Account::location(&format!("healthy{number}")).unwrap();
+        let ends = client.health(&account).unwrap().expires_at;
+        assert!(ends >= start.plus(Duration::from_secs(DAY)), "{account}");
+    }
+}
+
 /// A course of outages, on a clock of its own: days in which the endpoint breaks down, loses answers and is full, locations are
 /// paused and go on, and dead grants stand among them. A call for each account every ten seconds, so that somebody comes back
 /// while a lost answer can be had again. `HOOPAUTH_KILLS` is the number of its days, `HOOPAUTH_SEED` chooses another course.

@@ -112,11 +112,11 @@ impl TokenStore for SqliteStore {
             // One that ends later than any is of a clock that was wrong.
             let longest = now.plus(LONGEST).0;
             let list = |condition: &str| -> std::result::Result<Vec<(Account, Timestamp)>, Failure> {
-                let mut statement = connection.prepare(&format!(
+                let mut statement = connection.prepare_cached(&format!(
                     "SELECT name, expires_at FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
                      AND sealed IS NOT NULL AND {condition} LIMIT ?3"
                 ))?;
-                let mut rows = statement.query(params![app, now.0, limit])?;
+                let mut rows = statement.query(params![app, now.0, limit, longest])?;
                 let mut found = Vec::new();
                 while let Some(row) = rows.next()? {
                     found.push((account(row)?, Timestamp(row.get(1)?)));
@@ -124,7 +124,7 @@ impl TokenStore for SqliteStore {
                 Ok(found)
             };
             let names = |found: Vec<(Account, Timestamp)>| found.into_iter().map(|(account, _)| account).collect();
-            let ripe = format!("(retry_at <= ?2 OR retry_at > {longest})");
+            let ripe = "(retry_at <= ?2 OR retry_at > ?4)";
             let ready = format!("NOT troubled AND (retry_at IS NULL OR {ripe})");
             let first = list(&format!("{ready} AND expires_at > ?2 ORDER BY expires_at"))?;
             let ended = names(list(&format!("{ready} AND expires_at <= ?2 ORDER BY expires_at"))?);
