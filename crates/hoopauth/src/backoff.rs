@@ -80,7 +80,9 @@ impl Failed<'_> {
                 grown(LIMITED, 2, LONGEST_TRANSIENT)
             }
             Outcome::Untouched => grown(TRANSIENT, 4, LONGEST_TRANSIENT),
-            Outcome::NotSent => grown(LOCAL, 4, LONGEST_LOCAL),
+            // A blip of the network costs nobody anything: the next call tries at once.
+            Outcome::NotSent if failures == 1 => Duration::ZERO,
+            Outcome::NotSent => (grown(LOCAL, 4, 4 * LONGEST_LOCAL) / 4).min(LONGEST_LOCAL),
         };
         self.error.retry_after().map_or(pause, |told| told.min(LONGEST_TOLD).max(pause))
     }
@@ -189,7 +191,7 @@ mod tests {
         assert_eq!(pauses(&lost, Outcome::InDoubt { age: Duration::ZERO, first: true }), [8; 7]);
         assert_eq!(pauses(&limited, Outcome::Untouched), [61, 122, 244, 488, 900, 900, 900]);
         assert_eq!(pauses(&down, Outcome::Untouched), [30, 120, 480, 900, 900, 900, 900]);
-        assert_eq!(pauses(&down, Outcome::NotSent), [3, 12, 48, 60, 60, 60, 60]);
+        assert_eq!(pauses(&down, Outcome::NotSent), [0, 3, 12, 48, 60, 60, 60]);
         assert_eq!(pauses(&down, Outcome::Refused), [60, 240, 960, 3_840, 15_360, 61_440, 86_400]);
     }
 

@@ -784,7 +784,8 @@ impl Inner {
         if let Err(error) = calling(|| lease.note(record.generation, close_mark, Some(&back_off))) {
             tracing::warn!(%account, %error, "the store could not note the failure; other callers may try this account too early");
         }
-        if outcome == Outcome::Refused { error } else { error.with_retry_after(back_off.until.since(now)) }
+        let pause = back_off.until.since(now);
+        if outcome == Outcome::Refused || pause.is_zero() { error } else { error.with_retry_after(pause) }
     }
 
     /// A fingerprint of the settings that a token request depends on.

@@ -57,7 +57,10 @@ fn no_secret_comes_out_of_logs_errors_or_debug() {
             for _ in 0..3 {
                 match client.headers_for(account.as_str(), "GET") {
                     Ok(headers) => seen += &format!("{headers:?}"),
-                    Err(error) => seen += &format!("{error} {error:?}"),
+                    Err(error) => {
+                        seen += &format!("{error} {error:?}");
+                        world.pass(error.retry_after().map_or(0, |wait| wait.as_secs()));
+                    }
                 }
             }
             seen += &format!("{grant:?} {:?}", client.health(&account));

@@ -46,7 +46,7 @@ impl Bench for Shared {
         }
         admin
             .batch_execute(&format!(
-                "UPDATE account SET marked_at = marked_at - {back}, back_off_until = back_off_until - {back}; \
+                "UPDATE account SET expires_at = expires_at - {back}, marked_at = marked_at - {back}, back_off_until = back_off_until - {back}; \
                  UPDATE claim SET until = until - {back}"
             ))
             .unwrap();
