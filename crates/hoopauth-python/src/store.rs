@@ -92,8 +92,8 @@ impl TokenStore for PyStore {
         self.host.take_slot(app, request, now)
     }
 
-    fn exhaust(&self, app: &str, per_minute: u32, now: Timestamp) -> Result<()> {
-        self.host.exhaust(app, per_minute, now)
+    fn exhaust(&self, app: &str, per_minute: u32, wait: Duration, now: Timestamp) -> Result<()> {
+        self.host.exhaust(app, per_minute, wait, now)
     }
 
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {

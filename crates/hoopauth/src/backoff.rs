@@ -84,7 +84,12 @@ impl Failed<'_> {
             Outcome::NotSent if failures == 1 => Duration::ZERO,
             Outcome::NotSent => (grown(LOCAL, 4, 4 * LONGEST_LOCAL) / 4).min(LONGEST_LOCAL),
         };
-        self.error.retry_after().map_or(pause, |told| told.min(LONGEST_TOLD).max(pause))
+        match self.error.retry_after().map(|told| told.clamp(SHORTEST_TOLD, LONGEST_TOLD)) {
+            // The server knows best, until it turns out that it does not.
+            Some(told) if failures == 1 => told,
+            Some(told) => told.max(pause),
+            None => pause,
+        }
     }
 
     /// Returns `true` if the trouble is the account's own and not the endpoint's, as far as this process can tell.
@@ -151,6 +156,7 @@ const LONGEST_LOCAL: Duration = Duration::from_secs(60);
 const REFUSED: Duration = Duration::from_secs(60);
 /// The longest pause of all.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+const SHORTEST_TOLD: Duration = Duration::from_secs(1);
 /// The longest wait that a `Retry-After` is obeyed for.
 const LONGEST_TOLD: Duration = Duration::from_secs(3_600);
 /// A success of so long ago tells that the endpoint works.
@@ -212,7 +218,7 @@ mod tests {
                 Error::new(ErrorCode::RateLimited, "full").with_retry_after(Duration::from_secs(seconds));
             failed(&error, Outcome::Untouched, None).until.since(NOW).as_secs()
         };
-        assert_eq!([told(1), told(120), told(1_000_000)], [61, 120, 3_600]);
+        assert_eq!([told(0), told(7), told(120), told(1_000_000)], [1, 7, 120, 3_600]);
     }
 
     #[test]

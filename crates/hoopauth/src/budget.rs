@@ -42,12 +42,14 @@ impl SlidingLog {
         }
     }
 
-    /// Counts the minute as full: the platform says that it is.
-    pub(crate) fn fill(&mut self, per_minute: u32, now: Timestamp) {
+    /// Counts the minute as full for the next `wait`: the platform says that it is.
+    pub(crate) fn fill(&mut self, per_minute: u32, wait: Duration, now: Timestamp) {
         self.forget_the_old(now);
+        let at = now.minus(MINUTE.saturating_sub(wait));
         while self.sent.len() < per_minute as usize {
-            self.sent.push_back(now);
+            self.sent.push_back(at);
         }
+        self.sent.make_contiguous().sort_unstable();
     }
 
     fn forget_the_old(&mut self, now: Timestamp) {
@@ -146,10 +148,16 @@ mod tests {
     fn a_minute_that_the_platform_calls_full_is_full() {
         let mut log = SlidingLog::default();
         ask(&mut log, Priority::Normal, 0);
-        log.fill(5, Timestamp(1_000));
+        log.fill(5, Duration::MAX, Timestamp(1_000));
         assert_eq!(ask(&mut log, Priority::Soft, 1_000), Slot::Wait(MINUTE));
         assert_eq!(ask(&mut log, Priority::Normal, 61_000), Slot::Taken);
         assert_eq!(ask(&mut log, Priority::Normal, 61_000), Slot::Wait(Duration::from_secs(1)));
+
+        let mut log = SlidingLog::default();
+        ask(&mut log, Priority::Normal, 0);
+        log.fill(5, Duration::from_secs(7), Timestamp(1_000));
+        assert_eq!(ask(&mut log, Priority::Normal, 1_000), Slot::Wait(Duration::from_secs(7)));
+        assert_eq!(ask(&mut log, Priority::Normal, 8_000), Slot::Taken);
     }
 
     #[test]

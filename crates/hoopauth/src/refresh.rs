@@ -453,7 +453,9 @@ impl Inner {
             return;
         }
         let (settings, now) = (&self.settings, self.clock.now());
-        let noted = calling(|| self.store.exhaust(&settings.app, settings.token_requests_per_minute, now));
+        let (budget, wait) =
+            (settings.token_requests_per_minute, error.retry_after().unwrap_or(Duration::MAX));
+        let noted = calling(|| self.store.exhaust(&settings.app, budget, wait, now));
         if let Err(error) = noted {
             tracing::warn!(%error, "the store could not be told that the token endpoint's limit is reached; other processes learn it from the endpoint");
         }

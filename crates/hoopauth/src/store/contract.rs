@@ -230,7 +230,7 @@ pub(super) fn the_budget_is_one_for_all(bench: &dyn Bench) {
 pub(super) fn an_exhausted_minute_is_full_for_all(bench: &dyn Bench) {
     let (store, other) = (bench.open(), bench.open());
     assert_eq!(store.take_slot("app", SLOT, bench.now()).unwrap(), Slot::Taken);
-    store.exhaust("app", SLOT.per_minute, bench.now()).unwrap();
+    store.exhaust("app", SLOT.per_minute, Duration::MAX, bench.now()).unwrap();
     assert!(matches!(other.take_slot("app", SLOT, bench.now()).unwrap(), Slot::Wait(_)));
     assert_eq!(other.take_slot("other", SLOT, bench.now()).unwrap(), Slot::Taken);
     bench.pass(Duration::from_secs(62));

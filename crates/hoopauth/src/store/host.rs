@@ -290,8 +290,8 @@ impl TokenStore for HostStore {
         }
     }
 
-    fn exhaust(&self, app: &str, per_minute: u32, now: Timestamp) -> Result<()> {
-        self.local.exhaust(app, per_minute, now)
+    fn exhaust(&self, app: &str, per_minute: u32, wait: Duration, now: Timestamp) -> Result<()> {
+        self.local.exhaust(app, per_minute, wait, now)
     }
 
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {

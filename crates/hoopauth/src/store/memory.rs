@@ -104,8 +104,8 @@ impl TokenStore for MemoryStore {
         Ok(inner.budgets.entry(app.to_owned()).or_default().take(request, now, in_doubt))
     }
 
-    fn exhaust(&self, app: &str, per_minute: u32, now: Timestamp) -> Result<()> {
-        self.inner()?.budgets.entry(app.to_owned()).or_default().fill(per_minute, now);
+    fn exhaust(&self, app: &str, per_minute: u32, wait: Duration, now: Timestamp) -> Result<()> {
+        self.inner()?.budgets.entry(app.to_owned()).or_default().fill(per_minute, wait, now);
         Ok(())
     }
 

@@ -62,8 +62,8 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     /// Takes one token-endpoint request out of the app's budget.
     fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Slot>;
 
-    /// Counts the current minute of the app's budget as used up, because the platform answered that it is.
-    fn exhaust(&self, _app: &str, _per_minute: u32, _now: Timestamp) -> Result<()> {
+    /// Counts the app's budget as used up for the next `wait`, a minute at most, because the platform answered that it is.
+    fn exhaust(&self, _app: &str, _per_minute: u32, _wait: Duration, _now: Timestamp) -> Result<()> {
         Ok(())
     }
 

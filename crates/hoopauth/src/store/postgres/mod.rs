@@ -216,11 +216,11 @@ impl TokenStore for PostgresStore {
         taken.map_err(|failure| failure.of(pool.place()))
     }
 
-    fn exhaust(&self, app: &str, per_minute: u32, _: Timestamp) -> Result<()> {
+    fn exhaust(&self, app: &str, per_minute: u32, wait: Duration, _: Timestamp) -> Result<()> {
         let pool = self.pool()?;
         let app: Arc<str> = app.into();
         let done = pool.write(|client, backend| async move {
-            in_turn(|| exhaust(&client, backend, &app, per_minute)).await
+            in_turn(|| exhaust(&client, backend, &app, per_minute, wait)).await
         });
         done.map_err(|failure| failure.of(pool.place()))
     }
@@ -701,9 +701,15 @@ async fn take_slot(client: &Client, backend: i32, app: &str, request: SlotReques
 }
 
 /// Counts the minute as full. `None`: another took a slot meanwhile.
-async fn exhaust(client: &Client, backend: i32, app: &str, per_minute: u32) -> Outcome<Option<()>> {
+async fn exhaust(
+    client: &Client,
+    backend: i32,
+    app: &str,
+    per_minute: u32,
+    wait: Duration,
+) -> Outcome<Option<()>> {
     let Some((mut log, turn, now, _)) = log(client, backend, app).await? else { return Ok(None) };
-    log.fill(per_minute, now);
+    log.fill(per_minute, wait, now);
     Ok(write_log(client, app, &log, turn).await?.then_some(()))
 }
 

@@ -160,11 +160,11 @@ impl TokenStore for SqliteStore {
         self.handle()?.write(|transaction| take_slot(transaction, app, request, now, false))
     }
 
-    fn exhaust(&self, app: &str, per_minute: u32, now: Timestamp) -> Result<()> {
+    fn exhaust(&self, app: &str, per_minute: u32, wait: Duration, now: Timestamp) -> Result<()> {
         self.handle()?.write(|transaction| {
             let id = app_id(transaction, app)?;
             let mut log = log(transaction, id)?;
-            log.fill(per_minute, now);
+            log.fill(per_minute, wait, now);
             write_log(transaction, id, &log)
         })
     }
