@@ -107,7 +107,9 @@ fn simulate(accounts: usize, days: u64, stop: bool, trouble: &Trouble) -> Outcom
         let grant = Grant::new(account.clone(), "ended").with_refresh_token(format!("{account}.1"));
         client.import(grant.with_expires_at(clock.now()), false).unwrap();
     };
-    troubled.iter().for_each(|account| ended(&client, account));
+    for account in &troubled {
+        ended(&client, account);
+    }
     (0..trouble.unreadable)
         .for_each(|i| ended(&stranger, &Account::location(&format!("unreadable{i}")).unwrap()));
     let handles: Vec<AccountHandle> = (0..accounts)
