@@ -284,7 +284,7 @@ pub unsafe extern "C" fn hoopauth_row_list_add(
     unsafe {
         call(err, || {
             let rows = the_mut(rows, "rows")?;
-            let parsed = text("account", account, account_len).and_then(Account::parse);
+            let parsed = text("account", account, account_len).and_then(Account::of_store);
             rows.1 = Refused(rows.1.0 || parsed.is_err());
             rows.0.push(Listed {
                 account: parsed?,

@@ -271,7 +271,7 @@ fn truth(answer: &Bound<'_, PyAny>) -> std::result::Result<bool, Fault> {
 }
 
 fn account(name: &str, method: &str) -> Result<Account> {
-    Account::parse(name).map_err(|_| {
+    Account::of_store(name).map_err(|_| {
         Error::new(
             ErrorCode::CallbackFailed,
             format!("`{method}` of the program's store answered a name that is no account: it must return the names that it was given, such as `location:<id>`"),

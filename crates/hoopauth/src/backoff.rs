@@ -47,7 +47,12 @@ impl Failed<'_> {
             failures,
             code: self.error.code().number(),
             message: self.error.message().to_owned(),
-            alone: before.map_or(0, |before| before.alone).saturating_add(u32::from(self.is_alone(now))),
+            alone: if self.is_alone(before) {
+                before.map_or(0, |before| before.alone).saturating_add(1)
+            } else {
+                0
+            },
+            at: now,
             status: self.error.status(),
             server_message: self.error.server_message().map(str::to_owned),
             retryable: self.error.is_retryable(),
@@ -65,9 +70,10 @@ impl Failed<'_> {
             Outcome::InDoubt { age, first } => {
                 // The new pair may wait at the platform: the next try comes while it still gives it out. During an outage,
                 // in which each answer is a failure, only the first window is used for that. A limit of the endpoint passes
-                // within the minute, so it is asked again for as long as that can help.
+                // within the minute, so it is asked again for as long as that can help: in the first window.
                 let lost = first && self.error.status().is_none();
-                let soon = failures == 1 || lost || self.error.code() == ErrorCode::RateLimited;
+                let limited = self.error.code() == ErrorCode::RateLimited && failures <= IN_A_WINDOW;
+                let soon = failures == 1 || lost || limited;
                 let left = WINDOW.saturating_sub(age);
                 if soon && !left.is_zero() {
                     REPEAT.min(left).max(SHORTEST_REPEAT)
@@ -93,30 +99,33 @@ impl Failed<'_> {
     }
 
     /// Returns `true` if the trouble is the account's own and not the endpoint's, as far as this process can tell.
-    fn is_alone(&self, now: Timestamp) -> bool {
-        let since = self.before.map_or(now, |before| before.until.min(now)).minus(RECENT);
+    fn is_alone(&self, before: Option<&BackOff>) -> bool {
         self.error.code() == ErrorCode::AccountInactive
-            || self.last_success.is_some_and(|success| success >= since)
+            || before.zip(self.last_success).is_some_and(|(before, success)| success > before.at)
     }
 }
 
 impl BackOff {
+    /// Returns `true` while the account is not to be tried. A clock that jumped back does not lock it out.
+    pub(crate) fn lasts(&self, now: Timestamp) -> bool {
+        let wait = self.until.since(now);
+        !wait.is_zero() && wait <= LONGEST
+    }
+
     /// The error for a caller that comes too early, if `now` is too early. `settings`: see [`Self::settings`].
     pub(crate) fn error_until(
         &self,
         now: Timestamp,
         settings: impl FnOnce() -> Option<Fingerprint>,
     ) -> Option<Error> {
-        let wait = self.until.since(now);
-        // A clock that jumped back must not lock an account out.
-        if wait.is_zero() || wait > LONGEST {
+        if !self.lasts(now) {
             return None;
         }
         // Whoever corrected the client's secret does not wait for the end of a pause that the wrong one brought.
         if self.settings.is_some() && self.settings != settings() {
             return None;
         }
-        Some(self.error(wait))
+        Some(self.error(self.until.since(now)))
     }
 
     /// The noted error again, with the time to wait.
@@ -155,12 +164,12 @@ const LOCAL: Duration = Duration::from_secs(3);
 const LONGEST_LOCAL: Duration = Duration::from_secs(60);
 const REFUSED: Duration = Duration::from_secs(60);
 /// The longest pause of all.
-const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 const SHORTEST_TOLD: Duration = Duration::from_secs(1);
 /// The longest wait that a `Retry-After` is obeyed for.
 const LONGEST_TOLD: Duration = Duration::from_secs(3_600);
-/// A success of so long ago tells that the endpoint works.
-const RECENT: Duration = Duration::from_secs(60);
+/// So many tries, each [`REPEAT`] after the other, fit into a window.
+const IN_A_WINDOW: u32 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -190,7 +199,7 @@ mod tests {
         let young = Outcome::InDoubt { age: Duration::from_secs(1), first: false };
         assert_eq!(pauses(&down, young), [8, 60, 120, 240, 480, 900, 900]);
         let limited = Error::new(ErrorCode::RateLimited, "full");
-        assert_eq!(pauses(&limited, young), [8; 7]);
+        assert_eq!(pauses(&limited, young), [8, 8, 8, 240, 480, 900, 900]);
         let old = Outcome::InDoubt { age: WINDOW, first: true };
         assert_eq!(pauses(&limited, old), [30, 60, 120, 240, 480, 900, 900]);
         let lost = Error::new(ErrorCode::Network, "lost");
@@ -249,15 +258,20 @@ mod tests {
     #[test]
     fn trouble_is_an_accounts_own_where_others_are_served_meanwhile() {
         let down = Error::new(ErrorCode::HttpStatus, "down");
-        let note = |last_success, before: Option<&BackOff>| {
+        let second = |seconds| NOW.plus(Duration::from_secs(seconds));
+        let note = |at, last_success, before: Option<&BackOff>| {
             Failed { error: &down, outcome: Outcome::Untouched, before, last_success, settings: None }
-                .note(NOW)
+                .note(second(at))
         };
-        let outage = note(Some(NOW.minus(2 * RECENT)), None);
-        let outage = note(None, Some(&outage));
+        // A success a moment before an outage tells nothing of it.
+        let outage = note(10, Some(second(9)), None);
+        let outage = note(50, Some(second(9)), Some(&outage));
         assert_eq!((outage.failures, outage.alone, outage.is_troubled()), (2, 0, false));
-        let own = note(Some(NOW), None);
-        let own = note(Some(NOW), Some(&own));
+        let own = note(60, Some(second(55)), Some(&outage));
+        let own = note(90, Some(second(80)), Some(&own));
         assert_eq!((own.alone, own.is_troubled()), (2, true));
+        // In an outage of all it is no longer its own.
+        let again = note(120, Some(second(80)), Some(&own));
+        assert_eq!((again.failures, again.is_troubled()), (5, false));
     }
 }

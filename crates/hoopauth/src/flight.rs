@@ -39,7 +39,7 @@ impl<T: Clone> Flights<T> {
             let patience = follower.flight.patience;
             match follower.wait(left)? {
                 // That one waited for nothing, or began to wait earlier: what it gave up, this caller may still get.
-                Err(error) if patience == Patience::None || error.code() == ErrorCode::LeaseTimeout => {
+                Err(error) if patience == Patience::None || is_its_own(&error) => {
                     if until.is_some_and(|until| until <= Instant::now()) {
                         return Some(Err(error));
                     }
@@ -68,6 +68,12 @@ impl<T: Clone> Flights<T> {
         under_way.insert(account.clone(), Arc::clone(&flight));
         Role::Leader(Leader { flights: self, account: account.clone(), flight, landed: false })
     }
+}
+
+/// Returns `true` for the failure of a leader that ran out of its own time and noted nothing: others may have more.
+fn is_its_own(error: &Error) -> bool {
+    error.code() == ErrorCode::LeaseTimeout
+        || error.code() == ErrorCode::Timeout && error.retry_after().is_none()
 }
 
 /// Whether the leader of a flight waits for others: for the lease, for a place in the budget.

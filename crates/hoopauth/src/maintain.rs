@@ -15,7 +15,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::context::Context;
 use crate::error::{Error, ErrorCode, Result};
 use crate::inner::Inner;
-use crate::refresh::Need;
+use crate::refresh::{LONGEST_WINDOW, Need};
 use crate::reseal::Resealing;
 use crate::sync::{Condvar, Mutex, lock, wait};
 
@@ -225,8 +225,10 @@ impl Inner {
         round.marks_at = later(now, LOOK);
         for account in calling(|| self.store.open_marks(&self.settings.app))? {
             let _call = self.begin_call();
-            let back_off = self.load(&account).ok().flatten().and_then(|record| record.back_off);
-            if back_off.is_none_or(|back_off| back_off.until <= self.clock.now()) {
+            let Ok(Some(record)) = self.load(&account) else { continue };
+            // Older ones are renewed in their turn: there is no hurry any more.
+            let is_young = record.mark.is_some_and(|mark| mark.age < LONGEST_WINDOW);
+            if is_young && !record.back_off.is_some_and(|back_off| back_off.lasts(self.clock.now())) {
                 self.recover(&account);
             }
         }
@@ -263,17 +265,19 @@ impl Inner {
         } else {
             living.chain(ended).collect()
         };
-        let mut skipped = false;
+        let (mut skipped, mut tried) = (false, false);
         for (account, ends) in all {
             if round.aside.contains_key(&account) {
                 continue;
             }
             let _call = self.begin_call();
+            tried = true;
             match self.renew(&account, &Need::Maintain { window, urgent }) {
                 Some(Ok(snapshot)) if snapshot.ends() > ends => return Ok(Duration::ZERO),
                 Some(Ok(_)) | None => {}
                 Some(Err(error)) => match (error.code(), error.retry_after()) {
-                    (ErrorCode::RateLimited, Some(pause)) => return Ok(pause),
+                    // The budget is spent. A limit that the platform named is one account's, or its company's.
+                    (ErrorCode::RateLimited, Some(pause)) if error.status().is_none() => return Ok(pause),
                     // Another process does it.
                     (ErrorCode::LeaseTimeout, _) => {}
                     _ => {
@@ -284,8 +288,12 @@ impl Inner {
                 },
             }
         }
-        // Behind those that were skipped there may be more.
-        Ok(if skipped { Duration::ZERO } else { pause })
+        // Behind those that were skipped there may be more. What is due and can't be done now is looked at again later.
+        Ok(match (skipped, tried) {
+            (true, _) => Duration::ZERO,
+            (false, true) => LOOK,
+            (false, false) => pause,
+        })
     }
 
     /// `None` where another thread does it, or nothing can be done yet: what could not be saved comes first, for until it is

@@ -22,7 +22,7 @@ use crate::inner::Inner;
 use crate::operations::Operation;
 use crate::patience::Patience;
 use crate::report::{Asked, Meaning, classify};
-use crate::store::{Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest, WINDOW};
+use crate::store::{BackOff, Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest, WINDOW};
 use crate::token_answer::TokenAnswer;
 use crate::token_endpoint::{FailureClass, TokenFailure};
 use crate::transport::TransportResponse;
@@ -151,7 +151,7 @@ impl Inner {
             Some(Err(error)) => {
                 tracing::warn!(%account, %error, "early refresh failed; it is tried again later");
                 // Until then the calls are to cost nothing again.
-                let again = self.clock.now().plus(error.retry_after().unwrap_or(SOFT_PAUSE).max(SOFT_PAUSE));
+                let again = self.clock.now().plus(error.retry_after().unwrap_or(SOFT_PAUSE));
                 let current = self.cache.get(account.as_str());
                 if let Some(current) = current.filter(|current| current.generation == snapshot.generation)
                     && !current.is_suspect()
@@ -246,7 +246,8 @@ impl Inner {
         let good = match need {
             Need::Recover => record.mark.is_none(),
             Need::Maintain { window, .. } => {
-                let window = (*window).min(grant.lifetime().mul_f64(WIDEST));
+                let widest = if grant.lifetime() < SHORT_LIFE { WIDEST_OF_SHORT } else { WIDEST };
+                let window = (*window).min(grant.lifetime().mul_f64(widest));
                 let left = grant.trusted_expiry(self.clock.now()).since(self.clock.now());
                 self.is_good(&stored, &Need::Soft) && left > window
             }
@@ -259,6 +260,7 @@ impl Inner {
             return Ok(stored);
         }
         self.check_back_off(account, &record)?;
+        let mut mint_error = None;
         if grant.minted {
             match self.mint(account, &grant, &record, need, lease) {
                 Ok(snapshot) => return Ok(snapshot),
@@ -267,12 +269,16 @@ impl Inner {
                     return Err(error);
                 }
                 Err(error) if grant.refresh_token.is_none() => {
-                    return Err(self.note_failure(account, &record, error, Outcome::Untouched, lease));
+                    let outcome = mint_outcome(&error);
+                    return Err(self.note_failure(account, &record, error, outcome, lease));
                 }
-                Err(error) => tracing::warn!(%account, %error, "minting failed; the refresh token is used"),
+                Err(error) => {
+                    tracing::warn!(%account, %error, "minting failed; the refresh token is used");
+                    mint_error = Some(error);
+                }
             }
         }
-        self.spend(account, &grant, &record, need, lease)
+        self.spend(account, &grant, &record, need, mint_error, lease)
     }
 
     /// Sends the refresh token.
@@ -282,19 +288,20 @@ impl Inner {
         grant: &Grant,
         record: &Record,
         need: &Need,
+        mint_error: Option<Error>,
         lease: &mut dyn Lease,
     ) -> Result<Arc<Snapshot>> {
         let Some(refresh_token) = grant.refresh_token.clone() else {
             let error = reauthorize(
                 "the access token has ended and there is no refresh token: send the user through authorization again",
             );
-            return self.last_way_out(account, grant, record, need, error, lease);
+            return self.last_way_out(account, grant, record, need, (error, mint_error), lease);
         };
         let fingerprint = self.fingerprint(account, refresh_token.expose());
         let open = record.mark.filter(|mark| mark.fingerprint == fingerprint);
         let priority = match open {
             Some(mark) if mark.age < LONGEST_WINDOW => Priority::Recovery,
-            _ => self.turn(record, need)?,
+            _ => self.turn(account, record, need)?,
         };
         let attempt = if matches!(need, Need::Soft) {
             self.settings.attempt_timeout.min(SOFT_ATTEMPT)
@@ -302,8 +309,8 @@ impl Inner {
             self.settings.attempt_timeout
         };
         self.step(Step::Mark, account)?;
-        self.mark(record, fingerprint, priority, need, lease)?;
         let mut marked = Stand::now(&self.clock);
+        self.mark(record, fingerprint, priority, need, lease)?;
         let start = self.clock.now();
         // The mark of a window that is over was dated anew.
         let age =
@@ -329,7 +336,8 @@ impl Inner {
             if left.is_zero() {
                 if tries.sent == 0 {
                     // Nothing was sent: what is noted stays as it was.
-                    let noted = lease.note(record.generation, open.is_none(), record.back_off.as_ref());
+                    let (close, before) = (open.is_none(), record.back_off.as_ref());
+                    let noted = calling(|| lease.note(record.generation, close, before));
                     noted.unwrap_or_else(
                         |error| tracing::warn!(%account, %error, "the note of a refresh that was not sent could not be taken back; the next call sends the refresh token"),
                     );
@@ -380,7 +388,8 @@ impl Inner {
         }
         let outcome = match failure.class {
             FailureClass::InvalidGrant => {
-                return self.last_way_out(account, grant, record, need, failure.error, lease);
+                let errors = (failure.error, mint_error);
+                return self.last_way_out(account, grant, record, need, errors, lease);
             }
             _ if in_doubt => Outcome::InDoubt {
                 age: self.clock.now().since(first_sent),
@@ -394,11 +403,14 @@ impl Inner {
 
     /// The place of a refresh in the budget. An error if it is none's turn: accounts that fail while others are served have a
     /// small share of the budget, of which nobody else needs to know.
-    fn turn(&self, record: &Record, need: &Need) -> Result<Priority> {
+    fn turn(&self, account: &Account, record: &Record, need: &Need) -> Result<Priority> {
         if let Some(back_off) = record.back_off.as_ref().filter(|back_off| back_off.is_troubled()) {
+            // Whose settings were corrected is not the account's trouble any more.
+            let corrected =
+                back_off.settings.is_some() && back_off.settings != self.settings_fingerprint(account);
             let (now, share) = (self.clock.now(), share(self.settings.token_requests_per_minute));
-            let app = &self.settings.app;
-            if !calling(|| self.store.claim(app, &SHARE_OF_TROUBLED, now.plus(share), now))? {
+            let turn = turn_of_troubled(now, share);
+            if !corrected && !calling(|| self.store.claim(&self.settings.app, &turn, now.plus(share), now))? {
                 return Err(back_off.error(share));
             }
             return Ok(Priority::Soft);
@@ -444,7 +456,8 @@ impl Inner {
 
     /// Returns `true` if a call has time for a pause and a request after it.
     fn has_time_for(&self, pause: Duration) -> bool {
-        self.at_most(pause + SHORTEST_ATTEMPT) == pause + SHORTEST_ATTEMPT
+        let needed = pause + SHORTEST_ATTEMPT.min(self.settings.timeout / 2);
+        self.at_most(needed) == needed
     }
 
     /// Takes in that the platform counts more requests in this minute than we know of.
@@ -461,24 +474,28 @@ impl Inner {
         }
     }
 
-    /// The refresh token is gone: mint from the company if that can be, else the user must authorize again.
+    /// The refresh token is gone: mint from the company if that can be, else the user must authorize again. `errors` are that of
+    /// the refresh and, where minting was tried before it, that of minting.
     fn last_way_out(
         &self,
         account: &Account,
         grant: &Grant,
         record: &Record,
         need: &Need,
-        error: Error,
+        (error, mint_error): (Error, Option<Error>),
         lease: &mut dyn Lease,
     ) -> Result<Arc<Snapshot>> {
-        let minted =
-            if grant.minted { Err(error.clone()) } else { self.mint(account, grant, record, need, lease) };
+        let minted = match mint_error {
+            Some(tried) => Err(tried),
+            None => self.mint(account, grant, record, need, lease),
+        };
         match minted {
             Ok(snapshot) => Ok(snapshot),
             // The token is gone for good, but the account is not: the next try may mint it.
             Err(mint_error) if mint_error.is_retryable() => {
                 tracing::warn!(%account, error = %mint_error, "the refresh token is refused, and a new token could not be minted from the company's yet; it is tried again");
-                Err(self.note_failure(account, record, mint_error, Outcome::Untouched, lease))
+                let outcome = mint_outcome(&mint_error);
+                Err(self.note_failure(account, record, mint_error, outcome, lease))
             }
             Err(mint_error) => {
                 tracing::warn!(
@@ -542,7 +559,7 @@ impl Inner {
         let heard = |answer: &TransportResponse| {
             self.note_limits(company.as_str(), answer.status, answer.headers.iter());
         };
-        let mut bearer = self.serve(company)?;
+        let mut bearer = self.serve(company).map_err(|error| error.with_account(company))?;
         let mut repeated = false;
         loop {
             let endpoint = self.token_endpoint()?;
@@ -603,6 +620,14 @@ impl Inner {
         let account = &before.account;
         let spent = before.refresh_token.as_ref().map(|token| self.fingerprint(account, token.expose()));
         let spent = spent.unwrap_or_default();
+        self.last_success.store(self.clock.now().0, Ordering::Relaxed);
+        if record.back_off.as_ref().is_some_and(BackOff::is_troubled) {
+            // What troubled this account may be over for others, too: the next of them need not wait for its turn.
+            let share = share(self.settings.token_requests_per_minute);
+            let turn = turn_of_troubled(self.clock.now(), share);
+            let released = calling(|| self.store.unclaim(&self.settings.app, &turn));
+            released.unwrap_or_else(|error| tracing::debug!(%error, "a turn could not be given back"));
+        }
         let Err(error) = answer.check(account) else {
             return self.keep(answer.into_grant(account, Some(before), issued, false), record, spent, lease);
         };
@@ -643,7 +668,6 @@ impl Inner {
         });
         match saved {
             Ok(true) => {
-                self.last_success.store(self.clock.now().0, Ordering::Relaxed);
                 self.step(Step::Publish, &account)?;
                 let snapshot = self.snapshot_of(&new, expected + 1);
                 // A login that came meanwhile and could not be saved is newer: the next call finds it and saves it.
@@ -855,6 +879,20 @@ fn is_still_ours(now: &Record, before: &Record, fingerprint: Fingerprint) -> boo
     now.generation == before.generation && now.mark.is_some_and(|mark| mark.fingerprint == fingerprint)
 }
 
+/// The claim on the turn of the troubled accounts: of each time there is another one, so that a clock that was wrong for a while
+/// blocks none of the others.
+fn turn_of_troubled(now: Timestamp, share: Duration) -> Fingerprint {
+    let share = i64::try_from(share.as_millis()).unwrap_or(i64::MAX).max(1);
+    let mut turn = *b"troubled--------";
+    turn[8..].copy_from_slice(&(now.0 / share).to_be_bytes());
+    turn
+}
+
+/// What a mint that failed says of the account: without an answer nothing but the network may be wrong.
+fn mint_outcome(error: &Error) -> Outcome {
+    if error.status().is_none() { Outcome::NotSent } else { Outcome::Untouched }
+}
+
 /// Returns `true` if an error speaks of another account than this one.
 fn is_of_another(error: &Error, account: &Account) -> bool {
     error.account().is_some_and(|of| of != account)
@@ -890,7 +928,7 @@ fn still_serves(code: ErrorCode) -> bool {
 }
 
 /// As long as a lost answer may still be had, asking for it does not wait for the budget: the platform's own 30 seconds.
-const LONGEST_WINDOW: Duration = Duration::from_secs(30);
+pub(crate) const LONGEST_WINDOW: Duration = Duration::from_secs(30);
 /// The part of a token's life that maintenance may begin to renew it in, at most.
 const WIDEST: f64 = 0.98;
 const SECOND_LOOK: Duration = Duration::from_secs(2);
@@ -907,5 +945,6 @@ const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
 const STANDSTILL: Duration = Duration::from_secs(2);
 /// The next step where a location was minted from another company than its own.
 const MINT_FROM_ITS_OWN: &str = "check that the location belongs to the company that you mint it from";
-/// The claim on the next request of the troubled accounts.
-const SHARE_OF_TROUBLED: Fingerprint = *b"troubled account";
+/// The part of a short life that maintenance may begin to renew it in: such tokens must not take all of its time.
+const WIDEST_OF_SHORT: f64 = 0.5;
+const SHORT_LIFE: Duration = Duration::from_secs(6 * 3_600);

@@ -199,22 +199,27 @@ impl Inner {
         }
         let marks = match calling(|| self.store.open_marks(&self.settings.app)) {
             Ok(marks) => marks,
-            Err(error) => return self.tell_trouble(&error),
+            Err(error) => {
+                // The next call looks again.
+                watch.opened.store(false, Ordering::Relaxed);
+                return self.tell_trouble(&error);
+            }
         };
         let others = marks.into_iter().filter(|account| account != called && !self.is_unsaved(account));
-        let fresh: Vec<_> = others.filter(|account| self.has_fresh_mark(account)).collect();
-        if fresh.is_empty() {
+        let others: Vec<_> = others.collect();
+        if others.is_empty() {
             return;
         }
         // Whoever brings a clock expects that nothing happens between its ticks.
         let Some(inner) = self.me.upgrade().filter(|_| self.clock.is_system()) else {
-            return fresh.iter().for_each(|account| self.recover(account));
+            let fresh = others.iter().filter(|account| self.has_fresh_mark(account));
+            return fresh.for_each(|account| self.recover(account));
         };
         // Counted from here on: a client that closes waits for it.
         let counted = self.calls.enter();
         let work = move || {
             let _counted = counted;
-            for account in fresh {
+            for account in others {
                 if inner.check_open().is_err() {
                     return;
                 }

@@ -143,6 +143,7 @@ pub(super) fn a_back_off_is_bound_to_its_generation(bench: &dyn Bench) {
         status: Some(400),
         server_message: Some("gone".into()),
         retryable: true,
+        at: bench.now(),
         settings: Some([7; 16]),
     };
     lease.load(bench.now()).unwrap();

@@ -8,6 +8,7 @@ use super::{
     TokenStore, WINDOW, changed_of,
 };
 use crate::account::Account;
+use crate::backoff::LONGEST;
 use crate::budget::SlidingLog;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -68,12 +69,16 @@ impl TokenStore for MemoryStore {
         let Some(live) = inner.live.get(app) else { return Ok(Due::default()) };
         let waits = |account: &Account| {
             let row = inner.rows.get(&(app.to_owned(), account.clone()));
-            row.and_then(|row| row.record.back_off.as_ref()).is_some_and(|back_off| back_off.until > now)
+            row.and_then(|row| row.record.back_off.as_ref()).is_some_and(|back_off| back_off.lasts(now))
         };
         let ready = |(_, account): &&(Timestamp, Account)| !waits(account);
         let ended = live.deadlines.iter().take_while(|(at, _)| *at <= now).filter(ready).take(limit);
         let living = live.deadlines.iter().skip_while(|(at, _)| *at <= now).filter(ready).take(limit);
-        let troubled = live.troubled.iter().take_while(|(until, _)| *until <= now).take(limit);
+        let ripe = |(_, account): &&(Timestamp, Account)| !waits(account);
+        let troubled = live.troubled.iter().take_while(|(until, _)| *until <= now);
+        // Those of a clock that was far ahead stand at the end.
+        let wrong = live.troubled.iter().rev().take_while(|(until, _)| until.since(now) > LONGEST);
+        let troubled = troubled.chain(wrong).filter(ripe).take(limit);
         Ok(Due {
             total: live.deadlines.len() as u64,
             first: living.map(|(at, account)| (account.clone(), *at)).collect(),

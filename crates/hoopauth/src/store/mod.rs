@@ -189,7 +189,7 @@ impl Due {
         let mut troubled = Vec::new();
         for (account, record) in all {
             let back_off = record.back_off.as_ref();
-            let waits = back_off.is_some_and(|back_off| back_off.until > now);
+            let waits = back_off.is_some_and(|back_off| back_off.lasts(now));
             match back_off.filter(|back_off| back_off.is_troubled()) {
                 Some(back_off) if !waits => troubled.push((back_off.until, account)),
                 Some(_) => {}
@@ -268,6 +268,9 @@ pub struct BackOff {
     /// `true` if the last error may pass without anybody's doing.
     #[serde(default)]
     pub retryable: bool,
+    /// The time of the last failure.
+    #[serde(default)]
+    pub at: Timestamp,
     /// A fingerprint of the client's settings, for failures that end when those are corrected.
     #[serde(default)]
     pub settings: Option<Fingerprint>,

@@ -786,7 +786,7 @@ fn check_backend(row: &Row, column: usize, backend: i32) -> Outcome<()> {
 }
 
 fn account(row: &Row, column: usize) -> Outcome<Account> {
-    Ok(Account::parse(row.try_get(column)?).map_err(|_| bad_row("account"))?)
+    Ok(Account::of_store(row.try_get(column)?).map_err(|_| bad_row("account"))?)
 }
 
 fn number(generation: u64) -> Result<i64> {

@@ -21,6 +21,7 @@ use super::{
     TokenStore, WINDOW, changed_of,
 };
 use crate::account::Account;
+use crate::backoff::LONGEST;
 use crate::budget::SlidingLog;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -108,8 +109,10 @@ impl TokenStore for SqliteStore {
                 )?
                 .query_row([app], |row| row.get(0))?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            // One that ends later than any is of a clock that was wrong.
+            let longest = now.plus(LONGEST).0;
             let list = |condition: &str| -> std::result::Result<Vec<(Account, Timestamp)>, Failure> {
-                let mut statement = connection.prepare_cached(&format!(
+                let mut statement = connection.prepare(&format!(
                     "SELECT name, expires_at FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
                      AND sealed IS NOT NULL AND {condition} LIMIT ?3"
                 ))?;
@@ -121,10 +124,11 @@ impl TokenStore for SqliteStore {
                 Ok(found)
             };
             let names = |found: Vec<(Account, Timestamp)>| found.into_iter().map(|(account, _)| account).collect();
-            let ready = "NOT troubled AND (retry_at IS NULL OR retry_at <= ?2)";
+            let ripe = format!("(retry_at <= ?2 OR retry_at > {longest})");
+            let ready = format!("NOT troubled AND (retry_at IS NULL OR {ripe})");
             let first = list(&format!("{ready} AND expires_at > ?2 ORDER BY expires_at"))?;
             let ended = names(list(&format!("{ready} AND expires_at <= ?2 ORDER BY expires_at"))?);
-            let troubled = names(list("troubled AND retry_at <= ?2 ORDER BY retry_at")?);
+            let troubled = names(list(&format!("troubled AND {ripe} ORDER BY retry_at"))?);
             Ok(Due { total: u64::try_from(total).unwrap_or(0), first, ended, troubled })
         })
     }
@@ -223,7 +227,7 @@ impl TokenStore for SqliteStore {
             let mut changes = Vec::new();
             while let Some(row) = rows.next()? {
                 let name: String = row.get(2)?;
-                let account = Account::parse(&name).map_err(|_| bad_row("account"))?;
+                let account = Account::of_store(&name).map_err(|_| bad_row("account"))?;
                 changes.push((count(row.get(0)?)?, row.get(1)?, account, count(row.get(3)?)?));
             }
             Ok(changes)
@@ -498,7 +502,7 @@ fn read(text: &str) -> Result<BackOff> {
 /// The account named in a row's first column.
 fn account(row: &Row<'_>) -> std::result::Result<Account, Failure> {
     let name: String = row.get(0)?;
-    Ok(Account::parse(&name).map_err(|_| bad_row("account"))?)
+    Ok(Account::of_store(&name).map_err(|_| bad_row("account"))?)
 }
 
 /// For this user alone.
