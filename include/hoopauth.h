@@ -25,10 +25,15 @@
  *            themselves. A handle must not be freed while another thread uses it; take a _ref for that thread. A callback may free
  *            the references that its own call began with: the library holds what it needs until the call ends. The library
  *            starts threads for maintenance, for calls with a context (calls for the headers of one account share one; of those
- *            that were left at most 64 go on) and, briefly, to look up names.
+ *            that were left at most 64 go on) and, briefly, to look up names and to finish refreshes that a crash interrupted.
  *
  * Waiting    Functions that may wait take a hoopauth_context_t, by which another thread can end the wait; NULL: none, the option
  *            `timeout` holds. Time spans are seconds as double, moments are milliseconds since the Unix epoch as int64_t.
+ *
+ * Refresh    A failed refresh is noted in the store. Until the noted time each caller, of every process, gets the account's token while
+ *            that lives, else the same error at once, with the time that is left in hoopauth_error_retry_after. A login, an import or
+ *            a refresh that succeeds ends it; for a wrong client_id, client_secret or token_url so does their correction.
+ *            HOOPAUTH_REAUTHORIZATION_REQUIRED has no such time: only the user can help. README.md lists the times.
  *
  * Structs    What the library fills in has `struct_size` first: set it to sizeof the struct. Of a later version's struct, what this
  *            library does not know stays as it is.
@@ -122,17 +127,17 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_OK 0
 
 /**
- * An argument is empty, too long, not UTF-8 or of the wrong form.
+ * An argument is empty, too long, not UTF-8 or of the wrong form; the message names it.
  */
 #define HOOPAUTH_INVALID_ARGUMENT 1
 
 /**
- * The client is closed, was called from within one of its own callbacks, or can't do this with its credential.
+ * The client is closed, is a parent process's, is called from its own callback, or has no credential for this.
  */
 #define HOOPAUTH_INVALID_STATE 2
 
 /**
- * The caller cancelled the wait.
+ * The caller cancelled the wait; a refresh under way goes on.
  */
 #define HOOPAUTH_CANCELLED 3
 
@@ -142,12 +147,12 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_CONFIG 10
 
 /**
- * The server could not be reached or the connection broke.
+ * The server could not be reached or the connection broke: try again.
  */
 #define HOOPAUTH_NETWORK 20
 
 /**
- * No answer in time.
+ * No answer came in time: try again; a refresh under way goes on.
  */
 #define HOOPAUTH_TIMEOUT 21
 
@@ -162,12 +167,12 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_REAUTHORIZATION_REQUIRED 30
 
 /**
- * This account was never authorized here.
+ * There is no grant for this account: send the user through authorization, or import one.
  */
 #define HOOPAUTH_NO_GRANT 31
 
 /**
- * The redirect's state is missing, wrong, expired or was used before.
+ * The redirect's state is missing, wrong, expired or was used before: begin the authorization again.
  */
 #define HOOPAUTH_STATE_MISMATCH 32
 
@@ -177,12 +182,12 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_AUTHORIZATION_DENIED 33
 
 /**
- * The token endpoint refuses the request itself: a wrong client id, secret or parameter.
+ * The token endpoint refuses the request itself: a wrong client id, secret, code or parameter.
  */
 #define HOOPAUTH_TOKEN_REQUEST_REJECTED 34
 
 /**
- * The account is paused; its grant is kept and works again later.
+ * The account is paused or unpaid; its grant is kept and works again later.
  */
 #define HOOPAUTH_ACCOUNT_INACTIVE 35
 
@@ -192,7 +197,7 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_MALFORMED_RESPONSE 36
 
 /**
- * A limit is reached; retry_after says when it is worth trying again.
+ * A limit is reached: try again after retry_after.
  */
 #define HOOPAUTH_RATE_LIMITED 37
 
@@ -227,47 +232,47 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_STORE 50
 
 /**
- * Another holder kept the right to refresh for longer than max_wait.
+ * Another process or thread still refreshes this account after max_wait, or handles this webhook: answer 429.
  */
 #define HOOPAUTH_LEASE_TIMEOUT 51
 
 /**
- * The store's key is missing or not the one its rows were sealed with.
+ * The store's key is missing or not the one that its rows were sealed with.
  */
 #define HOOPAUTH_STORE_KEY 52
 
 /**
- * A stored row does not open or does not parse.
+ * A stored row can't be opened or read: authorize or import this account again.
  */
 #define HOOPAUTH_STORE_CORRUPT 53
 
 /**
- * The webhook carries no signature.
+ * The webhook carries no signature, or none of a scheme that a key is there for: answer 401.
  */
 #define HOOPAUTH_SIGNATURE_MISSING 60
 
 /**
- * The webhook's signature is wrong.
+ * The webhook's signature is malformed, or no key made it: answer 401.
  */
 #define HOOPAUTH_SIGNATURE_INVALID 61
 
 /**
- * The webhook is too old or from the future.
+ * The webhook is older than max_age, from the future, or has no time: answer 400.
  */
 #define HOOPAUTH_WEBHOOK_STALE 62
 
 /**
- * The webhook was handled before.
+ * The webhook was handled before: answer 200, do nothing.
  */
 #define HOOPAUTH_WEBHOOK_REPLAYED 63
 
 /**
- * The webhook's body is not an event.
+ * The webhook's body can't be read as an event, or is longer than max_body: answer 400.
  */
 #define HOOPAUTH_WEBHOOK_MALFORMED 64
 
 /**
- * The webhook is genuine, but of another app or of an account that this app has no grant for: do nothing, and answer 200.
+ * The webhook is genuine, but of another app, or of an account without a grant here: answer 200, do nothing.
  */
 #define HOOPAUTH_WEBHOOK_FOREIGN 65
 
@@ -282,7 +287,7 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_INTERNAL 91
 
 /**
- * A callback of the host program failed.
+ * A callback of the program failed.
  */
 #define HOOPAUTH_CALLBACK_FAILED 92
 
@@ -343,7 +348,8 @@ const char *hoopauth_error_trace_id(const hoopauth_error_t *error,
                                     size_t *len);
 
 /**
- * How many seconds to wait before the next try; negative where that is not known, and for NULL.
+ * How many seconds to wait before the next try; negative where that is not known, and for NULL. Until then a failed
+ * refresh gives the same error.
  *
  * Any thread. Since 0.1.
  */
@@ -1136,7 +1142,8 @@ hoopauth_status_t hoopauth_transport_response_set_not_sent(hoopauth_transport_re
 #define HOOPAUTH_PRIORITY_NORMAL 1
 
 /**
- * Who wants a slot of the budget: the repeat of a request whose answer was lost. Never held back, always counted.
+ * Who wants a slot of the budget: the repeat of a request whose answer was lost. It may go beyond the budget, by as much again, and by 5 at
+ * least.
  */
 #define HOOPAUTH_PRIORITY_RECOVERY 2
 
@@ -1600,7 +1607,8 @@ void hoopauth_accounts_free(hoopauth_accounts_t *accounts);
  * Renews the tokens of all accounts ahead of their end, within the budget, until the client's clock reads until_ms
  * (milliseconds since the Unix epoch) or context ends. Blocks.
  *
- * Any number of threads and processes may do this on one store: no token is renewed twice. Where it runs, callers do not refresh
+ * Living tokens come first, whichever ends first; accounts that keep failing share a tenth of the budget. Any number of threads and
+ * processes may do this on one store: no token is renewed twice. Where it runs, callers do not refresh
  * early themselves. Errors: HOOPAUTH_CANCELLED, HOOPAUTH_TIMEOUT when context ends; HOOPAUTH_INVALID_STATE without OAuth,
  * after close, and in a forked child. Any thread. Since 0.1.
  */

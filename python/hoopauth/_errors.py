@@ -22,11 +22,11 @@ class Error(Exception):
     status: int | None
     """The HTTP status, where an answer caused the error."""
     retry_after: float | None
-    """Seconds to wait before the next try, where that is known."""
+    """Seconds to wait before the next try, where that is known. Until then a failed refresh gives the same error."""
     retryable: bool
     """Whether the same call can succeed later with nothing changed by a person."""
     trace_id: str | None
-    """The server's `traceId`, for its support."""
+    """The server's `traceId`, for HoopAI's support."""
     account: str | None
     """The account it is about."""
     server_message: str | None
@@ -67,21 +67,21 @@ class Error(Exception):
 
 
 class InvalidArgument(Error):
-    """An argument is empty, too long, not UTF-8 or of the wrong form."""
+    """An argument is empty, too long, not UTF-8 or of the wrong form; the message names it."""
 
     code = 1
     name = "INVALID_ARGUMENT"
 
 
 class InvalidState(Error):
-    """The client is closed, was called from within one of its own callbacks, or can't do this with its credential."""
+    """The client is closed, is a parent process's, is called from its own callback, or has no credential for this."""
 
     code = 2
     name = "INVALID_STATE"
 
 
 class Cancelled(Error):
-    """The caller cancelled the wait."""
+    """The caller cancelled the wait; a refresh under way goes on."""
 
     code = 3
     name = "CANCELLED"
@@ -95,14 +95,14 @@ class Config(Error):
 
 
 class Network(Error):
-    """The server could not be reached or the connection broke."""
+    """The server could not be reached or the connection broke: try again."""
 
     code = 20
     name = "NETWORK"
 
 
 class Timeout(Error):
-    """No answer in time."""
+    """No answer came in time: try again; a refresh under way goes on."""
 
     code = 21
     name = "TIMEOUT"
@@ -123,14 +123,14 @@ class ReauthorizationRequired(Error):
 
 
 class NoGrant(Error):
-    """The account was never authorized here."""
+    """There is no grant for this account: send the user through authorization, or import one."""
 
     code = 31
     name = "NO_GRANT"
 
 
 class StateMismatch(Error):
-    """The redirect's `state` is missing, wrong, expired or was used before."""
+    """The redirect's `state` is missing, wrong, expired or was used before: begin the authorization again."""
 
     code = 32
     name = "STATE_MISMATCH"
@@ -144,14 +144,14 @@ class AuthorizationDenied(Error):
 
 
 class TokenRequestRejected(Error):
-    """The token endpoint refuses the request itself: a wrong client id, secret or parameter."""
+    """The token endpoint refuses the request itself: a wrong client id, secret, code or parameter."""
 
     code = 34
     name = "TOKEN_REQUEST_REJECTED"
 
 
 class AccountInactive(Error):
-    """The account is paused; its grant is kept and works again later."""
+    """The account is paused or unpaid; its grant is kept and works again later."""
 
     code = 35
     name = "ACCOUNT_INACTIVE"
@@ -165,7 +165,7 @@ class MalformedResponse(Error):
 
 
 class RateLimited(Error):
-    """A limit is reached; `retry_after` says when it is worth trying again."""
+    """A limit is reached: try again after `retry_after`."""
 
     code = 37
     name = "RATE_LIMITED"
@@ -214,42 +214,42 @@ class Store(Error):
 
 
 class LeaseTimeout(Error):
-    """Another process refreshes this account for longer than `max_wait`, or handles this webhook: answer 429 to it."""
+    """Another process or thread still refreshes this account after `max_wait`, or handles this webhook: answer 429."""
 
     code = 51
     name = "LEASE_TIMEOUT"
 
 
 class StoreKey(Error):
-    """The store's key is missing or not the one its rows were sealed with."""
+    """The store's key is missing or not the one that its rows were sealed with."""
 
     code = 52
     name = "STORE_KEY"
 
 
 class StoreCorrupt(Error):
-    """A stored row does not open or does not parse."""
+    """A stored row can't be opened or read: authorize or import this account again."""
 
     code = 53
     name = "STORE_CORRUPT"
 
 
 class SignatureMissing(Error):
-    """The webhook carries no signature, or none of a scheme that a key is configured for."""
+    """The webhook carries no signature, or none of a scheme that a key is there for: answer 401."""
 
     code = 60
     name = "SIGNATURE_MISSING"
 
 
 class SignatureInvalid(Error):
-    """The webhook's signature is malformed, or no configured key made it."""
+    """The webhook's signature is malformed, or no key made it: answer 401."""
 
     code = 61
     name = "SIGNATURE_INVALID"
 
 
 class WebhookStale(Error):
-    """The webhook is too old or from the future."""
+    """The webhook is older than `max_age`, from the future, or has no time: answer 400."""
 
     code = 62
     name = "WEBHOOK_STALE"
@@ -263,7 +263,7 @@ class WebhookReplayed(Error):
 
 
 class WebhookMalformed(Error):
-    """The webhook's body can't be read as an event, or is longer than `max_body`."""
+    """The webhook's body can't be read as an event, or is longer than `max_body`: answer 400."""
 
     code = 64
     name = "WEBHOOK_MALFORMED"
@@ -291,7 +291,7 @@ class Internal(Error):
 
 
 class CallbackFailed(Error):
-    """A callback of the host program failed."""
+    """A callback of the program failed."""
 
     code = 92
     name = "CALLBACK_FAILED"

@@ -62,9 +62,10 @@ class SharedTokenStore(TokenStore, Protocol):
     def take_slot(
         self, app: str, per_minute: int, priority: Literal["soft", "normal", "recovery"], now: float, /
     ) -> float:
-        """Count one token request; 0.0, or the seconds until there is room. `"recovery"` is never held back.
+        """Count one token request; 0.0, or the seconds until there is room.
 
-        Left out: each process has the whole budget.
+        `"recovery"` asks for an answer that was lost: it may go beyond `per_minute`, by as much again,
+        and by 5 at least. Left out: each process has the whole budget.
         """
 
     def claim(self, app: str, claim: bytes, until: float, now: float, /) -> bool:
@@ -129,15 +130,15 @@ class Options(TypedDict, total=False):
     private_integration_token: str | None
     """A Private Integration token: the credential of programs that serve one account."""
     private_integration_token_next: str | None
-    """The second Private Integration token while one is rotated; both work for seven days. Where the API refuses
-    one of the two, the other is tried and remembered.
+    """The second Private Integration token while one is rotated; both work for seven days. When the
+    platform refuses the one in use, in whatever words, the other is tried once and stays in use.
     """
     access_token: str | None
     """A static access token from elsewhere. It is never refreshed."""
     client_id: str | None
     """The OAuth client id, `<app id>-<suffix>`."""
     client_secret: str | None
-    """The OAuth client secret."""
+    """The OAuth client secret: printable ASCII, spaces inside it included."""
     redirect_uri: str | None
     """The URL that the authorization page sends the user back to, exactly as registered with the app. It has no
     fragment, and no parameter `state`, `code` or `error` of its own: the platform adds them.
@@ -157,7 +158,7 @@ class Options(TypedDict, total=False):
     location_token_url: str | None
     """The endpoint that mints a location's token from its company's."""
     api_version: str | None
-    """The `Version` header."""
+    """The `Version` header of the program's requests. The library's own calls keep `2021-07-28`."""
     store: str | None
     """Where grants live: `sqlite:` (the default: a file of this user that processes share, with its own key),
     `sqlite:PATH` (a file at a place of your own; needs `store_key`), `memory:` (this process only, and gone with it),
@@ -165,13 +166,13 @@ class Options(TypedDict, total=False):
     """
     store_key: str | None
     """The secret that grants and pending authorizations are sealed with; at least 16 bytes. Several, separated by
-    spaces: the first seals, all open. Or `file:PATH`: a file that holds it, as UTF-8 text, and that nobody else can
-    read.
+    spaces: the first seals, all open. Or `file:PATH`: a file that holds it, as UTF-8 text. The rights
+    of others to read it are taken away; a file of which that is not possible is refused.
     """
     refresh_before: float | str | None
     """Seconds of life below which callers wait for a refresh; never more than a tenth of the token's life."""
     timeout: float | str | None
-    """Seconds for a whole call with all its tries and waits."""
+    """Seconds for a whole call with all its tries and waits, those for the store and for other callers included."""
     attempt_timeout: float | str | None
     """Seconds for one HTTP attempt; at most 9, so that two fit into the 20 seconds in which a refresh can be
     repeated.
@@ -183,9 +184,14 @@ class Options(TypedDict, total=False):
     budget.
     """
     max_retries: int | str | None
-    """How often a failed request is repeated."""
+    """How often a failed request is repeated. A refresh is repeated at most once within a call: after a lost answer
+    always, after an answer that is a failure only if this is not 0.
+    """
     token_requests_per_minute: int | str | None
-    """The budget of the token endpoint."""
+    """The budget of the token endpoint: requests in a minute, of all processes that share the store. Above 2, the
+    last one is kept for the repeat of a lost answer. Accounts that keep failing while others are served share a
+    tenth of it.
+    """
     max_response_bytes: int | str | None
     """The longest body to accept in an API answer, in bytes after decompression."""
     documented_version: bool | str | None

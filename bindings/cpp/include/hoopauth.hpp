@@ -306,7 +306,7 @@ private:
 /// The exceptions: one class per code, each a hoopauth::error.
 namespace errors {
 #define HOOPAUTH_ERROR_(name, NAME)                                             \
-    /** What is thrown for the code of this name. */                            \
+    /** Thrown for the code of this name. */                                    \
     class name : public hoopauth::error {                                       \
     public:                                                                     \
         /** Takes over what is known. */                                        \
@@ -858,8 +858,8 @@ public:
 enum class priority : std::int32_t {
     soft = HOOPAUTH_PRIORITY_SOFT,      ///< an early refresh, which leaves the last slot of a minute to others
     normal = HOOPAUTH_PRIORITY_NORMAL,  ///< a login, or a refresh that callers wait for
-    recovery =
-        HOOPAUTH_PRIORITY_RECOVERY,  ///< the repeat of a request whose answer was lost: never held back, always counted
+    recovery = HOOPAUTH_PRIORITY_RECOVERY,  ///< the repeat of a request whose answer was lost; it may go beyond the budget,
+                                            ///< by as much again, and by 5 at least
 };
 
 /// A store of the host's own that several processes share.
@@ -1330,7 +1330,8 @@ private:
     detail::handle<hoopauth_pending_authorization_t, hoopauth_pending_authorization_free> raw_;
 };
 
-/// Maintenance on a thread of the library's own; destroying it ends it, after the refresh under way. Not from within a callback.
+/// Maintenance on a thread of the library's own; destroying it ends it, after the refresh under way. In a callback on its own
+/// thread nothing is waited for.
 class maintenance {
 public:
     /// Takes over a handle.
@@ -2056,7 +2057,8 @@ public:
     }
 
     /// Renews the tokens of all accounts ahead of their end, within the budget, until the client's clock reads `until` or the
-    /// context ends. Blocks. Errors: cancelled, timeout; invalid_state without OAuth, after close, and in a forked child.
+    /// context ends. Living tokens come first, whichever ends first; accounts that keep failing share a tenth of the budget. Blocks.
+    /// Errors: cancelled, timeout; invalid_state without OAuth, after close, and in a forked child.
     result<void> try_maintain(moment until, within within = {}) const {
         if (within.moved()) return detail::moved("context");
         hoopauth_error_t* err = nullptr;

@@ -25,10 +25,15 @@
  *            themselves. A handle must not be freed while another thread uses it; take a _ref for that thread. A callback may free
  *            the references that its own call began with: the library holds what it needs until the call ends. The library
  *            starts threads for maintenance, for calls with a context (calls for the headers of one account share one; of those
- *            that were left at most 64 go on) and, briefly, to look up names.
+ *            that were left at most 64 go on) and, briefly, to look up names and to finish refreshes that a crash interrupted.
  *
  * Waiting    Functions that may wait take a hoopauth_context_t, by which another thread can end the wait; NULL: none, the option
  *            `timeout` holds. Time spans are seconds as double, moments are milliseconds since the Unix epoch as int64_t.
+ *
+ * Refresh    A failed refresh is noted in the store. Until the noted time each caller, of every process, gets the account's token while
+ *            that lives, else the same error at once, with the time that is left in hoopauth_error_retry_after. A login, an import or
+ *            a refresh that succeeds ends it; for a wrong client_id, client_secret or token_url so does their correction.
+ *            HOOPAUTH_REAUTHORIZATION_REQUIRED has no such time: only the user can help. README.md lists the times.
  *
  * Structs    What the library fills in has `struct_size` first: set it to sizeof the struct. Of a later version's struct, what this
  *            library does not know stays as it is.

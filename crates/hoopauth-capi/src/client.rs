@@ -485,7 +485,8 @@ pub unsafe extern "C" fn hoopauth_accounts_free(accounts: *mut hoopauth_accounts
 /// Renews the tokens of all accounts ahead of their end, within the budget, until the client's clock reads `until_ms`
 /// (milliseconds since the Unix epoch) or `context` ends. Blocks.
 ///
-/// Any number of threads and processes may do this on one store: no token is renewed twice. Where it runs, callers do not refresh
+/// Living tokens come first, whichever ends first; accounts that keep failing share a tenth of the budget. Any number of threads and
+/// processes may do this on one store: no token is renewed twice. Where it runs, callers do not refresh
 /// early themselves. Errors: `HOOPAUTH_CANCELLED`, `HOOPAUTH_TIMEOUT` when `context` ends; `HOOPAUTH_INVALID_STATE` without OAuth,
 /// after close, and in a forked child. Any thread. Since 0.1.
 #[unsafe(no_mangle)]

@@ -100,7 +100,8 @@ pub unsafe extern "C" fn hoopauth_error_trace_id(
     unsafe { lend_some(error.as_ref().and_then(|error| error.trace_id.as_ref()), len) }
 }
 
-/// How many seconds to wait before the next try; negative where that is not known, and for NULL.
+/// How many seconds to wait before the next try; negative where that is not known, and for NULL. Until then a failed
+/// refresh gives the same error.
 ///
 /// Any thread. Since 0.1.
 #[unsafe(no_mangle)]

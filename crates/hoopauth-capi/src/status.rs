@@ -9,35 +9,35 @@ pub type hoopauth_status_t = i32;
 
 /// Success.
 pub const HOOPAUTH_OK: hoopauth_status_t = 0;
-/// An argument is empty, too long, not UTF-8 or of the wrong form.
+/// An argument is empty, too long, not UTF-8 or of the wrong form; the message names it.
 pub const HOOPAUTH_INVALID_ARGUMENT: hoopauth_status_t = 1;
-/// The client is closed, was called from within one of its own callbacks, or can't do this with its credential.
+/// The client is closed, is a parent process's, is called from its own callback, or has no credential for this.
 pub const HOOPAUTH_INVALID_STATE: hoopauth_status_t = 2;
-/// The caller cancelled the wait.
+/// The caller cancelled the wait; a refresh under way goes on.
 pub const HOOPAUTH_CANCELLED: hoopauth_status_t = 3;
 /// An option is unknown, missing or wrong; the message names it.
 pub const HOOPAUTH_CONFIG: hoopauth_status_t = 10;
-/// The server could not be reached or the connection broke.
+/// The server could not be reached or the connection broke: try again.
 pub const HOOPAUTH_NETWORK: hoopauth_status_t = 20;
-/// No answer in time.
+/// No answer came in time: try again; a refresh under way goes on.
 pub const HOOPAUTH_TIMEOUT: hoopauth_status_t = 21;
 /// The server's certificate could not be verified.
 pub const HOOPAUTH_TLS: hoopauth_status_t = 22;
 /// The grant is over for good: send the user through authorization again.
 pub const HOOPAUTH_REAUTHORIZATION_REQUIRED: hoopauth_status_t = 30;
-/// This account was never authorized here.
+/// There is no grant for this account: send the user through authorization, or import one.
 pub const HOOPAUTH_NO_GRANT: hoopauth_status_t = 31;
-/// The redirect's `state` is missing, wrong, expired or was used before.
+/// The redirect's `state` is missing, wrong, expired or was used before: begin the authorization again.
 pub const HOOPAUTH_STATE_MISMATCH: hoopauth_status_t = 32;
 /// The user, or the platform, refused the authorization.
 pub const HOOPAUTH_AUTHORIZATION_DENIED: hoopauth_status_t = 33;
-/// The token endpoint refuses the request itself: a wrong client id, secret or parameter.
+/// The token endpoint refuses the request itself: a wrong client id, secret, code or parameter.
 pub const HOOPAUTH_TOKEN_REQUEST_REJECTED: hoopauth_status_t = 34;
-/// The account is paused; its grant is kept and works again later.
+/// The account is paused or unpaid; its grant is kept and works again later.
 pub const HOOPAUTH_ACCOUNT_INACTIVE: hoopauth_status_t = 35;
 /// The answer is not what the protocol allows, or comes from something on the way, such as a firewall.
 pub const HOOPAUTH_MALFORMED_RESPONSE: hoopauth_status_t = 36;
-/// A limit is reached; `retry_after` says when it is worth trying again.
+/// A limit is reached: try again after `retry_after`.
 pub const HOOPAUTH_RATE_LIMITED: hoopauth_status_t = 37;
 /// The token lacks a scope.
 pub const HOOPAUTH_INSUFFICIENT_SCOPE: hoopauth_status_t = 40;
@@ -51,29 +51,29 @@ pub const HOOPAUTH_INVALID_PRIVATE_INTEGRATION: hoopauth_status_t = 43;
 pub const HOOPAUTH_HTTP_STATUS: hoopauth_status_t = 44;
 /// The store could not read or write.
 pub const HOOPAUTH_STORE: hoopauth_status_t = 50;
-/// Another holder kept the right to refresh for longer than `max_wait`.
+/// Another process or thread still refreshes this account after `max_wait`, or handles this webhook: answer 429.
 pub const HOOPAUTH_LEASE_TIMEOUT: hoopauth_status_t = 51;
-/// The store's key is missing or not the one its rows were sealed with.
+/// The store's key is missing or not the one that its rows were sealed with.
 pub const HOOPAUTH_STORE_KEY: hoopauth_status_t = 52;
-/// A stored row does not open or does not parse.
+/// A stored row can't be opened or read: authorize or import this account again.
 pub const HOOPAUTH_STORE_CORRUPT: hoopauth_status_t = 53;
-/// The webhook carries no signature.
+/// The webhook carries no signature, or none of a scheme that a key is there for: answer 401.
 pub const HOOPAUTH_SIGNATURE_MISSING: hoopauth_status_t = 60;
-/// The webhook's signature is wrong.
+/// The webhook's signature is malformed, or no key made it: answer 401.
 pub const HOOPAUTH_SIGNATURE_INVALID: hoopauth_status_t = 61;
-/// The webhook is too old or from the future.
+/// The webhook is older than `max_age`, from the future, or has no time: answer 400.
 pub const HOOPAUTH_WEBHOOK_STALE: hoopauth_status_t = 62;
-/// The webhook was handled before.
+/// The webhook was handled before: answer 200, do nothing.
 pub const HOOPAUTH_WEBHOOK_REPLAYED: hoopauth_status_t = 63;
-/// The webhook's body is not an event.
+/// The webhook's body can't be read as an event, or is longer than `max_body`: answer 400.
 pub const HOOPAUTH_WEBHOOK_MALFORMED: hoopauth_status_t = 64;
-/// The webhook is genuine, but of another app or of an account that this app has no grant for: do nothing, and answer 200.
+/// The webhook is genuine, but of another app, or of an account without a grant here: answer 200, do nothing.
 pub const HOOPAUTH_WEBHOOK_FOREIGN: hoopauth_status_t = 65;
 /// A panic was caught at a language border.
 pub const HOOPAUTH_PANIC: hoopauth_status_t = 90;
 /// A defect of hoopauth; please report it.
 pub const HOOPAUTH_INTERNAL: hoopauth_status_t = 91;
-/// A callback of the host program failed.
+/// A callback of the program failed.
 pub const HOOPAUTH_CALLBACK_FAILED: hoopauth_status_t = 92;
 
 /// The name of a status, such as "NO_GRANT"; "OK" for success, "UNKNOWN" for a number this version does not know.

@@ -63,7 +63,8 @@ pub struct hoopauth_row_list_t(Vec<Listed>, Refused);
 pub const HOOPAUTH_PRIORITY_SOFT: i32 = 0;
 /// Who wants a slot of the budget: a login, or a refresh that callers wait for.
 pub const HOOPAUTH_PRIORITY_NORMAL: i32 = 1;
-/// Who wants a slot of the budget: the repeat of a request whose answer was lost. Never held back, always counted.
+/// Who wants a slot of the budget: the repeat of a request whose answer was lost. It may go beyond the budget, by as much again, and by 5 at
+/// least.
 pub const HOOPAUTH_PRIORITY_RECOVERY: i32 = 2;
 
 /// A store of the host's own. See "Callbacks" on the first page.

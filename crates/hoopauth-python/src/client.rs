@@ -573,7 +573,8 @@ impl Client {
     }
 
     /// Renews tokens ahead of their end, within the budget, until `until` (seconds since the epoch, by the client's clock;
-    /// `math.inf`: until the client is closed).
+    /// `math.inf`: until the client is closed). Living tokens come first, whichever ends first; accounts that keep failing share
+    /// a tenth of the budget.
     ///
     /// Blocks; Ctrl-C, `timeout=` and `context=` end it, after the refresh under way. Raises `hoopauth.InvalidState`
     /// without OAuth and once the client is closed.

@@ -91,7 +91,9 @@ impl Account {
 
     fn of(kind: AccountKind, id: &str) -> Result<Self> {
         if id.len() > MAX_LENGTH {
-            return Err(Error::argument("the account's id is too long"));
+            return Err(Error::argument(format!(
+                "the account's id is longer than {MAX_LENGTH} bytes: copy the id again"
+            )));
         }
         Self::parse(&format!("{}{id}", kind.prefix()))
     }

@@ -172,7 +172,10 @@ impl PendingAuthorization {
         // Roomy from the start: growing it would leave copies behind.
         let mut plain = Zeroizing::new(Vec::with_capacity(RECORD_ROOM));
         serde_json::to_writer(&mut *plain, &record).map_err(|_| {
-            Error::new(ErrorCode::Internal, "a pending authorization does not serialize; please report it")
+            Error::new(
+                ErrorCode::Internal,
+                "the pending login could not be written as text; please report it",
+            )
         })?;
         Ok(BASE64_URL_SAFE_NO_PAD.encode(ring.seal(&associated(app), &plain)?))
     }
@@ -333,7 +336,7 @@ impl Redirect {
             return Err(Error::new(
                 ErrorCode::AuthorizationDenied,
                 "the user or the platform refused the login; `server_message` says why: ask the user to agree, or correct \
-                 the app's settings, then begin the login again",
+                 what it names, such as `scopes` or `redirect_uri`, then begin the login again",
             )
             .with_server_message(Some(&said)));
         }
@@ -535,7 +538,7 @@ fn validate_client_id(text: &str) -> Result<()> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::config(
             "`client_id` is empty or holds a space, a control character or a character outside ASCII: copy it again from \
-             the app's settings",
+             the app's page on the marketplace",
         ));
     }
     Ok(())

@@ -56,7 +56,7 @@ impl Client {
     pub fn headers(&self, method: &str) -> Result<Headers> {
         match &self.inner.default_name {
             Some(name) => self.headers_for(name, method),
-            None => Err(Error::config("no account is named and `default_account` is not set")),
+            None => Err(Error::config(NO_ACCOUNT)),
         }
     }
 
@@ -110,8 +110,7 @@ impl Client {
     /// Refuses a `url` that this client's bearer must not be sent to: any whose origin is neither the API's (`api_base`) nor a
     /// token endpoint's. Adapters of HTTP libraries ask before they put headers on a request. `INVALID_ARGUMENT`.
     pub fn check_url(&self, url: &str) -> Result<()> {
-        let parsed =
-            url::Url::parse(url).map_err(|_| Error::argument("the request's URL is not an absolute URL"))?;
+        let parsed = url::Url::parse(url).map_err(|_| Error::argument(NOT_WHOLE))?;
         // What one parser reads as a host, another reads as a user or a path: only what all read alike is let through.
         let start = url.split_once("://").map_or("", |(scheme, _)| scheme);
         let odd = |c: char| c == '\\' || c.is_control() || c.is_whitespace();
@@ -131,7 +130,7 @@ impl Client {
             return Ok(());
         }
         Err(Error::argument(format!(
-            "the request goes to `{}`, which is not the API: the token is not sent there; set `api_base` if it should be",
+            "the request goes to `{}`, which is none of the configured hosts, so the token is not sent there: correct the URL, or set `api_base` to that host",
             origin.ascii_serialization()
         )))
     }
@@ -215,7 +214,8 @@ impl Client {
         if !calling(|| inner.store.claim(&inner.settings.app, &id, until, now))? {
             return Err(Error::new(
                 ErrorCode::StateMismatch,
-                "this redirect was used already: a reload shows it again; begin a new authorization if none succeeded",
+                "this redirect was used before, as when the browser loads the page again: if the login did not succeed, begin a new \
+                 one",
             ));
         }
         let scopes = self.asked_scopes(pending);
@@ -223,7 +223,7 @@ impl Client {
         if let Err((_, FailureClass::Untouched)) = &result {
             // The code was not looked at: the same redirect may be tried again.
             if let Err(error) = calling(|| inner.store.unclaim(&inner.settings.app, &id)) {
-                tracing::warn!(%error, "a claimed state could not be released");
+                tracing::warn!(%error, "the redirect of a login that failed could not be released in the store: the user has to begin a new login");
             }
         }
         result.map_err(|(error, _)| error)
@@ -246,7 +246,10 @@ impl Client {
     pub fn complete_unsolicited(&self, code: &str, expected: &Account) -> Result<Account> {
         self.inner.check_open()?;
         if code.is_empty() || code.len() > 4096 || !code.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Error::argument("a code is 1 to 4096 printable ASCII characters"));
+            return Err(Error::argument(
+                "a code has 1 to 4096 printable ASCII characters: give the parameter `code` of the URL that the user came to, \
+                 percent-escapes decoded",
+            ));
         }
         let redirect_uri = self.inner.settings.redirect_uri.as_deref();
         self.inner
@@ -260,7 +263,8 @@ impl Client {
         self.inner.check_open()?;
         if location.kind() != AccountKind::Location || company.kind() != AccountKind::Company {
             return Err(Error::argument(
-                "a location's grant is minted from a company's: give `location:<id>`, `company:<id>`",
+                "a location's grant is minted from its company's: give the location as `location:<id>`, and the company as \
+                 `company:<id>`",
             ));
         }
         let timeout = self.inner.settings.attempt_timeout;
@@ -607,4 +611,7 @@ pub enum ChangeKind {
     Refused,
 }
 
+pub(crate) const NO_ACCOUNT: &str =
+    "no account is named and `default_account` is not set: name an account, or set the option";
+pub(crate) const NOT_WHOLE: &str = "the request's URL is not whole: write it as `https://host/path`";
 const REFRESH_TOKEN_LIFE: Duration = Duration::from_secs(365 * 86_400);

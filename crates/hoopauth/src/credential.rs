@@ -38,7 +38,8 @@ impl Credential {
         let secret = options.secret("client_secret");
         if options.is_set("private_integration_token_next") && integration.is_none() {
             return Err(Error::config(
-                "`private_integration_token_next` is set and `private_integration_token` is not: set that one, too, or only it",
+                "`private_integration_token_next` is set and `private_integration_token` is not: put the current token into \
+             `private_integration_token`",
             ));
         }
         match (integration, access, id, secret) {

@@ -61,12 +61,12 @@ impl Error {
         self.inner.server_message.as_deref()
     }
 
-    /// The server's `traceId`, for its support.
+    /// The server's `traceId`, for HoopAI's support.
     pub fn trace_id(&self) -> Option<&str> {
         self.inner.trace_id.as_deref()
     }
 
-    /// How long to wait before the next try, where that is known.
+    /// How long to wait before the next try, where that is known. After a failed refresh the same call gets the same error until then.
     pub fn retry_after(&self) -> Option<Duration> {
         self.inner.retry_after
     }
@@ -223,35 +223,35 @@ macro_rules! codes {
 }
 
 codes! {
-    /// An argument is empty, too long, not UTF-8 or of the wrong form.
+    /// An argument is empty, too long, not UTF-8 or of the wrong form; the message names it.
     InvalidArgument = 1 "INVALID_ARGUMENT",
-    /// The client is closed, was called from within one of its own callbacks, or can't do this with its credential.
+    /// The client is closed, is a parent process's, is called from its own callback, or has no credential for this.
     InvalidState = 2 "INVALID_STATE",
-    /// The caller cancelled the wait.
+    /// The caller cancelled the wait; a refresh under way goes on.
     Cancelled = 3 "CANCELLED",
     /// An option is unknown, missing or wrong; the message names it.
     Config = 10 "CONFIG",
-    /// The server could not be reached or the connection broke.
+    /// The server could not be reached or the connection broke: try again.
     Network = 20 "NETWORK",
-    /// No answer in time.
+    /// No answer came in time: try again; a refresh under way goes on.
     Timeout = 21 "TIMEOUT",
     /// The server's certificate could not be verified.
     Tls = 22 "TLS",
     /// The grant is over for good: send the user through authorization again.
     ReauthorizationRequired = 30 "REAUTHORIZATION_REQUIRED",
-    /// This account was never authorized here.
+    /// There is no grant for this account: send the user through authorization, or import one.
     NoGrant = 31 "NO_GRANT",
-    /// The redirect's `state` is missing, wrong, expired or was used before.
+    /// The redirect's `state` is missing, wrong, expired or was used before: begin the authorization again.
     StateMismatch = 32 "STATE_MISMATCH",
     /// The user, or the platform, refused the authorization.
     AuthorizationDenied = 33 "AUTHORIZATION_DENIED",
-    /// The token endpoint refuses the request itself: a wrong client id, secret or parameter.
+    /// The token endpoint refuses the request itself: a wrong client id, secret, code or parameter.
     TokenRequestRejected = 34 "TOKEN_REQUEST_REJECTED",
-    /// The account is paused; its grant is kept and works again later.
+    /// The account is paused or unpaid; its grant is kept and works again later.
     AccountInactive = 35 "ACCOUNT_INACTIVE",
     /// The answer is not what the protocol allows, or comes from something on the way, such as a firewall.
     MalformedResponse = 36 "MALFORMED_RESPONSE",
-    /// A limit is reached; `retry_after` says when it is worth trying again.
+    /// A limit is reached: try again after `retry_after`.
     RateLimited = 37 "RATE_LIMITED",
     /// The token lacks a scope.
     InsufficientScope = 40 "INSUFFICIENT_SCOPE",
@@ -265,29 +265,29 @@ codes! {
     HttpStatus = 44 "HTTP_STATUS",
     /// The store could not read or write.
     Store = 50 "STORE",
-    /// Another holder kept the right to refresh for longer than `max_wait`.
+    /// Another process or thread still refreshes this account after `max_wait`, or handles this webhook: answer 429.
     LeaseTimeout = 51 "LEASE_TIMEOUT",
-    /// The store's key is missing or not the one its rows were sealed with.
+    /// The store's key is missing or not the one that its rows were sealed with.
     StoreKey = 52 "STORE_KEY",
-    /// A stored row does not open or does not parse.
+    /// A stored row can't be opened or read: authorize or import this account again.
     StoreCorrupt = 53 "STORE_CORRUPT",
-    /// The webhook carries no signature.
+    /// The webhook carries no signature, or none of a scheme that a key is there for: answer 401.
     SignatureMissing = 60 "SIGNATURE_MISSING",
-    /// The webhook's signature is wrong.
+    /// The webhook's signature is malformed, or no key made it: answer 401.
     SignatureInvalid = 61 "SIGNATURE_INVALID",
-    /// The webhook is too old or from the future.
+    /// The webhook is older than `max_age`, from the future, or has no time: answer 400.
     WebhookStale = 62 "WEBHOOK_STALE",
-    /// The webhook was handled before.
+    /// The webhook was handled before: answer 200, do nothing.
     WebhookReplayed = 63 "WEBHOOK_REPLAYED",
-    /// The webhook's body is not an event.
+    /// The webhook's body can't be read as an event, or is longer than `max_body`: answer 400.
     WebhookMalformed = 64 "WEBHOOK_MALFORMED",
-    /// The webhook is genuine, but of another app or of an account that this app has no grant for: do nothing, and answer 200.
+    /// The webhook is genuine, but of another app, or of an account without a grant here: answer 200, do nothing.
     WebhookForeign = 65 "WEBHOOK_FOREIGN",
     /// A panic was caught at a language border.
     Panic = 90 "PANIC",
     /// A defect of hoopauth; please report it.
     Internal = 91 "INTERNAL",
-    /// A callback of the host program failed.
+    /// A callback of the program failed.
     CallbackFailed = 92 "CALLBACK_FAILED",
 }
 

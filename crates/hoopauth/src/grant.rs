@@ -181,7 +181,7 @@ impl Grant {
         if ids.clone().any(|id| id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()))
         {
             return Err(
-                Error::argument("an id is 1 to 128 printable ASCII characters").with_account(&self.account)
+                Error::argument("an id of the grant is empty, longer than 128 bytes, or holds a character that no id has: copy it again").with_account(&self.account)
             );
         }
         Ok(())
@@ -203,8 +203,9 @@ impl Grant {
         // Roomy from the start: growing it would leave copies behind.
         let tokens = stored.access_token.len() + stored.refresh_token.as_ref().map_or(0, |token| token.len());
         let mut bytes = Zeroizing::new(Vec::with_capacity(2 * (tokens + stored.scopes.len()) + 1024));
-        serde_json::to_writer(&mut *bytes, &stored)
-            .map_err(|_| Error::new(ErrorCode::Internal, "a grant could not be written as JSON"))?;
+        serde_json::to_writer(&mut *bytes, &stored).map_err(|_| {
+            Error::new(ErrorCode::Internal, "a grant could not be written as JSON; please report it")
+        })?;
         Ok(bytes)
     }
 
@@ -212,7 +213,7 @@ impl Grant {
         let stored: Stored<'_> = serde_json::from_slice(bytes).map_err(|_| {
             Error::new(
                 ErrorCode::StoreCorrupt,
-                "the stored grant does not parse: authorize this account again",
+                "the stored grant can't be read: authorize this account again, or restore the store from a backup",
             )
             .with_account(account)
         })?;

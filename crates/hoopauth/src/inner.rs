@@ -172,7 +172,7 @@ impl Inner {
     pub(crate) fn check_process(&self) -> Result<()> {
         if self.process != std::process::id() {
             return Err(Error::state(
-                "the process was forked since the client was made: make a client of its own in the child",
+                "this process was forked after the client was made: make a new client in this process",
             ));
         }
         Ok(())
@@ -289,7 +289,7 @@ impl Inner {
             }
             None if is_sealed(bytes) => Err(Error::new(
                 ErrorCode::StoreKey,
-                "the grant is sealed and no key is given: set `store_key` to the one it was sealed with",
+                "the stored grant is sealed and no key is given: set `store_key` to the key that it was sealed with",
             )
             .with_account(account)),
             None => Grant::from_bytes(account, bytes),
@@ -435,7 +435,10 @@ impl Inner {
                 ));
             }
             if let Some(expected) = expected {
-                answer.check(expected)?;
+                answer.check_new(
+                    expected,
+                    "check the account that you expect, and let the user choose it at the next login",
+                )?;
             }
             let mut grant = answer.into_grant(&account, None, sent, false);
             if grant.scopes.is_empty() {

@@ -91,7 +91,7 @@ impl Client {
             for item in listed.locations {
                 let account = item.account().ok_or_else(|| {
                     Error::malformed(
-                        "the platform's list of installed locations holds an id that is not one, so it was not used: try again",
+                        "the platform's list of installed locations holds something in place of an id, so nothing of it was used: try again",
                     )
                     .with_account(company)
                 })?;

@@ -20,11 +20,15 @@ use crate::reseal::Resealing;
 use crate::sync::{Condvar, Mutex, lock, wait};
 
 impl Client {
-    /// Renews tokens until `until`, by the client's clock: whichever ends first goes first, one at a time, as fast as the
-    /// budget allows and as early as the size of the fleet demands. Where it runs, callers do not refresh early themselves.
+    /// Renews tokens until `until`, by the client's clock, one at a time, as fast as the budget allows and as early as the size
+    /// of the fleet demands. Where it runs, callers do not refresh early themselves.
     ///
-    /// Any number of threads and processes may do this on one store: no token is renewed twice. What a crash left open is
-    /// finished within seconds, ahead of the budget. With several store keys, what the older ones sealed is sealed with the first.
+    /// Refreshes that a crash interrupted come first, within seconds. Then come tokens that live, whichever ends first, and after
+    /// them those that have ended. Accounts that keep failing while others are served, and grants that the platform refused, share a
+    /// tenth of the budget. Rows that this client can't read are put aside for 15 minutes.
+    ///
+    /// Any number of threads and processes may do this on one store: no token is renewed twice. With several store keys, grants that
+    /// an older one sealed are sealed with the first.
     /// Blocks; failures are logged and tried again. Errors: `INVALID_STATE`
     /// without OAuth, once the client is closed, and in a forked child.
     pub fn maintain(&self, until: Timestamp) -> Result<()> {
@@ -199,14 +203,14 @@ impl Inner {
     fn next_pause(&self, round: &mut Round) -> Duration {
         let looked = self.finish_open_marks(round).and_then(|()| self.renew_next(round));
         let pause = looked.unwrap_or_else(|error| {
-            tracing::warn!(%error, "maintenance could not look into the store; it goes on");
+            tracing::warn!(%error, "maintenance could not read the store; it tries again");
             LOOK
         });
         match self.reseal_some(&mut round.resealing) {
             Ok(true) => Duration::ZERO,
             Ok(false) => pause.min(LOOK),
             Err(error) => {
-                tracing::warn!(%error, "older keys could not be looked for; it goes on");
+                tracing::warn!(%error, "maintenance could not look for grants that an older key sealed; it tries again");
                 pause.min(LOOK)
             }
         }
@@ -245,7 +249,7 @@ impl Inner {
             round.trouble_at = later(ticks, share(self.settings.token_requests_per_minute));
             let _call = self.begin_call();
             if let Some(Err(error)) = self.renew(account, &Need::Maintain { window, urgent: false }) {
-                tracing::debug!(%account, %error, "a troubled account could not be renewed");
+                tracing::debug!(%account, %error, "the token of an account that failed before could not be renewed; it is tried again");
                 round.put_aside(account, &error, ticks);
             }
         }
@@ -277,7 +281,7 @@ impl Inner {
                     // Another process does it.
                     (ErrorCode::LeaseTimeout, _) => {}
                     _ => {
-                        tracing::warn!(%account, %error, "a token could not be renewed yet");
+                        tracing::warn!(%account, %error, "a token could not be renewed; it is tried again");
                         round.put_aside(&account, &error, ticks);
                         skipped = true;
                     }

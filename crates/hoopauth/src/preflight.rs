@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::account::{Account, AccountKind};
 use crate::cache::{Served, Snapshot};
-use crate::client::Client;
+use crate::client::{Client, NO_ACCOUNT};
 use crate::credential::Credential;
 use crate::error::{Error, ErrorCode, Result};
 use crate::headers::Headers;
@@ -53,7 +53,7 @@ impl Client {
         let settings = &self.inner.settings;
         let operation = request.path.and_then(|path| Operation::find_path(request.method, path));
         let Some(name) = request.account.or_else(|| self.default_account()) else {
-            return Err(Error::config("no account is named and `default_account` is not set"));
+            return Err(Error::config(NO_ACCOUNT));
         };
         let mut headers = match operation {
             Some(operation) => self.headers_of_class(name, operation, request)?,
@@ -106,7 +106,8 @@ impl Client {
             Some(of) if *of == *account.id() => Ok(headers),
             Some(_) => Err(Error::new(
                 ErrorCode::WrongAccount,
-                "the request names a location of another company than the one that it is sent for",
+                "the request names a location that does not belong to the company it is sent for: name that location's own company, or \
+                 the location itself",
             )
             .with_account(&location)),
             None => Ok(serving(inner.mint_anew(&location, &account)?, request.method)),

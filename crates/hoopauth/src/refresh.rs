@@ -134,7 +134,7 @@ impl Inner {
             Some(result) => result,
             None => Err(Error::new(
                 ErrorCode::LeaseTimeout,
-                "another thread's refresh of this account took longer than `max_wait`; try again",
+                "another process or thread refreshes this account and did not finish in time (`max_wait`): try again",
             )
             .with_account(account)),
         }
@@ -206,7 +206,7 @@ impl Inner {
         let mut lease = calling(|| self.store.lease(&self.key(account), wait))?.ok_or_else(|| {
             Error::new(
                 ErrorCode::LeaseTimeout,
-                "another holder refreshes this account and did not finish; try again",
+                "another process or thread refreshes this account and did not finish in time (`max_wait`): try again",
             )
         })?;
         let result = self.refresh_leased(account, need, &mut *lease);
@@ -339,7 +339,7 @@ impl Inner {
                     let (close, before) = (open.is_none(), record.back_off.as_ref());
                     let noted = calling(|| lease.note(record.generation, close, before));
                     noted.unwrap_or_else(
-                        |error| tracing::warn!(%account, %error, "a mark could not be closed"),
+                        |error| tracing::warn!(%account, %error, "the note of a refresh that was not sent could not be taken back; the next call sends the refresh token"),
                     );
                     return Err(timed_out());
                 }
@@ -470,7 +470,7 @@ impl Inner {
             (settings.token_requests_per_minute, error.retry_after().unwrap_or(Duration::MAX));
         let noted = calling(|| self.store.exhaust(&settings.app, budget, wait, now));
         if let Err(error) = noted {
-            tracing::warn!(%error, "that the token endpoint's limit is reached could not be stored");
+            tracing::warn!(%error, "the store could not be told that the token endpoint's limit is reached; other processes learn it from the endpoint");
         }
     }
 
@@ -493,7 +493,7 @@ impl Inner {
             Ok(snapshot) => Ok(snapshot),
             // The token is gone for good, but the account is not: the next try may mint it.
             Err(mint_error) if mint_error.is_retryable() => {
-                tracing::warn!(%account, error = %mint_error, "the refresh token is refused; a new one could not be minted yet");
+                tracing::warn!(%account, error = %mint_error, "the refresh token is refused, and a new token could not be minted from the company's yet; it is tried again");
                 let outcome = mint_outcome(&mint_error);
                 Err(self.note_failure(account, record, mint_error, outcome, lease))
             }
@@ -522,7 +522,7 @@ impl Inner {
         else {
             return Err(Error::new(
                 ErrorCode::NoGrant,
-                "the company of this location is not known, so that its token can't be minted: send the user through \
+                "the company of this location is not known, so no token can be minted for it: send the user through \
                  authorization again",
             )
             .with_account(account));
@@ -570,12 +570,13 @@ impl Inner {
             let asked = self.clock.now();
             match endpoint.mint(company, location, bearer.authorization(), left, &heard) {
                 Ok(answer) => {
-                    answer.check(location)?;
+                    answer.check_new(location, MINT_FROM_ITS_OWN)?;
                     if answer.company_id.as_deref().is_some_and(|id| id != company.id()) {
                         return Err(Error::new(
                             ErrorCode::WrongAccount,
-                            "the platform gave a token of another company's location: nothing was stored. Check that the location \
-                             belongs to the company that you mint it from",
+                            format!(
+                                "the platform gave a token of another company's location, so nothing was stored: {MINT_FROM_ITS_OWN}"
+                            ),
                         )
                         .with_account(location));
                     }
@@ -640,12 +641,12 @@ impl Inner {
             return Ok(snapshot);
         }
         let message = format!(
-            "{}: the new pair is kept but not used, and after a pause it is asked again. If this stays, send the user through \
-             authorization again for this account",
+            "{}: the new tokens are kept but not used, and refreshed once more after `retry_after`. If this stays, send the \
+             user through authorization again for this account",
             error.message()
         );
         let error = Error::new(error.code(), message).with_account(account);
-        tracing::warn!(%account, %error, "a refresh was answered for someone else");
+        tracing::warn!(%account, %error, "the answer to a refresh speaks for another account");
         let saved = Record { generation: record.generation + 1, ..record.clone() };
         Err(self.note_failure(account, &saved, error, Outcome::Untouched, lease))
     }
@@ -714,7 +715,7 @@ impl Inner {
         if snapshot.is_hard(&self.clock) {
             return Err(Error::new(
                 ErrorCode::LeaseTimeout,
-                "the grant changed during the refresh; try again",
+                "the grant was changed elsewhere during the refresh: try again",
             ));
         }
         Ok(snapshot)
@@ -742,7 +743,7 @@ impl Inner {
                 Begin::Moved => {
                     return Err(Error::new(
                         ErrorCode::LeaseTimeout,
-                        "the grant changed before the refresh; try again",
+                        "the grant was changed elsewhere before the refresh: try again",
                     ));
                 }
                 Begin::Wait(wait)
@@ -807,7 +808,7 @@ impl Inner {
         .note(now);
         let close_mark = !matches!(outcome, Outcome::InDoubt { .. });
         if let Err(error) = calling(|| lease.note(record.generation, close_mark, Some(&back_off))) {
-            tracing::warn!(%account, %error, "the back-off could not be stored");
+            tracing::warn!(%account, %error, "the store could not note the failure; other callers may try this account too early");
         }
         let pause = back_off.until.since(now);
         if outcome == Outcome::Refused || pause.is_zero() { error } else { error.with_retry_after(pause) }
@@ -868,7 +869,7 @@ fn reauthorize(message: &str) -> Error {
 fn budget_spent(wait: Duration) -> Error {
     Error::new(
         ErrorCode::RateLimited,
-        "the token-request budget of this minute is spent (`token_requests_per_minute`)",
+        "the token requests of this minute are used up (`token_requests_per_minute`): try again after `retry_after`",
     )
     .with_retry_after(wait)
 }
@@ -942,6 +943,8 @@ const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(3);
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
 /// So long between mark and request tells that the process stood still.
 const STANDSTILL: Duration = Duration::from_secs(2);
+/// The next step where a location was minted from another company than its own.
+const MINT_FROM_ITS_OWN: &str = "check that the location belongs to the company that you mint it from";
 /// The part of a short life that maintenance may begin to renew it in: such tokens must not take all of its time.
 const WIDEST_OF_SHORT: f64 = 0.5;
 const SHORT_LIFE: Duration = Duration::from_secs(6 * 3_600);

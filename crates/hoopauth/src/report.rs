@@ -194,7 +194,7 @@ impl Asked<'_> {
         );
         let cure = match self.token {
             TokenKind::Grant => "add it to the app and to `scopes`, then authorize again",
-            TokenKind::PrivateIntegration => "add it to the Private Integration in the settings",
+            TokenKind::PrivateIntegration => "add it to the Private Integration in the account's settings",
             TokenKind::Static => "set `access_token` to a token that has it",
         };
         self.error(ErrorCode::InsufficientScope, format!("{what}: {cure}"))
@@ -223,8 +223,8 @@ impl Asked<'_> {
                 "{name} does not serve Private Integration tokens: use OAuth, with `client_id` and `client_secret`"
             ),
             (None, _) => format!(
-                "{name} does not serve this class of token: it needs the other one, a location's instead of its company's or \
-                 the reverse"
+                "{name} does not serve this class of token: use the location's account instead of its company's, or the \
+                 reverse"
             ),
         };
         self.error(ErrorCode::WrongTokenClass, message)
@@ -292,7 +292,7 @@ pub(crate) fn classify(asked: &Asked<'_>, status: u16, body: &[u8]) -> Meaning {
     match status {
         429 => Meaning::Final(build(
             ErrorCode::RateLimited,
-            "the API's rate limit for this account is reached: wait, then try again; the option `pacing` keeps below it",
+            "the API's rate limit for this account is reached: try again after `retry_after`; the option `pacing` keeps below the limit",
         )),
         400 if says("api version") => Meaning::Final(build(
             ErrorCode::HttpStatus,
@@ -325,7 +325,7 @@ pub(crate) fn classify(asked: &Asked<'_>, status: u16, body: &[u8]) -> Meaning {
         }
         403 if says("1010") => Meaning::Final(build(
             ErrorCode::HttpStatus,
-            "the platform refuses the program's `User-Agent`: send the one of these headers, or set `user_agent`",
+            "the platform refuses the request's `User-Agent`: send the one that hoopauth's headers hold, or set the option `user_agent`",
         )),
         401 => Meaning::Refreshable(build(
             ErrorCode::ReauthorizationRequired,

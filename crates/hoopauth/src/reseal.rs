@@ -34,7 +34,7 @@ impl Inner {
             match self.reseal(&account, ring) {
                 Ok(sealed) => progress.done += usize::from(sealed),
                 Err(error) => {
-                    tracing::warn!(%account, %error, "a grant could not be sealed with the first key");
+                    tracing::warn!(%account, %error, "a grant could not be sealed with the first key; it stays sealed with an older one");
                 }
             }
         }

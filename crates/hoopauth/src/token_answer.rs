@@ -134,7 +134,7 @@ impl TokenAnswer {
         if self.refresh_token.is_none() && known.is_some() && !minted {
             tracing::warn!(
                 %account,
-                "the token endpoint's answer holds no refresh token that can be used: the stored one is kept, and tried when \
+                "the token endpoint's answer holds no refresh token that can be used; the stored one is kept, and is used when \
                  the access token ends"
             );
         }
@@ -177,6 +177,14 @@ impl TokenAnswer {
         held
     }
 
+    /// As [`check`](Self::check), where nothing is stored yet; `next` tells what to do.
+    pub(crate) fn check_new(&self, account: &Account, next: &str) -> Result<()> {
+        self.check(account).map_err(|error| {
+            let message = format!("{}, so nothing was stored: {next}", error.message());
+            Error::new(error.code(), message).with_account(account)
+        })
+    }
+
     fn id(&self, kind: AccountKind) -> Option<&str> {
         match kind {
             AccountKind::Location => self.location_id.as_deref(),
@@ -195,7 +203,7 @@ fn take<'a, T>(
     if found.is_none() && members.says(names) {
         tracing::warn!(
             member = names[0],
-            "a member of the token endpoint's answer is not what the platform documents; it is passed over"
+            "a member of the token endpoint's answer is not of the documented form and is left out"
         );
     }
     found

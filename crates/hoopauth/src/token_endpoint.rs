@@ -297,11 +297,11 @@ fn classify(status: u16, body: &Refusal, asks: Asks) -> Refused {
                 Untouched,
                 match asks {
                     Asks::Mint => {
-                        "the platform's rate limit for this company is reached: wait, then try again"
+                        "the platform's rate limit for this company is reached: try again after `retry_after`"
                     }
                     _ => {
-                        "the token endpoint's limit is reached: wait, then try again; if this happens often, lower \
-                         `token_requests_per_minute`, for other programs of the same app share the limit"
+                        "the token endpoint's limit is reached: try again after `retry_after`; if this happens often, lower \
+                         `token_requests_per_minute`, because other programs of the same app share the limit"
                     }
                 },
             );
@@ -410,10 +410,15 @@ fn by_words(status: u16, body: &Refusal, asks: Asks) -> Refused {
         }
         _ if says("parameter") || status == 422 => parameter_refused(asks),
         // Those that RFC 6749 §5.2 has; a token endpoint has no other.
-        _ if matches!(status, 400 | 401) => Refused::rejected(
-            "the platform refuses the token request; `server_message` says why: check `client_id`, `client_secret` and \
-             `redirect_uri`",
-        ),
+        _ if matches!(status, 400 | 401) => Refused::rejected(match asks {
+            Asks::Code => {
+                "the platform refuses the code exchange; `server_message` says why: check `client_id`, `client_secret` and \
+                     `redirect_uri`"
+            }
+            _ => {
+                "the platform refuses the refresh; `server_message` says why: check `client_id` and `client_secret`"
+            }
+        }),
         _ => Refused::between(status, asks),
     }
 }

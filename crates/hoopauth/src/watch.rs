@@ -171,7 +171,7 @@ impl Inner {
                     self.tell_trouble(&error);
                 }
                 if cached.is_unread() {
-                    tracing::warn!(%account, %error, "what others changed can't be read; the token is served while it lives");
+                    tracing::warn!(%account, %error, "the store can't be read, so changes made elsewhere are not seen; the token is served while it lives");
                 }
                 let again = Moment::at(self.clock.now().plus(LOOK), &self.clock);
                 Arc::new(cached.suspected(again.earlier(cached.hard())))
@@ -184,7 +184,7 @@ impl Inner {
     /// Once for each time that the store can't be asked.
     fn tell_trouble(&self, error: &Error) {
         if self.watch.as_ref().is_some_and(|watch| !watch.failing.swap(true, Ordering::Relaxed)) {
-            tracing::warn!(%error, "the store can't be asked for changes; living tokens are served meanwhile");
+            tracing::warn!(%error, "the store does not answer, so changes made elsewhere are not seen; living tokens are served meanwhile");
         }
     }
 
@@ -230,7 +230,7 @@ impl Inner {
             }
         };
         if let Err(error) = std::thread::Builder::new().name("hoopauth-recovery".to_owned()).spawn(work) {
-            tracing::warn!(%error, "no thread could be started to finish what a crash left open");
+            tracing::warn!(%error, "no thread could be started to finish refreshes that a crash interrupted; their accounts' next calls do it");
         }
     }
 
@@ -243,7 +243,7 @@ impl Inner {
     pub(crate) fn recover(&self, account: &Account) {
         match self.renew(account, &Need::Recover) {
             Some(Err(error)) if error.code() != ErrorCode::LeaseTimeout => {
-                tracing::warn!(%account, %error, "an open refresh could not be finished yet");
+                tracing::warn!(%account, %error, "a refresh that was interrupted could not be finished; it is tried again");
             }
             _ => {}
         }

@@ -237,7 +237,7 @@ fn a_pair_of_someone_else_is_kept_and_not_used_and_the_spent_token_is_not_sent_a
         world.emulator.add_fault(Fault::new(Endpoint::Token, set(&members)));
         let error = client.headers_for(account.as_str(), "GET").unwrap_err();
         assert_eq!((error.code(), error.account()), (code, Some(&account)), "{error:?}");
-        assert!(error.message().contains("the new pair is kept"), "{error}");
+        assert!(error.message().contains("the new tokens are kept"), "{error}");
         assert!(error.message().contains("authorization again"), "{error}");
 
         // Kept, by this process and for others, and served to nobody.

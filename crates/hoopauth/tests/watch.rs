@@ -272,7 +272,7 @@ fn while_the_store_is_away_living_tokens_are_served_and_it_is_told_once() {
         assert_ne!(by_handle().unwrap(), token);
     });
     let log = log.text();
-    assert_eq!(log.matches("can't be asked for changes").count(), 1, "{log}");
+    assert_eq!(log.matches("the store does not answer").count(), 1, "{log}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 
+use hoopauth_core::ErrorCode;
 use hoopauth_core::operations::scopes;
 
 use crate::harness::{WARNINGS, built, library, root, soname, text, tool};
@@ -170,6 +171,22 @@ fn every_function_keeps_the_contract() {
     for handle in functions.iter().filter_map(|function| function.name.strip_suffix("_free")) {
         let free = functions.iter().find(|function| function.name == format!("{handle}_free")).unwrap();
         assert_eq!((free.returns.as_str(), free.parameters.len()), ("void", 1), "{handle}");
+    }
+}
+
+#[test]
+fn every_language_says_the_same_of_a_code() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (core, header, python) =
+        (read("crates/hoopauth/src/error.rs"), header(), read("python/hoopauth/_errors.py"));
+    for code in ErrorCode::ALL {
+        let (number, name) = (code.number(), code.name());
+        let (before, _) = core.split_once(&format!(" = {number} \"{name}\"")).unwrap();
+        let said = before.rsplit_once("/// ").unwrap().1.lines().next().unwrap();
+        let in_header = format!(" * {}\n */\n#define HOOPAUTH_{name} {number}\n", said.replace('`', ""));
+        assert!(header.contains(&in_header), "{in_header}");
+        let in_python = format!("    \"\"\"{said}\"\"\"\n\n    code = {number}\n");
+        assert!(python.contains(&in_python), "{in_python}");
     }
 }
 

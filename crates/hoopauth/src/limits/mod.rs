@@ -293,9 +293,11 @@ fn day_of(now: Timestamp) -> i64 {
 fn too_late(account: &str, held: Held, wait: Duration) -> Error {
     let message = match held {
         Held::Interval => {
-            "pacing holds the request back for longer than is left of its `timeout`: wait, or send fewer requests at once"
+            "pacing holds the request back for longer than is left of its `timeout`: try again after `retry_after`, or send fewer requests at once"
         }
-        Held::Day => "the account's requests of this day are spent: wait until the limit starts anew",
+        Held::Day => {
+            "the account's requests of this day are used up (`requests_per_day`): try again after `retry_after`"
+        }
     };
     let error = Error::new(ErrorCode::RateLimited, message).with_retry_after(wait);
     match Account::parse(account) {

@@ -16,12 +16,16 @@ pub(super) fn target(from: &str, location: &str, loopback: bool) -> Result<Url, 
     let mut to = from.join(location).map_err(|_| NO_URL)?;
     to.set_fragment(None);
     if !to.username().is_empty() || to.password().is_some() {
-        return Err("the API redirects to a URL that holds a user, which is not followed");
+        return Err(
+            "it redirects to a URL that holds a user or a password, which is not followed; check the path and `api_base`",
+        );
     }
     match (from.scheme(), to.scheme()) {
         (_, "https") => Ok(to),
         ("http", "http") if loopback && is_here(&to) => Ok(to),
-        _ => Err("the API redirects to a URL that is not https, which is not followed"),
+        _ => Err(
+            "it redirects to a URL without `https://`, which is not followed; check the path and `api_base`",
+        ),
     }
 }
 
@@ -40,7 +44,7 @@ fn is_here(url: &Url) -> bool {
 }
 
 pub(super) const MOST_HOPS: usize = 5;
-const NO_URL: &str = "the API redirects to what is not a URL";
+const NO_URL: &str = "it redirects to something that is no URL; check the path and `api_base`";
 
 #[cfg(test)]
 mod tests {

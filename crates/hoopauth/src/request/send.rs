@@ -275,10 +275,10 @@ impl Exchange<'_> {
             here.is_ok_and(|here| here == origin) && self.inner.settings.origins.contains(&origin);
         let to = String::from(to);
         if to == self.request.url || self.hops.contains(&to) {
-            return Err("the API redirects in a circle");
+            return Err("it redirects in a circle; check the path and `api_base`");
         }
         if self.hops.len() >= redirect::MOST_HOPS {
-            return Err("the API redirects more than five times in a row");
+            return Err("it redirects more than five times in a row; check the path and `api_base`");
         }
         tracing::debug!(
             method = self.request.method,
@@ -322,7 +322,7 @@ impl Exchange<'_> {
             .with_status(status)
             .with_server_message(said.as_deref())
             .with_trace_id(refusal.trace_id.as_deref())
-            .with_retryable(status >= 500)
+            .with_retryable(status >= 500 || matches!(status, 408 | 425))
     }
 
     fn about(&self, error: Error) -> Error {
@@ -385,10 +385,10 @@ fn no_answer(error: &TransportError) -> Error {
     let hint = match error.kind {
         TransportErrorKind::BodyTooLarge => "; raise `max_response_bytes`, or ask for less",
         TransportErrorKind::Timeout if error.sent => {
-            "; it may have been carried out: raise `timeout`, or look before trying again"
+            "; the API may have carried it out: look before you send it again, and raise `timeout` if this stays"
         }
         TransportErrorKind::Network if error.sent => {
-            "; it may have been carried out: look before trying again"
+            "; the API may have carried it out: look before you send it again"
         }
         _ => "",
     };
@@ -405,14 +405,21 @@ fn too_long(max_body: usize) -> Error {
 fn next_step(status: u16) -> &'static str {
     match status {
         300..=399 => {
-            "a redirect of such a request is not followed; send it to where the answer's `Location` says"
+            "it redirects, and only a GET or HEAD follows that; send the request to the URL in the answer's `Location`"
         }
         404 => "nothing is there; check the path and the ids in it",
-        409 => "it conflicts with what is there; read it again first",
+        409 => "it conflicts with what is stored there; read that again, then send the change anew",
+        405 => "it does not take this method here; check the method and the path",
+        407 => {
+            "a proxy on the way asks for a user and a password; write them into the proxy's URL, in the option `proxy` or in the \
+             environment's `HTTPS_PROXY`"
+        }
+        408 | 425 => "it, or a proxy on the way, did not take the request in time; try again",
+        413 => "the body is too long for it; send less at a time",
         422 | 400 => "it refuses what was sent; `server_message` and the answer's body say what",
-        429 => "its rate limit is reached; wait",
+        429 => "its rate limit is reached; try again after `retry_after`",
         500.. => "it failed; try again later",
-        _ => "`server_message` and the answer's body may say why",
+        _ => "see `server_message` and the answer's body",
     }
 }
 

@@ -7,7 +7,7 @@ use percent_encoding::utf8_percent_encode;
 use url::{Url, form_urlencoded};
 
 use crate::authorize::ESCAPED;
-use crate::client::Client;
+use crate::client::{Client, NOT_WHOLE};
 use crate::error::{Error, Result};
 
 /// The option `api_base` in the form that paths are joined to.
@@ -137,7 +137,7 @@ fn split_absolute<'a>(client: &Client, given: &'a str) -> Result<(String, &'a st
         ));
     }
     client.check_url(given)?;
-    let url = Url::parse(given).map_err(|_| Error::argument("the request's URL is not an absolute URL"))?;
+    let url = Url::parse(given).map_err(|_| Error::argument(NOT_WHOLE))?;
     Ok((url.origin().ascii_serialization(), rest))
 }
 

@@ -168,7 +168,7 @@ impl HostStore {
         let content: Content = serde_json::from_slice(&bytes).map_err(|_| {
             Error::new(
                 ErrorCode::StoreCorrupt,
-                "the program's own store gave back a row that does not parse: `load` must return exactly the bytes that `save` was given",
+                "the program's own store gave back a row that can't be read: `load` must return exactly the bytes that `save` was given",
             )
             .with_account(key.account)
         })?;
@@ -186,8 +186,9 @@ impl HostStore {
         // Roomy from the start: growing it would leave copies behind.
         let room = content.grant.as_ref().map_or(0, String::len) + 64 * content.seen.len() + 1024;
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-        serde_json::to_writer(&mut *bytes, content)
-            .map_err(|_| Error::new(ErrorCode::Internal, "a row could not be written as JSON"))?;
+        serde_json::to_writer(&mut *bytes, content).map_err(|_| {
+            Error::new(ErrorCode::Internal, "a row could not be written as JSON; please report it")
+        })?;
         let back_off = content.back_off.as_ref().map_or(i64::MIN, |back_off| back_off.until.0);
         self.rows.save(
             key,

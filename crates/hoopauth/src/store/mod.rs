@@ -319,9 +319,9 @@ pub struct SlotRequest {
 pub enum Priority {
     /// An early refresh: leaves the last slot of a minute to others.
     Soft,
-    /// A login, or a refresh that callers wait for.
+    /// A login, or a refresh that callers wait for: a refresh takes the last slot of a minute only if its repeat finds another.
     Normal,
-    /// The repeat of a request whose answer was lost: never held back, always counted.
+    /// The repeat of a request whose answer was lost. It may go beyond the budget, by as much again, and by 5 at least.
     Recovery,
 }
 

@@ -258,7 +258,7 @@ fn length(bytes: &[u8]) -> [u8; 8] {
 fn no_key() -> Error {
     Error::new(
         ErrorCode::StoreKey,
-        "the key is missing or empty: give a random secret of at least 32 characters",
+        "the key is missing or empty: set `store_key` to a random secret of at least 16 bytes",
     )
 }
 

@@ -502,7 +502,7 @@ fn next_step(error: &rustls::Error) -> &'static str {
                 "the server's certificate is not valid yet: look at this computer's clock, which is probably behind"
             }
             Expired | ExpiredContext { .. } => {
-                "the server's certificate has ended: look at this computer's clock, which may be ahead; if it is right, the \
+                "the server's certificate has expired: look at this computer's clock, which may be ahead; if it is right, the \
                  server needs a new certificate"
             }
             NotValidForName | NotValidForNameContext { .. } => {

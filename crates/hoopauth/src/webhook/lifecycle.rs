@@ -230,7 +230,7 @@ impl Inner {
         }
         Err(Error::new(
             ErrorCode::LeaseTimeout,
-            "another thread refreshes this account and took longer than `max_wait`: try again",
+            "another process or thread refreshes this account and did not finish in time (`max_wait`): try again",
         )
         .with_account(location))
     }
@@ -246,7 +246,7 @@ impl Inner {
         let mut lease = calling(|| self.store.lease(&self.key(location), wait))?.ok_or_else(|| {
             Error::new(
                 ErrorCode::LeaseTimeout,
-                "another process refreshes this account and did not finish within `max_wait`: try again",
+                "another process or thread refreshes this account and did not finish in time (`max_wait`): try again",
             )
         })?;
         let at = why.at();

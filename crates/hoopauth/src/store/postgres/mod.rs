@@ -73,7 +73,7 @@ impl PostgresStore {
     fn pool(&self) -> Result<&Pool> {
         if self.process != std::process::id() {
             return Err(Error::state(
-                "a forked process can't use its parent's store: make a client of its own in the child",
+                "this process was forked after the store was opened: make a new client in this process",
             ));
         }
         let pool = self.pool.get_or_try_init(|| Pool::new(Arc::clone(&self.settings)).map(Inherited::new))?;
@@ -329,7 +329,9 @@ impl<'a> PostgresLease<'a> {
 
     fn pooled(&mut self) -> Result<&mut Pooled<'a>> {
         if self.process != std::process::id() {
-            return Err(Error::state("the lease is the parent's: a forked process can't use it"));
+            return Err(Error::state(
+                "this process was forked during a refresh, which stays with the parent process: make a new client in this process",
+            ));
         }
         let lost = self.lost();
         match &mut self.pooled {

@@ -378,7 +378,7 @@ impl Pooled<'_> {
             if let Ok(true) = limited(GIVE_BACK_TIMEOUT, unlocking).await {
                 turn.shared.keep(connection);
             } else {
-                tracing::warn!("a lease could not be given back; its connection is ended");
+                tracing::warn!("the right to refresh an account could not be given back; the connection that holds it is ended");
                 connection.abort();
             }
             drop(turn);

@@ -62,7 +62,7 @@ impl SqliteStore {
     fn handle(&self) -> Result<&Handle> {
         if self.process != std::process::id() {
             return Err(Error::state(
-                "a forked process can't use its parent's store: make a client of its own in the child",
+                "this process was forked after the store was opened: make a new client in this process",
             ));
         }
         if let Some(handle) = self.handle.get() {
@@ -263,7 +263,9 @@ struct SqliteLease<'a> {
 impl SqliteLease<'_> {
     fn key(&self) -> Result<Key<'_>> {
         if self.process != std::process::id() {
-            return Err(Error::state("the lease is the parent's: a forked process can't use it"));
+            return Err(Error::state(
+                "this process was forked during a refresh, which stays with the parent process: make a new client in this process",
+            ));
         }
         Ok(Key { app: &self.app, account: &self.account })
     }
