@@ -68,20 +68,21 @@ impl Failed<'_> {
         let pause = match self.outcome {
             Outcome::Refused => return grown(REFUSED, 4, LONGEST),
             Outcome::InDoubt { age, first } => {
-                // The new pair may wait at the platform: the next try comes while it still gives it out. During an outage,
-                // in which each answer is a failure, only the first window is used for that. A limit of the endpoint passes
-                // within the minute, so it is asked again for as long as that can help: in the first window.
-                let lost = first && self.error.status().is_none();
-                let limited = self.error.code() == ErrorCode::RateLimited && failures <= IN_A_WINDOW;
-                let soon = failures == 1 || lost || limited;
+                // The new pair may wait at the platform: each window has a repeat while that is given out. Between the windows
+                // the pauses grow. A limit of the endpoint passes within the minute, so it is asked again for as long as that
+                // can help: in the first window.
+                let limited = self.error.code() == ErrorCode::RateLimited;
+                let soon = if limited { failures <= IN_A_WINDOW } else { failures == 1 || first };
                 let left = WINDOW.saturating_sub(age);
                 if soon && !left.is_zero() {
                     REPEAT.min(left).max(SHORTEST_REPEAT)
-                } else if self.error.code() == ErrorCode::RateLimited {
+                } else if limited {
                     let growth = 2u32.saturating_pow(failures.saturating_sub(IN_A_WINDOW + 1).min(12));
                     LIMITED.saturating_mul(growth).min(LONGEST_TRANSIENT)
                 } else {
-                    grown(DOUBTFUL / 2, 2, LONGEST_TRANSIENT)
+                    // Two failures a window.
+                    let growth = 2u32.saturating_pow((failures / 2).min(12));
+                    (DOUBTFUL / 2).saturating_mul(growth).min(LONGEST_TRANSIENT)
                 }
             }
             // The minute is over then.
@@ -157,7 +158,7 @@ pub(crate) fn share(per_minute: u32) -> Duration {
 /// A second try inside the window, after the failure of a call.
 const REPEAT: Duration = Duration::from_secs(8);
 const SHORTEST_REPEAT: Duration = Duration::from_secs(2);
-/// The second failure in a row after which a token is in doubt, and each after it twice as long.
+/// From the first window to the next; twice as long after each.
 const DOUBTFUL: Duration = Duration::from_secs(60);
 const TRANSIENT: Duration = Duration::from_secs(30);
 const LIMITED: Duration = Duration::from_secs(61);
@@ -199,14 +200,13 @@ mod tests {
     #[test]
     fn pauses_grow_and_end() {
         let down = Error::new(ErrorCode::HttpStatus, "down").with_status(503);
-        let young = Outcome::InDoubt { age: Duration::from_secs(1), first: false };
-        assert_eq!(pauses(&down, young), [8, 60, 120, 240, 480, 900, 900]);
+        let young = |first| Outcome::InDoubt { age: Duration::from_secs(1), first };
+        assert_eq!(pauses(&down, young(true)), [8; 7]);
+        assert_eq!(pauses(&down, young(false)), [8, 60, 60, 120, 120, 240, 240]);
         let limited = Error::new(ErrorCode::RateLimited, "full");
-        assert_eq!(pauses(&limited, young), [8, 8, 8, 61, 122, 244, 488]);
+        assert_eq!(pauses(&limited, young(true)), [8, 8, 8, 61, 122, 244, 488]);
         let old = Outcome::InDoubt { age: WINDOW, first: true };
         assert_eq!(pauses(&limited, old), [61, 61, 61, 61, 122, 244, 488]);
-        let lost = Error::new(ErrorCode::Network, "lost");
-        assert_eq!(pauses(&lost, Outcome::InDoubt { age: Duration::ZERO, first: true }), [8; 7]);
         assert_eq!(pauses(&limited, Outcome::Untouched), [61, 122, 244, 488, 900, 900, 900]);
         assert_eq!(pauses(&down, Outcome::Untouched), [30, 120, 480, 900, 900, 900, 900]);
         assert_eq!(pauses(&down, Outcome::NotSent), [0, 3, 12, 48, 60, 60, 60]);
