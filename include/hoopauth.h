@@ -1079,7 +1079,8 @@ const char *hoopauth_transport_request_body(const hoopauth_transport_request_t *
                                             size_t *len);
 
 /**
- * How many seconds the whole exchange may take, the body included; 0 for NULL. Since 0.1.
+ * Returns the seconds that the whole exchange may take, the body included, counted from the callback's beginning; 0 for NULL.
+ * A process that stood still meanwhile must not send once they are over: others may have spent the refresh token. Since 0.1.
  */
 double hoopauth_transport_request_timeout(const hoopauth_transport_request_t *request);
 

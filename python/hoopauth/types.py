@@ -105,7 +105,8 @@ class Transport(Protocol):
         values `str` or `bytes`, others are passed over. The body is `bytes` or the like, `str` (sent as UTF-8) or None.
 
         It must not follow redirects, must give up after `request.timeout` seconds, and must not give a body longer than
-        `request.max_body`. Raise `hoopauth.Network`, `hoopauth.Timeout` or `hoopauth.Tls` where no answer came; set
+        `request.max_body`. `request.timeout` is the time that is left; it raises `hoopauth.Timeout` when there is none,
+        because others may have spent the refresh token since. Raise `hoopauth.Network`, `hoopauth.Timeout` or `hoopauth.Tls` where no answer came; set
         `sent = False` on it if surely no byte was sent. Anything else that is raised is `hoopauth.CallbackFailed`.
         """
 

@@ -162,7 +162,8 @@ pub unsafe extern "C" fn hoopauth_transport_request_body(
     unsafe { lend_bytes(request.as_ref().map(|request| &request.body), len) }
 }
 
-/// How many seconds the whole exchange may take, the body included; 0 for NULL. Since 0.1.
+/// Returns the seconds that the whole exchange may take, the body included, counted from the callback's beginning; 0 for NULL.
+/// A process that stood still meanwhile must not send once they are over: others may have spent the refresh token. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_timeout(
     request: *const hoopauth_transport_request_t,

@@ -18,7 +18,8 @@ pub use self::reqwest::{ReqwestTransport, TransportSettings};
 /// Sends one HTTP request and answers what came back.
 ///
 /// A transport must not follow redirects, must give up after `request.timeout`, and must not answer a body longer than
-/// `request.max_body`. It is called from any thread, concurrently, with no lock of ours held but the account's lease.
+/// `request.max_body`. Once that time is over nothing must be sent any more, as after the process stood still: others may have
+/// spent the refresh token. It is called from any thread, concurrently, with no lock of ours held but the account's lease.
 pub trait Transport: Send + Sync + fmt::Debug {
     /// Sends `request`. A status of 4xx or 5xx is an answer, not an error.
     fn send(&self, request: &TransportRequest) -> Result<TransportResponse, TransportError>;
