@@ -33,16 +33,11 @@ pub(crate) fn measure() -> Fleet {
 
     let troubled_expired_calls = troubled();
 
-    let (mut works, mut fails) = (ACCOUNTS, 2 * ACCOUNTS);
-    while fails - works > STEP {
-        let middle = works.midpoint(fails);
-        if simulate(middle, 5, true, &NONE).expired_calls == 0 { works = middle } else { fails = middle }
-    }
-    line("fleet_largest", "rust", works, Some(works as f64), "accounts", json!({"step": STEP, "days": 5}));
+    let largest = largest();
     Fleet {
         expired_calls: month.expired_calls as f64,
         peak_per_minute: month.peak_per_minute as f64,
-        largest: works as f64,
+        largest,
         troubled_expired_calls,
     }
 }
@@ -61,6 +56,18 @@ pub(crate) fn troubled() -> f64 {
     });
     line("fleet_troubled", "rust", HEALTHY, Some(troubled.expired_calls as f64), "calls", more);
     troubled.expired_calls as f64
+}
+
+/// Answers the number of accounts of the largest fleet without an expired call.
+#[allow(clippy::cast_precision_loss, reason = "a few thousand are exact")]
+pub(crate) fn largest() -> f64 {
+    let (mut works, mut fails) = (ACCOUNTS, 2 * ACCOUNTS);
+    while fails - works > STEP {
+        let middle = works.midpoint(fails);
+        if simulate(middle, 5, true, &NONE).expired_calls == 0 { works = middle } else { fails = middle }
+    }
+    line("fleet_largest", "rust", works, Some(works as f64), "accounts", json!({"step": STEP, "days": 5}));
+    works as f64
 }
 
 struct Outcome {

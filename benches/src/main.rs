@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         ["compare"] => drop(speed::measure(&c::Programs::build())),
         ["cold-start"] => drop(c::Programs::build().cold_starts()),
         ["fleet"] => drop(fleet::measure()),
+        ["fleet_largest"] => drop(fleet::largest()),
         ["fleet_troubled"] => drop(fleet::troubled()),
         ["operations"] => return kept(&operations_promises()),
         ["python"] => return kept(&python_promises()),
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
         _ => {
             eprintln!(
                 "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | c | cold-start | \
-                 fleet | fleet_troubled | operations | python | requests | webhooks | storm | many | bytes ACCOUNTS]"
+                 fleet | fleet_largest | fleet_troubled | operations | python | requests | webhooks | storm | many | bytes ACCOUNTS]"
             );
             return ExitCode::from(2);
         }
