@@ -106,8 +106,9 @@ class Transport(Protocol):
 
         It must not follow redirects, must give up after `request.timeout` seconds, and must not give a body longer than
         `request.max_body`. `request.timeout` is the time that is left; it raises `hoopauth.Timeout` when there is none,
-        because others may have spent the refresh token since. Raise `hoopauth.Network`, `hoopauth.Timeout` or `hoopauth.Tls` where no answer came; set
-        `sent = False` on it if surely no byte was sent. Anything else that is raised is `hoopauth.CallbackFailed`.
+        because others may have spent the refresh token since. Raise `hoopauth.Network`, `hoopauth.Timeout` or
+        `hoopauth.Tls` where no answer came; set `sent = False` on it if surely no byte was sent. Anything else that is
+        raised is `hoopauth.CallbackFailed`.
         """
 
 
