@@ -46,7 +46,7 @@
  *            not at all if the registration failed. Tables are copied. Callbacks come from any thread, several at once, with no lock
  *            of the library's held but the account's lease. They must not throw or longjmp through the library. A call into the
  *            library's clients from within a callback is HOOPAUTH_INVALID_STATE; only headers that are cached may be handed out there.
- *            What a callback gets is good until it returns. Green threads (fibers) are not told apart: one that runs while another
+ *            Arguments of a callback are valid until it returns. Green threads (fibers) are not told apart: one that runs while another
  *            one on its thread is in a callback counts as inside it.
  *
  * Fork       A forked child makes its own client, and need not free what its parent made. Of the parent's client, it gets the
@@ -2165,7 +2165,7 @@ hoopauth_status_t hoopauth_client_begin(const hoopauth_client_t *client,
                                         hoopauth_error_t **err);
 
 /**
- * Where to send the user. It holds the state: don't log it. Once the authorization was sealed and opened again, it asks for the
+ * The URL to send the user to. It holds the state: don't log it. Once the authorization was sealed and opened again, it asks for the
  * client's scopes.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL for NULL. Any thread. Since 0.1.

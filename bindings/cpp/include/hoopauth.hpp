@@ -1317,7 +1317,7 @@ public:
     /// Takes over a handle.
     explicit pending_authorization(hoopauth_pending_authorization_t* raw) noexcept : raw_(raw) {}
 
-    /// Where to send the user. It holds the state: don't log it. Once this was sealed and opened again, it asks for the client's scopes.
+    /// The URL to send the user to. It holds the state: don't log it. Once this was sealed and opened again, it asks for the client's scopes.
     std::string_view url() const noexcept { return detail::view(hoopauth_pending_authorization_url, raw()); }
     /// The value that ties the redirect to this request, by which a host with several finds the right one.
     std::string_view state() const noexcept { return detail::view(hoopauth_pending_authorization_state, raw()); }

@@ -46,7 +46,7 @@
  *            not at all if the registration failed. Tables are copied. Callbacks come from any thread, several at once, with no lock
  *            of the library's held but the account's lease. They must not throw or longjmp through the library. A call into the
  *            library's clients from within a callback is HOOPAUTH_INVALID_STATE; only headers that are cached may be handed out there.
- *            What a callback gets is good until it returns. Green threads (fibers) are not told apart: one that runs while another
+ *            Arguments of a callback are valid until it returns. Green threads (fibers) are not told apart: one that runs while another
  *            one on its thread is in a callback counts as inside it.
  *
  * Fork       A forked child makes its own client, and need not free what its parent made. Of the parent's client, it gets the

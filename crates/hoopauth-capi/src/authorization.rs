@@ -184,7 +184,7 @@ pub unsafe extern "C" fn hoopauth_client_begin(
     }
 }
 
-/// Where to send the user. It holds the `state`: don't log it. Once the authorization was sealed and opened again, it asks for the
+/// The URL to send the user to. It holds the `state`: don't log it. Once the authorization was sealed and opened again, it asks for the
 /// client's scopes.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL for NULL. Any thread. Since 0.1.

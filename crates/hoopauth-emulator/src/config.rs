@@ -251,7 +251,7 @@ pub struct Settings {
     pub location_refresh_token: bool,
     /// The most locations that one page of the list of installed locations holds, whatever `limit` asks for.
     pub locations_per_page: usize,
-    /// Whether that list says how many locations there are.
+    /// `true` if that list tells the number of all locations in `count`.
     pub count_locations: bool,
     /// Whether requests without a `User-Agent`, or with Python's own, are refused as the edge refuses them.
     pub check_user_agent: bool,

@@ -52,7 +52,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: 
     }
 }
 
-/// What answers the requests, and the clock that dates the answers.
+/// The service that answers the requests, and the clock that dates the answers.
 #[derive(Clone)]
 struct Service {
     routes: TowerToHyperService<Router>,

@@ -74,8 +74,7 @@ impl Grant {
 
     /// When the access token ends, in seconds since the epoch.
     ///
-    /// Where the platform says that it lives for no time or less (`expires_in` of 0, or negative), it counts as 60 seconds from
-    /// when it was asked for; where it says nothing, as 86 399.
+    /// An `expires_in` of 0, or a negative one, counts as 60 seconds from the request; a missing one counts as 86 399.
     #[getter]
     fn expires_at(&self) -> f64 {
         seconds(self.inner.expires_at())

@@ -95,8 +95,7 @@ pub(crate) fn let_others_run(pause: Duration) -> bool {
     slept.unwrap_or(false)
 }
 
-/// What waits without stopping the other greenlets: `time.sleep` where it was patched, else that of the library that this greenlet is
-/// of.
+/// Returns a `sleep` that lets the other greenlets run: `time.sleep` if it was patched, else that of this greenlet's library.
 fn sleep_of(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     let current = greenlet(py)?;
     let time = py.import(intern!(py, "time")).ok()?.getattr(intern!(py, "sleep")).ok()?;
@@ -113,7 +112,7 @@ fn sleep_of(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
         .and_then(|library| library.getattr(intern!(py, "sleep")).ok())
 }
 
-/// Whether greenlets run on this thread that a wait should let go on.
+/// Returns `true` if this thread has other greenlets, which a wait should let run.
 pub(crate) fn any(py: Python<'_>) -> bool {
     sleep_of(py).is_some()
 }
@@ -145,7 +144,7 @@ impl Inside {
         }
     }
 
-    /// Whether the greenlet that runs is inside.
+    /// Returns `true` if the greenlet that runs now is inside.
     #[inline]
     pub(crate) fn is_current(&self, py: Python<'_>) -> bool {
         self.count.get() > 0 && self.holds(py)

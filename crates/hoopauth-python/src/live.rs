@@ -95,7 +95,7 @@ impl Live {
         Ok(before.as_ref().filter(|before| !Arc::ptr_eq(before, &core)).map_or(made, Arc::clone))
     }
 
-    /// Whether calls may call objects of the program's.
+    /// `true` if calls may call objects of the program.
     pub(crate) fn has_objects(&self) -> bool {
         self.objects.all().next().is_some()
     }

@@ -26,7 +26,7 @@ impl PendingAuthorization {
 
 #[pymethods]
 impl PendingAuthorization {
-    /// Where to send the user. It holds the `state`: don't log it. Once this was sealed and opened again, it asks for the client's
+    /// The URL to send the user to. It holds the `state`: don't log it. Once this was sealed and opened again, it asks for the client's
     /// scopes.
     #[getter]
     fn url(&self) -> &str {

@@ -103,7 +103,7 @@ pub(crate) fn headers(
     finish(py, (done, raised))
 }
 
-/// What a forked child that can't make a client of its own still has: the headers that its parent cached, until their token ends.
+/// Returns the headers that the parent of a forked child cached, until their token ends.
 fn inherited(py: Python<'_>, live: &Live, account: Option<&str>, method: &str) -> Option<Headers> {
     let core = live.current();
     let core = core.as_ref().filter(|core| foreign(core.process) && !live.is_closed())?;

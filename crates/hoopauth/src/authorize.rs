@@ -133,7 +133,7 @@ pub struct PendingAuthorization {
 }
 
 impl PendingAuthorization {
-    /// Where to send the user. It holds the `state`: don't log it. Once this was sealed and opened again, it asks for the
+    /// The URL to send the user to. It holds the `state`: don't log it. Once this was sealed and opened again, it asks for the
     /// client's scopes.
     pub fn url(&self) -> &str {
         self.url.expose()
