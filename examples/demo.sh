@@ -1,5 +1,6 @@
 #!/bin/sh
-# What `make demo` runs after the demo in Rust: the same story in C, in C++, and in Python where its module is built.
+# What `make demo` runs after the demo in Rust: the same story in C, in C++, and in Python where its
+# module is built.
 set -eu
 cd "$(dirname "$0")/.."
 built=$PWD/target/ci

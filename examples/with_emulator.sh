@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs a program with a local HoopAI whose addresses are in the environment: with_emulator.sh PROGRAM [ARGUMENT]...
-# HOOPAUTH_EMULATOR is the emulator's program, else target/ci/hoopauth-emulator. It ends with the program.
+# Runs a program with a local HoopAI whose addresses are in the environment: with_emulator.sh
+# PROGRAM [ARGUMENT]... HOOPAUTH_EMULATOR is the emulator's program, else
+# target/ci/hoopauth-emulator. It ends with the program.
 set -eu
 emulator=${HOOPAUTH_EMULATOR:-$(dirname "$0")/../target/ci/hoopauth-emulator}
 # What the user has set for production is not for the local HoopAI.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every target, with what libFuzzer is told: `fuzz/run.sh -runs=20000`. Sets up what it needs inside the tree.
+# Runs every target, with what libFuzzer is told: `fuzz/run.sh -runs=20000`. Sets up what it needs
+# inside the tree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tool=target/tools/bin/cargo-fuzz

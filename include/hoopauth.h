@@ -79,8 +79,8 @@ extern "C" {
 /* ---- Versions --------------------------------------------------------*/
 
 /**
- * The version of the ABI that this header describes. It changes only where a program that was compiled against an older
- * header can't run on the library any more.
+ * The version of the ABI that this header describes. It changes only where a program that was
+ * compiled against an older header can't run on the library any more.
  */
 #define HOOPAUTH_ABI_VERSION 1
 
@@ -100,8 +100,8 @@ extern "C" {
 #define HOOPAUTH_VERSION_PATCH 0
 
 /**
- * The version of the ABI that the library has. A program that was compiled with another HOOPAUTH_ABI_VERSION must not use
- * it.
+ * The version of the ABI that the library has. A program that was compiled with another
+ * HOOPAUTH_ABI_VERSION must not use it.
  *
  * Any thread. Since 0.1.
  */
@@ -117,7 +117,8 @@ const char *hoopauth_version(void);
 /* ---- Status codes ----------------------------------------------------*/
 
 /**
- * What every fallible function returns: HOOPAUTH_OK or the code of a failure. Unknown codes mean failure.
+ * What every fallible function returns: HOOPAUTH_OK or the code of a failure. Unknown codes mean
+ * failure.
  */
 typedef int32_t hoopauth_status_t;
 
@@ -132,7 +133,8 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_INVALID_ARGUMENT 1
 
 /**
- * The client is closed, is a parent process's, is called from its own callback, or has no credential for this.
+ * The client is closed, is a parent process's, is called from its own callback, or has no
+ * credential for this.
  */
 #define HOOPAUTH_INVALID_STATE 2
 
@@ -172,7 +174,8 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_NO_GRANT 31
 
 /**
- * The redirect's state is missing, wrong, expired or was used before: begin the authorization again.
+ * The redirect's state is missing, wrong, expired or was used before: begin the authorization
+ * again.
  */
 #define HOOPAUTH_STATE_MISMATCH 32
 
@@ -192,7 +195,8 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_ACCOUNT_INACTIVE 35
 
 /**
- * The answer is not what the protocol allows, or comes from something on the way, such as a firewall.
+ * The answer is not what the protocol allows, or comes from something on the way, such as a
+ * firewall.
  */
 #define HOOPAUTH_MALFORMED_RESPONSE 36
 
@@ -217,7 +221,8 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_WRONG_ACCOUNT 42
 
 /**
- * The platform refuses the Private Integration token: copy the current one from the account's settings.
+ * The platform refuses the Private Integration token: copy the current one from the account's
+ * settings.
  */
 #define HOOPAUTH_INVALID_PRIVATE_INTEGRATION 43
 
@@ -232,7 +237,8 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_STORE 50
 
 /**
- * Another process or thread still refreshes this account after max_wait, or handles this webhook: answer 429.
+ * Another process or thread still refreshes this account after max_wait, or handles this
+ * webhook: answer 429.
  */
 #define HOOPAUTH_LEASE_TIMEOUT 51
 
@@ -272,7 +278,8 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_WEBHOOK_MALFORMED 64
 
 /**
- * The webhook is genuine, but of another app, or of an account without a grant here: answer 200, do nothing.
+ * The webhook is genuine, but of another app, or of an account without a grant here: answer 200,
+ * do nothing.
  */
 #define HOOPAUTH_WEBHOOK_FOREIGN 65
 
@@ -292,7 +299,8 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_CALLBACK_FAILED 92
 
 /**
- * The name of a status, such as "NO_GRANT"; "OK" for success, "UNKNOWN" for a number this version does not know.
+ * The name of a status, such as "NO_GRANT"; "OK" for success, "UNKNOWN" for a number this version
+ * does not know.
  *
  * Returns static text; never NULL. Any thread. Since 0.1.
  */
@@ -303,7 +311,8 @@ const char *hoopauth_status_name(hoopauth_status_t status);
 /**
  * Why a call failed: what happened, what to do next, what the server said. It holds no secret.
  *
- * The caller owns it and frees it with hoopauth_error_free. Its texts live as long as it does. Any thread may read it.
+ * The caller owns it and frees it with hoopauth_error_free. Its texts live as long as it does.
+ * Any thread may read it.
  */
 typedef struct hoopauth_error_t hoopauth_error_t;
 
@@ -317,10 +326,10 @@ hoopauth_status_t hoopauth_error_code(const hoopauth_error_t *error);
 /**
  * What happened and what to do next, for people.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from error; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error; NULL for NULL.
+ * Any thread. Since 0.1.
  */
-const char *hoopauth_error_message(const hoopauth_error_t *error,
-                                   size_t *len);
+const char *hoopauth_error_message(const hoopauth_error_t *error, size_t *len);
 
 /**
  * The HTTP status of the answer that caused the error; 0 where there was none, and for NULL.
@@ -330,26 +339,25 @@ const char *hoopauth_error_message(const hoopauth_error_t *error,
 uint16_t hoopauth_error_http_status(const hoopauth_error_t *error);
 
 /**
- * The server's own words, at most 500 characters, without control characters and without what looks like a token.
+ * The server's own words, at most 500 characters, without control characters and without what
+ * looks like a token.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where there is none. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where
+ * there is none. Any thread. Since 0.1.
  */
-const char *hoopauth_error_server_message(const hoopauth_error_t *error,
-                                          size_t *len);
+const char *hoopauth_error_server_message(const hoopauth_error_t *error, size_t *len);
 
 /**
  * The server's traceId, for HoopAI's support.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where there is none. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where
+ * there is none. Any thread. Since 0.1.
  */
-const char *hoopauth_error_trace_id(const hoopauth_error_t *error,
-                                    size_t *len);
+const char *hoopauth_error_trace_id(const hoopauth_error_t *error, size_t *len);
 
 /**
- * How many seconds to wait before the next try; negative where that is not known, and for NULL. Until then a failed
- * refresh gives the same error.
+ * How many seconds to wait before the next try; negative where that is not known, and for NULL.
+ * Until then a failed refresh gives the same error.
  *
  * Any thread. Since 0.1.
  */
@@ -365,11 +373,10 @@ bool hoopauth_error_is_retryable(const hoopauth_error_t *error);
 /**
  * The account it is about, such as "location:ve9EPM428h8vShlRW1KT".
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where there is none. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where
+ * there is none. Any thread. Since 0.1.
  */
-const char *hoopauth_error_account(const hoopauth_error_t *error,
-                                   size_t *len);
+const char *hoopauth_error_account(const hoopauth_error_t *error, size_t *len);
 
 /**
  * Frees an error; NULL is nothing to free.
@@ -381,17 +388,18 @@ void hoopauth_error_free(hoopauth_error_t *error);
 /* ---- Text ------------------------------------------------------------*/
 
 /**
- * A text that the library made. The caller owns it and frees it with hoopauth_text_free. Any thread may read it.
+ * A text that the library made. The caller owns it and frees it with hoopauth_text_free. Any
+ * thread may read it.
  */
 typedef struct hoopauth_text_t hoopauth_text_t;
 
 /**
  * The text itself.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from text; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from text; NULL for NULL.
+ * Any thread. Since 0.1.
  */
-const char *hoopauth_text_data(const hoopauth_text_t *text,
-                               size_t *len);
+const char *hoopauth_text_data(const hoopauth_text_t *text, size_t *len);
 
 /**
  * Frees a text and wipes it; NULL is nothing to free. Since 0.1.
@@ -403,22 +411,22 @@ void hoopauth_text_free(hoopauth_text_t *text);
 /**
  * How long calls may take, and a switch that ends their waits from another thread.
  *
- * Every function that may wait takes one; NULL there means: the option timeout, and no switch. What ends is the wait: a
- * token request that was sent is finished on a thread of its own and its answer saved, so that cancelling never costs a grant.
- * While many calls go on that were left, further ones wait, within their contexts, until one of those ends.
- * Counted: hoopauth_context_ref, hoopauth_context_free. Any thread may use it.
+ * Every function that may wait takes one; NULL there means: the option timeout, and no switch.
+ * What ends is the wait: a token request that was sent is finished on a thread of its own and its
+ * answer saved, so that cancelling never costs a grant. While many calls go on that were left,
+ * further ones wait, within their contexts, until one of those ends. Counted:
+ * hoopauth_context_ref, hoopauth_context_free. Any thread may use it.
  */
 typedef struct hoopauth_context_t hoopauth_context_t;
 
 /**
- * Makes a context whose calls end timeout seconds from now at the latest, with HOOPAUTH_TIMEOUT; infinity for no end.
+ * Makes a context whose calls end timeout seconds from now at the latest, with
+ * HOOPAUTH_TIMEOUT; infinity for no end.
  *
- * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT for a negative timeout or one that is no number.
- * Any thread. Since 0.1.
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT for a negative timeout or
+ * one that is no number. Any thread. Since 0.1.
  */
-hoopauth_status_t hoopauth_context_new(double timeout,
-                                       hoopauth_context_t **out,
-                                       hoopauth_error_t **err);
+hoopauth_status_t hoopauth_context_new(double timeout, hoopauth_context_t **out, hoopauth_error_t **err);
 
 /**
  * Ends all waits within context, those under way and those to come, with HOOPAUTH_CANCELLED.
@@ -433,7 +441,8 @@ hoopauth_status_t hoopauth_context_cancel(const hoopauth_context_t *context, hoo
 bool hoopauth_context_is_cancelled(const hoopauth_context_t *context);
 
 /**
- * One more reference, to be freed like the first; returns context, NULL for NULL. Any thread. Since 0.1.
+ * One more reference, to be freed like the first; returns context, NULL for NULL. Any thread.
+ * Since 0.1.
  */
 hoopauth_context_t *hoopauth_context_ref(const hoopauth_context_t *context);
 
@@ -445,13 +454,14 @@ void hoopauth_context_free(hoopauth_context_t *context);
 /* ---- Failures of callbacks -------------------------------------------*/
 
 /**
- * Where a callback says why it failed, beside the status it returns. It is the library's, and good until the callback returns.
+ * Where a callback says why it failed, beside the status it returns. It is the library's, and good
+ * until the callback returns.
  */
 typedef struct hoopauth_failure_t hoopauth_failure_t;
 
 /**
- * Says what happened, for the message of the error that the caller of the library gets. No secrets; what looks like a token is cut
- * out.
+ * Says what happened, for the message of the error that the caller of the library gets. No
+ * secrets; what looks like a token is cut out.
  *
  * Copied. Errors: HOOPAUTH_INVALID_ARGUMENT. Only in the callback that got failure. Since 0.1.
  */
@@ -518,7 +528,8 @@ typedef struct {
    */
   void (*destroy)(void *user_data);
   /**
-   * Takes one record: its level, the part of the library it comes from, and its text. The texts are good until it returns.
+   * Takes one record: its level, the part of the library it comes from, and its text. The texts
+   * are good until it returns.
    */
   void (*log)(void *user_data,
               int32_t level,
@@ -529,11 +540,13 @@ typedef struct {
 } hoopauth_log_callbacks_t;
 
 /**
- * Sends the library's log records up to level to callbacks, in place of those before. For the whole process: the log belongs to
- * no client. callbacks NULL or level HOOPAUTH_LOG_OFF: nowhere.
+ * Sends the library's log records up to level to callbacks, in place of those before. For the
+ * whole process: the log belongs to no client. callbacks NULL or level HOOPAUTH_LOG_OFF:
+ * nowhere.
  *
- * The table is copied; its destroy is called if and only if this succeeds. Errors: HOOPAUTH_INVALID_ARGUMENT;
- * HOOPAUTH_INVALID_STATE where the library is linked into a Rust program that has its own log. Any thread. Since 0.1.
+ * The table is copied; its destroy is called if and only if this succeeds. Errors:
+ * HOOPAUTH_INVALID_ARGUMENT; HOOPAUTH_INVALID_STATE where the library is linked into a Rust
+ * program that has its own log. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_log_set(int32_t level,
                                    const hoopauth_log_callbacks_t *callbacks,
@@ -542,10 +555,11 @@ hoopauth_status_t hoopauth_log_set(int32_t level,
 /* ---- Headers ---------------------------------------------------------*/
 
 /**
- * The headers for one request: Authorization, Version, User-Agent, and Content-Type where the method carries a body.
+ * The headers for one request: Authorization, Version, User-Agent, and Content-Type where
+ * the method carries a body.
  *
- * The caller owns it and frees it with hoopauth_headers_free; it may outlive its client. Its texts live as long as it does.
- * Any thread may read it.
+ * The caller owns it and frees it with hoopauth_headers_free; it may outlive its client. Its
+ * texts live as long as it does. Any thread may read it.
  */
 typedef struct hoopauth_headers_t hoopauth_headers_t;
 
@@ -579,8 +593,8 @@ size_t hoopauth_headers_count(const hoopauth_headers_t *headers);
 /**
  * One of the headers, by its number from 0.
  *
- * *header gets texts borrowed from headers. Errors: HOOPAUTH_INVALID_ARGUMENT for NULL and for a number that is not below
- * hoopauth_headers_count. Any thread. Since 0.1.
+ * *header gets texts borrowed from headers. Errors: HOOPAUTH_INVALID_ARGUMENT for NULL and
+ * for a number that is not below hoopauth_headers_count. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_headers_at(const hoopauth_headers_t *headers,
                                       size_t index,
@@ -590,40 +604,40 @@ hoopauth_status_t hoopauth_headers_at(const hoopauth_headers_t *headers,
 /**
  * The value of Authorization: "Bearer " and the token. A secret: send it, don't print it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_headers_authorization(const hoopauth_headers_t *headers,
-                                           size_t *len);
+const char *hoopauth_headers_authorization(const hoopauth_headers_t *headers, size_t *len);
 
 /**
  * The value of Version.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_headers_version(const hoopauth_headers_t *headers,
-                                     size_t *len);
+const char *hoopauth_headers_version(const hoopauth_headers_t *headers, size_t *len);
 
 /**
  * The value of User-Agent. HoopAI's edge refuses requests without one.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_headers_user_agent(const hoopauth_headers_t *headers,
-                                        size_t *len);
+const char *hoopauth_headers_user_agent(const hoopauth_headers_t *headers, size_t *len);
 
 /**
  * The value of Content-Type: "application/json" for POST, PUT and PATCH.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from headers, or NULL where there is none. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers, or NULL
+ * where there is none. Any thread. Since 0.1.
  */
-const char *hoopauth_headers_content_type(const hoopauth_headers_t *headers,
-                                          size_t *len);
+const char *hoopauth_headers_content_type(const hoopauth_headers_t *headers, size_t *len);
 
 /**
  * The same headers with another Version, for an operation that documents another one.
  *
- * headers stays the caller's; *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT. Any thread. Since 0.1.
+ * headers stays the caller's; *out is the caller's to free. Errors:
+ * HOOPAUTH_INVALID_ARGUMENT. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_headers_with_version(const hoopauth_headers_t *headers,
                                                 const char *version,
@@ -641,8 +655,9 @@ void hoopauth_headers_free(hoopauth_headers_t *headers);
 /**
  * The answer to an API request.
  *
- * The caller owns what hoopauth_request_send made and frees it with hoopauth_response_free; that of an error is the error's. What
- * comes out of it lives as long as it does. Any thread may read it.
+ * The caller owns what hoopauth_request_send made and frees it with hoopauth_response_free;
+ * that of an error is the error's. What comes out of it lives as long as it does. Any thread may
+ * read it.
  */
 typedef struct hoopauth_response_t hoopauth_response_t;
 
@@ -659,8 +674,8 @@ size_t hoopauth_response_header_count(const hoopauth_response_t *response);
 /**
  * One of the headers in the order they came, by its number from 0. Names are in lower case.
  *
- * *header gets texts borrowed from response. Errors: HOOPAUTH_INVALID_ARGUMENT for NULL and for a number that is not below
- * hoopauth_response_header_count. Any thread. Since 0.1.
+ * *header gets texts borrowed from response. Errors: HOOPAUTH_INVALID_ARGUMENT for NULL and
+ * for a number that is not below hoopauth_response_header_count. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_response_header_at(const hoopauth_response_t *response,
                                               size_t index,
@@ -670,8 +685,8 @@ hoopauth_status_t hoopauth_response_header_at(const hoopauth_response_t *respons
 /**
  * The value of the first header of that name, in any case.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from response, or NULL where there is none. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from response, or NULL
+ * where there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_response_header(const hoopauth_response_t *response,
                                      const char *name,
@@ -681,16 +696,16 @@ const char *hoopauth_response_header(const hoopauth_response_t *response,
 /**
  * The body, decompressed. It may hold any bytes, NULs too; a NUL stands behind it.
  *
- * len, if not NULL, gets the length in bytes, 0 where there is none. Returns bytes borrowed from response; NULL for NULL. Any
- * thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes, 0 where there is none. Returns bytes borrowed from
+ * response; NULL for NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_response_body(const hoopauth_response_t *response,
-                                   size_t *len);
+const char *hoopauth_response_body(const hoopauth_response_t *response, size_t *len);
 
 /**
  * The answer that an error is about, headers and body at hand.
  *
- * Returns what is borrowed from error, never to be freed; NULL where a request did not end in an answer. Any thread. Since 0.1.
+ * Returns what is borrowed from error, never to be freed; NULL where a request did not end in an
+ * answer. Any thread. Since 0.1.
  */
 const hoopauth_response_t *hoopauth_error_response(const hoopauth_error_t *error);
 
@@ -702,18 +717,20 @@ void hoopauth_response_free(hoopauth_response_t *response);
 /* ---- Grants ----------------------------------------------------------*/
 
 /**
- * The stored result of an authorization of one account: access token, refresh token, expiry, scopes, ids.
+ * The stored result of an authorization of one account: access token, refresh token, expiry,
+ * scopes, ids.
  *
- * The caller owns it and frees it with hoopauth_grant_free, which wipes it. Its texts live until it is changed or freed. Any
- * thread may read it; one thread at a time may change it.
+ * The caller owns it and frees it with hoopauth_grant_free, which wipes it. Its texts live until
+ * it is changed or freed. Any thread may read it; one thread at a time may change it.
  */
 typedef struct hoopauth_grant_t hoopauth_grant_t;
 
 /**
- * Makes a grant of an account, "location:<id>" or "company:<id>", to be imported. Until its end is set, the access token counts as
- * expired, so that the first use refreshes it.
+ * Makes a grant of an account, "location:<id>" or "company:<id>", to be imported. Until its end is
+ * set, the access token counts as expired, so that the first use refreshes it.
  *
- * Texts are copied. *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT. Any thread. Since 0.1.
+ * Texts are copied. *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT. Any
+ * thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_grant_new(const char *account,
                                      size_t account_len,
@@ -731,7 +748,8 @@ hoopauth_status_t hoopauth_grant_set_refresh_token(hoopauth_grant_t *grant,
                                                    hoopauth_error_t **err);
 
 /**
- * Sets when the access token ends, in milliseconds since the Unix epoch. Errors: for NULL. Since 0.1.
+ * Sets when the access token ends, in milliseconds since the Unix epoch. Errors: for NULL. Since
+ * 0.1.
  */
 hoopauth_status_t hoopauth_grant_set_expires_at_ms(hoopauth_grant_t *grant,
                                                    int64_t expires_at_ms,
@@ -746,8 +764,8 @@ hoopauth_status_t hoopauth_grant_set_scopes(hoopauth_grant_t *grant,
                                             hoopauth_error_t **err);
 
 /**
- * Sets which company a location belongs to: its way back when the refresh token is lost. Copied. Errors: for NULL; a wrong one is
- * told by the import. Since 0.1.
+ * Sets which company a location belongs to: its way back when the refresh token is lost. Copied.
+ * Errors: for NULL; a wrong one is told by the import. Since 0.1.
  */
 hoopauth_status_t hoopauth_grant_set_company_id(hoopauth_grant_t *grant,
                                                 const char *company_id,
@@ -757,70 +775,67 @@ hoopauth_status_t hoopauth_grant_set_company_id(hoopauth_grant_t *grant,
 /**
  * Whom it speaks for.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL.
+ * Any thread. Since 0.1.
  */
-const char *hoopauth_grant_account(const hoopauth_grant_t *grant,
-                                   size_t *len);
+const char *hoopauth_grant_account(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The access token. A secret.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL.
+ * Any thread. Since 0.1.
  */
-const char *hoopauth_grant_access_token(const hoopauth_grant_t *grant,
-                                        size_t *len);
+const char *hoopauth_grant_access_token(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The refresh token. A secret, good for one use: whoever sends it outside this client spends it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where there is none. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where
+ * there is none. Any thread. Since 0.1.
  */
-const char *hoopauth_grant_refresh_token(const hoopauth_grant_t *grant,
-                                         size_t *len);
+const char *hoopauth_grant_refresh_token(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The scopes, separated by spaces.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL.
+ * Any thread. Since 0.1.
  */
-const char *hoopauth_grant_scopes(const hoopauth_grant_t *grant,
-                                  size_t *len);
+const char *hoopauth_grant_scopes(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The company's id, also of a location.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where it is not known. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where
+ * it is not known. Any thread. Since 0.1.
  */
-const char *hoopauth_grant_company_id(const hoopauth_grant_t *grant,
-                                      size_t *len);
+const char *hoopauth_grant_company_id(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The id of the user who authorized it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where it is not known. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where
+ * it is not known. Any thread. Since 0.1.
  */
-const char *hoopauth_grant_user_id(const hoopauth_grant_t *grant,
-                                   size_t *len);
+const char *hoopauth_grant_user_id(const hoopauth_grant_t *grant, size_t *len);
 
 /**
- * When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Where the platform says that it lives for no time or
- * less (expires_in of 0, or negative), it counts as 60 seconds from when it was asked for; where it says nothing, as 86 399. Any
- * thread. Since 0.1.
+ * When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Where the platform
+ * says that it lives for no time or less (expires_in of 0, or negative), it counts as 60 seconds
+ * from when it was asked for; where it says nothing, as 86 399. Any thread. Since 0.1.
  */
 int64_t hoopauth_grant_expires_at_ms(const hoopauth_grant_t *grant);
 
 /**
- * When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL and before it is stored. Any thread.
- * Since 0.1.
+ * When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL
+ * and before it is stored. Any thread. Since 0.1.
  */
 int64_t hoopauth_grant_obtained_at_ms(const hoopauth_grant_t *grant);
 
 /**
- * When the user authorized it, or it was imported or minted, in milliseconds since the Unix epoch; 0 for NULL and before it is
- * stored. Any thread. Since 0.1.
+ * When the user authorized it, or it was imported or minted, in milliseconds since the Unix epoch;
+ * 0 for NULL and before it is stored. Any thread. Since 0.1.
  */
 int64_t hoopauth_grant_authorized_at_ms(const hoopauth_grant_t *grant);
 
@@ -839,7 +854,8 @@ void hoopauth_grant_free(hoopauth_grant_t *grant);
 /**
  * What a client is to be: options by name, and the host's own store, transport and clock.
  *
- * The caller owns it and frees it with hoopauth_config_free; clients keep what they need of it. One thread at a time.
+ * The caller owns it and frees it with hoopauth_config_free; clients keep what they need of it.
+ * One thread at a time.
  */
 typedef struct hoopauth_config_t hoopauth_config_t;
 
@@ -851,10 +867,12 @@ typedef struct hoopauth_config_t hoopauth_config_t;
 hoopauth_status_t hoopauth_config_new(hoopauth_config_t **out, hoopauth_error_t **err);
 
 /**
- * Sets an option by its name. Every option, its meaning, unit and limits stand in docs/options.md; the last value wins.
+ * Sets an option by its name. Every option, its meaning, unit and limits stand in docs/options.md;
+ * the last value wins.
  *
- * Values are text: seconds as decimals, lists separated by spaces. Both texts are copied, and the value is wiped with the
- * configuration. Errors: HOOPAUTH_CONFIG, with the option's name in the message. Since 0.1.
+ * Values are text: seconds as decimals, lists separated by spaces. Both texts are copied, and the
+ * value is wiped with the configuration. Errors: HOOPAUTH_CONFIG, with the option's name in the
+ * message. Since 0.1.
  */
 hoopauth_status_t hoopauth_config_set(hoopauth_config_t *config,
                                       const char *name,
@@ -864,18 +882,20 @@ hoopauth_status_t hoopauth_config_set(hoopauth_config_t *config,
                                       hoopauth_error_t **err);
 
 /**
- * Lets the environment fill, when a client is made, what is not set: HOOPAUTH_<OPTION>, then HoopAI's own HOOPAI_TOKEN
- * (a Private Integration token) and LOCATION_ID (the default account).
+ * Lets the environment fill, when a client is made, what is not set: HOOPAUTH_<OPTION>, then
+ * HoopAI's own HOOPAI_TOKEN (a Private Integration token) and LOCATION_ID (the default
+ * account).
  *
  * Errors: only for NULL. Since 0.1.
  */
-hoopauth_status_t hoopauth_config_use_environment(hoopauth_config_t *config,
-                                                  hoopauth_error_t **err);
+hoopauth_status_t hoopauth_config_use_environment(hoopauth_config_t *config, hoopauth_error_t **err);
 
 /**
- * Names the language of a binding, for the User-Agent: "hoopauth/0.1.0 (<language>)". Unset, it is "c".
+ * Names the language of a binding, for the User-Agent: "hoopauth/0.1.0 (<language>)". Unset, it
+ * is "c".
  *
- * 1 to 32 letters, digits, '+', '#', '.', '-', '/' or spaces; copied. Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
+ * 1 to 32 letters, digits, '+', '#', '.', '-', '/' or spaces; copied. Errors:
+ * HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
  */
 hoopauth_status_t hoopauth_config_set_language(hoopauth_config_t *config,
                                                const char *language,
@@ -883,15 +903,16 @@ hoopauth_status_t hoopauth_config_set_language(hoopauth_config_t *config,
                                                hoopauth_error_t **err);
 
 /**
- * Frees a configuration and wipes it; NULL is nothing to free. Clients made of it go on. Since 0.1.
+ * Frees a configuration and wipes it; NULL is nothing to free. Clients made of it go on. Since
+ * 0.1.
  */
 void hoopauth_config_free(hoopauth_config_t *config);
 
 /* ---- A clock of the host's own ---------------------------------------*/
 
 /**
- * A clock of the host's own, for tests and simulations. See "Callbacks" on the first page. Called on the hot path: it must be
- * quick and must not block.
+ * A clock of the host's own, for tests and simulations. See "Callbacks" on the first page. Called
+ * on the hot path: it must be quick and must not block.
  */
 typedef struct {
   /**
@@ -923,7 +944,8 @@ typedef struct {
 /**
  * Gives clients the host's clock instead of the system's.
  *
- * The table is copied; its destroy is called if and only if this succeeds. Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
+ * The table is copied; its destroy is called if and only if this succeeds. Errors:
+ * HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
  */
 hoopauth_status_t hoopauth_config_set_clock(hoopauth_config_t *config,
                                             const hoopauth_clock_callbacks_t *callbacks,
@@ -942,7 +964,8 @@ hoopauth_status_t hoopauth_config_set_clock(hoopauth_config_t *config,
 #define HOOPAUTH_CHANGE_REFRESHED 2
 
 /**
- * A change: a new pair could not be saved and is held in memory. Mend the store: the next call saves it.
+ * A change: a new pair could not be saved and is held in memory. Mend the store: the next call
+ * saves it.
  */
 #define HOOPAUTH_CHANGE_UNSAVED 3
 
@@ -973,8 +996,8 @@ typedef struct {
    */
   void (*destroy)(void *user_data);
   /**
-   * Called after each change, with the account, the stored generation it is about, and one of the constants HOOPAUTH_CHANGE_;
-   * unknown ones may come. The text is good until it returns.
+   * Called after each change, with the account, the stored generation it is about, and one of
+   * the constants HOOPAUTH_CHANGE_; unknown ones may come. The text is good until it returns.
    */
   void (*changed)(void *user_data, const char *account, size_t account_len, uint64_t generation, int32_t kind);
 } hoopauth_change_callbacks_t;
@@ -982,7 +1005,8 @@ typedef struct {
 /**
  * Lets clients tell the host of each change of a grant.
  *
- * The table is copied; its destroy is called if and only if this succeeds. Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
+ * The table is copied; its destroy is called if and only if this succeeds. Errors:
+ * HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
  */
 hoopauth_status_t hoopauth_config_set_change(hoopauth_config_t *config,
                                              const hoopauth_change_callbacks_t *callbacks,
@@ -1017,11 +1041,13 @@ typedef struct {
    */
   void (*destroy)(void *user_data);
   /**
-   * Sends request and puts what came back into response. It must not follow redirects, must verify certificates, and must
-   * give up after the request's timeout. An HTTP status of 4xx or 5xx is an answer, not an error.
+   * Sends request and puts what came back into response. It must not follow redirects, must
+   * verify certificates, and must give up after the request's timeout. An HTTP status of 4xx or
+   * 5xx is an answer, not an error.
    *
-   * Returns HOOPAUTH_OK, or HOOPAUTH_NETWORK, HOOPAUTH_TIMEOUT, HOOPAUTH_TLS, HOOPAUTH_MALFORMED_RESPONSE (not HTTP) or
-   * HOOPAUTH_CONFIG (no retry can help); anything else is HOOPAUTH_CALLBACK_FAILED.
+   * Returns HOOPAUTH_OK, or HOOPAUTH_NETWORK, HOOPAUTH_TIMEOUT, HOOPAUTH_TLS,
+   * HOOPAUTH_MALFORMED_RESPONSE (not HTTP) or HOOPAUTH_CONFIG (no retry can help); anything
+   * else is HOOPAUTH_CALLBACK_FAILED.
    */
   hoopauth_status_t (*send)(void *user_data,
                             const hoopauth_transport_request_t *request,
@@ -1032,7 +1058,8 @@ typedef struct {
 /**
  * Lets the host carry the HTTP of clients.
  *
- * The table is copied; its destroy is called if and only if this succeeds. Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
+ * The table is copied; its destroy is called if and only if this succeeds. Errors:
+ * HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
  */
 hoopauth_status_t hoopauth_config_set_transport(hoopauth_config_t *config,
                                                 const hoopauth_transport_callbacks_t *callbacks,
@@ -1041,18 +1068,18 @@ hoopauth_status_t hoopauth_config_set_transport(hoopauth_config_t *config,
 /**
  * The method, in capitals.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL for NULL. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL for
+ * NULL. Since 0.1.
  */
-const char *hoopauth_transport_request_method(const hoopauth_transport_request_t *request,
-                                              size_t *len);
+const char *hoopauth_transport_request_method(const hoopauth_transport_request_t *request, size_t *len);
 
 /**
  * The absolute URL.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL for NULL. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL for
+ * NULL. Since 0.1.
  */
-const char *hoopauth_transport_request_url(const hoopauth_transport_request_t *request,
-                                           size_t *len);
+const char *hoopauth_transport_request_url(const hoopauth_transport_request_t *request, size_t *len);
 
 /**
  * How many headers to send; 0 for NULL. Since 0.1.
@@ -1062,8 +1089,8 @@ size_t hoopauth_transport_request_header_count(const hoopauth_transport_request_
 /**
  * One of the headers to send, by its number from 0. Values may be secret.
  *
- * *header gets texts borrowed from request. Errors: HOOPAUTH_INVALID_ARGUMENT for NULL and for a number that is not below the
- * count. Since 0.1.
+ * *header gets texts borrowed from request. Errors: HOOPAUTH_INVALID_ARGUMENT for NULL and
+ * for a number that is not below the count. Since 0.1.
  */
 hoopauth_status_t hoopauth_transport_request_header_at(const hoopauth_transport_request_t *request,
                                                        size_t index,
@@ -1071,16 +1098,18 @@ hoopauth_status_t hoopauth_transport_request_header_at(const hoopauth_transport_
                                                        hoopauth_error_t **err);
 
 /**
- * The body to send; a secret. Its length is 0 where there is none. It may hold NULs, and one more stands behind it.
+ * The body to send; a secret. Its length is 0 where there is none. It may hold NULs, and one more
+ * stands behind it.
  *
- * len, if not NULL, gets the length in bytes. Returns bytes borrowed from request; NULL for NULL. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns bytes borrowed from request; NULL for
+ * NULL. Since 0.1.
  */
-const char *hoopauth_transport_request_body(const hoopauth_transport_request_t *request,
-                                            size_t *len);
+const char *hoopauth_transport_request_body(const hoopauth_transport_request_t *request, size_t *len);
 
 /**
- * Returns the seconds that the whole exchange may take, the body included, counted from the callback's beginning; 0 for NULL.
- * A process that stood still meanwhile must not send once they are over: others may have spent the refresh token. Since 0.1.
+ * Returns the seconds that the whole exchange may take, the body included, counted from the
+ * callback's beginning; 0 for NULL. A process that stood still meanwhile must not send once they
+ * are over: others may have spent the refresh token. Since 0.1.
  */
 double hoopauth_transport_request_timeout(const hoopauth_transport_request_t *request);
 
@@ -1113,8 +1142,8 @@ hoopauth_status_t hoopauth_transport_response_add_header(hoopauth_transport_resp
 /**
  * Adds a piece of the answer's body, decompressed. Copied.
  *
- * Errors: HOOPAUTH_INVALID_ARGUMENT where the body gets longer than the request allows: stop then, the answer is refused. Since
- * 0.1.
+ * Errors: HOOPAUTH_INVALID_ARGUMENT where the body gets longer than the request allows: stop
+ * then, the answer is refused. Since 0.1.
  */
 hoopauth_status_t hoopauth_transport_response_append_body(hoopauth_transport_response_t *response,
                                                           const uint8_t *data,
@@ -1122,8 +1151,8 @@ hoopauth_status_t hoopauth_transport_response_append_body(hoopauth_transport_res
                                                           hoopauth_error_t **err);
 
 /**
- * Says, beside a failure, that no byte of the request can have reached the server: then it may be sent again without risk. When in
- * doubt, don't.
+ * Says, beside a failure, that no byte of the request can have reached the server: then it may be
+ * sent again without risk. When in doubt, don't.
  *
  * Errors: for NULL. Since 0.1.
  */
@@ -1133,7 +1162,8 @@ hoopauth_status_t hoopauth_transport_response_set_not_sent(hoopauth_transport_re
 /* ---- A store of the host's own ---------------------------------------*/
 
 /**
- * Who wants a slot of the budget: an early refresh, which leaves the last slot of a minute to others.
+ * Who wants a slot of the budget: an early refresh, which leaves the last slot of a minute to
+ * others.
  */
 #define HOOPAUTH_PRIORITY_SOFT 0
 
@@ -1143,8 +1173,8 @@ hoopauth_status_t hoopauth_transport_response_set_not_sent(hoopauth_transport_re
 #define HOOPAUTH_PRIORITY_NORMAL 1
 
 /**
- * Who wants a slot of the budget: the repeat of a request whose answer was lost. It may go beyond the budget, by as much again, and by 5 at
- * least.
+ * Who wants a slot of the budget: the repeat of a request whose answer was lost. It may go beyond
+ * the budget, by as much again, and by 5 at least.
  */
 #define HOOPAUTH_PRIORITY_RECOVERY 2
 
@@ -1159,7 +1189,8 @@ typedef struct hoopauth_row_list_t hoopauth_row_list_t;
 typedef struct hoopauth_row_t hoopauth_row_t;
 
 /**
- * Which row of a store: one per app and account. The texts end with a NUL and are good until the callback returns.
+ * Which row of a store: one per app and account. The texts end with a NUL and are good until the
+ * callback returns.
  */
 typedef struct {
   /**
@@ -1185,7 +1216,8 @@ typedef struct {
  */
 typedef struct {
   /**
-   * UTF-8 text without NUL. Grants in it are sealed if the option store_key is set, and secret if not.
+   * UTF-8 text without NUL. Grants in it are sealed if the option store_key is set, and secret
+   * if not.
    */
   const uint8_t *bytes;
   /**
@@ -1205,7 +1237,8 @@ typedef struct {
    */
   int64_t expires_at_ms;
   /**
-   * Before this moment maintenance leaves the account alone, in milliseconds since the Unix epoch.
+   * Before this moment maintenance leaves the account alone, in milliseconds since the Unix
+   * epoch.
    */
   int64_t not_before_ms;
 } hoopauth_new_row_t;
@@ -1213,13 +1246,14 @@ typedef struct {
 /**
  * A store of the host's own. See "Callbacks" on the first page.
  *
- * load, save and list make a store. Without lease and unlease, take_slot, claim and unclaim, those work within one
- * process only: on a store that several processes share, each refreshes an account by itself (the platform's window and the
- * compare-and-set mend that in most cases, not in all), each keeps a budget of its own, and a redirect could be completed once in
+ * load, save and list make a store. Without lease and unlease, take_slot, claim and
+ * unclaim, those work within one process only: on a store that several processes share, each
+ * refreshes an account by itself (the platform's window and the compare-and-set mend that in most
+ * cases, not in all), each keeps a budget of its own, and a redirect could be completed once in
  * each.
  *
- * Callbacks return HOOPAUTH_OK, or HOOPAUTH_STORE, HOOPAUTH_STORE_CORRUPT, HOOPAUTH_TIMEOUT, HOOPAUTH_NETWORK; anything
- * else is HOOPAUTH_CALLBACK_FAILED.
+ * Callbacks return HOOPAUTH_OK, or HOOPAUTH_STORE, HOOPAUTH_STORE_CORRUPT,
+ * HOOPAUTH_TIMEOUT, HOOPAUTH_NETWORK; anything else is HOOPAUTH_CALLBACK_FAILED.
  */
 typedef struct {
   /**
@@ -1242,8 +1276,9 @@ typedef struct {
                             hoopauth_row_t *row,
                             hoopauth_failure_t *failure);
   /**
-   * Compare-and-set: stores row as version expected + 1 if the stored version is expected (0: no row), atomically among all
-   * who share the store; *saved tells whether it did. Durable when it says true.
+   * Compare-and-set: stores row as version expected + 1 if the stored version is expected
+   * (0: no row), atomically among all who share the store; *saved tells whether it did.
+   * Durable when it says true.
    */
   hoopauth_status_t (*save)(void *user_data,
                             const hoopauth_row_key_t *key,
@@ -1260,9 +1295,10 @@ typedef struct {
                             hoopauth_row_list_t *rows,
                             hoopauth_failure_t *failure);
   /**
-   * Takes the exclusive right to refresh the account of key, among all who share the store, waiting at most wait_ms
-   * milliseconds. *lease is the host's own, not NULL, and goes to unlease; NULL: another holder kept it. The right must end with
-   * the process that holds it and never be taken away. May be NULL, together with unlease.
+   * Takes the exclusive right to refresh the account of key, among all who share the store,
+   * waiting at most wait_ms milliseconds. *lease is the host's own, not NULL, and goes to
+   * unlease; NULL: another holder kept it. The right must end with the process that holds it
+   * and never be taken away. May be NULL, together with unlease.
    */
   hoopauth_status_t (*lease)(void *user_data,
                              const hoopauth_row_key_t *key,
@@ -1274,8 +1310,9 @@ typedef struct {
    */
   void (*unlease)(void *user_data, void *lease);
   /**
-   * Takes one token-endpoint request out of the app's budget of per_minute in any 61 seconds; priority is one of the constants
-   * HOOPAUTH_PRIORITY_. *wait_ms is 0 if it was taken, else how long to wait before asking again. May be NULL.
+   * Takes one token-endpoint request out of the app's budget of per_minute in any 61 seconds;
+   * priority is one of the constants HOOPAUTH_PRIORITY_. *wait_ms is 0 if it was taken,
+   * else how long to wait before asking again. May be NULL.
    */
   hoopauth_status_t (*take_slot)(void *user_data,
                                  const char *app,
@@ -1286,8 +1323,8 @@ typedef struct {
                                  uint64_t *wait_ms,
                                  hoopauth_failure_t *failure);
   /**
-   * Remembers the 16 bytes id until until_ms; *claimed is false if it was remembered already. May be NULL, together with
-   * unclaim.
+   * Remembers the 16 bytes id until until_ms; *claimed is false if it was remembered
+   * already. May be NULL, together with unclaim.
    */
   hoopauth_status_t (*claim)(void *user_data,
                              const char *app,
@@ -1306,8 +1343,9 @@ typedef struct {
                                const uint8_t *id,
                                hoopauth_failure_t *failure);
   /**
-   * *changes gets a number that changes with each saved row, whichever process saved it. May be NULL: then what other processes
-   * change is seen when a token is due or refused. Answer at once: a caller with a fresh token waits for it.
+   * *changes gets a number that changes with each saved row, whichever process saved it. May
+   * be NULL: then what other processes change is seen when a token is due or refused. Answer at
+   * once: a caller with a fresh token waits for it.
    */
   hoopauth_status_t (*changes)(void *user_data, uint64_t *changes, hoopauth_failure_t *failure);
 } hoopauth_store_callbacks_t;
@@ -1315,7 +1353,8 @@ typedef struct {
 /**
  * Lets clients keep their grants in the host's store, instead of the option store.
  *
- * The table is copied; its destroy is called if and only if this succeeds. Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
+ * The table is copied; its destroy is called if and only if this succeeds. Errors:
+ * HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
  */
 hoopauth_status_t hoopauth_config_set_store(hoopauth_config_t *config,
                                             const hoopauth_store_callbacks_t *callbacks,
@@ -1351,22 +1390,23 @@ hoopauth_status_t hoopauth_row_list_add(hoopauth_row_list_t *rows,
 /**
  * One account of a client, looked up once: its headers cost least this way.
  *
- * Where a function takes an account, NULL means the client's default one (option default_account). An account belongs to the
- * client it was made with and keeps what it needs of it. Counted: hoopauth_account_ref, hoopauth_account_free. Any thread
- * may use it.
+ * Where a function takes an account, NULL means the client's default one (option
+ * default_account). An account belongs to the client it was made with and keeps what it needs of
+ * it. Counted: hoopauth_account_ref, hoopauth_account_free. Any thread may use it.
  */
 typedef struct hoopauth_account_t hoopauth_account_t;
 
 /**
  * The account as text, "location:<id>" or "company:<id>".
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from account; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from account; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_account_name(const hoopauth_account_t *account,
-                                  size_t *len);
+const char *hoopauth_account_name(const hoopauth_account_t *account, size_t *len);
 
 /**
- * One more reference, to be freed like the first; returns account, NULL for NULL. Any thread. Since 0.1.
+ * One more reference, to be freed like the first; returns account, NULL for NULL. Any thread.
+ * Since 0.1.
  */
 hoopauth_account_t *hoopauth_account_ref(const hoopauth_account_t *account);
 
@@ -1393,34 +1433,38 @@ void hoopauth_account_free(hoopauth_account_t *account);
 #define HOOPAUTH_IMPORT_KEPT 3
 
 /**
- * The accounts that have a grant. The caller owns it and frees it with hoopauth_accounts_free. Any thread may read it.
+ * The accounts that have a grant. The caller owns it and frees it with hoopauth_accounts_free.
+ * Any thread may read it.
  */
 typedef struct hoopauth_accounts_t hoopauth_accounts_t;
 
 /**
  * Authenticates a program's requests: any number of accounts with one credential.
  *
- * Counted: hoopauth_client_ref, hoopauth_client_free. Any thread may call any of its functions at any time. Getting headers
- * of an account whose token is fresh takes no lock and does no I/O. When a refresh is due, the caller's own thread does it; and every
- * few seconds one caller looks whether others changed anything in a store that they share.
+ * Counted: hoopauth_client_ref, hoopauth_client_free. Any thread may call any of its functions
+ * at any time. Getting headers of an account whose token is fresh takes no lock and does no I/O.
+ * When a refresh is due, the caller's own thread does it; and every few seconds one caller looks
+ * whether others changed anything in a store that they share.
  */
 typedef struct hoopauth_client_t hoopauth_client_t;
 
 /**
- * Makes a client. No I/O happens here: stores are opened and servers asked when they are first needed.
+ * Makes a client. No I/O happens here: stores are opened and servers asked when they are first
+ * needed.
  *
- * config stays the caller's. *out is the caller's to free. Errors: HOOPAUTH_CONFIG, with the option's name in the message.
- * Any thread. Since 0.1.
+ * config stays the caller's. *out is the caller's to free. Errors: HOOPAUTH_CONFIG, with the
+ * option's name in the message. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_new(const hoopauth_config_t *config,
                                       hoopauth_client_t **out,
                                       hoopauth_error_t **err);
 
 /**
- * Looks up an account by its text, "location:<id>" or "company:<id>". It need not be authorized yet.
+ * Looks up an account by its text, "location:<id>" or "company:<id>". It need not be authorized
+ * yet.
  *
- * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT; HOOPAUTH_WRONG_ACCOUNT where the client has a static
- * token of another account. Any thread. Since 0.1.
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT; HOOPAUTH_WRONG_ACCOUNT
+ * where the client has a static token of another account. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_account(const hoopauth_client_t *client,
                                           const char *account,
@@ -1431,9 +1475,10 @@ hoopauth_status_t hoopauth_client_account(const hoopauth_client_t *client,
 /**
  * Headers for a request of account (NULL: the default one), for an HTTP method in any case.
  *
- * An expiring token is refreshed on the way, for at most as long as context allows (NULL: the option timeout). *out is
- * the caller's to free. Errors: HOOPAUTH_NO_GRANT, HOOPAUTH_REAUTHORIZATION_REQUIRED, HOOPAUTH_ACCOUNT_INACTIVE,
- * HOOPAUTH_CANCELLED, HOOPAUTH_TIMEOUT, and what a refresh and the store can meet. Any thread. Since 0.1.
+ * An expiring token is refreshed on the way, for at most as long as context allows (NULL: the
+ * option timeout). *out is the caller's to free. Errors: HOOPAUTH_NO_GRANT,
+ * HOOPAUTH_REAUTHORIZATION_REQUIRED, HOOPAUTH_ACCOUNT_INACTIVE, HOOPAUTH_CANCELLED,
+ * HOOPAUTH_TIMEOUT, and what a refresh and the store can meet. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_headers(const hoopauth_client_t *client,
                                           const hoopauth_account_t *account,
@@ -1444,9 +1489,11 @@ hoopauth_status_t hoopauth_client_headers(const hoopauth_client_t *client,
                                           hoopauth_error_t **err);
 
 /**
- * As hoopauth_client_headers, for an account by its text: for programs that meet accounts too rarely to keep their handles.
+ * As hoopauth_client_headers, for an account by its text: for programs that meet accounts too
+ * rarely to keep their handles.
  *
- * Errors: as there, and HOOPAUTH_INVALID_ARGUMENT for text that is no account. Any thread. Since 0.1.
+ * Errors: as there, and HOOPAUTH_INVALID_ARGUMENT for text that is no account. Any thread. Since
+ * 0.1.
  */
 hoopauth_status_t hoopauth_client_headers_by_name(const hoopauth_client_t *client,
                                                   const char *account,
@@ -1458,8 +1505,8 @@ hoopauth_status_t hoopauth_client_headers_by_name(const hoopauth_client_t *clien
                                                   hoopauth_error_t **err);
 
 /**
- * Headers as they were sent, put together again from the value of Authorization: for a host that kept no headers until the
- * answer came and now wants to report it.
+ * Headers as they were sent, put together again from the value of Authorization: for a host that
+ * kept no headers until the answer came and now wants to report it.
  *
  * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT. Any thread. Since 0.1.
  */
@@ -1475,13 +1522,15 @@ hoopauth_status_t hoopauth_client_sent_headers(const hoopauth_client_t *client,
 /**
  * Tells what came back for a request that was sent with headers.
  *
- * Where *repeat is set, the token was refused and there is a new one: repeat the request, once, with these headers, which are
- * the caller's to free. Where it is NULL on success, the answer is no matter of authentication: use it. What a refresh can't
- * cure is a typed error. Of the body the first kilobytes are enough; answer_headers may be NULL with count 0.
+ * Where *repeat is set, the token was refused and there is a new one: repeat the request, once,
+ * with these headers, which are the caller's to free. Where it is NULL on success, the answer is
+ * no matter of authentication: use it. What a refresh can't cure is a typed error. Of the body the
+ * first kilobytes are enough; answer_headers may be NULL with count 0.
  *
- * Errors: HOOPAUTH_REAUTHORIZATION_REQUIRED, HOOPAUTH_INSUFFICIENT_SCOPE, HOOPAUTH_WRONG_TOKEN_CLASS,
- * HOOPAUTH_WRONG_ACCOUNT, HOOPAUTH_INVALID_PRIVATE_INTEGRATION, HOOPAUTH_RATE_LIMITED, HOOPAUTH_HTTP_STATUS, and what a
- * refresh can meet. Any thread. Since 0.1.
+ * Errors: HOOPAUTH_REAUTHORIZATION_REQUIRED, HOOPAUTH_INSUFFICIENT_SCOPE,
+ * HOOPAUTH_WRONG_TOKEN_CLASS, HOOPAUTH_WRONG_ACCOUNT, HOOPAUTH_INVALID_PRIVATE_INTEGRATION,
+ * HOOPAUTH_RATE_LIMITED, HOOPAUTH_HTTP_STATUS, and what a refresh can meet. Any thread. Since
+ * 0.1.
  */
 hoopauth_status_t hoopauth_client_report(const hoopauth_client_t *client,
                                          const hoopauth_headers_t *headers,
@@ -1495,8 +1544,9 @@ hoopauth_status_t hoopauth_client_report(const hoopauth_client_t *client,
                                          hoopauth_error_t **err);
 
 /**
- * As hoopauth_client_report, for a host that knows what it sent: then the error names the scope or the class that the operation needs.
- * path is a path below api_base or the whole URL, with or without a query.
+ * As hoopauth_client_report, for a host that knows what it sent: then the error names the scope
+ * or the class that the operation needs. path is a path below api_base or the whole URL, with
+ * or without a query.
  *
  * Errors: as there. Any thread. Since 0.1.
  */
@@ -1516,20 +1566,20 @@ hoopauth_status_t hoopauth_client_report_request(const hoopauth_client_t *client
                                                  hoopauth_error_t **err);
 
 /**
- * The option whose Private Integration token the platform refused, "private_integration_token" or "private_integration_token_next": put
- * another token there, or leave the option out if the other one stays in use.
+ * The option whose Private Integration token the platform refused, "private_integration_token" or
+ * "private_integration_token_next": put another token there, or leave the option out if the other
+ * one stays in use.
  *
- * len, if not NULL, gets the length in bytes. Returns static text, or NULL while none was refused, and again once that token works. Any
- * thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns static text, or NULL while none was
+ * refused, and again once that token works. Any thread. Since 0.1.
  */
-const char *hoopauth_client_refused_private_integration_token(const hoopauth_client_t *client,
-                                                              size_t *len);
+const char *hoopauth_client_refused_private_integration_token(const hoopauth_client_t *client, size_t *len);
 
 /**
  * Mints the grant of location from that of its company, and stores it.
  *
- * Errors: HOOPAUTH_INVALID_ARGUMENT where one is not of its kind, HOOPAUTH_NO_GRANT for the company, and those of the token
- * endpoint. Any thread. Since 0.1.
+ * Errors: HOOPAUTH_INVALID_ARGUMENT where one is not of its kind, HOOPAUTH_NO_GRANT for the
+ * company, and those of the token endpoint. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_mint(const hoopauth_client_t *client,
                                        const hoopauth_account_t *location,
@@ -1538,11 +1588,13 @@ hoopauth_status_t hoopauth_client_mint(const hoopauth_client_t *client,
                                        hoopauth_error_t **err);
 
 /**
- * Imports a grant from elsewhere. *outcome, if outcome is not NULL, gets one of the constants HOOPAUTH_IMPORT_.
+ * Imports a grant from elsewhere. *outcome, if outcome is not NULL, gets one of the constants
+ * HOOPAUTH_IMPORT_.
  *
- * A grant whose refresh token this account was ever imported or refreshed with changes nothing, so that a program may import its
- * seed at every start. Another live grant is kept unless replace. grant stays the caller's. Errors:
- * HOOPAUTH_INVALID_ARGUMENT, HOOPAUTH_INVALID_STATE without OAuth, and those of the store. Any thread. Since 0.1.
+ * A grant whose refresh token this account was ever imported or refreshed with changes nothing, so
+ * that a program may import its seed at every start. Another live grant is kept unless replace.
+ * grant stays the caller's. Errors: HOOPAUTH_INVALID_ARGUMENT, HOOPAUTH_INVALID_STATE
+ * without OAuth, and those of the store. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_import(const hoopauth_client_t *client,
                                          const hoopauth_grant_t *grant,
@@ -1552,9 +1604,11 @@ hoopauth_status_t hoopauth_client_import(const hoopauth_client_t *client,
                                          hoopauth_error_t **err);
 
 /**
- * The stored grant of an account (NULL: the default one), tokens included, for moving it elsewhere.
+ * The stored grant of an account (NULL: the default one), tokens included, for moving it
+ * elsewhere.
  *
- * *out is the caller's to free. Errors: HOOPAUTH_NO_GRANT, and those of the store. Any thread. Since 0.1.
+ * *out is the caller's to free. Errors: HOOPAUTH_NO_GRANT, and those of the store. Any thread.
+ * Since 0.1.
  */
 hoopauth_status_t hoopauth_client_export(const hoopauth_client_t *client,
                                          const hoopauth_account_t *account,
@@ -1563,8 +1617,8 @@ hoopauth_status_t hoopauth_client_export(const hoopauth_client_t *client,
                                          hoopauth_error_t **err);
 
 /**
- * Removes the grant of an account (NULL: the default one) and leaves a tombstone. *removed, if removed is not NULL, tells
- * whether there was one.
+ * Removes the grant of an account (NULL: the default one) and leaves a tombstone. *removed, if
+ * removed is not NULL, tells whether there was one.
  *
  * Errors: those of the store. Any thread. Since 0.1.
  */
@@ -1592,12 +1646,10 @@ size_t hoopauth_accounts_count(const hoopauth_accounts_t *accounts);
 /**
  * One account of the list, by its number from 0.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from accounts; NULL for NULL and for a number that is not
- * below hoopauth_accounts_count. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from accounts; NULL for
+ * NULL and for a number that is not below hoopauth_accounts_count. Any thread. Since 0.1.
  */
-const char *hoopauth_accounts_at(const hoopauth_accounts_t *accounts,
-                                 size_t index,
-                                 size_t *len);
+const char *hoopauth_accounts_at(const hoopauth_accounts_t *accounts, size_t index, size_t *len);
 
 /**
  * Frees a list of accounts; NULL is nothing to free. Since 0.1.
@@ -1605,13 +1657,14 @@ const char *hoopauth_accounts_at(const hoopauth_accounts_t *accounts,
 void hoopauth_accounts_free(hoopauth_accounts_t *accounts);
 
 /**
- * Renews the tokens of all accounts ahead of their end, within the budget, until the client's clock reads until_ms
- * (milliseconds since the Unix epoch) or context ends. Blocks.
+ * Renews the tokens of all accounts ahead of their end, within the budget, until the client's
+ * clock reads until_ms (milliseconds since the Unix epoch) or context ends. Blocks.
  *
- * Living tokens come first, whichever ends first; accounts that keep failing share a tenth of the budget. Any number of threads and
- * processes may do this on one store: no token is renewed twice. Where it runs, callers do not refresh
- * early themselves. Errors: HOOPAUTH_CANCELLED, HOOPAUTH_TIMEOUT when context ends; HOOPAUTH_INVALID_STATE without OAuth,
- * after close, and in a forked child. Any thread. Since 0.1.
+ * Living tokens come first, whichever ends first; accounts that keep failing share a tenth of the
+ * budget. Any number of threads and processes may do this on one store: no token is renewed twice.
+ * Where it runs, callers do not refresh early themselves. Errors: HOOPAUTH_CANCELLED,
+ * HOOPAUTH_TIMEOUT when context ends; HOOPAUTH_INVALID_STATE without OAuth, after close, and
+ * in a forked child. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_maintain(const hoopauth_client_t *client,
                                            int64_t until_ms,
@@ -1619,41 +1672,45 @@ hoopauth_status_t hoopauth_client_maintain(const hoopauth_client_t *client,
                                            hoopauth_error_t **err);
 
 /**
- * Saves what could not be saved yet and ends the client, for all who hold references; later calls are HOOPAUTH_INVALID_STATE.
+ * Saves what could not be saved yet and ends the client, for all who hold references; later calls
+ * are HOOPAUTH_INVALID_STATE.
  *
- * Waits for refreshes that go on after their callers left, at most for the option timeout. Errors: those of the store; what
- * could not be saved is lost with the process then. Any thread. Since 0.1.
+ * Waits for refreshes that go on after their callers left, at most for the option timeout.
+ * Errors: those of the store; what could not be saved is lost with the process then. Any thread.
+ * Since 0.1.
  */
-hoopauth_status_t hoopauth_client_close(const hoopauth_client_t *client,
-                                        hoopauth_error_t **err);
+hoopauth_status_t hoopauth_client_close(const hoopauth_client_t *client, hoopauth_error_t **err);
 
 /**
- * One more reference, to be freed like the first; returns client, NULL for NULL. Any thread. Since 0.1.
+ * One more reference, to be freed like the first; returns client, NULL for NULL. Any thread.
+ * Since 0.1.
  */
 hoopauth_client_t *hoopauth_client_ref(const hoopauth_client_t *client);
 
 /**
- * Gives up one reference; NULL is nothing to free. The last one waits for refreshes under way, at most for the option timeout, and
- * what could not be saved yet is tried once more. Since 0.1.
+ * Gives up one reference; NULL is nothing to free. The last one waits for refreshes under way, at
+ * most for the option timeout, and what could not be saved yet is tried once more. Since 0.1.
  */
 void hoopauth_client_free(hoopauth_client_t *client);
 
 /* ---- API requests ----------------------------------------------------*/
 
 /**
- * A request to the API that the library sends: with the headers of its account, and again where that can help.
+ * A request to the API that the library sends: with the headers of its account, and again where
+ * that can help.
  *
- * The caller owns it and frees it with hoopauth_request_free; it keeps what it needs of its client, and may be sent any number of
- * times. Any thread may send it; one thread at a time may change it.
+ * The caller owns it and frees it with hoopauth_request_free; it keeps what it needs of its
+ * client, and may be sent any number of times. Any thread may send it; one thread at a time may
+ * change it.
  */
 typedef struct hoopauth_request_t hoopauth_request_t;
 
 /**
- * Makes a request: an HTTP method in any case, and a path below api_base, such as "/contacts/", or an absolute URL on one of the
- * configured hosts.
+ * Makes a request: an HTTP method in any case, and a path below api_base, such as "/contacts/",
+ * or an absolute URL on one of the configured hosts.
  *
- * Texts are copied. *out is the caller's to free. Errors: only for NULL and for what is not UTF-8; a wrong method or path is told
- * when it is sent. Any thread. Since 0.1.
+ * Texts are copied. *out is the caller's to free. Errors: only for NULL and for what is not
+ * UTF-8; a wrong method or path is told when it is sent. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_request(const hoopauth_client_t *client,
                                           const char *method,
@@ -1664,7 +1721,8 @@ hoopauth_status_t hoopauth_client_request(const hoopauth_client_t *client,
                                           hoopauth_error_t **err);
 
 /**
- * Sets whose headers it carries, "location:<id>" or "company:<id>"; unset, those of the default account. Copied.
+ * Sets whose headers it carries, "location:<id>" or "company:<id>"; unset, those of the default
+ * account. Copied.
  *
  * Errors: for NULL; a wrong one is told when it is sent. Since 0.1.
  */
@@ -1674,7 +1732,8 @@ hoopauth_status_t hoopauth_request_set_account(hoopauth_request_t *request,
                                                hoopauth_error_t **err);
 
 /**
- * Adds a query parameter; it is encoded. May be called again, with the same name too. Copied. Errors: for NULL. Since 0.1.
+ * Adds a query parameter; it is encoded. May be called again, with the same name too. Copied.
+ * Errors: for NULL. Since 0.1.
  */
 hoopauth_status_t hoopauth_request_add_param(hoopauth_request_t *request,
                                              const char *name,
@@ -1684,8 +1743,9 @@ hoopauth_status_t hoopauth_request_add_param(hoopauth_request_t *request,
                                              hoopauth_error_t **err);
 
 /**
- * Adds a header. Copied. Authorization, Version, User-Agent, Host and those of the connection are the library's: such a one is
- * HOOPAUTH_INVALID_ARGUMENT when the request is sent. Errors: for NULL. Since 0.1.
+ * Adds a header. Copied. Authorization, Version, User-Agent, Host and those of the
+ * connection are the library's: such a one is HOOPAUTH_INVALID_ARGUMENT when the request is
+ * sent. Errors: for NULL. Since 0.1.
  */
 hoopauth_status_t hoopauth_request_add_header(hoopauth_request_t *request,
                                               const char *name,
@@ -1695,8 +1755,9 @@ hoopauth_status_t hoopauth_request_add_header(hoopauth_request_t *request,
                                               hoopauth_error_t **err);
 
 /**
- * Sets the body, any bytes. Copied once, however often it is sent. Its Content-Type is "application/json" for POST, PUT and PATCH
- * unless a header of that name was added. Errors: for NULL, and HOOPAUTH_INVALID_ARGUMENT for more than 512 MiB. Since 0.1.
+ * Sets the body, any bytes. Copied once, however often it is sent. Its Content-Type is
+ * "application/json" for POST, PUT and PATCH unless a header of that name was added. Errors: for
+ * NULL, and HOOPAUTH_INVALID_ARGUMENT for more than 512 MiB. Since 0.1.
  */
 hoopauth_status_t hoopauth_request_set_body(hoopauth_request_t *request,
                                             const uint8_t *body,
@@ -1704,7 +1765,8 @@ hoopauth_status_t hoopauth_request_set_body(hoopauth_request_t *request,
                                             hoopauth_error_t **err);
 
 /**
- * Sets another Version than the option api_version. Copied. Errors: for NULL; a wrong one is told when it is sent. Since 0.1.
+ * Sets another Version than the option api_version. Copied. Errors: for NULL; a wrong one is
+ * told when it is sent. Since 0.1.
  */
 hoopauth_status_t hoopauth_request_set_version(hoopauth_request_t *request,
                                                const char *version,
@@ -1712,23 +1774,25 @@ hoopauth_status_t hoopauth_request_set_version(hoopauth_request_t *request,
                                                hoopauth_error_t **err);
 
 /**
- * Sets how many seconds it may take with all its tries and waits, instead of the option timeout. Errors:
- * HOOPAUTH_INVALID_ARGUMENT for a negative one or one that is no number. Since 0.1.
+ * Sets how many seconds it may take with all its tries and waits, instead of the option timeout.
+ * Errors: HOOPAUTH_INVALID_ARGUMENT for a negative one or one that is no number. Since 0.1.
  */
 hoopauth_status_t hoopauth_request_set_timeout(hoopauth_request_t *request,
                                                double timeout,
                                                hoopauth_error_t **err);
 
 /**
- * Sets the longest body to accept in the answer, in bytes after decompression, instead of the option max_response_bytes. A longer one
- * is HOOPAUTH_MALFORMED_RESPONSE. Errors: for NULL. Since 0.1.
+ * Sets the longest body to accept in the answer, in bytes after decompression, instead of the
+ * option max_response_bytes. A longer one is HOOPAUTH_MALFORMED_RESPONSE. Errors: for NULL.
+ * Since 0.1.
  */
 hoopauth_status_t hoopauth_request_set_max_body(hoopauth_request_t *request,
                                                 size_t max_body,
                                                 hoopauth_error_t **err);
 
 /**
- * Sets whether an answer with any status is an answer, not only 2xx. A 401 that a refresh can cure is cured all the same. Unset, no.
+ * Sets whether an answer with any status is an answer, not only 2xx. A 401 that a refresh can cure
+ * is cured all the same. Unset, no.
  *
  * Errors: for NULL. Since 0.1.
  */
@@ -1737,8 +1801,8 @@ hoopauth_status_t hoopauth_request_set_any_status(hoopauth_request_t *request,
                                                   hoopauth_error_t **err);
 
 /**
- * Sets whether sending it twice does no harm: a POST or PATCH is then tried again as a GET is. Unset, it is tried again only where
- * nothing of it was sent. Errors: for NULL. Since 0.1.
+ * Sets whether sending it twice does no harm: a POST or PATCH is then tried again as a GET is.
+ * Unset, it is tried again only where nothing of it was sent. Errors: for NULL. Since 0.1.
  */
 hoopauth_status_t hoopauth_request_set_repeatable(hoopauth_request_t *request,
                                                   bool repeatable,
@@ -1747,12 +1811,14 @@ hoopauth_status_t hoopauth_request_set_repeatable(hoopauth_request_t *request,
 /**
  * Sends it, again where that can help, and hands out what came back.
  *
- * An expiring token is refreshed on the way; one that is refused is refreshed and the request repeated, once. Waits are obeyed, redirects
- * of GET and HEAD followed, and the token never leaves the configured hosts. A request that context ends goes on without its caller,
- * and its answer is dropped. request stays the caller's; *out is the caller's to free. Errors: those of
- * hoopauth_client_headers and hoopauth_client_report, HOOPAUTH_INVALID_ARGUMENT (nothing was sent), HOOPAUTH_NETWORK,
- * HOOPAUTH_TIMEOUT, HOOPAUTH_TLS, HOOPAUTH_MALFORMED_RESPONSE, and HOOPAUTH_HTTP_STATUS for any other status than 2xx; where an
- * answer came, hoopauth_error_response has it. Any thread. Since 0.1.
+ * An expiring token is refreshed on the way; one that is refused is refreshed and the request
+ * repeated, once. Waits are obeyed, redirects of GET and HEAD followed, and the token never leaves
+ * the configured hosts. A request that context ends goes on without its caller, and its answer
+ * is dropped. request stays the caller's; *out is the caller's to free. Errors: those of
+ * hoopauth_client_headers and hoopauth_client_report, HOOPAUTH_INVALID_ARGUMENT (nothing was
+ * sent), HOOPAUTH_NETWORK, HOOPAUTH_TIMEOUT, HOOPAUTH_TLS, HOOPAUTH_MALFORMED_RESPONSE,
+ * and HOOPAUTH_HTTP_STATUS for any other status than 2xx; where an answer came,
+ * hoopauth_error_response has it. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_request_send(const hoopauth_request_t *request,
                                         const hoopauth_context_t *context,
@@ -1805,10 +1871,12 @@ typedef struct {
 } hoopauth_rate_limit_t;
 
 /**
- * The API's limits of an account (NULL: the default one), as the last answer to this client told them: to a request, or reported.
+ * The API's limits of an account (NULL: the default one), as the last answer to this client told
+ * them: to a request, or reported.
  *
- * *found tells whether there was such an answer; where there was none, all members are -1. Of rate_limit, struct_size must be set.
- * No I/O. Errors: HOOPAUTH_INVALID_ARGUMENT. Any thread. Since 0.1.
+ * *found tells whether there was such an answer; where there was none, all members are -1. Of
+ * rate_limit, struct_size must be set. No I/O. Errors: HOOPAUTH_INVALID_ARGUMENT. Any
+ * thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_rate_limit(const hoopauth_client_t *client,
                                              const hoopauth_account_t *account,
@@ -1819,13 +1887,14 @@ hoopauth_status_t hoopauth_client_rate_limit(const hoopauth_client_t *client,
 /* ---- Installed locations ---------------------------------------------*/
 
 /**
- * The locations of a company, as the platform lists them. The caller owns it and frees it with hoopauth_installed_locations_free. Any
- * thread may read it.
+ * The locations of a company, as the platform lists them. The caller owns it and frees it with
+ * hoopauth_installed_locations_free. Any thread may read it.
  */
 typedef struct hoopauth_installed_locations_t hoopauth_installed_locations_t;
 
 /**
- * How far hoopauth_client_mint_all has come. It is the library's, and good until the callback returns.
+ * How far hoopauth_client_mint_all has come. It is the library's, and good until the callback
+ * returns.
  */
 typedef struct {
   /**
@@ -1886,10 +1955,12 @@ typedef struct {
 } hoopauth_mint_summary_t;
 
 /**
- * All locations that company (NULL: the default account) installed the app in, page by page until the end.
+ * All locations that company (NULL: the default account) installed the app in, page by page
+ * until the end.
  *
- * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT for what is no company, HOOPAUTH_NO_GRANT,
- * HOOPAUTH_INVALID_STATE without OAuth, and those of a request. Any thread. Since 0.1.
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT for what is no company,
+ * HOOPAUTH_NO_GRANT, HOOPAUTH_INVALID_STATE without OAuth, and those of a request. Any thread.
+ * Since 0.1.
  */
 hoopauth_status_t hoopauth_client_installed_locations(const hoopauth_client_t *client,
                                                       const hoopauth_account_t *company,
@@ -1905,8 +1976,9 @@ size_t hoopauth_installed_locations_count(const hoopauth_installed_locations_t *
 /**
  * One location of the list, "location:<id>", by its number from 0.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from locations; NULL for NULL and for a number that is not
- * below hoopauth_installed_locations_count. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from locations; NULL for
+ * NULL and for a number that is not below hoopauth_installed_locations_count. Any thread. Since
+ * 0.1.
  */
 const char *hoopauth_installed_locations_account(const hoopauth_installed_locations_t *locations,
                                                  size_t index,
@@ -1915,18 +1987,18 @@ const char *hoopauth_installed_locations_account(const hoopauth_installed_locati
 /**
  * The name of one location of the list, by its number from 0.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from locations, or NULL where there is none. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from locations, or NULL
+ * where there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_installed_locations_name(const hoopauth_installed_locations_t *locations,
                                               size_t index,
                                               size_t *len);
 
 /**
- * Whether the app is installed in one location of the list, by its number from 0; false where there is none. Any thread. Since 0.1.
+ * Whether the app is installed in one location of the list, by its number from 0; false where
+ * there is none. Any thread. Since 0.1.
  */
-bool hoopauth_installed_locations_is_installed(const hoopauth_installed_locations_t *locations,
-                                               size_t index);
+bool hoopauth_installed_locations_is_installed(const hoopauth_installed_locations_t *locations, size_t index);
 
 /**
  * Frees a list of locations; NULL is nothing to free. Since 0.1.
@@ -1934,12 +2006,13 @@ bool hoopauth_installed_locations_is_installed(const hoopauth_installed_location
 void hoopauth_installed_locations_free(hoopauth_installed_locations_t *locations);
 
 /**
- * Mints a grant for each location that company (NULL: the default account) installed the app in and that has none. Begun again after a
- * break, it goes on where it was.
+ * Mints a grant for each location that company (NULL: the default account) installed the app in
+ * and that has none. Begun again after a break, it goes on where it was.
  *
- * progress, if not NULL, is called after each location, one call at a time and never after this function returned; where it returns 0,
- * the minting ends, and that is no error. summary may be NULL; else its struct_size must be set. Locations that fail are counted and
- * the others minted all the same. Errors: HOOPAUTH_INVALID_ARGUMENT for what is no company, HOOPAUTH_NO_GRANT,
+ * progress, if not NULL, is called after each location, one call at a time and never after this
+ * function returned; where it returns 0, the minting ends, and that is no error. summary may be
+ * NULL; else its struct_size must be set. Locations that fail are counted and the others minted
+ * all the same. Errors: HOOPAUTH_INVALID_ARGUMENT for what is no company, HOOPAUTH_NO_GRANT,
  * HOOPAUTH_INVALID_STATE without OAuth, and those of a request. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_mint_all(const hoopauth_client_t *client,
@@ -1953,15 +2026,16 @@ hoopauth_status_t hoopauth_client_mint_all(const hoopauth_client_t *client,
 /* ---- Operations and scopes -------------------------------------------*/
 
 /**
- * One documented operation. The caller owns it and frees it with hoopauth_operation_free. Any thread may read it.
+ * One documented operation. The caller owns it and frees it with hoopauth_operation_free. Any
+ * thread may read it.
  */
 typedef struct hoopauth_operation_t hoopauth_operation_t;
 
 /**
  * Finds the operation that a method, in any case, and a path, with or without a query, mean.
  *
- * *out is the caller's to free; NULL on success: it is not documented. No I/O. Errors: only for NULL and for what is not UTF-8. Any
- * thread. Since 0.1.
+ * *out is the caller's to free; NULL on success: it is not documented. No I/O. Errors: only for
+ * NULL and for what is not UTF-8. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_operation_find(const char *method,
                                           size_t method_len,
@@ -1973,49 +2047,50 @@ hoopauth_status_t hoopauth_operation_find(const char *method,
 /**
  * The method, in capitals.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_operation_method(const hoopauth_operation_t *operation,
-                                      size_t *len);
+const char *hoopauth_operation_method(const hoopauth_operation_t *operation, size_t *len);
 
 /**
  * The path template, such as "/contacts/{contactId}".
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_operation_path(const hoopauth_operation_t *operation,
-                                    size_t *len);
+const char *hoopauth_operation_path(const hoopauth_operation_t *operation, size_t *len);
 
 /**
  * The documented Version.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from operation, or NULL where none is documented. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from operation, or NULL
+ * where none is documented. Any thread. Since 0.1.
  */
-const char *hoopauth_operation_version(const hoopauth_operation_t *operation,
-                                       size_t *len);
+const char *hoopauth_operation_version(const hoopauth_operation_t *operation, size_t *len);
 
 /**
  * The scope it needs.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from operation, or NULL where none is documented. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from operation, or NULL
+ * where none is documented. Any thread. Since 0.1.
  */
-const char *hoopauth_operation_scope(const hoopauth_operation_t *operation,
-                                     size_t *len);
+const char *hoopauth_operation_scope(const hoopauth_operation_t *operation, size_t *len);
 
 /**
- * Whether tokens of locations may call it; true where nothing is documented, false for NULL. Any thread. Since 0.1.
+ * Whether tokens of locations may call it; true where nothing is documented, false for NULL. Any
+ * thread. Since 0.1.
  */
 bool hoopauth_operation_allows_location(const hoopauth_operation_t *operation);
 
 /**
- * Whether tokens of companies may call it; true where nothing is documented, false for NULL. Any thread. Since 0.1.
+ * Whether tokens of companies may call it; true where nothing is documented, false for NULL. Any
+ * thread. Since 0.1.
  */
 bool hoopauth_operation_allows_company(const hoopauth_operation_t *operation);
 
 /**
- * Whether a Private Integration token may call it; true where nothing is documented, false for NULL. Any thread. Since 0.1.
+ * Whether a Private Integration token may call it; true where nothing is documented, false for
+ * NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_private_integration(const hoopauth_operation_t *operation);
 
@@ -2027,9 +2102,10 @@ void hoopauth_operation_free(hoopauth_operation_t *operation);
 /**
  * The least scopes for some operations, separated by spaces, sorted, each once.
  *
- * operations are texts that end with a NUL, each as "GET /contacts/{contactId}", with a template's or a real path; it may be NULL with
- * count 0. *out is the caller's to free. No I/O. Errors: HOOPAUTH_INVALID_ARGUMENT, with the one in the message that is not
- * documented. Any thread. Since 0.1.
+ * operations are texts that end with a NUL, each as "GET /contacts/{contactId}", with a
+ * template's or a real path; it may be NULL with count 0. *out is the caller's to free. No I/O.
+ * Errors: HOOPAUTH_INVALID_ARGUMENT, with the one in the message that is not documented. Any
+ * thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_scopes_for(const char *const *operations,
                                       size_t operation_count,
@@ -2079,22 +2155,23 @@ hoopauth_status_t hoopauth_scopes_for(const char *const *operations,
 /* ---- Authorization ---------------------------------------------------*/
 
 /**
- * An authorization to be asked for: what differs from the client's options. The caller owns it and frees it with
- * hoopauth_authorization_request_free. One thread at a time.
+ * An authorization to be asked for: what differs from the client's options. The caller owns it and
+ * frees it with hoopauth_authorization_request_free. One thread at a time.
  */
 typedef struct hoopauth_authorization_request_t hoopauth_authorization_request_t;
 
 /**
- * An authorization that was begun: where to send the user, and what must be kept until the user comes back, at most ten
- * minutes, in that user's session. The caller owns it and frees it with hoopauth_pending_authorization_free. Any thread may
- * read it.
+ * An authorization that was begun: where to send the user, and what must be kept until the user
+ * comes back, at most ten minutes, in that user's session. The caller owns it and frees it with
+ * hoopauth_pending_authorization_free. Any thread may read it.
  */
 typedef struct hoopauth_pending_authorization_t hoopauth_pending_authorization_t;
 
 /**
  * Starts to ask for an authorization, with the client's redirect_uri and scopes.
  *
- * *out is the caller's to free. Errors: HOOPAUTH_INVALID_STATE without OAuth. Any thread. Since 0.1.
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_STATE without OAuth. Any thread.
+ * Since 0.1.
  */
 hoopauth_status_t hoopauth_client_authorization_request(const hoopauth_client_t *client,
                                                         hoopauth_authorization_request_t **out,
@@ -2121,7 +2198,8 @@ hoopauth_status_t hoopauth_authorization_request_set_redirect_uri(hoopauth_autho
                                                                   hoopauth_error_t **err);
 
 /**
- * Whether to send a code challenge, method S256 (RFC 7636). Off by default: HoopAI does not document it.
+ * Whether to send a code challenge, method S256 (RFC 7636). Off by default: HoopAI does not
+ * document it.
  *
  * Errors: for NULL. Since 0.1.
  */
@@ -2156,8 +2234,9 @@ void hoopauth_authorization_request_free(hoopauth_authorization_request_t *reque
 /**
  * Makes the URL to send the user to. request NULL: with the client's options as they are.
  *
- * request stays the caller's and may be used again; *out is the caller's to free. Errors: HOOPAUTH_CONFIG for a missing or
- * wrong redirect URI or scope, HOOPAUTH_INVALID_STATE without OAuth. Any thread. Since 0.1.
+ * request stays the caller's and may be used again; *out is the caller's to free. Errors:
+ * HOOPAUTH_CONFIG for a missing or wrong redirect URI or scope, HOOPAUTH_INVALID_STATE without
+ * OAuth. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_begin(const hoopauth_client_t *client,
                                         const hoopauth_authorization_request_t *request,
@@ -2165,24 +2244,27 @@ hoopauth_status_t hoopauth_client_begin(const hoopauth_client_t *client,
                                         hoopauth_error_t **err);
 
 /**
- * The URL to send the user to. It holds the state: don't log it. Once the authorization was sealed and opened again, it asks for the
- * client's scopes.
+ * The URL to send the user to. It holds the state: don't log it. Once the authorization was
+ * sealed and opened again, it asks for the client's scopes.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_pending_authorization_url(const hoopauth_pending_authorization_t *pending,
-                                               size_t *len);
+const char *hoopauth_pending_authorization_url(const hoopauth_pending_authorization_t *pending, size_t *len);
 
 /**
- * The value that ties the redirect to this request (RFC 6749, 10.12), by which a host with several finds the right one.
+ * The value that ties the redirect to this request (RFC 6749, 10.12), by which a host with several
+ * finds the right one.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL for
+ * NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_pending_authorization_state(const hoopauth_pending_authorization_t *pending,
                                                  size_t *len);
 
 /**
- * From when on the redirect is refused, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+ * From when on the redirect is refused, in milliseconds since the Unix epoch; 0 for NULL. Any
+ * thread. Since 0.1.
  */
 int64_t hoopauth_pending_authorization_expires_at_ms(const hoopauth_pending_authorization_t *pending);
 
@@ -2192,13 +2274,14 @@ int64_t hoopauth_pending_authorization_expires_at_ms(const hoopauth_pending_auth
 void hoopauth_pending_authorization_free(hoopauth_pending_authorization_t *pending);
 
 /**
- * Seals a pending authorization as text, for a cookie or another process of the same app: some hundred characters, whatever the
- * number of scopes.
+ * Seals a pending authorization as text, for a cookie or another process of the same app: some
+ * hundred characters, whatever the number of scopes.
  *
- * It holds what completing needs: state, redirect URI, PKCE verifier and end. Where the answer to the code names no scopes, those
- * of the option scopes then count as granted.
+ * It holds what completing needs: state, redirect URI, PKCE verifier and end. Where the answer to
+ * the code names no scopes, those of the option scopes then count as granted.
  *
- * *out is the caller's to free. Errors: HOOPAUTH_INVALID_STATE without OAuth, HOOPAUTH_STORE_KEY. Any thread. Since 0.1.
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_STATE without OAuth,
+ * HOOPAUTH_STORE_KEY. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_seal_pending(const hoopauth_client_t *client,
                                                const hoopauth_pending_authorization_t *pending,
@@ -2208,8 +2291,8 @@ hoopauth_status_t hoopauth_client_seal_pending(const hoopauth_client_t *client,
 /**
  * Opens what hoopauth_client_seal_pending made.
  *
- * *out is the caller's to free. Errors: HOOPAUTH_STATE_MISMATCH if it was changed or belongs to another app or key. Any
- * thread. Since 0.1.
+ * *out is the caller's to free. Errors: HOOPAUTH_STATE_MISMATCH if it was changed or belongs
+ * to another app or key. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_open_pending(const hoopauth_client_t *client,
                                                const char *sealed,
@@ -2218,11 +2301,13 @@ hoopauth_status_t hoopauth_client_open_pending(const hoopauth_client_t *client,
                                                hoopauth_error_t **err);
 
 /**
- * Completes an authorization with the redirect that the user came back by: the whole URL, or its query.
+ * Completes an authorization with the redirect that the user came back by: the whole URL, or its
+ * query.
  *
- * Checks state, once only, exchanges the code and stores the grant. *out, the caller's to free, is the account that was
- * authorized. Errors: HOOPAUTH_STATE_MISMATCH, HOOPAUTH_AUTHORIZATION_DENIED, HOOPAUTH_WRONG_TOKEN_CLASS,
- * HOOPAUTH_INVALID_ARGUMENT for what is no redirect, and those of the token endpoint. Any thread. Since 0.1.
+ * Checks state, once only, exchanges the code and stores the grant. *out, the caller's to
+ * free, is the account that was authorized. Errors: HOOPAUTH_STATE_MISMATCH,
+ * HOOPAUTH_AUTHORIZATION_DENIED, HOOPAUTH_WRONG_TOKEN_CLASS, HOOPAUTH_INVALID_ARGUMENT for
+ * what is no redirect, and those of the token endpoint. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_complete(const hoopauth_client_t *client,
                                            const hoopauth_pending_authorization_t *pending,
@@ -2235,9 +2320,10 @@ hoopauth_status_t hoopauth_client_complete(const hoopauth_client_t *client,
 /**
  * Completes an installation that began on the marketplace page and so carries no state.
  *
- * Without state anybody can make a user's browser bring a code of a foreign account. So the caller says for which account the
- * code must be: anything else is HOOPAUTH_WRONG_ACCOUNT and is not stored. *out, the caller's to free, is that account.
- * Errors: as for hoopauth_client_complete. Any thread. Since 0.1.
+ * Without state anybody can make a user's browser bring a code of a foreign account. So the
+ * caller says for which account the code must be: anything else is HOOPAUTH_WRONG_ACCOUNT and is
+ * not stored. *out, the caller's to free, is that account. Errors: as for
+ * hoopauth_client_complete. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_complete_unsolicited(const hoopauth_client_t *client,
                                                        const char *code,
@@ -2250,14 +2336,16 @@ hoopauth_status_t hoopauth_client_complete_unsolicited(const hoopauth_client_t *
 /* ---- Health ----------------------------------------------------------*/
 
 /**
- * How an account's grant stands. The caller owns it and frees it with hoopauth_health_free. Any thread may read it.
+ * How an account's grant stands. The caller owns it and frees it with hoopauth_health_free. Any
+ * thread may read it.
  */
 typedef struct hoopauth_health_t hoopauth_health_t;
 
 /**
  * Tells how the grant of an account (NULL: the default one) stands.
  *
- * *out is the caller's to free. Errors: HOOPAUTH_NO_GRANT, and those of the store. Any thread. Since 0.1.
+ * *out is the caller's to free. Errors: HOOPAUTH_NO_GRANT, and those of the store. Any thread.
+ * Since 0.1.
  */
 hoopauth_status_t hoopauth_client_health(const hoopauth_client_t *client,
                                          const hoopauth_account_t *account,
@@ -2266,52 +2354,56 @@ hoopauth_status_t hoopauth_client_health(const hoopauth_client_t *client,
                                          hoopauth_error_t **err);
 
 /**
- * When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+ * When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since
+ * 0.1.
  */
 int64_t hoopauth_health_expires_at_ms(const hoopauth_health_t *health);
 
 /**
- * When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+ * When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL.
+ * Any thread. Since 0.1.
  */
 int64_t hoopauth_health_refreshed_at_ms(const hoopauth_health_t *health);
 
 /**
- * When the user authorized it, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+ * When the user authorized it, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since
+ * 0.1.
  */
 int64_t hoopauth_health_authorized_at_ms(const hoopauth_health_t *health);
 
 /**
  * The last failure since then.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from health, or NULL where there is none. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from health, or NULL where
+ * there is none. Any thread. Since 0.1.
  */
-const char *hoopauth_health_last_error(const hoopauth_health_t *health,
-                                       size_t *len);
+const char *hoopauth_health_last_error(const hoopauth_health_t *health, size_t *len);
 
 /**
- * Whether the platform refused the refresh token and only the user can help; false for NULL. Any thread. Since 0.1.
+ * Whether the platform refused the refresh token and only the user can help; false for NULL. Any
+ * thread. Since 0.1.
  */
 bool hoopauth_health_needs_reauthorization(const hoopauth_health_t *health);
 
 /**
- * Whether the current token pair is held in memory because the store failed; false for NULL. Any thread. Since 0.1.
+ * Whether the current token pair is held in memory because the store failed; false for NULL. Any
+ * thread. Since 0.1.
  */
 bool hoopauth_health_is_unsaved(const hoopauth_health_t *health);
 
 /**
- * Days until the refresh token ends if nobody uses it (it lives one year); -1 without a refresh token, and for NULL. Any thread.
- * Since 0.1.
+ * Days until the refresh token ends if nobody uses it (it lives one year); -1 without a refresh
+ * token, and for NULL. Any thread. Since 0.1.
  */
 int64_t hoopauth_health_idle_days_left(const hoopauth_health_t *health);
 
 /**
  * The scopes, separated by spaces.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from health; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from health; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_health_scopes(const hoopauth_health_t *health,
-                                   size_t *len);
+const char *hoopauth_health_scopes(const hoopauth_health_t *health, size_t *len);
 
 /**
  * Frees a health; NULL is nothing to free. Since 0.1.
@@ -2321,23 +2413,26 @@ void hoopauth_health_free(hoopauth_health_t *health);
 /* ---- Maintenance -----------------------------------------------------*/
 
 /**
- * Maintenance on a thread of the library's own. The caller owns it; hoopauth_maintenance_free ends it.
+ * Maintenance on a thread of the library's own. The caller owns it; hoopauth_maintenance_free
+ * ends it.
  */
 typedef struct hoopauth_maintenance_t hoopauth_maintenance_t;
 
 /**
- * As hoopauth_client_maintain, on a thread of its own, until it is freed or the client closed. Failures are logged.
+ * As hoopauth_client_maintain, on a thread of its own, until it is freed or the client closed.
+ * Failures are logged.
  *
- * *out is the caller's to free. Errors: HOOPAUTH_INVALID_STATE without OAuth, after close, and in a forked child. Any thread.
- * Since 0.1.
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_STATE without OAuth, after close, and
+ * in a forked child. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_maintain_in_background(const hoopauth_client_t *client,
                                                          hoopauth_maintenance_t **out,
                                                          hoopauth_error_t **err);
 
 /**
- * Ends the maintenance and waits for the refresh under way; does nothing if maintenance is NULL. In a callback on maintenance's own
- * thread nothing is waited for: the thread ends by itself. Any thread. Since 0.1.
+ * Ends the maintenance and waits for the refresh under way; does nothing if maintenance is NULL.
+ * In a callback on maintenance's own thread nothing is waited for: the thread ends by itself. Any
+ * thread. Since 0.1.
  */
 void hoopauth_maintenance_free(hoopauth_maintenance_t *maintenance);
 
@@ -2346,7 +2441,8 @@ void hoopauth_maintenance_free(hoopauth_maintenance_t *maintenance);
 /**
  * What a verifier of webhooks is to be: options by name, and keys beside the platform's own.
  *
- * The caller owns it and frees it with hoopauth_webhook_config_free; verifiers keep what they need of it. One thread at a time.
+ * The caller owns it and frees it with hoopauth_webhook_config_free; verifiers keep what they
+ * need of it. One thread at a time.
  */
 typedef struct hoopauth_webhook_config_t hoopauth_webhook_config_t;
 
@@ -2358,10 +2454,11 @@ typedef struct hoopauth_webhook_config_t hoopauth_webhook_config_t;
 hoopauth_status_t hoopauth_webhook_config_new(hoopauth_webhook_config_t **out, hoopauth_error_t **err);
 
 /**
- * Sets an option by its name. Every option, its meaning, unit and limits stand in docs/options.md; the last value wins.
+ * Sets an option by its name. Every option, its meaning, unit and limits stand in docs/options.md;
+ * the last value wins.
  *
- * Values are text, as for hoopauth_config_set. Copied. Errors: HOOPAUTH_INVALID_ARGUMENT; an unknown name or a wrong value is told
- * when a verifier is made. Since 0.1.
+ * Values are text, as for hoopauth_config_set. Copied. Errors: HOOPAUTH_INVALID_ARGUMENT; an
+ * unknown name or a wrong value is told when a verifier is made. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_config_set(hoopauth_webhook_config_t *config,
                                               const char *name,
@@ -2371,11 +2468,14 @@ hoopauth_status_t hoopauth_webhook_config_set(hoopauth_webhook_config_t *config,
                                               hoopauth_error_t **err);
 
 /**
- * Adds a key that webhooks may be signed with, of the scheme "ed25519", "rsa-sha256" or "hmac-sha256".
+ * Adds a key that webhooks may be signed with, of the scheme "ed25519", "rsa-sha256" or
+ * "hmac-sha256".
  *
- * A public key is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; an HMAC secret is taken as it is and has at least 16
- * bytes. label is for people: a verified delivery tells it. The key counts from not_before_ms until not_after_ms, in milliseconds
- * since the Unix epoch; 0 where there is no such limit. Copied. Errors: HOOPAUTH_CONFIG for a wrong scheme or key. Since 0.1.
+ * A public key is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; an HMAC secret
+ * is taken as it is and has at least 16 bytes. label is for people: a verified delivery tells
+ * it. The key counts from not_before_ms until not_after_ms, in milliseconds since the Unix
+ * epoch; 0 where there is no such limit. Copied. Errors: HOOPAUTH_CONFIG for a wrong scheme or
+ * key. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_config_add_key(hoopauth_webhook_config_t *config,
                                                   const char *scheme,
@@ -2389,14 +2489,16 @@ hoopauth_status_t hoopauth_webhook_config_add_key(hoopauth_webhook_config_t *con
                                                   hoopauth_error_t **err);
 
 /**
- * Frees a configuration and wipes it; NULL is nothing to free. Verifiers made of it go on. Since 0.1.
+ * Frees a configuration and wipes it; NULL is nothing to free. Verifiers made of it go on. Since
+ * 0.1.
  */
 void hoopauth_webhook_config_free(hoopauth_webhook_config_t *config);
 
 /* ---- Verified webhooks -----------------------------------------------*/
 
 /**
- * What hoopauth_client_apply did: nothing, for the event says nothing about grants, or nothing new.
+ * What hoopauth_client_apply did: nothing, for the event says nothing about grants, or nothing
+ * new.
  */
 #define HOOPAUTH_APPLIED_NOTHING 1
 
@@ -2406,7 +2508,8 @@ void hoopauth_webhook_config_free(hoopauth_webhook_config_t *config);
 #define HOOPAUTH_APPLIED_MINTED 2
 
 /**
- * What hoopauth_client_apply did: the company's grant is not here yet; the location's is minted once it is.
+ * What hoopauth_client_apply did: the company's grant is not here yet; the location's is minted
+ * once it is.
  */
 #define HOOPAUTH_APPLIED_REMEMBERED 3
 
@@ -2416,118 +2519,124 @@ void hoopauth_webhook_config_free(hoopauth_webhook_config_t *config);
 #define HOOPAUTH_APPLIED_REMOVED 4
 
 /**
- * What hoopauth_client_apply did: nothing, for the UNINSTALL is older than the grant's authorization.
+ * What hoopauth_client_apply did: nothing, for the UNINSTALL is older than the grant's
+ * authorization.
  */
 #define HOOPAUTH_APPLIED_OUTDATED 5
 
 /**
  * A verified webhook, claimed by this process: what it says, and whether it was handled.
  *
- * The caller owns it and frees it with hoopauth_webhook_delivery_free. What comes out of it lives as long as it does. Any thread may
- * use it.
+ * The caller owns it and frees it with hoopauth_webhook_delivery_free. What comes out of it
+ * lives as long as it does. Any thread may use it.
  */
 typedef struct hoopauth_webhook_delivery_t hoopauth_webhook_delivery_t;
 
 /**
- * The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has none, as those of invoices, products and
- * records.
+ * The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has
+ * none, as those of invoices, products and records.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_webhook_delivery_type(const hoopauth_webhook_delivery_t *delivery,
-                                           size_t *len);
+const char *hoopauth_webhook_delivery_type(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
- * The event's webhookId, or a hash of the body where there is none: the same for each try of the platform.
+ * The event's webhookId, or a hash of the body where there is none: the same for each try of the
+ * platform.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_webhook_delivery_id(const hoopauth_webhook_delivery_t *delivery,
-                                         size_t *len);
+const char *hoopauth_webhook_delivery_id(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
- * Returns true if the event says when it happened, in a form that can be read; false for NULL. *timestamp_ms, if timestamp_ms is not
- * NULL, gets it, in milliseconds since the Unix epoch; 0 where there is none. Any thread. Since 0.1.
+ * Returns true if the event says when it happened, in a form that can be read; false for NULL.
+ * *timestamp_ms, if timestamp_ms is not NULL, gets it, in milliseconds since the Unix epoch; 0
+ * where there is none. Any thread. Since 0.1.
  */
-bool hoopauth_webhook_delivery_timestamp(const hoopauth_webhook_delivery_t *delivery,
-                                         int64_t *timestamp_ms);
+bool hoopauth_webhook_delivery_timestamp(const hoopauth_webhook_delivery_t *delivery, int64_t *timestamp_ms);
 
 /**
  * The location it is about, else the company, such as "location:ve9EPM428h8vShlRW1KT".
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery, or NULL where there is none. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery, or NULL
+ * where there is none. Any thread. Since 0.1.
  */
-const char *hoopauth_webhook_delivery_account(const hoopauth_webhook_delivery_t *delivery,
-                                              size_t *len);
+const char *hoopauth_webhook_delivery_account(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
  * The event's appId.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery, or NULL where there is none. Any thread.
- * Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery, or NULL
+ * where there is none. Any thread. Since 0.1.
  */
-const char *hoopauth_webhook_delivery_app_id(const hoopauth_webhook_delivery_t *delivery,
-                                             size_t *len);
+const char *hoopauth_webhook_delivery_app_id(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
  * The label of the key that verified it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_webhook_delivery_key(const hoopauth_webhook_delivery_t *delivery,
-                                          size_t *len);
+const char *hoopauth_webhook_delivery_key(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
  * The body, byte for byte; a NUL stands behind it.
  *
- * len, if not NULL, gets the length in bytes. Returns bytes borrowed from delivery; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns bytes borrowed from delivery; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_webhook_delivery_body(const hoopauth_webhook_delivery_t *delivery,
-                                           size_t *len);
+const char *hoopauth_webhook_delivery_body(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
- * The body as JSON text that every parser takes: without a byte order mark, half an emoji (as JavaScript escapes one that was cut) replaced
- * by U+FFFD, a number beyond all floating-point numbers as text. At most 512 levels deep; of a member that is named twice the last one
- * counts.
+ * The body as JSON text that every parser takes: without a byte order mark, half an emoji (as
+ * JavaScript escapes one that was cut) replaced by U+FFFD, a number beyond all floating-point
+ * numbers as text. At most 512 levels deep; of a member that is named twice the last one counts.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
+ * NULL. Any thread. Since 0.1.
  */
-const char *hoopauth_webhook_delivery_json(const hoopauth_webhook_delivery_t *delivery,
-                                           size_t *len);
+const char *hoopauth_webhook_delivery_json(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
  * Says that it was handled: from now on the same webhook is HOOPAUTH_WEBHOOK_REPLAYED.
  *
- * It waits for the client's store at most: context, or NULL, says how long. Errors: HOOPAUTH_INVALID_STATE after a release, and those of
- * the store: it is still claimed then, and may be confirmed again. Any thread. Since 0.1.
+ * It waits for the client's store at most: context, or NULL, says how long. Errors:
+ * HOOPAUTH_INVALID_STATE after a release, and those of the store: it is still claimed then, and
+ * may be confirmed again. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_delivery_confirm(const hoopauth_webhook_delivery_t *delivery,
                                                     const hoopauth_context_t *context,
                                                     hoopauth_error_t **err);
 
 /**
- * Says that it was not handled: the next try of the platform is accepted. Answer 429, so that there is one.
+ * Says that it was not handled: the next try of the platform is accepted. Answer 429, so that
+ * there is one.
  *
- * It waits for the client's store at most: context, or NULL, says how long. Errors: HOOPAUTH_INVALID_STATE after it was confirmed, and
- * those of the store: the claim then ends by itself. Any thread. Since 0.1.
+ * It waits for the client's store at most: context, or NULL, says how long. Errors:
+ * HOOPAUTH_INVALID_STATE after it was confirmed, and those of the store: the claim then ends by
+ * itself. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_delivery_release(const hoopauth_webhook_delivery_t *delivery,
                                                     const hoopauth_context_t *context,
                                                     hoopauth_error_t **err);
 
 /**
- * Frees a webhook, and releases it unless it was confirmed. Does nothing if delivery is NULL. Since 0.1.
+ * Frees a webhook, and releases it unless it was confirmed. Does nothing if delivery is NULL.
+ * Since 0.1.
  */
 void hoopauth_webhook_delivery_free(hoopauth_webhook_delivery_t *delivery);
 
 /**
- * Does what a verified INSTALL or UNINSTALL means for the grants of this client. *applied, if applied is not NULL, gets one of the
- * constants HOOPAUTH_APPLIED_; unknown ones may come. Doing it again changes nothing.
+ * Does what a verified INSTALL or UNINSTALL means for the grants of this client. *applied, if
+ * applied is not NULL, gets one of the constants HOOPAUTH_APPLIED_; unknown ones may come.
+ * Doing it again changes nothing.
  *
- * UNINSTALL removes nothing that the user authorized anew since; both are dated by the platform's clock, so that this computer's need not
- * be right. It confirms nothing: hoopauth_webhook_delivery_confirm does. Errors: HOOPAUTH_INVALID_STATE without OAuth, those of
- * hoopauth_client_mint and of the store. Any thread. Since 0.1.
+ * UNINSTALL removes nothing that the user authorized anew since; both are dated by the platform's
+ * clock, so that this computer's need not be right. It confirms nothing:
+ * hoopauth_webhook_delivery_confirm does. Errors: HOOPAUTH_INVALID_STATE without OAuth, those
+ * of hoopauth_client_mint and of the store. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_apply(const hoopauth_client_t *client,
                                         const hoopauth_webhook_delivery_t *delivery,
@@ -2536,7 +2645,8 @@ hoopauth_status_t hoopauth_client_apply(const hoopauth_client_t *client,
                                         hoopauth_error_t **err);
 
 /**
- * The name of a constant HOOPAUTH_APPLIED_, such as "minted"; "unknown" for a number that this version does not know.
+ * The name of a constant HOOPAUTH_APPLIED_, such as "minted"; "unknown" for a number that this
+ * version does not know.
  *
  * Returns static text; never NULL. Any thread. Since 0.1.
  */
@@ -2547,18 +2657,21 @@ const char *hoopauth_applied_name(int32_t applied);
 /**
  * Verifies webhooks: signature, event, app, age, and that it was not handled before.
  *
- * Counted: hoopauth_webhook_verifier_ref, hoopauth_webhook_verifier_free; it may outlive its client. Any thread may use it at any
- * time. Make it once and keep it: without a client's store, it is what remembers the webhooks that were handled.
+ * Counted: hoopauth_webhook_verifier_ref, hoopauth_webhook_verifier_free; it may outlive its
+ * client. Any thread may use it at any time. Make it once and keep it: without a client's store,
+ * it is what remembers the webhooks that were handled.
  */
 typedef struct hoopauth_webhook_verifier_t hoopauth_webhook_verifier_t;
 
 /**
- * Makes a verifier for the app of client: its id comes from the option client_id, and what was handled is remembered in the client's
- * store, by all who share that (of a client without OAuth, in this process). Without a client (NULL) it is remembered in this process,
- * the option app_id or any_app must be set, and there are no grants that could tell whose an event is that names no app.
+ * Makes a verifier for the app of client: its id comes from the option client_id, and what was
+ * handled is remembered in the client's store, by all who share that (of a client without OAuth,
+ * in this process). Without a client (NULL) it is remembered in this process, the option app_id
+ * or any_app must be set, and there are no grants that could tell whose an event is that names
+ * no app.
  *
- * No I/O happens here. config stays the caller's. *out is the caller's to free. Errors: HOOPAUTH_CONFIG, with the option's name in
- * the message. Any thread. Since 0.1.
+ * No I/O happens here. config stays the caller's. *out is the caller's to free. Errors:
+ * HOOPAUTH_CONFIG, with the option's name in the message. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_verifier_new(const hoopauth_client_t *client,
                                                 const hoopauth_webhook_config_t *config,
@@ -2566,20 +2679,25 @@ hoopauth_status_t hoopauth_webhook_verifier_new(const hoopauth_client_t *client,
                                                 hoopauth_error_t **err);
 
 /**
- * Verifies a webhook: all headers of the request, in any order, names in any case, and the body as it came, byte for byte.
+ * Verifies a webhook: all headers of the request, in any order, names in any case, and the body as
+ * it came, byte for byte.
  *
- * What it hands out is claimed: until it is confirmed, released or freed, the same webhook is refused, here and by all who share the
- * store. headers may be NULL with count 0. It waits for the client's store at most: context, or NULL, says how long; what is left is not
- * claimed, or released. *out is the caller's to free.
+ * What it hands out is claimed: until it is confirmed, released or freed, the same webhook is
+ * refused, here and by all who share the store. headers may be NULL with count 0. It waits for
+ * the client's store at most: context, or NULL, says how long; what is left is not claimed, or
+ * released. *out is the caller's to free.
  *
- * The platform signs the events of all apps with one key. An event that names another app is foreign. One that names no app is accepted
- * if the client has a grant for its account or for its company, or if a shared secret signed it. The option any_app accepts both.
- * INSTALL and UNINSTALL must name this app.
+ * The platform signs the events of all apps with one key. An event that names another app is
+ * foreign. One that names no app is accepted if the client has a grant for its account or for its
+ * company, or if a shared secret signed it. The option any_app accepts both. INSTALL and
+ * UNINSTALL must name this app.
  *
- * The platform sends again only what was answered with 429, at least under one of its documented policies: answer that to whatever you
- * can't handle now, not 5xx. Errors: HOOPAUTH_WEBHOOK_REPLAYED and HOOPAUTH_WEBHOOK_FOREIGN (answer 200, do nothing),
- * HOOPAUTH_SIGNATURE_MISSING and HOOPAUTH_SIGNATURE_INVALID (401), HOOPAUTH_WEBHOOK_MALFORMED and HOOPAUTH_WEBHOOK_STALE (400),
- * HOOPAUTH_LEASE_TIMEOUT while another worker handles it (429), and those of the store (429). Any thread. Since 0.1.
+ * The platform sends again only what was answered with 429, at least under one of its documented
+ * policies: answer that to whatever you can't handle now, not 5xx. Errors:
+ * HOOPAUTH_WEBHOOK_REPLAYED and HOOPAUTH_WEBHOOK_FOREIGN (answer 200, do nothing),
+ * HOOPAUTH_SIGNATURE_MISSING and HOOPAUTH_SIGNATURE_INVALID (401),
+ * HOOPAUTH_WEBHOOK_MALFORMED and HOOPAUTH_WEBHOOK_STALE (400), HOOPAUTH_LEASE_TIMEOUT while
+ * another worker handles it (429), and those of the store (429). Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_verifier_verify(const hoopauth_webhook_verifier_t *verifier,
                                                    const hoopauth_header_t *headers,
@@ -2591,10 +2709,11 @@ hoopauth_status_t hoopauth_webhook_verifier_verify(const hoopauth_webhook_verifi
                                                    hoopauth_error_t **err);
 
 /**
- * Verifies only the signature, and hands out the label of the key that made it. Nothing is claimed: you check replays, age and app
- * yourself.
+ * Verifies only the signature, and hands out the label of the key that made it. Nothing is
+ * claimed: you check replays, age and app yourself.
  *
- * *label is the caller's to free. Errors: HOOPAUTH_SIGNATURE_MISSING, HOOPAUTH_SIGNATURE_INVALID. Any thread. Since 0.1.
+ * *label is the caller's to free. Errors: HOOPAUTH_SIGNATURE_MISSING,
+ * HOOPAUTH_SIGNATURE_INVALID. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_webhook_verifier_verify_signature(const hoopauth_webhook_verifier_t *verifier,
                                                              const hoopauth_header_t *headers,
@@ -2605,7 +2724,8 @@ hoopauth_status_t hoopauth_webhook_verifier_verify_signature(const hoopauth_webh
                                                              hoopauth_error_t **err);
 
 /**
- * One more reference, to be freed like the first; returns verifier, NULL for NULL. Any thread. Since 0.1.
+ * One more reference, to be freed like the first; returns verifier, NULL for NULL. Any thread.
+ * Since 0.1.
  */
 hoopauth_webhook_verifier_t *hoopauth_webhook_verifier_ref(const hoopauth_webhook_verifier_t *verifier);
 

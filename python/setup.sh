@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes `.venv` with the pinned tools and the wheel of this tree in it. Everything stays inside the tree.
+# Makes `.venv` with the pinned tools and the wheel of this tree in it. Everything stays inside the
+# tree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

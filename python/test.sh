@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Everything about the Python module: lint, types, tests against the installed wheel, the wheel on every CPython there is,
-# the sdist on its own, and the free-threaded build where there is an interpreter for it. Prints what it tested.
+# Everything about the Python module: lint, types, tests against the installed wheel, the wheel on
+# every CPython there is, the sdist on its own, and the free-threaded build where there is an
+# interpreter for it. Prints what it tested.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +20,8 @@ export HOOPAUTH_EMULATOR=$emulator
 mkdir -p target/python-tests
 (cd target/python-tests && "$root/.venv/bin/python" -m pytest --quiet -c "$root/pyproject.toml" --rootdir "$root/python/tests" "$root/python/tests" "$@")
 
-# smoke NAME INTERPRETER WHEEL: the whole story, on an environment of its own that holds nothing but the wheel.
+# smoke NAME INTERPRETER WHEEL: the whole story, on an environment of its own that holds nothing but
+# the wheel.
 smoke() {
   local place=$root/target/python-smoke/$1
   rm -rf "$place"
@@ -52,7 +54,8 @@ while read -r version interpreter; do
   esac
 done < <(found | sort -u -k1,1)
 
-# The source distribution builds without this tree around it. Not --locked: it has fewer members than Cargo.lock names.
+# The source distribution builds without this tree around it. Not --locked: it has fewer members
+# than Cargo.lock names.
 rm -rf target/sdist
 .venv/bin/maturin sdist --out target/sdist &> target/sdist.log || { cat target/sdist.log; exit 1; }
 alone=$(mktemp -d)

@@ -47,8 +47,17 @@ def main() -> None:
     pairs = [(took(program, b"Bearer token\n"), took("pass", b"")) for _ in range(RUNS)]
     value = statistics.median(with_header for with_header, _ in pairs)
     floor = statistics.median(bare for _, bare in pairs)
-    line = {"bench": "cold_start", "via": "python", "n": 1, "value": round(value, 2), "unit": "ms", "store": name}
-    print(json.dumps({**line, "floor_ms": round(floor, 2), "over_floor_ms": round(value - floor, 2)}))
+    line = {
+        "bench": "cold_start",
+        "via": "python",
+        "n": 1,
+        "value": round(value, 2),
+        "unit": "ms",
+        "store": name,
+    }
+    print(
+        json.dumps({**line, "floor_ms": round(floor, 2), "over_floor_ms": round(value - floor, 2)})
+    )
 
 
 main()

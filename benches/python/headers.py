@@ -58,10 +58,13 @@ def main() -> None:
     draw = random.Random(0x5EED)
     names = ["location:" + "".join(draw.choices(LETTERS, k=20)) for _ in range(count)]
     # What differs from token to token is at its front; the rest only has to be there.
-    tokens = ["".join(draw.choices(LETTERS, k=24)).ljust(TOKEN_CHARACTERS, "x") for _ in range(count)]
+    tokens = [
+        "".join(draw.choices(LETTERS, k=24)).ljust(TOKEN_CHARACTERS, "x") for _ in range(count)
+    ]
     client = client_over(names, tokens)
     plain = dict(zip(names, tokens, strict=True))
-    # Texts of their own, in the order of the calls: as a caller has them that just read them somewhere.
+    # Texts of their own, in the order of the calls: as a caller has them that just read them
+    # somewhere.
     order = [names[draw.randrange(count)].encode().decode() for _ in range(CALLS)]
     headers = client.headers
     rounds: dict[str, list[float]] = {"headers": [], "headers_floor": []}
@@ -82,7 +85,9 @@ def main() -> None:
         rounds["headers_floor"].append((end - between) / CALLS)
     for bench, values in rounds.items():
         value = round(statistics.median(values), 1)
-        print(json.dumps({"bench": bench, "via": "python", "n": count, "value": value, "unit": "ns"}))
+        print(
+            json.dumps({"bench": bench, "via": "python", "n": count, "value": value, "unit": "ns"})
+        )
 
 
 main()

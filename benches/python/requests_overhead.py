@@ -59,8 +59,16 @@ def compare(via: str, bare: Callable[[], object], ours: Callable[[], object]) ->
             by_hand.append(first)
             with_ours.append(second)
             ratios.append(second / first)
-    line = {"bench": "request_overhead", "via": via, "n": 1, "value": round(statistics.median(ratios), 4)}
-    times = {"request_us": round(statistics.median(with_ours), 1), "floor_us": round(statistics.median(by_hand), 1)}
+    line = {
+        "bench": "request_overhead",
+        "via": via,
+        "n": 1,
+        "value": round(statistics.median(ratios), 4),
+    }
+    times = {
+        "request_us": round(statistics.median(with_ours), 1),
+        "floor_us": round(statistics.median(by_hand), 1),
+    }
     print(json.dumps({**line, "unit": "ratio", **times}))
 
 

@@ -45,12 +45,19 @@ def measure(via: str, scheme: str, stage: str, check: Callable[[int], object], c
             for index in range(count):
                 check(index)
         rates.append(PASSES * count / (time.perf_counter() - start))
-    line = {"bench": "webhook_verify", "via": via, "n": 2048, "value": round(statistics.median(rates), 1)}
+    line = {
+        "bench": "webhook_verify",
+        "via": via,
+        "n": 2048,
+        "value": round(statistics.median(rates), 1),
+    }
     print(json.dumps({**line, "unit": "1/s", "scheme": scheme, "stage": stage}))
 
 
 def ours(schemes: list[Scheme], bodies: list[bytes]) -> None:
-    keys = [hoopauth.WebhookKey(scheme["scheme"], scheme["scheme"], scheme["key"]) for scheme in schemes]
+    keys = [
+        hoopauth.WebhookKey(scheme["scheme"], scheme["scheme"], scheme["key"]) for scheme in schemes
+    ]
     verifier = hoopauth.WebhookVerifier(keys=keys, any_app=True, platform_key=False)
     for scheme in schemes:
         headers = [{scheme["header"]: signature} for signature in scheme["signatures"]]

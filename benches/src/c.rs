@@ -1,4 +1,5 @@
-//! The same through the C ABI: a C program, compiled here, over the shared library as it is installed.
+//! The same through the C ABI: a C program, compiled here, over the shared library as it is
+//! installed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -88,7 +89,8 @@ impl Programs {
     }
 }
 
-/// From the start of the process to its end, in alternation with one that does nothing; answers what is over that, in ms.
+/// From the start of the process to its end, in alternation with one that does nothing; answers
+/// what is over that, in ms.
 fn cold_start(via: &str, store: &str, command: &[&str], floor: &[&str]) -> f64 {
     let (mut values, mut floors, mut overs) = (vec![], vec![], vec![]);
     for _ in 0..STARTS {
@@ -105,7 +107,8 @@ fn cold_start(via: &str, store: &str, command: &[&str], floor: &[&str]) -> f64 {
 
 fn run(command: &[&str]) -> f64 {
     let start = Instant::now();
-    let status = Command::new(command[0]).args(&command[1..]).stdout(Stdio::null()).status().unwrap();
+    let status =
+        Command::new(command[0]).args(&command[1..]).stdout(Stdio::null()).status().unwrap();
     let elapsed = start.elapsed().as_secs_f64() * 1e3;
     assert!(status.success(), "{command:?}: {status}");
     elapsed

@@ -4,8 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hoopauth::store::{Due, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, TokenStore};
-use hoopauth::{Account, Client, ClientBuilder, Clock, Grant, Import, Result, SystemClock, Timestamp};
+use hoopauth::store::{
+    Due, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, TokenStore,
+};
+use hoopauth::{
+    Account, Client, ClientBuilder, Clock, Grant, Import, Result, SystemClock, Timestamp,
+};
 
 pub(crate) const TOKEN_BYTES: usize = 900;
 pub(crate) const NAME_BYTES: usize = "location:".len() + 20;
@@ -18,7 +22,11 @@ pub(crate) fn client_over(count: usize) -> Client {
 }
 
 pub(crate) fn empty_client() -> Client {
-    builder().option("cache_accounts", "0").token_store(Arc::new(Forgetful::new(|_, _| {}))).build().unwrap()
+    builder()
+        .option("cache_accounts", "0")
+        .token_store(Arc::new(Forgetful::new(|_, _| {})))
+        .build()
+        .unwrap()
 }
 
 /// A client of the app that all of this is about.
@@ -31,7 +39,8 @@ pub(crate) fn builder() -> ClientBuilder {
 pub(crate) fn fill(client: &Client, indices: std::ops::Range<usize>) {
     let tomorrow = SystemClock.now().plus(Duration::from_secs(86_400));
     for index in indices {
-        let grant = Grant::new(Account::parse(&name(index)).unwrap(), token(index)).with_expires_at(tomorrow);
+        let grant = Grant::new(Account::parse(&name(index)).unwrap(), token(index))
+            .with_expires_at(tomorrow);
         assert_eq!(client.import(grant, false).unwrap(), Import::Imported);
     }
 }
@@ -78,12 +87,14 @@ impl Random {
     }
 
     fn alphanumeric(&mut self) -> char {
-        const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        const LETTERS: &[u8; 62] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         char::from(LETTERS[usize::try_from(self.next() >> 32).unwrap() % LETTERS.len()])
     }
 }
 
-/// Shows whatever is saved to a function and keeps none of it, so that a client holds nothing but what it serves headers from.
+/// Shows whatever is saved to a function and keeps none of it, so that a client holds nothing but
+/// what it serves headers from.
 pub(crate) struct Forgetful<F>(F);
 
 impl<F: Fn(&Key<'_>, &NewRecord) + Send + Sync> Forgetful<F> {

@@ -64,9 +64,20 @@ pub(crate) fn largest() -> f64 {
     let (mut works, mut fails) = (ACCOUNTS, 2 * ACCOUNTS);
     while fails - works > STEP {
         let middle = works.midpoint(fails);
-        if simulate(middle, 5, true, &NONE).expired_calls == 0 { works = middle } else { fails = middle }
+        if simulate(middle, 5, true, &NONE).expired_calls == 0 {
+            works = middle
+        } else {
+            fails = middle
+        }
     }
-    line("fleet_largest", "rust", works, Some(works as f64), "accounts", json!({"step": STEP, "days": 5}));
+    line(
+        "fleet_largest",
+        "rust",
+        works,
+        Some(works as f64),
+        "accounts",
+        json!({"step": STEP, "days": 5}),
+    );
     works as f64
 }
 
@@ -97,8 +108,9 @@ impl Trouble {
     }
 }
 
-/// `days` with one maintainer and a call per account and minute. The accounts' first tokens end within one hour, a day from
-/// the start. Those in trouble ended before, and are asked for every hour. It may `stop` at the first that is served too late.
+/// `days` with one maintainer and a call per account and minute. The accounts' first tokens end
+/// within one hour, a day from the start. Those in trouble ended before, and are asked for every
+/// hour. It may `stop` at the first that is served too late.
 fn simulate(accounts: usize, days: u64, stop: bool, trouble: &Trouble) -> Outcome {
     let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
     let platform = Arc::new(Platform { clock: clock.clone(), state: Mutex::default() });
@@ -157,7 +169,12 @@ fn simulate(accounts: usize, days: u64, stop: bool, trouble: &Trouble) -> Outcom
         }
     }
     let state = platform.state.lock().unwrap();
-    Outcome { expired_calls, peak_per_minute: state.peak, refreshes: state.refreshes, refused: state.refused }
+    Outcome {
+        expired_calls,
+        peak_per_minute: state.peak,
+        refreshes: state.refreshes,
+        refused: state.refused,
+    }
 }
 
 /// Answers every refresh with a token of a day whose text says when it ends.
@@ -184,7 +201,9 @@ fn refusal(account: &str) -> Option<(u16, &'static str)> {
         ("down", (503, "{}")),
     ]
     .into_iter()
-    .find_map(|(kind, answer)| id.strip_prefix(kind).is_some_and(|rest| rest.len() < 6).then_some(answer))
+    .find_map(|(kind, answer)| {
+        id.strip_prefix(kind).is_some_and(|rest| rest.len() < 6).then_some(answer)
+    })
 }
 
 impl Transport for Platform {
@@ -213,7 +232,11 @@ impl Transport for Platform {
             "userType": "Location",
             "locationId": account.strip_prefix("location:").unwrap(),
         });
-        Ok(TransportResponse { status: 200, headers: vec![].into(), body: answer.to_string().into_bytes() })
+        Ok(TransportResponse {
+            status: 200,
+            headers: vec![].into(),
+            body: answer.to_string().into_bytes(),
+        })
     }
 }
 

@@ -10,8 +10,8 @@ use serde_json::json;
 use crate::fixture::{client_over, indices, name};
 use crate::line;
 
-/// What the calls add to the same loop without them, per call; `None` without valgrind. A run that fails is a broken
-/// benchmark.
+/// What the calls add to the same loop without them, per call; `None` without valgrind. A run that
+/// fails is a broken benchmark.
 pub(crate) fn measure(via: &str, mode: &str) -> Option<f64> {
     let program = std::env::current_exe().expect("the path of this program");
     measure_program(via, &program, mode)
@@ -22,7 +22,14 @@ pub(crate) fn measure_program(via: &str, program: &Path, mode: &str) -> Option<f
     let value = match (count(program, mode, "bare"), count(program, mode, "call")) {
         (Ok(bare), Ok(calls)) => (calls - bare) / f64::from(CALLS),
         (Err(missing), _) | (_, Err(missing)) => {
-            line("headers_instructions", via, ACCOUNTS, None, "instructions", json!({"missing": missing}));
+            line(
+                "headers_instructions",
+                via,
+                ACCOUNTS,
+                None,
+                "instructions",
+                json!({"missing": missing}),
+            );
             return None;
         }
     };
@@ -46,7 +53,8 @@ pub(crate) fn loop_name(calling: bool) {
 #[inline(never)]
 pub(crate) fn loop_handle(calling: bool) {
     let client = client_over(ACCOUNTS);
-    let handles: Vec<AccountHandle> = (0..ACCOUNTS).map(|i| client.account(&name(i)).unwrap()).collect();
+    let handles: Vec<AccountHandle> =
+        (0..ACCOUNTS).map(|i| client.account(&name(i)).unwrap()).collect();
     for i in indices(ACCOUNTS, CALLS as usize) {
         let handle = black_box(&handles[i as usize]);
         if calling {
@@ -70,8 +78,9 @@ fn count(program: &Path, mode: &str, calling: &str) -> Result<f64, String> {
         .map_err(|error| format!("valgrind: {error}"))?;
     assert!(status.success(), "valgrind: {status}");
     let text = std::fs::read_to_string(&out).map_err(|error| format!("callgrind: {error}"))?;
-    let total =
-        |line: &str| line.strip_prefix("summary:").or(line.strip_prefix("totals:"))?.trim().parse().ok();
+    let total = |line: &str| {
+        line.strip_prefix("summary:").or(line.strip_prefix("totals:"))?.trim().parse().ok()
+    };
     text.lines().find_map(total).ok_or_else(|| "callgrind: no total".to_owned())
 }
 

@@ -1,6 +1,8 @@
-//! Measures what hoopauth promises and prints JSON lines; the last ones are the promises. Exit status 1: one is broken.
+//! Measures what hoopauth promises and prints JSON lines; the last ones are the promises. Exit
+//! status 1: one is broken.
 //!
-//! What is compared runs in one process, in alternating rounds; each value is the median of its rounds.
+//! What is compared runs in one process, in alternating rounds; each value is the median of its
+//! rounds.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -149,13 +151,16 @@ fn operations_promises() -> Vec<bool> {
 
 fn python_promises() -> Vec<bool> {
     let python = python::measure();
-    let headers = python
-        .headers
-        .iter()
-        .map(|(n, value, floor)| at_most(&format!("python_headers_{n}"), Some(*value), 2.5 * floor));
+    let headers = python.headers.iter().map(|(n, value, floor)| {
+        at_most(&format!("python_headers_{n}"), Some(*value), 2.5 * floor)
+    });
     let mut promises: Vec<bool> = headers.collect();
     promises.push(at_most("python_cold_start_over_floor_ms", Some(python.over_floor_ms), 15.0));
-    promises.push(at_most("python_cold_start_sqlite_over_floor_ms", Some(python.sqlite_over_floor_ms), 20.0));
+    promises.push(at_most(
+        "python_cold_start_sqlite_over_floor_ms",
+        Some(python.sqlite_over_floor_ms),
+        20.0,
+    ));
     promises
 }
 
@@ -176,10 +181,18 @@ fn request_promises(c: &c::Programs) -> Vec<bool> {
 fn webhook_promises(c: &c::Programs) -> Vec<bool> {
     let ratios = webhooks::measure(c);
     let promises = ratios.iter().map(|(via, scheme, ratio)| match *via {
-        "python" => {
-            promise(&format!("webhook_verify_ratio_python_{scheme}"), Some(*ratio), 0.90, *ratio >= 0.90)
-        }
-        _ => promise(&format!("webhook_verify_ratio_{via}_{scheme}"), Some(*ratio), 0.95, *ratio >= 0.95),
+        "python" => promise(
+            &format!("webhook_verify_ratio_python_{scheme}"),
+            Some(*ratio),
+            0.90,
+            *ratio >= 0.90,
+        ),
+        _ => promise(
+            &format!("webhook_verify_ratio_{via}_{scheme}"),
+            Some(*ratio),
+            0.95,
+            *ratio >= 0.95,
+        ),
     });
     promises.collect()
 }
@@ -212,20 +225,23 @@ fn line(bench: &str, via: &str, n: usize, value: Option<f64>, unit: &str, more: 
     println!("{line}");
 }
 
-/// Runs a program some times, each in a process of its own with memory of its own, prints its lines with the median of what these
-/// runs say, and answers those by the name of their bench.
+/// Runs a program some times, each in a process of its own with memory of its own, prints its lines
+/// with the median of what these runs say, and answers those by the name of their bench.
 fn in_processes(runs: usize, program: &dyn Fn() -> Command) -> HashMap<String, f64> {
     in_turns(runs, &[program]).swap_remove(0)
 }
 
-/// As [`in_processes`], for programs that are compared: they take turns, so that what slows the machine down meets all of them.
+/// As [`in_processes`], for programs that are compared: they take turns, so that what slows the
+/// machine down meets all of them.
 fn in_turns(runs: usize, programs: &[&dyn Fn() -> Command]) -> Vec<HashMap<String, f64>> {
-    let rounds: Vec<Vec<Vec<Value>>> =
-        (0..runs).map(|_| programs.iter().map(|program| lines_of(&mut program())).collect()).collect();
+    let rounds: Vec<Vec<Vec<Value>>> = (0..runs)
+        .map(|_| programs.iter().map(|program| lines_of(&mut program())).collect())
+        .collect();
     let medians = (0..programs.len()).map(|program| {
         let first: &[Value] = &rounds[0][program];
         let named = first.iter().enumerate().map(|(index, line)| {
-            let value = |round: &Vec<Vec<Value>>| round[program][index]["value"].as_f64().expect("a value");
+            let value =
+                |round: &Vec<Vec<Value>>| round[program][index]["value"].as_f64().expect("a value");
             let median = median(rounds.iter().map(value).collect());
             let mut line = line.clone();
             line["value"] = json!(median);

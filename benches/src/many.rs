@@ -26,14 +26,18 @@ pub(crate) fn measure() -> Many {
     let (large, small) = (folder.path().join("large.db"), folder.path().join("small.db"));
     fill(&large, LARGE);
     fill(&small, SMALL);
-    Many { file_ratio: file_ratio(&large), open_ms: open(&large), write_ratio: writes(&large, &small) }
+    Many {
+        file_ratio: file_ratio(&large),
+        open_ms: open(&large),
+        write_ratio: writes(&large, &small),
+    }
 }
 
 /// The options `store` and `store_key` of a store with one grant, of [`ONE`], in a folder.
 pub(crate) fn of_one(folder: &Path) -> (String, &'static str) {
     let path = folder.join("one.db");
-    let grant =
-        Grant::new(Account::parse(ONE).unwrap(), "token").with_expires_at(SystemClock.now().plus(DAY));
+    let grant = Grant::new(Account::parse(ONE).unwrap(), "token")
+        .with_expires_at(SystemClock.now().plus(DAY));
     over(&path).build().unwrap().import(grant, false).unwrap();
     (format!("sqlite:{}", path.display()), KEY)
 }
@@ -43,7 +47,8 @@ fn over(path: &Path) -> ClientBuilder {
     builder().option("store", &format!("sqlite:{}", path.display())).option("store_key", KEY)
 }
 
-/// Stores a grant of each account, as so many imports would; these alone would each wait for the disk.
+/// Stores a grant of each account, as so many imports would; these alone would each wait for the
+/// disk.
 fn fill(path: &Path, count: usize) {
     // What makes the tables is the store itself.
     over(path).build().unwrap().accounts().unwrap();
@@ -102,7 +107,8 @@ fn file_ratio(path: &Path) -> f64 {
 /// Each time in a process of its own.
 fn open(path: &Path) -> f64 {
     let once = |index: u32| {
-        let output = again().arg("store-open").arg(path).arg(name(index as usize)).output().unwrap();
+        let output =
+            again().arg("store-open").arg(path).arg(name(index as usize)).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
     };
@@ -119,8 +125,8 @@ pub(crate) fn open_once(path: &str, account: &str) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
 
-/// How much longer one refresh writes in the large store than in the small one: slot and mark, and the new grant, each on the
-/// disk when its transaction ends.
+/// How much longer one refresh writes in the large store than in the small one: slot and mark, and
+/// the new grant, each on the disk when its transaction ends.
 fn writes(large: &Path, small: &Path) -> f64 {
     let (mut large, mut small) = (Refreshes::new(large, LARGE), Refreshes::new(small, SMALL));
     for _ in 0..REFRESHES {
@@ -128,8 +134,7 @@ fn writes(large: &Path, small: &Path) -> f64 {
         small.next();
     }
     let (value, floor) = (median(large.times()), median(small.times()));
-    let more =
-        json!({"store": "sqlite", "large_ms": rounded(value), "small_ms": rounded(floor), "small_n": SMALL});
+    let more = json!({"store": "sqlite", "large_ms": rounded(value), "small_ms": rounded(floor), "small_n": SMALL});
     line("store_refresh_write", "rust", LARGE, Some(value / floor), "ratio", more);
     value / floor
 }
@@ -175,7 +180,10 @@ impl Refreshes {
         let steps = self.steps.lock().unwrap();
         let between = |from: Step, to: Step| {
             let at = |step| steps.iter().filter(move |(at, _)| *at == step).map(|(_, when)| *when);
-            at(from).zip(at(to)).map(|(from, to)| (to - from).as_secs_f64() * 1e3).collect::<Vec<f64>>()
+            at(from)
+                .zip(at(to))
+                .map(|(from, to)| (to - from).as_secs_f64() * 1e3)
+                .collect::<Vec<f64>>()
         };
         let (marks, saves) = (between(Step::Mark, Step::Send), between(Step::Save, Step::Publish));
         assert_eq!((marks.len(), saves.len()), (REFRESHES, REFRESHES));
@@ -197,7 +205,11 @@ impl Transport for Platform {
             // The eight that the platform's overview page names.
             "scope": DEFAULT_SCOPES[..8].join(" "),
         });
-        Ok(TransportResponse { status: 200, headers: vec![].into(), body: answer.to_string().into_bytes() })
+        Ok(TransportResponse {
+            status: 200,
+            headers: vec![].into(),
+            body: answer.to_string().into_bytes(),
+        })
     }
 }
 

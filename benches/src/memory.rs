@@ -42,7 +42,8 @@ fn resident_pages() -> usize {
 
 fn page_bytes() -> usize {
     let smaps = std::fs::read_to_string("/proc/self/smaps").expect("/proc/self/smaps");
-    let line = smaps.lines().find(|line| line.starts_with("KernelPageSize:")).expect("the page size");
+    let line =
+        smaps.lines().find(|line| line.starts_with("KernelPageSize:")).expect("the page size");
     line.split_whitespace().nth(1).expect("kilobytes").parse::<usize>().expect("a number") * 1024
 }
 

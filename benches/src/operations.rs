@@ -25,7 +25,8 @@ pub(crate) fn measure() -> Operations {
         let start = Instant::now();
         for index in &order {
             let (method, path) = &paths[*index as usize];
-            black_box(Operation::find(black_box(method), black_box(path))).expect("a documented operation");
+            black_box(Operation::find(black_box(method), black_box(path)))
+                .expect("a documented operation");
         }
         start.elapsed().as_secs_f64() * 1e9 / CALLS as f64
     });
@@ -38,7 +39,8 @@ pub(crate) fn measure() -> Operations {
 
 /// The path with an id for each parameter, as it is sent.
 fn real(template: &str) -> String {
-    let segments = template.split('/').map(|segment| if segment.starts_with('{') { ID } else { segment });
+    let segments =
+        template.split('/').map(|segment| if segment.starts_with('{') { ID } else { segment });
     segments.collect::<Vec<_>>().join("/")
 }
 

@@ -20,7 +20,9 @@ pub(crate) fn measure() -> Python {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let python = installed(&root);
     let run = |script: &str, arguments: &[&str]| {
-        passed_on(Command::new(&python).arg(root.join("benches/python").join(script)).args(arguments))
+        passed_on(
+            Command::new(&python).arg(root.join("benches/python").join(script)).args(arguments),
+        )
     };
     let headers = SIZES.map(|n| {
         let values = run("headers.py", &[&n.to_string()]);
@@ -56,12 +58,14 @@ pub(crate) fn webhooks(file: &str) -> Command {
     command
 }
 
-/// A script that needs further packages: those of `.venv`, with the wheel that [`measure`] installed before the one there.
+/// A script that needs further packages: those of `.venv`, with the wheel that [`measure`]
+/// installed before the one there.
 fn script(name: &str) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut command = Command::new(root.join(".venv/bin/python"));
     let packages = std::fs::read_dir(root.join("target/bench-venv/lib")).unwrap();
-    let packages = packages.map(|folder| folder.unwrap().path().join("site-packages")).next().unwrap();
+    let packages =
+        packages.map(|folder| folder.unwrap().path().join("site-packages")).next().unwrap();
     command.env("PYTHONPATH", packages).arg(root.join("benches/python").join(name));
     command
 }
@@ -86,14 +90,24 @@ fn installed(root: &Path) -> PathBuf {
     );
     let wheel = std::fs::read_dir(&wheels).unwrap().next().expect("a wheel").unwrap();
     #[allow(clippy::cast_precision_loss, reason = "megabytes")]
-    line("wheel_bytes", "python", 1, Some(wheel.metadata().unwrap().len() as f64), "bytes", json!({}));
+    line(
+        "wheel_bytes",
+        "python",
+        1,
+        Some(wheel.metadata().unwrap().len() as f64),
+        "bytes",
+        json!({}),
+    );
     succeed(tool("python").args(["-m", "venv", "--without-pip"]).arg(&place));
     let pip = ["-m", "pip", "--quiet", "--disable-pip-version-check", "--python"];
-    succeed(tool("python").args(pip).arg(&python).args(["install", "--no-index"]).arg(wheel.path()));
+    succeed(
+        tool("python").args(pip).arg(&python).args(["install", "--no-index"]).arg(wheel.path()),
+    );
     python
 }
 
-/// Runs a script, passes its lines on and returns their values, and the further keys of its last line.
+/// Runs a script, passes its lines on and returns their values, and the further keys of its last
+/// line.
 fn passed_on(command: &mut Command) -> HashMap<String, f64> {
     let output = command.output().expect("Python");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,5 @@
-//! What a request costs over the same request made by hand, against one local server with connections kept open.
+//! What a request costs over the same request made by hand, against one local server with
+//! connections kept open.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -19,8 +20,9 @@ pub(crate) struct Overhead {
     pub(crate) httpx: f64,
 }
 
-/// All on one core: with two it is chance where the threads of client and server wake, and a request takes from 40 to 140 microseconds
-/// for that. So what is measured is the work, of which the other core does nothing meanwhile.
+/// All on one core: with two it is chance where the threads of client and server wake, and a
+/// request takes from 40 to 140 microseconds for that. So what is measured is the work, of which
+/// the other core does nothing meanwhile.
 pub(crate) fn measure(c: &c::Programs) -> Overhead {
     let everywhere = rustix::thread::sched_getaffinity(None).unwrap();
     rustix::thread::sched_setaffinity(None, &last_of(&everywhere)).unwrap();
@@ -130,9 +132,11 @@ fn time(mut request: impl FnMut()) -> f64 {
 }
 
 fn client_of(url: &str) -> Client {
-    let client = fixture::builder().api_base(url).default_account(ACCOUNT).store("memory:").build().unwrap();
+    let client =
+        fixture::builder().api_base(url).default_account(ACCOUNT).store("memory:").build().unwrap();
     let tomorrow = SystemClock.now().plus(Duration::from_secs(86_400));
-    let grant = Grant::new(Account::parse(ACCOUNT).unwrap(), fixture::token(0)).with_expires_at(tomorrow);
+    let grant =
+        Grant::new(Account::parse(ACCOUNT).unwrap(), fixture::token(0)).with_expires_at(tomorrow);
     client.import(grant, false).unwrap();
     client
 }
@@ -181,7 +185,8 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let mut child = again().arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            again().arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
         let input = child.stdin.take().unwrap();

@@ -26,8 +26,8 @@ pub(crate) struct Speed {
     pub(crate) c_name_million: f64,
 }
 
-/// Each size in a process of its own: none inherits the heap that another left. C takes its turns with Rust, whose floor it is
-/// held against.
+/// Each size in a process of its own: none inherits the heap that another left. C takes its turns
+/// with Rust, whose floor it is held against.
 pub(crate) fn measure(c: &Programs) -> Speed {
     let in_turns = |runs, n| in_turns(runs, &[&|| of_size("speed", n), &|| c.speed(n)]);
     let one = in_turns(PROCESSES, 1);
@@ -87,7 +87,8 @@ pub(crate) fn compare(n: usize) {
     }
 }
 
-/// How much more two threads do than one, over the same `n` accounts; the plain map's figure tells what the machine allows.
+/// How much more two threads do than one, over the same `n` accounts; the plain map's figure tells
+/// what the machine allows.
 pub(crate) fn compare_threads(n: usize) {
     let client = client_over(n);
     let floor: HashMap<String, String> = (0..n).map(|i| (name(i), token(i))).collect();
@@ -101,7 +102,8 @@ pub(crate) fn compare_threads(n: usize) {
     });
 }
 
-/// Each round times one thread, two, two, one: what slows the machine down meanwhile meets both alike.
+/// Each round times one thread, two, two, one: what slows the machine down meanwhile meets both
+/// alike.
 fn two_threads(bench: &str, n: usize, call: impl Fn(usize) + Sync) {
     let one = || elapsed(&call, 1).as_secs_f64();
     let two = || elapsed(&call, 2).as_secs_f64();
@@ -118,7 +120,8 @@ fn two_threads(bench: &str, n: usize, call: impl Fn(usize) + Sync) {
     line(bench, "rust", n, Some(median(ratios)), "ratio", json!({ "least": least, "most": most }));
 }
 
-/// How long `threads` threads take for their own calls each, from the common start to the end of the last.
+/// How long `threads` threads take for their own calls each, from the common start to the end of
+/// the last.
 fn elapsed(call: &(impl Fn(usize) + Sync), threads: usize) -> Duration {
     let barrier = Barrier::new(threads);
     let barrier = &barrier;
@@ -149,7 +152,8 @@ fn per_call(call: impl Fn(usize)) -> f64 {
     start.elapsed().as_secs_f64() * 1e9 / CALLS as f64
 }
 
-/// The names as a program has them that was just asked for an account: at hand, one after the other, in no order.
+/// The names as a program has them that was just asked for an account: at hand, one after the
+/// other, in no order.
 struct Names(String);
 
 impl Names {

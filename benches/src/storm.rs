@@ -1,4 +1,5 @@
-//! Many callers at once of one account whose token has ended: the threads of one process, and those of several on one store.
+//! Many callers at once of one account whose token has ended: the threads of one process, and those
+//! of several on one store.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use hoopauth::{Account, Client, ClientBuilder, Grant};
 use hoopauth_emulator::{
-    Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_LOCATION_IDS, DEFAULT_SCOPES, Emulator,
+    Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_LOCATION_IDS, DEFAULT_SCOPES,
+    Emulator,
 };
 use serde_json::{Value, json};
 
@@ -53,7 +55,8 @@ fn among_threads() -> Storm {
 fn among_processes(name: &str, store: &str) -> Storm {
     let emulator = slow_emulator();
     import_expired(&emulator, &configured(&emulator, store).build().unwrap());
-    let mut processes: Vec<Process> = (0..PROCESSES).map(|_| Process::start(&emulator, store)).collect();
+    let mut processes: Vec<Process> =
+        (0..PROCESSES).map(|_| Process::start(&emulator, store)).collect();
     for process in &mut processes {
         assert_eq!(process.said(), json!("ready"));
     }
@@ -155,11 +158,13 @@ fn configured(emulator: &Emulator, store: &str) -> ClientBuilder {
 fn import_expired(emulator: &Emulator, client: &Client) {
     let issued = emulator.issue_grant(account().as_str(), &DEFAULT_SCOPES).unwrap();
     // Without a word on when it ends, a grant counts as expired.
-    let grant = Grant::new(account(), issued.access_token).with_refresh_token(issued.refresh_token.unwrap());
+    let grant = Grant::new(account(), issued.access_token)
+        .with_refresh_token(issued.refresh_token.unwrap());
     client.import(grant, false).unwrap();
 }
 
-/// Threads that all call once `begin` returned; how many got no headers, and how long the slowest took.
+/// Threads that all call once `begin` returned; how many got no headers, and how long the slowest
+/// took.
 fn call_at_once(client: &Client, threads: usize, begin: impl FnOnce()) -> (usize, Duration) {
     let (account, barrier) = (account(), Barrier::new(threads + 1));
     let call = || {

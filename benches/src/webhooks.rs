@@ -8,7 +8,9 @@ use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{self, Ed25519KeyPair, KeyPair as _, ParsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{
+    self, Ed25519KeyPair, KeyPair as _, ParsedPublicKey, VerificationAlgorithm,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hoopauth::webhook::{SignatureScheme, WebhookKey, WebhookVerifier};
@@ -39,7 +41,8 @@ pub(crate) fn measure(c: &c::Programs) -> Ratios {
     for _ in 0..ROUNDS {
         for program in programs {
             for line in lines_of(&mut program()) {
-                let key = ["via", "scheme", "stage"].map(|key| line[key].as_str().unwrap().to_owned());
+                let key =
+                    ["via", "scheme", "stage"].map(|key| line[key].as_str().unwrap().to_owned());
                 rates.entry(key).or_default().push(line["value"].as_f64().unwrap());
             }
         }
@@ -50,11 +53,21 @@ pub(crate) fn measure(c: &c::Programs) -> Ratios {
     }
     let mut ratios = Vec::new();
     for via in ["rust", "c", "python"] {
-        for scheme in [SignatureScheme::Ed25519, SignatureScheme::RsaSha256].map(SignatureScheme::name) {
+        for scheme in
+            [SignatureScheme::Ed25519, SignatureScheme::RsaSha256].map(SignatureScheme::name)
+        {
             let of = |via: &str, stage: &str| &rates[&[via, scheme, stage].map(str::to_owned)];
-            let ratio =
-                median(of(via, "verify").iter().zip(of("rust", "primitive")).map(|(a, b)| a / b).collect());
-            line("webhook_verify_ratio", via, BODY_BYTES, Some(ratio), "ratio", json!({ "scheme": scheme }));
+            let ratio = median(
+                of(via, "verify").iter().zip(of("rust", "primitive")).map(|(a, b)| a / b).collect(),
+            );
+            line(
+                "webhook_verify_ratio",
+                via,
+                BODY_BYTES,
+                Some(ratio),
+                "ratio",
+                json!({ "scheme": scheme }),
+            );
             ratios.push((via, scheme.replace('-', "_"), ratio));
         }
     }
@@ -64,7 +77,8 @@ pub(crate) fn measure(c: &c::Programs) -> Ratios {
     ratios
 }
 
-/// In Rust: the bare check with a parsed key, our check of the signature, and all of it, replay memory included.
+/// In Rust: the bare check with a parsed key, our check of the signature, and all of it, replay
+/// memory included.
 pub(crate) fn in_rust(file: &str) {
     let material: Material = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let verifier = material.verifier();
@@ -75,7 +89,8 @@ pub(crate) fn in_rust(file: &str) {
             _ => None,
         };
         let body = |index: usize| material.bodies[index].as_bytes();
-        let headers = |index: usize| [(scheme.header.as_str(), scheme.signatures[index].as_bytes())];
+        let headers =
+            |index: usize| [(scheme.header.as_str(), scheme.signatures[index].as_bytes())];
         let mut stages: Vec<(&str, Stage<'_>)> = vec![
             (
                 "verify",
@@ -87,10 +102,12 @@ pub(crate) fn in_rust(file: &str) {
             ("full", Box::new(|index| drop(verifier.verify(headers(index), body(index)).unwrap()))),
         ];
         if let Some(algorithm) = algorithm {
-            let key = ParsedPublicKey::new(algorithm, STANDARD.decode(&scheme.key).unwrap()).unwrap();
+            let key =
+                ParsedPublicKey::new(algorithm, STANDARD.decode(&scheme.key).unwrap()).unwrap();
             let signatures: Vec<Vec<u8>> =
                 scheme.signatures.iter().map(|text| STANDARD.decode(text).unwrap()).collect();
-            let check = move |index: usize| key.verify_sig(body(index), &signatures[index]).unwrap();
+            let check =
+                move |index: usize| key.verify_sig(body(index), &signatures[index]).unwrap();
             stages.push(("primitive", Box::new(check)));
         }
         let mut rounds = vec![Vec::new(); stages.len()];
@@ -118,7 +135,8 @@ type Stage<'a> = Box<dyn FnMut(usize) + 'a>;
 /// What Node's own `crypto.verify` does, where there is a Node.
 fn node(file: &str) -> Vec<serde_json::Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/node/webhooks.js");
-    let found = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
+    let found =
+        Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
     if found { lines_of(Command::new("node").args([script, file])) } else { Vec::new() }
 }
 
@@ -155,15 +173,17 @@ impl Material {
             Scheme {
                 name: "ed25519".into(),
                 header: "X-GHL-Signature".into(),
-                key: STANDARD
-                    .encode(AsDer::<PublicKeyX509Der<'_>>::as_der(ed25519.public_key()).unwrap().as_ref()),
+                key: STANDARD.encode(
+                    AsDer::<PublicKeyX509Der<'_>>::as_der(ed25519.public_key()).unwrap().as_ref(),
+                ),
                 signatures: signed(&|body| ed25519.sign(body).as_ref().to_vec()),
             },
             Scheme {
                 name: "rsa-sha256".into(),
                 header: "X-WH-Signature".into(),
-                key: STANDARD
-                    .encode(AsDer::<PublicKeyX509Der<'_>>::as_der(rsa.public_key()).unwrap().as_ref()),
+                key: STANDARD.encode(
+                    AsDer::<PublicKeyX509Der<'_>>::as_der(rsa.public_key()).unwrap().as_ref(),
+                ),
                 signatures: signed(&|body| {
                     let mut signature = vec![0; rsa.public_modulus_len()];
                     rsa.sign(&signature::RSA_PKCS1_SHA256, &random, body, &mut signature).unwrap();
@@ -194,7 +214,8 @@ impl Material {
 
 /// An event of about two kilobytes.
 fn body(number: usize) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     let mut event = json!({
         "type": "ContactUpdate",
         "webhookId": format!("00000000-0000-4000-8000-{number:012}"),

@@ -2,20 +2,24 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    let linux = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux" || os == "android");
+    let linux =
+        std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux" || os == "android");
     if linux {
-        let part = |name: &str| std::env::var(format!("CARGO_PKG_VERSION_{name}")).unwrap_or_default();
+        let part =
+            |name: &str| std::env::var(format!("CARGO_PKG_VERSION_{name}")).unwrap_or_default();
         // Before 1.0 each minor version may break what was linked against the one before.
         let version = match part("MAJOR").as_str() {
             "0" => format!("0.{}", part("MINOR")),
             major => major.to_owned(),
         };
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libhoopauth.so.{version}");
-        // Threads that look up a name, or finish a call that was left, may still run when a host calls dlclose.
+        // Threads that look up a name, or finish a call that was left, may still run when a host
+        // calls dlclose.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
         println!("cargo:rustc-cdylib-link-arg=-Wl,-O2");
-        // What was compiled to the same code, or to the same constants (as tables of curves are, one for each kind of processor), is
-        // there once. Neither Rust nor the C inside tells constants apart by where they lie.
+        // What was compiled to the same code, or to the same constants (as tables of curves are,
+        // one for each kind of processor), is there once. Neither Rust nor the C inside tells
+        // constants apart by where they lie.
         if linker_knows("-Wl,--icf=all,--ignore-data-address-equality") {
             println!("cargo:rustc-cdylib-link-arg=-Wl,--icf=all,--ignore-data-address-equality");
         }
@@ -43,8 +47,9 @@ fn linker_knows(argument: &str) -> bool {
             .is_ok_and(|output| output.status.success())
 }
 
-/// Whether the library is built for this very machine and its loader knows packed relocations (glibc 2.36): they are a twentieth of
-/// the size. An older loader would refuse the library, by a version it asks for.
+/// Whether the library is built for this very machine and its loader knows packed relocations
+/// (glibc 2.36): they are a twentieth of the size. An older loader would refuse the library, by a
+/// version it asks for.
 fn loader_unpacks() -> bool {
     let native = std::env::var("HOST") == std::env::var("TARGET");
     let glibc = std::process::Command::new("getconf").arg("GNU_LIBC_VERSION").output();

@@ -1,8 +1,8 @@
 /* Logs in through the authorization page, calls the API, and goes on after the token has expired.
  *
- * cc -std=c11 -D_DEFAULT_SOURCE oauth.c -o oauth -lhoopauth -lcurl
- * Set HOOPAUTH_CLIENT_ID, HOOPAUTH_CLIENT_SECRET, HOOPAUTH_REDIRECT_URI and HOOPAUTH_SCOPES, then run ./oauth: open the
- * URL it prints, and paste the URL that the browser ends at.
+ * cc -std=c11 -D_DEFAULT_SOURCE oauth.c -o oauth -lhoopauth -lcurl Set HOOPAUTH_CLIENT_ID,
+ * HOOPAUTH_CLIENT_SECRET, HOOPAUTH_REDIRECT_URI and HOOPAUTH_SCOPES, then run ./oauth: open the URL
+ * it prints, and paste the URL that the browser ends at.
  */
 #include "http.h"
 

@@ -1,4 +1,5 @@
-// The main job in C++, against a local HoopAI: a login, API calls, an expiry, and on it goes. Exits with 1 if anything is off.
+// The main job in C++, against a local HoopAI: a login, API calls, an expiry, and on it goes. Exits
+// with 1 if anything is off.
 //
 // c++ -std=c++17 demo.cpp -o demo -lhoopauth -lcurl
 // ../with_emulator.sh ./demo
@@ -17,7 +18,9 @@ void expect(const char* what, bool held) {
 
 std::string variable(const char* name) {
     const char* value = std::getenv(name);
-    if (!value) throw std::runtime_error(std::string(name) + " is not set: start this with examples/with_emulator.sh");
+    if (!value)
+        throw std::runtime_error(std::string(name) +
+                                 " is not set: start this with examples/with_emulator.sh");
     return value;
 }
 
@@ -27,8 +30,8 @@ answer call(const hoopauth::headers& headers) {
 
 // Tells the local HoopAI to do something to the location.
 void control(const std::string& what) {
-    const auto answer =
-        send("POST", variable("EMULATOR_CONTROL") + "/" + what, nullptr, "{\"account\":\"location:" + location + "\"}");
+    const auto answer = send("POST", variable("EMULATOR_CONTROL") + "/" + what, nullptr,
+                             "{\"account\":\"location:" + location + "\"}");
     expect("the local HoopAI does as it is told", answer.status == 200);
 }
 
@@ -36,7 +39,8 @@ void run() {
     std::cout << "1. a local HoopAI listens at " << variable("HOOPAUTH_API_BASE") << '\n';
     {
         hoopauth::config config;
-        config.use_environment().set("private_integration_token", "pit-10ca7100-0000-4000-8000-000000000001");
+        config.use_environment().set("private_integration_token",
+                                     "pit-10ca7100-0000-4000-8000-000000000001");
         const hoopauth::client client(config);
         const auto answer = call(client.headers("GET"));
         expect("a Private Integration token calls the API", answer.status == 200);
@@ -54,9 +58,11 @@ void run() {
     const auto pending = client.begin();
     const auto page = send("GET", std::string(pending.url()));
     expect("the authorization page asks the user", page.body.find("Approve") != std::string::npos);
-    std::cout << "3. the authorization page asks the user to approve (" << page.body.size() << " bytes of HTML)\n";
+    std::cout << "3. the authorization page asks the user to approve (" << page.body.size()
+              << " bytes of HTML)\n";
 
-    const auto redirect = send("GET", std::string(pending.url()) + "&approve=location:" + location).location;
+    const auto redirect =
+        send("GET", std::string(pending.url()) + "&approve=location:" + location).location;
     const auto account = client.complete(pending, redirect);
     expect("the account is the chosen one", account.name() == "location:" + location);
     std::cout << "4. the code is exchanged; " << account.name() << " is authorized\n";
@@ -64,7 +70,8 @@ void run() {
         client.complete(pending, redirect);
         expect("a used redirect is refused", false);
     } catch (const hoopauth::errors::state_mismatch& error) {
-        std::cout << "5. the same redirect a second time is refused: " << name(error.code()) << '\n';
+        std::cout << "5. the same redirect a second time is refused: " << name(error.code())
+                  << '\n';
     }
 
     auto headers = client.headers(account, "GET");

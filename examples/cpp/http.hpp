@@ -22,8 +22,8 @@ inline std::size_t append(char* data, std::size_t, std::size_t size, void* body)
 }
 
 // Sends a request; an empty body is none.
-inline answer send(const std::string& method, const std::string& url, const hoopauth::headers* headers = nullptr,
-                   const std::string& body = {}) {
+inline answer send(const std::string& method, const std::string& url,
+                   const hoopauth::headers* headers = nullptr, const std::string& body = {}) {
     const std::unique_ptr<CURL, void (*)(CURL*)> curl(curl_easy_init(), curl_easy_cleanup);
     std::unique_ptr<curl_slist, void (*)(curl_slist*)> list(nullptr, curl_slist_free_all);
     if (!curl) throw std::runtime_error("libcurl does not start");

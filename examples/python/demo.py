@@ -31,10 +31,14 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
 
 
-def send(url: str, headers: dict[str, str] | None = None, body: object = None) -> tuple[int, dict[str, str], bytes]:
+def send(
+    url: str, headers: dict[str, str] | None = None, body: object = None
+) -> tuple[int, dict[str, str], bytes]:
     data = None if body is None else json.dumps(body).encode()
     try:
-        with HTTP.open(urllib.request.Request(url, data=data, headers=headers or {}), timeout=30) as answer:
+        with HTTP.open(
+            urllib.request.Request(url, data=data, headers=headers or {}), timeout=30
+        ) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as refused:
         with refused:
@@ -112,8 +116,12 @@ def story(urls: dict[str, str]) -> None:
 def main() -> None:
     program = os.environ.get("HOOPAUTH_EMULATOR")
     if not program:
-        sys.exit("set HOOPAUTH_EMULATOR to the local HoopAI: `cargo build -p hoopauth-emulator` makes it")
-    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as emulator:
+        sys.exit(
+            "set HOOPAUTH_EMULATOR to the local HoopAI: `cargo build -p hoopauth-emulator` makes it"
+        )
+    with subprocess.Popen(
+        [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as emulator:
         if not emulator.stdin or not emulator.stdout:
             sys.exit("the local HoopAI has no pipes")
         # The story tells itself what hoopauth logs at its end, a warning.

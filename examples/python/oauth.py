@@ -25,7 +25,9 @@ def main() -> None:
 
     # A token that was refused although it should live is replaced, once, and the request repeated.
     location = account.partition(":")[2]
-    answer = requests.get(f"{base}/locations/{location}", auth=client.requests_auth(account), timeout=30)
+    answer = requests.get(
+        f"{base}/locations/{location}", auth=client.requests_auth(account), timeout=30
+    )
     print(f"{answer.status_code}: {answer.text}")
 
 

@@ -1,4 +1,5 @@
-//! `make demo`: a local HoopAI, a login, API calls, an expiry, and on it goes. Exits with 1 if anything is off.
+//! `make demo`: a local HoopAI, a login, API calls, an expiry, and on it goes. Exits with 1 if
+//! anything is off.
 
 #![allow(clippy::print_stdout, reason = "a demonstration narrates")]
 
@@ -24,7 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok((answer.status().as_u16(), answer.bytes()?.to_vec()))
     };
 
-    let simple = Client::builder().private_integration_token(DEFAULT_LOCATION_PRIVATE_INTEGRATION).build()?;
+    let simple = Client::builder()
+        .private_integration_token(DEFAULT_LOCATION_PRIVATE_INTEGRATION)
+        .build()?;
     let (status, _) = call(&simple.headers("GET")?)?;
     expect("a Private Integration token calls the API", status == 200)?;
     println!("2. a Private Integration token calls the API: {status}");
@@ -73,7 +76,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     emulator.uninstall(account.as_str())?;
     let (status, body) = call(&headers)?;
     let code = client.report(&headers, status, &[], &body).err().map(|error| error.code());
-    expect("an uninstalled app asks for authorization", code == Some(ErrorCode::ReauthorizationRequired))?;
+    expect(
+        "an uninstalled app asks for authorization",
+        code == Some(ErrorCode::ReauthorizationRequired),
+    )?;
     println!("9. the user uninstalls the app: {}", ErrorCode::ReauthorizationRequired);
     println!("all of it as it should be");
     Ok(())

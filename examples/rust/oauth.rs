@@ -1,7 +1,8 @@
 //! Logs in through the authorization page, calls the API, and goes on after the token has expired.
 //!
-//! Set `HOOPAUTH_CLIENT_ID`, `HOOPAUTH_CLIENT_SECRET`, `HOOPAUTH_REDIRECT_URI` and `HOOPAUTH_SCOPES`, then run
-//! `cargo run -p hoopauth --example oauth`: open the URL it prints, and paste the URL that the browser ends at.
+//! Set `HOOPAUTH_CLIENT_ID`, `HOOPAUTH_CLIENT_SECRET`, `HOOPAUTH_REDIRECT_URI` and
+//! `HOOPAUTH_SCOPES`, then run `cargo run -p hoopauth --example oauth`: open the URL it prints, and
+//! paste the URL that the browser ends at.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -9,7 +10,8 @@ use hoopauth::{Client, Report};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::from_env()?;
-    let base = std::env::var("HOOPAUTH_API_BASE").unwrap_or("https://services.leadconnectorhq.com".into());
+    let base =
+        std::env::var("HOOPAUTH_API_BASE").unwrap_or("https://services.leadconnectorhq.com".into());
 
     let pending = client.begin(client.authorization_request()?)?;
     println!("open this page: {}", pending.url());
@@ -22,8 +24,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let http = reqwest::blocking::Client::new();
     let mut headers = client.headers_for(account.as_str(), "GET")?;
     loop {
-        let answer =
-            http.get(format!("{base}/locations/{}", account.id())).headers(headers.to_header_map()).send()?;
+        let answer = http
+            .get(format!("{base}/locations/{}", account.id()))
+            .headers(headers.to_header_map())
+            .send()?;
         let status = answer.status().as_u16();
         let body = answer.bytes()?;
         // A token that was refused although it should live is replaced, once.

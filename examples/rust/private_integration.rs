@@ -9,7 +9,8 @@ use hoopauth::Client;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::from_env()?;
     let location = std::env::var("LOCATION_ID")?;
-    let base = std::env::var("HOOPAUTH_API_BASE").unwrap_or("https://services.leadconnectorhq.com".into());
+    let base =
+        std::env::var("HOOPAUTH_API_BASE").unwrap_or("https://services.leadconnectorhq.com".into());
 
     let answer = reqwest::blocking::Client::new()
         .get(format!("{base}/locations/{location}"))

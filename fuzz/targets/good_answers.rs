@@ -1,5 +1,6 @@
-//! Good answers of the token endpoint, made odd: whatever stands beside a usable pair, the pair is kept and the spent refresh token
-//! is gone. Only an answer that speaks for someone else is not served.
+//! Good answers of the token endpoint, made odd: whatever stands beside a usable pair, the pair is
+//! kept and the spent refresh token is gone. Only an answer that speaks for someone else is not
+//! served.
 #![no_main]
 
 use std::sync::{Arc, Mutex};
@@ -27,7 +28,8 @@ const ANYWHERE: [&str; 18] = [
     "companyId", "company_id", "locationId", "location_id", "userId", "traceId", "error", "", "data",
 ];
 
-/// Each piece of the input is a member: a byte for its name and place, then its value, as JSON if it is any.
+/// Each piece of the input is a member: a byte for its name and place, then its value, as JSON if
+/// it is any.
 fn answer(data: &[u8]) -> Vec<u8> {
     let mut parts = data.split(|byte| *byte == b'\n');
     let frame = parts.next().and_then(<[u8]>::first).copied().unwrap_or_default();

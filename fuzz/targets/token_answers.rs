@@ -1,4 +1,5 @@
-//! Made-up answers of the token endpoint: new headers or a typed error; nothing that was sent is in it, and the grant stays.
+//! Made-up answers of the token endpoint: new headers or a typed error; nothing that was sent is in
+//! it, and the grant stays.
 #![no_main]
 
 use std::sync::{Arc, Mutex};

@@ -59,7 +59,9 @@ def not_repeated(account: str | None) -> Error:
 
 def refused_again(account: str | None) -> Error:
     """Say that a second refresh is not tried."""
-    message = "the API refuses the refreshed token, too: wait, and check that the app is still installed"
+    message = (
+        "the API refuses the refreshed token, too: wait, and check that the app is still installed"
+    )
     return HttpStatus(message, status=401, account=account)
 
 

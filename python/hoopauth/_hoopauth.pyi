@@ -44,10 +44,15 @@ OPTIONS: Final[list[str]]
 WEBHOOK_OPTIONS: Final[list[str]]
 
 _Raised: TypeAlias = type[BaseException]
-_Fields: TypeAlias = Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]]
-# Values are text, numbers, truth, None, or lists of them: dicts of mixed ones have no narrower type.
+_Fields: TypeAlias = (
+    Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]]
+)
+# Values are text, numbers, truth, None, or lists of them: dicts of mixed ones have no narrower
+# type.
 _Params: TypeAlias = Mapping[str, object] | Iterable[tuple[str, object]]
-_Received: TypeAlias = Mapping[str, Any] | Mapping[bytes, Any] | Iterable[tuple[str | bytes, str | bytes]]
+_Received: TypeAlias = (
+    Mapping[str, Any] | Mapping[bytes, Any] | Iterable[tuple[str | bytes, str | bytes]]
+)
 
 def _close_all() -> None: ...
 def operation(method: str, path: str) -> Operation | None: ...
@@ -81,7 +86,9 @@ class Client:
         timeout: float | None = None,
         context: Context | None = None,
     ) -> dict[str, str]: ...
-    def fresh_headers(self, method: str = "GET", account: str | None = None) -> dict[str, str] | None: ...
+    def fresh_headers(
+        self, method: str = "GET", account: str | None = None
+    ) -> dict[str, str] | None: ...
     def check_url(self, url: str) -> None: ...
     def authorization_request(
         self,
@@ -102,10 +109,20 @@ class Client:
         context: Context | None = None,
     ) -> str: ...
     def complete_unsolicited(
-        self, code: str, expected: str, *, timeout: float | None = None, context: Context | None = None
+        self,
+        code: str,
+        expected: str,
+        *,
+        timeout: float | None = None,
+        context: Context | None = None,
     ) -> str: ...
     def mint(
-        self, location: str, company: str, *, timeout: float | None = None, context: Context | None = None
+        self,
+        location: str,
+        company: str,
+        *,
+        timeout: float | None = None,
+        context: Context | None = None,
     ) -> None: ...
     def installed_locations(
         self, company: str, *, timeout: float | None = None, context: Context | None = None
@@ -151,7 +168,11 @@ class Client:
         self, keys: Iterable[WebhookKey] | None = None, **options: Unpack[WebhookOptions]
     ) -> WebhookVerifier: ...
     def apply(
-        self, delivery: WebhookDelivery, *, timeout: float | None = None, context: Context | None = None
+        self,
+        delivery: WebhookDelivery,
+        *,
+        timeout: float | None = None,
+        context: Context | None = None,
     ) -> Literal["nothing", "minted", "remembered", "removed", "outdated"]: ...
     def report(
         self,
@@ -167,13 +188,28 @@ class Client:
         context: Context | None = None,
     ) -> dict[str, str] | None: ...
     def import_grant(
-        self, grant: Grant, *, replace: bool = False, timeout: float | None = None, context: Context | None = None
+        self,
+        grant: Grant,
+        *,
+        replace: bool = False,
+        timeout: float | None = None,
+        context: Context | None = None,
     ) -> Literal["imported", "known", "kept"]: ...
-    def export_grant(self, account: str, *, timeout: float | None = None, context: Context | None = None) -> Grant: ...
-    def accounts(self, *, timeout: float | None = None, context: Context | None = None) -> list[str]: ...
-    def remove(self, account: str, *, timeout: float | None = None, context: Context | None = None) -> bool: ...
-    def health(self, account: str, *, timeout: float | None = None, context: Context | None = None) -> Health: ...
-    def maintain(self, until: float, *, timeout: float | None = None, context: Context | None = None) -> None: ...
+    def export_grant(
+        self, account: str, *, timeout: float | None = None, context: Context | None = None
+    ) -> Grant: ...
+    def accounts(
+        self, *, timeout: float | None = None, context: Context | None = None
+    ) -> list[str]: ...
+    def remove(
+        self, account: str, *, timeout: float | None = None, context: Context | None = None
+    ) -> bool: ...
+    def health(
+        self, account: str, *, timeout: float | None = None, context: Context | None = None
+    ) -> Health: ...
+    def maintain(
+        self, until: float, *, timeout: float | None = None, context: Context | None = None
+    ) -> None: ...
     def maintain_in_background(self) -> Maintenance: ...
     def requests_auth(self, account: str | None = None) -> AuthBase: ...
     def httpx_auth(self, account: str | None = None) -> httpx.Auth: ...
@@ -298,7 +334,9 @@ class TransportRequest:
 
 @final
 class Response:
-    def __new__(cls, status: int, headers: _Fields | None = None, content: bytes | None = None) -> Self: ...
+    def __new__(
+        cls, status: int, headers: _Fields | None = None, content: bytes | None = None
+    ) -> Self: ...
     @property
     def status(self) -> int: ...
     @property
@@ -392,7 +430,11 @@ class WebhookKey:
 @final
 class WebhookVerifier:
     def __new__(
-        cls, keys: Iterable[WebhookKey] | None = None, *, clock: Clock | None = None, **options: Unpack[WebhookOptions]
+        cls,
+        keys: Iterable[WebhookKey] | None = None,
+        *,
+        clock: Clock | None = None,
+        **options: Unpack[WebhookOptions],
     ) -> Self: ...
     def verify(
         self,

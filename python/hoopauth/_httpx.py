@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from hoopauth._adapter import AUTHENTICATION, NAMES, UNAUTHORIZED, in_thread, not_repeated, put, refused_again
+from hoopauth._adapter import (
+    AUTHENTICATION,
+    NAMES,
+    UNAUTHORIZED,
+    in_thread,
+    not_repeated,
+    put,
+    refused_again,
+)
 from hoopauth._errors import Error
 
 if TYPE_CHECKING:
@@ -36,7 +44,9 @@ class Auth(httpx.Auth):
         self._account = account
         self._checked: tuple[str, bytes, bytes] | None = None
 
-    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
         """Serve `httpx.Client`."""
         self._check(request.url)
         body = self._prepare(request, self._client.headers(request.method, self._account))
@@ -51,7 +61,9 @@ class Auth(httpx.Auth):
                 repeated.read()
                 self._told(repeated, self._report(repeated))
 
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Serve `httpx.AsyncClient`."""
         self._check(request.url)
         headers = self._client.fresh_headers(request.method, self._account)
@@ -96,7 +108,9 @@ class Auth(httpx.Auth):
             return False
         return True
 
-    def _report(self, response: httpx.Response, context: Context | None = None) -> dict[str, str] | Error | None:
+    def _report(
+        self, response: httpx.Response, context: Context | None = None
+    ) -> dict[str, str] | Error | None:
         try:
             return self._client.report(
                 response.request.headers,
@@ -111,7 +125,9 @@ class Auth(httpx.Auth):
         except Error as error:
             return error
 
-    def _told(self, response: httpx.Response, report: dict[str, str] | Error | None) -> dict[str, str] | None:
+    def _told(
+        self, response: httpx.Response, report: dict[str, str] | Error | None
+    ) -> dict[str, str] | None:
         if isinstance(report, Error):
             response.hoopauth_error = report  # type: ignore[attr-defined]
             return None
@@ -152,10 +168,13 @@ class _Body:
     def __init__(self, stream: object) -> None:
         self._again = False
         self._files: list[tuple[Any, int]] = []
-        # A file that is sent as it is, or those of a form. What is not known here is not sent again.
+        # A file that is sent as it is, or those of a form. What is not known here is not sent
+        # again.
         fields: Any = getattr(stream, "fields", None)
         whole: Any = getattr(stream, "_stream", None)
-        parts: list[Any] = [whole] if fields is None else [getattr(field, "file", b"") for field in fields]
+        parts: list[Any] = (
+            [whole] if fields is None else [getattr(field, "file", b"") for field in fields]
+        )
         files = [part for part in parts if not isinstance(part, str | bytes)]
         try:
             self._files = [(file, file.tell()) for file in files]

@@ -87,7 +87,13 @@ class Auth(AuthBase):
             try:
                 method, url = response.request.method, response.request.url
                 self._client.report(
-                    sent, status, response.headers, response.content, method, url, account=self._account
+                    sent,
+                    status,
+                    response.headers,
+                    response.content,
+                    method,
+                    url,
+                    account=self._account,
                 )
             except Error as refused:
                 error = refused

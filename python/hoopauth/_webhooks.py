@@ -28,7 +28,9 @@ NOT_HANDED_OVER = (
 def read(request: Any, most: int) -> tuple[Any, bytes]:
     """Give headers and raw body of a request of Flask (Werkzeug) or Django; of a body, `most` bytes and one at most."""
     if _is_asgi(request):
-        message = "this request's body is read asynchronously: await `verify_request_async(request)`"
+        message = (
+            "this request's body is read asynchronously: await `verify_request_async(request)`"
+        )
         raise InvalidArgument(message)
     get_data = getattr(request, "get_data", None)
     if callable(get_data) and not iscoroutinefunction(get_data):
@@ -45,7 +47,9 @@ def read(request: Any, most: int) -> tuple[Any, bytes]:
     raise InvalidArgument(message)
 
 
-async def verify(verifier: WebhookVerifier, request: Any, waits: bool, most: int) -> WebhookDelivery:  # noqa: FBT001
+async def verify(
+    verifier: WebhookVerifier, request: Any, waits: bool, most: int
+) -> WebhookDelivery:  # noqa: FBT001
     """Verify a request; what waits is done on a worker thread."""
     if _is_asgi(request):
         headers, body = request.headers, _complete(request, await _starlette_body(request, most))

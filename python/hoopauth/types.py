@@ -25,7 +25,13 @@ class TokenStore(Protocol):
         """Give version and data, or None if there never was a `save`."""
 
     def save(
-        self, app: str, account: str, expected: int, data: bytes, columns: tuple[bool, bool, float, float], /
+        self,
+        app: str,
+        account: str,
+        expected: int,
+        data: bytes,
+        columns: tuple[bool, bool, float, float],
+        /,
     ) -> bool:
         """Store `data` as version `expected + 1`, if the stored version is `expected` (0: no row); say whether.
 
@@ -60,7 +66,12 @@ class SharedTokenStore(TokenStore, Protocol):
         """
 
     def take_slot(
-        self, app: str, per_minute: int, priority: Literal["soft", "normal", "recovery"], now: float, /
+        self,
+        app: str,
+        per_minute: int,
+        priority: Literal["soft", "normal", "recovery"],
+        now: float,
+        /,
     ) -> float:
         """Count one token request; 0.0, or the seconds until there is room.
 
@@ -96,7 +107,10 @@ class Transport(Protocol):
         self, request: TransportRequest, /
     ) -> tuple[
         int,
-        Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]] | None,
+        Mapping[str, str]
+        | Mapping[bytes, bytes]
+        | Iterable[tuple[str | bytes, str | bytes]]
+        | None,
         bytes | bytearray | memoryview | str | None,
     ]:
         """Send the request, and give status, headers and body of the answer; 4xx and 5xx are answers.

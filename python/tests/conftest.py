@@ -20,7 +20,8 @@ import pytest
 
 import hoopauth
 
-# A shell that starts its jobs in the background has them ignore it, and the processes of the tests would inherit that.
+# A shell that starts its jobs in the background has them ignore it, and the processes of the tests
+# would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = pathlib.Path(os.environ.get("HOOPAUTH_ROOT", pathlib.Path(__file__).parents[2]))
@@ -125,7 +126,9 @@ class Emulator:
 
     def call(self, headers: dict[str, str], path: str) -> tuple[int, bytes]:
         try:
-            with OPENER.open(urllib.request.Request(self.api + path, headers=headers), timeout=60) as answer:
+            with OPENER.open(
+                urllib.request.Request(self.api + path, headers=headers), timeout=60
+            ) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as refused:
             with refused:
@@ -210,7 +213,9 @@ class Server:
                 else:
                     body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 outer.seen.append((self.command, self.path, dict(self.headers), body))
-                status, headers, content = outer.answer(self.command, self.path, dict(self.headers), body)
+                status, headers, content = outer.answer(
+                    self.command, self.path, dict(self.headers), body
+                )
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -229,7 +234,9 @@ class Server:
 
         self.server = Threading(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.01}
+        )
         self.thread.start()
 
     def end(self) -> None:
@@ -281,7 +288,9 @@ def all_logs() -> Any:
     logging.getLogger("hoopauth").setLevel(1)
 
 
-def run_python(code: str, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_python(
+    code: str, *arguments: str, check: bool = True, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Runs a program of its own, for what only a whole process can show."""
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-W", "error", "-c", code, *arguments],

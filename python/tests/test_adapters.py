@@ -25,8 +25,12 @@ class ByRequests:
         self.session.trust_env = False
         self.session.auth = client.requests_auth(account)
 
-    def send(self, method: str, url: str, *, body: Any = None, files: Any = None, headers: Any = None) -> Any:
-        return self.session.request(method, url, data=body, files=files, headers=headers, timeout=60)
+    def send(
+        self, method: str, url: str, *, body: Any = None, files: Any = None, headers: Any = None
+    ) -> Any:
+        return self.session.request(
+            method, url, data=body, files=files, headers=headers, timeout=60
+        )
 
     def status(self, response: Any) -> int:
         return int(response.status_code)
@@ -37,9 +41,13 @@ class ByRequests:
 
 class ByHttpx:
     def __init__(self, client: hoopauth.Client, account: str | None) -> None:
-        self.client = httpx.Client(auth=client.httpx_auth(account), trust_env=False, follow_redirects=True, timeout=60)
+        self.client = httpx.Client(
+            auth=client.httpx_auth(account), trust_env=False, follow_redirects=True, timeout=60
+        )
 
-    def send(self, method: str, url: str, *, body: Any = None, files: Any = None, headers: Any = None) -> Any:
+    def send(
+        self, method: str, url: str, *, body: Any = None, files: Any = None, headers: Any = None
+    ) -> Any:
         return self.client.request(method, url, content=body, files=files, headers=headers)
 
     def end(self) -> None:
@@ -52,14 +60,18 @@ class ByAsync:
     def __init__(self, client: hoopauth.Client, account: str | None) -> None:
         self.auth = client.httpx_auth(account)
 
-    def send(self, method: str, url: str, *, body: Any = None, files: Any = None, headers: Any = None) -> Any:
+    def send(
+        self, method: str, url: str, *, body: Any = None, files: Any = None, headers: Any = None
+    ) -> Any:
         if hasattr(body, "read"):
             body = body.read()
         elif hasattr(body, "__next__"):
             body = asynchronous(body)
 
         async def sent() -> Any:
-            async with httpx.AsyncClient(auth=self.auth, trust_env=False, follow_redirects=True, timeout=60) as client:
+            async with httpx.AsyncClient(
+                auth=self.auth, trust_env=False, follow_redirects=True, timeout=60
+            ) as client:
                 return await client.request(method, url, content=body, files=files, headers=headers)
 
         return anyio.run(sent, backend=self.backend)
@@ -119,12 +131,17 @@ def test_a_request_is_authenticated(world: World, via: Via) -> None:
     assert response.hoopauth_error is None
     echoed = {name.lower(): value for name, value in response.json()["headers"].items()}
     assert echoed["authorization"] == token(client.headers("GET", LOCATION))
-    assert (echoed["version"], echoed["user-agent"]) == ("2021-07-28", client.headers("GET", LOCATION)["User-Agent"])
+    assert (echoed["version"], echoed["user-agent"]) == (
+        "2021-07-28",
+        client.headers("GET", LOCATION)["User-Agent"],
+    )
 
 
 def test_an_ended_token_is_refreshed_first(world: World, via: Via) -> None:
     client = world.ended()
-    response = via(client, LOCATION).send("GET", f"{world.emulator.api}/locations/hoopLocation00000001")
+    response = via(client, LOCATION).send(
+        "GET", f"{world.emulator.api}/locations/hoopLocation00000001"
+    )
     assert response.status_code == 200
     assert world.emulator.statistics()["token_requests"] == 1
 
@@ -165,8 +182,12 @@ def test_what_a_program_set_itself_stays(world: World, server: Server, via: Via)
     way.send("POST", server.url, body=b"x", headers=own)
     way.send("POST", server.url, body=b"{}")
     way.send("POST", server.url, files={"file": ("a.txt", b"content")})
-    sent = [{name.lower(): value for name, value in headers.items()} for _, _, headers, _ in server.seen]
-    assert [(s["version"], s["content-type"], s["user-agent"]) for s in sent[:1]] == [("v3", "text/plain", "mine")]
+    sent = [
+        {name.lower(): value for name, value in headers.items()} for _, _, headers, _ in server.seen
+    ]
+    assert [(s["version"], s["content-type"], s["user-agent"]) for s in sent[:1]] == [
+        ("v3", "text/plain", "mine")
+    ]
     assert (sent[1]["version"], sent[1]["content-type"]) == ("2021-07-28", "application/json")
     assert sent[1]["user-agent"].startswith("hoopauth/")
     assert sent[2]["content-type"].startswith("multipart/form-data; boundary=")
@@ -210,7 +231,11 @@ def test_a_generator_is_not_sent_again_empty(world: World, server: Server, via: 
     [
         (401, SCOPE, hoopauth.InsufficientScope),
         (401, b'{"message":"Token\'s user type mismatch!"}', hoopauth.WrongTokenClass),
-        (403, b'{"message":"The token does not have access to this location."}', hoopauth.WrongAccount),
+        (
+            403,
+            b'{"message":"The token does not have access to this location."}',
+            hoopauth.WrongAccount,
+        ),
         (429, b'{"message":"Too Many Requests"}', hoopauth.RateLimited),
     ],
 )
@@ -253,17 +278,25 @@ def test_no_grant_is_raised_before_anything_is_sent(world: World, server: Server
     assert not server.seen
 
 
-def test_the_bearer_goes_to_no_other_host(world: World, server: Server, other_server: Server, via: Via) -> None:
+def test_the_bearer_goes_to_no_other_host(
+    world: World, server: Server, other_server: Server, via: Via
+) -> None:
     way = via(at(server, world))
     assert way.send("GET", server.url).status_code == 200
     # One good request lets none pass that is not.
-    odd = ("/?x=file:///y",) if isinstance(way, ByRequests) else ("/?x=file:///y", "/\\evil")  # requests writes `%5C`
+    odd = (
+        ("/?x=file:///y",) if isinstance(way, ByRequests) else ("/?x=file:///y", "/\\evil")
+    )  # requests writes `%5C`
     for rest in odd:
         with pytest.raises(hoopauth.InvalidArgument):
             way.send("GET", server.url + rest)
     assert len(server.seen) == 1
     server.seen.clear()
-    for url in (other_server.url, server.url.replace("127.0.0.1", "localhost"), "http://user@example.com/"):
+    for url in (
+        other_server.url,
+        server.url.replace("127.0.0.1", "localhost"),
+        "http://user@example.com/",
+    ):
         with pytest.raises(hoopauth.InvalidArgument, match="the token is not sent there"):
             way.send("GET", url)
     assert not other_server.seen
@@ -273,7 +306,11 @@ def test_the_bearer_goes_to_no_other_host(world: World, server: Server, other_se
 def test_a_redirect_to_another_origin_loses_the_bearer(
     world: World, server: Server, other_server: Server, via: Via
 ) -> None:
-    server.answer = lambda *_: (307, {"Location": other_server.url.replace("127.0.0.1", "localhost") + "/x"}, b"")
+    server.answer = lambda *_: (
+        307,
+        {"Location": other_server.url.replace("127.0.0.1", "localhost") + "/x"},
+        b"",
+    )
     # It asks for a refresh; nobody listens to it.
     other_server.answer = lambda *_: (401, {}, JWT)
     response = via(at(server, world)).send("GET", server.url)
@@ -295,7 +332,9 @@ def test_a_redirect_to_another_port_loses_the_bearer(
 
 
 def test_a_redirect_within_the_api_keeps_it(world: World, server: Server, via: Via) -> None:
-    server.answer = lambda _, path, *__: (302, {"Location": "/there"}, b"") if path == "/" else (200, {}, b"{}")
+    server.answer = lambda _, path, *__: (
+        (302, {"Location": "/there"}, b"") if path == "/" else (200, {}, b"{}")
+    )
     assert via(at(server, world)).send("GET", server.url + "/").status_code == 200
     assert len({headers["Authorization"] for _, _, headers, _ in server.seen}) == 1
 
@@ -328,7 +367,10 @@ def test_a_stream_is_left_alone(world: World, server: Server) -> None:
     client = at(server, world)
     with requests.get(server.url, auth=client.requests_auth(), stream=True, timeout=60) as response:
         assert not response._content_consumed  # type: ignore[attr-defined]
-    with httpx.Client(auth=client.httpx_auth(), trust_env=False) as http, http.stream("GET", server.url) as streamed:
+    with (
+        httpx.Client(auth=client.httpx_auth(), trust_env=False) as http,
+        http.stream("GET", server.url) as streamed,
+    ):
         assert not streamed.is_stream_consumed
         assert streamed.read() == b"content"
 
@@ -339,7 +381,9 @@ def test_the_event_loop_never_waits_for_a_refresh(world: World, backend: str) ->
     world.emulator.hold()
 
     async def main() -> int:
-        async with httpx.AsyncClient(auth=client.httpx_auth(LOCATION), trust_env=False, timeout=60) as http:
+        async with httpx.AsyncClient(
+            auth=client.httpx_auth(LOCATION), trust_env=False, timeout=60
+        ) as http:
             statuses: list[int] = []
 
             async def get() -> None:
@@ -363,7 +407,9 @@ def test_a_cancelled_task_ends_and_the_refresh_goes_on(world: World, backend: st
     world.emulator.hold()
 
     async def main() -> None:
-        async with httpx.AsyncClient(auth=client.httpx_auth(LOCATION), trust_env=False, timeout=60) as http:
+        async with httpx.AsyncClient(
+            auth=client.httpx_auth(LOCATION), trust_env=False, timeout=60
+        ) as http:
             async with anyio.create_task_group() as group:
                 group.start_soon(http.get, f"{world.emulator.api}/locations/hoopLocation00000001")
                 assert await anyio.to_thread.run_sync(world.emulator.held)
@@ -402,7 +448,9 @@ def test_many_threads_of_requests_share_one_refresh(world: World) -> None:
         url = f"{world.emulator.api}/locations/hoopLocation00000001"
         with requests.Session() as session:
             session.trust_env = False
-            statuses.append(session.get(url, auth=client.requests_auth(LOCATION), timeout=60).status_code)
+            statuses.append(
+                session.get(url, auth=client.requests_auth(LOCATION), timeout=60).status_code
+            )
 
     threads = [threading.Thread(target=get) for _ in range(8)]
     for thread in threads:

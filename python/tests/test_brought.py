@@ -188,7 +188,9 @@ class Planted(RuntimeError):
     pass
 
 
-@pytest.mark.parametrize("method", ["load", "save", "accounts", "rows", "lease", "take_slot", "claim"])
+@pytest.mark.parametrize(
+    "method", ["load", "save", "accounts", "rows", "lease", "take_slot", "claim"]
+)
 def test_a_store_that_raises(world: World, method: str) -> None:
     from conftest import approve
 
@@ -239,7 +241,10 @@ def test_an_object_that_does_not_fit_is_told_at_once(option: str) -> None:
 def test_what_a_store_has_must_be_callable(world: World, method: str) -> None:
     store = Full()
     setattr(store, method, "not a method")
-    with pytest.raises(hoopauth.Config, match=f"`token_store`: the given `Full` has a `{method}` that can't be called"):
+    with pytest.raises(
+        hoopauth.Config,
+        match=f"`token_store`: the given `Full` has a `{method}` that can't be called",
+    ):
         world.client(token_store=store)
     # None says that it has none.
     setattr(store, method, None)
@@ -262,7 +267,9 @@ def test_a_save_that_does_not_say_whether(world: World, answer: Any) -> None:
     client = world.ended(token_store=store)
     save = store.save
     store.save = lambda *_: answer  # type: ignore[assignment, method-assign]
-    with pytest.raises(hoopauth.CallbackFailed, match="`save` .* answered a `.*`, not True or False"):
+    with pytest.raises(
+        hoopauth.CallbackFailed, match="`save` .* answered a `.*`, not True or False"
+    ):
         client.headers("GET", LOCATION)
     # Nothing was sent without its mark.
     assert world.emulator.statistics()["token_requests"] == 0
@@ -304,7 +311,9 @@ def test_a_slot_that_is_no_number(world: World, wait: Any) -> None:
     store = Full()
     client = world.ended(token_store=store)
     store.wait = wait
-    with pytest.raises(hoopauth.CallbackFailed, match="`take_slot` .* answered no number of seconds"):
+    with pytest.raises(
+        hoopauth.CallbackFailed, match="`take_slot` .* answered no number of seconds"
+    ):
         client.headers("GET", LOCATION)
 
 
@@ -316,7 +325,9 @@ class Urllib:
 
     def send(self, request: hoopauth.TransportRequest) -> tuple[int, dict[str, str], bytes]:
         self.requests.append(request)
-        sent = urllib.request.Request(request.url, request.body or None, request.headers, method=request.method)
+        sent = urllib.request.Request(
+            request.url, request.body or None, request.headers, method=request.method
+        )
         try:
             with OPENER.open(sent, timeout=request.timeout) as answer:
                 return answer.status, dict(answer.headers), answer.read()
@@ -328,7 +339,10 @@ class Urllib:
 def test_a_transport_carries_a_refresh(world: World) -> None:
     transport: hoopauth.Transport = Urllib()
     client = world.ended(transport=transport)
-    assert world.emulator.call(client.headers("GET", LOCATION), "/locations/hoopLocation00000001")[0] == 200
+    assert (
+        world.emulator.call(client.headers("GET", LOCATION), "/locations/hoopLocation00000001")[0]
+        == 200
+    )
     (request,) = transport.requests  # type: ignore[attr-defined]
     # What is left of the eight seconds.
     assert (request.method, 0 < request.timeout < 8.0, request.max_body > 0) == ("POST", True, True)
@@ -347,7 +361,9 @@ def test_a_transport_carries_a_refresh(world: World) -> None:
         (SystemExit(3), hoopauth.CallbackFailed),
     ],
 )
-def test_a_transport_that_raises(world: World, raises: BaseException, expected: type[hoopauth.Error]) -> None:
+def test_a_transport_that_raises(
+    world: World, raises: BaseException, expected: type[hoopauth.Error]
+) -> None:
     class Raising:
         def send(self, request: hoopauth.TransportRequest) -> Any:
             raise raises
@@ -391,7 +407,9 @@ def test_a_transport_that_answers_nonsense(world: World, nonsense: Any, why: str
     assert f"`send` of the program's transport {why}" in str(raised.value)
 
 
-@pytest.mark.parametrize("body", [bytes, bytearray, memoryview, bytes.decode], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "body", [bytes, bytearray, memoryview, bytes.decode], ids=lambda kind: kind.__name__
+)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -412,7 +430,10 @@ def test_an_answer_is_not_lost_to_a_triviality(world: World, body: Any, headers:
             return [status, headers, body(answer)]
 
     client = world.ended(transport=Odd())
-    assert world.emulator.call(client.headers("GET", LOCATION), "/locations/hoopLocation00000001")[0] == 200
+    assert (
+        world.emulator.call(client.headers("GET", LOCATION), "/locations/hoopLocation00000001")[0]
+        == 200
+    )
     assert world.emulator.statistics()["token_requests"] == 1
 
 
@@ -453,7 +474,9 @@ def test_a_clock_that_raises(world: World, account: str) -> None:
     client.headers("GET", LOCATION)
 
 
-@pytest.mark.parametrize("time", [float("nan"), float("inf"), -1.0, 1e300, 10**400, -(10**400), "noon", None])
+@pytest.mark.parametrize(
+    "time", [float("nan"), float("inf"), -1.0, 1e300, 10**400, -(10**400), "noon", None]
+)
 @pytest.mark.parametrize("method", ["now", "monotonic"])
 def test_a_clock_that_answers_no_time(world: World, method: str, time: Any) -> None:
     clock = Clock(world.clock.now())
@@ -462,7 +485,9 @@ def test_a_clock_that_answers_no_time(world: World, method: str, time: Any) -> N
     good = getattr(clock, method)
     setattr(clock, method, lambda: time)
     for account in (LOCATION, COMPANY):
-        with pytest.raises(hoopauth.CallbackFailed, match=f"`{method}` .* answered no number of seconds"):
+        with pytest.raises(
+            hoopauth.CallbackFailed, match=f"`{method}` .* answered no number of seconds"
+        ):
             client.headers("GET", account)
     setattr(clock, method, good)
     assert client.headers("GET", LOCATION)
@@ -479,7 +504,10 @@ def test_a_clock_at_the_ends_of_time(world: World, time: float) -> None:
 
 @pytest.mark.parametrize("raises", [Planted("pit-planted-secret"), SystemExit(3)])
 def test_a_hook_that_raises_fails_no_call(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, raises: BaseException
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    raises: BaseException,
 ) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda told: seen.append(told.exc_value))
@@ -494,11 +522,14 @@ def test_a_hook_that_raises_fails_no_call(
     told = [record for record in caplog.records if record.name == "hoopauth.callback"]
     assert [record.levelname for record in told] == ["WARNING"] * 3
     assert (
-        told[0].getMessage() == f"`on_change` of the program's hook raised `{type(raises).__name__}`; the call goes on"
+        told[0].getMessage()
+        == f"`on_change` of the program's hook raised `{type(raises).__name__}`; the call goes on"
     )
 
 
-def test_a_hook_that_raises_hides_no_other_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hook_that_raises_hides_no_other_failure(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
 
     def hook(change: hoopauth.Change) -> None:
@@ -511,7 +542,9 @@ def test_a_hook_that_raises_hides_no_other_failure(world: World, monkeypatch: py
     assert raised.value.__cause__ is None
 
 
-def test_a_hook_that_raises_during_maintenance_is_unraisable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hook_that_raises_during_maintenance_is_unraisable(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told, seen = threading.Event(), []
 
     def unraisable(raised: Any) -> None:
@@ -590,7 +623,9 @@ def test_a_new_pair_that_can_not_be_saved_is_saved_later(world: World) -> None:
 
 
 @pytest.mark.parametrize("without", [("claim", "unclaim"), ("unclaim",)])
-def test_a_webhook_is_handled_once_over_a_store_without_claims(world: World, without: tuple[str, ...]) -> None:
+def test_a_webhook_is_handled_once_over_a_store_without_claims(
+    world: World, without: tuple[str, ...]
+) -> None:
     store = Full()
     for method in without:
         setattr(store, method, None)

@@ -38,7 +38,13 @@ def test_case(world: World, case: dict[str, Any], tmp_path: pathlib.Path) -> Non
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_case_fails(world: World, case: dict[str, Any], tmp_path: pathlib.Path) -> None:
-    wrong = (AssertionError, KeyError, hoopauth.Error, pytest.fail.Exception, urllib.error.HTTPError)
+    wrong = (
+        AssertionError,
+        KeyError,
+        hoopauth.Error,
+        pytest.fail.Exception,
+        urllib.error.HTTPError,
+    )
     with pytest.raises(wrong):
         play(world, case, tmp_path)
 
@@ -123,7 +129,10 @@ class Player:
             case "headers":
                 keys("method", "account")
                 headers = client.headers(step["method"], account)
-                return {name: headers.get(name) for name in ("Authorization", "Version", "User-Agent", "Content-Type")}
+                return {
+                    name: headers.get(name)
+                    for name in ("Authorization", "Version", "User-Agent", "Content-Type")
+                }
             case "login":
                 keys("account", "pkce", "sealed", "deny", "state", "again")
                 return self.login(step)
@@ -132,11 +141,17 @@ class Player:
                 if not step.get("again"):
                     self.grant = self.world.emulator.grant(step["account"])
                 assert self.grant
-                return {"outcome": client.import_grant(self.grant, replace=step.get("replace", False))}
+                return {
+                    "outcome": client.import_grant(self.grant, replace=step.get("replace", False))
+                }
             case "export":
                 keys("account")
                 grant = client.export_grant(step["account"])
-                return {"account": grant.account, "company_id": grant.company_id, "minted": grant.minted}
+                return {
+                    "account": grant.account,
+                    "company_id": grant.company_id,
+                    "minted": grant.minted,
+                }
             case "accounts":
                 keys()
                 return {"accounts": client.accounts()}
@@ -160,13 +175,21 @@ class Player:
                 keys("account")
                 limit = client.rate_limit(step["account"])
                 names = ("limit", "remaining", "daily_limit", "daily_remaining")
-                return {"known": True, **{name: getattr(limit, name) for name in names}} if limit else {"known": False}
+                return (
+                    {"known": True, **{name: getattr(limit, name) for name in names}}
+                    if limit
+                    else {"known": False}
+                )
             case "scopes_for":
                 keys("operations")
                 return {"scopes": hoopauth.scopes_for(step["operations"])}
             case "installed_locations":
                 keys("company")
-                return {"accounts": [location.account for location in client.installed_locations(step["company"])]}
+                return {
+                    "accounts": [
+                        location.account for location in client.installed_locations(step["company"])
+                    ]
+                }
             case "mint_all":
                 keys("company")
                 summary = client.mint_all(step["company"])
@@ -190,12 +213,22 @@ class Player:
             case "fault":
                 made = ("endpoint", "kind", "status", "headers", "body", "times")
                 keys(*made, "members", "omit", "first", "before")
-                control("faults", {name: value for name, value in step.items() if name not in ("do", "expect")})
+                control(
+                    "faults",
+                    {name: value for name, value in step.items() if name not in ("do", "expect")},
+                )
             case "revoke":
                 keys("account", "token")
                 assert step["token"] in ("access", "refresh"), step
                 token = step["token"]
-                control("revoke", {"account": account, "access": token == "access", "refresh": token == "refresh"})
+                control(
+                    "revoke",
+                    {
+                        "account": account,
+                        "access": token == "access",
+                        "refresh": token == "refresh",
+                    },
+                )
             case "pause" | "unpause":
                 keys("account")
                 control(step["do"], {"location_id": step["account"].partition(":")[2]})
@@ -215,7 +248,9 @@ class Player:
             assert ("code_challenge_method=S256" in pending.url) == step.get("pkce", False), step
             if step.get("sealed"):
                 pending = self.client.open_pending(pending.seal())
-            redirect = deny(pending.url) if step.get("deny") else approve(pending.url, step["account"])
+            redirect = (
+                deny(pending.url) if step.get("deny") else approve(pending.url, step["account"])
+            )
             self.pending, self.redirect = pending, redirect
         assert self.pending
         redirect = self.redirect
@@ -228,7 +263,9 @@ class Player:
         account = step.get("account")
         headers = self.client.headers("GET", account)
         status, body = self.world.emulator.call(headers, step["path"])
-        if step.get("report") and (again := self.client.report(headers, status, {}, body, account=account)):
+        if step.get("report") and (
+            again := self.client.report(headers, status, {}, body, account=account)
+        ):
             return self.world.emulator.call(again, step["path"])[0]
         return status
 
@@ -236,7 +273,9 @@ class Player:
         passed = ("account", "params", "json", "headers", "version", "any_status", "repeatable")
         only(step, "do", "expect", "method", "path", "body", *passed)
         options = {name: step[name] for name in passed if name in step}
-        response = self.client.request(step["method"], step["path"], data=step.get("body"), **options)
+        response = self.client.request(
+            step["method"], step["path"], data=step.get("body"), **options
+        )
         try:
             body = response.json()
         except hoopauth.MalformedResponse:
@@ -247,7 +286,19 @@ class Player:
         return {"status": response.status, "header": header, "body": body}
 
     def verify(self, step: dict[str, Any]) -> dict[str, Any]:
-        only(step, "do", "expect", "verifier", "keys", "emulator_keys", "headers", "body", "sign", "again", "then")
+        only(
+            step,
+            "do",
+            "expect",
+            "verifier",
+            "keys",
+            "emulator_keys",
+            "headers",
+            "body",
+            "sign",
+            "again",
+            "then",
+        )
         if "sign" in step:
             signed = self.world.emulator.control("webhooks/sign", step["sign"])
             self.webhook = signed["headers"], signed["body"]
@@ -277,7 +328,10 @@ class Player:
         keys = list(step.get("keys", []))
         if step.get("emulator_keys"):
             keys += self.world.emulator.control("webhooks/keys")["keys"]
-        name = id(self.client), json.dumps([step.get("verifier"), step.get("keys"), step.get("emulator_keys")])
+        name = (
+            id(self.client),
+            json.dumps([step.get("verifier"), step.get("keys"), step.get("emulator_keys")]),
+        )
         if name not in self.verifiers:
             made = [hoopauth.WebhookKey(key["scheme"], key["label"], key["key"]) for key in keys]
             self.verifiers[name] = self.client.webhook_verifier(made, **step.get("verifier", {}))

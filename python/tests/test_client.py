@@ -54,7 +54,13 @@ def test_options_in_pythons_own_types(tmp_path: pathlib.Path) -> None:
         ca_file=tmp_path,
         proxy=None,
     ).close()
-    wrong = {"timeout": "soon", "refresh_before": float("nan"), "max_retries": -1, "store": True, "scopes": [1]}
+    wrong = {
+        "timeout": "soon",
+        "refresh_before": float("nan"),
+        "max_retries": -1,
+        "store": True,
+        "scopes": [1],
+    }
     wrong["ca_file"] = b"x"
     for name, value in wrong.items():
         with pytest.raises(hoopauth.Config, match=name):
@@ -80,7 +86,9 @@ def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         hoopauth.Client()
 
 
-def test_the_default_store_is_the_users_own_file(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+def test_the_default_store_is_the_users_own_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     hoopauth.Client(private_integration_token="pit-1").headers("GET")
     with hoopauth.Client(access_token="a") as static:
@@ -103,11 +111,18 @@ def test_errors_carry_everything(world: World) -> None:
         client.headers("GET", LOCATION)
     error = raised.value
     assert isinstance(error, hoopauth.Error)
-    assert (error.code, error.name, error.account, error.retryable) == (31, "NO_GRANT", LOCATION, False)
+    assert (error.code, error.name, error.account, error.retryable) == (
+        31,
+        "NO_GRANT",
+        LOCATION,
+        False,
+    )
     assert str(error).endswith("[NO_GRANT]")
     with pytest.raises(hoopauth.RateLimited) as raised_:
         body = b'{"message":"Too many","traceId":"t1"}'
-        client.report({"Authorization": "Bearer a"}, 429, {"Retry-After": "7"}, body, account=LOCATION)
+        client.report(
+            {"Authorization": "Bearer a"}, 429, {"Retry-After": "7"}, body, account=LOCATION
+        )
     error = raised_.value
     assert (error.status, error.retry_after, error.retryable) == (429, 7.0, True)
     assert (error.trace_id, error.server_message, error.account) == ("t1", "Too many", LOCATION)
@@ -145,7 +160,9 @@ def test_an_endless_timeout_is_no_deadline(world: World, timeout: Any) -> None:
         client.accounts(context=context)
 
 
-@pytest.mark.parametrize("at", [float("nan"), float("inf"), float("-inf"), -1.0, 1e300, 10**400, -(10**400)])
+@pytest.mark.parametrize(
+    "at", [float("nan"), float("inf"), float("-inf"), -1.0, 1e300, 10**400, -(10**400)]
+)
 def test_a_grant_ends_within_time(at: Any) -> None:
     with pytest.raises(hoopauth.InvalidArgument, match="expires_at"):
         hoopauth.Grant(LOCATION, "a", expires_at=at)
@@ -167,7 +184,9 @@ def test_numbers_of_any_size_raise_what_is_documented(world: World) -> None:
             hoopauth.Client(access_token="a", timeout=value)
 
 
-@pytest.mark.parametrize("account", ["", "nonsense", "location:", "user:a", "location:a b", LOCATION + "\n"])
+@pytest.mark.parametrize(
+    "account", ["", "nonsense", "location:", "user:a", "location:a b", LOCATION + "\n"]
+)
 def test_an_adapter_is_made_for_an_account(account: str) -> None:
     client = hoopauth.Client(client_id="a-b", client_secret="c")
     for make in (client.requests_auth, client.httpx_auth):
@@ -191,12 +210,19 @@ def test_login_mint_health_export_remove(world: World) -> None:
         client.complete(pending, redirect)
     client.mint(LOCATION, COMPANY)
     assert client.accounts() == [COMPANY, LOCATION]
-    assert world.emulator.call(client.headers("GET", LOCATION), "/locations/hoopLocation00000001")[0] == 200
+    assert (
+        world.emulator.call(client.headers("GET", LOCATION), "/locations/hoopLocation00000001")[0]
+        == 200
+    )
     health = client.health(LOCATION)
     assert (health.needs_reauthorization, health.unsaved, health.last_error) == (False, False, None)
     assert health.expires_at > world.clock.now()
     grant = client.export_grant(LOCATION)
-    assert (grant.account, grant.minted, grant.company_id) == (LOCATION, True, "hoopCompany000000001")
+    assert (grant.account, grant.minted, grant.company_id) == (
+        LOCATION,
+        True,
+        "hoopCompany000000001",
+    )
     assert client.import_grant(grant) == "known"
     assert client.import_grant(world.emulator.grant(LOCATION)) == "kept"
     assert client.import_grant(world.emulator.grant(LOCATION), replace=True) == "imported"
@@ -287,7 +313,12 @@ class Holder:
         return None
 
     def save(
-        self, app: str, account: str, expected: int, data: bytes, columns: tuple[bool, bool, float, float]
+        self,
+        app: str,
+        account: str,
+        expected: int,
+        data: bytes,
+        columns: tuple[bool, bool, float, float],
     ) -> bool:
         return False
 
@@ -309,7 +340,9 @@ class Holder:
 @pytest.mark.parametrize("what", ["token_store", "transport", "clock", "on_change"])
 def test_cycles_are_collected(what: str) -> None:
     holder = Holder()
-    holder.client = hoopauth.Client(client_id="a-b", client_secret="c", **{"store": "memory:", what: holder})
+    holder.client = hoopauth.Client(
+        client_id="a-b", client_secret="c", **{"store": "memory:", what: holder}
+    )
     with pytest.raises(hoopauth.NoGrant):
         holder.client.headers("GET", LOCATION)
     dead = weakref.ref(holder)
@@ -323,7 +356,9 @@ def test_cycles_are_collected(what: str) -> None:
 
 def test_cycles_through_a_pending_authorization_are_collected() -> None:
     holder: Any = Holder()
-    client = hoopauth.Client(client_id="a-b", client_secret="c", redirect_uri="https://a.example/", clock=holder)
+    client = hoopauth.Client(
+        client_id="a-b", client_secret="c", redirect_uri="https://a.example/", clock=holder
+    )
     holder.pending = client.authorization_request(scopes="x")
     dead = weakref.ref(holder)
     del holder, client
@@ -333,7 +368,9 @@ def test_cycles_through_a_pending_authorization_are_collected() -> None:
 
 def test_a_pending_authorization_keeps_what_it_needs() -> None:
     holder = Holder()
-    holder.client = hoopauth.Client(client_id="a-b", client_secret="c", redirect_uri="https://a.example/", clock=holder)
+    holder.client = hoopauth.Client(
+        client_id="a-b", client_secret="c", redirect_uri="https://a.example/", clock=holder
+    )
     pending = holder.client.authorization_request(scopes="x")
     del holder
     gc.collect()
@@ -378,4 +415,7 @@ def test_subinterpreter_or_second_import_is_no_crash() -> None:
 def test_a_clock_of_the_programs_own() -> None:
     clock = Clock(1e9)
     client = hoopauth.Client(client_id="a-b", client_secret="c", store="memory:", clock=clock)
-    assert client.authorization_request(redirect_uri="https://a.example/", scopes="x").expires_at == 1e9 + 600
+    assert (
+        client.authorization_request(redirect_uri="https://a.example/", scopes="x").expires_at
+        == 1e9 + 600
+    )

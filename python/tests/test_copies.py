@@ -21,7 +21,9 @@ class Library:
 
     def __init__(self) -> None:
         named = os.environ.get("HOOPAUTH_LIBRARY")
-        built = [ROOT / "target" / profile / "libhoopauth.so" for profile in ("ci", "debug", "release")]
+        built = [
+            ROOT / "target" / profile / "libhoopauth.so" for profile in ("ci", "debug", "release")
+        ]
         found = [named] if named else [str(path) for path in built if path.exists()]
         assert found, "build the C library first: cargo build --profile ci -p hoopauth-capi --lib"
         self.library = ctypes.CDLL(found[0])
@@ -34,7 +36,12 @@ class Library:
         assert self.call("config_new", ctypes.byref(config), None) == 0
         options = {"client_id": "a-b", "client_secret": "c", "store": store, "store_key": KEY}
         for name, value in options.items():
-            texts = (name.encode(), ctypes.c_size_t(len(name)), value.encode(), ctypes.c_size_t(len(value)))
+            texts = (
+                name.encode(),
+                ctypes.c_size_t(len(name)),
+                value.encode(),
+                ctypes.c_size_t(len(value)),
+            )
             assert self.call("config_set", config, *texts, None) == 0
         assert self.call("client_new", config, ctypes.byref(client), None) == 0
         self.call("config_free", config)

@@ -63,7 +63,9 @@ def shared(emulator: Emulator, tmp_path: pathlib.Path) -> dict[str, Any]:
     return emulator.options(store=f"sqlite:{tmp_path}/grants.db", store_key="0123456789abcdef")
 
 
-def test_a_child_refreshes_with_a_client_of_its_own(emulator: Emulator, shared: dict[str, Any]) -> None:
+def test_a_child_refreshes_with_a_client_of_its_own(
+    emulator: Emulator, shared: dict[str, Any]
+) -> None:
     imported(emulator, shared, ended=True)
     code = """
 client = hoopauth.Client(**options)
@@ -225,7 +227,9 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_multiprocessing(emulator: Emulator, shared: dict[str, Any], method: str, tmp_path: pathlib.Path) -> None:
+def test_multiprocessing(
+    emulator: Emulator, shared: dict[str, Any], method: str, tmp_path: pathlib.Path
+) -> None:
     imported(emulator, shared, ended=True)
     program = tmp_path / "program.py"
     program.write_text(POOL)
@@ -251,7 +255,9 @@ def app(environ, start_response):
 """
 
 
-def test_gunicorn_preloads(emulator: Emulator, shared: dict[str, Any], tmp_path: pathlib.Path) -> None:
+def test_gunicorn_preloads(
+    emulator: Emulator, shared: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
     imported(emulator, shared, ended=True)
     (tmp_path / "program.py").write_text(APP)
     socket = tmp_path / "socket"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from conftest import run_python
 
-# Every program starts like this. Its transport and its store switch to other greenlets, as all waiting does there.
+# Every program starts like this. Its transport and its store switch to other greenlets, as all
+# waiting does there.
 START = """
 import gevent.monkey
 
@@ -315,7 +316,9 @@ print("end", flush=True)
     for arguments in ((), ("imported before",)):
         said = run_python(code, *arguments).stdout.splitlines()
         assert said[-1] == "end"
-        assert all("sub-interpreter" in line for line in said[:-1] if line.startswith("refused")), said
+        assert all("sub-interpreter" in line for line in said[:-1] if line.startswith("refused")), (
+            said
+        )
         assert len(said) == 3, said
 
 

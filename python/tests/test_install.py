@@ -81,9 +81,13 @@ def test_the_adapters_say_what_is_missing() -> None:
         assert f"pip install hoopauth[{library}]" in done.stderr
 
 
-@pytest.mark.parametrize("command", [["mypy", "--strict", "-p", "hoopauth"], ["mypy.stubtest", "hoopauth"]])
+@pytest.mark.parametrize(
+    "command", [["mypy", "--strict", "-p", "hoopauth"], ["mypy.stubtest", "hoopauth"]]
+)
 def test_types(command: list[str], tmp_path: pathlib.Path) -> None:
-    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, cwd=tmp_path, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -123,13 +127,19 @@ def test_user_code_is_checked(tmp_path: pathlib.Path) -> None:
 def test_the_metadata_names_nobody_and_no_place_that_is_not_there() -> None:
     metadata = importlib.metadata.metadata("hoopauth")
     assert metadata["Author"] == "The hoopauth developers"
-    assert not [name for name in metadata if name in {"Author-email", "Maintainer-email", "Project-URL", "Home-page"}]
+    assert not [
+        name
+        for name in metadata
+        if name in {"Author-email", "Maintainer-email", "Project-URL", "Home-page"}
+    ]
 
 
 def test_the_demonstration_says_nothing_else() -> None:
     command = [sys.executable, "-W", "error", str(ROOT / "examples" / "python" / "demo.py")]
     environment = {**os.environ, "HOOPAUTH_EMULATOR": emulator_program()}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert done.stdout.endswith("all of it as it should be\n")
 
@@ -147,7 +157,12 @@ def test_the_examples_run(world: World) -> None:
     simple = {"HOOPAI_TOKEN": PRIVATE_INTEGRATION, "LOCATION_ID": "hoopLocation00000001"}
     command = [sys.executable, "-W", "error", str(examples / "private_integration.py")]
     done = subprocess.run(
-        command, env={**environment, **simple}, capture_output=True, text=True, timeout=60, check=False
+        command,
+        env={**environment, **simple},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.stdout.startswith("200: {"), done.stderr
 

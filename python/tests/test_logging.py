@@ -25,7 +25,9 @@ def test_the_loggers_level_counts(world: World, caplog: pytest.LogCaptureFixture
     client = world.client()
     client.import_grant(world.emulator.grant(LOCATION))
     world.advance(70_000)
-    world.emulator.control("faults", {"endpoint": "token", "kind": "status", "status": 503, "times": 9})
+    world.emulator.control(
+        "faults", {"endpoint": "token", "kind": "status", "status": 503, "times": 9}
+    )
     client.headers("GET", LOCATION)
     assert {record.levelname for record in caplog.records} == {"WARNING"}
 
@@ -60,7 +62,9 @@ assert client.fresh_headers("GET", "location:hoopLocation00000001") is None
     assert "disk full" not in done.stderr
 
 
-def test_a_handler_that_raises_or_calls_back_harms_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handler_that_raises_or_calls_back_harms_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", False)
     unraised: list[Any] = []
     monkeypatch.setattr("sys.unraisablehook", unraised.append)
@@ -83,7 +87,9 @@ def test_a_handler_that_raises_or_calls_back_harms_nothing(world: World, monkeyp
     assert unraised
 
 
-def test_no_planted_secret_comes_out_anywhere(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_planted_secret_comes_out_anywhere(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     """Login, refresh, refusals and failures, with everything logged; then all that was said is searched."""
     caplog.set_level(1)
     said: list[str] = []
@@ -98,7 +104,12 @@ def test_no_planted_secret_comes_out_anywhere(world: World, caplog: pytest.LogCa
     world.advance(86_399)
     headers = client.headers("GET", LOCATION)
     second = client.export_grant(LOCATION)
-    secrets += [first.access_token, first.refresh_token or "", second.access_token, second.refresh_token or ""]
+    secrets += [
+        first.access_token,
+        first.refresh_token or "",
+        second.access_token,
+        second.refresh_token or "",
+    ]
     said += [repr(x) for x in (client, pending, first, second, client.health(LOCATION))]
 
     def fails(call: Any) -> None:
@@ -108,13 +119,21 @@ def test_no_planted_secret_comes_out_anywhere(world: World, caplog: pytest.LogCa
         said.append(repr(vars(raised.value)))
 
     fails(lambda: client.complete(pending, redirect))
-    fails(lambda: hoopauth.Client(client_id="a", client_secret=CLIENT_SECRET, access_token=first.access_token))
+    fails(
+        lambda: hoopauth.Client(
+            client_id="a", client_secret=CLIENT_SECRET, access_token=first.access_token
+        )
+    )
     fails(lambda: hoopauth.Client(private_integration_token=CLIENT_SECRET + " x"))
     fails(lambda: client.open_pending(pending.state))
     token = second.access_token
     fails(
         lambda: client.report(
-            headers, 401, {}, f'{{"message":"not authorized for this scope {token}"}}', account=LOCATION
+            headers,
+            401,
+            {},
+            f'{{"message":"not authorized for this scope {token}"}}',
+            account=LOCATION,
         )
     )
     world.emulator.control("uninstall", {"account": LOCATION})

@@ -49,7 +49,9 @@ def writable(pid: int) -> Iterator[bytes]:
 @pytest.mark.parametrize("store", ["memory:", "sqlite"])
 def test_no_token_is_left_in_memory(emulator: Emulator, tmp_path: pathlib.Path, store: str) -> None:
     path = "memory:" if store == "memory:" else f"sqlite:{tmp_path}/grants.db"
-    options = emulator.options(store=path, store_key="0123456789abcdef", redirect_uri="https://app.example/back")
+    options = emulator.options(
+        store=path, store_key="0123456789abcdef", redirect_uri="https://app.example/back"
+    )
     code = emulator.control("authorize", {"account": LOCATION})["code"]
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER, json.dumps(options), code, LOCATION],
@@ -65,9 +67,13 @@ def test_no_token_is_left_in_memory(emulator: Emulator, tmp_path: pathlib.Path, 
             assert worker.stdout.readline().strip() == state
             grant = emulator.control(f"grants?account={LOCATION}")
             # The end of a token is its random signature.
-            tokens = {name: grant[name][-64:].encode() for name in ("access_token", "refresh_token")}
+            tokens = {
+                name: grant[name][-64:].encode() for name in ("access_token", "refresh_token")
+            }
             parts = list(writable(worker.pid))
-            found[state] = {name: sum(part.count(token) for part in parts) for name, token in tokens.items()}
+            found[state] = {
+                name: sum(part.count(token) for part in parts) for name, token in tokens.items()
+            }
             worker.stdin.write("\n")
             worker.stdin.flush()
     assert found["used"]["access_token"] > 0, "they would be found"

@@ -8,7 +8,11 @@ from conftest import ROOT
 
 from hoopauth._errors import BY_CODE
 
-BENCHES = "".join(path.read_text() for path in (ROOT / "benches").rglob("*.*") if path.suffix in {".rs", ".c", ".py"})
+BENCHES = "".join(
+    path.read_text()
+    for path in (ROOT / "benches").rglob("*.*")
+    if path.suffix in {".rs", ".c", ".py"}
+)
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
@@ -24,7 +28,11 @@ def quoted(cell: str) -> list[str]:
 
 
 def test_every_error_has_its_row() -> None:
-    table = {name: codes for codes, classes, _ in rows("python/README.md", "Errors") for name in quoted(classes)}
+    table = {
+        name: codes
+        for codes, classes, _ in rows("python/README.md", "Errors")
+        for name in quoted(classes)
+    }
     assert set(table) == {kind.__name__ for kind in BY_CODE.values()}
     for code, kind in BY_CODE.items():
         numbers = [int(number) for number in re.findall(r"\d+", table[kind.__name__])]
@@ -32,8 +40,8 @@ def test_every_error_has_its_row() -> None:
 
 
 def test_every_promise_of_the_benchmarks_has_its_row() -> None:
-    # As benches/src/main.rs gives them to `promise` and `at_most`: the name, and behind it, as the first number, the
-    # limit.
+    # As benches/src/main.rs gives them to `promise` and `at_most`: the name, and behind it, as the
+    # first number, the limit.
     calls = re.findall(
         r"\b(?:at_most|promise)\(\s*(?:&format!\()?\"([a-z0-9_{}]+)\".*?(?<![\w.])(\d[\d_]*(?:\.\d+)?(?:e\d+)?)",
         BENCHES,
@@ -54,7 +62,9 @@ def test_every_promise_of_the_benchmarks_has_its_row() -> None:
 
 
 def test_every_line_of_the_benchmarks_has_its_row() -> None:
-    lines = re.findall(r"\bline\(\s*\"([a-z_]+)\"|\btwo_threads\(\"([a-z_]+)\"|\"bench\": \"([a-z_]+)\"", BENCHES)
+    lines = re.findall(
+        r"\bline\(\s*\"([a-z_]+)\"|\btwo_threads\(\"([a-z_]+)\"|\"bench\": \"([a-z_]+)\"", BENCHES
+    )
     lines += re.findall(r"printf\(line, \"([a-z_]+)\"()()|rounds: .*?\"([a-z_]+)\"", BENCHES)
     printed = {name for found in lines for name in found if name} - {"promise"}
     assert {quoted(bench)[0] for bench, *_ in rows("docs/benchmarks.md", "Lines")} == printed
@@ -62,6 +72,10 @@ def test_every_line_of_the_benchmarks_has_its_row() -> None:
 
 def test_every_example_has_its_row() -> None:
     text = (ROOT / "examples" / "README.md").read_text()
-    programs = {path.stem for path in (ROOT / "examples").glob("*/*.*") if path.suffix in {".rs", ".c", ".cpp", ".py"}}
+    programs = {
+        path.stem
+        for path in (ROOT / "examples").glob("*/*.*")
+        if path.suffix in {".rs", ".c", ".cpp", ".py"}
+    }
     named = set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE))
     assert named == programs

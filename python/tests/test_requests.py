@@ -12,7 +12,17 @@ from typing import Any
 import httpx
 import pytest
 import requests
-from conftest import COMPANY, LOCATION, LOCATIONS, PRIVATE_INTEGRATION, ROOT, Emulator, Server, World, run_python
+from conftest import (
+    COMPANY,
+    LOCATION,
+    LOCATIONS,
+    PRIVATE_INTEGRATION,
+    ROOT,
+    Emulator,
+    Server,
+    World,
+    run_python,
+)
 
 import hoopauth
 from hoopauth import scopes
@@ -56,7 +66,11 @@ def test_a_request_has_its_accounts_headers(server: Server) -> None:
 
 def test_parameters_in_pythons_own_types(server: Server) -> None:
     client = at(server)
-    client.request("GET", "/a", params={"q": "a&b c", "n": 1, "f": 1.5, "t": True, "no": None, "l": ["x", 2, False]})
+    client.request(
+        "GET",
+        "/a",
+        params={"q": "a&b c", "n": 1, "f": 1.5, "t": True, "no": None, "l": ["x", 2, False]},
+    )
     assert sent(server)[1] == "/a?q=a%26b%20c&n=1&f=1.5&t=true&l=x&l=2&l=false"
     client.request("GET", "/a", params=[("q", "1"), ("q", "2")])
     assert sent(server)[1] == "/a?q=1&q=2"
@@ -70,7 +84,10 @@ def test_bodies(server: Server) -> None:
     for method in ("POST", "DELETE"):
         client.request(method, "/a", json={"name": "Zoë", "n": [1, None]})
         _, _, headers, body = sent(server)
-        assert (body.decode(), headers["content-type"]) == ('{"name":"Zoë","n":[1,null]}', "application/json")
+        assert (body.decode(), headers["content-type"]) == (
+            '{"name":"Zoë","n":[1,null]}',
+            "application/json",
+        )
     for data in (b"\x00\xff", bytearray(b"\x00\xff")):
         client.request("PUT", "/a", data=data, headers={"content-type": "application/octet-stream"})
         _, _, headers, body = sent(server)
@@ -98,7 +115,14 @@ def test_headers_of_the_callers_own(server: Server) -> None:
     client.request("GET", "/a", headers={"X-One": "1", b"X-Two": b"2"}, version="2021-04-15")  # type: ignore[dict-item]
     _, _, headers, _ = sent(server)
     assert (headers["x-one"], headers["x-two"], headers["version"]) == ("1", "2", "2021-04-15")
-    for wrong in ({"Authorization": "Bearer other"}, {"version": "x"}, {"X": "a\r\nb: c"}, {"X": 1}, [("X",)], 3):
+    for wrong in (
+        {"Authorization": "Bearer other"},
+        {"version": "x"},
+        {"X": "a\r\nb: c"},
+        {"X": 1},
+        [("X",)],
+        3,
+    ):
         with pytest.raises(hoopauth.InvalidArgument):
             client.request("GET", "/a", headers=wrong)  # type: ignore[arg-type]
     for path in ("/a/../b", "//elsewhere/", "https://elsewhere.example/", "/a b", "a"):
@@ -109,7 +133,11 @@ def test_headers_of_the_callers_own(server: Server) -> None:
 
 def test_a_refusal_has_the_answer(server: Server) -> None:
     client = at(server)
-    server.answer = lambda *_: (404, {"X-Why": "gone"}, b'{"message":"no such contact","traceId":"t1"}')
+    server.answer = lambda *_: (
+        404,
+        {"X-Why": "gone"},
+        b'{"message":"no such contact","traceId":"t1"}',
+    )
     with pytest.raises(hoopauth.HttpStatus) as raised:
         client.request("GET", "/contacts/1")
     error = raised.value
@@ -128,7 +156,9 @@ def test_a_refusal_has_the_answer(server: Server) -> None:
     assert refused.value.response
     assert refused.value.response.content == SCOPE
     with pytest.raises(hoopauth.NoGrant) as before:
-        hoopauth.Client(client_id="a-b", client_secret="c", store="memory:").request("GET", "/a", account=LOCATION)
+        hoopauth.Client(client_id="a-b", client_secret="c", store="memory:").request(
+            "GET", "/a", account=LOCATION
+        )
     assert before.value.response is None
 
 
@@ -202,7 +232,10 @@ def test_other_threads_run_meanwhile(server: Server) -> None:
 
     server.answer = answer
     statuses: list[int] = []
-    threads = [threading.Thread(target=lambda: statuses.append(client.request("GET", "/a").status)) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: statuses.append(client.request("GET", "/a").status))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     assert asked.wait(60)
@@ -280,7 +313,11 @@ def test_rate_limits_are_told(server: Server) -> None:
         limit = client.rate_limit(LOCATION)
         assert limit
         assert (limit.limit, limit.remaining, limit.interval) == (100, 99, 10.0)
-        assert (limit.daily_limit, limit.daily_remaining, limit.daily_reset) == (200_000, 199_999, None)
+        assert (limit.daily_limit, limit.daily_remaining, limit.daily_reset) == (
+            200_000,
+            199_999,
+            None,
+        )
         assert abs(limit.seen_at - before) < 60
         assert repr(limit) == "<hoopauth.RateLimit remaining=99 daily_remaining=199999>"
         assert client.rate_limit(LOCATIONS[1]) is None
@@ -304,7 +341,11 @@ def test_a_report_that_knows_the_request_names_the_scope(world: World, server: S
 def test_operations() -> None:
     found = hoopauth.operation("GET", "/contacts/abc?x=1")
     assert found
-    assert (found.method, found.path, found.scope) == ("GET", "/contacts/{contactId}", "contacts.readonly")
+    assert (found.method, found.path, found.scope) == (
+        "GET",
+        "/contacts/{contactId}",
+        "contacts.readonly",
+    )
     assert found.version == "2021-07-28"
     assert "location" in found.classes
     assert found == hoopauth.operation("GET", "/contacts/{contactId}")
@@ -317,8 +358,13 @@ def test_operations() -> None:
 
 def test_the_named_scopes_are_the_cores() -> None:
     sources = (ROOT / "crates" / "hoopauth" / "src").rglob("*.rs")
-    core = re.findall(r'/// (.+)\n *pub const ([A-Z_]+): &str = "([a-z]+\.[a-z]+)";', "".join(map(source, sources)))
-    assert {name: getattr(scopes, name) for name in scopes.__all__} == {name: value for _, name, value in core}
+    core = re.findall(
+        r'/// (.+)\n *pub const ([A-Z_]+): &str = "([a-z]+\.[a-z]+)";',
+        "".join(map(source, sources)),
+    )
+    assert {name: getattr(scopes, name) for name in scopes.__all__} == {
+        name: value for _, name, value in core
+    }
     assert hoopauth.scopes is scopes
     page = source(ROOT / "python" / "hoopauth" / "scopes.py")
     for meaning, name, value in core:

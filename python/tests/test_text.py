@@ -73,7 +73,10 @@ def refused(call: Callable[[], Any], *kinds: type[hoopauth.Error]) -> None:
 
 def entry_points(world: World) -> dict[str, Callable[..., Any]]:
     """Every function, class and method of the module, by its name."""
-    found: dict[str, Callable[..., Any]] = {"operation": hoopauth.operation, "scopes_for": hoopauth.scopes_for}
+    found: dict[str, Callable[..., Any]] = {
+        "operation": hoopauth.operation,
+        "scopes_for": hoopauth.scopes_for,
+    }
     client = world.client()
     client.import_grant(world.emulator.grant(LOCATION))
     verifier = client.webhook_verifier()
@@ -84,7 +87,9 @@ def entry_points(world: World) -> dict[str, Callable[..., Any]]:
         owner = {"Client": client, "WebhookVerifier": verifier}.get(name)
         for method, function in vars(kind).items():
             static = isinstance(function, staticmethod)
-            if (method.startswith("__") and method.endswith("__")) or not (static or callable(function)):
+            if (method.startswith("__") and method.endswith("__")) or not (
+                static or callable(function)
+            ):
                 continue
             if owner is not None:
                 found[f"{name}.{method}"] = getattr(owner, method)
@@ -96,7 +101,11 @@ def arguments(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         signature = inspect.signature(function)
     except ValueError:
         return {}
-    return {name: at for name, at in signature.parameters.items() if at.kind is not inspect.Parameter.VAR_KEYWORD}
+    return {
+        name: at
+        for name, at in signature.parameters.items()
+        if at.kind is not inspect.Parameter.VAR_KEYWORD
+    }
 
 
 def given(world: World, function: Callable[..., Any]) -> dict[str, Any]:
@@ -115,7 +124,11 @@ def given(world: World, function: Callable[..., Any]) -> dict[str, Any]:
         "status": 200,
         "until": 0.0,
     }
-    required = {name: at for name, at in arguments(function).items() if at.default is inspect.Parameter.empty}
+    required = {
+        name: at
+        for name, at in arguments(function).items()
+        if at.default is inspect.Parameter.empty
+    }
     return {name: good[name] for name in required}
 
 
@@ -142,9 +155,16 @@ def test_what_a_server_says_is_taken_as_far_as_it_can_be_read(world: World) -> N
     client = world.client()
     client.import_grant(world.emulator.grant(LOCATION))
     sent = client.headers("GET", LOCATION)
-    assert client.report({**sent, "X-Other": BROKEN}, 200, {BROKEN: "a", "a": BROKEN}, account=LOCATION) is None
+    assert (
+        client.report(
+            {**sent, "X-Other": BROKEN}, 200, {BROKEN: "a", "a": BROKEN}, account=LOCATION
+        )
+        is None
+    )
     refused(lambda: client.report({**sent, "Authorization": BROKEN}, 401, account=LOCATION))
-    client._note_limits({"Authorization": BROKEN}, 200, [("x-ratelimit-max", "1"), (BROKEN, "a")], LOCATION)  # type: ignore[attr-defined]  # noqa: SLF001
+    client._note_limits(
+        {"Authorization": BROKEN}, 200, [("x-ratelimit-max", "1"), (BROKEN, "a")], LOCATION
+    )  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def test_every_option_in_every_form_is_refused_without_being_shown() -> None:
@@ -155,7 +175,9 @@ def test_every_option_in_every_form_is_refused_without_being_shown() -> None:
     for name in hoopauth.OPTIONS:
         for value in (BROKEN, pathlib.PurePosixPath(BROKEN), Path(), ["a", BROKEN]):
             for make in (hoopauth.Client, hoopauth.Client.from_env):
-                refused(lambda make=make, name=name, value=value: make(**{name: value}), hoopauth.Config)  # type: ignore[misc]
+                refused(
+                    lambda make=make, name=name, value=value: make(**{name: value}), hoopauth.Config
+                )  # type: ignore[misc]
     for name in hoopauth.WEBHOOK_OPTIONS:
         refused(lambda name=name: hoopauth.WebhookVerifier(**{name: BROKEN}), hoopauth.Config)  # type: ignore[misc]
     refused(lambda: hoopauth.Client(**{BROKEN: "a"}), hoopauth.Config)
@@ -172,7 +194,11 @@ def test_webhooks_with_broken_text(world: World) -> None:
     ):
         refused(lambda headers=headers: verifier.verify(headers, b"{}"))  # type: ignore[misc]
         refused(lambda headers=headers: verifier.verify_signature(headers, b"{}"))  # type: ignore[misc]
-    refused(lambda: hoopauth.WebhookVerifier([hoopauth.WebhookKey("hmac-sha256", "a", BROKEN)], any_app=True))
+    refused(
+        lambda: hoopauth.WebhookVerifier(
+            [hoopauth.WebhookKey("hmac-sha256", "a", BROKEN)], any_app=True
+        )
+    )
     refused(lambda: verifier.verify({}, BROKEN))  # type: ignore[arg-type]
 
 
@@ -201,7 +227,12 @@ def test_what_callbacks_answer_and_raise_is_not_shown(world: World) -> None:
             return self.names
 
     columns = (True, False, 0.0, 0.0)
-    for store in (Store([BROKEN]), Store([LOCATION, BROKEN]), Store([], [(BROKEN, columns)]), Store([1])):
+    for store in (
+        Store([BROKEN]),
+        Store([LOCATION, BROKEN]),
+        Store([], [(BROKEN, columns)]),
+        Store([1]),
+    ):
         client = world.client(token_store=store)
         refused(client.accounts, hoopauth.CallbackFailed)
 
@@ -215,7 +246,10 @@ def test_what_callbacks_answer_and_raise_is_not_shown(world: World) -> None:
     for answer in ((BROKEN, {}, b""), BROKEN, (200, {}, 1), [BROKEN] * 3):
         client = world.client(transport=Transport(answer))
         client.import_grant(world.emulator.grant(LOCATION))
-        refused(lambda client=client: client.request("GET", "/", account=LOCATION), hoopauth.CallbackFailed)  # type: ignore[misc]
+        refused(
+            lambda client=client: client.request("GET", "/", account=LOCATION),
+            hoopauth.CallbackFailed,
+        )  # type: ignore[misc]
     # What can be read of an answer is.
     client = world.client(transport=Transport((200, {BROKEN: "a", "a": BROKEN, "b": "c"}, BROKEN)))
     client.import_grant(world.emulator.grant(LOCATION))
@@ -235,7 +269,13 @@ def test_what_callbacks_answer_and_raise_is_not_shown(world: World) -> None:
 
 def test_an_environment_of_another_encoding() -> None:
     # The byte reaches the other process as it is.
-    names = ("HOOPAI_TOKEN", "LOCATION_ID", "HOOPAUTH_CLIENT_SECRET", "HOOPAUTH_STORE_KEY", "HOOPAUTH_CA_FILE")
+    names = (
+        "HOOPAI_TOKEN",
+        "LOCATION_ID",
+        "HOOPAUTH_CLIENT_SECRET",
+        "HOOPAUTH_STORE_KEY",
+        "HOOPAUTH_CA_FILE",
+    )
     for name in names:
         done = run_python(
             "import os, hoopauth\n"

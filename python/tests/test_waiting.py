@@ -271,14 +271,18 @@ threading.Thread(target=lambda: opener.open(control + "/release", data=b"{}").re
 
 
 @pytest.mark.parametrize("client", ["there", "gone", "closing"])
-def test_the_end_of_the_program_waits_for_a_refresh_under_way(world: World, tmp_path: Any, client: str) -> None:
+def test_the_end_of_the_program_waits_for_a_refresh_under_way(
+    world: World, tmp_path: Any, client: str
+) -> None:
     emulator = world.emulator
     emulator.control("clock", {"frozen": False})
     options = emulator.options(store=f"sqlite:{tmp_path}/grants.db", store_key="0123456789abcdef")
     with hoopauth.Client(**options) as own:
         grant = emulator.grant(LOCATION)
         assert grant.refresh_token
-        own.import_grant(hoopauth.Grant(LOCATION, grant.access_token, refresh_token=grant.refresh_token))
+        own.import_grant(
+            hoopauth.Grant(LOCATION, grant.access_token, refresh_token=grant.refresh_token)
+        )
     emulator.hold()
     done = run_python(PROGRAM, json.dumps(options), emulator.urls["control"], client, LOCATION)
     assert done.stdout == "interrupted\n"

@@ -59,7 +59,11 @@ def headers(body: bytes = BODY) -> dict[str, str]:
 
 def test_a_delivery_says_what_came() -> None:
     delivery = verifier().verify(headers(), BODY)
-    assert (delivery.type, delivery.webhook_id, delivery.account) == ("ContactCreate", "w-1", "location:abc")
+    assert (delivery.type, delivery.webhook_id, delivery.account) == (
+        "ContactCreate",
+        "w-1",
+        "location:abc",
+    )
     assert delivery.timestamp == dt.datetime(2026, 9, 21, 13, 33, 20, 250_000, dt.timezone.utc)
     assert delivery.timestamp.tzinfo is dt.timezone.utc
     assert (delivery.key, delivery.app_id) == ("mine", None)
@@ -78,7 +82,12 @@ def test_a_delivery_says_what_came() -> None:
         lambda s: [(b"a", b"\xff"), (b"x-wl-signature", s.encode())],
         lambda s: iter([["X-Hook-Signature", s]]),
         lambda s: {"x-wl-signature": [s]},
-        lambda s: {"REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(), "HTTP_X_WL_SIGNATURE": s, "n": 1},
+        lambda s: {
+            "REQUEST_METHOD": "POST",
+            "wsgi.input": io.BytesIO(),
+            "HTTP_X_WL_SIGNATURE": s,
+            "n": 1,
+        },
         lambda s: {"HTTP_X_WL_SIGNATURE": s},
         lambda s: httpx.Headers({"X-WL-Signature": s}),
     ],
@@ -91,7 +100,13 @@ def test_headers_in_every_shape(shape: Callable[[str], Any]) -> None:
 
 def test_nothing_that_is_unsigned_or_changed_passes() -> None:
     mine = verifier()
-    for unsigned in ({}, {"x-wl-signature": ""}, {"x-wl-signature": "N/A"}, {"x-other": signature(BODY)}, []):
+    for unsigned in (
+        {},
+        {"x-wl-signature": ""},
+        {"x-wl-signature": "N/A"},
+        {"x-other": signature(BODY)},
+        [],
+    ):
         with pytest.raises(hoopauth.SignatureMissing):
             mine.verify(unsigned, BODY)
     good = signature(BODY)
@@ -205,7 +220,9 @@ def test_a_genuine_body_is_delivered_however_it_looks() -> None:
         delivery = verifier().verify(headers(body), body)
         assert delivery.body == body
         assert isinstance(delivery.json(), dict)
-    delivery = verifier().verify(headers(body := b'{"_id":1,"altId":"L1","altType":"location","b":1e999}'), body)
+    delivery = verifier().verify(
+        headers(body := b'{"_id":1,"altId":"L1","altType":"location","b":1e999}'), body
+    )
     assert (delivery.type, delivery.account, delivery.app_id) == ("", "location:L1", None)
     assert delivery.json()["b"] == "1e999"
     body = b'{"type":"A","webhookId":1,"locationId":2,"appId":4,"timestamp":1790000000.25}'
@@ -250,7 +267,11 @@ def test_foreign_events_have_a_code_of_their_own(world: World) -> None:
     mine = client.webhook_verifier(keys(world))
     location = LOCATION.partition(":")[2]
     unnamed = {"type": "ContactCreate", "appId": None, "locationId": location}
-    for event in (unnamed, {"appId": "another"}, {"type": "INSTALL", "appId": None, "locationId": location}):
+    for event in (
+        unnamed,
+        {"appId": "another"},
+        {"type": "INSTALL", "appId": None, "locationId": location},
+    ):
         with pytest.raises(hoopauth.WebhookForeign, match="answer 200") as raised:
             mine.verify(*signed(world, **event))
         assert (raised.value.code, raised.value.name) == (65, "WEBHOOK_FOREIGN")
@@ -267,7 +288,12 @@ def test_keys() -> None:
     key = hoopauth.WebhookKey("hmac-sha256", "mine", SECRET)
     assert (key.scheme, key.label) == ("hmac-sha256", "mine")
     assert repr(key) == '<hoopauth.WebhookKey hmac-sha256 "mine">'
-    for scheme, text in (("hmac-sha256", "short"), ("md5", SECRET), ("ed25519", "no key"), ("rsa-sha256", "-----")):
+    for scheme, text in (
+        ("hmac-sha256", "short"),
+        ("md5", SECRET),
+        ("ed25519", "no key"),
+        ("rsa-sha256", "-----"),
+    ):
         with pytest.raises(hoopauth.Config) as raised:
             hoopauth.WebhookKey(scheme, "a", text)  # type: ignore[arg-type]
         assert text not in str(raised.value) or text == "-----"
@@ -303,7 +329,9 @@ def test_options() -> None:
     with pytest.raises(TypeError):
         hoopauth.WebhookVerifier(["key"], any_app=True)  # type: ignore[list-item]
     assert hoopauth.WebhookVerifier(app_id=APP, max_age=None)
-    shown = repr(verifier()) + repr(hoopauth.Client(access_token="a").webhook_verifier(any_app=True))
+    shown = repr(verifier()) + repr(
+        hoopauth.Client(access_token="a").webhook_verifier(any_app=True)
+    )
     assert SECRET not in shown
     with pytest.raises(hoopauth.CallbackFailed) as raised:
         verifier(clock=Broken()).verify(headers(), BODY)
@@ -372,7 +400,9 @@ def test_what_installations_mean(world: World) -> None:
     client.import_grant(world.emulator.grant(COMPANY))
     mine = client.webhook_verifier(keys(world))
     location, company = LOCATION.partition(":")[2], COMPANY.partition(":")[2]
-    with mine.verify(*signed(world, type="INSTALL", locationId=location, companyId=company)) as delivery:
+    with mine.verify(
+        *signed(world, type="INSTALL", locationId=location, companyId=company)
+    ) as delivery:
         assert client.apply(delivery) == "minted"
         assert client.apply(delivery) == "nothing"
     assert client.headers("GET", LOCATION)
@@ -446,7 +476,8 @@ assert os.waitpid(child, 0)[1] == 0
     run_python(code)
 
 
-# The frameworks. Each application answers as a real one would: 200 once it was handled, 401 for what is forged.
+# The frameworks. Each application answers as a real one would: 200 once it was handled, 401 for
+# what is forged.
 
 
 def answer(handle: Callable[[], hoopauth.WebhookDelivery]) -> tuple[dict[str, Any], int]:
@@ -518,7 +549,9 @@ def by_starlette(before: str) -> httpx.AsyncBaseTransport:
         await touched(request, before)
         return await answer_async(mine, request)
 
-    app = starlette.applications.Starlette(routes=[starlette.routing.Route("/hook", hook, methods=["POST"])])
+    app = starlette.applications.Starlette(
+        routes=[starlette.routing.Route("/hook", hook, methods=["POST"])]
+    )
     return httpx.ASGITransport(app)
 
 
@@ -571,7 +604,10 @@ def test_a_frameworks_request_is_verified_by_its_raw_bytes(app: Any, before: str
     twice = post(transport, BODY, [*fields, ("x-wl-signature", "0" * 64)])
     assert (twice.status_code, twice.json()["error"]) == (401, "SIGNATURE_INVALID")
     response = post(transport, BODY, fields)
-    assert (response.status_code, response.json()) == (200, {"type": "ContactCreate", "exact": True})
+    assert (response.status_code, response.json()) == (
+        200,
+        {"type": "ContactCreate", "exact": True},
+    )
     assert post(transport, BODY, fields).json()["error"] == "WEBHOOK_REPLAYED"
 
 
@@ -602,7 +638,11 @@ def test_requests_of_the_other_kind_and_of_no_kind() -> None:
     async def receive() -> Any:
         return {"type": "http.request", "body": BODY}
 
-    scope = {"type": "http", "method": "POST", "headers": [(b"x-wl-signature", signature(BODY).encode())]}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "headers": [(b"x-wl-signature", signature(BODY).encode())],
+    }
     with pytest.raises(hoopauth.InvalidArgument, match="verify_request_async"):
         mine.verify_request(starlette.requests.Request(scope, receive))
     for nothing in ({"body": BODY}, None, object()):
@@ -651,7 +691,9 @@ def test_the_event_loop_never_waits_for_a_claim(world: World, backend: str) -> N
             "method": "POST",
             "headers": [(name.lower().encode(), value.encode()) for name, value in fields],
         }
-        async with await watching.verify_request_async(starlette.requests.Request(scope, receive)) as delivery:
+        async with await watching.verify_request_async(
+            starlette.requests.Request(scope, receive)
+        ) as delivery:
             return delivery.type
 
     assert anyio.run(main, backend=backend) == "ContactCreate"
@@ -744,7 +786,10 @@ def of_django(environ: dict[str, Any]) -> Any:
         "type": "http",
         "method": "POST",
         "path": "/hook",
-        "headers": [(b"transfer-encoding", b"chunked"), (b"x-wl-signature", signature(BODY).encode())],
+        "headers": [
+            (b"transfer-encoding", b"chunked"),
+            (b"x-wl-signature", signature(BODY).encode()),
+        ],
     }
     return ASGIRequest(scope, environ["wsgi.input"])
 
@@ -760,7 +805,9 @@ def test_a_body_without_a_length_is_read_no_further_than_it_may_be(request_of: A
     body = Endless()
     told = {"wsgi.input_terminated": True, "CONTENT_LENGTH": "10"}
     with pytest.raises(hoopauth.WebhookMalformed, match="max_body"):
-        verifier(max_body=100_000).verify_request(request_of(chunked(io.BufferedReader(body, 4096), **told)))
+        verifier(max_body=100_000).verify_request(
+            request_of(chunked(io.BufferedReader(body, 4096), **told))
+        )
     assert body.count < 200_000
 
 
@@ -782,7 +829,9 @@ def test_a_body_that_the_server_does_not_hand_over_is_no_forgery(request_of: Any
     # Without `wsgi.input_terminated` nobody can tell where it ends: the frameworks give nothing.
     for coding in ("chunked", "gzip, Chunked", ""):
         with pytest.raises(hoopauth.InvalidState, match="Content-Length") as raised:
-            verifier().verify_request(request_of(chunked(io.BytesIO(BODY), HTTP_TRANSFER_ENCODING=coding)))
+            verifier().verify_request(
+                request_of(chunked(io.BytesIO(BODY), HTTP_TRANSFER_ENCODING=coding))
+            )
         assert "server" in str(raised.value)
         assert "429" in str(raised.value)
     # What is neither signed nor there is no webhook.

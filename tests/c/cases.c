@@ -42,9 +42,9 @@ struct player {
   char *redirect;                            /* of the last login */
   hoopauth_grant_t *grant;                   /* that was imported last */
   struct verifier *verifiers;
-  cJSON *webhook; /* that came last: headers and body */
-  hoopauth_error_t *error;                   /* with which the step failed */
-  char why[1024];                            /* why the case does not hold; empty: it holds */
+  cJSON *webhook;          /* that came last: headers and body */
+  hoopauth_error_t *error; /* with which the step failed */
+  char why[1024];          /* why the case does not hold; empty: it holds */
 };
 
 struct answer {
@@ -206,7 +206,8 @@ static void stop(struct player *player)
 }
 
 /* ---- The clock
- * ------------------------------------------------------------------------------------------------------- */
+ * -------------------------------------------------------------------------------------------------------
+ * */
 
 static int64_t now_ms(void *user_data)
 {
@@ -235,7 +236,8 @@ static int64_t emulator_now(struct player *player)
 }
 
 /* ---- Members of steps
- * ------------------------------------------------------------------------------------------------ */
+ * ------------------------------------------------------------------------------------------------
+ * */
 
 /* Every member of object must be in known, a list that ends with NULL. */
 static void only(struct player *player, const cJSON *object, const char *const *known)
@@ -602,8 +604,8 @@ static hoopauth_status_t verify(struct player *player, const hoopauth_webhook_ve
     headers[count++] = header;
   }
   const char *body = text(player, player->webhook, "body");
-  return hoopauth_webhook_verifier_verify(verifier, headers, count, (const uint8_t *)body, strlen(body), NULL,
-                                          delivery, &player->error);
+  return hoopauth_webhook_verifier_verify(verifier, headers, count, (const uint8_t *)body, strlen(body), NULL, delivery,
+                                          &player->error);
 }
 
 /* Deliveries that nobody gives back, as those of a process that ended. */
@@ -1047,7 +1049,8 @@ static void play_step(struct player *player, const cJSON *whole)
 }
 
 /* ---- Cases
- * ----------------------------------------------------------------------------------------------------------- */
+ * -----------------------------------------------------------------------------------------------------------
+ * */
 
 static hoopauth_status_t make_client(struct player *player, const cJSON *options, hoopauth_client_t **client)
 {

@@ -1,4 +1,5 @@
-/* What a callback may end: maintenance on its own thread, and the host's last references to the client that calls it. */
+/* What a callback may end: maintenance on its own thread, and the host's last references to the client that calls it.
+ */
 #include "http.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* Refreshes that fail in every way: what a C program sees, and that a checker of memory has nothing to say of the library. */
+/* Refreshes that fail in every way: what a C program sees, and that a checker of memory has nothing to say of the
+ * library. */
 #include "http.h"
 
 #define ACTIVE "location:hoopLocation00000001"
@@ -18,8 +19,7 @@ static hoopauth_status_t refresh(const hoopauth_client_t *client, const char *ac
 {
   hoopauth_headers_t *headers = NULL;
   hoopauth_error_t *error = NULL;
-  hoopauth_status_t status =
-      hoopauth_client_headers_by_name(client, account, NUL, "GET", NUL, NULL, &headers, &error);
+  hoopauth_status_t status = hoopauth_client_headers_by_name(client, account, NUL, "GET", NUL, NULL, &headers, &error);
   CHECK((status == HOOPAUTH_OK) == (headers != NULL) && (status == HOOPAUTH_OK) == (error == NULL));
   CHECK(error == NULL || *hoopauth_error_message(error, NULL) != '\0');
   hoopauth_headers_free(headers);

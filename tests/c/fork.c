@@ -91,7 +91,8 @@ static void later(int64_t seconds)
 }
 
 /* The cached headers, in each way to get them, or the error of a client that is another process's. */
-static void all_ways(const hoopauth_client_t *client, const hoopauth_account_t *account, bool served, const char *bearer)
+static void all_ways(const hoopauth_client_t *client, const hoopauth_account_t *account, bool served,
+                     const char *bearer)
 {
   hoopauth_context_t *context = NULL;
   OK(hoopauth_context_new(30, &context, &err));
@@ -110,7 +111,8 @@ static void all_ways(const hoopauth_client_t *client, const hoopauth_account_t *
   hoopauth_context_free(context);
 }
 
-/* In a child that lives long the cached headers go on until their token ends, not only until the next look at the store. */
+/* In a child that lives long the cached headers go on until their token ends, not only until the next look at the
+ * store. */
 static void cached_headers_go_on(void)
 {
   hoopauth_clock_callbacks_t clock;

@@ -163,15 +163,18 @@ static void what_a_parser_takes(const hoopauth_webhook_verifier_t *verifier)
 
   /* Signed with the secret of RFC 8032, 7.1, test 1. */
   static const char body[] = "\xef\xbb\xbf{\"webhookId\":7,\"text\":\"cut \\ud83e\",\"n\":1e999}";
-  hoopauth_header_t signature = {"X-GHL-Signature", NUL, "Lrhz3HoWky1dtFCy13mpomh2mUXFy0anoucYyETIOAVCP7tu4qQht3mVlMfs98cKzJbnSp3EZNtRTcSGQQ4hBg==", NUL};
+  hoopauth_header_t signature = {
+      "X-GHL-Signature", NUL,
+      "Lrhz3HoWky1dtFCy13mpomh2mUXFy0anoucYyETIOAVCP7tu4qQht3mVlMfs98cKzJbnSp3EZNtRTcSGQQ4hBg==", NUL};
   hoopauth_webhook_config_t *config = NULL;
   OK(hoopauth_webhook_config_new(&config, &err));
   OK(hoopauth_webhook_config_set(config, "any_app", NUL, "true", NUL, &err));
   OK(hoopauth_webhook_config_set(config, "without_timestamp", NUL, "true", NUL, &err));
-  OK(hoopauth_webhook_config_add_key(config, "ed25519", NUL, "own", NUL, "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", NUL,
-                                     0, 0, &err));
+  OK(hoopauth_webhook_config_add_key(config, "ed25519", NUL, "own", NUL,
+                                     "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", NUL, 0, 0, &err));
   hoopauth_webhook_verifier_t *other = verifier_of(NULL, config);
-  OK(hoopauth_webhook_verifier_verify(other, &signature, 1, (const uint8_t *)body, strlen(body), NULL, &delivery, &err));
+  OK(hoopauth_webhook_verifier_verify(other, &signature, 1, (const uint8_t *)body, strlen(body), NULL, &delivery,
+                                      &err));
   text = hoopauth_webhook_delivery_type(delivery, &len);
   is_text(text, len, "");
   text = hoopauth_webhook_delivery_json(delivery, &len);

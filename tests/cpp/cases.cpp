@@ -32,11 +32,13 @@ public:
         posix_spawn_file_actions_init(&actions);
         posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
         posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-        for (const int end : {in[0], in[1], out[0], out[1]}) posix_spawn_file_actions_addclose(&actions, end);
+        for (const int end : {in[0], in[1], out[0], out[1]})
+            posix_spawn_file_actions_addclose(&actions, end);
         const char* named = std::getenv("HOOPAUTH_EMULATOR");
         std::string program = named ? named : "target/ci/hoopauth-emulator";
         char* arguments[] = {program.data(), nullptr};
-        const int spawned = posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, environ);
+        const int spawned =
+            posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, environ);
         posix_spawn_file_actions_destroy(&actions);
         close(in[0]);
         close(out[1]);
@@ -82,11 +84,14 @@ private:
 
 void only(const json& object, std::initializer_list<std::string_view> known) {
     for (const auto& [name, value] : object.items()) {
-        if (std::find(known.begin(), known.end(), name) == known.end()) fail("unknown member " + name);
+        if (std::find(known.begin(), known.end(), name) == known.end())
+            fail("unknown member " + name);
     }
 }
 
-bool flag(const json& step, const char* name) { return step.contains(name) && step[name].get<bool>(); }
+bool flag(const json& step, const char* name) {
+    return step.contains(name) && step[name].get<bool>();
+}
 
 template <class T>
 json maybe(const std::optional<T>& value) {
@@ -97,7 +102,10 @@ class player {
 public:
     player(const emulator& hoop, std::shared_ptr<manual_clock> time, hoopauth::client client,
            std::optional<hoopauth::client> other)
-        : hoop_(hoop), time_(std::move(time)), client_(std::move(client)), other_(std::move(other)) {}
+        : hoop_(hoop),
+          time_(std::move(time)),
+          client_(std::move(client)),
+          other_(std::move(other)) {}
 
     // Does a step, by the one client or the other, and answers its outcome.
     json step(json step) {
@@ -153,8 +161,9 @@ private:
         if (what == "export") {
             only(step, {"do", "expect", "account"});
             const auto grant = client_.export_grant(account());
-            return {
-                {"account", grant.account()}, {"company_id", maybe(grant.company_id())}, {"minted", grant.is_minted()}};
+            return {{"account", grant.account()},
+                    {"company_id", maybe(grant.company_id())},
+                    {"minted", grant.is_minted()}};
         }
         if (what == "accounts") {
             only(step, {"do", "expect"});
@@ -191,7 +200,8 @@ private:
                     {"daily_remaining", maybe(limit->daily_remaining)}};
         } else if (what == "scopes_for") {
             only(step, {"do", "expect", "operations"});
-            const auto found = hoopauth::scopes_for(step.at("operations").get<std::vector<std::string>>());
+            const auto found =
+                hoopauth::scopes_for(step.at("operations").get<std::vector<std::string>>());
             std::istringstream words{std::string(found.view())};
             json scopes = json::array();
             for (std::string word; words >> word;) scopes.push_back(word);
@@ -225,8 +235,8 @@ private:
             only(step, {"do", "expect", "casing"});
             hoop_.control("settings", {{"casing", text("casing")}});
         } else if (what == "fault") {
-            only(step, {"do", "expect", "endpoint", "kind", "status", "headers", "body", "members", "omit", "first",
-                        "before", "times"});
+            only(step, {"do", "expect", "endpoint", "kind", "status", "headers", "body", "members",
+                        "omit", "first", "before", "times"});
             auto fault = step;
             fault.erase("do");
             fault.erase("expect");
@@ -254,7 +264,8 @@ private:
     }
 
     hoopauth::headers headers_of(const json& step, const std::string& method) {
-        if (step.contains("account")) return client_.headers(step["account"].get<std::string>(), method);
+        if (step.contains("account"))
+            return client_.headers(step["account"].get<std::string>(), method);
         return client_.headers(method);
     }
 
@@ -262,18 +273,22 @@ private:
         const auto headers = headers_of(step, "GET");
         const auto answer = send("GET", url, lines(headers));
         if (!flag(step, "report")) return answer.status;
-        const auto repeat = client_.report(headers, static_cast<std::uint16_t>(answer.status), answer.body);
+        const auto repeat =
+            client_.report(headers, static_cast<std::uint16_t>(answer.status), answer.body);
         return repeat ? send("GET", url, lines(*repeat)).status : answer.status;
     }
 
     json send_by_library(const json& step) {
-        only(step, {"do", "expect", "method", "path", "account", "params", "json", "body", "headers", "version",
-                    "any_status", "repeatable"});
-        auto request = client_.request(step.at("method").get<std::string>(), step.at("path").get<std::string>());
+        only(step, {"do", "expect", "method", "path", "account", "params", "json", "body",
+                    "headers", "version", "any_status", "repeatable"});
+        auto request = client_.request(step.at("method").get<std::string>(),
+                                       step.at("path").get<std::string>());
         const auto pairs = [&](const char* name) { return step.value(name, json::object()); };
         const auto params = pairs("params"), headers = pairs("headers");
-        for (const auto& [name, value] : params.items()) request.add_param(name, value.get<std::string>());
-        for (const auto& [name, value] : headers.items()) request.add_header(name, value.get<std::string>());
+        for (const auto& [name, value] : params.items())
+            request.add_param(name, value.get<std::string>());
+        for (const auto& [name, value] : headers.items())
+            request.add_header(name, value.get<std::string>());
         if (step.contains("account")) request.set_account(step["account"].get<std::string>());
         if (step.contains("version")) request.set_version(step["version"].get<std::string>());
         if (step.contains("json")) request.set_body(step["json"].dump());
@@ -284,26 +299,33 @@ private:
         const auto body = json::parse(response.body(), nullptr, false);
         outcome["body"] = body.is_discarded() ? json() : body;
         const auto expected = step.value("expect", json::object());
-        const auto wanted = expected.is_object() ? expected.value("header", json::object()) : json::object();
-        for (const auto& [name, value] : wanted.items()) outcome["header"][name] = maybe(response.header(name));
+        const auto wanted =
+            expected.is_object() ? expected.value("header", json::object()) : json::object();
+        for (const auto& [name, value] : wanted.items())
+            outcome["header"][name] = maybe(response.header(name));
         return outcome;
     }
 
     json webhook(const json& step) {
-        only(step, {"do", "expect", "verifier", "keys", "emulator_keys", "headers", "body", "sign", "again", "then"});
+        only(step, {"do", "expect", "verifier", "keys", "emulator_keys", "headers", "body", "sign",
+                    "again", "then"});
         if (step.contains("sign")) {
             webhook_ = hoop_.control("webhooks/sign", step["sign"]);
         } else if (!flag(step, "again")) {
             webhook_ = {{"headers", step.at("headers")}, {"body", step.at("body")}};
         }
-        const auto name = json{step.value("verifier", json()), step.value("keys", json()), flag(step, "emulator_keys")};
+        const auto name = json{step.value("verifier", json()), step.value("keys", json()),
+                               flag(step, "emulator_keys")};
         auto verifier = verifiers_.find(name.dump());
-        if (verifier == verifiers_.end()) verifier = verifiers_.emplace(name.dump(), verifier_of(step)).first;
+        if (verifier == verifiers_.end())
+            verifier = verifiers_.emplace(name.dump(), verifier_of(step)).first;
         std::vector<hoopauth::header> headers;
         for (const auto& pair : webhook_.at("headers")) {
-            headers.push_back({pair.at(0).get_ref<const std::string&>(), pair.at(1).get_ref<const std::string&>()});
+            headers.push_back({pair.at(0).get_ref<const std::string&>(),
+                               pair.at(1).get_ref<const std::string&>()});
         }
-        auto delivery = verifier->second.verify(headers, webhook_.at("body").get_ref<const std::string&>());
+        auto delivery =
+            verifier->second.verify(headers, webhook_.at("body").get_ref<const std::string&>());
         json outcome{{"type", delivery.type()},
                      {"webhook_id", delivery.id()},
                      {"account", maybe(delivery.account())},
@@ -319,7 +341,8 @@ private:
             delivery.confirm();
         } else if (then == "leave") {
             // As a process that ended: nobody gives it back.
-            static std::vector<hoopauth::webhook_delivery>& left = *new std::vector<hoopauth::webhook_delivery>;
+            static std::vector<hoopauth::webhook_delivery>& left =
+                *new std::vector<hoopauth::webhook_delivery>;
             left.push_back(std::move(delivery));
         } else {
             fail("unknown end " + then);
@@ -332,7 +355,8 @@ private:
     hoopauth::webhook_verifier verifier_of(const json& step) {
         hoopauth::webhook_config config;
         const auto options = step.value("verifier", json::object());
-        for (const auto& [name, value] : options.items()) config.set(name, value.get<std::string>());
+        for (const auto& [name, value] : options.items())
+            config.set(name, value.get<std::string>());
         auto keys = step.value("keys", json::array());
         if (flag(step, "emulator_keys")) {
             const auto own = hoop_.control("webhooks/keys").at("keys");
@@ -350,15 +374,19 @@ private:
             auto request = client_.authorization_request();
             request.set_pkce(flag(step, "pkce"));
             pending_.emplace(client_.begin(request));
-            const bool challenge = pending_->url().find("code_challenge_method=S256") != std::string_view::npos;
+            const bool challenge =
+                pending_->url().find("code_challenge_method=S256") != std::string_view::npos;
             if (challenge != flag(step, "pkce")) fail("the challenge is not as the case says");
-            if (flag(step, "sealed")) pending_.emplace(client_.open_pending(client_.seal_pending(*pending_).view()));
-            redirect_ = flag(step, "deny") ? hoop_.deny(pending_->url()) : hoop_.approve(pending_->url(), account);
+            if (flag(step, "sealed"))
+                pending_.emplace(client_.open_pending(client_.seal_pending(*pending_).view()));
+            redirect_ = flag(step, "deny") ? hoop_.deny(pending_->url())
+                                           : hoop_.approve(pending_->url(), account);
         }
         auto redirect = redirect_;
         if (step.contains("state")) {
             if (step["state"] != "wrong") fail("unknown state");
-            redirect.replace(redirect.find(pending_.value().state()), pending_->state().size(), "wrong");
+            redirect.replace(redirect.find(pending_.value().state()), pending_->state().size(),
+                             "wrong");
         }
         return {{"account", client_.complete(pending_.value(), redirect).name()}};
     }
@@ -369,7 +397,8 @@ private:
         grant_.emplace(account, text("access_token"));
         const auto now = hoop_.control("clock").at("now").get<std::int64_t>();
         grant_->set_refresh_token(text("refresh_token")).set_company_id(text("company_id"));
-        grant_->set_expires_at(hoopauth::moment(std::chrono::seconds(now + pair.at("expires_in").get<std::int64_t>())));
+        grant_->set_expires_at(hoopauth::moment(
+            std::chrono::seconds(now + pair.at("expires_in").get<std::int64_t>())));
     }
 
     const emulator& hoop_;
@@ -388,25 +417,29 @@ bool holds(const json& value, const json& expected) {
     if (!expected.is_object()) return value == expected;
     const auto items = expected.items();
     return std::all_of(items.begin(), items.end(), [&](const auto& part) {
-        return value.is_object() && value.contains(part.key()) && holds(value[part.key()], part.value());
+        return value.is_object() && value.contains(part.key()) &&
+               holds(value[part.key()], part.value());
     });
 }
 
-// `expect` is a code's name, or an object whose members the outcome must have; without it, the step must succeed.
+// `expect` is a code's name, or an object whose members the outcome must have; without it, the step
+// must succeed.
 void check(const json& step, const json& outcome) {
     if (!step.contains("expect")) return;
     const auto& expected = step["expect"];
     if (!expected.is_object()) fail("this succeeded: " + step.dump());
     for (const auto& [name, value] : expected.items()) {
         const bool is_part = step["do"] == "send" && (name == "body" || name == "header");
-        const bool found = outcome.contains(name) && (is_part ? holds(outcome[name], value) : outcome[name] == value);
+        const bool found = outcome.contains(name) &&
+                           (is_part ? holds(outcome[name], value) : outcome[name] == value);
         if (!found) fail(name + " in " + step.dump() + ": " + outcome.dump());
     }
 }
 
 void check(const std::string& expected, const hoopauth::error& error) {
     if (name(error.code()) != expected) {
-        fail(expected + " was expected, not " + std::string(name(error.code())) + ": " + error.what());
+        fail(expected + " was expected, not " + std::string(name(error.code())) + ": " +
+             error.what());
     }
 }
 
@@ -415,7 +448,8 @@ void play(const json& one) {
     const process process;
     const emulator hoop(process.line());
     hoop.control("clock", {{"frozen", true}});
-    auto time = std::make_shared<manual_clock>(hoop.control("clock").at("now").get<std::int64_t>() * 1000);
+    auto time =
+        std::make_shared<manual_clock>(hoop.control("clock").at("now").get<std::int64_t>() * 1000);
     const auto& options = one.at("options");
     const auto& steps = one.at("steps");
     const folder folder;
@@ -431,7 +465,8 @@ void play(const json& one) {
         for (const auto& [name, value] : options.items()) {
             if (name == "oauth") continue;
             const bool file = name == "store" && value == "file";
-            config.set(name, file ? "sqlite:" + folder.path() + "/grants.db" : value.get<std::string>());
+            config.set(name,
+                       file ? "sqlite:" + folder.path() + "/grants.db" : value.get<std::string>());
         }
         config.set_clock(time);
         return hoopauth::client(config);
@@ -454,7 +489,8 @@ void play(const json& one) {
         try {
             outcome = player.step(step);
         } catch (const hoopauth::error& error) {
-            if (!step.contains("expect") || !step["expect"].is_string()) fail(step.dump() + ": " + error.what());
+            if (!step.contains("expect") || !step["expect"].is_string())
+                fail(step.dump() + ": " + error.what());
             check(step["expect"].get<std::string>(), error);
             continue;
         }

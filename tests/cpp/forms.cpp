@@ -1,5 +1,6 @@
-// Both forms of the wrapper in one program: this file is compiled twice, with exceptions and without, and each form's store fails in
-// its own way. The linker must not take the guard of one form for that of the other.
+// Both forms of the wrapper in one program: this file is compiled twice, with exceptions and
+// without, and each form's store fails in its own way. The linker must not take the guard of one
+// form for that of the other.
 #include <cstdio>
 #include <stdexcept>
 
@@ -16,7 +17,8 @@ public:
         return hoopauth::error(hoopauth::code::callback_failed, "returned");
 #endif
     }
-    hoopauth::result<bool> save(const hoopauth::row_key&, std::uint64_t, const hoopauth::new_row&) override {
+    hoopauth::result<bool> save(const hoopauth::row_key&, std::uint64_t,
+                                const hoopauth::new_row&) override {
         return false;
     }
     hoopauth::result<std::vector<hoopauth::listed_row>> list(std::string_view) override {
@@ -27,7 +29,8 @@ public:
 // Whether the store's failure came as `text`.
 bool fails_with(const char* text) {
     auto config = hoopauth::config::try_make();
-    if (!config || !config->try_set("client_id", "a") || !config->try_set("client_secret", "b")) return false;
+    if (!config || !config->try_set("client_id", "a") || !config->try_set("client_secret", "b"))
+        return false;
     if (!config->try_set_store(std::make_unique<failing>())) return false;
     const auto client = hoopauth::client::try_make(*config);
     if (!client) return false;

@@ -1,4 +1,5 @@
-// What the C++ test programs share: HTTP by libcurl, the emulator's addresses and control, and checks that count.
+// What the C++ test programs share: HTTP by libcurl, the emulator's addresses and control, and
+// checks that count.
 #ifndef HOOPAUTH_TESTS_HTTP_HPP
 #define HOOPAUTH_TESTS_HTTP_HPP
 
@@ -48,15 +49,16 @@ inline std::size_t take_header(char* data, std::size_t, std::size_t size, void* 
         for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
         auto value = line.substr(colon + 1);
         while (!value.empty() && (value.front() == ' ')) value.remove_prefix(1);
-        while (!value.empty() && (value.back() == '\r' || value.back() == '\n')) value.remove_suffix(1);
+        while (!value.empty() && (value.back() == '\r' || value.back() == '\n'))
+            value.remove_suffix(1);
         static_cast<answer*>(into)->headers.emplace_back(std::move(name), value);
     }
     return size;
 }
 
 // `headers` is a list of "Name: value". Redirects are not followed.
-inline answer send(std::string_view method, std::string_view url, const std::vector<std::string>& headers = {},
-                   std::string_view body = {}) {
+inline answer send(std::string_view method, std::string_view url,
+                   const std::vector<std::string>& headers = {}, std::string_view body = {}) {
     std::unique_ptr<CURL, void (*)(CURL*)> curl(curl_easy_init(), curl_easy_cleanup);
     CHECK(curl);
     curl_slist* list = nullptr;
@@ -91,11 +93,11 @@ public:
     // Calls the control API; a refusal fails the test.
     nlohmann::json control(std::string_view call, const nlohmann::json& body = nullptr) const {
         const bool get = body.is_null();
-        const answer answer =
-            send(get ? "GET" : "POST", at("control") + "/" + std::string(call), {}, get ? std::string() : body.dump());
+        const answer answer = send(get ? "GET" : "POST", at("control") + "/" + std::string(call),
+                                   {}, get ? std::string() : body.dump());
         if (answer.result != CURLE_OK || answer.status != 200) {
-            std::fprintf(stderr, "control %.*s: %ld %s\n", static_cast<int>(call.size()), call.data(), answer.status,
-                         answer.body.c_str());
+            std::fprintf(stderr, "control %.*s: %ld %s\n", static_cast<int>(call.size()),
+                         call.data(), answer.status, answer.body.c_str());
             std::exit(1);
         }
         return nlohmann::json::parse(answer.body);
@@ -106,7 +108,9 @@ public:
         return redirected(std::string(url) + "&approve=" + std::string(account));
     }
 
-    std::string deny(std::string_view url) const { return redirected(std::string(url) + "&deny=1"); }
+    std::string deny(std::string_view url) const {
+        return redirected(std::string(url) + "&deny=1");
+    }
 
 private:
     static std::string redirected(const std::string& url) {
@@ -121,7 +125,9 @@ private:
 constexpr const char* client_id = "65f0a1b2c3d4e5f607182930-hoopdev1";
 constexpr const char* client_secret = "3f9c2d1e-7b54-4a60-9d8e-1f2a3b4c5d6e";
 constexpr const char* all_scopes =
-    "contacts.readonly contacts.write conversations.readonly conversations.write calendars.readonly calendars.write "
-    "opportunities.readonly opportunities.write locations.readonly companies.readonly oauth.readonly oauth.write";
+    "contacts.readonly contacts.write conversations.readonly conversations.write "
+    "calendars.readonly calendars.write "
+    "opportunities.readonly opportunities.write locations.readonly companies.readonly "
+    "oauth.readonly oauth.write";
 
 #endif

@@ -1,4 +1,5 @@
-// The form without exceptions: compiled with -fno-exceptions -fno-rtti. no_exceptions <the emulator's JSON line>.
+// The form without exceptions: compiled with -fno-exceptions -fno-rtti. no_exceptions <the
+// emulator's JSON line>.
 #include "wrapper.hpp"
 
 #if HOOPAUTH_EXCEPTIONS
@@ -56,21 +57,24 @@ int main(int argc, char** argv) {
     {
         auto config = oauth(hoop);
         CHECK(config.try_set("no_such_option", "1").error().code() == hoopauth::code::config);
-        CHECK(config.try_set_store(std::make_unique<counted<rows_store>>(destroyed, std::make_shared<memory>())));
+        CHECK(config.try_set_store(
+            std::make_unique<counted<rows_store>>(destroyed, std::make_shared<memory>())));
         CHECK(config.try_set_transport(std::make_unique<curl_transport>()));
-        CHECK(config.try_set_clock(
-            std::make_unique<manual_clock>(hoop.control("clock")["now"].get<std::int64_t>() * 1000)));
+        CHECK(config.try_set_clock(std::make_unique<manual_clock>(
+            hoop.control("clock")["now"].get<std::int64_t>() * 1000)));
         CHECK(config.try_set_change(std::make_unique<hook>(changes)));
         const auto client = good(hoopauth::client::try_make(config));
         const auto context = good(hoopauth::context::try_make(std::chrono::seconds(30)));
 
         const auto none = client.try_headers(name, "GET");
-        CHECK(!none && none.error().code() == hoopauth::code::no_grant && none.error().account() == name);
+        CHECK(!none && none.error().code() == hoopauth::code::no_grant &&
+              none.error().account() == name);
         const auto pending = good(client.try_begin());
         const auto redirect = hoop.approve(pending.url(), name);
         const auto account = good(client.try_complete(pending, redirect, context));
         CHECK(account.name() == name && changes == 1);
-        CHECK(client.try_complete(pending, redirect).error().code() == hoopauth::code::state_mismatch);
+        CHECK(client.try_complete(pending, redirect).error().code() ==
+              hoopauth::code::state_mismatch);
 
         const auto headers = good(client.try_headers(account, "GET", context));
         const std::string url = hoop.at("api") + "/locations/hoopLocation00000001";
@@ -84,16 +88,22 @@ int main(int argc, char** argv) {
         auto request = good(client.try_request("POST", "/echo/"));
         CHECK(request.try_set_account(name) && request.try_set_body(R"({"k":"v"})"));
         CHECK(request.try_add_header("X-Own", "mine") && request.try_add_param("a", "b"));
-        CHECK(request.try_set_timeout(std::chrono::seconds(20)) && request.try_set_version("2021-04-15"));
-        CHECK(request.try_set_max_body(100000) && request.try_set_any_status(true) && request.try_set_repeatable(true));
+        CHECK(request.try_set_timeout(std::chrono::seconds(20)) &&
+              request.try_set_version("2021-04-15"));
+        CHECK(request.try_set_max_body(100000) && request.try_set_any_status(true) &&
+              request.try_set_repeatable(true));
         const auto response = good(request.try_send(context));
-        CHECK(response.status() == 200 && response.body().find(R"("k":"v")") != std::string_view::npos);
+        CHECK(response.status() == 200 &&
+              response.body().find(R"("k":"v")") != std::string_view::npos);
         CHECK(good(client.try_rate_limit(account)));
-        CHECK(good(hoopauth::try_scopes_for({"GET /contacts/abc"})).view() == hoopauth::scopes::contacts_readonly);
-        CHECK(client.try_installed_locations(account).error().code() == hoopauth::code::invalid_argument);
+        CHECK(good(hoopauth::try_scopes_for({"GET /contacts/abc"})).view() ==
+              hoopauth::scopes::contacts_readonly);
+        CHECK(client.try_installed_locations(account).error().code() ==
+              hoopauth::code::invalid_argument);
         CHECK(!client.try_mint_all(account, [](const hoopauth::mint_progress&) { return true; }));
         auto webhooks = good(hoopauth::webhook_config::try_make());
-        CHECK(webhooks.try_set("max_age", "300") && webhooks.try_add_key("hmac-sha256", "own", "a secret of some length"));
+        CHECK(webhooks.try_set("max_age", "300") &&
+              webhooks.try_add_key("hmac-sha256", "own", "a secret of some length"));
         const auto verifier = good(client.try_webhook_verifier(webhooks));
         CHECK(verifier.try_verify({}, "{}").error().code() == hoopauth::code::signature_missing);
         CHECK(!verifier.try_verify_signature({}, "{}"));

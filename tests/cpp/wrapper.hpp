@@ -1,4 +1,5 @@
-// What the tests of the C++ wrapper share: a store, a transport and a clock of the host's own. Made for both forms of it.
+// What the tests of the C++ wrapper share: a store, a transport and a clock of the host's own. Made
+// for both forms of it.
 #ifndef HOOPAUTH_TESTS_WRAPPER_HPP
 #define HOOPAUTH_TESTS_WRAPPER_HPP
 
@@ -43,7 +44,8 @@ inline std::map<std::string, std::string> oauth_options(const emulator& hoop) {
 
 inline std::vector<std::string> lines(const hoopauth::headers& headers) {
     std::vector<std::string> lines;
-    for (const auto [name, value] : headers) lines.push_back(std::string(name) + ": " + std::string(value));
+    for (const auto [name, value] : headers)
+        lines.push_back(std::string(name) + ": " + std::string(value));
     return lines;
 }
 
@@ -67,7 +69,8 @@ class basic_store : public Base {
 public:
     explicit basic_store(std::shared_ptr<memory> rows) : memory_(std::move(rows)) {}
 
-    hoopauth::result<std::optional<hoopauth::stored_row>> load(const hoopauth::row_key& key) override {
+    hoopauth::result<std::optional<hoopauth::stored_row>> load(
+        const hoopauth::row_key& key) override {
         const std::lock_guard<std::mutex> lock(memory_->mutex);
         const auto found = memory_->rows.find({std::string(key.app), std::string(key.account)});
         if (found == memory_->rows.end()) return std::optional<hoopauth::stored_row>();
@@ -79,7 +82,8 @@ public:
         const std::lock_guard<std::mutex> lock(memory_->mutex);
         const std::pair<std::string, std::string> name{key.app, key.account};
         const auto found = memory_->rows.find(name);
-        if ((found == memory_->rows.end() ? 0 : found->second.stored.version) != expected) return false;
+        if ((found == memory_->rows.end() ? 0 : found->second.stored.version) != expected)
+            return false;
         memory_->rows[name] = {{expected + 1, std::string(row.bytes)},
                                {name.second, row.live, row.marked, row.expires_at, row.not_before}};
         ++memory_->changes;
@@ -112,7 +116,8 @@ public:
         return std::unique_ptr<hoopauth::lease>(new held(*memory_));
     }
 
-    hoopauth::result<std::chrono::milliseconds> take_slot(std::string_view, std::uint32_t, hoopauth::priority,
+    hoopauth::result<std::chrono::milliseconds> take_slot(std::string_view, std::uint32_t,
+                                                          hoopauth::priority,
                                                           hoopauth::moment) override {
         if (memory_->slot_wait.count() == 0) ++memory_->slots;
         return memory_->slot_wait;
@@ -194,8 +199,12 @@ public:
 class manual_clock : public hoopauth::clock {
 public:
     explicit manual_clock(std::int64_t now_ms) : now_(now_ms) {}
-    hoopauth::moment now() noexcept override { return hoopauth::moment(std::chrono::milliseconds(now_ + passed_)); }
-    std::chrono::milliseconds monotonic() noexcept override { return std::chrono::milliseconds(1 + passed_); }
+    hoopauth::moment now() noexcept override {
+        return hoopauth::moment(std::chrono::milliseconds(now_ + passed_));
+    }
+    std::chrono::milliseconds monotonic() noexcept override {
+        return std::chrono::milliseconds(1 + passed_);
+    }
     void sleep(std::chrono::milliseconds duration) noexcept override { advance(duration); }
     void advance(std::chrono::milliseconds duration) noexcept { passed_ += duration.count(); }
 

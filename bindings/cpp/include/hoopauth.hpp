@@ -1,29 +1,37 @@
-// hoopauth for C++17 and later: the handles of hoopauth.h as move-only objects. Header-only. MIT OR Apache-2.0.
+// hoopauth for C++17 and later: the handles of hoopauth.h as move-only objects. Header-only. MIT OR
+// Apache-2.0.
 //
-// Handles    Each noun of hoopauth.h is a class that owns one handle and frees it. They move and don't copy; client, account,
+// Handles    Each noun of hoopauth.h is a class that owns one handle and frees it. They move and
+// don't copy; client, account,
 //            context and webhook_verifier, which the library counts, have share(). A moved-from object may only be destroyed or
 //            assigned to; a call with it fails with invalid_argument.
 //
-// Text       In: std::string_view. Out: std::string_view, borrowed from the object that was asked, good until that is changed or
+// Text       In: std::string_view. Out: std::string_view, borrowed from the object that was asked,
+// good until that is changed or
 //            destroyed; std::optional where there may be none.
 //
-// Time       Spans are std::chrono durations; moments are hoopauth::moment, system_clock in milliseconds.
+// Time       Spans are std::chrono durations; moments are hoopauth::moment, system_clock in
+// milliseconds.
 //
-// Errors     Each fallible function exists twice: try_<name> returns a result<T>; <name> throws the same error as the class of its
+// Errors     Each fallible function exists twice: try_<name> returns a result<T>; <name> throws the
+// same error as the class of its
 //            code (hoopauth::errors::no_grant, ...), all of them hoopauth::error. Compiled with -fno-exceptions there are the
 //            try_ functions only, and constructors that can fail are try_make.
 //
-// Threads    const member functions may be called from any number of threads at once, others need the object for themselves. No
+// Threads    const member functions may be called from any number of threads at once, others need
+// the object for themselves. No
 //            object may be destroyed or moved while another thread uses it: give that thread its own by share().
 //
-// Callbacks  store, transport, clock, log_sink and change_hook are classes to derive from. The library calls them from any thread,
+// Callbacks  store, transport, clock, log_sink and change_hook are classes to derive from. The
+// library calls them from any thread,
 //            several at once, and destroys each exactly once: when nothing uses it any more, or at once if it was refused. What a
 //            callback throws does not pass through the library: a hoopauth::error keeps its code where the callback may use it,
 //            anything else is callback_failed with the text of what(). A call to a client from within a callback is invalid_state.
 //
 // Bytes      Bodies are std::string_view too: any bytes, which may be NUL.
 //
-// Secrets    Tokens come out of headers::authorization, the grant and the transport's request, and out of nothing else.
+// Secrets    Tokens come out of headers::authorization, the grant and the transport's request, and
+// out of nothing else.
 #ifndef HOOPAUTH_HPP
 #define HOOPAUTH_HPP
 
@@ -48,7 +56,8 @@
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
 /// 1 where the throwing functions are there, 0 under -fno-exceptions.
 #define HOOPAUTH_EXCEPTIONS 1
-// Objects compiled in both ways may meet in one program: each way has names of its own for the linker.
+// Objects compiled in both ways may meet in one program: each way has names of its own for the
+// linker.
 #define HOOPAUTH_FORM_ throwing
 #else
 #define HOOPAUTH_EXCEPTIONS 0
@@ -95,7 +104,8 @@ inline namespace HOOPAUTH_FORM_ {
     X(internal, INTERNAL)                                       \
     X(callback_failed, CALLBACK_FAILED)
 
-/// Why a call failed; the same numbers in every language. A later library may give others: treat those as failures too.
+/// Why a call failed; the same numbers in every language. A later library may give others: treat
+/// those as failures too.
 enum class code : hoopauth_status_t {
 #define HOOPAUTH_CODE_(name, NAME) name = HOOPAUTH_##NAME,
     HOOPAUTH_CODES_(HOOPAUTH_CODE_)
@@ -103,12 +113,15 @@ enum class code : hoopauth_status_t {
 };
 
 /// The name of a code, such as "NO_GRANT"; "UNKNOWN" for a number that the library does not know.
-inline std::string_view name(code code) noexcept { return hoopauth_status_name(static_cast<hoopauth_status_t>(code)); }
+inline std::string_view name(code code) noexcept {
+    return hoopauth_status_name(static_cast<hoopauth_status_t>(code));
+}
 
 /// The version of the library, such as "0.1.0".
 inline std::string_view version() noexcept { return hoopauth_version(); }
 
-/// The version of the library's ABI; a program compiled with another HOOPAUTH_ABI_VERSION must not use it.
+/// The version of the library's ABI; a program compiled with another HOOPAUTH_ABI_VERSION must not
+/// use it.
 inline std::uint32_t abi_version() noexcept { return hoopauth_abi_version(); }
 
 /// A moment, in milliseconds since the Unix epoch.
@@ -148,7 +161,8 @@ std::string_view view(const char* (*get)(const T*, std::size_t*), const T* handl
 
 // The same, where there may be none.
 template <class T>
-std::optional<std::string_view> view_some(const char* (*get)(const T*, std::size_t*), const T* handle) noexcept {
+std::optional<std::string_view> view_some(const char* (*get)(const T*, std::size_t*),
+                                          const T* handle) noexcept {
     std::size_t len = 0;
     const char* text = get(handle, &len);
     return text ? std::optional<std::string_view>(std::string_view(text, len)) : std::nullopt;
@@ -194,7 +208,8 @@ struct header {
     std::string_view value;
 };
 
-/// The answer to an API request, borrowed: good as long as the response or the error that it came from. Any thread may read it.
+/// The answer to an API request, borrowed: good as long as the response or the error that it came
+/// from. Any thread may read it.
 class response_view {
 public:
     /// Borrows a handle.
@@ -204,7 +219,8 @@ public:
     std::uint16_t status() const noexcept { return hoopauth_response_status(raw()); }
     /// How many headers there are.
     std::size_t size() const noexcept { return hoopauth_response_header_count(raw()); }
-    /// One of the headers in the order they came, by its number from 0, its name in lower case; empty where there is none.
+    /// One of the headers in the order they came, by its number from 0, its name in lower case;
+    /// empty where there is none.
     hoopauth::header operator[](std::size_t index) const noexcept {
         hoopauth_header_t one{};
         if (hoopauth_response_header_at(raw(), index, &one, nullptr) != HOOPAUTH_OK) return {};
@@ -229,13 +245,16 @@ private:
     const hoopauth_response_t* raw_;
 };
 
-/// Why a call failed: what happened, what to do next, what the server said. It holds no secret. Copies share one text. Any thread
-/// may read it.
+/// Why a call failed: what happened, what to do next, what the server said. It holds no secret.
+/// Copies share one text. Any thread may read it.
 class error : public std::exception {
 public:
     /// A failure of a callback's own, to be returned or thrown by it. No secrets.
-    explicit error(hoopauth::code code, std::string message = {}, std::optional<bool> retryable = std::nullopt)
-        : code_(code), retryable_(retryable), message_(std::make_shared<const std::string>(std::move(message))) {}
+    explicit error(hoopauth::code code, std::string message = {},
+                   std::optional<bool> retryable = std::nullopt)
+        : code_(code),
+          retryable_(retryable),
+          message_(std::make_shared<const std::string>(std::move(message))) {}
 
     /// Takes a status and the library's error, which may be NULL.
     error(hoopauth_status_t status, hoopauth_error_t* raw)
@@ -276,14 +295,17 @@ public:
     }
 
     /// Whether the same call can succeed later with nothing changed by a person.
-    bool retryable() const noexcept { return retryable_.value_or(hoopauth_error_is_retryable(raw())); }
+    bool retryable() const noexcept {
+        return retryable_.value_or(hoopauth_error_is_retryable(raw()));
+    }
 
     /// The account it is about, such as "location:ve9EPM428h8vShlRW1KT".
     std::optional<std::string_view> account() const noexcept {
         return detail::view_some(hoopauth_error_account, raw());
     }
 
-    /// The answer that it is about, headers and body at hand, where a request ended in one. Good as long as this error or a copy of it.
+    /// The answer that it is about, headers and body at hand, where a request ended in one. Good as
+    /// long as this error or a copy of it.
     std::optional<response_view> response() const noexcept {
         const hoopauth_response_t* response = hoopauth_error_response(raw());
         return response ? std::optional<response_view>(response_view(response)) : std::nullopt;
@@ -445,14 +467,16 @@ private:
     detail::handle<hoopauth_text_t, hoopauth_text_free> raw_;
 };
 
-/// How long calls may take, and a switch that ends their waits from another thread. Any thread may use it.
+/// How long calls may take, and a switch that ends their waits from another thread. Any thread may
+/// use it.
 class context {
 public:
     /// Takes over a reference.
     explicit context(hoopauth_context_t* raw) noexcept : raw_(raw) {}
 
     /// Its calls end `timeout` from now at the latest, with timeout; none given: no end.
-    static result<context> try_make(seconds timeout = seconds(std::numeric_limits<double>::infinity())) {
+    static result<context> try_make(
+        seconds timeout = seconds(std::numeric_limits<double>::infinity())) {
         hoopauth_context_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_context_new(timeout.count(), &out, &err);
@@ -552,11 +576,17 @@ public:
     detail::iterator<headers> end() const noexcept { return {*this, size()}; }
 
     /// "Bearer " and the token. A secret: send it, don't print it.
-    std::string_view authorization() const noexcept { return detail::view(hoopauth_headers_authorization, raw()); }
+    std::string_view authorization() const noexcept {
+        return detail::view(hoopauth_headers_authorization, raw());
+    }
     /// The value of Version.
-    std::string_view version() const noexcept { return detail::view(hoopauth_headers_version, raw()); }
+    std::string_view version() const noexcept {
+        return detail::view(hoopauth_headers_version, raw());
+    }
     /// The value of User-Agent.
-    std::string_view user_agent() const noexcept { return detail::view(hoopauth_headers_user_agent, raw()); }
+    std::string_view user_agent() const noexcept {
+        return detail::view(hoopauth_headers_user_agent, raw());
+    }
     /// The value of Content-Type, where the method carries a body.
     std::optional<std::string_view> content_type() const noexcept {
         return detail::view_some(hoopauth_headers_content_type, raw());
@@ -566,12 +596,15 @@ public:
     result<headers> try_with_version(std::string_view version) const {
         hoopauth_headers_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_headers_with_version(raw(), version.data(), version.size(), &out, &err);
+        const auto status =
+            hoopauth_headers_with_version(raw(), version.data(), version.size(), &out, &err);
         return detail::made<headers>(status, out, err);
     }
 #if HOOPAUTH_EXCEPTIONS
     /// As try_with_version; throws.
-    headers with_version(std::string_view version) const { return try_with_version(version).value(); }
+    headers with_version(std::string_view version) const {
+        return try_with_version(version).value();
+    }
 #endif
 
     /// The handle, borrowed.
@@ -581,25 +614,28 @@ private:
     detail::handle<hoopauth_headers_t, hoopauth_headers_free> raw_;
 };
 
-/// The stored result of an authorization of one account; wiped when destroyed. Any thread may read it.
+/// The stored result of an authorization of one account; wiped when destroyed. Any thread may read
+/// it.
 class grant {
 public:
     /// Takes over a handle.
     explicit grant(hoopauth_grant_t* raw) noexcept : raw_(raw) {}
 
-    /// A grant of an account, to be imported. Until its end is set, the access token counts as expired.
+    /// A grant of an account, to be imported. Until its end is set, the access token counts as
+    /// expired.
     static result<grant> try_make(std::string_view account, std::string_view access_token) {
         hoopauth_grant_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_grant_new(account.data(), account.size(), access_token.data(), access_token.size(), &out, &err);
+        const auto status = hoopauth_grant_new(account.data(), account.size(), access_token.data(),
+                                               access_token.size(), &out, &err);
         return detail::made<grant>(status, out, err);
     }
 
     /// Sets the refresh token; a wrong one is told by the import.
     result<void> try_set_refresh_token(std::string_view token) {
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_grant_set_refresh_token(raw_.get(), token.data(), token.size(), &err);
+        const auto status =
+            hoopauth_grant_set_refresh_token(raw_.get(), token.data(), token.size(), &err);
         return detail::done(status, err);
     }
     /// Sets when the access token ends.
@@ -611,7 +647,8 @@ public:
     /// Sets the scopes it has, separated by spaces.
     result<void> try_set_scopes(std::string_view scopes) {
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_grant_set_scopes(raw_.get(), scopes.data(), scopes.size(), &err);
+        const auto status =
+            hoopauth_grant_set_scopes(raw_.get(), scopes.data(), scopes.size(), &err);
         return detail::done(status, err);
     }
     /// Sets which company a location belongs to; a wrong one is told by the import.
@@ -623,9 +660,12 @@ public:
 
 #if HOOPAUTH_EXCEPTIONS
     /// As try_make; throws.
-    grant(std::string_view account, std::string_view access_token) : grant(try_make(account, access_token).value()) {}
+    grant(std::string_view account, std::string_view access_token)
+        : grant(try_make(account, access_token).value()) {}
     /// As try_set_refresh_token; throws.
-    grant& set_refresh_token(std::string_view token) { return try_set_refresh_token(token).value(), *this; }
+    grant& set_refresh_token(std::string_view token) {
+        return try_set_refresh_token(token).value(), *this;
+    }
     /// As try_set_expires_at; throws.
     grant& set_expires_at(moment end) { return try_set_expires_at(end).value(), *this; }
     /// As try_set_scopes; throws.
@@ -635,10 +675,15 @@ public:
 #endif
 
     /// Whom it speaks for.
-    std::string_view account() const noexcept { return detail::view(hoopauth_grant_account, raw()); }
+    std::string_view account() const noexcept {
+        return detail::view(hoopauth_grant_account, raw());
+    }
     /// The access token. A secret.
-    std::string_view access_token() const noexcept { return detail::view(hoopauth_grant_access_token, raw()); }
-    /// The refresh token. A secret, good for one use: whoever sends it outside the client spends it.
+    std::string_view access_token() const noexcept {
+        return detail::view(hoopauth_grant_access_token, raw());
+    }
+    /// The refresh token. A secret, good for one use: whoever sends it outside the client spends
+    /// it.
     std::optional<std::string_view> refresh_token() const noexcept {
         return detail::view_some(hoopauth_grant_refresh_token, raw());
     }
@@ -652,12 +697,15 @@ public:
     std::optional<std::string_view> user_id() const noexcept {
         return detail::view_some(hoopauth_grant_user_id, raw());
     }
-    /// When the access token ends. A life of no time or less counts as 60 seconds, one that the platform does not tell as 86 399.
+    /// When the access token ends. A life of no time or less counts as 60 seconds, one that the
+    /// platform does not tell as 86 399.
     moment expires_at() const noexcept { return detail::at(hoopauth_grant_expires_at_ms(raw())); }
     /// When the token pair was asked for or imported; the epoch before it is stored.
     moment obtained_at() const noexcept { return detail::at(hoopauth_grant_obtained_at_ms(raw())); }
     /// When the user authorized it, or it was imported or minted; the epoch before it is stored.
-    moment authorized_at() const noexcept { return detail::at(hoopauth_grant_authorized_at_ms(raw())); }
+    moment authorized_at() const noexcept {
+        return detail::at(hoopauth_grant_authorized_at_ms(raw()));
+    }
     /// Whether it was minted from its company's token.
     bool is_minted() const noexcept { return hoopauth_grant_is_minted(raw()); }
     /// The handle, borrowed.
@@ -681,12 +729,13 @@ enum class log_level : std::int32_t {
 class log_sink {
 public:
     virtual ~log_sink() = default;
-    /// Takes one record: its level, the part of the library it comes from, and its text. What it throws is dropped.
+    /// Takes one record: its level, the part of the library it comes from, and its text. What it
+    /// throws is dropped.
     virtual void log(log_level level, std::string_view target, std::string_view message) = 0;
 };
 
-/// A clock of the host's own, for tests and simulations. It is asked on the hot path: it must be quick and must not block. It can't
-/// fail, so its functions are noexcept.
+/// A clock of the host's own, for tests and simulations. It is asked on the hot path: it must be
+/// quick and must not block. It can't fail, so its functions are noexcept.
 class clock {
 public:
     virtual ~clock() = default;
@@ -695,23 +744,28 @@ public:
     /// The time on a clock that never jumps; its zero is arbitrary.
     virtual std::chrono::milliseconds monotonic() noexcept = 0;
     /// Lets this much time pass: in real time, unless overridden.
-    virtual void sleep(std::chrono::milliseconds duration) noexcept { std::this_thread::sleep_for(duration); }
+    virtual void sleep(std::chrono::milliseconds duration) noexcept {
+        std::this_thread::sleep_for(duration);
+    }
 };
 
 /// What happened to a grant. A later library may give others.
 enum class change_kind : std::int32_t {
     saved = HOOPAUTH_CHANGE_SAVED,          ///< a new authorization or import was stored
     refreshed = HOOPAUTH_CHANGE_REFRESHED,  ///< the tokens were refreshed or minted
-    unsaved = HOOPAUTH_CHANGE_UNSAVED,      ///< a new pair could not be saved and is held in memory: mend the store
-    removed = HOOPAUTH_CHANGE_REMOVED,      ///< the grant was removed
-    refused = HOOPAUTH_CHANGE_REFUSED,      ///< the platform refused it for good: the user must authorize again
+    unsaved =
+        HOOPAUTH_CHANGE_UNSAVED,  ///< a new pair could not be saved and is held in memory: mend the store
+    removed = HOOPAUTH_CHANGE_REMOVED,  ///< the grant was removed
+    refused =
+        HOOPAUTH_CHANGE_REFUSED,  ///< the platform refused it for good: the user must authorize again
 };
 
 /// Who is told of changes of grants.
 class change_hook {
 public:
     virtual ~change_hook() = default;
-    /// Called after each change, with the account and the stored generation it is about. What it throws is dropped.
+    /// Called after each change, with the account and the stored generation it is about. What it
+    /// throws is dropped.
     virtual void changed(std::string_view account, std::uint64_t generation, change_kind kind) = 0;
 };
 
@@ -722,15 +776,20 @@ public:
     explicit transport_request(const hoopauth_transport_request_t* raw) noexcept : raw_(raw) {}
 
     /// The method, in capitals.
-    std::string_view method() const noexcept { return detail::view(hoopauth_transport_request_method, raw_); }
+    std::string_view method() const noexcept {
+        return detail::view(hoopauth_transport_request_method, raw_);
+    }
     /// The absolute URL.
-    std::string_view url() const noexcept { return detail::view(hoopauth_transport_request_url, raw_); }
+    std::string_view url() const noexcept {
+        return detail::view(hoopauth_transport_request_url, raw_);
+    }
     /// How many headers to send.
     std::size_t size() const noexcept { return hoopauth_transport_request_header_count(raw_); }
     /// One of the headers, by its number from 0; empty where there is none. Values may be secret.
     header operator[](std::size_t index) const noexcept {
         hoopauth_header_t one{};
-        if (hoopauth_transport_request_header_at(raw_, index, &one, nullptr) != HOOPAUTH_OK) return {};
+        if (hoopauth_transport_request_header_at(raw_, index, &one, nullptr) != HOOPAUTH_OK)
+            return {};
         return {{one.name, one.name_len}, {one.value, one.value_len}};
     }
     /// The first of the headers.
@@ -738,7 +797,9 @@ public:
     /// The end of the headers.
     detail::iterator<transport_request> end() const noexcept { return {*this, size()}; }
     /// The body to send, a secret; empty where there is none.
-    std::string_view body() const noexcept { return detail::view(hoopauth_transport_request_body, raw_); }
+    std::string_view body() const noexcept {
+        return detail::view(hoopauth_transport_request_body, raw_);
+    }
     /// How long the whole exchange may take, the body included.
     seconds timeout() const noexcept { return seconds(hoopauth_transport_request_timeout(raw_)); }
     /// The longest body to accept, in bytes after decompression.
@@ -748,7 +809,8 @@ private:
     const hoopauth_transport_request_t* raw_;
 };
 
-/// Where a transport puts the answer; good until send returns. Each function tells whether the library took it.
+/// Where a transport puts the answer; good until send returns. Each function tells whether the
+/// library took it.
 class transport_response {
 public:
     /// Lends a place.
@@ -760,15 +822,20 @@ public:
     }
     /// Adds a header of the answer.
     bool add_header(std::string_view name, std::string_view value) noexcept {
-        return hoopauth_transport_response_add_header(raw_, name.data(), name.size(), value.data(), value.size(),
-                                                      nullptr) == HOOPAUTH_OK;
+        return hoopauth_transport_response_add_header(raw_, name.data(), name.size(), value.data(),
+                                                      value.size(), nullptr) == HOOPAUTH_OK;
     }
-    /// Adds a piece of the body, decompressed; false where it gets longer than allowed: stop then, the answer is refused.
+    /// Adds a piece of the body, decompressed; false where it gets longer than allowed: stop then,
+    /// the answer is refused.
     [[nodiscard]] bool append_body(std::string_view data) noexcept {
-        return hoopauth_transport_response_append_body(raw_, detail::bytes(data), data.size(), nullptr) == HOOPAUTH_OK;
+        return hoopauth_transport_response_append_body(raw_, detail::bytes(data), data.size(),
+                                                       nullptr) == HOOPAUTH_OK;
     }
-    /// Says, beside a failure, that no byte of the request can have reached the server. When in doubt, don't.
-    bool set_not_sent() noexcept { return hoopauth_transport_response_set_not_sent(raw_, nullptr) == HOOPAUTH_OK; }
+    /// Says, beside a failure, that no byte of the request can have reached the server. When in
+    /// doubt, don't.
+    bool set_not_sent() noexcept {
+        return hoopauth_transport_response_set_not_sent(raw_, nullptr) == HOOPAUTH_OK;
+    }
 
 private:
     hoopauth_transport_response_t* raw_;
@@ -778,10 +845,12 @@ private:
 class transport {
 public:
     virtual ~transport() = default;
-    /// Sends `request` and puts what came back into `response`. It must not follow redirects, must verify certificates, and must
-    /// give up after the request's timeout. An HTTP status of 4xx or 5xx is an answer, not an error.
+    /// Sends `request` and puts what came back into `response`. It must not follow redirects, must
+    /// verify certificates, and must give up after the request's timeout. An HTTP status of 4xx or
+    /// 5xx is an answer, not an error.
     ///
-    /// Its own codes: network, timeout, tls, malformed_response (not HTTP), config (no retry can help).
+    /// Its own codes: network, timeout, tls, malformed_response (not HTTP), config (no retry can
+    /// help).
     virtual result<void> send(const transport_request& request, transport_response& response) = 0;
 };
 
@@ -793,7 +862,8 @@ struct row_key {
     std::string_view account;
 };
 
-/// A row to be saved: opaque bytes, and the columns by which rows are listed. Good until the callback returns.
+/// A row to be saved: opaque bytes, and the columns by which rows are listed. Good until the
+/// callback returns.
 struct new_row {
     /// UTF-8 text without NUL; sealed if the option store_key is set, and secret if not.
     std::string_view bytes;
@@ -839,8 +909,9 @@ public:
     virtual ~store() = default;
     /// The row of `key`; nothing where there never was one.
     virtual result<std::optional<stored_row>> load(const row_key& key) = 0;
-    /// Compare-and-set: stores `row` as version `expected` + 1 if the stored version is `expected` (0: no row), atomically among all
-    /// who share the store, and tells whether it did. Durable when it says true.
+    /// Compare-and-set: stores `row` as version `expected` + 1 if the stored version is `expected`
+    /// (0: no row), atomically among all who share the store, and tells whether it did. Durable
+    /// when it says true.
     virtual result<bool> save(const row_key& key, std::uint64_t expected, const new_row& row) = 0;
     /// All rows of an app, in any order.
     virtual result<std::vector<listed_row>> list(std::string_view app) = 0;
@@ -856,24 +927,31 @@ public:
 
 /// Who wants a slot of the budget.
 enum class priority : std::int32_t {
-    soft = HOOPAUTH_PRIORITY_SOFT,      ///< an early refresh, which leaves the last slot of a minute to others
+    soft =
+        HOOPAUTH_PRIORITY_SOFT,  ///< an early refresh, which leaves the last slot of a minute to others
     normal = HOOPAUTH_PRIORITY_NORMAL,  ///< a login, or a refresh that callers wait for
-    recovery = HOOPAUTH_PRIORITY_RECOVERY,  ///< the repeat of a request whose answer was lost; it may go beyond the budget,
-                                            ///< by as much again, and by 5 at least
+    recovery =
+        HOOPAUTH_PRIORITY_RECOVERY,  ///< the repeat of a request whose answer was lost; it may go beyond the budget,
+                                     ///< by as much again, and by 5 at least
 };
 
 /// A store of the host's own that several processes share.
 class shared_store : public store {
 public:
-    /// Takes the exclusive right to refresh the account of `key`, among all who share the store, waiting at most `wait`; nullptr:
-    /// another holder kept it. The right must end with the process that holds it and never be taken away.
-    virtual result<std::unique_ptr<hoopauth::lease>> lease(const row_key& key, std::chrono::milliseconds wait) = 0;
-    /// Takes one token-endpoint request out of the app's budget of `per_minute` in any 61 seconds: 0 if it was taken, else how long
-    /// to wait before asking again.
-    virtual result<std::chrono::milliseconds> take_slot(std::string_view app, std::uint32_t per_minute,
-                                                        hoopauth::priority priority, moment now) = 0;
+    /// Takes the exclusive right to refresh the account of `key`, among all who share the store,
+    /// waiting at most `wait`; nullptr: another holder kept it. The right must end with the process
+    /// that holds it and never be taken away.
+    virtual result<std::unique_ptr<hoopauth::lease>> lease(const row_key& key,
+                                                           std::chrono::milliseconds wait) = 0;
+    /// Takes one token-endpoint request out of the app's budget of `per_minute` in any 61 seconds:
+    /// 0 if it was taken, else how long to wait before asking again.
+    virtual result<std::chrono::milliseconds> take_slot(std::string_view app,
+                                                        std::uint32_t per_minute,
+                                                        hoopauth::priority priority,
+                                                        moment now) = 0;
     /// Remembers the 16 bytes `id` until `until`; false if it was remembered already.
-    virtual result<bool> claim(std::string_view app, std::string_view id, moment until, moment now) = 0;
+    virtual result<bool> claim(std::string_view app, std::string_view id, moment until,
+                               moment now) = 0;
     /// Forgets the 16 bytes `id`.
     virtual result<void> unclaim(std::string_view app, std::string_view id) = 0;
     /// A number that changes with each saved row, whichever process saved it.
@@ -906,7 +984,8 @@ hoopauth_status_t guard(hoopauth_failure_t* failure, Work work) noexcept {
         hoopauth_failure_set_message(failure, exception.what(), HOOPAUTH_NUL_TERMINATED, nullptr);
         return HOOPAUTH_CALLBACK_FAILED;
     } catch (...) {
-        hoopauth_failure_set_message(failure, "it threw what is no std::exception", HOOPAUTH_NUL_TERMINATED, nullptr);
+        hoopauth_failure_set_message(failure, "it threw what is no std::exception",
+                                     HOOPAUTH_NUL_TERMINATED, nullptr);
         return HOOPAUTH_CALLBACK_FAILED;
     }
 #else
@@ -939,7 +1018,8 @@ void destroy(void* user_data) noexcept {
     delete static_cast<std::shared_ptr<T>*>(user_data);
 }
 
-// Gives an object to the library, which destroys its share of it once; a refused one is destroyed here.
+// Gives an object to the library, which destroys its share of it once; a refused one is destroyed
+// here.
 template <class Table, class T, class Register>
 result<void> give(Table table, std::shared_ptr<T> object, Register registration) {
     if (!object) return error(code::invalid_argument, "the object of the callbacks is missing");
@@ -955,10 +1035,11 @@ result<void> give(Table table, std::shared_ptr<T> object, Register registration)
 
 inline hoopauth_log_callbacks_t log_table() noexcept {
     hoopauth_log_callbacks_t table{};
-    table.log = [](void* user_data, std::int32_t level, const char* target, std::size_t target_len, const char* message,
-                   std::size_t message_len) {
+    table.log = [](void* user_data, std::int32_t level, const char* target, std::size_t target_len,
+                   const char* message, std::size_t message_len) {
         guard([&] {
-            the<log_sink>(user_data).log(static_cast<log_level>(level), {target, target_len}, {message, message_len});
+            the<log_sink>(user_data).log(static_cast<log_level>(level), {target, target_len},
+                                         {message, message_len});
         });
     };
     return table;
@@ -970,16 +1051,19 @@ inline hoopauth_clock_callbacks_t clock_table() noexcept {
     table.monotonic_ms = [](void* user_data) {
         return static_cast<std::uint64_t>(the<clock>(user_data).monotonic().count());
     };
-    table.sleep_ms = [](void* user_data, std::uint64_t duration) { the<clock>(user_data).sleep(span(duration)); };
+    table.sleep_ms = [](void* user_data, std::uint64_t duration) {
+        the<clock>(user_data).sleep(span(duration));
+    };
     return table;
 }
 
 inline hoopauth_change_callbacks_t change_table() noexcept {
     hoopauth_change_callbacks_t table{};
-    table.changed = [](void* user_data, const char* account, std::size_t account_len, std::uint64_t generation,
-                       std::int32_t kind) {
+    table.changed = [](void* user_data, const char* account, std::size_t account_len,
+                       std::uint64_t generation, std::int32_t kind) {
         guard([&] {
-            the<change_hook>(user_data).changed({account, account_len}, generation, static_cast<change_kind>(kind));
+            the<change_hook>(user_data).changed({account, account_len}, generation,
+                                                static_cast<change_kind>(kind));
         });
     };
     return table;
@@ -1004,42 +1088,45 @@ inline row_key key_of(const hoopauth_row_key_t* key) noexcept {
 
 inline hoopauth_store_callbacks_t store_table(bool shared) noexcept {
     hoopauth_store_callbacks_t table{};
-    table.load = [](void* user_data, const hoopauth_row_key_t* key, hoopauth_row_t* row, hoopauth_failure_t* failure) {
+    table.load = [](void* user_data, const hoopauth_row_key_t* key, hoopauth_row_t* row,
+                    hoopauth_failure_t* failure) {
         return guard(failure, [&]() -> hoopauth_status_t {
             const auto loaded = the<store>(user_data).load(key_of(key));
             if (!loaded) return fail(failure, loaded.error());
             if (!*loaded) return HOOPAUTH_OK;
             const stored_row& found = **loaded;
-            return hoopauth_row_set(row, found.version, bytes(found.bytes), found.bytes.size(), nullptr);
+            return hoopauth_row_set(row, found.version, bytes(found.bytes), found.bytes.size(),
+                                    nullptr);
         });
     };
     table.save = [](void* user_data, const hoopauth_row_key_t* key, std::uint64_t expected,
                     const hoopauth_new_row_t* row, bool* saved, hoopauth_failure_t* failure) {
         return guard(failure, [&]() -> hoopauth_status_t {
-            const new_row given{chars(row->bytes, row->bytes_len), row->live, row->marked, at(row->expires_at_ms),
-                                at(row->not_before_ms)};
+            const new_row given{chars(row->bytes, row->bytes_len), row->live, row->marked,
+                                at(row->expires_at_ms), at(row->not_before_ms)};
             const auto done = the<store>(user_data).save(key_of(key), expected, given);
             if (!done) return fail(failure, done.error());
             *saved = *done;
             return HOOPAUTH_OK;
         });
     };
-    table.list = [](void* user_data, const char* app, std::size_t app_len, hoopauth_row_list_t* rows,
-                    hoopauth_failure_t* failure) {
+    table.list = [](void* user_data, const char* app, std::size_t app_len,
+                    hoopauth_row_list_t* rows, hoopauth_failure_t* failure) {
         return guard(failure, [&]() -> hoopauth_status_t {
             const auto listed = the<store>(user_data).list({app, app_len});
             if (!listed) return fail(failure, listed.error());
             for (const listed_row& row : *listed) {
-                const auto status = hoopauth_row_list_add(rows, row.account.data(), row.account.size(), row.live,
-                                                          row.marked, ms(row.expires_at), ms(row.not_before), nullptr);
+                const auto status = hoopauth_row_list_add(
+                    rows, row.account.data(), row.account.size(), row.live, row.marked,
+                    ms(row.expires_at), ms(row.not_before), nullptr);
                 if (status != HOOPAUTH_OK) return status;
             }
             return HOOPAUTH_OK;
         });
     };
     if (!shared) return table;
-    table.lease = [](void* user_data, const hoopauth_row_key_t* key, std::uint64_t wait, void** lease,
-                     hoopauth_failure_t* failure) {
+    table.lease = [](void* user_data, const hoopauth_row_key_t* key, std::uint64_t wait,
+                     void** lease, hoopauth_failure_t* failure) {
         return guard(failure, [&]() -> hoopauth_status_t {
             auto taken = the<store>(user_data).shared()->lease(key_of(key), span(wait));
             if (!taken) return fail(failure, taken.error());
@@ -1048,8 +1135,9 @@ inline hoopauth_store_callbacks_t store_table(bool shared) noexcept {
         });
     };
     table.unlease = [](void*, void* held) { delete static_cast<hoopauth::lease*>(held); };
-    table.take_slot = [](void* user_data, const char* app, std::size_t app_len, std::uint32_t per_minute,
-                         std::int32_t priority, std::int64_t now, std::uint64_t* wait, hoopauth_failure_t* failure) {
+    table.take_slot = [](void* user_data, const char* app, std::size_t app_len,
+                         std::uint32_t per_minute, std::int32_t priority, std::int64_t now,
+                         std::uint64_t* wait, hoopauth_failure_t* failure) {
         return guard(failure, [&]() -> hoopauth_status_t {
             const auto taken = the<store>(user_data).shared()->take_slot(
                 {app, app_len}, per_minute, static_cast<hoopauth::priority>(priority), at(now));
@@ -1058,19 +1146,22 @@ inline hoopauth_store_callbacks_t store_table(bool shared) noexcept {
             return HOOPAUTH_OK;
         });
     };
-    table.claim = [](void* user_data, const char* app, std::size_t app_len, const std::uint8_t* id, std::int64_t until,
-                     std::int64_t now, bool* claimed, hoopauth_failure_t* failure) {
+    table.claim = [](void* user_data, const char* app, std::size_t app_len, const std::uint8_t* id,
+                     std::int64_t until, std::int64_t now, bool* claimed,
+                     hoopauth_failure_t* failure) {
         return guard(failure, [&]() -> hoopauth_status_t {
-            const auto done = the<store>(user_data).shared()->claim({app, app_len}, chars(id, 16), at(until), at(now));
+            const auto done = the<store>(user_data).shared()->claim({app, app_len}, chars(id, 16),
+                                                                    at(until), at(now));
             if (!done) return fail(failure, done.error());
             *claimed = *done;
             return HOOPAUTH_OK;
         });
     };
-    table.unclaim = [](void* user_data, const char* app, std::size_t app_len, const std::uint8_t* id,
-                       hoopauth_failure_t* failure) {
+    table.unclaim = [](void* user_data, const char* app, std::size_t app_len,
+                       const std::uint8_t* id, hoopauth_failure_t* failure) {
         return guard(failure, [&]() -> hoopauth_status_t {
-            const auto done = the<store>(user_data).shared()->unclaim({app, app_len}, chars(id, 16));
+            const auto done =
+                the<store>(user_data).shared()->unclaim({app, app_len}, chars(id, 16));
             return done ? HOOPAUTH_OK : fail(failure, done.error());
         });
     };
@@ -1087,7 +1178,8 @@ inline hoopauth_store_callbacks_t store_table(bool shared) noexcept {
 
 }  // namespace detail
 
-/// Sends the library's log records up to `level` to `sink`, in place of those before, for the whole process. Any thread.
+/// Sends the library's log records up to `level` to `sink`, in place of those before, for the whole
+/// process. Any thread.
 inline result<void> try_set_log(log_level level, std::shared_ptr<log_sink> sink) {
     return detail::give(detail::log_table(), std::move(sink), [&](const auto* table, auto** err) {
         return hoopauth_log_set(static_cast<std::int32_t>(level), table, err);
@@ -1099,10 +1191,13 @@ inline void unset_log() noexcept { hoopauth_log_set(HOOPAUTH_LOG_OFF, nullptr, n
 
 #if HOOPAUTH_EXCEPTIONS
 /// As try_set_log; throws.
-inline void set_log(log_level level, std::shared_ptr<log_sink> sink) { try_set_log(level, std::move(sink)).value(); }
+inline void set_log(log_level level, std::shared_ptr<log_sink> sink) {
+    try_set_log(level, std::move(sink)).value();
+}
 #endif
 
-/// What a client is to be: options by name, and the host's own store, transport and clock. One thread at a time.
+/// What a client is to be: options by name, and the host's own store, transport and clock. One
+/// thread at a time.
 class config {
 public:
     /// Takes over a handle.
@@ -1121,13 +1216,16 @@ public:
         return made;
     }
 
-    /// Sets an option by its name; the last value wins. Seconds are decimals, lists are separated by spaces.
+    /// Sets an option by its name; the last value wins. Seconds are decimals, lists are separated
+    /// by spaces.
     result<void> try_set(std::string_view name, std::string_view value) {
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_config_set(raw_.get(), name.data(), name.size(), value.data(), value.size(), &err);
+        const auto status = hoopauth_config_set(raw_.get(), name.data(), name.size(), value.data(),
+                                                value.size(), &err);
         return detail::done(status, err);
     }
-    /// Lets the environment fill, when a client is made, what is not set: HOOPAUTH_<OPTION>, HOOPAI_TOKEN, LOCATION_ID.
+    /// Lets the environment fill, when a client is made, what is not set: HOOPAUTH_<OPTION>,
+    /// HOOPAI_TOKEN, LOCATION_ID.
     result<void> try_use_environment() {
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_config_use_environment(raw_.get(), &err);
@@ -1136,54 +1234,69 @@ public:
     /// Names the program's language for the User-Agent; it is "c++" unless set.
     result<void> try_set_language(std::string_view language) {
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_config_set_language(raw_.get(), language.data(), language.size(), &err);
+        const auto status =
+            hoopauth_config_set_language(raw_.get(), language.data(), language.size(), &err);
         return detail::done(status, err);
     }
     /// Gives clients a store of the host's own; a std::unique_ptr does as well.
     result<void> try_set_store(std::shared_ptr<store> store) {
         const bool shared = store && store->shared();
-        return detail::give(detail::store_table(shared), std::move(store), [this](const auto* table, auto** err) {
-            return hoopauth_config_set_store(raw_.get(), table, err);
-        });
+        return detail::give(detail::store_table(shared), std::move(store),
+                            [this](const auto* table, auto** err) {
+                                return hoopauth_config_set_store(raw_.get(), table, err);
+                            });
     }
     /// Gives clients HTTP of the host's own; a std::unique_ptr does as well.
     result<void> try_set_transport(std::shared_ptr<transport> transport) {
-        return detail::give(detail::transport_table(), std::move(transport), [this](const auto* table, auto** err) {
-            return hoopauth_config_set_transport(raw_.get(), table, err);
-        });
+        return detail::give(detail::transport_table(), std::move(transport),
+                            [this](const auto* table, auto** err) {
+                                return hoopauth_config_set_transport(raw_.get(), table, err);
+                            });
     }
     /// Gives clients a clock of the host's own; a std::unique_ptr does as well.
     result<void> try_set_clock(std::shared_ptr<clock> clock) {
-        return detail::give(detail::clock_table(), std::move(clock), [this](const auto* table, auto** err) {
-            return hoopauth_config_set_clock(raw_.get(), table, err);
-        });
+        return detail::give(detail::clock_table(), std::move(clock),
+                            [this](const auto* table, auto** err) {
+                                return hoopauth_config_set_clock(raw_.get(), table, err);
+                            });
     }
     /// Lets clients tell the host of each change of a grant; a std::unique_ptr does as well.
     result<void> try_set_change(std::shared_ptr<change_hook> hook) {
-        return detail::give(detail::change_table(), std::move(hook), [this](const auto* table, auto** err) {
-            return hoopauth_config_set_change(raw_.get(), table, err);
-        });
+        return detail::give(detail::change_table(), std::move(hook),
+                            [this](const auto* table, auto** err) {
+                                return hoopauth_config_set_change(raw_.get(), table, err);
+                            });
     }
 
 #if HOOPAUTH_EXCEPTIONS
     /// As try_make; throws.
     config() : config(try_make().value()) {}
     /// As try_set; throws errors::config.
-    config& set(std::string_view name, std::string_view value) { return try_set(name, value).value(), *this; }
+    config& set(std::string_view name, std::string_view value) {
+        return try_set(name, value).value(), *this;
+    }
     /// As try_use_environment; throws.
     config& use_environment() { return try_use_environment().value(), *this; }
     /// As try_set_language; throws.
-    config& set_language(std::string_view language) { return try_set_language(language).value(), *this; }
+    config& set_language(std::string_view language) {
+        return try_set_language(language).value(), *this;
+    }
     /// As try_set_store; throws.
-    config& set_store(std::shared_ptr<store> store) { return try_set_store(std::move(store)).value(), *this; }
+    config& set_store(std::shared_ptr<store> store) {
+        return try_set_store(std::move(store)).value(), *this;
+    }
     /// As try_set_transport; throws.
     config& set_transport(std::shared_ptr<transport> transport) {
         return try_set_transport(std::move(transport)).value(), *this;
     }
     /// As try_set_clock; throws.
-    config& set_clock(std::shared_ptr<clock> clock) { return try_set_clock(std::move(clock)).value(), *this; }
+    config& set_clock(std::shared_ptr<clock> clock) {
+        return try_set_clock(std::move(clock)).value(), *this;
+    }
     /// As try_set_change; throws.
-    config& set_change(std::shared_ptr<change_hook> hook) { return try_set_change(std::move(hook)).value(), *this; }
+    config& set_change(std::shared_ptr<change_hook> hook) {
+        return try_set_change(std::move(hook)).value(), *this;
+    }
 #endif
 
     /// The handle, borrowed.
@@ -1227,15 +1340,21 @@ public:
     /// When the access token ends.
     moment expires_at() const noexcept { return detail::at(hoopauth_health_expires_at_ms(raw())); }
     /// When the token pair was asked for or imported.
-    moment refreshed_at() const noexcept { return detail::at(hoopauth_health_refreshed_at_ms(raw())); }
+    moment refreshed_at() const noexcept {
+        return detail::at(hoopauth_health_refreshed_at_ms(raw()));
+    }
     /// When the user authorized it.
-    moment authorized_at() const noexcept { return detail::at(hoopauth_health_authorized_at_ms(raw())); }
+    moment authorized_at() const noexcept {
+        return detail::at(hoopauth_health_authorized_at_ms(raw()));
+    }
     /// The last failure since then.
     std::optional<std::string_view> last_error() const noexcept {
         return detail::view_some(hoopauth_health_last_error, raw());
     }
     /// Whether the platform refused the refresh token and only the user can help.
-    bool needs_reauthorization() const noexcept { return hoopauth_health_needs_reauthorization(raw()); }
+    bool needs_reauthorization() const noexcept {
+        return hoopauth_health_needs_reauthorization(raw());
+    }
     /// Whether the current token pair is held in memory because the store failed.
     bool is_unsaved() const noexcept { return hoopauth_health_is_unsaved(raw()); }
     /// Days until the refresh token ends if nobody uses it; nothing without a refresh token.
@@ -1261,13 +1380,15 @@ public:
     /// Asks for these scopes, separated by spaces; wrong ones are told by client::begin.
     result<void> try_set_scopes(std::string_view scopes) {
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_authorization_request_set_scopes(raw_.get(), scopes.data(), scopes.size(), &err);
+        const auto status = hoopauth_authorization_request_set_scopes(raw_.get(), scopes.data(),
+                                                                      scopes.size(), &err);
         return detail::done(status, err);
     }
     /// Lets the user come back to this redirect URI; a wrong one is told by client::begin.
     result<void> try_set_redirect_uri(std::string_view uri) {
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_authorization_request_set_redirect_uri(raw_.get(), uri.data(), uri.size(), &err);
+        const auto status = hoopauth_authorization_request_set_redirect_uri(raw_.get(), uri.data(),
+                                                                            uri.size(), &err);
         return detail::done(status, err);
     }
     /// Whether to send a code challenge, method S256 (RFC 7636).
@@ -1279,21 +1400,27 @@ public:
     /// Whether the login shows in the same window instead of a new one.
     result<void> try_set_login_window_self(bool same_window) {
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_authorization_request_set_login_window_self(raw_.get(), same_window, &err);
+        const auto status =
+            hoopauth_authorization_request_set_login_window_self(raw_.get(), same_window, &err);
         return detail::done(status, err);
     }
     /// The version of an app that is not published; a wrong one is told by client::begin.
     result<void> try_set_version_id(std::string_view id) {
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_authorization_request_set_version_id(raw_.get(), id.data(), id.size(), &err);
+        const auto status =
+            hoopauth_authorization_request_set_version_id(raw_.get(), id.data(), id.size(), &err);
         return detail::done(status, err);
     }
 
 #if HOOPAUTH_EXCEPTIONS
     /// As try_set_scopes; throws.
-    authorization_request& set_scopes(std::string_view scopes) { return try_set_scopes(scopes).value(), *this; }
+    authorization_request& set_scopes(std::string_view scopes) {
+        return try_set_scopes(scopes).value(), *this;
+    }
     /// As try_set_redirect_uri; throws.
-    authorization_request& set_redirect_uri(std::string_view uri) { return try_set_redirect_uri(uri).value(), *this; }
+    authorization_request& set_redirect_uri(std::string_view uri) {
+        return try_set_redirect_uri(uri).value(), *this;
+    }
     /// As try_set_pkce; throws.
     authorization_request& set_pkce(bool pkce) { return try_set_pkce(pkce).value(), *this; }
     /// As try_set_login_window_self; throws.
@@ -1301,7 +1428,9 @@ public:
         return try_set_login_window_self(same_window).value(), *this;
     }
     /// As try_set_version_id; throws.
-    authorization_request& set_version_id(std::string_view id) { return try_set_version_id(id).value(), *this; }
+    authorization_request& set_version_id(std::string_view id) {
+        return try_set_version_id(id).value(), *this;
+    }
 #endif
 
     /// The handle, borrowed.
@@ -1311,18 +1440,27 @@ private:
     detail::handle<hoopauth_authorization_request_t, hoopauth_authorization_request_free> raw_;
 };
 
-/// An authorization that was begun: to be kept until the user comes back, in that user's session. Any thread may read it.
+/// An authorization that was begun: to be kept until the user comes back, in that user's session.
+/// Any thread may read it.
 class pending_authorization {
 public:
     /// Takes over a handle.
     explicit pending_authorization(hoopauth_pending_authorization_t* raw) noexcept : raw_(raw) {}
 
-    /// The URL to send the user to. It holds the state: don't log it. Once this was sealed and opened again, it asks for the client's scopes.
-    std::string_view url() const noexcept { return detail::view(hoopauth_pending_authorization_url, raw()); }
-    /// The value that ties the redirect to this request, by which a host with several finds the right one.
-    std::string_view state() const noexcept { return detail::view(hoopauth_pending_authorization_state, raw()); }
+    /// The URL to send the user to. It holds the state: don't log it. Once this was sealed and
+    /// opened again, it asks for the client's scopes.
+    std::string_view url() const noexcept {
+        return detail::view(hoopauth_pending_authorization_url, raw());
+    }
+    /// The value that ties the redirect to this request, by which a host with several finds the
+    /// right one.
+    std::string_view state() const noexcept {
+        return detail::view(hoopauth_pending_authorization_state, raw());
+    }
     /// From when on the redirect is refused.
-    moment expires_at() const noexcept { return detail::at(hoopauth_pending_authorization_expires_at_ms(raw())); }
+    moment expires_at() const noexcept {
+        return detail::at(hoopauth_pending_authorization_expires_at_ms(raw()));
+    }
     /// The handle, borrowed.
     const hoopauth_pending_authorization_t* raw() const noexcept { return raw_.get(); }
 
@@ -1330,8 +1468,8 @@ private:
     detail::handle<hoopauth_pending_authorization_t, hoopauth_pending_authorization_free> raw_;
 };
 
-/// Maintenance on a thread of the library's own; destroying it ends it, after the refresh under way. In a callback on its own
-/// thread nothing is waited for.
+/// Maintenance on a thread of the library's own; destroying it ends it, after the refresh under
+/// way. In a callback on its own thread nothing is waited for.
 class maintenance {
 public:
     /// Takes over a handle.
@@ -1346,8 +1484,10 @@ private:
 /// What an import did.
 enum class import_outcome : std::int32_t {
     imported = HOOPAUTH_IMPORT_IMPORTED,  ///< the grant is stored
-    known = HOOPAUTH_IMPORT_KNOWN,        ///< nothing: this account was imported or refreshed with that token before
-    kept = HOOPAUTH_IMPORT_KEPT,          ///< nothing: another live grant is there, and `replace` was not said
+    known =
+        HOOPAUTH_IMPORT_KNOWN,  ///< nothing: this account was imported or refreshed with that token before
+    kept =
+        HOOPAUTH_IMPORT_KEPT,  ///< nothing: another live grant is there, and `replace` was not said
 };
 
 /// The answer to an API request. Any thread may read it.
@@ -1356,7 +1496,8 @@ public:
     /// Takes over a handle.
     explicit response(hoopauth_response_t* raw) noexcept : response_view(raw), raw_(raw) {}
     /// Takes what another one holds, which is empty then.
-    response(response&& other) noexcept : response_view(other.raw_.get()), raw_(std::move(other.raw_)) {
+    response(response&& other) noexcept
+        : response_view(other.raw_.get()), raw_(std::move(other.raw_)) {
         other.forget();
     }
     /// Takes what another one holds, which is empty then.
@@ -1373,43 +1514,50 @@ private:
     detail::handle<hoopauth_response_t, hoopauth_response_free> raw_;
 };
 
-/// A request to the API that the library sends: with the headers of its account, and again where that can help. It may be sent any number of
-/// times, by any number of threads; one thread at a time may change it.
+/// A request to the API that the library sends: with the headers of its account, and again where
+/// that can help. It may be sent any number of times, by any number of threads; one thread at a
+/// time may change it.
 class request {
 public:
     /// Takes over a handle.
     explicit request(hoopauth_request_t* raw) noexcept : raw_(raw) {}
 
-    /// Sets whose headers it carries, "location:<id>" or "company:<id>"; a wrong one is told when it is sent.
+    /// Sets whose headers it carries, "location:<id>" or "company:<id>"; a wrong one is told when
+    /// it is sent.
     result<void> try_set_account(std::string_view account) {
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_request_set_account(raw_.get(), account.data(), account.size(), &err);
+        const auto status =
+            hoopauth_request_set_account(raw_.get(), account.data(), account.size(), &err);
         return detail::done(status, err);
     }
     /// Adds a query parameter; it is encoded. May be called again, with the same name too.
     result<void> try_add_param(std::string_view name, std::string_view value) {
         hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_request_add_param(raw_.get(), name.data(), name.size(), value.data(), value.size(), &err);
+        const auto status = hoopauth_request_add_param(raw_.get(), name.data(), name.size(),
+                                                       value.data(), value.size(), &err);
         return detail::done(status, err);
     }
-    /// Adds a header. Those of authentication and of the connection are the library's: such a one is invalid_argument when it is sent.
+    /// Adds a header. Those of authentication and of the connection are the library's: such a one
+    /// is invalid_argument when it is sent.
     result<void> try_add_header(std::string_view name, std::string_view value) {
         hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_request_add_header(raw_.get(), name.data(), name.size(), value.data(), value.size(), &err);
+        const auto status = hoopauth_request_add_header(raw_.get(), name.data(), name.size(),
+                                                        value.data(), value.size(), &err);
         return detail::done(status, err);
     }
-    /// Sets the body, any bytes; copied. Its Content-Type is "application/json" for POST, PUT and PATCH unless such a header was added.
+    /// Sets the body, any bytes; copied. Its Content-Type is "application/json" for POST, PUT and
+    /// PATCH unless such a header was added.
     result<void> try_set_body(std::string_view body) {
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_request_set_body(raw_.get(), detail::bytes(body), body.size(), &err);
+        const auto status =
+            hoopauth_request_set_body(raw_.get(), detail::bytes(body), body.size(), &err);
         return detail::done(status, err);
     }
     /// Sets another Version than the option api_version; a wrong one is told when it is sent.
     result<void> try_set_version(std::string_view version) {
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_request_set_version(raw_.get(), version.data(), version.size(), &err);
+        const auto status =
+            hoopauth_request_set_version(raw_.get(), version.data(), version.size(), &err);
         return detail::done(status, err);
     }
     /// Sets how long it may take with all its tries and waits, instead of the option timeout.
@@ -1418,7 +1566,8 @@ public:
         const auto status = hoopauth_request_set_timeout(raw_.get(), timeout.count(), &err);
         return detail::done(status, err);
     }
-    /// Sets the longest body to accept, in bytes after decompression; a longer one is malformed_response.
+    /// Sets the longest body to accept, in bytes after decompression; a longer one is
+    /// malformed_response.
     result<void> try_set_max_body(std::size_t max_body) {
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_request_set_max_body(raw_.get(), max_body, &err);
@@ -1437,8 +1586,9 @@ public:
         return detail::done(status, err);
     }
 
-    /// Sends it, again where that can help. Errors: those of headers and report, invalid_argument (nothing was sent), network, timeout,
-    /// tls, malformed_response, and http_status for any other status than 2xx; where an answer came, error::response has it.
+    /// Sends it, again where that can help. Errors: those of headers and report, invalid_argument
+    /// (nothing was sent), network, timeout, tls, malformed_response, and http_status for any other
+    /// status than 2xx; where an answer came, error::response has it.
     result<response> try_send(within within = {}) const {
         if (within.moved()) return detail::moved("context");
         hoopauth_response_t* out = nullptr;
@@ -1449,7 +1599,9 @@ public:
 
 #if HOOPAUTH_EXCEPTIONS
     /// As try_set_account; throws.
-    hoopauth::request& set_account(std::string_view account) { return try_set_account(account).value(), *this; }
+    hoopauth::request& set_account(std::string_view account) {
+        return try_set_account(account).value(), *this;
+    }
     /// As try_add_param; throws.
     hoopauth::request& add_param(std::string_view name, std::string_view value) {
         return try_add_param(name, value).value(), *this;
@@ -1461,15 +1613,25 @@ public:
     /// As try_set_body; throws.
     hoopauth::request& set_body(std::string_view body) { return try_set_body(body).value(), *this; }
     /// As try_set_version; throws.
-    hoopauth::request& set_version(std::string_view version) { return try_set_version(version).value(), *this; }
+    hoopauth::request& set_version(std::string_view version) {
+        return try_set_version(version).value(), *this;
+    }
     /// As try_set_timeout; throws.
-    hoopauth::request& set_timeout(seconds timeout) { return try_set_timeout(timeout).value(), *this; }
+    hoopauth::request& set_timeout(seconds timeout) {
+        return try_set_timeout(timeout).value(), *this;
+    }
     /// As try_set_max_body; throws.
-    hoopauth::request& set_max_body(std::size_t max_body) { return try_set_max_body(max_body).value(), *this; }
+    hoopauth::request& set_max_body(std::size_t max_body) {
+        return try_set_max_body(max_body).value(), *this;
+    }
     /// As try_set_any_status; throws.
-    hoopauth::request& set_any_status(bool any_status) { return try_set_any_status(any_status).value(), *this; }
+    hoopauth::request& set_any_status(bool any_status) {
+        return try_set_any_status(any_status).value(), *this;
+    }
     /// As try_set_repeatable; throws.
-    hoopauth::request& set_repeatable(bool repeatable) { return try_set_repeatable(repeatable).value(), *this; }
+    hoopauth::request& set_repeatable(bool repeatable) {
+        return try_set_repeatable(repeatable).value(), *this;
+    }
     /// As try_send; throws.
     response send(within within = {}) const { return try_send(within).value(); }
 #endif
@@ -1567,15 +1729,19 @@ public:
     /// Takes over a handle.
     explicit operation(hoopauth_operation_t* raw) noexcept : raw_(raw) {}
 
-    /// The operation that a method, in any case, and a path, with or without a query, mean; nothing for one that is not documented.
+    /// The operation that a method, in any case, and a path, with or without a query, mean; nothing
+    /// for one that is not documented.
     static std::optional<operation> find(std::string_view method, std::string_view path) noexcept {
         hoopauth_operation_t* out = nullptr;
-        hoopauth_operation_find(method.data(), method.size(), path.data(), path.size(), &out, nullptr);
+        hoopauth_operation_find(method.data(), method.size(), path.data(), path.size(), &out,
+                                nullptr);
         return out ? std::optional<operation>(operation(out)) : std::nullopt;
     }
 
     /// The method, in capitals.
-    std::string_view method() const noexcept { return detail::view(hoopauth_operation_method, raw()); }
+    std::string_view method() const noexcept {
+        return detail::view(hoopauth_operation_method, raw());
+    }
     /// The path template, such as "/contacts/{contactId}".
     std::string_view path() const noexcept { return detail::view(hoopauth_operation_path, raw()); }
     /// The documented Version.
@@ -1583,13 +1749,17 @@ public:
         return detail::view_some(hoopauth_operation_version, raw());
     }
     /// The scope it needs, where one is documented.
-    std::optional<std::string_view> scope() const noexcept { return detail::view_some(hoopauth_operation_scope, raw()); }
+    std::optional<std::string_view> scope() const noexcept {
+        return detail::view_some(hoopauth_operation_scope, raw());
+    }
     /// Whether tokens of locations may call it; true where nothing is documented.
     bool allows_location() const noexcept { return hoopauth_operation_allows_location(raw()); }
     /// Whether tokens of companies may call it; true where nothing is documented.
     bool allows_company() const noexcept { return hoopauth_operation_allows_company(raw()); }
     /// Whether a Private Integration token may call it; true where nothing is documented.
-    bool allows_private_integration() const noexcept { return hoopauth_operation_allows_private_integration(raw()); }
+    bool allows_private_integration() const noexcept {
+        return hoopauth_operation_allows_private_integration(raw());
+    }
     /// The handle, borrowed.
     const hoopauth_operation_t* raw() const noexcept { return raw_.get(); }
 
@@ -1597,8 +1767,9 @@ private:
     detail::handle<hoopauth_operation_t, hoopauth_operation_free> raw_;
 };
 
-/// The least scopes for some operations, each as "GET /contacts/{contactId}", with a template's or a real path: separated by spaces,
-/// sorted, each once. Errors: invalid_argument, with the one in the message that is not documented.
+/// The least scopes for some operations, each as "GET /contacts/{contactId}", with a template's or
+/// a real path: separated by spaces, sorted, each once. Errors: invalid_argument, with the one in
+/// the message that is not documented.
 inline result<text> try_scopes_for(const std::vector<std::string>& operations) {
     std::vector<const char*> list;
     list.reserve(operations.size());
@@ -1611,7 +1782,9 @@ inline result<text> try_scopes_for(const std::vector<std::string>& operations) {
 
 #if HOOPAUTH_EXCEPTIONS
 /// As try_scopes_for; throws.
-inline text scopes_for(const std::vector<std::string>& operations) { return try_scopes_for(operations).value(); }
+inline text scopes_for(const std::vector<std::string>& operations) {
+    return try_scopes_for(operations).value();
+}
 #endif
 
 /// The scopes that most programs need.
@@ -1634,7 +1807,8 @@ inline constexpr std::string_view opportunities_readonly = HOOPAUTH_SCOPE_OPPORT
 inline constexpr std::string_view opportunities_write = HOOPAUTH_SCOPE_OPPORTUNITIES_WRITE;
 }  // namespace scopes
 
-/// What a verifier of webhooks is to be: options by name, and keys beside the platform's own. One thread at a time.
+/// What a verifier of webhooks is to be: options by name, and keys beside the platform's own. One
+/// thread at a time.
 class webhook_config {
 public:
     /// Takes over a handle.
@@ -1648,22 +1822,25 @@ public:
         return detail::made<webhook_config>(status, out, err);
     }
 
-    /// Sets an option by its name; the last value wins. A wrong one is told when a verifier is made.
+    /// Sets an option by its name; the last value wins. A wrong one is told when a verifier is
+    /// made.
     result<void> try_set(std::string_view name, std::string_view value) {
         hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_webhook_config_set(raw_.get(), name.data(), name.size(), value.data(), value.size(), &err);
+        const auto status = hoopauth_webhook_config_set(raw_.get(), name.data(), name.size(),
+                                                        value.data(), value.size(), &err);
         return detail::done(status, err);
     }
-    /// Adds a key of the scheme "ed25519", "rsa-sha256" or "hmac-sha256", which counts within these moments. A public key is PEM, or SPKI
-    /// DER or (Ed25519) the 32 raw bytes as base64 or hex; a secret has at least 16 bytes. Errors: config.
+    /// Adds a key of the scheme "ed25519", "rsa-sha256" or "hmac-sha256", which counts within these
+    /// moments. A public key is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; a
+    /// secret has at least 16 bytes. Errors: config.
     result<void> try_add_key(std::string_view scheme, std::string_view label, std::string_view key,
                              std::optional<moment> not_before = std::nullopt,
                              std::optional<moment> not_after = std::nullopt) {
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_webhook_config_add_key(
-            raw_.get(), scheme.data(), scheme.size(), label.data(), label.size(), key.data(), key.size(),
-            not_before ? detail::ms(*not_before) : 0, not_after ? detail::ms(*not_after) : 0, &err);
+            raw_.get(), scheme.data(), scheme.size(), label.data(), label.size(), key.data(),
+            key.size(), not_before ? detail::ms(*not_before) : 0,
+            not_after ? detail::ms(*not_after) : 0, &err);
         return detail::done(status, err);
     }
 
@@ -1671,7 +1848,9 @@ public:
     /// As try_make; throws.
     webhook_config() : webhook_config(try_make().value()) {}
     /// As try_set; throws.
-    webhook_config& set(std::string_view name, std::string_view value) { return try_set(name, value).value(), *this; }
+    webhook_config& set(std::string_view name, std::string_view value) {
+        return try_set(name, value).value(), *this;
+    }
     /// As try_add_key; throws errors::config.
     webhook_config& add_key(std::string_view scheme, std::string_view label, std::string_view key,
                             std::optional<moment> not_before = std::nullopt,
@@ -1687,17 +1866,23 @@ private:
     detail::handle<hoopauth_webhook_config_t, hoopauth_webhook_config_free> raw_;
 };
 
-/// A verified webhook, claimed by this process; destroyed without confirm, it is released. Any thread may use it.
+/// A verified webhook, claimed by this process; destroyed without confirm, it is released. Any
+/// thread may use it.
 class webhook_delivery {
 public:
     /// Takes over a handle.
     explicit webhook_delivery(hoopauth_webhook_delivery_t* raw) noexcept : raw_(raw) {}
 
-    /// The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has none, as those of invoices, products
-    /// and records.
-    std::string_view type() const noexcept { return detail::view(hoopauth_webhook_delivery_type, raw()); }
-    /// The event's webhookId, or a hash of the body where there is none: the same for each try of the platform.
-    std::string_view id() const noexcept { return detail::view(hoopauth_webhook_delivery_id, raw()); }
+    /// The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event
+    /// has none, as those of invoices, products and records.
+    std::string_view type() const noexcept {
+        return detail::view(hoopauth_webhook_delivery_type, raw());
+    }
+    /// The event's webhookId, or a hash of the body where there is none: the same for each try of
+    /// the platform.
+    std::string_view id() const noexcept {
+        return detail::view(hoopauth_webhook_delivery_id, raw());
+    }
     /// When it happened; nothing if it does not say, or not in a form that can be read.
     std::optional<moment> timestamp() const noexcept {
         std::int64_t ms = 0;
@@ -1713,22 +1898,30 @@ public:
         return detail::view_some(hoopauth_webhook_delivery_app_id, raw());
     }
     /// The label of the key that verified it.
-    std::string_view key() const noexcept { return detail::view(hoopauth_webhook_delivery_key, raw()); }
+    std::string_view key() const noexcept {
+        return detail::view(hoopauth_webhook_delivery_key, raw());
+    }
     /// The body, byte for byte.
-    std::string_view body() const noexcept { return detail::view(hoopauth_webhook_delivery_body, raw()); }
-    /// The body as JSON text that every parser takes: without a byte order mark, half an emoji (as JavaScript escapes one that was cut)
-    /// replaced by U+FFFD, a number beyond all floating-point numbers as text. At most 512 levels deep.
-    std::string_view json_text() const noexcept { return detail::view(hoopauth_webhook_delivery_json, raw()); }
+    std::string_view body() const noexcept {
+        return detail::view(hoopauth_webhook_delivery_body, raw());
+    }
+    /// The body as JSON text that every parser takes: without a byte order mark, half an emoji (as
+    /// JavaScript escapes one that was cut) replaced by U+FFFD, a number beyond all floating-point
+    /// numbers as text. At most 512 levels deep.
+    std::string_view json_text() const noexcept {
+        return detail::view(hoopauth_webhook_delivery_json, raw());
+    }
 
-    /// Says that it was handled: from now on it is webhook_replayed. Errors: invalid_state after a release, those of the store.
+    /// Says that it was handled: from now on it is webhook_replayed. Errors: invalid_state after a
+    /// release, those of the store.
     result<void> try_confirm(within within = {}) const {
         if (within.moved()) return detail::moved("context");
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_webhook_delivery_confirm(raw(), within.raw(), &err);
         return detail::done(status, err);
     }
-    /// Says that it was not handled: the next try of the platform is accepted. Answer 429, so that there is one. Errors: invalid_state
-    /// after it was confirmed, those of the store.
+    /// Says that it was not handled: the next try of the platform is accepted. Answer 429, so that
+    /// there is one. Errors: invalid_state after it was confirmed, those of the store.
     result<void> try_release(within within = {}) const {
         if (within.moved()) return detail::moved("context");
         hoopauth_error_t* err = nullptr;
@@ -1752,21 +1945,25 @@ private:
 
 /// What client::apply did. A later library may give others.
 enum class applied : std::int32_t {
-    nothing = HOOPAUTH_APPLIED_NOTHING,        ///< the event says nothing about grants, or nothing new
-    minted = HOOPAUTH_APPLIED_MINTED,          ///< a location's grant was minted
-    remembered = HOOPAUTH_APPLIED_REMEMBERED,  ///< the company's grant is not here yet; the location's is minted once it is
-    removed = HOOPAUTH_APPLIED_REMOVED,        ///< grants were removed
-    outdated = HOOPAUTH_APPLIED_OUTDATED,      ///< an UNINSTALL older than the grant's authorization: ignored
+    nothing = HOOPAUTH_APPLIED_NOTHING,  ///< the event says nothing about grants, or nothing new
+    minted = HOOPAUTH_APPLIED_MINTED,    ///< a location's grant was minted
+    remembered =
+        HOOPAUTH_APPLIED_REMEMBERED,  ///< the company's grant is not here yet; the location's is minted once it is
+    removed = HOOPAUTH_APPLIED_REMOVED,  ///< grants were removed
+    outdated =
+        HOOPAUTH_APPLIED_OUTDATED,  ///< an UNINSTALL older than the grant's authorization: ignored
 };
 
-/// The name of what was done, such as "minted"; "unknown" for a number that the library does not know.
+/// The name of what was done, such as "minted"; "unknown" for a number that the library does not
+/// know.
 inline std::string_view name(applied applied) noexcept {
     return hoopauth_applied_name(static_cast<std::int32_t>(applied));
 }
 
 class webhook_verifier;
 
-/// Authenticates a program's requests: any number of accounts with one credential. Any thread may call any of its functions.
+/// Authenticates a program's requests: any number of accounts with one credential. Any thread may
+/// call any of its functions.
 class client {
 public:
     /// Takes over a reference.
@@ -1785,8 +1982,9 @@ public:
     /// The handle, borrowed.
     const hoopauth_client_t* raw() const noexcept { return raw_.get(); }
 
-    /// Looks up an account, "location:<id>" or "company:<id>". It need not be authorized yet. Errors: invalid_argument;
-    /// wrong_account where the client has a static token of another account.
+    /// Looks up an account, "location:<id>" or "company:<id>". It need not be authorized yet.
+    /// Errors: invalid_argument; wrong_account where the client has a static token of another
+    /// account.
     result<hoopauth::account> try_account(std::string_view name) const {
         hoopauth_account_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
@@ -1794,8 +1992,9 @@ public:
         return detail::made<hoopauth::account>(status, out, err);
     }
 
-    /// Headers for a request of an account, for an HTTP method in any case; an expiring token is refreshed on the way.
-    /// Errors: no_grant, reauthorization_required, account_inactive, cancelled, timeout, and what a refresh and the store can meet.
+    /// Headers for a request of an account, for an HTTP method in any case; an expiring token is
+    /// refreshed on the way. Errors: no_grant, reauthorization_required, account_inactive,
+    /// cancelled, timeout, and what a refresh and the store can meet.
     result<hoopauth::headers> try_headers(const hoopauth::account& account, std::string_view method,
                                           within within = {}) const {
         return headers_of(account, method, within);
@@ -1804,79 +2003,89 @@ public:
     result<hoopauth::headers> try_headers(std::string_view method, within within = {}) const {
         return headers_of({}, method, within);
     }
-    /// As above, for an account by its text: for programs that meet accounts too rarely to keep them.
-    result<hoopauth::headers> try_headers(std::string_view account, std::string_view method, within within = {}) const {
+    /// As above, for an account by its text: for programs that meet accounts too rarely to keep
+    /// them.
+    result<hoopauth::headers> try_headers(std::string_view account, std::string_view method,
+                                          within within = {}) const {
         if (within.moved()) return detail::moved("context");
         hoopauth_headers_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_headers_by_name(raw(), account.data(), account.size(), method.data(),
-                                                            method.size(), within.raw(), &out, &err);
+        const auto status =
+            hoopauth_client_headers_by_name(raw(), account.data(), account.size(), method.data(),
+                                            method.size(), within.raw(), &out, &err);
         return detail::made<hoopauth::headers>(status, out, err);
     }
 
-    /// Headers as they were sent, put together again from the value of Authorization, to report an answer.
+    /// Headers as they were sent, put together again from the value of Authorization, to report an
+    /// answer.
     result<hoopauth::headers> try_sent_headers(account_arg account, std::string_view method,
                                                std::string_view authorization) const {
         if (account.moved()) return detail::moved("account");
         hoopauth_headers_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_sent_headers(raw(), account.raw(), method.data(), method.size(),
-                                                         authorization.data(), authorization.size(), &out, &err);
+        const auto status =
+            hoopauth_client_sent_headers(raw(), account.raw(), method.data(), method.size(),
+                                         authorization.data(), authorization.size(), &out, &err);
         return detail::made<hoopauth::headers>(status, out, err);
     }
 
-    /// Tells what came back for a request that was sent with `headers`. Headers in return: the token was refused and there is a new
-    /// one; repeat the request, once, with these. None: the answer is no matter of authentication. What a refresh can't cure is an
-    /// error: reauthorization_required, insufficient_scope, wrong_token_class, wrong_account, invalid_private_integration,
-    /// rate_limited, http_status, and what a refresh can meet. Of the body the first kilobytes are enough.
-    result<std::optional<hoopauth::headers>> try_report(const hoopauth::headers& headers, std::uint16_t http_status,
-                                                        std::string_view body,
-                                                        const std::vector<header>& answer_headers = {},
-                                                        within within = {}) const {
+    /// Tells what came back for a request that was sent with `headers`. Headers in return: the
+    /// token was refused and there is a new one; repeat the request, once, with these. None: the
+    /// answer is no matter of authentication. What a refresh can't cure is an error:
+    /// reauthorization_required, insufficient_scope, wrong_token_class, wrong_account,
+    /// invalid_private_integration, rate_limited, http_status, and what a refresh can meet. Of the
+    /// body the first kilobytes are enough.
+    result<std::optional<hoopauth::headers>> try_report(
+        const hoopauth::headers& headers, std::uint16_t http_status, std::string_view body,
+        const std::vector<header>& answer_headers = {}, within within = {}) const {
         if (within.moved()) return detail::moved("context");
         const auto answer = detail::raw_headers(answer_headers);
         hoopauth_headers_t* repeat = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_report(raw(), headers.raw(), http_status, answer.data(), answer.size(),
-                                                   detail::bytes(body), body.size(), within.raw(), &repeat, &err);
+        const auto status =
+            hoopauth_client_report(raw(), headers.raw(), http_status, answer.data(), answer.size(),
+                                   detail::bytes(body), body.size(), within.raw(), &repeat, &err);
         return repeated(status, repeat, err);
     }
 
-    /// As try_report, for a host that knows what it sent: then the error names the scope or the class that the operation needs. `path`
-    /// is a path below api_base or the whole URL.
-    result<std::optional<hoopauth::headers>> try_report_request(const hoopauth::headers& headers,
-                                                                std::string_view method, std::string_view path,
-                                                                std::uint16_t http_status, std::string_view body,
-                                                                const std::vector<header>& answer_headers = {},
-                                                                within within = {}) const {
+    /// As try_report, for a host that knows what it sent: then the error names the scope or the
+    /// class that the operation needs. `path` is a path below api_base or the whole URL.
+    result<std::optional<hoopauth::headers>> try_report_request(
+        const hoopauth::headers& headers, std::string_view method, std::string_view path,
+        std::uint16_t http_status, std::string_view body,
+        const std::vector<header>& answer_headers = {}, within within = {}) const {
         if (within.moved()) return detail::moved("context");
         const auto answer = detail::raw_headers(answer_headers);
         hoopauth_headers_t* repeat = nullptr;
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_client_report_request(
-            raw(), headers.raw(), method.data(), method.size(), path.data(), path.size(), http_status, answer.data(),
-            answer.size(), detail::bytes(body), body.size(), within.raw(), &repeat, &err);
+            raw(), headers.raw(), method.data(), method.size(), path.data(), path.size(),
+            http_status, answer.data(), answer.size(), detail::bytes(body), body.size(),
+            within.raw(), &repeat, &err);
         return repeated(status, repeat, err);
     }
 
-    /// Starts a request that the library sends: an HTTP method in any case, and a path below api_base, such as "/contacts/", or an
-    /// absolute URL on one of the configured hosts. What is wrong with it is told when it is sent.
+    /// Starts a request that the library sends: an HTTP method in any case, and a path below
+    /// api_base, such as "/contacts/", or an absolute URL on one of the configured hosts. What is
+    /// wrong with it is told when it is sent.
     result<hoopauth::request> try_request(std::string_view method, std::string_view path) const {
         hoopauth_request_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_client_request(raw(), method.data(), method.size(), path.data(), path.size(), &out, &err);
+        const auto status = hoopauth_client_request(raw(), method.data(), method.size(),
+                                                    path.data(), path.size(), &out, &err);
         return detail::made<hoopauth::request>(status, out, err);
     }
 
-    /// The API's limits of an account, as the last answer to this client told them; nothing before the first. No I/O.
+    /// The API's limits of an account, as the last answer to this client told them; nothing before
+    /// the first. No I/O.
     result<std::optional<hoopauth::rate_limit>> try_rate_limit(account_arg account = {}) const {
         if (account.moved()) return detail::moved("account");
         hoopauth_rate_limit_t raw_limit{};
         raw_limit.struct_size = sizeof raw_limit;
         bool found = false;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_rate_limit(raw(), account.raw(), &raw_limit, &found, &err);
+        const auto status =
+            hoopauth_client_rate_limit(raw(), account.raw(), &raw_limit, &found, &err);
         if (status != HOOPAUTH_OK) return error(status, err);
         if (!found) return std::optional<hoopauth::rate_limit>();
         const auto known = [](std::int64_t number) {
@@ -1893,40 +2102,46 @@ public:
         return std::optional<hoopauth::rate_limit>(limit);
     }
 
-    /// The option whose Private Integration token the platform refused; nothing while none was, and again once that token works.
+    /// The option whose Private Integration token the platform refused; nothing while none was, and
+    /// again once that token works.
     std::optional<std::string_view> refused_private_integration_token() const noexcept {
         return detail::view_some(hoopauth_client_refused_private_integration_token, raw());
     }
 
-    /// All locations that `company` installed the app in. Errors: invalid_argument for what is no company, no_grant, and those of a
-    /// request.
-    result<hoopauth::installed_locations> try_installed_locations(account_arg company = {}, within within = {}) const {
+    /// All locations that `company` installed the app in. Errors: invalid_argument for what is no
+    /// company, no_grant, and those of a request.
+    result<hoopauth::installed_locations> try_installed_locations(account_arg company = {},
+                                                                  within within = {}) const {
         if (company.moved()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
         hoopauth_installed_locations_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_installed_locations(raw(), company.raw(), within.raw(), &out, &err);
+        const auto status =
+            hoopauth_client_installed_locations(raw(), company.raw(), within.raw(), &out, &err);
         return detail::made<hoopauth::installed_locations>(status, out, err);
     }
 
-    /// Mints a grant for each location that `company` installed the app in and that has none; begun again after a break, it goes on where
-    /// it was. `progress` is called after each location, one call at a time and never after this returned; false ends it. What it throws
-    /// ends it too: mint_all throws that, try_mint_all answers callback_failed. Errors: as for installed_locations.
-    result<mint_summary> try_mint_all(account_arg company = {},
-                                      const std::function<bool(const mint_progress&)>& progress = {},
-                                      within within = {}) const {
+    /// Mints a grant for each location that `company` installed the app in and that has none; begun
+    /// again after a break, it goes on where it was. `progress` is called after each location, one
+    /// call at a time and never after this returned; false ends it. What it throws ends it too:
+    /// mint_all throws that, try_mint_all answers callback_failed. Errors: as for
+    /// installed_locations.
+    result<mint_summary> try_mint_all(
+        account_arg company = {}, const std::function<bool(const mint_progress&)>& progress = {},
+        within within = {}) const {
         if (company.moved()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
         std::exception_ptr thrown;
         return mint_all_with(company, progress, within, thrown);
     }
 
-    /// Makes a verifier of webhooks for this client's app, which remembers what was handled in the client's store. Errors: config, with
-    /// the option's name in the message.
+    /// Makes a verifier of webhooks for this client's app, which remembers what was handled in the
+    /// client's store. Errors: config, with the option's name in the message.
     result<hoopauth::webhook_verifier> try_webhook_verifier(const webhook_config& config) const;
 
-    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client; doing it again changes nothing. It confirms nothing.
-    /// Errors: invalid_state without OAuth, those of mint and of the store.
+    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client; doing it
+    /// again changes nothing. It confirms nothing. Errors: invalid_state without OAuth, those of
+    /// mint and of the store.
     result<applied> try_apply(const webhook_delivery& delivery, within within = {}) const {
         if (within.moved()) return detail::moved("context");
         std::int32_t what = 0;
@@ -1936,29 +2151,35 @@ public:
         return static_cast<applied>(what);
     }
 
-    /// Mints the grant of `location` from that of its `company`, and stores it. Errors: invalid_argument where one is not of its
-    /// kind, no_grant for the company, and those of the token endpoint.
+    /// Mints the grant of `location` from that of its `company`, and stores it. Errors:
+    /// invalid_argument where one is not of its kind, no_grant for the company, and those of the
+    /// token endpoint.
     result<void> try_mint(const hoopauth::account& location, const hoopauth::account& company,
                           within within = {}) const {
         if (!location.raw() || !company.raw()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_mint(raw(), location.raw(), company.raw(), within.raw(), &err);
+        const auto status =
+            hoopauth_client_mint(raw(), location.raw(), company.raw(), within.raw(), &err);
         return detail::done(status, err);
     }
 
-    /// Imports a grant from elsewhere. One whose refresh token this account was ever imported or refreshed with changes nothing;
-    /// another live grant is kept unless `replace`. Errors: invalid_argument, invalid_state without OAuth, those of the store.
-    result<import_outcome> try_import(const grant& grant, bool replace = false, within within = {}) const {
+    /// Imports a grant from elsewhere. One whose refresh token this account was ever imported or
+    /// refreshed with changes nothing; another live grant is kept unless `replace`. Errors:
+    /// invalid_argument, invalid_state without OAuth, those of the store.
+    result<import_outcome> try_import(const grant& grant, bool replace = false,
+                                      within within = {}) const {
         if (within.moved()) return detail::moved("context");
         std::int32_t outcome = 0;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_import(raw(), grant.raw(), replace, within.raw(), &outcome, &err);
+        const auto status =
+            hoopauth_client_import(raw(), grant.raw(), replace, within.raw(), &outcome, &err);
         if (status != HOOPAUTH_OK) return error(status, err);
         return static_cast<import_outcome>(outcome);
     }
 
-    /// The stored grant of an account, tokens included, for moving it elsewhere. Errors: no_grant, those of the store.
+    /// The stored grant of an account, tokens included, for moving it elsewhere. Errors: no_grant,
+    /// those of the store.
     result<grant> try_export(account_arg account = {}, within within = {}) const {
         if (account.moved()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
@@ -1968,13 +2189,15 @@ public:
         return detail::made<grant>(status, out, err);
     }
 
-    /// Removes the grant of an account and leaves a tombstone; tells whether there was one. Errors: those of the store.
+    /// Removes the grant of an account and leaves a tombstone; tells whether there was one. Errors:
+    /// those of the store.
     result<bool> try_remove(account_arg account = {}, within within = {}) const {
         if (account.moved()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
         bool removed = false;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_remove(raw(), account.raw(), within.raw(), &removed, &err);
+        const auto status =
+            hoopauth_client_remove(raw(), account.raw(), within.raw(), &removed, &err);
         if (status != HOOPAUTH_OK) return error(status, err);
         return removed;
     }
@@ -1998,7 +2221,8 @@ public:
         return detail::made<hoopauth::health>(status, out, err);
     }
 
-    /// Starts to ask for an authorization, with the client's redirect_uri and scopes. Errors: invalid_state without OAuth.
+    /// Starts to ask for an authorization, with the client's redirect_uri and scopes. Errors:
+    /// invalid_state without OAuth.
     result<hoopauth::authorization_request> try_authorization_request() const {
         hoopauth_authorization_request_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
@@ -2006,66 +2230,75 @@ public:
         return detail::made<hoopauth::authorization_request>(status, out, err);
     }
 
-    /// Makes the URL to send the user to, with the client's options as they are. Errors: config, invalid_state without OAuth.
+    /// Makes the URL to send the user to, with the client's options as they are. Errors: config,
+    /// invalid_state without OAuth.
     result<pending_authorization> try_begin() const { return begin_with(nullptr); }
-    /// Makes the URL to send the user to. Errors: config for a wrong redirect URI or scope, invalid_state without OAuth.
+    /// Makes the URL to send the user to. Errors: config for a wrong redirect URI or scope,
+    /// invalid_state without OAuth.
     result<pending_authorization> try_begin(const hoopauth::authorization_request& request) const {
         if (!request.raw()) return detail::moved("authorization request");
         return begin_with(request.raw());
     }
 
-    /// Seals a pending authorization as text, for a cookie or another process of the same app: some hundred characters, whatever
-    /// the number of scopes. Errors: invalid_state, store_key.
+    /// Seals a pending authorization as text, for a cookie or another process of the same app: some
+    /// hundred characters, whatever the number of scopes. Errors: invalid_state, store_key.
     result<text> try_seal_pending(const pending_authorization& pending) const {
         hoopauth_text_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_client_seal_pending(raw(), pending.raw(), &out, &err);
         return detail::made<text>(status, out, err);
     }
-    /// Opens what seal_pending made. Errors: state_mismatch if it was changed or belongs to another app or key.
+    /// Opens what seal_pending made. Errors: state_mismatch if it was changed or belongs to another
+    /// app or key.
     result<pending_authorization> try_open_pending(std::string_view sealed) const {
         hoopauth_pending_authorization_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_open_pending(raw(), sealed.data(), sealed.size(), &out, &err);
+        const auto status =
+            hoopauth_client_open_pending(raw(), sealed.data(), sealed.size(), &out, &err);
         return detail::made<pending_authorization>(status, out, err);
     }
 
-    /// Completes an authorization with the redirect that the user came back by, the whole URL or its query, and answers the account
-    /// that was authorized. Errors: state_mismatch, authorization_denied, wrong_token_class, invalid_argument for what is no
-    /// redirect, and those of the token endpoint.
-    result<hoopauth::account> try_complete(const pending_authorization& pending, std::string_view redirect,
-                                           within within = {}) const {
+    /// Completes an authorization with the redirect that the user came back by, the whole URL or
+    /// its query, and answers the account that was authorized. Errors: state_mismatch,
+    /// authorization_denied, wrong_token_class, invalid_argument for what is no redirect, and those
+    /// of the token endpoint.
+    result<hoopauth::account> try_complete(const pending_authorization& pending,
+                                           std::string_view redirect, within within = {}) const {
         if (within.moved()) return detail::moved("context");
         hoopauth_account_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_client_complete(raw(), pending.raw(), redirect.data(), redirect.size(), within.raw(), &out, &err);
+        const auto status = hoopauth_client_complete(raw(), pending.raw(), redirect.data(),
+                                                     redirect.size(), within.raw(), &out, &err);
         return detail::made<hoopauth::account>(status, out, err);
     }
 
-    /// Completes an installation that began on the marketplace page and so carries no state: only for the account that the caller
-    /// expects; another one is wrong_account and is not stored. Errors: as for complete.
-    result<hoopauth::account> try_complete_unsolicited(std::string_view code, const hoopauth::account& expected,
+    /// Completes an installation that began on the marketplace page and so carries no state: only
+    /// for the account that the caller expects; another one is wrong_account and is not stored.
+    /// Errors: as for complete.
+    result<hoopauth::account> try_complete_unsolicited(std::string_view code,
+                                                       const hoopauth::account& expected,
                                                        within within = {}) const {
         if (!expected.raw()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
         hoopauth_account_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_complete_unsolicited(raw(), code.data(), code.size(), expected.raw(),
-                                                                 within.raw(), &out, &err);
+        const auto status = hoopauth_client_complete_unsolicited(
+            raw(), code.data(), code.size(), expected.raw(), within.raw(), &out, &err);
         return detail::made<hoopauth::account>(status, out, err);
     }
 
-    /// Renews the tokens of all accounts ahead of their end, within the budget, until the client's clock reads `until` or the
-    /// context ends. Living tokens come first, whichever ends first; accounts that keep failing share a tenth of the budget. Blocks.
-    /// Errors: cancelled, timeout; invalid_state without OAuth, after close, and in a forked child.
+    /// Renews the tokens of all accounts ahead of their end, within the budget, until the client's
+    /// clock reads `until` or the context ends. Living tokens come first, whichever ends first;
+    /// accounts that keep failing share a tenth of the budget. Blocks. Errors: cancelled, timeout;
+    /// invalid_state without OAuth, after close, and in a forked child.
     result<void> try_maintain(moment until, within within = {}) const {
         if (within.moved()) return detail::moved("context");
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_client_maintain(raw(), detail::ms(until), within.raw(), &err);
         return detail::done(status, err);
     }
-    /// The same on a thread of the library's own, until the answer is destroyed or the client closed. Failures are logged.
+    /// The same on a thread of the library's own, until the answer is destroyed or the client
+    /// closed. Failures are logged.
     result<maintenance> try_maintain_in_background() const {
         hoopauth_maintenance_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
@@ -2073,8 +2306,9 @@ public:
         return detail::made<maintenance>(status, out, err);
     }
 
-    /// Saves what could not be saved yet and ends the client, for all who share it; later calls are invalid_state. Errors: those of
-    /// the store; what could not be saved is lost with the process then.
+    /// Saves what could not be saved yet and ends the client, for all who share it; later calls are
+    /// invalid_state. Errors: those of the store; what could not be saved is lost with the process
+    /// then.
     result<void> try_close() const {
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_client_close(raw(), &err);
@@ -2087,7 +2321,8 @@ public:
     /// As try_account; throws.
     hoopauth::account account(std::string_view name) const { return try_account(name).value(); }
     /// As try_headers; throws.
-    hoopauth::headers headers(const hoopauth::account& account, std::string_view method, within within = {}) const {
+    hoopauth::headers headers(const hoopauth::account& account, std::string_view method,
+                              within within = {}) const {
         return try_headers(account, method, within).value();
     }
     /// As try_headers; throws.
@@ -2095,26 +2330,31 @@ public:
         return try_headers(method, within).value();
     }
     /// As try_headers; throws.
-    hoopauth::headers headers(std::string_view account, std::string_view method, within within = {}) const {
+    hoopauth::headers headers(std::string_view account, std::string_view method,
+                              within within = {}) const {
         return try_headers(account, method, within).value();
     }
     /// As try_sent_headers; throws.
-    hoopauth::headers sent_headers(account_arg account, std::string_view method, std::string_view authorization) const {
+    hoopauth::headers sent_headers(account_arg account, std::string_view method,
+                                   std::string_view authorization) const {
         return try_sent_headers(account, method, authorization).value();
     }
     /// As try_report; throws.
-    std::optional<hoopauth::headers> report(const hoopauth::headers& headers, std::uint16_t http_status,
-                                            std::string_view body, const std::vector<header>& answer_headers = {},
+    std::optional<hoopauth::headers> report(const hoopauth::headers& headers,
+                                            std::uint16_t http_status, std::string_view body,
+                                            const std::vector<header>& answer_headers = {},
                                             within within = {}) const {
         return try_report(headers, http_status, body, answer_headers, within).value();
     }
     /// As try_report_request; throws.
-    std::optional<hoopauth::headers> report_request(const hoopauth::headers& headers, std::string_view method,
-                                                    std::string_view path, std::uint16_t http_status,
+    std::optional<hoopauth::headers> report_request(const hoopauth::headers& headers,
+                                                    std::string_view method, std::string_view path,
+                                                    std::uint16_t http_status,
                                                     std::string_view body,
                                                     const std::vector<header>& answer_headers = {},
                                                     within within = {}) const {
-        return try_report_request(headers, method, path, http_status, body, answer_headers, within).value();
+        return try_report_request(headers, method, path, http_status, body, answer_headers, within)
+            .value();
     }
     /// As try_request; throws.
     hoopauth::request request(std::string_view method, std::string_view path) const {
@@ -2125,11 +2365,13 @@ public:
         return try_rate_limit(account).value();
     }
     /// As try_installed_locations; throws.
-    hoopauth::installed_locations installed_locations(account_arg company = {}, within within = {}) const {
+    hoopauth::installed_locations installed_locations(account_arg company = {},
+                                                      within within = {}) const {
         return try_installed_locations(company, within).value();
     }
     /// As try_mint_all; throws, also what `progress` throws.
-    mint_summary mint_all(account_arg company = {}, const std::function<bool(const mint_progress&)>& progress = {},
+    mint_summary mint_all(account_arg company = {},
+                          const std::function<bool(const mint_progress&)>& progress = {},
                           within within = {}) const {
         if (company.moved()) detail::raise(detail::moved("account"));
         if (within.moved()) detail::raise(detail::moved("context"));
@@ -2145,11 +2387,13 @@ public:
         return try_apply(delivery, within).value();
     }
     /// As try_mint; throws.
-    void mint(const hoopauth::account& location, const hoopauth::account& company, within within = {}) const {
+    void mint(const hoopauth::account& location, const hoopauth::account& company,
+              within within = {}) const {
         try_mint(location, company, within).value();
     }
     /// As try_import; throws. (`import` alone means something else in C++20.)
-    import_outcome import_grant(const grant& grant, bool replace = false, within within = {}) const {
+    import_outcome import_grant(const grant& grant, bool replace = false,
+                                within within = {}) const {
         return try_import(grant, replace, within).value();
     }
     /// As try_export; throws. (`export` alone is a keyword.)
@@ -2157,7 +2401,9 @@ public:
         return try_export(account, within).value();
     }
     /// As try_remove; throws.
-    bool remove(account_arg account = {}, within within = {}) const { return try_remove(account, within).value(); }
+    bool remove(account_arg account = {}, within within = {}) const {
+        return try_remove(account, within).value();
+    }
     /// As try_accounts; throws.
     hoopauth::accounts accounts(within within = {}) const { return try_accounts(within).value(); }
     /// As try_health; throws.
@@ -2165,7 +2411,9 @@ public:
         return try_health(account, within).value();
     }
     /// As try_authorization_request; throws.
-    hoopauth::authorization_request authorization_request() const { return try_authorization_request().value(); }
+    hoopauth::authorization_request authorization_request() const {
+        return try_authorization_request().value();
+    }
     /// As try_begin; throws.
     pending_authorization begin() const { return try_begin().value(); }
     /// As try_begin; throws.
@@ -2173,9 +2421,13 @@ public:
         return try_begin(request).value();
     }
     /// As try_seal_pending; throws.
-    text seal_pending(const pending_authorization& pending) const { return try_seal_pending(pending).value(); }
+    text seal_pending(const pending_authorization& pending) const {
+        return try_seal_pending(pending).value();
+    }
     /// As try_open_pending; throws.
-    pending_authorization open_pending(std::string_view sealed) const { return try_open_pending(sealed).value(); }
+    pending_authorization open_pending(std::string_view sealed) const {
+        return try_open_pending(sealed).value();
+    }
     /// As try_complete; throws.
     hoopauth::account complete(const pending_authorization& pending, std::string_view redirect,
                                within within = {}) const {
@@ -2195,17 +2447,19 @@ public:
 #endif
 
 private:
-    result<hoopauth::headers> headers_of(account_arg account, std::string_view method, within within) const {
+    result<hoopauth::headers> headers_of(account_arg account, std::string_view method,
+                                         within within) const {
         if (account.moved()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
         hoopauth_headers_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_client_headers(raw(), account.raw(), method.data(), method.size(), within.raw(), &out, &err);
+        const auto status = hoopauth_client_headers(raw(), account.raw(), method.data(),
+                                                    method.size(), within.raw(), &out, &err);
         return detail::made<hoopauth::headers>(status, out, err);
     }
 
-    static result<std::optional<hoopauth::headers>> repeated(hoopauth_status_t status, hoopauth_headers_t* repeat,
+    static result<std::optional<hoopauth::headers>> repeated(hoopauth_status_t status,
+                                                             hoopauth_headers_t* repeat,
                                                              hoopauth_error_t* err) {
         if (status != HOOPAUTH_OK) return error(status, err);
         if (!repeat) return std::optional<hoopauth::headers>();
@@ -2213,13 +2467,15 @@ private:
     }
 
     // What `progress` throws goes to `thrown`.
-    result<mint_summary> mint_all_with(account_arg company, const std::function<bool(const mint_progress&)>& progress,
+    result<mint_summary> mint_all_with(account_arg company,
+                                       const std::function<bool(const mint_progress&)>& progress,
                                        within within, std::exception_ptr& thrown) const {
         struct host {
             const std::function<bool(const mint_progress&)>& progress;
             std::exception_ptr& thrown;
         } own{progress, thrown};
-        const hoopauth_mint_callback_t told = [](void* user_data, const hoopauth_mint_progress_t* raw) {
+        const hoopauth_mint_callback_t told = [](void* user_data,
+                                                 const hoopauth_mint_progress_t* raw) {
             const auto& asked = *static_cast<host*>(user_data);
 #if HOOPAUTH_EXCEPTIONS
             try {
@@ -2235,8 +2491,8 @@ private:
         hoopauth_mint_summary_t summary{};
         summary.struct_size = sizeof summary;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_mint_all(raw(), company.raw(), progress ? told : nullptr, &own,
-                                                     within.raw(), &summary, &err);
+        const auto status = hoopauth_client_mint_all(
+            raw(), company.raw(), progress ? told : nullptr, &own, within.raw(), &summary, &err);
         if (status != HOOPAUTH_OK) return error(status, err);
         if (thrown) return error(code::callback_failed, "the callback of mint_all threw");
         return mint_summary{summary.minted, summary.kept, summary.failed};
@@ -2254,7 +2510,8 @@ private:
         return progress(told) ? 1 : 0;
     }
 
-    result<pending_authorization> begin_with(const hoopauth_authorization_request_t* request) const {
+    result<pending_authorization> begin_with(
+        const hoopauth_authorization_request_t* request) const {
         hoopauth_pending_authorization_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_client_begin(raw(), request, &out, &err);
@@ -2264,14 +2521,17 @@ private:
     detail::handle<hoopauth_client_t, hoopauth_client_free> raw_;
 };
 
-/// Verifies webhooks: signature, event, app, age, and that it was not handled before. Make it once and keep it. Any thread may use it.
+/// Verifies webhooks: signature, event, app, age, and that it was not handled before. Make it once
+/// and keep it. Any thread may use it.
 class webhook_verifier {
 public:
     /// Takes over a reference.
     explicit webhook_verifier(hoopauth_webhook_verifier_t* raw) noexcept : raw_(raw) {}
 
-    /// A verifier without a client, which remembers what was handled in this process; the option app_id or any_app must be set, and an event
-    /// that names no app is webhook_foreign unless a shared secret signed it or any_app is set. With a client: client::webhook_verifier. Errors: config, with the option's name in the message.
+    /// A verifier without a client, which remembers what was handled in this process; the option
+    /// app_id or any_app must be set, and an event that names no app is webhook_foreign unless a
+    /// shared secret signed it or any_app is set. With a client: client::webhook_verifier. Errors:
+    /// config, with the option's name in the message.
     static result<webhook_verifier> try_make(const webhook_config& config) {
         hoopauth_webhook_verifier_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
@@ -2279,41 +2539,48 @@ public:
         return detail::made<webhook_verifier>(status, out, err);
     }
 
-    /// Verifies a webhook, by all headers of the request and the body as it came, byte for byte, and claims it.
+    /// Verifies a webhook, by all headers of the request and the body as it came, byte for byte,
+    /// and claims it.
     ///
-    /// An event that names another app is foreign. One that names no app is accepted if the client has a grant for its account or for its
-    /// company, or if a shared secret signed it. The option any_app accepts both. INSTALL and UNINSTALL must name this app.
+    /// An event that names another app is foreign. One that names no app is accepted if the client
+    /// has a grant for its account or for its company, or if a shared secret signed it. The option
+    /// any_app accepts both. INSTALL and UNINSTALL must name this app.
     ///
-    /// The platform sends again only what was answered with 429, at least under one of its documented policies: answer that to whatever you
-    /// can't handle now, not 5xx. Errors, and what to answer: webhook_replayed and webhook_foreign (200, do nothing), signature_missing and
-    /// signature_invalid (401), webhook_malformed and webhook_stale (400), lease_timeout while another worker handles it (429), and those
-    /// of the store (429).
+    /// The platform sends again only what was answered with 429, at least under one of its
+    /// documented policies: answer that to whatever you can't handle now, not 5xx. Errors, and what
+    /// to answer: webhook_replayed and webhook_foreign (200, do nothing), signature_missing and
+    /// signature_invalid (401), webhook_malformed and webhook_stale (400), lease_timeout while
+    /// another worker handles it (429), and those of the store (429).
     result<webhook_delivery> try_verify(const std::vector<header>& headers, std::string_view body,
                                         within within = {}) const {
         if (within.moved()) return detail::moved("context");
         const auto all = detail::raw_headers(headers);
         hoopauth_webhook_delivery_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_webhook_verifier_verify(raw(), all.data(), all.size(), detail::bytes(body),
-                                                             body.size(), within.raw(), &out, &err);
+        const auto status =
+            hoopauth_webhook_verifier_verify(raw(), all.data(), all.size(), detail::bytes(body),
+                                             body.size(), within.raw(), &out, &err);
         return detail::made<webhook_delivery>(status, out, err);
     }
-    /// Verifies only the signature, and returns the label of the key that made it. Nothing is claimed: you check replays, age and app
-    /// yourself.
-    result<text> try_verify_signature(const std::vector<header>& headers, std::string_view body) const {
+    /// Verifies only the signature, and returns the label of the key that made it. Nothing is
+    /// claimed: you check replays, age and app yourself.
+    result<text> try_verify_signature(const std::vector<header>& headers,
+                                      std::string_view body) const {
         const auto all = detail::raw_headers(headers);
         hoopauth_text_t* out = nullptr;
         hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_webhook_verifier_verify_signature(raw(), all.data(), all.size(),
-                                                                       detail::bytes(body), body.size(), &out, &err);
+        const auto status = hoopauth_webhook_verifier_verify_signature(
+            raw(), all.data(), all.size(), detail::bytes(body), body.size(), &out, &err);
         return detail::made<text>(status, out, err);
     }
 
 #if HOOPAUTH_EXCEPTIONS
     /// As try_make; throws.
-    explicit webhook_verifier(const webhook_config& config) : webhook_verifier(try_make(config).value()) {}
+    explicit webhook_verifier(const webhook_config& config)
+        : webhook_verifier(try_make(config).value()) {}
     /// As try_verify; throws.
-    webhook_delivery verify(const std::vector<header>& headers, std::string_view body, within within = {}) const {
+    webhook_delivery verify(const std::vector<header>& headers, std::string_view body,
+                            within within = {}) const {
         return try_verify(headers, body, within).value();
     }
     /// As try_verify_signature; throws.
@@ -2323,7 +2590,9 @@ public:
 #endif
 
     /// The same verifier once more, for another thread.
-    webhook_verifier share() const noexcept { return webhook_verifier(hoopauth_webhook_verifier_ref(raw())); }
+    webhook_verifier share() const noexcept {
+        return webhook_verifier(hoopauth_webhook_verifier_ref(raw()));
+    }
     /// The handle, borrowed.
     const hoopauth_webhook_verifier_t* raw() const noexcept { return raw_.get(); }
 

@@ -1,4 +1,5 @@
-//! Prints `include/hoopauth.h`: the contract, then each noun, made by cbindgen of its own source file.
+//! Prints `include/hoopauth.h`: the contract, then each noun, made by cbindgen of its own source
+//! file.
 
 #![allow(
     clippy::print_stdout,
@@ -84,11 +85,19 @@ const SCOPES: &[(&str, &str, &str)] = &[
     ("CONTACTS_READONLY", scopes::CONTACTS_READONLY, "reads contacts."),
     ("CONTACTS_WRITE", scopes::CONTACTS_WRITE, "creates, changes and deletes contacts."),
     ("CONVERSATIONS_READONLY", scopes::CONVERSATIONS_READONLY, "reads conversations."),
-    ("CONVERSATIONS_WRITE", scopes::CONVERSATIONS_WRITE, "creates, changes and deletes conversations."),
+    (
+        "CONVERSATIONS_WRITE",
+        scopes::CONVERSATIONS_WRITE,
+        "creates, changes and deletes conversations.",
+    ),
     ("CALENDARS_READONLY", scopes::CALENDARS_READONLY, "reads calendars."),
     ("CALENDARS_WRITE", scopes::CALENDARS_WRITE, "creates, changes and deletes calendars."),
     ("OPPORTUNITIES_READONLY", scopes::OPPORTUNITIES_READONLY, "reads opportunities."),
-    ("OPPORTUNITIES_WRITE", scopes::OPPORTUNITIES_WRITE, "creates, changes and deletes opportunities."),
+    (
+        "OPPORTUNITIES_WRITE",
+        scopes::OPPORTUNITIES_WRITE,
+        "creates, changes and deletes opportunities.",
+    ),
 ];
 
 const END: &str = "

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the C library, or removes it:  install.sh install|uninstall FOLDER-OF-THE-BUILT-LIBRARIES
-# PREFIX (/usr/local), LIBDIR ($PREFIX/lib), INCLUDEDIR ($PREFIX/include) say where; DESTDIR goes in front of all of them.
+# PREFIX (/usr/local), LIBDIR ($PREFIX/lib), INCLUDEDIR ($PREFIX/include) say where; DESTDIR goes in
+# front of all of them.
 set -eu
 
 action=$1
@@ -39,8 +40,8 @@ for file in "$shared" libhoopauth.a; do
   [ -f "$built/$file" ] || { echo "$built/$file is missing: build it first" >&2; exit 1; }
 done
 
-# What a program needs beside libhoopauth.a: as the build noted it, or else what every Rust library needs here, as rustc says or,
-# without one, as it said for 1.89.
+# What a program needs beside libhoopauth.a: as the build noted it, or else what every Rust library
+# needs here, as rustc says or, without one, as it said for 1.89.
 if [ -f "$built/native-static-libs.txt" ]; then
   private=$(cat "$built/native-static-libs.txt")
 elif ! command -v "$RUSTC" > /dev/null; then

@@ -10,9 +10,9 @@ use crate::ready::Cell;
 
 /// One account of a client, looked up once: its headers cost least this way.
 ///
-/// Where a function takes an account, NULL means the client's default one (option `default_account`). An account belongs to the
-/// client it was made with and keeps what it needs of it. Counted: `hoopauth_account_ref`, `hoopauth_account_free`. Any thread
-/// may use it.
+/// Where a function takes an account, NULL means the client's default one (option
+/// `default_account`). An account belongs to the client it was made with and keeps what it needs of
+/// it. Counted: `hoopauth_account_ref`, `hoopauth_account_free`. Any thread may use it.
 pub struct hoopauth_account_t {
     pub(crate) handle: AccountHandle,
     pub(crate) cell: Cell,
@@ -38,7 +38,8 @@ impl hoopauth_account_t {
 
 /// The account as text, "location:<id>" or "company:<id>".
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `account`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `account`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_account_name(
     account: *const hoopauth_account_t,
@@ -48,9 +49,12 @@ pub unsafe extern "C" fn hoopauth_account_name(
     unsafe { lend_some(account.as_ref().map(|account| &account.name), len) }
 }
 
-/// One more reference, to be freed like the first; returns `account`, NULL for NULL. Any thread. Since 0.1.
+/// One more reference, to be freed like the first; returns `account`, NULL for NULL. Any thread.
+/// Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_account_ref(account: *const hoopauth_account_t) -> *mut hoopauth_account_t {
+pub unsafe extern "C" fn hoopauth_account_ref(
+    account: *const hoopauth_account_t,
+) -> *mut hoopauth_account_t {
     // SAFETY: by the contract on the header's first page.
     unsafe { share(account) }
 }

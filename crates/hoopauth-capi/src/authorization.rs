@@ -12,17 +12,17 @@ use crate::ffi::{Handle, Owned, Text, call, free, held, lend_some, make, text, t
 use crate::status::hoopauth_status_t;
 use crate::text::hoopauth_text_t;
 
-/// An authorization to be asked for: what differs from the client's options. The caller owns it and frees it with
-/// `hoopauth_authorization_request_free`. One thread at a time.
+/// An authorization to be asked for: what differs from the client's options. The caller owns it and
+/// frees it with `hoopauth_authorization_request_free`. One thread at a time.
 pub struct hoopauth_authorization_request_t(AuthorizationRequest);
 
 impl Handle for hoopauth_authorization_request_t {
     type Kind = Owned;
 }
 
-/// An authorization that was begun: where to send the user, and what must be kept until the user comes back, at most ten
-/// minutes, in that user's session. The caller owns it and frees it with `hoopauth_pending_authorization_free`. Any thread may
-/// read it.
+/// An authorization that was begun: where to send the user, and what must be kept until the user
+/// comes back, at most ten minutes, in that user's session. The caller owns it and frees it with
+/// `hoopauth_pending_authorization_free`. Any thread may read it.
 pub struct hoopauth_pending_authorization_t {
     pending: PendingAuthorization,
     url: Text,
@@ -41,7 +41,8 @@ impl hoopauth_pending_authorization_t {
 
 /// Starts to ask for an authorization, with the client's `redirect_uri` and `scopes`.
 ///
-/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_STATE` without OAuth. Any thread. Since 0.1.
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_STATE` without OAuth. Any thread.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_authorization_request(
     client: *const hoopauth_client_t,
@@ -70,7 +71,8 @@ pub unsafe extern "C" fn hoopauth_authorization_request_set_scopes(
     unsafe {
         call(err, || {
             let scopes = text("scopes", scopes, scopes_len)?;
-            the_mut(request, "request")?.change(|request| request.scopes(scopes.split_ascii_whitespace()));
+            the_mut(request, "request")?
+                .change(|request| request.scopes(scopes.split_ascii_whitespace()));
             Ok(())
         })
     }
@@ -96,7 +98,8 @@ pub unsafe extern "C" fn hoopauth_authorization_request_set_redirect_uri(
     }
 }
 
-/// Whether to send a code challenge, method S256 (RFC 7636). Off by default: HoopAI does not document it.
+/// Whether to send a code challenge, method S256 (RFC 7636). Off by default: HoopAI does not
+/// document it.
 ///
 /// Errors: for NULL. Since 0.1.
 #[unsafe(no_mangle)]
@@ -154,15 +157,18 @@ pub unsafe extern "C" fn hoopauth_authorization_request_set_version_id(
 
 /// Frees a request; NULL is nothing to free. Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_authorization_request_free(request: *mut hoopauth_authorization_request_t) {
+pub unsafe extern "C" fn hoopauth_authorization_request_free(
+    request: *mut hoopauth_authorization_request_t,
+) {
     // SAFETY: by the contract on the header's first page.
     unsafe { free(request) }
 }
 
 /// Makes the URL to send the user to. `request` NULL: with the client's options as they are.
 ///
-/// `request` stays the caller's and may be used again; `*out` is the caller's to free. Errors: `HOOPAUTH_CONFIG` for a missing or
-/// wrong redirect URI or scope, `HOOPAUTH_INVALID_STATE` without OAuth. Any thread. Since 0.1.
+/// `request` stays the caller's and may be used again; `*out` is the caller's to free. Errors:
+/// `HOOPAUTH_CONFIG` for a missing or wrong redirect URI or scope, `HOOPAUTH_INVALID_STATE` without
+/// OAuth. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_begin(
     client: *const hoopauth_client_t,
@@ -184,10 +190,11 @@ pub unsafe extern "C" fn hoopauth_client_begin(
     }
 }
 
-/// The URL to send the user to. It holds the `state`: don't log it. Once the authorization was sealed and opened again, it asks for the
-/// client's scopes.
+/// The URL to send the user to. It holds the `state`: don't log it. Once the authorization was
+/// sealed and opened again, it asks for the client's scopes.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_pending_authorization_url(
     pending: *const hoopauth_pending_authorization_t,
@@ -197,9 +204,11 @@ pub unsafe extern "C" fn hoopauth_pending_authorization_url(
     unsafe { lend_some(pending.as_ref().map(|pending| &pending.url), len) }
 }
 
-/// The value that ties the redirect to this request (RFC 6749, 10.12), by which a host with several finds the right one.
+/// The value that ties the redirect to this request (RFC 6749, 10.12), by which a host with several
+/// finds the right one.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_pending_authorization_state(
     pending: *const hoopauth_pending_authorization_t,
@@ -209,7 +218,8 @@ pub unsafe extern "C" fn hoopauth_pending_authorization_state(
     unsafe { lend_some(pending.as_ref().map(|pending| &pending.state), len) }
 }
 
-/// From when on the redirect is refused, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+/// From when on the redirect is refused, in milliseconds since the Unix epoch; 0 for NULL. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_pending_authorization_expires_at_ms(
     pending: *const hoopauth_pending_authorization_t,
@@ -220,18 +230,21 @@ pub unsafe extern "C" fn hoopauth_pending_authorization_expires_at_ms(
 
 /// Frees a pending authorization and wipes it; NULL is nothing to free. Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_pending_authorization_free(pending: *mut hoopauth_pending_authorization_t) {
+pub unsafe extern "C" fn hoopauth_pending_authorization_free(
+    pending: *mut hoopauth_pending_authorization_t,
+) {
     // SAFETY: by the contract on the header's first page.
     unsafe { free(pending) }
 }
 
-/// Seals a pending authorization as text, for a cookie or another process of the same app: some hundred characters, whatever the
-/// number of scopes.
+/// Seals a pending authorization as text, for a cookie or another process of the same app: some
+/// hundred characters, whatever the number of scopes.
 ///
-/// It holds what completing needs: state, redirect URI, PKCE verifier and end. Where the answer to the code names no scopes, those
-/// of the option `scopes` then count as granted.
+/// It holds what completing needs: state, redirect URI, PKCE verifier and end. Where the answer to
+/// the code names no scopes, those of the option `scopes` then count as granted.
 ///
-/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_STATE` without OAuth, `HOOPAUTH_STORE_KEY`. Any thread. Since 0.1.
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_STATE` without OAuth,
+/// `HOOPAUTH_STORE_KEY`. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_seal_pending(
     client: *const hoopauth_client_t,
@@ -242,7 +255,8 @@ pub unsafe extern "C" fn hoopauth_client_seal_pending(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            let sealed = held(client, "client")?.0.seal_pending(&the(pending, "pending")?.pending)?;
+            let sealed =
+                held(client, "client")?.0.seal_pending(&the(pending, "pending")?.pending)?;
             Ok(hoopauth_text_t(Text::new(&sealed)))
         })
     }
@@ -250,8 +264,8 @@ pub unsafe extern "C" fn hoopauth_client_seal_pending(
 
 /// Opens what `hoopauth_client_seal_pending` made.
 ///
-/// `*out` is the caller's to free. Errors: `HOOPAUTH_STATE_MISMATCH` if it was changed or belongs to another app or key. Any
-/// thread. Since 0.1.
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_STATE_MISMATCH` if it was changed or belongs
+/// to another app or key. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_open_pending(
     client: *const hoopauth_client_t,
@@ -263,17 +277,20 @@ pub unsafe extern "C" fn hoopauth_client_open_pending(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            let pending = held(client, "client")?.0.open_pending(text("sealed", sealed, sealed_len)?)?;
+            let pending =
+                held(client, "client")?.0.open_pending(text("sealed", sealed, sealed_len)?)?;
             Ok(hoopauth_pending_authorization_t::new(pending))
         })
     }
 }
 
-/// Completes an authorization with the redirect that the user came back by: the whole URL, or its query.
+/// Completes an authorization with the redirect that the user came back by: the whole URL, or its
+/// query.
 ///
-/// Checks `state`, once only, exchanges the code and stores the grant. `*out`, the caller's to free, is the account that was
-/// authorized. Errors: `HOOPAUTH_STATE_MISMATCH`, `HOOPAUTH_AUTHORIZATION_DENIED`, `HOOPAUTH_WRONG_TOKEN_CLASS`,
-/// `HOOPAUTH_INVALID_ARGUMENT` for what is no redirect, and those of the token endpoint. Any thread. Since 0.1.
+/// Checks `state`, once only, exchanges the code and stores the grant. `*out`, the caller's to
+/// free, is the account that was authorized. Errors: `HOOPAUTH_STATE_MISMATCH`,
+/// `HOOPAUTH_AUTHORIZATION_DENIED`, `HOOPAUTH_WRONG_TOKEN_CLASS`, `HOOPAUTH_INVALID_ARGUMENT` for
+/// what is no redirect, and those of the token endpoint. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_complete(
     client: *const hoopauth_client_t,
@@ -291,8 +308,9 @@ pub unsafe extern "C" fn hoopauth_client_complete(
             let client = &client.0;
             let pending = the(pending, "pending")?.pending.clone();
             let redirect = hoopauth_core::Secret::new(text("redirect", redirect, redirect_len)?);
-            let account =
-                within(client, context, move |client| client.complete(&pending, redirect.expose()))?;
+            let account = within(client, context, move |client| {
+                client.complete(&pending, redirect.expose())
+            })?;
             hoopauth_account_t::new(client, account.as_str())
         })
     }
@@ -300,9 +318,10 @@ pub unsafe extern "C" fn hoopauth_client_complete(
 
 /// Completes an installation that began on the marketplace page and so carries no `state`.
 ///
-/// Without `state` anybody can make a user's browser bring a code of a foreign account. So the caller says for which account the
-/// code must be: anything else is `HOOPAUTH_WRONG_ACCOUNT` and is not stored. `*out`, the caller's to free, is that account.
-/// Errors: as for `hoopauth_client_complete`. Any thread. Since 0.1.
+/// Without `state` anybody can make a user's browser bring a code of a foreign account. So the
+/// caller says for which account the code must be: anything else is `HOOPAUTH_WRONG_ACCOUNT` and is
+/// not stored. `*out`, the caller's to free, is that account. Errors: as for
+/// `hoopauth_client_complete`. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_complete_unsolicited(
     client: *const hoopauth_client_t,
@@ -320,8 +339,9 @@ pub unsafe extern "C" fn hoopauth_client_complete_unsolicited(
             let client = &client.0;
             let code = hoopauth_core::Secret::new(text("code", code, code_len)?);
             let expected = account_or_default(client, expected)?;
-            let account =
-                within(client, context, move |client| client.complete_unsolicited(code.expose(), &expected))?;
+            let account = within(client, context, move |client| {
+                client.complete_unsolicited(code.expose(), &expected)
+            })?;
             hoopauth_account_t::new(client, account.as_str())
         })
     }

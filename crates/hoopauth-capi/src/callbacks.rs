@@ -1,4 +1,5 @@
-//! Tables of functions that the host program gives: copied when they are registered, used from any thread, given back once.
+//! Tables of functions that the host program gives: copied when they are registered, used from any
+//! thread, given back once.
 
 use std::ffi::c_void;
 use std::mem::{MaybeUninit, size_of};
@@ -11,7 +12,8 @@ use crate::ffi::null;
 /// A table of callbacks as C gives it.
 ///
 /// # Safety
-/// The type is `#[repr(C)]`, begins with a `usize` that says its size, and all-zero bytes are a valid value.
+/// The type is `#[repr(C)]`, begins with a `usize` that says its size, and all-zero bytes are a
+/// valid value.
 pub(crate) unsafe trait Table: Copy {
     /// The size it had in the first version: no shorter one is taken.
     const LEAST: usize;
@@ -24,14 +26,15 @@ pub(crate) unsafe trait Table: Copy {
 #[derive(Debug)]
 pub(crate) struct Callbacks<T: Table>(pub(crate) T);
 
-// SAFETY: the contract of every table says that its functions are called from any thread, concurrently.
+// SAFETY: the contract of every table says that its functions are called from any thread,
+// concurrently.
 unsafe impl<T: Table> Send for Callbacks<T> {}
 // SAFETY: as above.
 unsafe impl<T: Table> Sync for Callbacks<T> {}
 
 impl<T: Table> Callbacks<T> {
-    /// Copies a table. A shorter one is filled with zeros: its program is older. Of a longer one, the tail must be zeros: its
-    /// program wants something that this version does not do.
+    /// Copies a table. A shorter one is filled with zeros: its program is older. Of a longer one,
+    /// the tail must be zeros: its program wants something that this version does not do.
     ///
     /// # Safety
     /// `table` is NULL or valid for as many bytes as its first member says.
@@ -42,7 +45,9 @@ impl<T: Table> Callbacks<T> {
         let refuse = |why: &str| {
             Error::new(
                 ErrorCode::InvalidArgument,
-                format!("`{name}`: {why}: set `struct_size` to the size of the struct, with sizeof"),
+                format!(
+                    "`{name}`: {why}: set `struct_size` to the size of the struct, with sizeof"
+                ),
             )
         };
         // SAFETY: its first member is the size, as `Table` says.
@@ -55,8 +60,9 @@ impl<T: Table> Callbacks<T> {
         }
         let known = size.min(size_of::<T>());
         // SAFETY: valid for `size` bytes, as the caller says.
-        let tail =
-            unsafe { std::slice::from_raw_parts(table.cast::<u8>().add(known), size.saturating_sub(known)) };
+        let tail = unsafe {
+            std::slice::from_raw_parts(table.cast::<u8>().add(known), size.saturating_sub(known))
+        };
         if tail.iter().any(|byte| *byte != 0) {
             return Err(Error::new(
                 ErrorCode::InvalidArgument,
@@ -66,7 +72,8 @@ impl<T: Table> Callbacks<T> {
             ));
         }
         let mut copy = MaybeUninit::<T>::zeroed();
-        // SAFETY: both are valid for `known` bytes, and zeros are valid where nothing is copied, as `Table` says.
+        // SAFETY: both are valid for `known` bytes, and zeros are valid where nothing is copied, as
+        // `Table` says.
         unsafe {
             ptr::copy_nonoverlapping(table.cast::<u8>(), copy.as_mut_ptr().cast::<u8>(), known);
             Ok(copy.assume_init())
@@ -85,7 +92,10 @@ impl<T: Table> Drop for Callbacks<T> {
 
 /// A required function that is missing.
 pub(crate) fn missing(table: &str, function: &str) -> Error {
-    Error::new(ErrorCode::InvalidArgument, format!("`{table}`: `{function}` is NULL: give a function"))
+    Error::new(
+        ErrorCode::InvalidArgument,
+        format!("`{table}`: `{function}` is NULL: give a function"),
+    )
 }
 
 const LARGEST: usize = 65_536;

@@ -16,7 +16,8 @@ use crate::status::hoopauth_status_t;
 pub const HOOPAUTH_CHANGE_SAVED: i32 = 1;
 /// A change: the tokens were refreshed or minted.
 pub const HOOPAUTH_CHANGE_REFRESHED: i32 = 2;
-/// A change: a new pair could not be saved and is held in memory. Mend the store: the next call saves it.
+/// A change: a new pair could not be saved and is held in memory. Mend the store: the next call
+/// saves it.
 pub const HOOPAUTH_CHANGE_UNSAVED: i32 = 3;
 /// A change: the grant was removed.
 pub const HOOPAUTH_CHANGE_REMOVED: i32 = 4;
@@ -33,8 +34,8 @@ pub struct hoopauth_change_callbacks_t {
     pub user_data: *mut c_void,
     /// Called once, when the table is not used any more; may be NULL.
     pub destroy: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
-    /// Called after each change, with the account, the stored generation it is about, and one of the constants `HOOPAUTH_CHANGE_`;
-    /// unknown ones may come. The text is good until it returns.
+    /// Called after each change, with the account, the stored generation it is about, and one of
+    /// the constants `HOOPAUTH_CHANGE_`; unknown ones may come. The text is good until it returns.
     pub changed: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -61,7 +62,8 @@ unsafe impl Table for hoopauth_change_callbacks_t {
 
 /// Lets clients tell the host of each change of a grant.
 ///
-/// The table is copied; its `destroy` is called if and only if this succeeds. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
+/// The table is copied; its `destroy` is called if and only if this succeeds. Errors:
+/// `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_config_set_change(
     config: *mut hoopauth_config_t,

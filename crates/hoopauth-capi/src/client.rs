@@ -12,8 +12,8 @@ use crate::config::hoopauth_config_t;
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
 use crate::ffi::{
-    Handle, Shared, Text, bytes, call, clear, free, hand_out, held, lend, lend_some, make, null, put, share,
-    text, the,
+    Handle, Shared, Text, bytes, call, clear, free, hand_out, held, lend, lend_some, make, null,
+    put, share, text, the,
 };
 use crate::grant::hoopauth_grant_t;
 use crate::headers::{hoopauth_header_t, hoopauth_headers_t};
@@ -22,9 +22,10 @@ use crate::status::{HOOPAUTH_OK, hoopauth_status_t};
 
 /// Authenticates a program's requests: any number of accounts with one credential.
 ///
-/// Counted: `hoopauth_client_ref`, `hoopauth_client_free`. Any thread may call any of its functions at any time. Getting headers
-/// of an account whose token is fresh takes no lock and does no I/O. When a refresh is due, the caller's own thread does it; and every
-/// few seconds one caller looks whether others changed anything in a store that they share.
+/// Counted: `hoopauth_client_ref`, `hoopauth_client_free`. Any thread may call any of its functions
+/// at any time. Getting headers of an account whose token is fresh takes no lock and does no I/O.
+/// When a refresh is due, the caller's own thread does it; and every few seconds one caller looks
+/// whether others changed anything in a store that they share.
 pub struct hoopauth_client_t(pub(crate) Client, Option<hoopauth_account_t>);
 
 impl Handle for hoopauth_client_t {
@@ -38,7 +39,8 @@ impl Drop for hoopauth_client_t {
     }
 }
 
-/// The accounts that have a grant. The caller owns it and frees it with `hoopauth_accounts_free`. Any thread may read it.
+/// The accounts that have a grant. The caller owns it and frees it with `hoopauth_accounts_free`.
+/// Any thread may read it.
 pub struct hoopauth_accounts_t(Vec<Text>);
 
 impl Handle for hoopauth_accounts_t {
@@ -52,10 +54,11 @@ pub const HOOPAUTH_IMPORT_KNOWN: i32 = 2;
 /// What an import did: nothing, for another live grant is there, and `replace` was not said.
 pub const HOOPAUTH_IMPORT_KEPT: i32 = 3;
 
-/// Makes a client. No I/O happens here: stores are opened and servers asked when they are first needed.
+/// Makes a client. No I/O happens here: stores are opened and servers asked when they are first
+/// needed.
 ///
-/// `config` stays the caller's. `*out` is the caller's to free. Errors: `HOOPAUTH_CONFIG`, with the option's name in the message.
-/// Any thread. Since 0.1.
+/// `config` stays the caller's. `*out` is the caller's to free. Errors: `HOOPAUTH_CONFIG`, with the
+/// option's name in the message. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_new(
     config: *const hoopauth_config_t,
@@ -75,10 +78,11 @@ pub unsafe extern "C" fn hoopauth_client_new(
     }
 }
 
-/// Looks up an account by its text, "location:<id>" or "company:<id>". It need not be authorized yet.
+/// Looks up an account by its text, "location:<id>" or "company:<id>". It need not be authorized
+/// yet.
 ///
-/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT`; `HOOPAUTH_WRONG_ACCOUNT` where the client has a static
-/// token of another account. Any thread. Since 0.1.
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT`; `HOOPAUTH_WRONG_ACCOUNT`
+/// where the client has a static token of another account. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_account(
     client: *const hoopauth_client_t,
@@ -90,16 +94,20 @@ pub unsafe extern "C" fn hoopauth_client_account(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            hoopauth_account_t::new(&held(client, "client")?.0, text("account", account, account_len)?)
+            hoopauth_account_t::new(
+                &held(client, "client")?.0,
+                text("account", account, account_len)?,
+            )
         })
     }
 }
 
 /// Headers for a request of `account` (NULL: the default one), for an HTTP method in any case.
 ///
-/// An expiring token is refreshed on the way, for at most as long as `context` allows (NULL: the option `timeout`). `*out` is
-/// the caller's to free. Errors: `HOOPAUTH_NO_GRANT`, `HOOPAUTH_REAUTHORIZATION_REQUIRED`, `HOOPAUTH_ACCOUNT_INACTIVE`,
-/// `HOOPAUTH_CANCELLED`, `HOOPAUTH_TIMEOUT`, and what a refresh and the store can meet. Any thread. Since 0.1.
+/// An expiring token is refreshed on the way, for at most as long as `context` allows (NULL: the
+/// option `timeout`). `*out` is the caller's to free. Errors: `HOOPAUTH_NO_GRANT`,
+/// `HOOPAUTH_REAUTHORIZATION_REQUIRED`, `HOOPAUTH_ACCOUNT_INACTIVE`, `HOOPAUTH_CANCELLED`,
+/// `HOOPAUTH_TIMEOUT`, and what a refresh and the store can meet. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_headers(
     client: *const hoopauth_client_t,
@@ -161,9 +169,11 @@ unsafe fn headers_slowly(
     }
 }
 
-/// As `hoopauth_client_headers`, for an account by its text: for programs that meet accounts too rarely to keep their handles.
+/// As `hoopauth_client_headers`, for an account by its text: for programs that meet accounts too
+/// rarely to keep their handles.
 ///
-/// Errors: as there, and `HOOPAUTH_INVALID_ARGUMENT` for text that is no account. Any thread. Since 0.1.
+/// Errors: as there, and `HOOPAUTH_INVALID_ARGUMENT` for text that is no account. Any thread. Since
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_headers_by_name(
     client: *const hoopauth_client_t,
@@ -178,14 +188,22 @@ pub unsafe extern "C" fn hoopauth_client_headers_by_name(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         if let (Some(this), false) = (client.as_ref(), out.is_null())
-            && let (Some(account), Some(method)) = (short(account, account_len), short(method, method_len))
+            && let (Some(account), Some(method)) =
+                (short(account, account_len), short(method, method_len))
             && let Some(snapshot) = this.0.fresh_snapshot(account)
         {
             clear(err);
             out.write(found(snapshot, carries_body(method)));
             return HOOPAUTH_OK;
         }
-        headers_by_name_slowly(client, (account, account_len), (method, method_len), context, out, err)
+        headers_by_name_slowly(
+            client,
+            (account, account_len),
+            (method, method_len),
+            context,
+            out,
+            err,
+        )
     }
 }
 
@@ -217,8 +235,8 @@ unsafe fn headers_by_name_slowly(
     }
 }
 
-/// Headers as they were sent, put together again from the value of `Authorization`: for a host that kept no headers until the
-/// answer came and now wants to report it.
+/// Headers as they were sent, put together again from the value of `Authorization`: for a host that
+/// kept no headers until the answer came and now wants to report it.
 ///
 /// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
@@ -251,13 +269,15 @@ pub unsafe extern "C" fn hoopauth_client_sent_headers(
 
 /// Tells what came back for a request that was sent with `headers`.
 ///
-/// Where `*repeat` is set, the token was refused and there is a new one: repeat the request, once, with these headers, which are
-/// the caller's to free. Where it is NULL on success, the answer is no matter of authentication: use it. What a refresh can't
-/// cure is a typed error. Of the body the first kilobytes are enough; `answer_headers` may be NULL with count 0.
+/// Where `*repeat` is set, the token was refused and there is a new one: repeat the request, once,
+/// with these headers, which are the caller's to free. Where it is NULL on success, the answer is
+/// no matter of authentication: use it. What a refresh can't cure is a typed error. Of the body the
+/// first kilobytes are enough; `answer_headers` may be NULL with count 0.
 ///
-/// Errors: `HOOPAUTH_REAUTHORIZATION_REQUIRED`, `HOOPAUTH_INSUFFICIENT_SCOPE`, `HOOPAUTH_WRONG_TOKEN_CLASS`,
-/// `HOOPAUTH_WRONG_ACCOUNT`, `HOOPAUTH_INVALID_PRIVATE_INTEGRATION`, `HOOPAUTH_RATE_LIMITED`, `HOOPAUTH_HTTP_STATUS`, and what a
-/// refresh can meet. Any thread. Since 0.1.
+/// Errors: `HOOPAUTH_REAUTHORIZATION_REQUIRED`, `HOOPAUTH_INSUFFICIENT_SCOPE`,
+/// `HOOPAUTH_WRONG_TOKEN_CLASS`, `HOOPAUTH_WRONG_ACCOUNT`, `HOOPAUTH_INVALID_PRIVATE_INTEGRATION`,
+/// `HOOPAUTH_RATE_LIMITED`, `HOOPAUTH_HTTP_STATUS`, and what a refresh can meet. Any thread. Since
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_report(
     client: *const hoopauth_client_t,
@@ -273,14 +293,18 @@ pub unsafe extern "C" fn hoopauth_client_report(
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
     unsafe {
-        let answer =
-            Answer { http_status, headers: (answer_headers, answer_header_count), body: (body, body_len) };
+        let answer = Answer {
+            http_status,
+            headers: (answer_headers, answer_header_count),
+            body: (body, body_len),
+        };
         report(client, headers, None, &answer, context, repeat, err)
     }
 }
 
-/// As `hoopauth_client_report`, for a host that knows what it sent: then the error names the scope or the class that the operation needs.
-/// `path` is a path below `api_base` or the whole URL, with or without a query.
+/// As `hoopauth_client_report`, for a host that knows what it sent: then the error names the scope
+/// or the class that the operation needs. `path` is a path below `api_base` or the whole URL, with
+/// or without a query.
 ///
 /// Errors: as there. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
@@ -302,18 +326,22 @@ pub unsafe extern "C" fn hoopauth_client_report_request(
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
     unsafe {
-        let answer =
-            Answer { http_status, headers: (answer_headers, answer_header_count), body: (body, body_len) };
+        let answer = Answer {
+            http_status,
+            headers: (answer_headers, answer_header_count),
+            body: (body, body_len),
+        };
         let sent = Some(((method, method_len), (path, path_len)));
         report(client, headers, sent, &answer, context, repeat, err)
     }
 }
 
-/// The option whose Private Integration token the platform refused, "private_integration_token" or "private_integration_token_next": put
-/// another token there, or leave the option out if the other one stays in use.
+/// The option whose Private Integration token the platform refused, "private_integration_token" or
+/// "private_integration_token_next": put another token there, or leave the option out if the other
+/// one stays in use.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns static text, or NULL while none was refused, and again once that token works. Any
-/// thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns static text, or NULL while none was
+/// refused, and again once that token works. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_refused_private_integration_token(
     client: *const hoopauth_client_t,
@@ -331,8 +359,8 @@ pub unsafe extern "C" fn hoopauth_client_refused_private_integration_token(
 
 /// Mints the grant of `location` from that of its `company`, and stores it.
 ///
-/// Errors: `HOOPAUTH_INVALID_ARGUMENT` where one is not of its kind, `HOOPAUTH_NO_GRANT` for the company, and those of the token
-/// endpoint. Any thread. Since 0.1.
+/// Errors: `HOOPAUTH_INVALID_ARGUMENT` where one is not of its kind, `HOOPAUTH_NO_GRANT` for the
+/// company, and those of the token endpoint. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_mint(
     client: *const hoopauth_client_t,
@@ -353,11 +381,13 @@ pub unsafe extern "C" fn hoopauth_client_mint(
     }
 }
 
-/// Imports a grant from elsewhere. `*outcome`, if `outcome` is not NULL, gets one of the constants `HOOPAUTH_IMPORT_`.
+/// Imports a grant from elsewhere. `*outcome`, if `outcome` is not NULL, gets one of the constants
+/// `HOOPAUTH_IMPORT_`.
 ///
-/// A grant whose refresh token this account was ever imported or refreshed with changes nothing, so that a program may import its
-/// seed at every start. Another live grant is kept unless `replace`. `grant` stays the caller's. Errors:
-/// `HOOPAUTH_INVALID_ARGUMENT`, `HOOPAUTH_INVALID_STATE` without OAuth, and those of the store. Any thread. Since 0.1.
+/// A grant whose refresh token this account was ever imported or refreshed with changes nothing, so
+/// that a program may import its seed at every start. Another live grant is kept unless `replace`.
+/// `grant` stays the caller's. Errors: `HOOPAUTH_INVALID_ARGUMENT`, `HOOPAUTH_INVALID_STATE`
+/// without OAuth, and those of the store. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_import(
     client: *const hoopauth_client_t,
@@ -386,9 +416,11 @@ pub unsafe extern "C" fn hoopauth_client_import(
     }
 }
 
-/// The stored grant of an account (NULL: the default one), tokens included, for moving it elsewhere.
+/// The stored grant of an account (NULL: the default one), tokens included, for moving it
+/// elsewhere.
 ///
-/// `*out` is the caller's to free. Errors: `HOOPAUTH_NO_GRANT`, and those of the store. Any thread. Since 0.1.
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_NO_GRANT`, and those of the store. Any thread.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_export(
     client: *const hoopauth_client_t,
@@ -403,13 +435,14 @@ pub unsafe extern "C" fn hoopauth_client_export(
             let client = held(client, "client")?;
             let client = &client.0;
             let account = account_or_default(client, account)?;
-            within(client, context, move |client| client.export(&account)).map(hoopauth_grant_t::new)
+            within(client, context, move |client| client.export(&account))
+                .map(hoopauth_grant_t::new)
         })
     }
 }
 
-/// Removes the grant of an account (NULL: the default one) and leaves a tombstone. `*removed`, if `removed` is not NULL, tells
-/// whether there was one.
+/// Removes the grant of an account (NULL: the default one) and leaves a tombstone. `*removed`, if
+/// `removed` is not NULL, tells whether there was one.
 ///
 /// Errors: those of the store. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
@@ -449,7 +482,9 @@ pub unsafe extern "C" fn hoopauth_client_accounts(
     unsafe {
         make(out, err, || {
             let accounts = within(&held(client, "client")?.0, context, Client::accounts)?;
-            Ok(hoopauth_accounts_t(accounts.iter().map(|account| Text::new(account.as_str())).collect()))
+            Ok(hoopauth_accounts_t(
+                accounts.iter().map(|account| Text::new(account.as_str())).collect(),
+            ))
         })
     }
 }
@@ -463,8 +498,8 @@ pub unsafe extern "C" fn hoopauth_accounts_count(accounts: *const hoopauth_accou
 
 /// One account of the list, by its number from 0.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `accounts`; NULL for NULL and for a number that is not
-/// below `hoopauth_accounts_count`. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `accounts`; NULL for
+/// NULL and for a number that is not below `hoopauth_accounts_count`. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_accounts_at(
     accounts: *const hoopauth_accounts_t,
@@ -482,13 +517,14 @@ pub unsafe extern "C" fn hoopauth_accounts_free(accounts: *mut hoopauth_accounts
     unsafe { free(accounts) }
 }
 
-/// Renews the tokens of all accounts ahead of their end, within the budget, until the client's clock reads `until_ms`
-/// (milliseconds since the Unix epoch) or `context` ends. Blocks.
+/// Renews the tokens of all accounts ahead of their end, within the budget, until the client's
+/// clock reads `until_ms` (milliseconds since the Unix epoch) or `context` ends. Blocks.
 ///
-/// Living tokens come first, whichever ends first; accounts that keep failing share a tenth of the budget. Any number of threads and
-/// processes may do this on one store: no token is renewed twice. Where it runs, callers do not refresh
-/// early themselves. Errors: `HOOPAUTH_CANCELLED`, `HOOPAUTH_TIMEOUT` when `context` ends; `HOOPAUTH_INVALID_STATE` without OAuth,
-/// after close, and in a forked child. Any thread. Since 0.1.
+/// Living tokens come first, whichever ends first; accounts that keep failing share a tenth of the
+/// budget. Any number of threads and processes may do this on one store: no token is renewed twice.
+/// Where it runs, callers do not refresh early themselves. Errors: `HOOPAUTH_CANCELLED`,
+/// `HOOPAUTH_TIMEOUT` when `context` ends; `HOOPAUTH_INVALID_STATE` without OAuth, after close, and
+/// in a forked child. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_maintain(
     client: *const hoopauth_client_t,
@@ -509,10 +545,12 @@ pub unsafe extern "C" fn hoopauth_client_maintain(
     }
 }
 
-/// Saves what could not be saved yet and ends the client, for all who hold references; later calls are `HOOPAUTH_INVALID_STATE`.
+/// Saves what could not be saved yet and ends the client, for all who hold references; later calls
+/// are `HOOPAUTH_INVALID_STATE`.
 ///
-/// Waits for refreshes that go on after their callers left, at most for the option `timeout`. Errors: those of the store; what
-/// could not be saved is lost with the process then. Any thread. Since 0.1.
+/// Waits for refreshes that go on after their callers left, at most for the option `timeout`.
+/// Errors: those of the store; what could not be saved is lost with the process then. Any thread.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_close(
     client: *const hoopauth_client_t,
@@ -522,22 +560,26 @@ pub unsafe extern "C" fn hoopauth_client_close(
     unsafe { call(err, || held(client, "client")?.0.close()) }
 }
 
-/// One more reference, to be freed like the first; returns `client`, NULL for NULL. Any thread. Since 0.1.
+/// One more reference, to be freed like the first; returns `client`, NULL for NULL. Any thread.
+/// Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_client_ref(client: *const hoopauth_client_t) -> *mut hoopauth_client_t {
+pub unsafe extern "C" fn hoopauth_client_ref(
+    client: *const hoopauth_client_t,
+) -> *mut hoopauth_client_t {
     // SAFETY: by the contract on the header's first page.
     unsafe { share(client) }
 }
 
-/// Gives up one reference; NULL is nothing to free. The last one waits for refreshes under way, at most for the option `timeout`, and
-/// what could not be saved yet is tried once more. Since 0.1.
+/// Gives up one reference; NULL is nothing to free. The last one waits for refreshes under way, at
+/// most for the option `timeout`, and what could not be saved yet is tried once more. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_free(client: *mut hoopauth_client_t) {
     // SAFETY: by the contract on the header's first page.
     unsafe { free(client) }
 }
 
-/// Text that may be the method or account of something cached: not NULL, and of a length that is one.
+/// Text that may be the method or account of something cached: not NULL, and of a length that is
+/// one.
 ///
 /// # Safety
 /// As for [`text`].
@@ -602,9 +644,12 @@ unsafe fn report(
                     let answer: Vec<(String, String)> =
                         answer.iter().map(|(name, value)| (owned(name), owned(value))).collect();
                     client.within(&context.0, move |client| {
-                        let answer: Vec<(&str, &str)> =
-                            answer.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-                        let sent = sent.as_ref().map(|(method, path)| (method.as_str(), path.as_str()));
+                        let answer: Vec<(&str, &str)> = answer
+                            .iter()
+                            .map(|(name, value)| (name.as_str(), value.as_str()))
+                            .collect();
+                        let sent =
+                            sent.as_ref().map(|(method, path)| (method.as_str(), path.as_str()));
                         report_to(client, &headers, sent, status, &answer, &body)
                     })?
                 }
@@ -681,7 +726,10 @@ pub(crate) unsafe fn account_or_default(
 ///
 /// # Safety
 /// `account` is NULL or live.
-pub(crate) unsafe fn check_owner(client: &Client, account: *const hoopauth_account_t) -> Result<()> {
+pub(crate) unsafe fn check_owner(
+    client: &Client,
+    account: *const hoopauth_account_t,
+) -> Result<()> {
     // SAFETY: the caller says so.
     if unsafe { account.as_ref() }.is_none_or(|account| account.handle.is_of(client)) {
         return Ok(());
@@ -704,7 +752,9 @@ unsafe fn header_pairs<'a>(
     if count > MOST_HEADERS {
         return Err(Error::new(
             hoopauth_core::ErrorCode::InvalidArgument,
-            format!("the answer has more than {MOST_HEADERS} headers: pass only the ones that you need"),
+            format!(
+                "the answer has more than {MOST_HEADERS} headers: pass only the ones that you need"
+            ),
         ));
     }
     // SAFETY: the caller says so.

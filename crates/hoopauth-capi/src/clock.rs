@@ -14,8 +14,8 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{call, the_mut};
 use crate::status::hoopauth_status_t;
 
-/// A clock of the host's own, for tests and simulations. See "Callbacks" on the first page. Called on the hot path: it must be
-/// quick and must not block.
+/// A clock of the host's own, for tests and simulations. See "Callbacks" on the first page. Called
+/// on the hot path: it must be quick and must not block.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_clock_callbacks_t {
@@ -48,7 +48,8 @@ unsafe impl Table for hoopauth_clock_callbacks_t {
 
 /// Gives clients the host's clock instead of the system's.
 ///
-/// The table is copied; its `destroy` is called if and only if this succeeds. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
+/// The table is copied; its `destroy` is called if and only if this succeeds. Errors:
+/// `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_config_set_clock(
     config: *mut hoopauth_config_t,

@@ -15,7 +15,8 @@ use crate::status::hoopauth_status_t;
 
 /// What a client is to be: options by name, and the host's own store, transport and clock.
 ///
-/// The caller owns it and frees it with `hoopauth_config_free`; clients keep what they need of it. One thread at a time.
+/// The caller owns it and frees it with `hoopauth_config_free`; clients keep what they need of it.
+/// One thread at a time.
 #[derive(Default)]
 pub struct hoopauth_config_t {
     options: Vec<(&'static str, Secret)>,
@@ -82,10 +83,12 @@ pub unsafe extern "C" fn hoopauth_config_new(
     unsafe { make(out, err, || Ok(hoopauth_config_t::default())) }
 }
 
-/// Sets an option by its name. Every option, its meaning, unit and limits stand in docs/options.md; the last value wins.
+/// Sets an option by its name. Every option, its meaning, unit and limits stand in docs/options.md;
+/// the last value wins.
 ///
-/// Values are text: seconds as decimals, lists separated by spaces. Both texts are copied, and the value is wiped with the
-/// configuration. Errors: `HOOPAUTH_CONFIG`, with the option's name in the message. Since 0.1.
+/// Values are text: seconds as decimals, lists separated by spaces. Both texts are copied, and the
+/// value is wiped with the configuration. Errors: `HOOPAUTH_CONFIG`, with the option's name in the
+/// message. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_config_set(
     config: *mut hoopauth_config_t,
@@ -112,8 +115,9 @@ pub unsafe extern "C" fn hoopauth_config_set(
     }
 }
 
-/// Lets the environment fill, when a client is made, what is not set: `HOOPAUTH_<OPTION>`, then HoopAI's own `HOOPAI_TOKEN`
-/// (a Private Integration token) and `LOCATION_ID` (the default account).
+/// Lets the environment fill, when a client is made, what is not set: `HOOPAUTH_<OPTION>`, then
+/// HoopAI's own `HOOPAI_TOKEN` (a Private Integration token) and `LOCATION_ID` (the default
+/// account).
 ///
 /// Errors: only for NULL. Since 0.1.
 #[unsafe(no_mangle)]
@@ -130,9 +134,11 @@ pub unsafe extern "C" fn hoopauth_config_use_environment(
     }
 }
 
-/// Names the language of a binding, for the `User-Agent`: "hoopauth/0.1.0 (<language>)". Unset, it is "c".
+/// Names the language of a binding, for the `User-Agent`: "hoopauth/0.1.0 (<language>)". Unset, it
+/// is "c".
 ///
-/// 1 to 32 letters, digits, '+', '#', '.', '-', '/' or spaces; copied. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
+/// 1 to 32 letters, digits, '+', '#', '.', '-', '/' or spaces; copied. Errors:
+/// `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_config_set_language(
     config: *mut hoopauth_config_t,
@@ -157,7 +163,8 @@ pub unsafe extern "C" fn hoopauth_config_set_language(
     }
 }
 
-/// Frees a configuration and wipes it; NULL is nothing to free. Clients made of it go on. Since 0.1.
+/// Frees a configuration and wipes it; NULL is nothing to free. Clients made of it go on. Since
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_config_free(config: *mut hoopauth_config_t) {
     // SAFETY: by the contract on the header's first page.

@@ -10,20 +10,22 @@ use crate::status::hoopauth_status_t;
 
 /// How long calls may take, and a switch that ends their waits from another thread.
 ///
-/// Every function that may wait takes one; NULL there means: the option `timeout`, and no switch. What ends is the wait: a
-/// token request that was sent is finished on a thread of its own and its answer saved, so that cancelling never costs a grant.
-/// While many calls go on that were left, further ones wait, within their contexts, until one of those ends.
-/// Counted: `hoopauth_context_ref`, `hoopauth_context_free`. Any thread may use it.
+/// Every function that may wait takes one; NULL there means: the option `timeout`, and no switch.
+/// What ends is the wait: a token request that was sent is finished on a thread of its own and its
+/// answer saved, so that cancelling never costs a grant. While many calls go on that were left,
+/// further ones wait, within their contexts, until one of those ends. Counted:
+/// `hoopauth_context_ref`, `hoopauth_context_free`. Any thread may use it.
 pub struct hoopauth_context_t(pub(crate) Context);
 
 impl Handle for hoopauth_context_t {
     type Kind = Shared;
 }
 
-/// Makes a context whose calls end `timeout` seconds from now at the latest, with `HOOPAUTH_TIMEOUT`; infinity for no end.
+/// Makes a context whose calls end `timeout` seconds from now at the latest, with
+/// `HOOPAUTH_TIMEOUT`; infinity for no end.
 ///
-/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT` for a negative timeout or one that is no number.
-/// Any thread. Since 0.1.
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT` for a negative timeout or
+/// one that is no number. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_context_new(
     timeout: f64,
@@ -72,9 +74,12 @@ pub unsafe extern "C" fn hoopauth_context_is_cancelled(context: *const hoopauth_
     unsafe { context.as_ref() }.is_some_and(|context| context.0.is_cancelled())
 }
 
-/// One more reference, to be freed like the first; returns `context`, NULL for NULL. Any thread. Since 0.1.
+/// One more reference, to be freed like the first; returns `context`, NULL for NULL. Any thread.
+/// Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_context_ref(context: *const hoopauth_context_t) -> *mut hoopauth_context_t {
+pub unsafe extern "C" fn hoopauth_context_ref(
+    context: *const hoopauth_context_t,
+) -> *mut hoopauth_context_t {
     // SAFETY: by the contract on the header's first page.
     unsafe { share(context) }
 }

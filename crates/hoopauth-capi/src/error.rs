@@ -11,7 +11,8 @@ use crate::status::{HOOPAUTH_OK, hoopauth_status_t};
 
 /// Why a call failed: what happened, what to do next, what the server said. It holds no secret.
 ///
-/// The caller owns it and frees it with `hoopauth_error_free`. Its texts live as long as it does. Any thread may read it.
+/// The caller owns it and frees it with `hoopauth_error_free`. Its texts live as long as it does.
+/// Any thread may read it.
 pub struct hoopauth_error_t {
     error: Error,
     message: Text,
@@ -55,7 +56,8 @@ pub unsafe extern "C" fn hoopauth_error_code(error: *const hoopauth_error_t) -> 
 
 /// What happened and what to do next, for people.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`; NULL for NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_message(
     error: *const hoopauth_error_t,
@@ -74,10 +76,11 @@ pub unsafe extern "C" fn hoopauth_error_http_status(error: *const hoopauth_error
     unsafe { error.as_ref() }.and_then(|error| error.error.status()).unwrap_or(0)
 }
 
-/// The server's own words, at most 500 characters, without control characters and without what looks like a token.
+/// The server's own words, at most 500 characters, without control characters and without what
+/// looks like a token.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL where there is none. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL where
+/// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_server_message(
     error: *const hoopauth_error_t,
@@ -89,8 +92,8 @@ pub unsafe extern "C" fn hoopauth_error_server_message(
 
 /// The server's `traceId`, for HoopAI's support.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL where there is none. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL where
+/// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_trace_id(
     error: *const hoopauth_error_t,
@@ -100,8 +103,8 @@ pub unsafe extern "C" fn hoopauth_error_trace_id(
     unsafe { lend_some(error.as_ref().and_then(|error| error.trace_id.as_ref()), len) }
 }
 
-/// How many seconds to wait before the next try; negative where that is not known, and for NULL. Until then a failed
-/// refresh gives the same error.
+/// How many seconds to wait before the next try; negative where that is not known, and for NULL.
+/// Until then a failed refresh gives the same error.
 ///
 /// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
@@ -122,8 +125,8 @@ pub unsafe extern "C" fn hoopauth_error_is_retryable(error: *const hoopauth_erro
 
 /// The account it is about, such as "location:ve9EPM428h8vShlRW1KT".
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL where there is none. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL where
+/// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_account(
     error: *const hoopauth_error_t,

@@ -8,15 +8,16 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{call, text, the_mut};
 use crate::status::{HOOPAUTH_OK, code, hoopauth_status_t};
 
-/// Where a callback says why it failed, beside the status it returns. It is the library's, and good until the callback returns.
+/// Where a callback says why it failed, beside the status it returns. It is the library's, and good
+/// until the callback returns.
 #[derive(Default)]
 pub struct hoopauth_failure_t {
     message: Option<String>,
     retryable: Option<bool>,
 }
 
-/// Says what happened, for the message of the error that the caller of the library gets. No secrets; what looks like a token is cut
-/// out.
+/// Says what happened, for the message of the error that the caller of the library gets. No
+/// secrets; what looks like a token is cut out.
 ///
 /// Copied. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Only in the callback that got `failure`. Since 0.1.
 #[unsafe(no_mangle)]
@@ -59,12 +60,19 @@ impl hoopauth_failure_t {
         self.message.as_deref().map(hoopauth_core::clean_text)
     }
 
-    /// What a callback's status means: the codes in `own` are its to use, all others are `CALLBACK_FAILED`.
-    pub(crate) fn check(self, status: hoopauth_status_t, what: &str, own: &[ErrorCode]) -> Result<()> {
+    /// What a callback's status means: the codes in `own` are its to use, all others are
+    /// `CALLBACK_FAILED`.
+    pub(crate) fn check(
+        self,
+        status: hoopauth_status_t,
+        what: &str,
+        own: &[ErrorCode],
+    ) -> Result<()> {
         if status == HOOPAUTH_OK {
             return Ok(());
         }
-        let code = code(status).filter(|code| own.contains(code)).unwrap_or(ErrorCode::CallbackFailed);
+        let code =
+            code(status).filter(|code| own.contains(code)).unwrap_or(ErrorCode::CallbackFailed);
         let message = match self.message() {
             Some(message) => format!("the host's {what} failed: {message}"),
             None => format!(

@@ -131,12 +131,15 @@ unsafe fn fail(err: *mut *mut hoopauth_error_t, error: Error) -> hoopauth_status
     let status = error.code().number();
     if !err.is_null() {
         // SAFETY: `call`'s caller says so.
-        unsafe { err.write(<hoopauth_error_t as Handle>::Kind::into_raw(hoopauth_error_t::new(error))) };
+        unsafe {
+            err.write(<hoopauth_error_t as Handle>::Kind::into_raw(hoopauth_error_t::new(error)))
+        };
     }
     status
 }
 
-/// As [`call`], for a function that makes a handle: `*out` is NULL from the start and set on success.
+/// As [`call`], for a function that makes a handle: `*out` is NULL from the start and set on
+/// success.
 ///
 /// # Safety
 /// `out` and `err` are NULL or valid for a write.
@@ -191,7 +194,8 @@ pub(crate) unsafe fn the<'a, T>(handle: *const T, name: &str) -> Result<&'a T> {
     unsafe { handle.as_ref() }.ok_or_else(|| null(name))
 }
 
-/// A reference to a shared handle for as long as a call lasts: a callback of the call may free the host's own.
+/// A reference to a shared handle for as long as a call lasts: a callback of the call may free the
+/// host's own.
 pub(crate) struct Held<T: Handle<Kind = Shared>>(*const T);
 
 impl<T: Handle<Kind = Shared>> std::ops::Deref for Held<T> {
@@ -214,7 +218,10 @@ impl<T: Handle<Kind = Shared>> Drop for Held<T> {
 ///
 /// # Safety
 /// `handle` is NULL or live.
-pub(crate) unsafe fn held<T: Handle<Kind = Shared>>(handle: *const T, name: &str) -> Result<Held<T>> {
+pub(crate) unsafe fn held<T: Handle<Kind = Shared>>(
+    handle: *const T,
+    name: &str,
+) -> Result<Held<T>> {
     // SAFETY: the caller says so.
     if unsafe { share(handle) }.is_null() { Err(null(name)) } else { Ok(Held(handle)) }
 }
@@ -228,7 +235,8 @@ pub(crate) unsafe fn the_mut<'a, T>(handle: *mut T, name: &str) -> Result<&'a mu
     unsafe { handle.as_mut() }.ok_or_else(|| null(name))
 }
 
-/// Text from C: `len` bytes, or up to the NUL where `len` is `HOOPAUTH_NUL_TERMINATED`. NULL with length 0 is empty text.
+/// Text from C: `len` bytes, or up to the NUL where `len` is `HOOPAUTH_NUL_TERMINATED`. NULL with
+/// length 0 is empty text.
 ///
 /// # Safety
 /// `text` is NULL or valid for that many bytes.
@@ -248,7 +256,11 @@ pub(crate) unsafe fn text<'a>(name: &str, text: *const c_char, len: usize) -> Re
 /// # Safety
 /// As for [`text`].
 #[inline]
-pub(crate) unsafe fn text_bytes<'a>(name: &str, text: *const c_char, len: usize) -> Result<&'a [u8]> {
+pub(crate) unsafe fn text_bytes<'a>(
+    name: &str,
+    text: *const c_char,
+    len: usize,
+) -> Result<&'a [u8]> {
     // SAFETY: the caller says so.
     unsafe { bytes(name, text.cast(), if len == usize::MAX { terminated(text) } else { len }) }
 }
@@ -276,7 +288,9 @@ pub(crate) unsafe fn bytes<'a>(name: &str, bytes: *const u8, len: usize) -> Resu
     if isize::try_from(len).is_err() {
         return Err(Error::new(
             ErrorCode::InvalidArgument,
-            format!("`{name}`: the given length is longer than any memory: check the length argument"),
+            format!(
+                "`{name}`: the given length is longer than any memory: check the length argument"
+            ),
         ));
     }
     // SAFETY: not NULL, and valid for `len` bytes, as the caller says.
@@ -296,7 +310,8 @@ pub(crate) unsafe fn put<T>(name: &str, out: *mut T, value: T) -> Result<()> {
     Ok(())
 }
 
-/// A struct of C's own that the library fills in: its program says how long it is, for a later version's is longer.
+/// A struct of C's own that the library fills in: its program says how long it is, for a later
+/// version's is longer.
 ///
 /// # Safety
 /// The type is `#[repr(C)]` and begins with a `usize` that says its size.
@@ -308,7 +323,8 @@ pub(crate) unsafe trait Filled: Copy {
 /// Fills in what the program knows of a struct. What a longer one has behind stays as it is.
 ///
 /// # Safety
-/// `out` is NULL or valid for as many bytes as its first member says, and `value`'s first member is never read.
+/// `out` is NULL or valid for as many bytes as its first member says, and `value`'s first member is
+/// never read.
 pub(crate) unsafe fn fill<T: Filled>(name: &str, out: *mut T, value: &T) -> Result<()> {
     // SAFETY: the caller says so, and a value has the bytes of its type.
     unsafe { fill_bytes(name, out.cast(), ptr::from_ref(value).cast(), T::LEAST, size_of::<T>()) }
@@ -316,7 +332,13 @@ pub(crate) unsafe fn fill<T: Filled>(name: &str, out: *mut T, value: &T) -> Resu
 
 /// # Safety
 /// As for [`fill`].
-unsafe fn fill_bytes(name: &str, out: *mut u8, value: *const u8, least: usize, known: usize) -> Result<()> {
+unsafe fn fill_bytes(
+    name: &str,
+    out: *mut u8,
+    value: *const u8,
+    least: usize,
+    known: usize,
+) -> Result<()> {
     if out.is_null() {
         return Err(null(name));
     }
@@ -325,13 +347,19 @@ unsafe fn fill_bytes(name: &str, out: *mut u8, value: *const u8, least: usize, k
     if size < least {
         return Err(Error::new(
             ErrorCode::InvalidArgument,
-            format!("`{name}`: `struct_size` is too small: set it to the size of the struct, with sizeof"),
+            format!(
+                "`{name}`: `struct_size` is too small: set it to the size of the struct, with sizeof"
+            ),
         ));
     }
     let first = size_of::<usize>();
     // SAFETY: both are valid for so many bytes, and the size is left as it is.
     unsafe {
-        ptr::copy_nonoverlapping(value.add(first), out.add(first), size.min(known).saturating_sub(first));
+        ptr::copy_nonoverlapping(
+            value.add(first),
+            out.add(first),
+            size.min(known).saturating_sub(first),
+        );
     }
     Ok(())
 }

@@ -8,10 +8,11 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Handle, Owned, Text, call, free, lend_some, make, text, the_mut};
 use crate::status::hoopauth_status_t;
 
-/// The stored result of an authorization of one account: access token, refresh token, expiry, scopes, ids.
+/// The stored result of an authorization of one account: access token, refresh token, expiry,
+/// scopes, ids.
 ///
-/// The caller owns it and frees it with `hoopauth_grant_free`, which wipes it. Its texts live until it is changed or freed. Any
-/// thread may read it; one thread at a time may change it.
+/// The caller owns it and frees it with `hoopauth_grant_free`, which wipes it. Its texts live until
+/// it is changed or freed. Any thread may read it; one thread at a time may change it.
 pub struct hoopauth_grant_t {
     pub(crate) grant: Grant,
     account: Text,
@@ -44,10 +45,11 @@ impl hoopauth_grant_t {
     }
 }
 
-/// Makes a grant of an account, "location:<id>" or "company:<id>", to be imported. Until its end is set, the access token counts as
-/// expired, so that the first use refreshes it.
+/// Makes a grant of an account, "location:<id>" or "company:<id>", to be imported. Until its end is
+/// set, the access token counts as expired, so that the first use refreshes it.
 ///
-/// Texts are copied. `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Any thread. Since 0.1.
+/// Texts are copied. `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_new(
     account: *const c_char,
@@ -85,7 +87,8 @@ pub unsafe extern "C" fn hoopauth_grant_set_refresh_token(
     }
 }
 
-/// Sets when the access token ends, in milliseconds since the Unix epoch. Errors: for NULL. Since 0.1.
+/// Sets when the access token ends, in milliseconds since the Unix epoch. Errors: for NULL. Since
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_set_expires_at_ms(
     grant: *mut hoopauth_grant_t,
@@ -95,7 +98,8 @@ pub unsafe extern "C" fn hoopauth_grant_set_expires_at_ms(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            the_mut(grant, "grant")?.change(|grant| grant.with_expires_at(Timestamp(expires_at_ms)));
+            the_mut(grant, "grant")?
+                .change(|grant| grant.with_expires_at(Timestamp(expires_at_ms)));
             Ok(())
         })
     }
@@ -113,14 +117,15 @@ pub unsafe extern "C" fn hoopauth_grant_set_scopes(
     unsafe {
         call(err, || {
             let scopes = text("scopes", scopes, scopes_len)?;
-            the_mut(grant, "grant")?.change(|grant| grant.with_scopes(scopes.split_ascii_whitespace()));
+            the_mut(grant, "grant")?
+                .change(|grant| grant.with_scopes(scopes.split_ascii_whitespace()));
             Ok(())
         })
     }
 }
 
-/// Sets which company a location belongs to: its way back when the refresh token is lost. Copied. Errors: for NULL; a wrong one is
-/// told by the import. Since 0.1.
+/// Sets which company a location belongs to: its way back when the refresh token is lost. Copied.
+/// Errors: for NULL; a wrong one is told by the import. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_set_company_id(
     grant: *mut hoopauth_grant_t,
@@ -140,7 +145,8 @@ pub unsafe extern "C" fn hoopauth_grant_set_company_id(
 
 /// Whom it speaks for.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_account(
     grant: *const hoopauth_grant_t,
@@ -152,7 +158,8 @@ pub unsafe extern "C" fn hoopauth_grant_account(
 
 /// The access token. A secret.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_access_token(
     grant: *const hoopauth_grant_t,
@@ -164,8 +171,8 @@ pub unsafe extern "C" fn hoopauth_grant_access_token(
 
 /// The refresh token. A secret, good for one use: whoever sends it outside this client spends it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL where there is none. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL where
+/// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_refresh_token(
     grant: *const hoopauth_grant_t,
@@ -177,7 +184,8 @@ pub unsafe extern "C" fn hoopauth_grant_refresh_token(
 
 /// The scopes, separated by spaces.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_scopes(
     grant: *const hoopauth_grant_t,
@@ -189,8 +197,8 @@ pub unsafe extern "C" fn hoopauth_grant_scopes(
 
 /// The company's id, also of a location.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL where it is not known. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL where
+/// it is not known. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_company_id(
     grant: *const hoopauth_grant_t,
@@ -202,8 +210,8 @@ pub unsafe extern "C" fn hoopauth_grant_company_id(
 
 /// The id of the user who authorized it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL where it is not known. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL where
+/// it is not known. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_user_id(
     grant: *const hoopauth_grant_t,
@@ -213,25 +221,25 @@ pub unsafe extern "C" fn hoopauth_grant_user_id(
     unsafe { lend_some(grant.as_ref().and_then(|grant| grant.user_id.as_ref()), len) }
 }
 
-/// When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Where the platform says that it lives for no time or
-/// less (expires_in of 0, or negative), it counts as 60 seconds from when it was asked for; where it says nothing, as 86 399. Any
-/// thread. Since 0.1.
+/// When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Where the platform
+/// says that it lives for no time or less (expires_in of 0, or negative), it counts as 60 seconds
+/// from when it was asked for; where it says nothing, as 86 399. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_expires_at_ms(grant: *const hoopauth_grant_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
     unsafe { grant.as_ref() }.map_or(0, |grant| grant.grant.expires_at().0)
 }
 
-/// When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL and before it is stored. Any thread.
-/// Since 0.1.
+/// When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL
+/// and before it is stored. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_obtained_at_ms(grant: *const hoopauth_grant_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
     unsafe { grant.as_ref() }.map_or(0, |grant| grant.grant.obtained_at().0)
 }
 
-/// When the user authorized it, or it was imported or minted, in milliseconds since the Unix epoch; 0 for NULL and before it is
-/// stored. Any thread. Since 0.1.
+/// When the user authorized it, or it was imported or minted, in milliseconds since the Unix epoch;
+/// 0 for NULL and before it is stored. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_authorized_at_ms(grant: *const hoopauth_grant_t) -> i64 {
     // SAFETY: by the contract on the header's first page.

@@ -9,10 +9,11 @@ use crate::ffi::{Text, call, hand_out, lend, lend_some, null, put, text};
 use crate::ready::{self, texts};
 use crate::status::hoopauth_status_t;
 
-/// The headers for one request: `Authorization`, `Version`, `User-Agent`, and `Content-Type` where the method carries a body.
+/// The headers for one request: `Authorization`, `Version`, `User-Agent`, and `Content-Type` where
+/// the method carries a body.
 ///
-/// The caller owns it and frees it with `hoopauth_headers_free`; it may outlive its client. Its texts live as long as it does.
-/// Any thread may read it.
+/// The caller owns it and frees it with `hoopauth_headers_free`; it may outlive its client. Its
+/// texts live as long as it does. Any thread may read it.
 pub struct hoopauth_headers_t(());
 
 /// A header's name and value. Both end with a NUL, which the lengths do not count.
@@ -37,8 +38,8 @@ pub unsafe extern "C" fn hoopauth_headers_count(headers: *const hoopauth_headers
 
 /// One of the headers, by its number from 0.
 ///
-/// `*header` gets texts borrowed from `headers`. Errors: `HOOPAUTH_INVALID_ARGUMENT` for NULL and for a number that is not below
-/// `hoopauth_headers_count`. Any thread. Since 0.1.
+/// `*header` gets texts borrowed from `headers`. Errors: `HOOPAUTH_INVALID_ARGUMENT` for NULL and
+/// for a number that is not below `hoopauth_headers_count`. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_at(
     headers: *const hoopauth_headers_t,
@@ -63,7 +64,8 @@ pub unsafe extern "C" fn hoopauth_headers_at(
 
 /// The value of `Authorization`: "Bearer " and the token. A secret: send it, don't print it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_authorization(
     headers: *const hoopauth_headers_t,
@@ -75,7 +77,8 @@ pub unsafe extern "C" fn hoopauth_headers_authorization(
 
 /// The value of `Version`.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_version(
     headers: *const hoopauth_headers_t,
@@ -87,7 +90,8 @@ pub unsafe extern "C" fn hoopauth_headers_version(
 
 /// The value of `User-Agent`. HoopAI's edge refuses requests without one.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_user_agent(
     headers: *const hoopauth_headers_t,
@@ -99,8 +103,8 @@ pub unsafe extern "C" fn hoopauth_headers_user_agent(
 
 /// The value of `Content-Type`: "application/json" for POST, PUT and PATCH.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`, or NULL where there is none. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`, or NULL
+/// where there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_content_type(
     headers: *const hoopauth_headers_t,
@@ -112,7 +116,8 @@ pub unsafe extern "C" fn hoopauth_headers_content_type(
 
 /// The same headers with another `Version`, for an operation that documents another one.
 ///
-/// `headers` stays the caller's; `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Any thread. Since 0.1.
+/// `headers` stays the caller's; `*out` is the caller's to free. Errors:
+/// `HOOPAUTH_INVALID_ARGUMENT`. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_with_version(
     headers: *const hoopauth_headers_t,
@@ -171,7 +176,11 @@ fn no_such_header() -> Error {
 
 /// # Safety
 /// As for the functions above.
-unsafe fn value(headers: *const hoopauth_headers_t, index: usize, len: *mut usize) -> *const c_char {
+unsafe fn value(
+    headers: *const hoopauth_headers_t,
+    index: usize,
+    len: *mut usize,
+) -> *const c_char {
     // SAFETY: the caller says so.
     unsafe {
         if headers.is_null() {

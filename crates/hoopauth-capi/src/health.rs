@@ -11,7 +11,8 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Handle, Owned, Text, free, held, lend_some, make};
 use crate::status::hoopauth_status_t;
 
-/// How an account's grant stands. The caller owns it and frees it with `hoopauth_health_free`. Any thread may read it.
+/// How an account's grant stands. The caller owns it and frees it with `hoopauth_health_free`. Any
+/// thread may read it.
 pub struct hoopauth_health_t {
     health: Health,
     last_error: Option<Text>,
@@ -24,7 +25,8 @@ impl Handle for hoopauth_health_t {
 
 /// Tells how the grant of an account (NULL: the default one) stands.
 ///
-/// `*out` is the caller's to free. Errors: `HOOPAUTH_NO_GRANT`, and those of the store. Any thread. Since 0.1.
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_NO_GRANT`, and those of the store. Any thread.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_health(
     client: *const hoopauth_client_t,
@@ -49,21 +51,24 @@ pub unsafe extern "C" fn hoopauth_client_health(
     }
 }
 
-/// When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+/// When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_expires_at_ms(health: *const hoopauth_health_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
     unsafe { health.as_ref() }.map_or(0, |health| health.health.expires_at.0)
 }
 
-/// When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+/// When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_refreshed_at_ms(health: *const hoopauth_health_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
     unsafe { health.as_ref() }.map_or(0, |health| health.health.refreshed_at.0)
 }
 
-/// When the user authorized it, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since 0.1.
+/// When the user authorized it, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_authorized_at_ms(health: *const hoopauth_health_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
@@ -72,8 +77,8 @@ pub unsafe extern "C" fn hoopauth_health_authorized_at_ms(health: *const hoopaut
 
 /// The last failure since then.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `health`, or NULL where there is none. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `health`, or NULL where
+/// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_last_error(
     health: *const hoopauth_health_t,
@@ -83,22 +88,26 @@ pub unsafe extern "C" fn hoopauth_health_last_error(
     unsafe { lend_some(health.as_ref().and_then(|health| health.last_error.as_ref()), len) }
 }
 
-/// Whether the platform refused the refresh token and only the user can help; false for NULL. Any thread. Since 0.1.
+/// Whether the platform refused the refresh token and only the user can help; false for NULL. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_health_needs_reauthorization(health: *const hoopauth_health_t) -> bool {
+pub unsafe extern "C" fn hoopauth_health_needs_reauthorization(
+    health: *const hoopauth_health_t,
+) -> bool {
     // SAFETY: by the contract on the header's first page.
     unsafe { health.as_ref() }.is_some_and(|health| health.health.needs_reauthorization)
 }
 
-/// Whether the current token pair is held in memory because the store failed; false for NULL. Any thread. Since 0.1.
+/// Whether the current token pair is held in memory because the store failed; false for NULL. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_is_unsaved(health: *const hoopauth_health_t) -> bool {
     // SAFETY: by the contract on the header's first page.
     unsafe { health.as_ref() }.is_some_and(|health| health.health.unsaved)
 }
 
-/// Days until the refresh token ends if nobody uses it (it lives one year); -1 without a refresh token, and for NULL. Any thread.
-/// Since 0.1.
+/// Days until the refresh token ends if nobody uses it (it lives one year); -1 without a refresh
+/// token, and for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_idle_days_left(health: *const hoopauth_health_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
@@ -108,7 +117,8 @@ pub unsafe extern "C" fn hoopauth_health_idle_days_left(health: *const hoopauth_
 
 /// The scopes, separated by spaces.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `health`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `health`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_scopes(
     health: *const hoopauth_health_t,

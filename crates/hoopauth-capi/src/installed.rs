@@ -13,8 +13,8 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Filled, Handle, Owned, Text, call, fill, free, held, lend_some, make};
 use crate::status::hoopauth_status_t;
 
-/// The locations of a company, as the platform lists them. The caller owns it and frees it with `hoopauth_installed_locations_free`. Any
-/// thread may read it.
+/// The locations of a company, as the platform lists them. The caller owns it and frees it with
+/// `hoopauth_installed_locations_free`. Any thread may read it.
 pub struct hoopauth_installed_locations_t(Vec<Location>);
 
 struct Location {
@@ -37,7 +37,8 @@ impl Location {
     }
 }
 
-/// How far `hoopauth_client_mint_all` has come. It is the library's, and good until the callback returns.
+/// How far `hoopauth_client_mint_all` has come. It is the library's, and good until the callback
+/// returns.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_mint_progress_t {
@@ -77,13 +78,16 @@ unsafe impl Filled for hoopauth_mint_summary_t {
 }
 
 /// Who is told of each location; 0 ends the minting. See "Callbacks" on the first page.
-pub type hoopauth_mint_callback_t =
-    Option<unsafe extern "C" fn(user_data: *mut c_void, progress: *const hoopauth_mint_progress_t) -> i32>;
+pub type hoopauth_mint_callback_t = Option<
+    unsafe extern "C" fn(user_data: *mut c_void, progress: *const hoopauth_mint_progress_t) -> i32,
+>;
 
-/// All locations that `company` (NULL: the default account) installed the app in, page by page until the end.
+/// All locations that `company` (NULL: the default account) installed the app in, page by page
+/// until the end.
 ///
-/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT` for what is no company, `HOOPAUTH_NO_GRANT`,
-/// `HOOPAUTH_INVALID_STATE` without OAuth, and those of a request. Any thread. Since 0.1.
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT` for what is no company,
+/// `HOOPAUTH_NO_GRANT`, `HOOPAUTH_INVALID_STATE` without OAuth, and those of a request. Any thread.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_installed_locations(
     client: *const hoopauth_client_t,
@@ -98,7 +102,8 @@ pub unsafe extern "C" fn hoopauth_client_installed_locations(
             let client = held(client, "client")?;
             let client = &client.0;
             let company = account_or_default(client, company)?;
-            let locations = within(client, context, move |client| client.installed_locations(&company))?;
+            let locations =
+                within(client, context, move |client| client.installed_locations(&company))?;
             Ok(hoopauth_installed_locations_t(locations.iter().map(Location::new).collect()))
         })
     }
@@ -115,8 +120,9 @@ pub unsafe extern "C" fn hoopauth_installed_locations_count(
 
 /// One location of the list, "location:<id>", by its number from 0.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `locations`; NULL for NULL and for a number that is not
-/// below `hoopauth_installed_locations_count`. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `locations`; NULL for
+/// NULL and for a number that is not below `hoopauth_installed_locations_count`. Any thread. Since
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_installed_locations_account(
     locations: *const hoopauth_installed_locations_t,
@@ -129,8 +135,8 @@ pub unsafe extern "C" fn hoopauth_installed_locations_account(
 
 /// The name of one location of the list, by its number from 0.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `locations`, or NULL where there is none. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `locations`, or NULL
+/// where there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_installed_locations_name(
     locations: *const hoopauth_installed_locations_t,
@@ -138,10 +144,13 @@ pub unsafe extern "C" fn hoopauth_installed_locations_name(
     len: *mut usize,
 ) -> *const c_char {
     // SAFETY: by the contract on the header's first page.
-    unsafe { lend_some(location(locations, index).and_then(|location| location.name.as_ref()), len) }
+    unsafe {
+        lend_some(location(locations, index).and_then(|location| location.name.as_ref()), len)
+    }
 }
 
-/// Whether the app is installed in one location of the list, by its number from 0; false where there is none. Any thread. Since 0.1.
+/// Whether the app is installed in one location of the list, by its number from 0; false where
+/// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_installed_locations_is_installed(
     locations: *const hoopauth_installed_locations_t,
@@ -153,17 +162,20 @@ pub unsafe extern "C" fn hoopauth_installed_locations_is_installed(
 
 /// Frees a list of locations; NULL is nothing to free. Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_installed_locations_free(locations: *mut hoopauth_installed_locations_t) {
+pub unsafe extern "C" fn hoopauth_installed_locations_free(
+    locations: *mut hoopauth_installed_locations_t,
+) {
     // SAFETY: by the contract on the header's first page.
     unsafe { free(locations) }
 }
 
-/// Mints a grant for each location that `company` (NULL: the default account) installed the app in and that has none. Begun again after a
-/// break, it goes on where it was.
+/// Mints a grant for each location that `company` (NULL: the default account) installed the app in
+/// and that has none. Begun again after a break, it goes on where it was.
 ///
-/// `progress`, if not NULL, is called after each location, one call at a time and never after this function returned; where it returns 0,
-/// the minting ends, and that is no error. `summary` may be NULL; else its `struct_size` must be set. Locations that fail are counted and
-/// the others minted all the same. Errors: `HOOPAUTH_INVALID_ARGUMENT` for what is no company, `HOOPAUTH_NO_GRANT`,
+/// `progress`, if not NULL, is called after each location, one call at a time and never after this
+/// function returned; where it returns 0, the minting ends, and that is no error. `summary` may be
+/// NULL; else its `struct_size` must be set. Locations that fail are counted and the others minted
+/// all the same. Errors: `HOOPAUTH_INVALID_ARGUMENT` for what is no company, `HOOPAUTH_NO_GRANT`,
 /// `HOOPAUTH_INVALID_STATE` without OAuth, and those of a request. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_mint_all(
@@ -187,7 +199,8 @@ pub unsafe extern "C" fn hoopauth_client_mint_all(
             let done = within(client, context, move |client| {
                 client.mint_all(&company, |progress| tell(&there, progress))
             });
-            // Where the context ended it goes on without its caller, who is not to be called any more, until the next location.
+            // Where the context ended it goes on without its caller, who is not to be called any
+            // more, until the next location.
             host.lock().unwrap_or_else(PoisonError::into_inner).take();
             tell_summary(summary, done?)
         })
@@ -206,13 +219,18 @@ unsafe fn location<'a>(
 
 /// # Safety
 /// As for [`fill`].
-unsafe fn tell_summary(out: *mut hoopauth_mint_summary_t, summary: MintSummary) -> hoopauth_core::Result<()> {
+unsafe fn tell_summary(
+    out: *mut hoopauth_mint_summary_t,
+    summary: MintSummary,
+) -> hoopauth_core::Result<()> {
     if out.is_null() {
         return Ok(());
     }
     let MintSummary { minted, kept, failed, .. } = summary;
     // SAFETY: the caller says so.
-    unsafe { fill("summary", out, &hoopauth_mint_summary_t { struct_size: 0, minted, kept, failed }) }
+    unsafe {
+        fill("summary", out, &hoopauth_mint_summary_t { struct_size: 0, minted, kept, failed })
+    }
 }
 
 /// The callback of a call, for as long as its caller is there.

@@ -1,7 +1,9 @@
-//! The C ABI of hoopauth. One file per C noun; the header `include/hoopauth.h` is made of them by cbindgen.
+//! The C ABI of hoopauth. One file per C noun; the header `include/hoopauth.h` is made of them by
+//! cbindgen.
 //!
-//! The contract that every function keeps stands on the header's first page. What ties this crate together is in `ffi`:
-//! who owns which pointer, the guard that no panic passes, and how text comes in and goes out.
+//! The contract that every function keeps stands on the header's first page. What ties this crate
+//! together is in `ffi`: who owns which pointer, the guard that no panic passes, and how text comes
+//! in and goes out.
 #![allow(non_camel_case_types, reason = "the types are named as C names them")]
 #![allow(
     clippy::doc_markdown,

@@ -37,7 +37,8 @@ unsafe impl Filled for hoopauth_rate_limit_t {
 
 impl hoopauth_rate_limit_t {
     fn new(limit: &RateLimit) -> Self {
-        let number = |value: Option<u64>| value.map_or(-1, |value| i64::try_from(value).unwrap_or(i64::MAX));
+        let number =
+            |value: Option<u64>| value.map_or(-1, |value| i64::try_from(value).unwrap_or(i64::MAX));
         Self {
             struct_size: 0,
             limit: number(limit.limit),
@@ -51,10 +52,12 @@ impl hoopauth_rate_limit_t {
     }
 }
 
-/// The API's limits of an account (NULL: the default one), as the last answer to this client told them: to a request, or reported.
+/// The API's limits of an account (NULL: the default one), as the last answer to this client told
+/// them: to a request, or reported.
 ///
-/// `*found` tells whether there was such an answer; where there was none, all members are -1. Of `rate_limit`, `struct_size` must be set.
-/// No I/O. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Any thread. Since 0.1.
+/// `*found` tells whether there was such an answer; where there was none, all members are -1. Of
+/// `rate_limit`, `struct_size` must be set. No I/O. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_rate_limit(
     client: *const hoopauth_client_t,

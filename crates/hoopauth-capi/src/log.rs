@@ -34,7 +34,8 @@ pub struct hoopauth_log_callbacks_t {
     pub user_data: *mut c_void,
     /// Called once, when the table is not used any more; may be NULL.
     pub destroy: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
-    /// Takes one record: its level, the part of the library it comes from, and its text. The texts are good until it returns.
+    /// Takes one record: its level, the part of the library it comes from, and its text. The texts
+    /// are good until it returns.
     pub log: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -60,11 +61,13 @@ unsafe impl Table for hoopauth_log_callbacks_t {
     }
 }
 
-/// Sends the library's log records up to `level` to `callbacks`, in place of those before. For the whole process: the log belongs to
-/// no client. `callbacks` NULL or level `HOOPAUTH_LOG_OFF`: nowhere.
+/// Sends the library's log records up to `level` to `callbacks`, in place of those before. For the
+/// whole process: the log belongs to no client. `callbacks` NULL or level `HOOPAUTH_LOG_OFF`:
+/// nowhere.
 ///
-/// The table is copied; its `destroy` is called if and only if this succeeds. Errors: `HOOPAUTH_INVALID_ARGUMENT`;
-/// `HOOPAUTH_INVALID_STATE` where the library is linked into a Rust program that has its own log. Any thread. Since 0.1.
+/// The table is copied; its `destroy` is called if and only if this succeeds. Errors:
+/// `HOOPAUTH_INVALID_ARGUMENT`; `HOOPAUTH_INVALID_STATE` where the library is linked into a Rust
+/// program that has its own log. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_log_set(
     level: i32,
@@ -103,8 +106,16 @@ impl LogSink for Sink {
         let (mut target_len, mut message_len) = (0, 0);
         // SAFETY: the host's function, with texts that live until it returns.
         unsafe {
-            let (target, message) = (target.lend(&raw mut target_len), message.lend(&raw mut message_len));
-            log(self.0.0.user_data, i32::from(record.level), target, target_len, message, message_len);
+            let (target, message) =
+                (target.lend(&raw mut target_len), message.lend(&raw mut message_len));
+            log(
+                self.0.0.user_data,
+                i32::from(record.level),
+                target,
+                target_len,
+                message,
+                message_len,
+            );
         }
     }
 }

@@ -7,7 +7,8 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Handle, Owned, free, held, make};
 use crate::status::hoopauth_status_t;
 
-/// Maintenance on a thread of the library's own. The caller owns it; `hoopauth_maintenance_free` ends it.
+/// Maintenance on a thread of the library's own. The caller owns it; `hoopauth_maintenance_free`
+/// ends it.
 pub struct hoopauth_maintenance_t {
     _running: Maintenance,
 }
@@ -16,10 +17,11 @@ impl Handle for hoopauth_maintenance_t {
     type Kind = Owned;
 }
 
-/// As `hoopauth_client_maintain`, on a thread of its own, until it is freed or the client closed. Failures are logged.
+/// As `hoopauth_client_maintain`, on a thread of its own, until it is freed or the client closed.
+/// Failures are logged.
 ///
-/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_STATE` without OAuth, after close, and in a forked child. Any thread.
-/// Since 0.1.
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_STATE` without OAuth, after close, and
+/// in a forked child. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_maintain_in_background(
     client: *const hoopauth_client_t,
@@ -29,13 +31,16 @@ pub unsafe extern "C" fn hoopauth_client_maintain_in_background(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         make(out, err, || {
-            Ok(hoopauth_maintenance_t { _running: held(client, "client")?.0.maintain_in_background()? })
+            Ok(hoopauth_maintenance_t {
+                _running: held(client, "client")?.0.maintain_in_background()?,
+            })
         })
     }
 }
 
-/// Ends the maintenance and waits for the refresh under way; does nothing if `maintenance` is NULL. In a callback on maintenance's own
-/// thread nothing is waited for: the thread ends by itself. Any thread. Since 0.1.
+/// Ends the maintenance and waits for the refresh under way; does nothing if `maintenance` is NULL.
+/// In a callback on maintenance's own thread nothing is waited for: the thread ends by itself. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_maintenance_free(maintenance: *mut hoopauth_maintenance_t) {
     // SAFETY: by the contract on the header's first page.

@@ -10,7 +10,8 @@ use crate::ffi::{Handle, Kind as _, Owned, Text, free, hand_out, lend_some, make
 use crate::status::hoopauth_status_t;
 use crate::text::hoopauth_text_t;
 
-/// One documented operation. The caller owns it and frees it with `hoopauth_operation_free`. Any thread may read it.
+/// One documented operation. The caller owns it and frees it with `hoopauth_operation_free`. Any
+/// thread may read it.
 pub struct hoopauth_operation_t {
     operation: Operation,
     method: Text,
@@ -25,8 +26,8 @@ impl Handle for hoopauth_operation_t {
 
 /// Finds the operation that a method, in any case, and a path, with or without a query, mean.
 ///
-/// `*out` is the caller's to free; NULL on success: it is not documented. No I/O. Errors: only for NULL and for what is not UTF-8. Any
-/// thread. Since 0.1.
+/// `*out` is the caller's to free; NULL on success: it is not documented. No I/O. Errors: only for
+/// NULL and for what is not UTF-8. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_find(
     method: *const c_char,
@@ -39,7 +40,8 @@ pub unsafe extern "C" fn hoopauth_operation_find(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         hand_out(out, err, || {
-            let found = Operation::find(text("method", method, method_len)?, text("path", path, path_len)?);
+            let found =
+                Operation::find(text("method", method, method_len)?, text("path", path, path_len)?);
             Ok(found.map_or(std::ptr::null_mut(), |operation| {
                 <hoopauth_operation_t as Handle>::Kind::into_raw(hoopauth_operation_t {
                     method: Text::new(operation.method()),
@@ -55,7 +57,8 @@ pub unsafe extern "C" fn hoopauth_operation_find(
 
 /// The method, in capitals.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_method(
     operation: *const hoopauth_operation_t,
@@ -67,7 +70,8 @@ pub unsafe extern "C" fn hoopauth_operation_method(
 
 /// The path template, such as "/contacts/{contactId}".
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_path(
     operation: *const hoopauth_operation_t,
@@ -79,8 +83,8 @@ pub unsafe extern "C" fn hoopauth_operation_path(
 
 /// The documented `Version`.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`, or NULL where none is documented. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`, or NULL
+/// where none is documented. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_version(
     operation: *const hoopauth_operation_t,
@@ -92,8 +96,8 @@ pub unsafe extern "C" fn hoopauth_operation_version(
 
 /// The scope it needs.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`, or NULL where none is documented. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`, or NULL
+/// where none is documented. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_scope(
     operation: *const hoopauth_operation_t,
@@ -103,21 +107,28 @@ pub unsafe extern "C" fn hoopauth_operation_scope(
     unsafe { lend_some(operation.as_ref().and_then(|operation| operation.scope.as_ref()), len) }
 }
 
-/// Whether tokens of locations may call it; true where nothing is documented, false for NULL. Any thread. Since 0.1.
+/// Whether tokens of locations may call it; true where nothing is documented, false for NULL. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_operation_allows_location(operation: *const hoopauth_operation_t) -> bool {
+pub unsafe extern "C" fn hoopauth_operation_allows_location(
+    operation: *const hoopauth_operation_t,
+) -> bool {
     // SAFETY: by the contract on the header's first page.
     unsafe { operation.as_ref() }.is_some_and(|this| this.operation.allows(AccountKind::Location))
 }
 
-/// Whether tokens of companies may call it; true where nothing is documented, false for NULL. Any thread. Since 0.1.
+/// Whether tokens of companies may call it; true where nothing is documented, false for NULL. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_operation_allows_company(operation: *const hoopauth_operation_t) -> bool {
+pub unsafe extern "C" fn hoopauth_operation_allows_company(
+    operation: *const hoopauth_operation_t,
+) -> bool {
     // SAFETY: by the contract on the header's first page.
     unsafe { operation.as_ref() }.is_some_and(|this| this.operation.allows(AccountKind::Company))
 }
 
-/// Whether a Private Integration token may call it; true where nothing is documented, false for NULL. Any thread. Since 0.1.
+/// Whether a Private Integration token may call it; true where nothing is documented, false for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_allows_private_integration(
     operation: *const hoopauth_operation_t,
@@ -135,9 +146,10 @@ pub unsafe extern "C" fn hoopauth_operation_free(operation: *mut hoopauth_operat
 
 /// The least scopes for some operations, separated by spaces, sorted, each once.
 ///
-/// `operations` are texts that end with a NUL, each as "GET /contacts/{contactId}", with a template's or a real path; it may be NULL with
-/// count 0. `*out` is the caller's to free. No I/O. Errors: `HOOPAUTH_INVALID_ARGUMENT`, with the one in the message that is not
-/// documented. Any thread. Since 0.1.
+/// `operations` are texts that end with a NUL, each as "GET /contacts/{contactId}", with a
+/// template's or a real path; it may be NULL with count 0. `*out` is the caller's to free. No I/O.
+/// Errors: `HOOPAUTH_INVALID_ARGUMENT`, with the one in the message that is not documented. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_scopes_for(
     operations: *const *const c_char,

@@ -17,8 +17,9 @@ pub unsafe extern "C" fn hoopauth_test_panic_at(
     // SAFETY: by the contract on the header's first page.
     unsafe {
         call(err, || {
-            let step =
-                Step::ALL.get(step).ok_or_else(|| Error::new(ErrorCode::InvalidArgument, "no such step"))?;
+            let step = Step::ALL
+                .get(step)
+                .ok_or_else(|| Error::new(ErrorCode::InvalidArgument, "no such step"))?;
             the_mut(config, "config")?.panic_at = Some(*step);
             Ok(())
         })

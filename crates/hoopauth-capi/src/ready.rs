@@ -1,7 +1,8 @@
 //! What a headers handle points to, and how one is handed out for less than an allocation.
 //!
-//! A handle is an address whose low bits say what is there: a counted snapshot of the core's (found by name), a counted [`Ready`]
-//! (kept by an account), or a box (with a `Version` of its own). Nothing of it is copied per call.
+//! A handle is an address whose low bits say what is there: a counted snapshot of the core's (found
+//! by name), a counted [`Ready`] (kept by an account), or a box (with a `Version` of its own).
+//! Nothing of it is copied per call.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -35,8 +36,9 @@ impl Ready {
     }
 }
 
-/// Where an account keeps the headers it handed out last. The upper bits of the word count how many references were taken of those
-/// paid for in advance, so that one atomic addition gives both the address and a reference to what is there.
+/// Where an account keeps the headers it handed out last. The upper bits of the word count how many
+/// references were taken of those paid for in advance, so that one atomic addition gives both the
+/// address and a reference to what is there.
 #[derive(Default)]
 pub(crate) struct Cell {
     word: AtomicU64,
@@ -45,7 +47,11 @@ pub(crate) struct Cell {
 impl Cell {
     /// What is kept, if it is still what everybody gets.
     #[inline]
-    pub(crate) fn take(&self, handle: &AccountHandle, content_type: bool) -> Option<*mut hoopauth_headers_t> {
+    pub(crate) fn take(
+        &self,
+        handle: &AccountHandle,
+        content_type: bool,
+    ) -> Option<*mut hoopauth_headers_t> {
         if !FITS {
             return None;
         }
@@ -68,7 +74,8 @@ impl Cell {
         None
     }
 
-    /// Keeps new headers, found when the account's slot had that version, and answers a handle of them.
+    /// Keeps new headers, found when the account's slot had that version, and answers a handle of
+    /// them.
     pub(crate) fn keep(&self, version: u64, headers: Headers) -> *mut hoopauth_headers_t {
         let (snapshot, content_type, other_version) = headers.into_parts();
         if other_version.is_some() || !FITS {
@@ -80,8 +87,8 @@ impl Cell {
         if address & !ADDRESS == 0 {
             self.replace(address);
         } else {
-            // An address with marks of the system's in its upper bits is not kept: nothing was paid for then.
-            // SAFETY: these are the references that the cell would have had.
+            // An address with marks of the system's in its upper bits is not kept: nothing was paid
+            // for then. SAFETY: these are the references that the cell would have had.
             unsafe { Ready::release(ready, PAID) };
         }
         tagged(ready.cast(), KEPT | usize::from(content_type))
@@ -107,7 +114,10 @@ impl Cell {
             // SAFETY: the caller's reference keeps it.
             let references = unsafe { &(*ready).references };
             references.fetch_add(taken(word), Ordering::Relaxed);
-            if self.word.compare_exchange(word, word & ADDRESS, Ordering::Release, Ordering::Relaxed).is_ok()
+            if self
+                .word
+                .compare_exchange(word, word & ADDRESS, Ordering::Release, Ordering::Relaxed)
+                .is_ok()
             {
                 return;
             }
@@ -127,7 +137,9 @@ impl Drop for Cell {
 pub(crate) fn give(headers: Headers) -> *mut hoopauth_headers_t {
     match headers.into_parts() {
         (snapshot, content_type, None) => found(snapshot, content_type),
-        (snapshot, content_type, version) => give_own(Headers::from_parts(snapshot, content_type, version)),
+        (snapshot, content_type, version) => {
+            give_own(Headers::from_parts(snapshot, content_type, version))
+        }
     }
 }
 
@@ -162,7 +174,9 @@ pub(crate) unsafe fn free(handle: *mut hoopauth_headers_t) {
 ///
 /// # Safety
 /// `handle` is one of ours and live for as long as the answer is used.
-pub(crate) unsafe fn texts<'a>(handle: *const hoopauth_headers_t) -> [Option<(&'static str, &'a str)>; 4] {
+pub(crate) unsafe fn texts<'a>(
+    handle: *const hoopauth_headers_t,
+) -> [Option<(&'static str, &'a str)>; 4] {
     let (address, tag) = parts(handle);
     let content_type = tag & CONTENT_TYPE != 0;
     // SAFETY: the tag says what it is.
@@ -235,5 +249,6 @@ const ONE: u64 = 1 << COUNT;
 const ADDRESS: u64 = ONE - 1;
 /// References paid for in advance: more than can be taken.
 const PAID: usize = 0x1_0000;
-/// Taken so often, the count is paid for and set back: long before it overflows, whatever number of threads is in between.
+/// Taken so often, the count is paid for and set back: long before it overflows, whatever number of
+/// threads is in between.
 const TOP_UP: u64 = 0x4000 << COUNT;

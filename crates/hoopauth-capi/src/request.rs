@@ -14,10 +14,12 @@ use crate::ffi::{Handle, Owned, bytes, call, free, held, make, text, the, the_mu
 use crate::response::hoopauth_response_t;
 use crate::status::hoopauth_status_t;
 
-/// A request to the API that the library sends: with the headers of its account, and again where that can help.
+/// A request to the API that the library sends: with the headers of its account, and again where
+/// that can help.
 ///
-/// The caller owns it and frees it with `hoopauth_request_free`; it keeps what it needs of its client, and may be sent any number of
-/// times. Any thread may send it; one thread at a time may change it.
+/// The caller owns it and frees it with `hoopauth_request_free`; it keeps what it needs of its
+/// client, and may be sent any number of times. Any thread may send it; one thread at a time may
+/// change it.
 pub struct hoopauth_request_t {
     client: Client,
     builder: RequestBuilder,
@@ -34,11 +36,11 @@ impl hoopauth_request_t {
     }
 }
 
-/// Makes a request: an HTTP method in any case, and a path below `api_base`, such as "/contacts/", or an absolute URL on one of the
-/// configured hosts.
+/// Makes a request: an HTTP method in any case, and a path below `api_base`, such as "/contacts/",
+/// or an absolute URL on one of the configured hosts.
 ///
-/// Texts are copied. `*out` is the caller's to free. Errors: only for NULL and for what is not UTF-8; a wrong method or path is told
-/// when it is sent. Any thread. Since 0.1.
+/// Texts are copied. `*out` is the caller's to free. Errors: only for NULL and for what is not
+/// UTF-8; a wrong method or path is told when it is sent. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_request(
     client: *const hoopauth_client_t,
@@ -53,13 +55,15 @@ pub unsafe extern "C" fn hoopauth_client_request(
     unsafe {
         make(out, err, || {
             let client = held(client, "client")?.0.clone();
-            let builder = client.request(text("method", method, method_len)?, text("path", path, path_len)?);
+            let builder =
+                client.request(text("method", method, method_len)?, text("path", path, path_len)?);
             Ok(hoopauth_request_t { client, builder })
         })
     }
 }
 
-/// Sets whose headers it carries, "location:<id>" or "company:<id>"; unset, those of the default account. Copied.
+/// Sets whose headers it carries, "location:<id>" or "company:<id>"; unset, those of the default
+/// account. Copied.
 ///
 /// Errors: for NULL; a wrong one is told when it is sent. Since 0.1.
 #[unsafe(no_mangle)]
@@ -79,7 +83,8 @@ pub unsafe extern "C" fn hoopauth_request_set_account(
     }
 }
 
-/// Adds a query parameter; it is encoded. May be called again, with the same name too. Copied. Errors: for NULL. Since 0.1.
+/// Adds a query parameter; it is encoded. May be called again, with the same name too. Copied.
+/// Errors: for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_request_add_param(
     request: *mut hoopauth_request_t,
@@ -99,8 +104,9 @@ pub unsafe extern "C" fn hoopauth_request_add_param(
     }
 }
 
-/// Adds a header. Copied. `Authorization`, `Version`, `User-Agent`, `Host` and those of the connection are the library's: such a one is
-/// `HOOPAUTH_INVALID_ARGUMENT` when the request is sent. Errors: for NULL. Since 0.1.
+/// Adds a header. Copied. `Authorization`, `Version`, `User-Agent`, `Host` and those of the
+/// connection are the library's: such a one is `HOOPAUTH_INVALID_ARGUMENT` when the request is
+/// sent. Errors: for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_request_add_header(
     request: *mut hoopauth_request_t,
@@ -120,8 +126,9 @@ pub unsafe extern "C" fn hoopauth_request_add_header(
     }
 }
 
-/// Sets the body, any bytes. Copied once, however often it is sent. Its `Content-Type` is "application/json" for POST, PUT and PATCH
-/// unless a header of that name was added. Errors: for NULL, and `HOOPAUTH_INVALID_ARGUMENT` for more than 512 MiB. Since 0.1.
+/// Sets the body, any bytes. Copied once, however often it is sent. Its `Content-Type` is
+/// "application/json" for POST, PUT and PATCH unless a header of that name was added. Errors: for
+/// NULL, and `HOOPAUTH_INVALID_ARGUMENT` for more than 512 MiB. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_request_set_body(
     request: *mut hoopauth_request_t,
@@ -145,7 +152,8 @@ pub unsafe extern "C" fn hoopauth_request_set_body(
     }
 }
 
-/// Sets another `Version` than the option `api_version`. Copied. Errors: for NULL; a wrong one is told when it is sent. Since 0.1.
+/// Sets another `Version` than the option `api_version`. Copied. Errors: for NULL; a wrong one is
+/// told when it is sent. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_request_set_version(
     request: *mut hoopauth_request_t,
@@ -163,8 +171,8 @@ pub unsafe extern "C" fn hoopauth_request_set_version(
     }
 }
 
-/// Sets how many seconds it may take with all its tries and waits, instead of the option `timeout`. Errors:
-/// `HOOPAUTH_INVALID_ARGUMENT` for a negative one or one that is no number. Since 0.1.
+/// Sets how many seconds it may take with all its tries and waits, instead of the option `timeout`.
+/// Errors: `HOOPAUTH_INVALID_ARGUMENT` for a negative one or one that is no number. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_request_set_timeout(
     request: *mut hoopauth_request_t,
@@ -187,8 +195,9 @@ pub unsafe extern "C" fn hoopauth_request_set_timeout(
     }
 }
 
-/// Sets the longest body to accept in the answer, in bytes after decompression, instead of the option `max_response_bytes`. A longer one
-/// is `HOOPAUTH_MALFORMED_RESPONSE`. Errors: for NULL. Since 0.1.
+/// Sets the longest body to accept in the answer, in bytes after decompression, instead of the
+/// option `max_response_bytes`. A longer one is `HOOPAUTH_MALFORMED_RESPONSE`. Errors: for NULL.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_request_set_max_body(
     request: *mut hoopauth_request_t,
@@ -204,7 +213,8 @@ pub unsafe extern "C" fn hoopauth_request_set_max_body(
     }
 }
 
-/// Sets whether an answer with any status is an answer, not only 2xx. A 401 that a refresh can cure is cured all the same. Unset, no.
+/// Sets whether an answer with any status is an answer, not only 2xx. A 401 that a refresh can cure
+/// is cured all the same. Unset, no.
 ///
 /// Errors: for NULL. Since 0.1.
 #[unsafe(no_mangle)]
@@ -222,8 +232,8 @@ pub unsafe extern "C" fn hoopauth_request_set_any_status(
     }
 }
 
-/// Sets whether sending it twice does no harm: a POST or PATCH is then tried again as a GET is. Unset, it is tried again only where
-/// nothing of it was sent. Errors: for NULL. Since 0.1.
+/// Sets whether sending it twice does no harm: a POST or PATCH is then tried again as a GET is.
+/// Unset, it is tried again only where nothing of it was sent. Errors: for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_request_set_repeatable(
     request: *mut hoopauth_request_t,
@@ -241,12 +251,14 @@ pub unsafe extern "C" fn hoopauth_request_set_repeatable(
 
 /// Sends it, again where that can help, and hands out what came back.
 ///
-/// An expiring token is refreshed on the way; one that is refused is refreshed and the request repeated, once. Waits are obeyed, redirects
-/// of GET and HEAD followed, and the token never leaves the configured hosts. A request that `context` ends goes on without its caller,
-/// and its answer is dropped. `request` stays the caller's; `*out` is the caller's to free. Errors: those of
-/// `hoopauth_client_headers` and `hoopauth_client_report`, `HOOPAUTH_INVALID_ARGUMENT` (nothing was sent), `HOOPAUTH_NETWORK`,
-/// `HOOPAUTH_TIMEOUT`, `HOOPAUTH_TLS`, `HOOPAUTH_MALFORMED_RESPONSE`, and `HOOPAUTH_HTTP_STATUS` for any other status than 2xx; where an
-/// answer came, `hoopauth_error_response` has it. Any thread. Since 0.1.
+/// An expiring token is refreshed on the way; one that is refused is refreshed and the request
+/// repeated, once. Waits are obeyed, redirects of GET and HEAD followed, and the token never leaves
+/// the configured hosts. A request that `context` ends goes on without its caller, and its answer
+/// is dropped. `request` stays the caller's; `*out` is the caller's to free. Errors: those of
+/// `hoopauth_client_headers` and `hoopauth_client_report`, `HOOPAUTH_INVALID_ARGUMENT` (nothing was
+/// sent), `HOOPAUTH_NETWORK`, `HOOPAUTH_TIMEOUT`, `HOOPAUTH_TLS`, `HOOPAUTH_MALFORMED_RESPONSE`,
+/// and `HOOPAUTH_HTTP_STATUS` for any other status than 2xx; where an answer came,
+/// `hoopauth_error_response` has it. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_request_send(
     request: *const hoopauth_request_t,

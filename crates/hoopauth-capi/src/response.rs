@@ -13,8 +13,9 @@ use crate::status::hoopauth_status_t;
 
 /// The answer to an API request.
 ///
-/// The caller owns what `hoopauth_request_send` made and frees it with `hoopauth_response_free`; that of an error is the error's. What
-/// comes out of it lives as long as it does. Any thread may read it.
+/// The caller owns what `hoopauth_request_send` made and frees it with `hoopauth_response_free`;
+/// that of an error is the error's. What comes out of it lives as long as it does. Any thread may
+/// read it.
 pub struct hoopauth_response_t {
     status: u16,
     headers: ResponseHeaders,
@@ -49,15 +50,17 @@ pub unsafe extern "C" fn hoopauth_response_status(response: *const hoopauth_resp
 
 /// How many headers there are; 0 for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_response_header_count(response: *const hoopauth_response_t) -> usize {
+pub unsafe extern "C" fn hoopauth_response_header_count(
+    response: *const hoopauth_response_t,
+) -> usize {
     // SAFETY: by the contract on the header's first page.
     unsafe { response.as_ref() }.map_or(0, |response| response.headers.iter().count())
 }
 
 /// One of the headers in the order they came, by its number from 0. Names are in lower case.
 ///
-/// `*header` gets texts borrowed from `response`. Errors: `HOOPAUTH_INVALID_ARGUMENT` for NULL and for a number that is not below
-/// `hoopauth_response_header_count`. Any thread. Since 0.1.
+/// `*header` gets texts borrowed from `response`. Errors: `HOOPAUTH_INVALID_ARGUMENT` for NULL and
+/// for a number that is not below `hoopauth_response_header_count`. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_header_at(
     response: *const hoopauth_response_t,
@@ -71,8 +74,8 @@ pub unsafe extern "C" fn hoopauth_response_header_at(
 
 /// The value of the first header of that name, in any case.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `response`, or NULL where there is none. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `response`, or NULL
+/// where there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_header(
     response: *const hoopauth_response_t,
@@ -82,18 +85,22 @@ pub unsafe extern "C" fn hoopauth_response_header(
 ) -> *const c_char {
     // SAFETY: by the contract on the header's first page.
     unsafe {
-        let value = response.as_ref().zip(text("name", name, name_len).ok()).and_then(|(response, name)| {
-            let mut headers = response.texts().iter();
-            headers.find(|(own, _)| own.as_str().eq_ignore_ascii_case(name)).map(|(_, value)| value)
-        });
+        let value = response.as_ref().zip(text("name", name, name_len).ok()).and_then(
+            |(response, name)| {
+                let mut headers = response.texts().iter();
+                headers
+                    .find(|(own, _)| own.as_str().eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value)
+            },
+        );
         lend_some(value, len)
     }
 }
 
 /// The body, decompressed. It may hold any bytes, NULs too; a NUL stands behind it.
 ///
-/// `len`, if not NULL, gets the length in bytes, 0 where there is none. Returns bytes borrowed from `response`; NULL for NULL. Any
-/// thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes, 0 where there is none. Returns bytes borrowed from
+/// `response`; NULL for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_body(
     response: *const hoopauth_response_t,
@@ -105,7 +112,8 @@ pub unsafe extern "C" fn hoopauth_response_body(
 
 /// The answer that an error is about, headers and body at hand.
 ///
-/// Returns what is borrowed from `error`, never to be freed; NULL where a request did not end in an answer. Any thread. Since 0.1.
+/// Returns what is borrowed from `error`, never to be freed; NULL where a request did not end in an
+/// answer. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_response(
     error: *const hoopauth_error_t,

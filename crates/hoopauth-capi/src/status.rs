@@ -4,14 +4,16 @@ use std::ffi::c_char;
 
 use hoopauth_core::ErrorCode;
 
-/// What every fallible function returns: `HOOPAUTH_OK` or the code of a failure. Unknown codes mean failure.
+/// What every fallible function returns: `HOOPAUTH_OK` or the code of a failure. Unknown codes mean
+/// failure.
 pub type hoopauth_status_t = i32;
 
 /// Success.
 pub const HOOPAUTH_OK: hoopauth_status_t = 0;
 /// An argument is empty, too long, not UTF-8 or of the wrong form; the message names it.
 pub const HOOPAUTH_INVALID_ARGUMENT: hoopauth_status_t = 1;
-/// The client is closed, is a parent process's, is called from its own callback, or has no credential for this.
+/// The client is closed, is a parent process's, is called from its own callback, or has no
+/// credential for this.
 pub const HOOPAUTH_INVALID_STATE: hoopauth_status_t = 2;
 /// The caller cancelled the wait; a refresh under way goes on.
 pub const HOOPAUTH_CANCELLED: hoopauth_status_t = 3;
@@ -27,7 +29,8 @@ pub const HOOPAUTH_TLS: hoopauth_status_t = 22;
 pub const HOOPAUTH_REAUTHORIZATION_REQUIRED: hoopauth_status_t = 30;
 /// There is no grant for this account: send the user through authorization, or import one.
 pub const HOOPAUTH_NO_GRANT: hoopauth_status_t = 31;
-/// The redirect's `state` is missing, wrong, expired or was used before: begin the authorization again.
+/// The redirect's `state` is missing, wrong, expired or was used before: begin the authorization
+/// again.
 pub const HOOPAUTH_STATE_MISMATCH: hoopauth_status_t = 32;
 /// The user, or the platform, refused the authorization.
 pub const HOOPAUTH_AUTHORIZATION_DENIED: hoopauth_status_t = 33;
@@ -35,7 +38,8 @@ pub const HOOPAUTH_AUTHORIZATION_DENIED: hoopauth_status_t = 33;
 pub const HOOPAUTH_TOKEN_REQUEST_REJECTED: hoopauth_status_t = 34;
 /// The account is paused or unpaid; its grant is kept and works again later.
 pub const HOOPAUTH_ACCOUNT_INACTIVE: hoopauth_status_t = 35;
-/// The answer is not what the protocol allows, or comes from something on the way, such as a firewall.
+/// The answer is not what the protocol allows, or comes from something on the way, such as a
+/// firewall.
 pub const HOOPAUTH_MALFORMED_RESPONSE: hoopauth_status_t = 36;
 /// A limit is reached: try again after `retry_after`.
 pub const HOOPAUTH_RATE_LIMITED: hoopauth_status_t = 37;
@@ -45,13 +49,15 @@ pub const HOOPAUTH_INSUFFICIENT_SCOPE: hoopauth_status_t = 40;
 pub const HOOPAUTH_WRONG_TOKEN_CLASS: hoopauth_status_t = 41;
 /// The token speaks for another account than the one that was asked for.
 pub const HOOPAUTH_WRONG_ACCOUNT: hoopauth_status_t = 42;
-/// The platform refuses the Private Integration token: copy the current one from the account's settings.
+/// The platform refuses the Private Integration token: copy the current one from the account's
+/// settings.
 pub const HOOPAUTH_INVALID_PRIVATE_INTEGRATION: hoopauth_status_t = 43;
 /// Another HTTP status that is a failure.
 pub const HOOPAUTH_HTTP_STATUS: hoopauth_status_t = 44;
 /// The store could not read or write.
 pub const HOOPAUTH_STORE: hoopauth_status_t = 50;
-/// Another process or thread still refreshes this account after `max_wait`, or handles this webhook: answer 429.
+/// Another process or thread still refreshes this account after `max_wait`, or handles this
+/// webhook: answer 429.
 pub const HOOPAUTH_LEASE_TIMEOUT: hoopauth_status_t = 51;
 /// The store's key is missing or not the one that its rows were sealed with.
 pub const HOOPAUTH_STORE_KEY: hoopauth_status_t = 52;
@@ -67,7 +73,8 @@ pub const HOOPAUTH_WEBHOOK_STALE: hoopauth_status_t = 62;
 pub const HOOPAUTH_WEBHOOK_REPLAYED: hoopauth_status_t = 63;
 /// The webhook's body can't be read as an event, or is longer than `max_body`: answer 400.
 pub const HOOPAUTH_WEBHOOK_MALFORMED: hoopauth_status_t = 64;
-/// The webhook is genuine, but of another app, or of an account without a grant here: answer 200, do nothing.
+/// The webhook is genuine, but of another app, or of an account without a grant here: answer 200,
+/// do nothing.
 pub const HOOPAUTH_WEBHOOK_FOREIGN: hoopauth_status_t = 65;
 /// A panic was caught at a language border.
 pub const HOOPAUTH_PANIC: hoopauth_status_t = 90;
@@ -76,7 +83,8 @@ pub const HOOPAUTH_INTERNAL: hoopauth_status_t = 91;
 /// A callback of the program failed.
 pub const HOOPAUTH_CALLBACK_FAILED: hoopauth_status_t = 92;
 
-/// The name of a status, such as "NO_GRANT"; "OK" for success, "UNKNOWN" for a number this version does not know.
+/// The name of a status, such as "NO_GRANT"; "OK" for success, "UNKNOWN" for a number this version
+/// does not know.
 ///
 /// Returns static text; never NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]

@@ -19,7 +19,8 @@ use crate::failure::hoopauth_failure_t;
 use crate::ffi::{Text, bytes, call, text, the_mut};
 use crate::status::hoopauth_status_t;
 
-/// Which row of a store: one per app and account. The texts end with a NUL and are good until the callback returns.
+/// Which row of a store: one per app and account. The texts end with a NUL and are good until the
+/// callback returns.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_row_key_t {
@@ -37,7 +38,8 @@ pub struct hoopauth_row_key_t {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_new_row_t {
-    /// UTF-8 text without NUL. Grants in it are sealed if the option `store_key` is set, and secret if not.
+    /// UTF-8 text without NUL. Grants in it are sealed if the option `store_key` is set, and secret
+    /// if not.
     pub bytes: *const u8,
     /// How many bytes.
     pub bytes_len: usize,
@@ -47,7 +49,8 @@ pub struct hoopauth_new_row_t {
     pub marked: bool,
     /// When the access token ends, in milliseconds since the Unix epoch.
     pub expires_at_ms: i64,
-    /// Before this moment maintenance leaves the account alone, in milliseconds since the Unix epoch.
+    /// Before this moment maintenance leaves the account alone, in milliseconds since the Unix
+    /// epoch.
     pub not_before_ms: i64,
 }
 
@@ -59,23 +62,25 @@ pub struct hoopauth_row_t(Option<Row>, Refused);
 #[derive(Default)]
 pub struct hoopauth_row_list_t(Vec<Listed>, Refused);
 
-/// Who wants a slot of the budget: an early refresh, which leaves the last slot of a minute to others.
+/// Who wants a slot of the budget: an early refresh, which leaves the last slot of a minute to
+/// others.
 pub const HOOPAUTH_PRIORITY_SOFT: i32 = 0;
 /// Who wants a slot of the budget: a login, or a refresh that callers wait for.
 pub const HOOPAUTH_PRIORITY_NORMAL: i32 = 1;
-/// Who wants a slot of the budget: the repeat of a request whose answer was lost. It may go beyond the budget, by as much again, and by 5 at
-/// least.
+/// Who wants a slot of the budget: the repeat of a request whose answer was lost. It may go beyond
+/// the budget, by as much again, and by 5 at least.
 pub const HOOPAUTH_PRIORITY_RECOVERY: i32 = 2;
 
 /// A store of the host's own. See "Callbacks" on the first page.
 ///
-/// `load`, `save` and `list` make a store. Without `lease` and `unlease`, `take_slot`, `claim` and `unclaim`, those work within one
-/// process only: on a store that several processes share, each refreshes an account by itself (the platform's window and the
-/// compare-and-set mend that in most cases, not in all), each keeps a budget of its own, and a redirect could be completed once in
+/// `load`, `save` and `list` make a store. Without `lease` and `unlease`, `take_slot`, `claim` and
+/// `unclaim`, those work within one process only: on a store that several processes share, each
+/// refreshes an account by itself (the platform's window and the compare-and-set mend that in most
+/// cases, not in all), each keeps a budget of its own, and a redirect could be completed once in
 /// each.
 ///
-/// Callbacks return `HOOPAUTH_OK`, or `HOOPAUTH_STORE`, `HOOPAUTH_STORE_CORRUPT`, `HOOPAUTH_TIMEOUT`, `HOOPAUTH_NETWORK`; anything
-/// else is `HOOPAUTH_CALLBACK_FAILED`.
+/// Callbacks return `HOOPAUTH_OK`, or `HOOPAUTH_STORE`, `HOOPAUTH_STORE_CORRUPT`,
+/// `HOOPAUTH_TIMEOUT`, `HOOPAUTH_NETWORK`; anything else is `HOOPAUTH_CALLBACK_FAILED`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_store_callbacks_t {
@@ -94,8 +99,9 @@ pub struct hoopauth_store_callbacks_t {
             failure: *mut hoopauth_failure_t,
         ) -> hoopauth_status_t,
     >,
-    /// Compare-and-set: stores `row` as version `expected` + 1 if the stored version is `expected` (0: no row), atomically among all
-    /// who share the store; `*saved` tells whether it did. Durable when it says true.
+    /// Compare-and-set: stores `row` as version `expected` + 1 if the stored version is `expected`
+    /// (0: no row), atomically among all who share the store; `*saved` tells whether it did.
+    /// Durable when it says true.
     pub save: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -116,9 +122,10 @@ pub struct hoopauth_store_callbacks_t {
             failure: *mut hoopauth_failure_t,
         ) -> hoopauth_status_t,
     >,
-    /// Takes the exclusive right to refresh the account of `key`, among all who share the store, waiting at most `wait_ms`
-    /// milliseconds. `*lease` is the host's own, not NULL, and goes to `unlease`; NULL: another holder kept it. The right must end with
-    /// the process that holds it and never be taken away. May be NULL, together with `unlease`.
+    /// Takes the exclusive right to refresh the account of `key`, among all who share the store,
+    /// waiting at most `wait_ms` milliseconds. `*lease` is the host's own, not NULL, and goes to
+    /// `unlease`; NULL: another holder kept it. The right must end with the process that holds it
+    /// and never be taken away. May be NULL, together with `unlease`.
     pub lease: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -130,8 +137,9 @@ pub struct hoopauth_store_callbacks_t {
     >,
     /// Gives a lease back.
     pub unlease: Option<unsafe extern "C" fn(user_data: *mut c_void, lease: *mut c_void)>,
-    /// Takes one token-endpoint request out of the app's budget of `per_minute` in any 61 seconds; `priority` is one of the constants
-    /// `HOOPAUTH_PRIORITY_`. `*wait_ms` is 0 if it was taken, else how long to wait before asking again. May be NULL.
+    /// Takes one token-endpoint request out of the app's budget of `per_minute` in any 61 seconds;
+    /// `priority` is one of the constants `HOOPAUTH_PRIORITY_`. `*wait_ms` is 0 if it was taken,
+    /// else how long to wait before asking again. May be NULL.
     pub take_slot: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -144,8 +152,8 @@ pub struct hoopauth_store_callbacks_t {
             failure: *mut hoopauth_failure_t,
         ) -> hoopauth_status_t,
     >,
-    /// Remembers the 16 bytes `id` until `until_ms`; `*claimed` is false if it was remembered already. May be NULL, together with
-    /// `unclaim`.
+    /// Remembers the 16 bytes `id` until `until_ms`; `*claimed` is false if it was remembered
+    /// already. May be NULL, together with `unclaim`.
     pub claim: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -168,8 +176,9 @@ pub struct hoopauth_store_callbacks_t {
             failure: *mut hoopauth_failure_t,
         ) -> hoopauth_status_t,
     >,
-    /// `*changes` gets a number that changes with each saved row, whichever process saved it. May be NULL: then what other processes
-    /// change is seen when a token is due or refused. Answer at once: a caller with a fresh token waits for it.
+    /// `*changes` gets a number that changes with each saved row, whichever process saved it. May
+    /// be NULL: then what other processes change is seen when a token is due or refused. Answer at
+    /// once: a caller with a fresh token waits for it.
     pub changes: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -194,7 +203,8 @@ unsafe impl Table for hoopauth_store_callbacks_t {
 
 /// Lets clients keep their grants in the host's store, instead of the option `store`.
 ///
-/// The table is copied; its `destroy` is called if and only if this succeeds. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
+/// The table is copied; its `destroy` is called if and only if this succeeds. Errors:
+/// `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_config_set_store(
     config: *mut hoopauth_config_t,
@@ -331,7 +341,10 @@ impl HostRows {
     /// Calls one function of the table; a table without it is refused when it is registered.
     fn ask(
         &self,
-        ask: impl FnOnce(&hoopauth_store_callbacks_t, *mut hoopauth_failure_t) -> Option<hoopauth_status_t>,
+        ask: impl FnOnce(
+            &hoopauth_store_callbacks_t,
+            *mut hoopauth_failure_t,
+        ) -> Option<hoopauth_status_t>,
     ) -> Result<bool> {
         let mut failure = hoopauth_failure_t::default();
         match ask(&self.0.0, &raw mut failure) {
@@ -396,7 +409,9 @@ impl RowStore for HostRows {
         let supported = self.ask(|table, failure| {
             let take = table.lease?;
             // SAFETY: the host's function, with what lives until it returns.
-            Some(unsafe { take(table.user_data, &raw const key.lent, wait, &raw mut lease, failure) })
+            Some(unsafe {
+                take(table.user_data, &raw const key.lent, wait, &raw mut lease, failure)
+            })
         })?;
         Ok(match (supported, lease.is_null()) {
             (false, _) => Leased::Unsupported,
@@ -418,14 +433,29 @@ impl RowStore for HostRows {
             // SAFETY: the host's function, with what lives until it returns.
             Some(unsafe {
                 let app = app.lend(&raw mut len);
-                take(table.user_data, app, len, request.per_minute, priority, now.0, &raw mut wait, failure)
+                take(
+                    table.user_data,
+                    app,
+                    len,
+                    request.per_minute,
+                    priority,
+                    now.0,
+                    &raw mut wait,
+                    failure,
+                )
             })
         })?;
         let slot = if wait == 0 { Slot::Taken } else { Slot::Wait(Duration::from_millis(wait)) };
         Ok(supported.then_some(slot))
     }
 
-    fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<Option<bool>> {
+    fn claim(
+        &self,
+        app: &str,
+        id: &Fingerprint,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<bool>> {
         let app = Text::new(app);
         let (mut claimed, mut len) = (false, 0);
         let supported = self.ask(|table, failure| {
@@ -433,7 +463,16 @@ impl RowStore for HostRows {
             // SAFETY: the host's function, with what lives until it returns.
             Some(unsafe {
                 let app = app.lend(&raw mut len);
-                claim(table.user_data, app, len, id.as_ptr(), until.0, now.0, &raw mut claimed, failure)
+                claim(
+                    table.user_data,
+                    app,
+                    len,
+                    id.as_ptr(),
+                    until.0,
+                    now.0,
+                    &raw mut claimed,
+                    failure,
+                )
             })
         })?;
         Ok(supported.then_some(claimed))
@@ -484,7 +523,11 @@ impl LentKey {
                 account_len,
             }
         };
-        Self { lent: hoopauth_row_key_t { app_len, account_len, ..lent }, _app: app, _account: account }
+        Self {
+            lent: hoopauth_row_key_t { app_len, account_len, ..lent },
+            _app: app,
+            _account: account,
+        }
     }
 }
 

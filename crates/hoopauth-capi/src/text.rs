@@ -4,7 +4,8 @@ use std::ffi::c_char;
 
 use crate::ffi::{Handle, Owned, Text, free, lend_some};
 
-/// A text that the library made. The caller owns it and frees it with `hoopauth_text_free`. Any thread may read it.
+/// A text that the library made. The caller owns it and frees it with `hoopauth_text_free`. Any
+/// thread may read it.
 pub struct hoopauth_text_t(pub(crate) Text);
 
 impl Handle for hoopauth_text_t {
@@ -13,9 +14,13 @@ impl Handle for hoopauth_text_t {
 
 /// The text itself.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `text`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `text`; NULL for NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_text_data(text: *const hoopauth_text_t, len: *mut usize) -> *const c_char {
+pub unsafe extern "C" fn hoopauth_text_data(
+    text: *const hoopauth_text_t,
+    len: *mut usize,
+) -> *const c_char {
     // SAFETY: by the contract on the header's first page.
     unsafe { lend_some(text.as_ref().map(|text| &text.0), len) }
 }

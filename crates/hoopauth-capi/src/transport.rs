@@ -51,11 +51,13 @@ pub struct hoopauth_transport_callbacks_t {
     pub user_data: *mut c_void,
     /// Called once, when the table is not used any more; may be NULL.
     pub destroy: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
-    /// Sends `request` and puts what came back into `response`. It must not follow redirects, must verify certificates, and must
-    /// give up after the request's timeout. An HTTP status of 4xx or 5xx is an answer, not an error.
+    /// Sends `request` and puts what came back into `response`. It must not follow redirects, must
+    /// verify certificates, and must give up after the request's timeout. An HTTP status of 4xx or
+    /// 5xx is an answer, not an error.
     ///
-    /// Returns `HOOPAUTH_OK`, or `HOOPAUTH_NETWORK`, `HOOPAUTH_TIMEOUT`, `HOOPAUTH_TLS`, `HOOPAUTH_MALFORMED_RESPONSE` (not HTTP) or
-    /// `HOOPAUTH_CONFIG` (no retry can help); anything else is `HOOPAUTH_CALLBACK_FAILED`.
+    /// Returns `HOOPAUTH_OK`, or `HOOPAUTH_NETWORK`, `HOOPAUTH_TIMEOUT`, `HOOPAUTH_TLS`,
+    /// `HOOPAUTH_MALFORMED_RESPONSE` (not HTTP) or `HOOPAUTH_CONFIG` (no retry can help); anything
+    /// else is `HOOPAUTH_CALLBACK_FAILED`.
     pub send: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -81,7 +83,8 @@ unsafe impl Table for hoopauth_transport_callbacks_t {
 
 /// Lets the host carry the HTTP of clients.
 ///
-/// The table is copied; its `destroy` is called if and only if this succeeds. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
+/// The table is copied; its `destroy` is called if and only if this succeeds. Errors:
+/// `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_config_set_transport(
     config: *mut hoopauth_config_t,
@@ -104,7 +107,8 @@ pub unsafe extern "C" fn hoopauth_config_set_transport(
 
 /// The method, in capitals.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL for NULL. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL for
+/// NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_method(
     request: *const hoopauth_transport_request_t,
@@ -116,7 +120,8 @@ pub unsafe extern "C" fn hoopauth_transport_request_method(
 
 /// The absolute URL.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL for NULL. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL for
+/// NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_url(
     request: *const hoopauth_transport_request_t,
@@ -137,8 +142,8 @@ pub unsafe extern "C" fn hoopauth_transport_request_header_count(
 
 /// One of the headers to send, by its number from 0. Values may be secret.
 ///
-/// `*header` gets texts borrowed from `request`. Errors: `HOOPAUTH_INVALID_ARGUMENT` for NULL and for a number that is not below the
-/// count. Since 0.1.
+/// `*header` gets texts borrowed from `request`. Errors: `HOOPAUTH_INVALID_ARGUMENT` for NULL and
+/// for a number that is not below the count. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_header_at(
     request: *const hoopauth_transport_request_t,
@@ -150,9 +155,11 @@ pub unsafe extern "C" fn hoopauth_transport_request_header_at(
     unsafe { call(err, || put_header(&the(request, "request")?.headers, index, header)) }
 }
 
-/// The body to send; a secret. Its length is 0 where there is none. It may hold NULs, and one more stands behind it.
+/// The body to send; a secret. Its length is 0 where there is none. It may hold NULs, and one more
+/// stands behind it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `request`; NULL for NULL. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `request`; NULL for
+/// NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_body(
     request: *const hoopauth_transport_request_t,
@@ -162,8 +169,9 @@ pub unsafe extern "C" fn hoopauth_transport_request_body(
     unsafe { lend_bytes(request.as_ref().map(|request| &request.body), len) }
 }
 
-/// Returns the seconds that the whole exchange may take, the body included, counted from the callback's beginning; 0 for NULL.
-/// A process that stood still meanwhile must not send once they are over: others may have spent the refresh token. Since 0.1.
+/// Returns the seconds that the whole exchange may take, the body included, counted from the
+/// callback's beginning; 0 for NULL. A process that stood still meanwhile must not send once they
+/// are over: others may have spent the refresh token. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_timeout(
     request: *const hoopauth_transport_request_t,
@@ -222,7 +230,8 @@ pub unsafe extern "C" fn hoopauth_transport_response_add_header(
     unsafe {
         call(err, || {
             let name = text("name", name, name_len)?;
-            // Servers send what they like; what is no UTF-8 in a value is replaced, for nothing that is looked at has any.
+            // Servers send what they like; what is no UTF-8 in a value is replaced, for nothing
+            // that is looked at has any.
             let value = String::from_utf8_lossy(text_bytes("value", value, value_len)?);
             let headers = &mut the_mut(response, "response")?.headers;
             if headers.len() >= MOST_HEADERS {
@@ -239,8 +248,8 @@ pub unsafe extern "C" fn hoopauth_transport_response_add_header(
 
 /// Adds a piece of the answer's body, decompressed. Copied.
 ///
-/// Errors: `HOOPAUTH_INVALID_ARGUMENT` where the body gets longer than the request allows: stop then, the answer is refused. Since
-/// 0.1.
+/// Errors: `HOOPAUTH_INVALID_ARGUMENT` where the body gets longer than the request allows: stop
+/// then, the answer is refused. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_response_append_body(
     response: *mut hoopauth_transport_response_t,
@@ -269,8 +278,8 @@ pub unsafe extern "C" fn hoopauth_transport_response_append_body(
     }
 }
 
-/// Says, beside a failure, that no byte of the request can have reached the server: then it may be sent again without risk. When in
-/// doubt, don't.
+/// Says, beside a failure, that no byte of the request can have reached the server: then it may be
+/// sent again without risk. When in doubt, don't.
 ///
 /// Errors: for NULL. Since 0.1.
 #[unsafe(no_mangle)]

@@ -2,8 +2,8 @@
 
 use std::ffi::c_char;
 
-/// The version of the ABI that this header describes. It changes only where a program that was compiled against an older
-/// header can't run on the library any more.
+/// The version of the ABI that this header describes. It changes only where a program that was
+/// compiled against an older header can't run on the library any more.
 pub const HOOPAUTH_ABI_VERSION: u32 = 1;
 
 /// The version of the library, as numbers.
@@ -13,8 +13,8 @@ pub const HOOPAUTH_VERSION_MINOR: u32 = 1;
 /// See `HOOPAUTH_VERSION_MAJOR`.
 pub const HOOPAUTH_VERSION_PATCH: u32 = 0;
 
-/// The version of the ABI that the library has. A program that was compiled with another `HOOPAUTH_ABI_VERSION` must not use
-/// it.
+/// The version of the ABI that the library has. A program that was compiled with another
+/// `HOOPAUTH_ABI_VERSION` must not use it.
 ///
 /// Any thread. Since 0.1.
 #[unsafe(no_mangle)]

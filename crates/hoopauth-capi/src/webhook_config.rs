@@ -11,7 +11,8 @@ use crate::status::hoopauth_status_t;
 
 /// What a verifier of webhooks is to be: options by name, and keys beside the platform's own.
 ///
-/// The caller owns it and frees it with `hoopauth_webhook_config_free`; verifiers keep what they need of it. One thread at a time.
+/// The caller owns it and frees it with `hoopauth_webhook_config_free`; verifiers keep what they
+/// need of it. One thread at a time.
 #[derive(Default)]
 pub struct hoopauth_webhook_config_t {
     options: Vec<(String, Secret)>,
@@ -46,10 +47,11 @@ pub unsafe extern "C" fn hoopauth_webhook_config_new(
     unsafe { make(out, err, || Ok(hoopauth_webhook_config_t::default())) }
 }
 
-/// Sets an option by its name. Every option, its meaning, unit and limits stand in docs/options.md; the last value wins.
+/// Sets an option by its name. Every option, its meaning, unit and limits stand in docs/options.md;
+/// the last value wins.
 ///
-/// Values are text, as for `hoopauth_config_set`. Copied. Errors: `HOOPAUTH_INVALID_ARGUMENT`; an unknown name or a wrong value is told
-/// when a verifier is made. Since 0.1.
+/// Values are text, as for `hoopauth_config_set`. Copied. Errors: `HOOPAUTH_INVALID_ARGUMENT`; an
+/// unknown name or a wrong value is told when a verifier is made. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_config_set(
     config: *mut hoopauth_webhook_config_t,
@@ -72,11 +74,14 @@ pub unsafe extern "C" fn hoopauth_webhook_config_set(
     }
 }
 
-/// Adds a key that webhooks may be signed with, of the scheme "ed25519", "rsa-sha256" or "hmac-sha256".
+/// Adds a key that webhooks may be signed with, of the scheme "ed25519", "rsa-sha256" or
+/// "hmac-sha256".
 ///
-/// A public key is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; an HMAC secret is taken as it is and has at least 16
-/// bytes. `label` is for people: a verified delivery tells it. The key counts from `not_before_ms` until `not_after_ms`, in milliseconds
-/// since the Unix epoch; 0 where there is no such limit. Copied. Errors: `HOOPAUTH_CONFIG` for a wrong scheme or key. Since 0.1.
+/// A public key is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; an HMAC secret
+/// is taken as it is and has at least 16 bytes. `label` is for people: a verified delivery tells
+/// it. The key counts from `not_before_ms` until `not_after_ms`, in milliseconds since the Unix
+/// epoch; 0 where there is no such limit. Copied. Errors: `HOOPAUTH_CONFIG` for a wrong scheme or
+/// key. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_config_add_key(
     config: *mut hoopauth_webhook_config_t,
@@ -94,8 +99,8 @@ pub unsafe extern "C" fn hoopauth_webhook_config_add_key(
     unsafe {
         call(err, || {
             let config = the_mut(config, "config")?;
-            let scheme =
-                SignatureScheme::from_name(text("scheme", scheme, scheme_len)?).ok_or_else(|| {
+            let scheme = SignatureScheme::from_name(text("scheme", scheme, scheme_len)?)
+                .ok_or_else(|| {
                     Error::new(
                         ErrorCode::Config,
                         "`scheme` is unknown: give `ed25519`, `rsa-sha256` or `hmac-sha256`",
@@ -115,7 +120,8 @@ pub unsafe extern "C" fn hoopauth_webhook_config_add_key(
     }
 }
 
-/// Frees a configuration and wipes it; NULL is nothing to free. Verifiers made of it go on. Since 0.1.
+/// Frees a configuration and wipes it; NULL is nothing to free. Verifiers made of it go on. Since
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_config_free(config: *mut hoopauth_webhook_config_t) {
     // SAFETY: by the contract on the header's first page.

@@ -14,8 +14,8 @@ use crate::status::hoopauth_status_t;
 
 /// A verified webhook, claimed by this process: what it says, and whether it was handled.
 ///
-/// The caller owns it and frees it with `hoopauth_webhook_delivery_free`. What comes out of it lives as long as it does. Any thread may
-/// use it.
+/// The caller owns it and frees it with `hoopauth_webhook_delivery_free`. What comes out of it
+/// lives as long as it does. Any thread may use it.
 pub struct hoopauth_webhook_delivery_t {
     delivery: Arc<WebhookDelivery>,
     event_type: Text,
@@ -73,21 +73,25 @@ impl hoopauth_webhook_delivery_t {
     }
 }
 
-/// What `hoopauth_client_apply` did: nothing, for the event says nothing about grants, or nothing new.
+/// What `hoopauth_client_apply` did: nothing, for the event says nothing about grants, or nothing
+/// new.
 pub const HOOPAUTH_APPLIED_NOTHING: i32 = 1;
 /// What `hoopauth_client_apply` did: a location's grant was minted.
 pub const HOOPAUTH_APPLIED_MINTED: i32 = 2;
-/// What `hoopauth_client_apply` did: the company's grant is not here yet; the location's is minted once it is.
+/// What `hoopauth_client_apply` did: the company's grant is not here yet; the location's is minted
+/// once it is.
 pub const HOOPAUTH_APPLIED_REMEMBERED: i32 = 3;
 /// What `hoopauth_client_apply` did: grants were removed.
 pub const HOOPAUTH_APPLIED_REMOVED: i32 = 4;
-/// What `hoopauth_client_apply` did: nothing, for the UNINSTALL is older than the grant's authorization.
+/// What `hoopauth_client_apply` did: nothing, for the UNINSTALL is older than the grant's
+/// authorization.
 pub const HOOPAUTH_APPLIED_OUTDATED: i32 = 5;
 
-/// The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has none, as those of invoices, products and
-/// records.
+/// The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has
+/// none, as those of invoices, products and records.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_type(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -97,9 +101,11 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_type(
     unsafe { lend_some(delivery.as_ref().map(|delivery| &delivery.event_type), len) }
 }
 
-/// The event's `webhookId`, or a hash of the body where there is none: the same for each try of the platform.
+/// The event's `webhookId`, or a hash of the body where there is none: the same for each try of the
+/// platform.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_id(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -109,8 +115,9 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_id(
     unsafe { lend_some(delivery.as_ref().map(|delivery| &delivery.id), len) }
 }
 
-/// Returns true if the event says when it happened, in a form that can be read; false for NULL. `*timestamp_ms`, if `timestamp_ms` is not
-/// NULL, gets it, in milliseconds since the Unix epoch; 0 where there is none. Any thread. Since 0.1.
+/// Returns true if the event says when it happened, in a form that can be read; false for NULL.
+/// `*timestamp_ms`, if `timestamp_ms` is not NULL, gets it, in milliseconds since the Unix epoch; 0
+/// where there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_timestamp(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -118,7 +125,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_timestamp(
 ) -> bool {
     // SAFETY: by the contract on the header's first page.
     unsafe {
-        let timestamp = delivery.as_ref().and_then(|delivery| delivery.delivery.event().timestamp());
+        let timestamp =
+            delivery.as_ref().and_then(|delivery| delivery.delivery.event().timestamp());
         if !timestamp_ms.is_null() {
             timestamp_ms.write(timestamp.map_or(0, |timestamp| timestamp.0));
         }
@@ -128,8 +136,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_timestamp(
 
 /// The location it is about, else the company, such as "location:ve9EPM428h8vShlRW1KT".
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`, or NULL where there is none. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`, or NULL
+/// where there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_account(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -141,8 +149,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_account(
 
 /// The event's `appId`.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`, or NULL where there is none. Any thread.
-/// Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`, or NULL
+/// where there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_app_id(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -154,7 +162,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_app_id(
 
 /// The label of the key that verified it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_key(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -166,7 +175,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_key(
 
 /// The body, byte for byte; a NUL stands behind it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `delivery`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `delivery`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_body(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -176,11 +186,12 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_body(
     unsafe { lend_bytes(delivery.as_ref().map(hoopauth_webhook_delivery_t::body), len) }
 }
 
-/// The body as JSON text that every parser takes: without a byte order mark, half an emoji (as JavaScript escapes one that was cut) replaced
-/// by U+FFFD, a number beyond all floating-point numbers as text. At most 512 levels deep; of a member that is named twice the last one
-/// counts.
+/// The body as JSON text that every parser takes: without a byte order mark, half an emoji (as
+/// JavaScript escapes one that was cut) replaced by U+FFFD, a number beyond all floating-point
+/// numbers as text. At most 512 levels deep; of a member that is named twice the last one counts.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_json(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -192,8 +203,9 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_json(
 
 /// Says that it was handled: from now on the same webhook is `HOOPAUTH_WEBHOOK_REPLAYED`.
 ///
-/// It waits for the client's store at most: `context`, or NULL, says how long. Errors: `HOOPAUTH_INVALID_STATE` after a release, and those of
-/// the store: it is still claimed then, and may be confirmed again. Any thread. Since 0.1.
+/// It waits for the client's store at most: `context`, or NULL, says how long. Errors:
+/// `HOOPAUTH_INVALID_STATE` after a release, and those of the store: it is still claimed then, and
+/// may be confirmed again. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_confirm(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -204,10 +216,12 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_confirm(
     unsafe { call(err, || the(delivery, "delivery")?.end(context, WebhookDelivery::confirm)) }
 }
 
-/// Says that it was not handled: the next try of the platform is accepted. Answer 429, so that there is one.
+/// Says that it was not handled: the next try of the platform is accepted. Answer 429, so that
+/// there is one.
 ///
-/// It waits for the client's store at most: `context`, or NULL, says how long. Errors: `HOOPAUTH_INVALID_STATE` after it was confirmed, and
-/// those of the store: the claim then ends by itself. Any thread. Since 0.1.
+/// It waits for the client's store at most: `context`, or NULL, says how long. Errors:
+/// `HOOPAUTH_INVALID_STATE` after it was confirmed, and those of the store: the claim then ends by
+/// itself. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_release(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -218,19 +232,24 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_release(
     unsafe { call(err, || the(delivery, "delivery")?.end(context, WebhookDelivery::release)) }
 }
 
-/// Frees a webhook, and releases it unless it was confirmed. Does nothing if `delivery` is NULL. Since 0.1.
+/// Frees a webhook, and releases it unless it was confirmed. Does nothing if `delivery` is NULL.
+/// Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_webhook_delivery_free(delivery: *mut hoopauth_webhook_delivery_t) {
+pub unsafe extern "C" fn hoopauth_webhook_delivery_free(
+    delivery: *mut hoopauth_webhook_delivery_t,
+) {
     // SAFETY: by the contract on the header's first page.
     unsafe { free(delivery) }
 }
 
-/// Does what a verified INSTALL or UNINSTALL means for the grants of this client. `*applied`, if `applied` is not NULL, gets one of the
-/// constants `HOOPAUTH_APPLIED_`; unknown ones may come. Doing it again changes nothing.
+/// Does what a verified INSTALL or UNINSTALL means for the grants of this client. `*applied`, if
+/// `applied` is not NULL, gets one of the constants `HOOPAUTH_APPLIED_`; unknown ones may come.
+/// Doing it again changes nothing.
 ///
-/// UNINSTALL removes nothing that the user authorized anew since; both are dated by the platform's clock, so that this computer's need not
-/// be right. It confirms nothing: `hoopauth_webhook_delivery_confirm` does. Errors: `HOOPAUTH_INVALID_STATE` without OAuth, those of
-/// `hoopauth_client_mint` and of the store. Any thread. Since 0.1.
+/// UNINSTALL removes nothing that the user authorized anew since; both are dated by the platform's
+/// clock, so that this computer's need not be right. It confirms nothing:
+/// `hoopauth_webhook_delivery_confirm` does. Errors: `HOOPAUTH_INVALID_STATE` without OAuth, those
+/// of `hoopauth_client_mint` and of the store. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_apply(
     client: *const hoopauth_client_t,
@@ -260,7 +279,8 @@ pub unsafe extern "C" fn hoopauth_client_apply(
     }
 }
 
-/// The name of a constant `HOOPAUTH_APPLIED_`, such as "minted"; "unknown" for a number that this version does not know.
+/// The name of a constant `HOOPAUTH_APPLIED_`, such as "minted"; "unknown" for a number that this
+/// version does not know.
 ///
 /// Returns static text; never NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]

@@ -15,20 +15,23 @@ use crate::webhook_delivery::hoopauth_webhook_delivery_t;
 
 /// Verifies webhooks: signature, event, app, age, and that it was not handled before.
 ///
-/// Counted: `hoopauth_webhook_verifier_ref`, `hoopauth_webhook_verifier_free`; it may outlive its client. Any thread may use it at any
-/// time. Make it once and keep it: without a client's store, it is what remembers the webhooks that were handled.
+/// Counted: `hoopauth_webhook_verifier_ref`, `hoopauth_webhook_verifier_free`; it may outlive its
+/// client. Any thread may use it at any time. Make it once and keep it: without a client's store,
+/// it is what remembers the webhooks that were handled.
 pub struct hoopauth_webhook_verifier_t(WebhookVerifier);
 
 impl Handle for hoopauth_webhook_verifier_t {
     type Kind = Shared;
 }
 
-/// Makes a verifier for the app of `client`: its id comes from the option `client_id`, and what was handled is remembered in the client's
-/// store, by all who share that (of a client without OAuth, in this process). Without a client (NULL) it is remembered in this process,
-/// the option `app_id` or `any_app` must be set, and there are no grants that could tell whose an event is that names no app.
+/// Makes a verifier for the app of `client`: its id comes from the option `client_id`, and what was
+/// handled is remembered in the client's store, by all who share that (of a client without OAuth,
+/// in this process). Without a client (NULL) it is remembered in this process, the option `app_id`
+/// or `any_app` must be set, and there are no grants that could tell whose an event is that names
+/// no app.
 ///
-/// No I/O happens here. `config` stays the caller's. `*out` is the caller's to free. Errors: `HOOPAUTH_CONFIG`, with the option's name in
-/// the message. Any thread. Since 0.1.
+/// No I/O happens here. `config` stays the caller's. `*out` is the caller's to free. Errors:
+/// `HOOPAUTH_CONFIG`, with the option's name in the message. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_verifier_new(
     client: *const hoopauth_client_t,
@@ -49,20 +52,25 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_new(
     }
 }
 
-/// Verifies a webhook: all headers of the request, in any order, names in any case, and the body as it came, byte for byte.
+/// Verifies a webhook: all headers of the request, in any order, names in any case, and the body as
+/// it came, byte for byte.
 ///
-/// What it hands out is claimed: until it is confirmed, released or freed, the same webhook is refused, here and by all who share the
-/// store. `headers` may be NULL with count 0. It waits for the client's store at most: `context`, or NULL, says how long; what is left is not
-/// claimed, or released. `*out` is the caller's to free.
+/// What it hands out is claimed: until it is confirmed, released or freed, the same webhook is
+/// refused, here and by all who share the store. `headers` may be NULL with count 0. It waits for
+/// the client's store at most: `context`, or NULL, says how long; what is left is not claimed, or
+/// released. `*out` is the caller's to free.
 ///
-/// The platform signs the events of all apps with one key. An event that names another app is foreign. One that names no app is accepted
-/// if the client has a grant for its account or for its company, or if a shared secret signed it. The option `any_app` accepts both.
-/// INSTALL and UNINSTALL must name this app.
+/// The platform signs the events of all apps with one key. An event that names another app is
+/// foreign. One that names no app is accepted if the client has a grant for its account or for its
+/// company, or if a shared secret signed it. The option `any_app` accepts both. INSTALL and
+/// UNINSTALL must name this app.
 ///
-/// The platform sends again only what was answered with 429, at least under one of its documented policies: answer that to whatever you
-/// can't handle now, not 5xx. Errors: `HOOPAUTH_WEBHOOK_REPLAYED` and `HOOPAUTH_WEBHOOK_FOREIGN` (answer 200, do nothing),
-/// `HOOPAUTH_SIGNATURE_MISSING` and `HOOPAUTH_SIGNATURE_INVALID` (401), `HOOPAUTH_WEBHOOK_MALFORMED` and `HOOPAUTH_WEBHOOK_STALE` (400),
-/// `HOOPAUTH_LEASE_TIMEOUT` while another worker handles it (429), and those of the store (429). Any thread. Since 0.1.
+/// The platform sends again only what was answered with 429, at least under one of its documented
+/// policies: answer that to whatever you can't handle now, not 5xx. Errors:
+/// `HOOPAUTH_WEBHOOK_REPLAYED` and `HOOPAUTH_WEBHOOK_FOREIGN` (answer 200, do nothing),
+/// `HOOPAUTH_SIGNATURE_MISSING` and `HOOPAUTH_SIGNATURE_INVALID` (401),
+/// `HOOPAUTH_WEBHOOK_MALFORMED` and `HOOPAUTH_WEBHOOK_STALE` (400), `HOOPAUTH_LEASE_TIMEOUT` while
+/// another worker handles it (429), and those of the store (429). Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_verifier_verify(
     verifier: *const hoopauth_webhook_verifier_t,
@@ -90,7 +98,8 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_verify(
                         .collect();
                     let (verifier, body) = (verifier.clone(), body.to_owned());
                     within(&client, context, move |_| {
-                        verifier.verify(headers.iter().map(|(name, value)| (&**name, &**value)), &body)
+                        verifier
+                            .verify(headers.iter().map(|(name, value)| (&**name, &**value)), &body)
                     })
                 }
             };
@@ -99,10 +108,11 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_verify(
     }
 }
 
-/// Verifies only the signature, and hands out the label of the key that made it. Nothing is claimed: you check replays, age and app
-/// yourself.
+/// Verifies only the signature, and hands out the label of the key that made it. Nothing is
+/// claimed: you check replays, age and app yourself.
 ///
-/// `*label` is the caller's to free. Errors: `HOOPAUTH_SIGNATURE_MISSING`, `HOOPAUTH_SIGNATURE_INVALID`. Any thread. Since 0.1.
+/// `*label` is the caller's to free. Errors: `HOOPAUTH_SIGNATURE_MISSING`,
+/// `HOOPAUTH_SIGNATURE_INVALID`. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_verifier_verify_signature(
     verifier: *const hoopauth_webhook_verifier_t,
@@ -124,7 +134,8 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_verify_signature(
     }
 }
 
-/// One more reference, to be freed like the first; returns `verifier`, NULL for NULL. Any thread. Since 0.1.
+/// One more reference, to be freed like the first; returns `verifier`, NULL for NULL. Any thread.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_verifier_ref(
     verifier: *const hoopauth_webhook_verifier_t,
@@ -135,7 +146,9 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_ref(
 
 /// Gives up one reference; NULL is nothing to free. What was verified with it goes on. Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hoopauth_webhook_verifier_free(verifier: *mut hoopauth_webhook_verifier_t) {
+pub unsafe extern "C" fn hoopauth_webhook_verifier_free(
+    verifier: *mut hoopauth_webhook_verifier_t,
+) {
     // SAFETY: by the contract on the header's first page.
     unsafe { free(verifier) }
 }

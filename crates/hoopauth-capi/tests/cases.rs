@@ -1,4 +1,5 @@
-//! The conformance cases, played by the runners in C and C++; and cases that must fail, which they do not let pass.
+//! The conformance cases, played by the runners in C and C++; and cases that must fail, which they
+//! do not let pass.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod programs;
@@ -49,7 +50,8 @@ fn files(folder: &str) -> Vec<PathBuf> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
-            path.extension().is_some_and(|ending| ending == "json") && !path.ends_with("schema.json")
+            path.extension().is_some_and(|ending| ending == "json")
+                && !path.ends_with("schema.json")
         })
         .collect();
     files.sort();
@@ -58,6 +60,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
 
 /// The names of a file's cases.
 fn cases(file: &Path) -> Vec<String> {
-    let cases: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let cases: Vec<serde_json::Value> =
+        serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     cases.iter().map(|case| case["name"].as_str().unwrap().to_owned()).collect()
 }

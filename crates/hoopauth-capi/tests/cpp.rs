@@ -13,11 +13,17 @@ fn the_header_compiles_alone_and_twice_in_each_standard_and_form() {
     let programs = Programs::new();
     let source = programs.folder().join("header.cpp");
     std::fs::write(&source, "#include <hoopauth.hpp>\n#include <hoopauth.hpp>\n").unwrap();
-    let more = ["-Wshadow", "-Wnon-virtual-dtor", "-Wold-style-cast", "-Wconversion", "-Wsign-conversion"];
+    let more =
+        ["-Wshadow", "-Wnon-virtual-dtor", "-Wold-style-cast", "-Wconversion", "-Wsign-conversion"];
     for standard in ["-std=c++17", "-std=c++20"] {
         for form in [&[][..], &["-fno-exceptions", "-fno-rtti"]] {
             let mut compiler = Command::new("g++");
-            compiler.args([standard, "-fsyntax-only"]).args(form).args(STRICT).args(more).args(includes());
+            compiler
+                .args([standard, "-fsyntax-only"])
+                .args(form)
+                .args(STRICT)
+                .args(more)
+                .args(includes());
             succeed(compiler.arg(&source));
         }
     }
@@ -43,7 +49,8 @@ fn everything_of_the_header_is_documented() {
                 begins(&["class ", "struct ", "enum ", "using ", "inline ", "template "])
                     && !text.ends_with(';')
             }
-            // A function or a member of a class; what follows a template line or ends one belongs to what is above.
+            // A function or a member of a class; what follows a template line or ends one belongs
+            // to what is above.
             4 => begins(&[
                 "virtual ",
                 "static ",
@@ -68,8 +75,10 @@ fn everything_of_the_header_is_documented() {
         }
         // The inside of a function's body is indented further, and private parts come last.
         let before = lines[at - 1].trim_start();
-        let private =
-            lines[..at].iter().rev().find(|line| ["public:", "private:", "protected:"].contains(line));
+        let private = lines[..at]
+            .iter()
+            .rev()
+            .find(|line| ["public:", "private:", "protected:"].contains(line));
         if private == Some(&"private:") || before.starts_with("template") {
             continue;
         }

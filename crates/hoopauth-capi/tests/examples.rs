@@ -64,7 +64,11 @@ fn a_private_integration_calls_the_api() {
         // A token that is not one is told.
         command.env("HOOPAI_TOKEN", "pit-a b");
         let output = run(&mut command);
-        assert!(output.status.code() == Some(1) && text(&output).contains("token"), "{}", text(&output));
+        assert!(
+            output.status.code() == Some(1) && text(&output).contains("token"),
+            "{}",
+            text(&output)
+        );
     }
 }
 
@@ -80,7 +84,10 @@ fn a_login_goes_on_after_its_token_is_refused() {
         ));
         let (status, said) = log_in(&emulator, programs.command(&program));
         assert!(status.success() && said.contains("200: "), "{said}");
-        assert!(said.contains(&format!("authorized location:{}", DEFAULT_LOCATION_IDS[0])), "{said}");
+        assert!(
+            said.contains(&format!("authorized location:{}", DEFAULT_LOCATION_IDS[0])),
+            "{said}"
+        );
         assert_eq!(emulator.statistics().rotations, 1);
     }
 }
@@ -100,7 +107,8 @@ fn log_in(emulator: &Emulator, mut command: Command) -> (std::process::ExitStatu
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut page = String::new();
     output.read_line(&mut page).unwrap();
-    let state = page.split("state=").nth(1).and_then(|rest| rest.split(['&', '\n']).next()).unwrap();
+    let state =
+        page.split("state=").nth(1).and_then(|rest| rest.split(['&', '\n']).next()).unwrap();
     let account = format!("location:{}", DEFAULT_LOCATION_IDS[0]);
     let code = emulator.authorize(&account, &DEFAULT_SCOPES).unwrap();
     let redirect = format!("https://app.example/callback?code={code}&state={state}\n");

@@ -51,18 +51,24 @@ fn handle(
     standing: &mut Standing,
 ) -> Result<(StatusCode, Value), Refusal> {
     check_edge(state, &parts.headers)?;
-    let segments: Vec<_> = parts.uri.path().split('/').filter(|segment| !segment.is_empty()).collect();
+    let segments: Vec<_> =
+        parts.uri.path().split('/').filter(|segment| !segment.is_empty()).collect();
     check_segment(segments.first().copied().unwrap_or_default())?;
     check_version(&parts.headers)?;
     let caller = Caller::of(state, &parts.headers)?;
     let app = caller.app.map_or("", |app| &state.apps[app].client_id);
-    *standing =
-        state.limits.admit_api(app, caller.account.to_string(), state.clock.now_ms(), &state.settings);
+    *standing = state.limits.admit_api(
+        app,
+        caller.account.to_string(),
+        state.clock.now_ms(),
+        &state.settings,
+    );
     if standing.exceeded {
         return Err(Refusal::too_many());
     }
-    let operation = Operation::find(&parts.method, &segments)
-        .ok_or_else(|| Refusal::api(404, format!("Cannot {} {}", parts.method, parts.uri.path())))?;
+    let operation = Operation::find(&parts.method, &segments).ok_or_else(|| {
+        Refusal::api(404, format!("Cannot {} {}", parts.method, parts.uri.path()))
+    })?;
     operation.check_class(caller.class())?;
     if let Some(scope) = operation.scope {
         caller.require_scope(scope)?;
@@ -103,8 +109,12 @@ impl<'a> Operation<'a> {
             ("POST", ["contacts"]) => (Run::CreateContact, Some(Location), "contacts.write"),
             ("GET", ["contacts", id]) => (Run::Contact(id), Some(Location), "contacts.readonly"),
             ("PUT", ["contacts", id]) => (Run::UpdateContact(id), Some(Location), "contacts.write"),
-            ("DELETE", ["contacts", id]) => (Run::DeleteContact(id), Some(Location), "contacts.write"),
-            ("GET", ["calendars"]) => (Run::Empty("calendars"), Some(Location), "calendars.readonly"),
+            ("DELETE", ["contacts", id]) => {
+                (Run::DeleteContact(id), Some(Location), "contacts.write")
+            }
+            ("GET", ["calendars"]) => {
+                (Run::Empty("calendars"), Some(Location), "calendars.readonly")
+            }
             ("GET", ["conversations", "search"]) => {
                 (Run::Empty("conversations"), Some(Location), "conversations.readonly")
             }
@@ -122,7 +132,9 @@ impl<'a> Operation<'a> {
     fn check_class(&self, class: Class) -> Result<(), Refusal> {
         match (self.class, class) {
             (Some(Class::Location), Class::Company) => Err(Refusal::api(401, WRONG_AUTH_CLASS)),
-            (Some(Class::Company), Class::Location) => Err(Refusal::api(401, "Token's user type mismatch!")),
+            (Some(Class::Company), Class::Location) => {
+                Err(Refusal::api(401, "Token's user type mismatch!"))
+            }
             _ => Ok(()),
         }
     }
@@ -243,14 +255,20 @@ fn echo(caller: &Caller, received: &Received<'_>) -> Value {
 }
 
 fn list_contacts(state: &State, caller: &Caller, query: &Parameters) -> Result<Value, Refusal> {
-    let own = || state.contacts.values().filter(|contact| *contact.location_id == *caller.account.id());
+    let own =
+        || state.contacts.values().filter(|contact| *contact.location_id == *caller.account.id());
     let limit = query.number("limit", 20)?.min(100);
     let shown: Vec<_> = own().take(limit).map(|contact| &contact.fields).collect();
     Ok(json!({ "contacts": shown, "count": own().count() }))
 }
 
-fn own_contact<'s>(state: &'s mut State, caller: &Caller, id: &str) -> Result<&'s mut Contact, Refusal> {
-    let contact = state.contacts.get_mut(id).ok_or_else(|| Refusal::api(404, "Contact not found"))?;
+fn own_contact<'s>(
+    state: &'s mut State,
+    caller: &Caller,
+    id: &str,
+) -> Result<&'s mut Contact, Refusal> {
+    let contact =
+        state.contacts.get_mut(id).ok_or_else(|| Refusal::api(404, "Contact not found"))?;
     if *contact.location_id != *caller.account.id() {
         return Err(Refusal::api(403, "This location is not accessible from this token!"));
     }
@@ -280,4 +298,5 @@ fn show_location(state: &State, id: &str) -> Value {
 }
 
 /// The platform's sentence goes on; how is not known.
-const WRONG_AUTH_CLASS: &str = "This authClass type is not allowed to access this scope. Use another token.";
+const WRONG_AUTH_CLASS: &str =
+    "This authClass type is not allowed to access this scope. Use another token.";

@@ -62,8 +62,9 @@ impl<'a> Authorization<'a> {
         check_redirect_uri(redirect_uri, &state.apps[app].redirect_uris)?;
         let scopes = required("scope")?;
         let allowed = &state.apps[app].scopes;
-        let foreign =
-            scopes.split(' ').find(|scope| !allowed.is_empty() && !allowed.iter().any(|a| a == scope));
+        let foreign = scopes
+            .split(' ')
+            .find(|scope| !allowed.is_empty() && !allowed.iter().any(|a| a == scope));
         if let Some(scope) = foreign {
             return Err(format!("Invalid parameter: scope (the app may not ask for `{scope}`)"));
         }
@@ -77,12 +78,16 @@ impl<'a> Authorization<'a> {
     fn answer(&self, state: &mut State, asked: &Parameters) -> Response {
         if asked.has("deny") || asked.value("decision") == Some("deny") {
             let description = "The user denied the request";
-            return self.redirect(asked, &[("error", "access_denied"), ("error_description", description)]);
+            return self.redirect(
+                asked,
+                &[("error", "access_denied"), ("error_description", description)],
+            );
         }
         let chosen = match asked.value("decision") {
-            Some("approve") => {
-                asked.value("account_id").filter(|typed| !typed.trim().is_empty()).or(asked.value("account"))
-            }
+            Some("approve") => asked
+                .value("account_id")
+                .filter(|typed| !typed.trim().is_empty())
+                .or(asked.value("account")),
             _ => asked.value("approve"),
         };
         match chosen {
@@ -93,8 +98,10 @@ impl<'a> Authorization<'a> {
 
     fn approve(&self, state: &mut State, asked: &Parameters, account: &str) -> Response {
         let code = account.parse::<Account>().and_then(|account| {
-            let expires_ms =
-                state.clock.now_ms().saturating_add(state.settings.code_lifetime.saturating_mul(1_000));
+            let expires_ms = state
+                .clock
+                .now_ms()
+                .saturating_add(state.settings.code_lifetime.saturating_mul(1_000));
             state.issue_code(Code {
                 app: self.app,
                 account,
@@ -116,7 +123,8 @@ impl<'a> Authorization<'a> {
         if asked.has("state") {
             parameters.push(("state", asked.value("state").unwrap_or_default()));
         }
-        (StatusCode::FOUND, [(header::LOCATION, redirect_to(self.redirect_uri, &parameters))]).into_response()
+        (StatusCode::FOUND, [(header::LOCATION, redirect_to(self.redirect_uri, &parameters))])
+            .into_response()
     }
 
     fn html(&self, state: &State, asked: &Parameters) -> String {
@@ -172,7 +180,9 @@ fn choices(html: &mut String, state: &State) {
         left_out |= company.locations.len() > SHOWN_AT_MOST;
     }
     if left_out || state.companies.len() > SHOWN_AT_MOST {
-        html.push_str("<label>Another one: <input name=\"account_id\" placeholder=\"location:…\"></label>\n");
+        html.push_str(
+            "<label>Another one: <input name=\"account_id\" placeholder=\"location:…\"></label>\n",
+        );
     }
 }
 
@@ -181,7 +191,8 @@ fn check_redirect_uri(uri: &str, registered: &[String]) -> Result<(), String> {
     let sound = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && uri.bytes().all(|byte| byte.is_ascii_graphic())
         && !uri.contains('#')
-        && (!matches!(scheme, "http" | "https") || uri.parse::<Uri>().is_ok_and(|uri| uri.host().is_some()));
+        && (!matches!(scheme, "http" | "https")
+            || uri.parse::<Uri>().is_ok_and(|uri| uri.host().is_some()));
     if !sound {
         return Err("Invalid parameter: redirect_uri (not an absolute URI without fragment)".into());
     }

@@ -4,7 +4,8 @@ use axum::http::HeaderValue;
 
 /// The emulator's own clock: the system's, moved by an offset, or standing still.
 ///
-/// Lifetimes, the reuse window and the limits follow this clock; latencies and time-outs are real time.
+/// Lifetimes, the reuse window and the limits follow this clock; latencies and time-outs are real
+/// time.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     offset_ms: i64,
@@ -42,9 +43,11 @@ impl Clock {
         self.frozen_ms.unwrap_or_else(|| system_ms().saturating_add(self.offset_ms))
     }
 
-    /// Returns the time as the header `Date` tells it, in full seconds; `None` outside of the years that it can write.
+    /// Returns the time as the header `Date` tells it, in full seconds; `None` outside of the years
+    /// that it can write.
     pub(crate) fn http_date(&self) -> Option<HeaderValue> {
-        let seconds = u64::try_from(self.now_ms().div_euclid(1_000)).ok().filter(|at| *at < YEAR_10000)?;
+        let seconds =
+            u64::try_from(self.now_ms().div_euclid(1_000)).ok().filter(|at| *at < YEAR_10000)?;
         let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
         HeaderValue::try_from(date).ok()
     }

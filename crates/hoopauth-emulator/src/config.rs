@@ -7,8 +7,8 @@ use crate::webhook::{HmacStyle, RetryPolicy};
 /// What an emulator begins with.
 ///
 /// [`Config::default`] is the fixture of the README: one app, one company with three locations, a Private
-/// Integration token of each class. [`Config::empty`] has none of them. Everything can be changed while the
-/// emulator runs, see [`crate::Control`].
+/// Integration token of each class. [`Config::empty`] has none of them. Everything can be changed
+/// while the emulator runs, see [`crate::Control`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -64,7 +64,8 @@ impl Config {
         self
     }
 
-    /// Sets the seconds in which a used refresh token still answers with the same new pair; 0 is strict.
+    /// Sets the seconds in which a used refresh token still answers with the same new pair; 0 is
+    /// strict.
     #[must_use]
     pub fn window(mut self, seconds: u64) -> Self {
         self.settings.window = seconds;
@@ -224,7 +225,8 @@ impl PrivateIntegration {
     }
 }
 
-/// What can be switched while the emulator runs; the JSON of `/control/settings` has the same names.
+/// What can be switched while the emulator runs; the JSON of `/control/settings` has the same
+/// names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -239,21 +241,26 @@ pub struct Settings {
     pub code_lifetime: i64,
     /// Token requests an app may send in 60 seconds before it is answered 429; none is unlimited.
     pub token_requests_per_minute: Option<u32>,
-    /// API requests of one app for one account in 10 seconds before it is answered 429; none is unlimited.
+    /// API requests of one app for one account in 10 seconds before it is answered 429; none is
+    /// unlimited.
     pub api_requests_per_10_seconds: Option<u32>,
-    /// API requests of one app for one account in a day before it is answered 429; none is unlimited.
+    /// API requests of one app for one account in a day before it is answered 429; none is
+    /// unlimited.
     pub api_requests_per_day: Option<u32>,
-    /// How token answers spell their members. A request with `Version: v3` is always answered in camelCase.
+    /// How token answers spell their members. A request with `Version: v3` is always answered in
+    /// camelCase.
     pub casing: Casing,
     /// What errors look like. A request with `Version: v3` always gets [`ErrorStyle::V3`].
     pub error_style: ErrorStyle,
     /// Whether a minted location token comes with a refresh token.
     pub location_refresh_token: bool,
-    /// The most locations that one page of the list of installed locations holds, whatever `limit` asks for.
+    /// The most locations that one page of the list of installed locations holds, whatever `limit`
+    /// asks for.
     pub locations_per_page: usize,
     /// `true` if that list tells the number of all locations in `count`.
     pub count_locations: bool,
-    /// Whether requests without a `User-Agent`, or with Python's own, are refused as the edge refuses them.
+    /// Whether requests without a `User-Agent`, or with Python's own, are refused as the edge
+    /// refuses them.
     pub check_user_agent: bool,
     /// Length of access and refresh tokens in characters, about.
     pub token_size: usize,
@@ -263,15 +270,16 @@ pub struct Settings {
     pub location_token_latency_ms: u64,
     /// The same for everything else under the API base.
     pub api_latency_ms: u64,
-    /// Members of token answers that are replaced, whatever was asked for, by their `snake_case` name as in
-    /// `expires_in` (`userType`, `companyId`, `locationId`, … as they are). Unknown names are added.
+    /// Members of token answers that are replaced, whatever was asked for, by their `snake_case`
+    /// name as in `expires_in` (`userType`, `companyId`, `locationId`, … as they are). Unknown
+    /// names are added.
     pub answer: Map<String, Value>,
     /// Members that are left out of token answers, by the same names.
     pub answer_omit: Vec<String>,
     /// How HMAC signatures of webhooks are written.
     pub webhook_hmac: HmacStyle,
-    /// Where `INSTALL` and `UNINSTALL` are sent when an account is authorized or uninstalled: an `http` address of this
-    /// machine. None sends nothing.
+    /// Where `INSTALL` and `UNINSTALL` are sent when an account is authorized or uninstalled: an
+    /// `http` address of this machine. None sends nothing.
     pub webhook_url: Option<String>,
     /// When those are tried again.
     pub webhook_retry: RetryPolicy,

@@ -14,11 +14,12 @@ use crate::state::{Code, Shared};
 use crate::statistics::Statistics;
 use crate::tokens;
 
-/// A handle on a running emulator: its addresses, and everything a test may do behind the platform's back.
+/// A handle on a running emulator: its addresses, and everything a test may do behind the
+/// platform's back.
 ///
 /// [`crate::Emulator`] dereferences to it. Clones speak for the same emulator and may be used from any thread; they
-/// don't keep it running. Accounts are written `location:<id>` or `company:<id>`. The same calls exist over HTTP, see
-/// the README.
+/// don't keep it running. Accounts are written `location:<id>` or `company:<id>`. The same calls
+/// exist over HTTP, see the README.
 #[derive(Clone)]
 pub struct Control {
     pub(crate) shared: Arc<Shared>,
@@ -78,7 +79,11 @@ impl Control {
     }
 
     /// Adds many locations with random ids to a company; returns the ids.
-    pub fn add_locations(&self, company_id: &str, count: usize) -> Result<Vec<String>, ControlError> {
+    pub fn add_locations(
+        &self,
+        company_id: &str,
+        count: usize,
+    ) -> Result<Vec<String>, ControlError> {
         let mut state = self.shared.lock();
         (1..=count)
             .map(|number| {
@@ -95,16 +100,24 @@ impl Control {
     }
 
     /// Makes a Private Integration token; no scopes means all.
-    pub fn add_private_integration(&self, account: &str, scopes: &[&str]) -> Result<String, ControlError> {
+    pub fn add_private_integration(
+        &self,
+        account: &str,
+        scopes: &[&str],
+    ) -> Result<String, ControlError> {
         let token = format!("pit-{}", tokens::uuid());
-        self.put_private_integration(PrivateIntegration::new(&token, account.parse()?).scopes(scopes))?;
+        self.put_private_integration(
+            PrivateIntegration::new(&token, account.parse()?).scopes(scopes),
+        )?;
         Ok(token)
     }
 
     /// Forgets a Private Integration token.
     pub fn revoke_private_integration(&self, token: &str) -> Result<(), ControlError> {
         let removed = self.shared.lock().private_integrations.remove(token);
-        removed.map(drop).ok_or_else(|| ControlError::Unknown("this Private Integration token".into()))
+        removed
+            .map(drop)
+            .ok_or_else(|| ControlError::Unknown("this Private Integration token".into()))
     }
 
     /// Pauses a location: its refresh tokens are refused, and stay valid.
@@ -117,8 +130,8 @@ impl Control {
         self.set_paused(location_id, false)
     }
 
-    /// Uninstalls every app from the account: all its tokens are dead, and a location can't be minted until it is
-    /// authorized again.
+    /// Uninstalls every app from the account: all its tokens are dead, and a location can't be
+    /// minted until it is authorized again.
     pub fn uninstall(&self, account: &str) -> Result<(), ControlError> {
         let account = account.parse()?;
         self.shared.lock().uninstall(&account)
@@ -127,7 +140,8 @@ impl Control {
     fn set_paused(&self, location_id: &str, paused: bool) -> Result<(), ControlError> {
         let mut state = self.shared.lock();
         let location = state.locations.get_mut(location_id);
-        let location = location.ok_or_else(|| ControlError::Unknown(format!("location:{location_id}")))?;
+        let location =
+            location.ok_or_else(|| ControlError::Unknown(format!("location:{location_id}")))?;
         location.paused = paused;
         Ok(())
     }
@@ -141,9 +155,11 @@ impl Control {
 
 /// Codes and tokens.
 impl Control {
-    /// Makes a code for the account, as if the user had approved the default app. No scopes means the app's own.
+    /// Makes a code for the account, as if the user had approved the default app. No scopes means
+    /// the app's own.
     ///
-    /// The exchange may name any redirect URI. Codes with a PKCE challenge come from the authorize page only.
+    /// The exchange may name any redirect URI. Codes with a PKCE challenge come from the authorize
+    /// page only.
     pub fn authorize(&self, account: &str, scopes: &[&str]) -> Result<String, ControlError> {
         self.authorize_for(None, account, scopes)
     }
@@ -170,13 +186,14 @@ impl Control {
         })
     }
 
-    /// An install that begins on the marketplace page: the address the browser is sent to, with a code and no
-    /// `state`.
+    /// An install that begins on the marketplace page: the address the browser is sent to, with a
+    /// code and no `state`.
     pub fn install(&self, account: &str, redirect_uri: &str) -> Result<String, ControlError> {
         Ok(redirect_to(redirect_uri, &[("code", &self.authorize(account, &[])?)]))
     }
 
-    /// Gives out a pair for the account to the default app, past all endpoints. No scopes means the app's own.
+    /// Gives out a pair for the account to the default app, past all endpoints. No scopes means the
+    /// app's own.
     pub fn issue_grant(&self, account: &str, scopes: &[&str]) -> Result<Grant, ControlError> {
         self.issue_grant_for(None, account, scopes)
     }
@@ -204,8 +221,9 @@ impl Control {
     pub fn is_refresh_token_live(&self, token: &str) -> bool {
         let state = self.shared.lock();
         let now_ms = state.clock.now_ms();
-        (0..state.apps.len())
-            .any(|app| matches!(state.grants.present(token, app, now_ms, 0), Presented::Live { .. }))
+        (0..state.apps.len()).any(|app| {
+            matches!(state.grants.present(token, app, now_ms, 0), Presented::Live { .. })
+        })
     }
 
     /// Makes the account's access tokens worthless: `Invalid token: access token is invalid`.
@@ -247,9 +265,11 @@ impl Control {
     ) -> Result<(usize, String), ControlError> {
         let state = self.shared.lock();
         let app = client_id.map_or((!state.apps.is_empty()).then_some(0), |id| state.app_index(id));
-        let app = app
-            .ok_or_else(|| ControlError::Unknown(format!("the app {}", client_id.unwrap_or("(default)"))))?;
-        let scopes = if scopes.is_empty() { state.apps[app].default_scopes() } else { scopes.join(" ") };
+        let app = app.ok_or_else(|| {
+            ControlError::Unknown(format!("the app {}", client_id.unwrap_or("(default)")))
+        })?;
+        let scopes =
+            if scopes.is_empty() { state.apps[app].default_scopes() } else { scopes.join(" ") };
         Ok((app, scopes))
     }
 }
@@ -296,7 +316,8 @@ impl Control {
         self.shared.gates.open(endpoint);
     }
 
-    /// Lets this many go on of those that are held at this endpoint, answers first, and goes on holding.
+    /// Lets this many go on of those that are held at this endpoint, answers first, and goes on
+    /// holding.
     pub fn release_some(&self, endpoint: Endpoint, count: usize) {
         self.shared.gates.let_through(endpoint, count);
     }

@@ -106,7 +106,9 @@ async fn add_private_integration(Extract(control): Extract<Control>, body: Bytes
         None => control.add_private_integration(&asked.account, &scopes)?,
         Some(token) => {
             let account = asked.account.parse()?;
-            control.put_private_integration(PrivateIntegration::new(&token, account).scopes(&scopes))?;
+            control.put_private_integration(
+                PrivateIntegration::new(&token, account).scopes(&scopes),
+            )?;
             token
         }
     };
@@ -191,7 +193,11 @@ struct ForAccount {
 
 async fn authorize(Extract(control): Extract<Control>, body: Bytes) -> Answer {
     let asked: ForAccount = read(&body)?;
-    let code = control.authorize_for(asked.client_id.as_deref(), &asked.account, &borrowed(&asked.scopes))?;
+    let code = control.authorize_for(
+        asked.client_id.as_deref(),
+        &asked.account,
+        &borrowed(&asked.scopes),
+    )?;
     Ok(Json(json!({ "code": code })))
 }
 
@@ -208,8 +214,11 @@ async fn install(Extract(control): Extract<Control>, body: Bytes) -> Answer {
 
 async fn issue_grant(Extract(control): Extract<Control>, body: Bytes) -> Answer {
     let asked: ForAccount = read(&body)?;
-    let grant =
-        control.issue_grant_for(asked.client_id.as_deref(), &asked.account, &borrowed(&asked.scopes))?;
+    let grant = control.issue_grant_for(
+        asked.client_id.as_deref(),
+        &asked.account,
+        &borrowed(&asked.scopes),
+    )?;
     Ok(Json(json!(grant)))
 }
 
@@ -236,7 +245,8 @@ async fn configure(Extract(control): Extract<Control>, body: Bytes) -> Answer {
     for (name, value) in given {
         settings[name] = value;
     }
-    let settings: Settings = serde_json::from_value(settings).map_err(|why| malformed(&why.to_string()))?;
+    let settings: Settings =
+        serde_json::from_value(settings).map_err(|why| malformed(&why.to_string()))?;
     if let Some(url) = &settings.webhook_url {
         webhook::check_url(url).map_err(ControlError::Malformed)?;
     }
@@ -296,7 +306,9 @@ async fn add_fault(Extract(control): Extract<Control>, body: Bytes) -> Answer {
         "malformed_json" => FaultKind::MalformedJson,
         "garbage" => FaultKind::Garbage,
         "redirect" => FaultKind::Redirect {
-            location: asked.location.ok_or_else(|| malformed("a fault `redirect` needs `location`"))?,
+            location: asked
+                .location
+                .ok_or_else(|| malformed("a fault `redirect` needs `location`"))?,
         },
         "large_body" => FaultKind::LargeBody { bytes },
         "gzip_bomb" => FaultKind::GzipBomb { bytes },
@@ -345,16 +357,21 @@ async fn release(Extract(control): Extract<Control>, body: Bytes) -> Answer {
         count: Option<usize>,
     }
     match read::<Asked>(&body)? {
-        Asked { endpoint: Some(endpoint), count: Some(count) } => control.release_some(endpoint, count),
+        Asked { endpoint: Some(endpoint), count: Some(count) } => {
+            control.release_some(endpoint, count)
+        }
         Asked { endpoint: Some(endpoint), count: None } => control.release(endpoint),
         Asked { endpoint: None, count: None } => control.release_all(),
-        Asked { endpoint: None, count: Some(_) } => return Err(malformed("`count` needs `endpoint`")),
+        Asked { endpoint: None, count: Some(_) } => {
+            return Err(malformed("`count` needs `endpoint`"));
+        }
     }
     Ok(done())
 }
 
 async fn held(Extract(shared): Extract<Arc<Shared>>, Query(asked): Query<Held>) -> Answer {
-    let timeout = Duration::try_from_secs_f64(asked.timeout).map_err(|why| malformed(&why.to_string()))?;
+    let timeout =
+        Duration::try_from_secs_f64(asked.timeout).map_err(|why| malformed(&why.to_string()))?;
     let reached = shared.gates.wait(asked.endpoint, asked.at_least, timeout).await;
     Ok(Json(json!({ "held": shared.gates.held(asked.endpoint), "reached": reached })))
 }

@@ -24,14 +24,17 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Opens the port and starts to answer. May be called inside an asynchronous runtime or outside of any.
+    /// Opens the port and starts to answer. May be called inside an asynchronous runtime or outside
+    /// of any.
     ///
-    /// Fails if the port is taken, or with [`io::ErrorKind::InvalidInput`] if the configuration contradicts itself.
+    /// Fails if the port is taken, or with [`io::ErrorKind::InvalidInput`] if the configuration
+    /// contradicts itself.
     pub fn start(config: Config) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port))?;
         listener.set_nonblocking(true)?;
         let base = format!("http://{}", listener.local_addr()?);
-        let state = State::new(config).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+        let state =
+            State::new(config).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         let shared = Arc::new(Shared::new(base, state));
         let control = Control::new(shared.clone());
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;

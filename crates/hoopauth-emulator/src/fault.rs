@@ -39,8 +39,9 @@ impl Endpoint {
 
 /// A misbehaviour of one endpoint, queued until requests meet it.
 ///
-/// The faults of an endpoint strike in the order they were queued. Most replace the whole request: nothing
-/// happens but the fault. Those that are [`processed`](Fault::processed) let the request take effect first.
+/// The faults of an endpoint strike in the order they were queued. Most replace the whole request:
+/// nothing happens but the fault. Those that are [`processed`](Fault::processed) let the request
+/// take effect first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
@@ -52,15 +53,19 @@ pub struct Fault {
     pub times: u32,
     /// How many requests it lets pass first.
     pub after: u32,
-    /// Whether the request takes effect (a refresh token rotates, say) although its answer goes wrong.
+    /// Whether the request takes effect (a refresh token rotates, say) although its answer goes
+    /// wrong.
     pub processed: bool,
 }
 
 impl Fault {
-    /// A fault that strikes the next request once. Lost, cut and odd answers are processed, all others are not.
+    /// A fault that strikes the next request once. Lost, cut and odd answers are processed, all
+    /// others are not.
     pub fn new(endpoint: Endpoint, kind: FaultKind) -> Self {
-        let processed =
-            matches!(kind, FaultKind::LostAnswer | FaultKind::CutBody | FaultKind::OddAnswer { .. });
+        let processed = matches!(
+            kind,
+            FaultKind::LostAnswer | FaultKind::CutBody | FaultKind::OddAnswer { .. }
+        );
         Self { endpoint, kind, times: 1, after: 0, processed }
     }
 
@@ -94,9 +99,11 @@ impl Fault {
     pub(crate) async fn play(self, real: Option<Response>) -> Response {
         match self.kind {
             FaultKind::Status { status, headers, body } => {
-                let mut answer = json(StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT), body);
+                let mut answer =
+                    json(StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT), body);
                 for (name, value) in headers {
-                    if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value))
+                    if let (Ok(name), Ok(value)) =
+                        (name.parse::<HeaderName>(), HeaderValue::from_str(&value))
                     {
                         answer.headers_mut().insert(name, value);
                     }
@@ -109,18 +116,24 @@ impl Fault {
                 answer.extensions_mut().insert(NoAnswer);
                 answer
             }
-            FaultKind::CutBody => cut(real.unwrap_or_else(|| json(StatusCode::OK, UNFINISHED))).await,
+            FaultKind::CutBody => {
+                cut(real.unwrap_or_else(|| json(StatusCode::OK, UNFINISHED))).await
+            }
             FaultKind::OddAnswer { members, omit, first, before } => {
                 let real = real.unwrap_or_else(|| json(StatusCode::OK, EMPTY_OBJECT));
                 odd(real, &members, &omit, &first, &before).await
             }
             FaultKind::MalformedJson => json(StatusCode::OK, UNFINISHED),
             FaultKind::Garbage => json(StatusCode::OK, random::<4_096>().to_vec()),
-            FaultKind::LargeBody { bytes } => json(StatusCode::OK, Body::new(Flood { left: bytes })),
+            FaultKind::LargeBody { bytes } => {
+                json(StatusCode::OK, Body::new(Flood { left: bytes }))
+            }
             FaultKind::Drip { pause_ms } => json(StatusCode::OK, Body::new(Drip::new(pause_ms))),
             FaultKind::GzipBomb { bytes } => {
                 let mut answer = json(StatusCode::OK, gzip_of_spaces(bytes));
-                answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                answer
+                    .headers_mut()
+                    .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 answer
             }
             FaultKind::Redirect { location } => {
@@ -148,13 +161,15 @@ pub enum FaultKind {
         /// The body.
         body: String,
     },
-    /// The request is accepted and never answered; the connection stays open until the client leaves.
+    /// The request is accepted and never answered; the connection stays open until the client
+    /// leaves.
     Timeout,
     /// The connection is closed without an answer and without effect.
     Close,
     /// The request takes effect, then the connection is closed without an answer.
     LostAnswer,
-    /// Half of the answer's body, less than its `Content-Length` says, then the connection is closed.
+    /// Half of the answer's body, less than its `Content-Length` says, then the connection is
+    /// closed.
     CutBody,
     /// The real answer, rewritten. A refusal stays as it is.
     OddAnswer {
@@ -162,7 +177,8 @@ pub enum FaultKind {
         members: Map<String, Value>,
         /// Members that are left out.
         omit: Vec<String>,
-        /// Text behind the first `{`, such as `"access_token":null,`: a member that comes twice, or JSON that few writers make.
+        /// Text behind the first `{`, such as `"access_token":null,`: a member that comes twice, or
+        /// JSON that few writers make.
         first: String,
         /// Text in front of the body, such as a byte order mark.
         before: String,
@@ -181,7 +197,8 @@ pub enum FaultKind {
         /// Length of the body.
         bytes: usize,
     },
-    /// One byte of white space at a time, for ever: every read of the client succeeds, the answer never ends.
+    /// One byte of white space at a time, for ever: every read of the client succeeds, the answer
+    /// never ends.
     Drip {
         /// Real milliseconds between two bytes.
         pause_ms: u64,
@@ -253,8 +270,9 @@ async fn odd(
 ) -> Response {
     let (mut parts, body) = real.into_parts();
     let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let Some(mut object) =
-        serde_json::from_slice::<Map<String, Value>>(&whole).ok().filter(|_| parts.status.is_success())
+    let Some(mut object) = serde_json::from_slice::<Map<String, Value>>(&whole)
+        .ok()
+        .filter(|_| parts.status.is_success())
     else {
         return Response::from_parts(parts, Body::from(whole));
     };
@@ -351,12 +369,16 @@ impl HttpBody for Drip {
 
 /// Gzip of this many spaces, in whole MiB.
 ///
-/// One MiB is packed once; after a full flush the packer remembers nothing, so its output can be repeated.
+/// One MiB is packed once; after a full flush the packer remembers nothing, so its output can be
+/// repeated.
 fn gzip_of_spaces(bytes: usize) -> Vec<u8> {
     let plain = vec![b' '; MIB];
     let mut packed = Vec::with_capacity(16 * 1_024);
-    let packing =
-        Compress::new(Compression::best(), false).compress_vec(&plain, &mut packed, FlushCompress::Full);
+    let packing = Compress::new(Compression::best(), false).compress_vec(
+        &plain,
+        &mut packed,
+        FlushCompress::Full,
+    );
     debug_assert!(packing.is_ok());
     let mut mib_check = Crc::new();
     mib_check.update(&plain);
@@ -405,7 +427,8 @@ mod tests {
         assert_eq!(faults.pending(), 3);
         assert_eq!(faults.next(Endpoint::Api), None);
         assert_eq!(faults.next(Endpoint::Token), None);
-        let struck: Vec<_> = (0..3).filter_map(|_| faults.next(Endpoint::Token)).map(|f| f.kind).collect();
+        let struck: Vec<_> =
+            (0..3).filter_map(|_| faults.next(Endpoint::Token)).map(|f| f.kind).collect();
         assert_eq!(struck, [FaultKind::Close, FaultKind::Close, FaultKind::Timeout]);
         assert_eq!((faults.next(Endpoint::Token), faults.pending()), (None, 0));
     }

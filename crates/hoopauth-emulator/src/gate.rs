@@ -64,7 +64,12 @@ impl Gates {
     }
 
     /// Blocks until `at_least` requests are held; false if that takes longer than `timeout`.
-    pub(crate) fn wait_blocking(&self, endpoint: Endpoint, at_least: usize, timeout: Duration) -> bool {
+    pub(crate) fn wait_blocking(
+        &self,
+        endpoint: Endpoint,
+        at_least: usize,
+        timeout: Duration,
+    ) -> bool {
         let (gates, _) = self
             .changed_blocking
             .wait_timeout_while(self.lock(), timeout, |gates| held(gates, endpoint) < at_least)
@@ -73,7 +78,12 @@ impl Gates {
     }
 
     /// Waits like [`Gates::wait_blocking`], on the emulator's runtime.
-    pub(crate) async fn wait(&self, endpoint: Endpoint, at_least: usize, timeout: Duration) -> bool {
+    pub(crate) async fn wait(
+        &self,
+        endpoint: Endpoint,
+        at_least: usize,
+        timeout: Duration,
+    ) -> bool {
         let enough = async {
             loop {
                 let changed = self.changed.notified();

@@ -74,8 +74,8 @@ struct Used {
     pair: Option<Arc<Grant>>,
 }
 
-/// Floors below which the serial numbers of an account's tokens are worthless: a revocation costs the same for one
-/// token and for a million.
+/// Floors below which the serial numbers of an account's tokens are worthless: a revocation costs
+/// the same for one token and for a million.
 #[derive(Debug, Default)]
 struct Standing {
     access_revoked: u64,
@@ -151,7 +151,9 @@ impl Grants {
                 break;
             }
             self.recent.pop_front();
-            if let Some(used) = self.refresh.get_mut(&fingerprint).and_then(|token| token.used.as_mut()) {
+            if let Some(used) =
+                self.refresh.get_mut(&fingerprint).and_then(|token| token.used.as_mut())
+            {
                 used.pair = None;
             }
         }
@@ -215,8 +217,15 @@ impl Grants {
     }
 
     /// Tells what a refresh token is worth to this app now.
-    pub(crate) fn present(&self, token: &str, app: usize, now_ms: i64, window_ms: i64) -> Presented {
-        let Some(known) = self.refresh.get(&self.fingerprints.of(token)).filter(|known| known.app == app)
+    pub(crate) fn present(
+        &self,
+        token: &str,
+        app: usize,
+        now_ms: i64,
+        window_ms: i64,
+    ) -> Presented {
+        let Some(known) =
+            self.refresh.get(&self.fingerprints.of(token)).filter(|known| known.app == app)
         else {
             return Presented::Worthless;
         };
@@ -228,7 +237,9 @@ impl Grants {
         match &known.used {
             _ if revoked => Presented::Worthless,
             None if now_ms >= known.expires_ms => Presented::Worthless,
-            None => Presented::Live { account: known.account.clone(), scopes: known.scopes.clone() },
+            None => {
+                Presented::Live { account: known.account.clone(), scopes: known.scopes.clone() }
+            }
             Some(Used { at_ms, pair: Some(pair) })
                 if window_ms > 0 && now_ms.saturating_sub(*at_ms) <= window_ms =>
             {
@@ -256,7 +267,8 @@ impl Grants {
             return Err(Refusal::api(401, if wrong_kind { WORTHLESS } else { "Invalid JWT" }));
         };
         let account = self.accounts.get(&access.account);
-        if access.revoked || account.is_some_and(|account| access.serial <= account.access_revoked) {
+        if access.revoked || account.is_some_and(|account| access.serial <= account.access_revoked)
+        {
             return Err(Refusal::api(401, WORTHLESS));
         }
         let expired = now_ms >= access.expires_ms

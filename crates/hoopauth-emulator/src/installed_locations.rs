@@ -15,7 +15,10 @@ use crate::request::{Caller, Parameters, check_edge, check_version};
 use crate::state::{Shared, State};
 use crate::tokens::uuid;
 
-pub(crate) async fn installed_locations(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Response {
+pub(crate) async fn installed_locations(
+    Extract(shared): Extract<Arc<Shared>>,
+    request: Request,
+) -> Response {
     let (parts, _) = request.into_parts();
     shared.lock().counters.shown.installed_locations_requests += 1;
     shared.attend(Endpoint::InstalledLocations, || answer(&shared.lock(), &parts)).await

@@ -1,9 +1,9 @@
 //! A local HoopAI for development and tests.
 //!
 //! [`Emulator::start`] opens a port on 127.0.0.1 and plays the platform there: the authorize page, the token
-//! endpoints, some API routes; with the errors, limits and headers of the real one, and with faults on request. It runs
-//! on a thread and a runtime of its own, so it serves blocking tests and asynchronous ones. The README lists every
-//! fact it plays.
+//! endpoints, some API routes; with the errors, limits and headers of the real one, and with faults
+//! on request. It runs on a thread and a runtime of its own, so it serves blocking tests and
+//! asynchronous ones. The README lists every fact it plays.
 //!
 //! ```
 //! use hoopauth_emulator::{Config, Emulator};
@@ -17,7 +17,8 @@
 //! # }
 //! ```
 //!
-//! It is for tests only: it shows tokens to whoever asks, and it approves whatever a test tells it to.
+//! It is for tests only: it shows tokens to whoever asks, and it approves whatever a test tells it
+//! to.
 #![forbid(unsafe_code)]
 
 mod account;
@@ -48,8 +49,8 @@ mod webhook;
 pub use account::{Account, Class};
 pub use config::{
     App, Casing, Company, Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_COMPANY_ID,
-    DEFAULT_COMPANY_PRIVATE_INTEGRATION, DEFAULT_LOCATION_IDS, DEFAULT_LOCATION_PRIVATE_INTEGRATION,
-    DEFAULT_SCOPES, ErrorStyle, PrivateIntegration, Settings,
+    DEFAULT_COMPANY_PRIVATE_INTEGRATION, DEFAULT_LOCATION_IDS,
+    DEFAULT_LOCATION_PRIVATE_INTEGRATION, DEFAULT_SCOPES, ErrorStyle, PrivateIntegration, Settings,
 };
 pub use control::Control;
 pub use emulator::Emulator;

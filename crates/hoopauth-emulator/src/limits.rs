@@ -33,7 +33,12 @@ pub(crate) struct Standing {
 
 impl Limits {
     /// Counts a token request of this app; false if it is one too many, which does not count.
-    pub(crate) fn admit_token(&mut self, client_id: &str, now_ms: i64, per_minute: Option<u32>) -> bool {
+    pub(crate) fn admit_token(
+        &mut self,
+        client_id: &str,
+        now_ms: i64,
+        per_minute: Option<u32>,
+    ) -> bool {
         let Some(per_minute) = per_minute else { return true };
         let log = self.token.entry(client_id.to_owned()).or_default();
         forget_outside(log, now_ms, 60_000);
@@ -55,9 +60,10 @@ impl Limits {
         let windows = self.api.entry((app.to_owned(), account)).or_default();
         windows.interval.enter(now_ms.div_euclid(INTERVAL_MS));
         windows.day.enter(now_ms.div_euclid(DAY_MS));
-        let exceeded =
-            settings.api_requests_per_10_seconds.is_some_and(|limit| windows.interval.used >= limit)
-                || settings.api_requests_per_day.is_some_and(|limit| windows.day.used >= limit);
+        let exceeded = settings
+            .api_requests_per_10_seconds
+            .is_some_and(|limit| windows.interval.used >= limit)
+            || settings.api_requests_per_day.is_some_and(|limit| windows.day.used >= limit);
         if !exceeded {
             windows.interval.used += 1;
             windows.day.used += 1;

@@ -14,7 +14,10 @@ use crate::refusal::Refusal;
 use crate::request::{Caller, FORM, Parameters, check_edge, check_version, has_content_type, read};
 use crate::state::{Shared, State};
 
-pub(crate) async fn location_token(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Response {
+pub(crate) async fn location_token(
+    Extract(shared): Extract<Arc<Shared>>,
+    request: Request,
+) -> Response {
     let (parts, body) = read(request).await;
     shared.lock().counters.shown.location_token_requests += 1;
     shared.attend(Endpoint::LocationToken, || answer(&mut shared.lock(), &parts, &body)).await

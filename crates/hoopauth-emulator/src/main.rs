@@ -1,4 +1,5 @@
-//! The emulator as a program: one JSON line of addresses on stdout, then it answers until stdin closes.
+//! The emulator as a program: one JSON line of addresses on stdout, then it answers until stdin
+//! closes.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -8,7 +9,8 @@ use std::thread;
 
 use clap::{Parser, ValueEnum};
 use hoopauth_emulator::{
-    App, Casing, Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_COMPANY_ID, Emulator, ErrorStyle,
+    App, Casing, Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_COMPANY_ID, Emulator,
+    ErrorStyle,
 };
 use serde_json::json;
 
@@ -39,7 +41,8 @@ struct Arguments {
     /// Redirect URI the app registers (repeatable); without any, all are accepted
     #[arg(long, value_name = "URI")]
     redirect_uri: Vec<String>,
-    /// Token requests a minute before the app is answered 429; the platform's limit is 5 [default: unlimited]
+    /// Token requests a minute before the app is answered 429; the platform's limit is 5 [default:
+    /// unlimited]
     #[arg(long, value_name = "N")]
     token_requests_per_minute: Option<u32>,
     /// API requests in 10 seconds before an account is answered 429; 0 is unlimited

@@ -68,7 +68,8 @@ impl Refusal {
     pub(crate) fn answer(&self, style: ErrorStyle) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if self.kind == RefusalKind::Edge {
-            return (status, [("content-type", "text/html; charset=UTF-8")], EDGE_PAGE).into_response();
+            return (status, [("content-type", "text/html; charset=UTF-8")], EDGE_PAGE)
+                .into_response();
         }
         (status, axum::Json(self.body(style))).into_response()
     }

@@ -37,7 +37,8 @@ impl Caller {
         })
     }
 
-    /// The name of the account in the statistics, whether or not its bearer is still worth anything.
+    /// The name of the account in the statistics, whether or not its bearer is still worth
+    /// anything.
     pub(crate) fn name(state: &State, headers: &HeaderMap) -> String {
         let bearer = bearer(headers).unwrap_or_default();
         let key = state.private_integrations.get(bearer).map(|token| &token.account);
@@ -45,7 +46,8 @@ impl Caller {
         account.map_or_else(|| "unknown".to_owned(), ToString::to_string)
     }
 
-    /// The scopes of an OAuth grant, separated by spaces; empty for a Private Integration token with every scope.
+    /// The scopes of an OAuth grant, separated by spaces; empty for a Private Integration token
+    /// with every scope.
     pub(crate) fn scopes(&self) -> &str {
         self.scopes.as_deref().unwrap_or_default()
     }
@@ -94,7 +96,8 @@ impl Caller {
     }
 }
 
-/// The parameters of a form or a query. Their names are known by either casing: `client_id` or `clientId`.
+/// The parameters of a form or a query. Their names are known by either casing: `client_id` or
+/// `clientId`.
 #[derive(Debug, Default)]
 pub(crate) struct Parameters {
     values: BTreeMap<String, String>,
@@ -154,7 +157,8 @@ pub(crate) fn check_edge(state: &State, headers: &HeaderMap) -> Result<(), Refus
     if !state.settings.check_user_agent {
         return Ok(());
     }
-    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let agent =
+        headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if agent.trim().is_empty() || agent.to_ascii_lowercase().starts_with("python") {
         return Err(Refusal::edge_1010());
     }

@@ -36,7 +36,11 @@ pub(crate) fn answered_status(answer: &Response<Body>) -> u16 {
 }
 
 /// Accepts connections until told to stop.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: oneshot::Receiver<()>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    mut stop: oneshot::Receiver<()>,
+) {
     let routes = Service { routes: TowerToHyperService::new(routes(Arc::clone(&shared))), shared };
     loop {
         let accepted = tokio::select! {

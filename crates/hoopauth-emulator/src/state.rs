@@ -41,7 +41,11 @@ impl Shared {
     }
 
     /// Handles one request of an endpoint, with its latency, its gates and its faults around it.
-    pub(crate) async fn attend(&self, endpoint: Endpoint, handle: impl FnOnce() -> Response) -> Response {
+    pub(crate) async fn attend(
+        &self,
+        endpoint: Endpoint,
+        handle: impl FnOnce() -> Response,
+    ) -> Response {
         let latency_ms = self.lock().latency_ms(endpoint);
         if latency_ms > 0 {
             tokio::time::sleep(Duration::from_millis(latency_ms)).await;
@@ -133,7 +137,10 @@ impl State {
         };
         config.apps.into_iter().try_for_each(|app| state.add_app(app))?;
         config.companies.into_iter().try_for_each(|company| state.add_company(company))?;
-        config.private_integrations.into_iter().try_for_each(|token| state.add_private_integration(token))?;
+        config
+            .private_integrations
+            .into_iter()
+            .try_for_each(|token| state.add_private_integration(token))?;
         Ok(state)
     }
 
@@ -172,7 +179,8 @@ impl State {
             company.locations.push(id.clone());
         }
         let company = Account::Company(company_id.clone());
-        self.locations.insert(id.clone(), LocationRecord { name: name.into(), company_id, paused: false });
+        self.locations
+            .insert(id.clone(), LocationRecord { name: name.into(), company_id, paused: false });
         // What a company has installed, it has installed in its future locations.
         for app in self.grants.installed_apps(&company) {
             self.announce_future_location(app, &id);
@@ -180,7 +188,10 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn add_private_integration(&mut self, token: PrivateIntegration) -> Result<(), ControlError> {
+    pub(crate) fn add_private_integration(
+        &mut self,
+        token: PrivateIntegration,
+    ) -> Result<(), ControlError> {
         self.company_of(&token.account)?;
         if self.private_integrations.contains_key(&token.token) {
             return Err(ControlError::Exists("this Private Integration token".into()));
@@ -225,11 +236,13 @@ impl State {
         with_refresh_token: bool,
     ) -> Result<Arc<Grant>, ControlError> {
         let company_id = self.company_of(account)?.to_string();
-        let user_id = self.companies.get(company_id.as_str()).map(|c| c.user_id.clone()).unwrap_or_default();
+        let user_id =
+            self.companies.get(company_id.as_str()).map(|c| c.user_id.clone()).unwrap_or_default();
         let now_ms = self.clock.now_ms();
         let lives = Lives {
             access_until_ms: now_ms.saturating_add(self.settings.lifetime.saturating_mul(1_000)),
-            refresh_until_ms: now_ms.saturating_add(self.settings.refresh_lifetime.saturating_mul(1_000)),
+            refresh_until_ms: now_ms
+                .saturating_add(self.settings.refresh_lifetime.saturating_mul(1_000)),
         };
         let client_id = self.apps[app].client_id.clone();
         let token = |kind, until_ms: i64| {
@@ -252,14 +265,17 @@ impl State {
         Ok(self.grants.remember(app, grant, lives))
     }
 
-    /// Exchanges a refresh token for a new pair, or for the pair it was exchanged for within the window.
+    /// Exchanges a refresh token for a new pair, or for the pair it was exchanged for within the
+    /// window.
     pub(crate) fn rotate(&mut self, app: usize, token: &str) -> Result<Arc<Grant>, Refusal> {
         let now_ms = self.clock.now_ms();
         let window_ms = self.window_ms();
         match self.grants.present(token, app, now_ms, window_ms) {
             Presented::Live { account, .. } if self.is_paused(&account) => Err(Refusal::inactive()),
             Presented::Live { account, scopes } => {
-                let pair = self.issue(app, &account, &scopes, true).map_err(|_| Refusal::invalid_grant())?;
+                let pair = self
+                    .issue(app, &account, &scopes, true)
+                    .map_err(|_| Refusal::invalid_grant())?;
                 self.grants.rotated(token, &pair, now_ms, window_ms);
                 self.counters.shown.rotations += 1;
                 Ok(pair)
@@ -278,13 +294,21 @@ impl State {
     }
 
     /// The index of the app with this client id and secret.
-    pub(crate) fn authenticate(&self, client_id: &str, client_secret: &str) -> Result<usize, Refusal> {
+    pub(crate) fn authenticate(
+        &self,
+        client_id: &str,
+        client_secret: &str,
+    ) -> Result<usize, Refusal> {
         use crate::refusal::RefusalKind::InvalidClient;
         let Some(app) = self.app_index(client_id) else {
             return Err(Refusal::new(400, InvalidClient, "Invalid client: client id is unknown"));
         };
         if self.apps[app].client_secret != client_secret {
-            return Err(Refusal::new(401, InvalidClient, "Invalid client: client credentials are invalid"));
+            return Err(Refusal::new(
+                401,
+                InvalidClient,
+                "Invalid client: client credentials are invalid",
+            ));
         }
         Ok(app)
     }

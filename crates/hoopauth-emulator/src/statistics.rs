@@ -4,8 +4,8 @@ use serde::Serialize;
 
 /// What the emulator has counted since it started or was last reset.
 ///
-/// Accounts are written `location:<id>` or `company:<id>`; `unknown` where a request named none the emulator
-/// knows. A status of 0 stands for an answer that was never sent.
+/// Accounts are written `location:<id>` or `company:<id>`; `unknown` where a request named none the
+/// emulator knows. A status of 0 stands for an answer that was never sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Statistics {
@@ -68,7 +68,8 @@ impl Counters {
         forget_outside(&mut self.last_minute, now_ms, 60_000);
         self.last_minute.push_back(now_ms);
         let in_minute = self.last_minute.len() as u64;
-        self.shown.token_requests_peak_per_minute = self.shown.token_requests_peak_per_minute.max(in_minute);
+        self.shown.token_requests_peak_per_minute =
+            self.shown.token_requests_peak_per_minute.max(in_minute);
     }
 
     pub(crate) fn token_answer(&mut self, status: u16) {
@@ -101,7 +102,8 @@ impl Counters {
     }
 }
 
-/// Drops the times that are not within the `span_ms` before `now_ms`; later ones too, after a clock was put back.
+/// Drops the times that are not within the `span_ms` before `now_ms`; later ones too, after a clock
+/// was put back.
 pub(crate) fn forget_outside(log: &mut VecDeque<i64>, now_ms: i64, span_ms: i64) {
     while log.front().is_some_and(|first| now_ms.saturating_sub(*first) >= span_ms) {
         log.pop_front();

@@ -65,7 +65,8 @@ fn members(grant: &Grant, state: &State) -> Map<String, Value> {
         put("locationId", id.as_str().into());
     }
     if class == Class::Company {
-        let locations = state.companies.get(grant.company_id.as_str()).map(|company| &company.locations);
+        let locations =
+            state.companies.get(grant.company_id.as_str()).map(|company| &company.locations);
         let approved: Vec<_> = locations
             .into_iter()
             .flatten()

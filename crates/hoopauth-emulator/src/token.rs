@@ -19,8 +19,11 @@ use crate::state::{Shared, State};
 
 pub(crate) async fn token(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = read(request).await;
-    let form =
-        if has_content_type(&parts.headers, FORM) { Parameters::parse(&body) } else { Parameters::default() };
+    let form = if has_content_type(&parts.headers, FORM) {
+        Parameters::parse(&body)
+    } else {
+        Parameters::default()
+    };
     let admitted = arrive(&mut shared.lock(), &form);
     let answer = if admitted {
         shared.attend(Endpoint::Token, || answer(&mut shared.lock(), &parts, &form)).await
@@ -34,12 +37,14 @@ pub(crate) async fn token(Extract(shared): Extract<Arc<Shared>>, request: Reques
 /// Counts the request; false if the limit refuses it.
 fn arrive(state: &mut State, form: &Parameters) -> bool {
     let code = form.value("code").and_then(|code| state.codes.get(code)).map(|code| &code.account);
-    let refresh = form.value("refresh_token").and_then(|token| state.grants.account_of_refresh(token));
+    let refresh =
+        form.value("refresh_token").and_then(|token| state.grants.account_of_refresh(token));
     let account = code.or(refresh).map_or_else(|| "unknown".to_owned(), ToString::to_string);
     let now_ms = state.clock.now_ms();
     state.counters.token_request(form.value("grant_type").unwrap_or_default(), &account, now_ms);
     let client_id = form.value("client_id").unwrap_or_default();
-    let admitted = state.limits.admit_token(client_id, now_ms, state.settings.token_requests_per_minute);
+    let admitted =
+        state.limits.admit_token(client_id, now_ms, state.settings.token_requests_per_minute);
     if !admitted {
         state.counters.shown.token_requests_limited += 1;
     }
@@ -87,7 +92,8 @@ fn exchange(
     let text = form.require("code")?;
     let not_found = || Refusal::new(401, RefusalKind::CodeNotFound, "Authorization code not found");
     let now_ms = state.clock.now_ms();
-    let code = state.codes.get(text).filter(|code| now_ms < code.expires_ms).ok_or_else(not_found)?;
+    let code =
+        state.codes.get(text).filter(|code| now_ms < code.expires_ms).ok_or_else(not_found)?;
     let app = state.authenticate(client_id, client_secret)?;
     if code.app != app {
         return Err(not_found());

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::account::Account;
 
-/// What a token looks like to whoever decodes it. The emulator itself looks tokens up and never reads them.
+/// What a token looks like to whoever decodes it. The emulator itself looks tokens up and never
+/// reads them.
 pub(crate) struct Claims<'a> {
     pub(crate) kind: &'static str,
     pub(crate) account: &'a Account,
@@ -47,7 +48,8 @@ impl Claims<'_> {
     }
 }
 
-/// Tells tokens apart by a keyed 128-bit hash, so that a token of a kilobyte costs sixteen bytes to remember.
+/// Tells tokens apart by a keyed 128-bit hash, so that a token of a kilobyte costs sixteen bytes to
+/// remember.
 #[derive(Debug, Default)]
 pub(crate) struct Fingerprints {
     high: RandomState,
@@ -63,7 +65,9 @@ impl Fingerprints {
 /// `BYTES` random bytes in hexadecimal.
 pub(crate) fn hex<const BYTES: usize>() -> String {
     random::<BYTES>().iter().fold(String::with_capacity(BYTES * 2), |mut text, byte| {
-        text.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
+        text.extend(
+            [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')),
+        );
         text
     })
 }
@@ -78,14 +82,19 @@ pub(crate) fn uuid() -> String {
         if matches!(at, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        text.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
+        text.extend(
+            [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')),
+        );
     }
     text
 }
 
 /// An id of 20 letters and digits, like those of locations and companies.
 pub(crate) fn id() -> String {
-    random::<20>().iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+    random::<20>()
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]))
+        .collect()
 }
 
 /// Random bytes of the operating system's generator.

@@ -32,11 +32,15 @@ fn contacts_live_and_die() {
     let put = Call::new("PUT", &format!("{}{path}", emulator.api()));
     put.bearer(&token).json(&json!({ "firstName": "Grace" })).send().ok();
     assert_eq!(get(&emulator, &path, &token).send().ok().json()["contact"]["firstName"], "Grace");
-    let listed =
-        get(&emulator, "/contacts/?locationId=hoopLocation00000001&limit=5", &token).send().ok().json();
+    let listed = get(&emulator, "/contacts/?locationId=hoopLocation00000001&limit=5", &token)
+        .send()
+        .ok()
+        .json();
     assert_eq!((listed["contacts"].as_array().unwrap().len(), &listed["count"]), (1, &json!(1)));
     let other = emulator.issue_grant(OTHER_LOCATION, &[]).unwrap().access_token;
-    get(&emulator, &path, &other).send().refused(403, "This location is not accessible from this token!");
+    get(&emulator, &path, &other)
+        .send()
+        .refused(403, "This location is not accessible from this token!");
     Call::new("DELETE", &format!("{}{path}", emulator.api())).bearer(&token).send().ok();
     get(&emulator, &path, &token).send().refused(404, "Contact not found");
 }
@@ -45,14 +49,19 @@ fn contacts_live_and_die() {
 fn every_route_answers_those_it_is_for() {
     let (emulator, location) = start();
     let company = emulator.issue_grant(COMPANY, &[]).unwrap().access_token;
-    for path in
-        ["/calendars/", "/conversations/search", "/opportunities/search", "/locations/hoopLocation00000001"]
-    {
+    for path in [
+        "/calendars/",
+        "/conversations/search",
+        "/opportunities/search",
+        "/locations/hoopLocation00000001",
+    ] {
         let answer = get(&emulator, path, &location).send().ok();
         assert_eq!(answer.json()["traceId"].as_str().unwrap().len(), 36);
         get(&emulator, path, DEFAULT_LOCATION_PRIVATE_INTEGRATION).send().ok();
     }
-    for path in ["/companies/hoopCompany000000001", "/locations/search?companyId=hoopCompany000000001"] {
+    for path in
+        ["/companies/hoopCompany000000001", "/locations/search?companyId=hoopCompany000000001"]
+    {
         get(&emulator, path, &company).send().ok();
         get(&emulator, path, DEFAULT_COMPANY_PRIVATE_INTEGRATION).send().ok();
     }
@@ -73,13 +82,17 @@ fn headers_are_checked() {
     get(&emulator, "/v9/contacts/", &token).send().refused(400, "Invalid API version segment v9");
     for agent in ["Python-urllib/3.12", "python-requests/2.32", " "] {
         let answer = call().header("user-agent", agent).send();
-        assert_eq!((answer.status, answer.header("content-type")), (403, "text/html; charset=UTF-8"));
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (403, "text/html; charset=UTF-8")
+        );
         assert!(answer.text().contains("Error 1010"));
     }
     assert_eq!(call().without("user-agent").send().status, 403);
     emulator.configure(|settings| settings.check_user_agent = false);
     call().without("user-agent").send().ok();
-    let typeless = post(&emulator, "/contacts/", &token).json(&json!({})).without("content-type").send();
+    let typeless =
+        post(&emulator, "/contacts/", &token).json(&json!({})).without("content-type").send();
     assert_eq!(typeless.status, 415);
 }
 
@@ -93,7 +106,8 @@ fn bearers_are_checked() {
         .send()
         .refused(401, "Invalid JWT");
     get(&emulator, "/contacts/", "x").without("authorization").send().refused(401, "Invalid JWT");
-    call("pit-00000000-0000-0000-0000-000000000000").refused(401, "Invalid Private Integration token");
+    call("pit-00000000-0000-0000-0000-000000000000")
+        .refused(401, "Invalid Private Integration token");
     let wrong_kind = seed(&emulator);
     call(&wrong_kind).refused(401, "Invalid token: access token is invalid");
 
@@ -131,15 +145,21 @@ fn class_scope_and_tenant_are_checked() {
     );
     get(&emulator, "/companies/x", &location).send().refused(401, "Token's user type mismatch!");
     let narrow = emulator.issue_grant(LOCATION, &["calendars.readonly"]).unwrap().access_token;
-    get(&emulator, "/contacts/", &narrow).send().refused(401, "The token is not authorized for this scope.");
+    get(&emulator, "/contacts/", &narrow)
+        .send()
+        .refused(401, "The token is not authorized for this scope.");
     let key = emulator.add_private_integration(LOCATION, &["calendars.readonly"]).unwrap();
-    get(&emulator, "/contacts/", &key).send().refused(401, "The token is not authorized for this scope.");
+    get(&emulator, "/contacts/", &key)
+        .send()
+        .refused(401, "The token is not authorized for this scope.");
     get(&emulator, "/calendars/", &key).send().ok();
     emulator.revoke_private_integration(&key).unwrap();
     get(&emulator, "/calendars/", &key).send().refused(401, "Invalid Private Integration token");
 
     let no_access = "The token does not have access to this location.";
-    get(&emulator, "/contacts/?locationId=hoopLocation00000002", &location).send().refused(403, no_access);
+    get(&emulator, "/contacts/?locationId=hoopLocation00000002", &location)
+        .send()
+        .refused(403, no_access);
     get(&emulator, "/locations/hoopLocation00000002", &location).send().refused(403, no_access);
     let body = json!({ "locationId": DEFAULT_LOCATION_IDS[1] });
     post(&emulator, "/contacts/", &location).json(&body).send().refused(403, no_access);
@@ -168,7 +188,10 @@ fn the_limit_is_told_and_kept() {
     get(&emulator, "/contacts/", &token).send().ok();
     let limited = get(&emulator, "/contacts/", &token).send();
     limited.refused(429, "Too Many Requests");
-    assert_eq!((limited.header("x-ratelimit-max"), limited.header("x-ratelimit-remaining")), ("2", "0"));
+    assert_eq!(
+        (limited.header("x-ratelimit-max"), limited.header("x-ratelimit-remaining")),
+        ("2", "0")
+    );
     let other = emulator.issue_grant(OTHER_LOCATION, &[]).unwrap().access_token;
     get(&emulator, "/contacts/", &other).send().ok();
     emulator.advance(10);
@@ -183,8 +206,12 @@ fn the_limit_is_told_and_kept() {
 fn echo_shows_what_came() {
     let (emulator, token) = start();
     let sent = json!({ "a": [1, 2] });
-    let echoed =
-        post(&emulator, "/echo/deep?x=1", &token).header("x-own", "y").json(&sent).send().ok().json();
+    let echoed = post(&emulator, "/echo/deep?x=1", &token)
+        .header("x-own", "y")
+        .json(&sent)
+        .send()
+        .ok()
+        .json();
     assert_eq!((&echoed["method"], &echoed["path"]), (&json!("POST"), &json!("/echo/deep")));
     assert_eq!((&echoed["query"], &echoed["body"]), (&json!("x=1"), &sent));
     assert_eq!(echoed["headers"]["authorization"], format!("Bearer {token}"));
@@ -194,5 +221,8 @@ fn echo_shows_what_came() {
     assert_eq!(get(&emulator, "/echo", &company).send().ok().json()["account"], COMPANY);
     let tenant = format!("/echo?locationId={}", DEFAULT_LOCATION_IDS[1]);
     assert_eq!(get(&emulator, &tenant, &token).send().status, 403);
-    assert_eq!(get(&emulator, &format!("/echo?companyId={DEFAULT_COMPANY_ID}"), &token).send().status, 200);
+    assert_eq!(
+        get(&emulator, &format!("/echo?companyId={DEFAULT_COMPANY_ID}"), &token).send().status,
+        200
+    );
 }

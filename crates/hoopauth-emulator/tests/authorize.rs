@@ -23,8 +23,10 @@ const ASKED: [(&str, &str); 4] = [
 
 /// Opens the page with these changes to a good request; an empty value leaves the parameter out.
 fn open(emulator: &Emulator, changes: &[(&str, &str)]) -> Answer {
-    let mut pairs: Vec<_> =
-        ASKED.into_iter().filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name)).collect();
+    let mut pairs: Vec<_> = ASKED
+        .into_iter()
+        .filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name))
+        .collect();
     pairs.extend(changes.iter().filter(|(_, value)| !value.is_empty()));
     Call::new("GET", &format!("{}?{}", emulator.authorize_url(), query(&pairs))).send()
 }
@@ -43,9 +45,16 @@ fn the_page_shows_app_accounts_and_scopes() {
     let page = open(&emulator, &[("state", "\"><script>"), ("loginWindowOpenMode", "self")]);
     assert_eq!(page.status, 200);
     assert!(page.header("content-type").starts_with("text/html"));
-    for shown in
-        ["Emulated App", "Hoop Agency", COMPANY, LOCATION, "contacts.write", "Approve", "Deny", REDIRECT]
-    {
+    for shown in [
+        "Emulated App",
+        "Hoop Agency",
+        COMPANY,
+        LOCATION,
+        "contacts.write",
+        "Approve",
+        "Deny",
+        REDIRECT,
+    ] {
         assert!(page.text().contains(shown), "{shown}");
     }
     assert!(!page.text().contains("<script>"));
@@ -66,7 +75,8 @@ fn the_form_approves_and_denies() {
     form.extend([("state", "a b&c"), ("account", LOCATION), ("decision", "approve")]);
     let approved = carried(&Call::new("POST", &emulator.authorize_url()).form(&form).send());
     assert_eq!((approved[0].0.as_str(), &approved[1]), ("code", &("state".into(), "a b&c".into())));
-    let answer = exchange(&emulator, &approved[0].1, &[("redirect_uri", REDIRECT)]).send().ok().json();
+    let answer =
+        exchange(&emulator, &approved[0].1, &[("redirect_uri", REDIRECT)]).send().ok().json();
     assert_eq!(answer["locationId"], DEFAULT_LOCATION_IDS[0]);
     assert_eq!(answer["scope"], "contacts.readonly contacts.write");
 
@@ -82,7 +92,8 @@ fn tests_decide_without_a_browser() {
     let emulator = start();
     let company = carried(&open(&emulator, &[("approve", COMPANY)]));
     assert_eq!(company.len(), 1, "no state was sent, none comes back");
-    let answer = exchange(&emulator, &company[0].1, &[("redirect_uri", REDIRECT)]).send().ok().json();
+    let answer =
+        exchange(&emulator, &company[0].1, &[("redirect_uri", REDIRECT)]).send().ok().json();
     assert_eq!(answer["userType"], "Company");
     let denied = carried(&open(&emulator, &[("deny", "1"), ("state", "s")]));
     assert_eq!(denied[0].1, "access_denied");
@@ -139,7 +150,8 @@ fn a_challenge_asks_for_its_verifier() {
     let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
     let emulator = start();
-    let asked = [("code_challenge", challenge), ("code_challenge_method", "S256"), ("approve", LOCATION)];
+    let asked =
+        [("code_challenge", challenge), ("code_challenge_method", "S256"), ("approve", LOCATION)];
     let code = &carried(&open(&emulator, &asked))[0].1;
     let with = |more: &[(&str, &str)]| {
         let mut form = vec![("redirect_uri", REDIRECT)];

@@ -40,7 +40,8 @@ fn a_company_token_mints_location_tokens() {
     assert_eq!(counted.location_tokens_minted_by_account, [(OTHER_LOCATION.to_owned(), 1)].into());
 
     emulator.configure(|settings| settings.location_refresh_token = false);
-    let bare = mint(&emulator, &company, DEFAULT_COMPANY_ID, DEFAULT_LOCATION_IDS[1]).send().ok().json();
+    let bare =
+        mint(&emulator, &company, DEFAULT_COMPANY_ID, DEFAULT_LOCATION_IDS[1]).send().ok().json();
     assert!(bare.get("refresh_token").is_none());
 }
 
@@ -76,13 +77,16 @@ fn installed_locations_come_in_pages() {
     emulator.add_locations(DEFAULT_COMPANY_ID, 30).unwrap();
     emulator.uninstall(OTHER_LOCATION).unwrap();
     let page = |more: &str| {
-        let path = format!("/oauth/installedLocations?companyId={DEFAULT_COMPANY_ID}&appId={APP_ID}{more}");
+        let path = format!(
+            "/oauth/installedLocations?companyId={DEFAULT_COMPANY_ID}&appId={APP_ID}{more}"
+        );
         get(&emulator, &path, &company).send().ok().json()
     };
     let first = page("");
     assert_eq!(first["locations"].as_array().unwrap().len(), 20);
     assert_eq!(first["count"], 33);
-    let shown = json!({ "_id": DEFAULT_LOCATION_IDS[1], "name": "Hoop Location 2", "isInstalled": false });
+    let shown =
+        json!({ "_id": DEFAULT_LOCATION_IDS[1], "name": "Hoop Location 2", "isInstalled": false });
     assert_eq!(first["locations"][1], shown);
     assert_eq!(page("&skip=20")["locations"].as_array().unwrap().len(), 13);
     assert_eq!(page("&skip=2&limit=1")["locations"][0]["_id"], DEFAULT_LOCATION_IDS[2]);
@@ -94,12 +98,15 @@ fn installed_locations_come_in_pages() {
 fn installed_locations_need_both_ids_and_the_scope() {
     assert!(DEFAULT_CLIENT_ID.starts_with(APP_ID));
     let (emulator, company) = start();
-    for query in ["", "companyId=x", "appId=x", "companyId=hoopCompany000000001&appId=x&skip=many"] {
+    for query in ["", "companyId=x", "appId=x", "companyId=hoopCompany000000001&appId=x&skip=many"]
+    {
         let answer = get(&emulator, &format!("/oauth/installedLocations?{query}"), &company).send();
         assert_eq!(answer.status, 422, "{query}");
         assert!(answer.json()["message"].is_array());
     }
     let narrow = emulator.issue_grant(COMPANY, &["oauth.write"]).unwrap().access_token;
     let path = format!("/oauth/installedLocations?companyId={DEFAULT_COMPANY_ID}&appId={APP_ID}");
-    get(&emulator, &path, &narrow).send().refused(401, "The token is not authorized for this scope.");
+    get(&emulator, &path, &narrow)
+        .send()
+        .refused(401, "The token is not authorized for this scope.");
 }

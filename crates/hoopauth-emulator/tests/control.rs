@@ -12,7 +12,10 @@ fn start() -> Emulator {
 }
 
 fn ask(emulator: &Emulator, method: &str, path: &str, body: &Value) -> Answer {
-    Call::new(method, &format!("{}/{path}", emulator.control())).without("user-agent").json(body).send()
+    Call::new(method, &format!("{}/{path}", emulator.control()))
+        .without("user-agent")
+        .json(body)
+        .send()
 }
 
 fn post(emulator: &Emulator, path: &str, body: &Value) -> Value {
@@ -22,13 +25,19 @@ fn post(emulator: &Emulator, path: &str, body: &Value) -> Value {
 #[test]
 fn accounts_and_keys_are_made() {
     let emulator = start();
-    post(&emulator, "apps", &json!({ "client_id": "two-2", "client_secret": "s", "scopes": ["a.b"] }));
+    post(
+        &emulator,
+        "apps",
+        &json!({ "client_id": "two-2", "client_secret": "s", "scopes": ["a.b"] }),
+    );
     post(&emulator, "companies", &json!({ "id": "c2", "name": "Second" }));
-    let one = post(&emulator, "locations", &json!({ "company_id": "c2", "id": "l2", "name": "Only" }));
+    let one =
+        post(&emulator, "locations", &json!({ "company_id": "c2", "id": "l2", "name": "Only" }));
     assert_eq!(one["ids"], json!(["l2"]));
     let many = post(&emulator, "locations", &json!({ "company_id": "c2", "count": 3 }));
     assert_eq!(many["ids"].as_array().unwrap().len(), 3);
-    let grant = post(&emulator, "grants", &json!({ "account": "location:l2", "client_id": "two-2" }));
+    let grant =
+        post(&emulator, "grants", &json!({ "account": "location:l2", "client_id": "two-2" }));
     assert_eq!((&grant["scope"], &grant["company_id"]), (&json!("a.b"), &json!("c2")));
     let now = ask(&emulator, "GET", "grants?account=location:l2", &json!({})).ok().json();
     assert_eq!(now["refresh_token"], grant["refresh_token"]);
@@ -69,14 +78,16 @@ fn codes_are_made() {
     let emulator = start();
     let code = post(&emulator, "authorize", &json!({ "account": LOCATION, "scopes": ["x.y"] }));
     assert_eq!(exchange(&emulator, text(&code, "code"), &[]).send().ok().json()["scope"], "x.y");
-    let install = post(&emulator, "install", &json!({ "account": COMPANY, "redirect_uri": REDIRECT }));
+    let install =
+        post(&emulator, "install", &json!({ "account": COMPANY, "redirect_uri": REDIRECT }));
     assert!(text(&install, "redirect").starts_with("https://app.example/callback?code="));
 }
 
 #[test]
 fn settings_are_laid_over() {
     let emulator = start();
-    let changed = post(&emulator, "settings", &json!({ "window": 5, "answer": { "expires_in": "60" } }));
+    let changed =
+        post(&emulator, "settings", &json!({ "window": 5, "answer": { "expires_in": "60" } }));
     assert_eq!((&changed["window"], &changed["lifetime"]), (&json!(5), &json!(86_399)));
     assert_eq!(refresh(&emulator, &seed(&emulator)).send().ok().json()["expires_in"], "60");
     let wrong = ask(&emulator, "POST", "settings", &json!({ "windows": 5 }));
@@ -138,7 +149,8 @@ fn holds_are_waited_for() {
     assert_eq!(none, json!({ "held": 0, "reached": false }));
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| refresh(&emulator, &seed(&emulator)).send().ok());
-        let one = ask(&emulator, "GET", "held?endpoint=token&at_least=1&timeout=60", &json!({})).json();
+        let one =
+            ask(&emulator, "GET", "held?endpoint=token&at_least=1&timeout=60", &json!({})).json();
         assert_eq!(one, json!({ "held": 1, "reached": true }));
         post(&emulator, "release", &json!({ "endpoint": "token", "count": 1 }));
         waiting.join().unwrap();

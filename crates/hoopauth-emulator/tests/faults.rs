@@ -85,7 +85,9 @@ fn an_odd_answer_is_the_real_one_rewritten() {
     assert_eq!((&answer["userType"], answer.get("scope")), (&json!(7), None));
     assert!(answer["accessToken"].is_null() && answer["expires_in"].is_number());
     // A refusal stays as it is.
-    refresh(&emulator, "never issued").send().refused(400, "Invalid grant: refresh token is invalid");
+    refresh(&emulator, "never issued")
+        .send()
+        .refused(400, "Invalid grant: refresh token is invalid");
 }
 
 #[test]
@@ -111,8 +113,12 @@ fn a_cut_answer_breaks_off_after_the_rotation() {
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200"));
-    let announced: usize =
-        head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+    let announced: usize = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .unwrap()
+        .parse()
+        .unwrap();
     assert_eq!(body.len(), announced / 2);
     assert_eq!(emulator.statistics().rotations, 1);
     emulator.add_fault(Fault::new(Endpoint::Token, FaultKind::CutBody).processed(false));
@@ -138,7 +144,10 @@ fn bodies_can_be_wrong_in_many_ways() {
     assert_eq!(bomb.header("content-encoding"), "gzip");
     assert!(bomb.body.len() < 256 * 1_024);
     let redirect = strike(FaultKind::Redirect { location: "http://127.0.0.1:1/elsewhere".into() });
-    assert_eq!((redirect.status, redirect.header("location")), (307, "http://127.0.0.1:1/elsewhere"));
+    assert_eq!(
+        (redirect.status, redirect.header("location")),
+        (307, "http://127.0.0.1:1/elsewhere")
+    );
     emulator.add_fault(Fault::new(Endpoint::Token, FaultKind::Close));
     assert!(refresh(&emulator, &token).try_send().is_err());
     assert!(emulator.is_refresh_token_live(&token));
@@ -176,7 +185,10 @@ fn faults_keep_to_their_endpoint_and_to_their_turn() {
     let struck = get(&emulator, "/contacts/", &token).send();
     assert_eq!((struck.status, struck.header("retry-after")), (429, "7"));
     get(&emulator, "/contacts/", &token).send().ok();
-    assert_eq!(emulator.statistics().api_requests_by_account[LOCATION], [(200, 2), (429, 1)].into());
+    assert_eq!(
+        emulator.statistics().api_requests_by_account[LOCATION],
+        [(200, 2), (429, 1)].into()
+    );
     emulator.add_fault(Fault::status(Endpoint::Api, 500, ""));
     assert_eq!(emulator.pending_faults(), 1);
     emulator.clear_faults();
@@ -189,7 +201,8 @@ fn held_requests_go_on_when_released() {
     let tokens = [seed(&emulator), seed(&emulator)];
     emulator.hold(Endpoint::Token);
     thread::scope(|scope| {
-        let threads = tokens.each_ref().map(|token| scope.spawn(|| refresh(&emulator, token).send().ok()));
+        let threads =
+            tokens.each_ref().map(|token| scope.spawn(|| refresh(&emulator, token).send().ok()));
         assert!(emulator.wait_until_held(Endpoint::Token, 2, FOREVER));
         assert_eq!(emulator.held(Endpoint::Token), 2);
         assert!(tokens.iter().all(|token| emulator.is_refresh_token_live(token)));
@@ -280,7 +293,10 @@ fn it_stops_with_requests_in_every_state() {
         thread::yield_now();
     }
     drop(emulator);
-    assert_eq!((receiver.recv_timeout(FOREVER), receiver.recv_timeout(FOREVER)), (Ok(true), Ok(true)));
+    assert_eq!(
+        (receiver.recv_timeout(FOREVER), receiver.recv_timeout(FOREVER)),
+        (Ok(true), Ok(true))
+    );
     for client in clients {
         client.join().unwrap();
     }

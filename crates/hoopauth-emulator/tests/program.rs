@@ -59,11 +59,15 @@ fn flags_become_settings() {
         "--locations=2",
         "--no-location-refresh-token",
     ]);
-    let settings = Call::new("GET", &format!("{}/settings", text(&addresses, "control"))).send().ok().json();
+    let settings =
+        Call::new("GET", &format!("{}/settings", text(&addresses, "control"))).send().ok().json();
     assert_eq!((&settings["window"], &settings["lifetime"]), (&0.into(), &60.into()));
     assert_eq!(settings["token_requests_per_minute"], 5);
     assert_eq!(settings["api_requests_per_10_seconds"], Value::Null);
-    assert_eq!((&settings["casing"], &settings["error_style"]), (&"camel".into(), &"rfc6749".into()));
+    assert_eq!(
+        (&settings["casing"], &settings["error_style"]),
+        (&"camel".into(), &"rfc6749".into())
+    );
     assert_eq!(settings["location_refresh_token"], false);
     let form = [
         ("client_id", "abc-1"),

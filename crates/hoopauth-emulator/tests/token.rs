@@ -5,8 +5,8 @@ mod common;
 
 use common::*;
 use hoopauth_emulator::{
-    App, Casing, Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_COMPANY_ID, DEFAULT_LOCATION_IDS,
-    Emulator, ErrorStyle,
+    App, Casing, Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_COMPANY_ID,
+    DEFAULT_LOCATION_IDS, Emulator, ErrorStyle,
 };
 use serde_json::json;
 
@@ -51,7 +51,10 @@ fn a_company_answer_lists_what_was_approved() {
     assert_eq!(answer["userType"], "Company");
     assert_eq!(answer["companyId"], DEFAULT_COMPANY_ID);
     assert!(answer.get("locationId").is_none());
-    assert_eq!(answer["approvedLocations"], json!([DEFAULT_LOCATION_IDS[0], DEFAULT_LOCATION_IDS[2]]));
+    assert_eq!(
+        answer["approvedLocations"],
+        json!([DEFAULT_LOCATION_IDS[0], DEFAULT_LOCATION_IDS[2]])
+    );
     for name in ["isBulkInstallation", "installToFutureLocations", "approveAllLocations"] {
         assert_eq!(answer[name], true);
     }
@@ -106,7 +109,10 @@ fn a_refresh_rotates_and_the_window_repeats_the_same_pair() {
     assert!(refresh(&emulator, &old).send().json().get("error").is_none());
     assert!(emulator.is_refresh_token_live(text(&first, "refresh_token")));
     let counted = emulator.statistics();
-    assert_eq!((counted.rotations, counted.reuse_inside_window, counted.reuse_outside_window), (1, 1, 2));
+    assert_eq!(
+        (counted.rotations, counted.reuse_inside_window, counted.reuse_outside_window),
+        (1, 1, 2)
+    );
 }
 
 #[test]
@@ -148,7 +154,8 @@ fn refresh_tokens_die_of_age_revocation_and_foreign_apps() {
     refresh(&emulator, &unused_later).send().refused(400, invalid);
     refresh(&emulator, &unused).send().refused(400, invalid);
     emulator.add_app(App::new("other-1", "s")).unwrap();
-    let foreign = emulator.issue_grant_for(Some("other-1"), LOCATION, &[]).unwrap().refresh_token.unwrap();
+    let foreign =
+        emulator.issue_grant_for(Some("other-1"), LOCATION, &[]).unwrap().refresh_token.unwrap();
     refresh(&emulator, &foreign).send().refused(400, invalid);
     refresh(&emulator, "made.up.token").send().refused(400, invalid);
     assert_eq!(emulator.statistics().reuse_outside_window, 0);
@@ -189,11 +196,16 @@ fn wrong_requests_are_named() {
     with("user_type", "Nobody").refused(400, "Invalid parameter: user_type");
     assert_eq!(with("client_id", "nobody").json()["error"], "invalid_client");
     let twice = [("client_id", "a"), ("client_id", "b")];
-    Call::new("POST", &emulator.token()).form(&twice).send().refused(400, "Invalid parameter: client_id");
-    let as_json = Call::new("POST", &emulator.token()).json(&json!({ "grant_type": "refresh_token" })).send();
+    Call::new("POST", &emulator.token())
+        .form(&twice)
+        .send()
+        .refused(400, "Invalid parameter: client_id");
+    let as_json =
+        Call::new("POST", &emulator.token()).json(&json!({ "grant_type": "refresh_token" })).send();
     assert_eq!(as_json.status, 422);
     assert!(as_json.json()["message"].is_array());
-    let plain = Call::new("POST", &emulator.token()).form(&all).header("content-type", "text/plain").send();
+    let plain =
+        Call::new("POST", &emulator.token()).form(&all).header("content-type", "text/plain").send();
     plain.refused(400, "Missing parameter: grant_type");
     let nameless = refresh(&emulator, "x").without("user-agent").send();
     assert_eq!(nameless.status, 403);
@@ -231,7 +243,8 @@ fn camel_case_goes_in_and_out() {
         ("refreshToken", token.as_str()),
     ];
     let answer = Call::new("POST", &emulator.token()).form(&form).send().ok().json();
-    for name in ["accessToken", "refreshToken", "expiresIn", "tokenType", "userType", "locationId"] {
+    for name in ["accessToken", "refreshToken", "expiresIn", "tokenType", "userType", "locationId"]
+    {
         assert!(answer.get(name).is_some(), "{name}");
     }
     assert!(answer.get("access_token").is_none());
@@ -263,7 +276,8 @@ fn errors_take_the_style_that_is_set() {
 fn answers_can_be_made_odd() {
     let emulator = start();
     for odd in [json!("86399"), json!(0), json!(-5), json!(1e300), json!(null)] {
-        emulator.configure(|settings| drop(settings.answer.insert("expires_in".into(), odd.clone())));
+        emulator
+            .configure(|settings| drop(settings.answer.insert("expires_in".into(), odd.clone())));
         assert_eq!(refresh(&emulator, &seed(&emulator)).send().ok().json()["expires_in"], odd);
     }
     emulator.configure(|settings| {
@@ -272,7 +286,10 @@ fn answers_can_be_made_odd() {
         settings.answer_omit = vec!["expires_in".into(), "refresh_token".into()];
     });
     let answer = refresh(&emulator, &seed(&emulator)).send().ok().json();
-    assert_eq!((&answer["userType"], &answer["locationId"]), (&json!("Company"), &json!("another")));
+    assert_eq!(
+        (&answer["userType"], &answer["locationId"]),
+        (&json!("Company"), &json!("another"))
+    );
     assert!(answer.get("expires_in").is_none() && answer.get("refresh_token").is_none());
 }
 
@@ -300,7 +317,10 @@ fn a_hundred_thousand_accounts_are_no_problem() {
     refresh(&emulator, &last).send().ok();
     let code = emulator.authorize(COMPANY, &[]).unwrap();
     assert_eq!(
-        exchange(&emulator, &code, &[]).send().ok().json()["approvedLocations"].as_array().unwrap().len(),
+        exchange(&emulator, &code, &[]).send().ok().json()["approvedLocations"]
+            .as_array()
+            .unwrap()
+            .len(),
         100
     );
 }

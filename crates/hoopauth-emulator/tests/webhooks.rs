@@ -1,4 +1,5 @@
-//! Webhooks: signatures that verify over the raw bytes, keys that are rotated, deliveries and their retries, the install flow.
+//! Webhooks: signatures that verify over the raw bytes, keys that are rotated, deliveries and their
+//! retries, the install flow.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 mod common;
@@ -12,13 +13,16 @@ use std::thread;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use aws_lc_rs::signature::{ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm};
+use aws_lc_rs::signature::{
+    ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::*;
 use hoopauth_emulator::{
-    App, Config, ControlError, DEFAULT_CLIENT_ID, DEFAULT_COMPANY_ID, DEFAULT_LOCATION_IDS, DeliveryState,
-    Emulator, HmacStyle, RetryPolicy, SignedWebhook, Webhook, WebhookKey, WebhookScheme,
+    App, Config, ControlError, DEFAULT_CLIENT_ID, DEFAULT_COMPANY_ID, DEFAULT_LOCATION_IDS,
+    DeliveryState, Emulator, HmacStyle, RetryPolicy, SignedWebhook, Webhook, WebhookKey,
+    WebhookScheme,
 };
 use serde_json::{Value, json};
 
@@ -31,14 +35,18 @@ fn start() -> Emulator {
 }
 
 fn ask(emulator: &Emulator, method: &str, path: &str, body: &Value) -> Answer {
-    Call::new(method, &format!("{}/{path}", emulator.control())).without("user-agent").json(body).send()
+    Call::new(method, &format!("{}/{path}", emulator.control()))
+        .without("user-agent")
+        .json(body)
+        .send()
 }
 
 fn post(emulator: &Emulator, path: &str, body: &Value) -> Value {
     ask(emulator, "POST", path, body).ok().json()
 }
 
-/// A program's webhook endpoint: answers with the given statuses, then with 200; 0 closes without an answer.
+/// A program's webhook endpoint: answers with the given statuses, then with 200; 0 closes without
+/// an answer.
 struct Endpoint {
     url: String,
     came: mpsc::Receiver<Received>,
@@ -71,7 +79,8 @@ impl Endpoint {
                 if stop.load(Ordering::Acquire) {
                     return;
                 }
-                let (sender, statuses, barrier) = (sender.clone(), statuses.clone(), barrier.clone());
+                let (sender, statuses, barrier) =
+                    (sender.clone(), statuses.clone(), barrier.clone());
                 thread::spawn(move || answer(stream.unwrap(), &sender, &statuses, &barrier));
             }
         });
@@ -102,7 +111,10 @@ impl Drop for Endpoint {
 
 impl Received {
     fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map_or("", |(_, value)| value)
     }
 
     fn event(&self) -> Value {
@@ -135,7 +147,8 @@ fn answer(
     sender.send(received).unwrap();
     barrier.wait();
     if status > 0 {
-        write!(reader.into_inner(), "HTTP/1.1 {status} Whatever\r\ncontent-length: 2\r\n\r\nok").unwrap();
+        write!(reader.into_inner(), "HTTP/1.1 {status} Whatever\r\ncontent-length: 2\r\n\r\nok")
+            .unwrap();
     }
 }
 
@@ -158,9 +171,9 @@ fn verifies(key: &WebhookKey, headers: &[(String, String)], body: &[u8]) -> bool
         WebhookScheme::RsaSha256 => public(&RSA_PKCS1_2048_8192_SHA256, signature),
         WebhookScheme::HmacSha256 => {
             let tag = match signature.strip_prefix("sha256=").unwrap_or(signature) {
-                hex if hex.len() == 64 => {
-                    (0..32).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect()
-                }
+                hex if hex.len() == 64 => (0..32)
+                    .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
+                    .collect(),
                 base64 => STANDARD.decode(base64).unwrap(),
             };
             hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key.key.as_bytes()), body, &tag).is_ok()
@@ -197,10 +210,13 @@ fn hmac_is_written_in_three_ways() {
     let emulator = start();
     let key = emulator.webhook_key(WebhookScheme::HmacSha256);
     assert!(key.key.len() >= 16);
-    for (style, length) in [(HmacStyle::Hex, 64), (HmacStyle::Base64, 44), (HmacStyle::PrefixedHex, 71)] {
+    for (style, length) in
+        [(HmacStyle::Hex, 64), (HmacStyle::Base64, 44), (HmacStyle::PrefixedHex, 71)]
+    {
         emulator.configure(|settings| settings.webhook_hmac = style);
-        let signed =
-            emulator.sign_webhook(&Webhook::body("x").schemes(&[WebhookScheme::HmacSha256])).unwrap();
+        let signed = emulator
+            .sign_webhook(&Webhook::body("x").schemes(&[WebhookScheme::HmacSha256]))
+            .unwrap();
         assert_eq!(signature(&signed.headers, key.scheme).unwrap().len(), length);
         assert!(verifies(&key, &signed.headers, b"x"));
     }
@@ -214,7 +230,10 @@ fn events_are_filled_in_as_the_platform_writes_them() {
     let sign = |members: Value| event(&emulator.sign_webhook(&Webhook::event(members)).unwrap());
     let bare = sign(json!({ "locationId": "l" }));
     assert_eq!((&bare["type"], &bare["appId"]), (&json!("ContactCreate"), &json!(APP_ID)));
-    assert_eq!((&bare["timestamp"], &bare["locationId"]), (&json!("2023-11-14T22:13:20.000Z"), &json!("l")));
+    assert_eq!(
+        (&bare["timestamp"], &bare["locationId"]),
+        (&json!("2023-11-14T22:13:20.000Z"), &json!("l"))
+    );
     assert_eq!(text(&bare, "webhookId").len(), 36);
     assert_ne!(sign(json!({}))["webhookId"], bare["webhookId"]);
     let own = json!({ "type": "X", "webhookId": "w", "timestamp": "t", "appId": "a" });
@@ -235,7 +254,9 @@ fn an_install_says_all_the_platform_says() {
         (&location["installType"], &location["companyId"]),
         (&json!("Location"), &json!(DEFAULT_COMPANY_ID))
     );
-    for member in ["appId", "versionId", "userId", "planId", "companyName", "timestamp", "webhookId"] {
+    for member in
+        ["appId", "versionId", "userId", "planId", "companyName", "timestamp", "webhookId"]
+    {
         assert!(!text(&location, member).is_empty(), "{member}");
     }
     assert_eq!(location["trial"]["onTrial"], true);
@@ -243,7 +264,8 @@ fn an_install_says_all_the_platform_says() {
         (&location["isWhitelabelCompany"], &location["whitelabelDetails"]),
         (&json!(false), &json!({}))
     );
-    let company = sign(json!({ "type": "INSTALL", "companyId": DEFAULT_COMPANY_ID, "userId": null }));
+    let company =
+        sign(json!({ "type": "INSTALL", "companyId": DEFAULT_COMPANY_ID, "userId": null }));
     assert_eq!(company["installType"], "Company");
     assert!(company.get("locationId").is_none() && company.get("userId").is_none());
     let stranger = sign(json!({ "type": "INSTALL", "locationId": "stranger" }));
@@ -257,7 +279,8 @@ fn a_rotated_key_is_still_known_and_can_still_sign() {
         let old = emulator.webhook_key(scheme);
         let new = emulator.rotate_webhook_key(scheme);
         assert!(new.current && new.label == "emulator-2" && new.key != old.key);
-        let keys: Vec<_> = emulator.webhook_keys().into_iter().filter(|key| key.scheme == scheme).collect();
+        let keys: Vec<_> =
+            emulator.webhook_keys().into_iter().filter(|key| key.scheme == scheme).collect();
         assert_eq!((keys.len(), &keys[0]), (2, &new));
         assert_eq!((&keys[1].key, keys[1].current), (&old.key, false));
         let webhook = Webhook::body("x").schemes(&[scheme]);
@@ -275,7 +298,8 @@ fn keys_are_told_rotated_and_used_over_http() {
     let emulator = start();
     let keys = ask(&emulator, "GET", "webhooks/keys", &json!({})).ok().json();
     assert_eq!(keys, json!({ "keys": emulator.webhook_keys() }));
-    let schemes: Vec<_> = keys["keys"].as_array().unwrap().iter().map(|key| text(key, "scheme")).collect();
+    let schemes: Vec<_> =
+        keys["keys"].as_array().unwrap().iter().map(|key| text(key, "scheme")).collect();
     assert_eq!(schemes, ["ed25519", "rsa-sha256", "hmac-sha256"]);
     let new = post(&emulator, "webhooks/rotate", &json!({ "scheme": "ed25519" }));
     assert_eq!((&new["label"], &new["current"]), (&json!("emulator-2"), &json!(true)));
@@ -285,7 +309,10 @@ fn keys_are_told_rotated_and_used_over_http() {
         assert!(verifies(&key, &headers, text(&signed, "body").as_bytes()));
     }
     let unsigned = post(&emulator, "webhooks/sign", &json!({ "body": "{}", "schemes": [] }));
-    assert_eq!(unsigned, json!({ "headers": [["Content-Type", "application/json"]], "body": "{}" }));
+    assert_eq!(
+        unsigned,
+        json!({ "headers": [["Content-Type", "application/json"]], "body": "{}" })
+    );
     for (wrong, status) in [
         (json!({ "schemes": ["md5"] }), 400),
         (json!({ "event": { "type": "X" }, "body": "x" }), 400),
@@ -314,7 +341,11 @@ fn a_webhook_is_delivered_byte_for_byte() {
         ("POST /hooks?from=hoop HTTP/1.1", "application/json")
     );
     assert_eq!(received.body, body.as_bytes());
-    assert!(emulator.webhook_keys().iter().all(|key| verifies(key, &received.headers, &received.body)));
+    assert!(emulator.webhook_keys().iter().all(|key| verifies(
+        key,
+        &received.headers,
+        &received.body
+    )));
     let counted = emulator.statistics();
     assert_eq!((counted.webhooks_sent, counted.webhook_answers), (1, [(201, 1)].into()));
     assert_eq!(counted.webhooks_sent_by_type, [("ContactCreate".to_owned(), 1)].into());
@@ -323,8 +354,9 @@ fn a_webhook_is_delivered_byte_for_byte() {
 #[test]
 fn duplicates_come_at_once() {
     let (emulator, endpoint) = (start(), Endpoint::start_together(&[500, 200, 500], 3));
-    let delivery =
-        emulator.send_webhook(&endpoint.url, &Webhook::event(json!({})), 3, RetryPolicy::Classic).unwrap();
+    let delivery = emulator
+        .send_webhook(&endpoint.url, &Webhook::event(json!({})), 3, RetryPolicy::Classic)
+        .unwrap();
     assert_eq!((delivery.attempts.len(), delivery.state), (3, DeliveryState::Delivered));
     let first = endpoint.next();
     assert!(first.body == endpoint.next().body && first.body == endpoint.next().body);
@@ -347,9 +379,16 @@ fn the_classic_policy_tries_six_times_more_after_429_with_the_same_payload() {
         emulator.set_now(due - 1);
         let other = Endpoint::start(&[]);
         emulator.send_webhook(&other.url, &webhook, 1, RetryPolicy::None).unwrap();
-        assert_eq!(emulator.webhook_delivery(id).unwrap().attempts.len(), attempts - 1, "not yet due");
+        assert_eq!(
+            emulator.webhook_delivery(id).unwrap().attempts.len(),
+            attempts - 1,
+            "not yet due"
+        );
         emulator.set_now(due);
-        assert!(emulator.wait_for_deliveries(1, FOREVER, |d| d.id == id && d.attempts.len() == attempts));
+        assert!(
+            emulator
+                .wait_for_deliveries(1, FOREVER, |d| d.id == id && d.attempts.len() == attempts)
+        );
         let again = endpoint.next();
         assert_eq!((&again.body, &again.headers), (&first.body, &first.headers));
         due = emulator.webhook_delivery(id).unwrap().due.unwrap_or_default();
@@ -367,13 +406,17 @@ fn under_the_classic_policy_every_answer_but_429_is_final() {
         let (emulator, endpoint) = (start(), Endpoint::start(&[429, status]));
         emulator.freeze();
         let webhook = Webhook::event(json!({}));
-        let delivery = emulator.send_webhook(&endpoint.url, &webhook, 1, RetryPolicy::Classic).unwrap();
+        let delivery =
+            emulator.send_webhook(&endpoint.url, &webhook, 1, RetryPolicy::Classic).unwrap();
         assert_eq!(delivery.state, DeliveryState::Pending);
         emulator.set_now(delivery.due.unwrap());
         assert!(emulator.wait_for_deliveries(1, FOREVER, |delivery| delivery.attempts.len() == 2));
         let ended = emulator.webhook_delivery(delivery.id).unwrap();
         assert_eq!((ended.state, ended.due), (DeliveryState::Failed, None), "{status}");
-        assert_eq!((ended.attempts[1].status, ended.attempts[1].error.is_some()), (status, status == 0));
+        assert_eq!(
+            (ended.attempts[1].status, ended.attempts[1].error.is_some()),
+            (status, status == 0)
+        );
     }
 }
 
@@ -385,11 +428,17 @@ fn under_the_exponential_policy_any_failure_comes_again() {
     emulator.send_webhook(&endpoint.url, &webhook, 1, RetryPolicy::Exponential).unwrap();
     for attempts in 2..=6 {
         emulator.advance(3_600);
-        assert!(emulator.wait_for_deliveries(1, FOREVER, |delivery| delivery.attempts.len() == attempts));
+        assert!(
+            emulator
+                .wait_for_deliveries(1, FOREVER, |delivery| delivery.attempts.len() == attempts)
+        );
     }
     let ended = &emulator.webhook_deliveries()[0];
     let statuses: Vec<_> = ended.attempts.iter().map(|attempt| attempt.status).collect();
-    assert_eq!((statuses, ended.state), (vec![503, 0, 302, 404, 429, 200], DeliveryState::Delivered));
+    assert_eq!(
+        (statuses, ended.state),
+        (vec![503, 0, 302, 404, 429, 200], DeliveryState::Delivered)
+    );
 }
 
 #[test]
@@ -397,14 +446,18 @@ fn the_exponential_policy_waits_twice_as_long_each_time() {
     let (emulator, endpoint) = (start(), Endpoint::start(&[500; 13]));
     emulator.freeze();
     let webhook = Webhook::event(json!({}));
-    let mut delivery = emulator.send_webhook(&endpoint.url, &webhook, 2, RetryPolicy::Exponential).unwrap();
+    let mut delivery =
+        emulator.send_webhook(&endpoint.url, &webhook, 2, RetryPolicy::Exponential).unwrap();
     let id = delivery.id;
     assert_eq!(delivery.attempts.len(), 2);
     let mut pause = 60;
     for attempts in 3..=13 {
         assert!((pause..=pause + 1).contains(&(delivery.due.unwrap() - emulator.now())));
         emulator.advance(pause + 1);
-        assert!(emulator.wait_for_deliveries(1, FOREVER, |d| d.id == id && d.attempts.len() == attempts));
+        assert!(
+            emulator
+                .wait_for_deliveries(1, FOREVER, |d| d.id == id && d.attempts.len() == attempts)
+        );
         delivery = emulator.webhook_delivery(id).unwrap();
         pause *= 2;
     }
@@ -420,10 +473,16 @@ fn the_exponential_policy_waits_twice_as_long_each_time() {
 fn time_alone_makes_a_retry_due() {
     let (emulator, endpoint) = (start(), Endpoint::start(&[500]));
     let webhook = Webhook::event(json!({}));
-    let due =
-        emulator.send_webhook(&endpoint.url, &webhook, 1, RetryPolicy::Exponential).unwrap().due.unwrap();
+    let due = emulator
+        .send_webhook(&endpoint.url, &webhook, 1, RetryPolicy::Exponential)
+        .unwrap()
+        .due
+        .unwrap();
     emulator.set_now(due - 1);
-    assert!(emulator.wait_for_deliveries(1, FOREVER, |delivery| delivery.state == DeliveryState::Delivered));
+    assert!(
+        emulator
+            .wait_for_deliveries(1, FOREVER, |delivery| delivery.state == DeliveryState::Delivered)
+    );
     assert!(emulator.now() >= due - 1);
 }
 
@@ -431,7 +490,8 @@ fn time_alone_makes_a_retry_due() {
 fn a_receiver_that_is_not_there_or_not_here_is_told() {
     let emulator = start();
     let webhook = Webhook::event(json!({}));
-    let gone = emulator.send_webhook("http://127.0.0.1:1/", &webhook, 1, RetryPolicy::None).unwrap();
+    let gone =
+        emulator.send_webhook("http://127.0.0.1:1/", &webhook, 1, RetryPolicy::None).unwrap();
     assert_eq!((gone.state, gone.attempts[0].status), (DeliveryState::Failed, 0));
     assert!(gone.attempts[0].error.is_some());
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -456,8 +516,14 @@ fn the_install_flow_tells_the_webhook() {
     // Before the exchange.
     let received = endpoint.next();
     let event = received.event();
-    assert_eq!((&event["type"], &event["locationId"]), (&json!("INSTALL"), &json!(DEFAULT_LOCATION_IDS[0])));
-    assert_eq!((&event["appId"], &event["companyId"]), (&json!(APP_ID), &json!(DEFAULT_COMPANY_ID)));
+    assert_eq!(
+        (&event["type"], &event["locationId"]),
+        (&json!("INSTALL"), &json!(DEFAULT_LOCATION_IDS[0]))
+    );
+    assert_eq!(
+        (&event["appId"], &event["companyId"]),
+        (&json!(APP_ID), &json!(DEFAULT_COMPANY_ID))
+    );
     for scheme in [WebhookScheme::Ed25519, WebhookScheme::RsaSha256] {
         assert!(verifies(&emulator.webhook_key(scheme), &received.headers, &received.body));
     }
@@ -478,7 +544,10 @@ fn the_install_flow_tells_the_webhook() {
     );
     assert_eq!(Call::new("GET", &redirect).send().status, 302);
     assert_eq!(endpoint.next().event()["locationId"], DEFAULT_LOCATION_IDS[1]);
-    assert!(emulator.wait_for_deliveries(3, FOREVER, |delivery| delivery.state == DeliveryState::Delivered));
+    assert!(
+        emulator
+            .wait_for_deliveries(3, FOREVER, |delivery| delivery.state == DeliveryState::Delivered)
+    );
     assert!(endpoint.is_quiet());
 }
 
@@ -504,9 +573,15 @@ fn a_company_s_install_is_one_of_each_of_its_locations_too() {
     assert!(future.get("companyId").is_none() && future.get("userId").is_none());
     emulator.uninstall(COMPANY).unwrap();
     let gone = endpoint.next().event();
-    assert_eq!((&gone["type"], &gone["companyId"]), (&json!("UNINSTALL"), &json!(DEFAULT_COMPANY_ID)));
+    assert_eq!(
+        (&gone["type"], &gone["companyId"]),
+        (&json!("UNINSTALL"), &json!(DEFAULT_COMPANY_ID))
+    );
     emulator.add_location(DEFAULT_COMPANY_ID, "later", "Later").unwrap();
-    assert!(emulator.wait_for_deliveries(5, FOREVER, |delivery| delivery.state == DeliveryState::Delivered));
+    assert!(
+        emulator
+            .wait_for_deliveries(5, FOREVER, |delivery| delivery.state == DeliveryState::Delivered)
+    );
     assert!(endpoint.is_quiet() && emulator.statistics().webhooks_sent == 5);
 }
 
@@ -524,8 +599,9 @@ fn deliveries_are_sent_and_waited_for_over_http() {
         (&json!(1), &json!(429), &json!("pending"))
     );
     assert_eq!(sent["webhook_id"], endpoint.next().event()["webhookId"]);
-    let list =
-        |query: &str| ask(&emulator, "GET", &format!("webhooks/deliveries{query}"), &json!({})).ok().json();
+    let list = |query: &str| {
+        ask(&emulator, "GET", &format!("webhooks/deliveries{query}"), &json!({})).ok().json()
+    };
     assert_eq!(list(""), json!({ "deliveries": [sent], "reached": true }));
     assert_eq!(list("?state=delivered&at_least=1"), json!({ "deliveries": [], "reached": false }));
     let due = sent["due"].as_i64().unwrap();

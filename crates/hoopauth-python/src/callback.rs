@@ -11,7 +11,8 @@ use pyo3::types::PyType;
 
 use crate::green::{Inside, switching};
 
-/// An object of the program's. The client that holds it shows it to the garbage collector, which may empty it.
+/// An object of the program's. The client that holds it shows it to the garbage collector, which
+/// may empty it.
 pub(crate) struct Slot {
     /// The keyword that it was given by.
     option: &'static str,
@@ -43,8 +44,8 @@ impl Slot {
         Self { option, name, object: Mutex::new(Some(object)) }
     }
 
-    /// Calls `f` with the object. What it raises is `CALLBACK_FAILED` and kept as the cause; its text may hold anything, so
-    /// that only its type is named.
+    /// Calls `f` with the object. What it raises is `CALLBACK_FAILED` and kept as the cause; its
+    /// text may hold anything, so that only its type is named.
     pub(crate) fn call<T>(
         &self,
         method: &str,
@@ -60,9 +61,9 @@ impl Slot {
         f: impl FnOnce(&Bound<'_, PyAny>) -> std::result::Result<T, Fault>,
     ) -> Result<T> {
         let called = inside(|py| {
-            let object = self
-                .get(py)
-                .ok_or_else(|| (self.failed(method, "is gone: its client was garbage-collected"), None))?;
+            let object = self.get(py).ok_or_else(|| {
+                (self.failed(method, "is gone: its client was garbage-collected"), None)
+            })?;
             f(&object).map_err(|fault| match fault {
                 Fault::Raised(raised) => {
                     let what = format!("raised `{}`", type_name(&raised.get_type(py)));
@@ -71,14 +72,16 @@ impl Slot {
                 Fault::Answered(what) => (self.failed(method, &format!("answered {what}")), None),
             })
         });
-        let ending = || Err((self.failed(method, "can't be called: the interpreter is ending"), None));
+        let ending =
+            || Err((self.failed(method, "can't be called: the interpreter is ending"), None));
         called.unwrap_or_else(ending).map_err(|(error, raised)| {
             CAUSE.set(raised);
             error
         })
     }
 
-    /// As [`call_reading`](Self::call_reading), for what can't answer with an error: the call that led here fails after all.
+    /// As [`call_reading`](Self::call_reading), for what can't answer with an error: the call that
+    /// led here fails after all.
     pub(crate) fn call_infallible<T>(
         &self,
         method: &str,
@@ -98,9 +101,14 @@ impl Slot {
         }
     }
 
-    /// As [`call`](Self::call), for news: nothing depends on it, so that what it raises is told to whoever reads logs, and to
-    /// `sys.unraisablehook`, as Python does where there is nobody to raise it to.
-    pub(crate) fn call_unheard(&self, method: &str, f: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<()>) {
+    /// As [`call`](Self::call), for news: nothing depends on it, so that what it raises is told to
+    /// whoever reads logs, and to `sys.unraisablehook`, as Python does where there is nobody to
+    /// raise it to.
+    pub(crate) fn call_unheard(
+        &self,
+        method: &str,
+        f: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<()>,
+    ) {
         let before = CAUSE.take();
         if let Err(error) = self.call(method, f) {
             self.tell(&error, CAUSE.take());
@@ -111,7 +119,11 @@ impl Slot {
     fn tell(&self, error: &Error, raised: Option<PyErr>) {
         // What hears of it must not call the client either.
         inside(|py| {
-            crate::log::warn(py, "hoopauth.callback", &format!("{}; the call goes on", error.message()));
+            crate::log::warn(
+                py,
+                "hoopauth.callback",
+                &format!("{}; the call goes on", error.message()),
+            );
             if let Some(raised) = raised {
                 raised.write_unraisable(py, self.get(py).as_ref());
             }
@@ -128,7 +140,8 @@ impl Slot {
         Ok(())
     }
 
-    /// Whether the object has a method of that name; `None` in its place is none. `CONFIG` if it is there and can't be called.
+    /// Whether the object has a method of that name; `None` in its place is none. `CONFIG` if it is
+    /// there and can't be called.
     pub(crate) fn has(&self, py: Python<'_>, method: &str) -> PyResult<bool> {
         let Some(object) = self.get(py) else { return Ok(false) };
         match object.getattr_opt(method)? {
@@ -150,8 +163,10 @@ impl Slot {
 
     fn misfit(&self, py: Python<'_>, what: &str) -> PyErr {
         let kind = self.get(py).map_or_else(String::new, |object| type_name(&object.get_type()));
-        let message =
-            format!("`{}`: the given `{kind}` {what}; `hoopauth.types` says what it needs", self.option);
+        let message = format!(
+            "`{}`: the given `{kind}` {what}; `hoopauth.types` says what it needs",
+            self.option
+        );
         crate::error::exception(py, &Error::new(ErrorCode::Config, message), None)
     }
 
@@ -174,7 +189,10 @@ impl Slot {
     }
 
     fn failed(&self, method: &str, what: &str) -> Error {
-        Error::new(ErrorCode::CallbackFailed, format!("`{method}` of the program's {} {what}", self.name))
+        Error::new(
+            ErrorCode::CallbackFailed,
+            format!("`{method}` of the program's {} {what}", self.name),
+        )
     }
 }
 
@@ -216,8 +234,8 @@ fn reentered(py: Python<'_>) -> PyErr {
     crate::error::exception(py, &error, None)
 }
 
-/// Calls what the program brought. A call back into a client is refused where it comes from within, not where another greenlet of
-/// the thread makes it.
+/// Calls what the program brought. A call back into a client is refused where it comes from within,
+/// not where another greenlet of the thread makes it.
 pub(crate) fn inside<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     struct Leave(usize);
     impl Drop for Leave {
@@ -231,7 +249,8 @@ pub(crate) fn inside<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     })
 }
 
-/// The state of the call that this thread is in, set aside while other greenlets of the thread may run; put back when it is dropped.
+/// The state of the call that this thread is in, set aside while other greenlets of the thread may
+/// run; put back when it is dropped.
 pub(crate) struct SetAside {
     in_call: u32,
     cause: Option<PyErr>,

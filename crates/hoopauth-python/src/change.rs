@@ -14,8 +14,8 @@ pub(crate) struct Change {
     account: String,
     /// The stored generation it is about.
     generation: u64,
-    /// `"saved"` (a new authorization or import), `"refreshed"`, `"unsaved"` (the store failed; the new pair is held in
-    /// memory), `"removed"`, or `"refused"` (the platform refused it for good).
+    /// `"saved"` (a new authorization or import), `"refreshed"`, `"unsaved"` (the store failed; the
+    /// new pair is held in memory), `"removed"`, or `"refused"` (the platform refused it for good).
     kind: &'static str,
 }
 
@@ -26,7 +26,8 @@ impl Change {
     }
 }
 
-/// A hook that calls the program's. Whatever that raises, the call that led there goes on: what it tells of has happened.
+/// A hook that calls the program's. Whatever that raises, the call that led there goes on: what it
+/// tells of has happened.
 pub(crate) fn hook(slot: Arc<Slot>) -> impl Fn(&hoopauth::Change) + Send + Sync + 'static {
     move |change| {
         let change = Change {

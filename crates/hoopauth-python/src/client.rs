@@ -35,12 +35,14 @@ use crate::webhook::{WebhookDelivery, WebhookVerifier};
 
 /// Authenticates a program's requests to HoopAI: any number of accounts with one credential.
 ///
-/// Options are keyword arguments; `hoopauth.Options` documents them. Durations are seconds (int or float), lists may be lists
-/// of str, and None leaves an option out. A wrong one raises `hoopauth.Config`, which names it. No I/O happens here.
+/// Options are keyword arguments; `hoopauth.Options` documents them. Durations are seconds (int or
+/// float), lists may be lists of str, and None leaves an option out. A wrong one raises
+/// `hoopauth.Config`, which names it. No I/O happens here.
 ///
-/// Any thread may call any method at any time. A call that can wait lets other threads run meanwhile, and takes `timeout=`
-/// (seconds) or `context=` (a `hoopauth.Context`): `hoopauth.Timeout` or `hoopauth.Cancelled` then ends the wait, as Ctrl-C
-/// does on the main thread, while the refresh under way is finished and saved.
+/// Any thread may call any method at any time. A call that can wait lets other threads run
+/// meanwhile, and takes `timeout=` (seconds) or `context=` (a `hoopauth.Context`):
+/// `hoopauth.Timeout` or `hoopauth.Cancelled` then ends the wait, as Ctrl-C does on the main
+/// thread, while the refresh under way is finished and saved.
 ///
 /// Args:
 ///     token_store: where grants live, instead of the option `store`; see `hoopauth.TokenStore`.
@@ -93,10 +95,11 @@ impl Client {
         Self::build(py, builder, token_store, transport, clock, on_change)
     }
 
-    /// The headers for one request, as a dict of the caller's own: `Authorization`, `Version`, `User-Agent`, and
-    /// `Content-Type` for POST, PUT and PATCH.
+    /// The headers for one request, as a dict of the caller's own: `Authorization`, `Version`,
+    /// `User-Agent`, and `Content-Type` for POST, PUT and PATCH.
     ///
-    /// A fresh token costs well under a microsecond and never waits; an ending one is refreshed first.
+    /// A fresh token costs well under a microsecond and never waits; an ending one is refreshed
+    /// first.
     ///
     /// Args:
     ///     method: the request's method, in any case.
@@ -121,12 +124,18 @@ impl Client {
             return Ok(headers);
         }
         let context = of_call(py, timeout, context)?;
-        let headers =
-            crate::wait::headers(py, &self.live, context, account.as_ref().map(Str::get), method.get())?;
+        let headers = crate::wait::headers(
+            py,
+            &self.live,
+            context,
+            account.as_ref().map(Str::get),
+            method.get(),
+        )?;
         self.dict(py, &headers)
     }
 
-    /// As `headers`, if they are cached and fresh, else None: never waits, so that an event loop may call it.
+    /// As `headers`, if they are cached and fresh, else None: never waits, so that an event loop
+    /// may call it.
     #[pyo3(signature = (method=Str::of("GET"), account=None), text_signature = "($self, method='GET', account=None)")]
     fn fresh_headers<'py>(
         &self,
@@ -137,14 +146,16 @@ impl Client {
         self.fresh(py, method.get(), account.as_ref().map(Str::get))
     }
 
-    /// Refuses a URL that the bearer must not be sent to: any but those of the API (`api_base`) and the token endpoints.
+    /// Refuses a URL that the bearer must not be sent to: any but those of the API (`api_base`) and
+    /// the token endpoints.
     ///
     /// Raises `hoopauth.InvalidArgument`.
     fn check_url(&self, py: Python<'_>, url: Str<'_, arg::url>) -> PyResult<()> {
         raised(py, self.live.core(py)?.client.check_url(&url))
     }
 
-    /// Makes the URL to send the user to, and what to keep until the user comes back (at most 10 minutes).
+    /// Makes the URL to send the user to, and what to keep until the user comes back (at most 10
+    /// minutes).
     ///
     /// Args:
     ///     redirect_uri, scopes: instead of the client's options.
@@ -182,19 +193,24 @@ impl Client {
         Ok(PendingAuthorization::new(pending, slf))
     }
 
-    /// Opens what `PendingAuthorization.seal()` made. Raises `hoopauth.StateMismatch` if another app made it or it was
-    /// changed.
-    fn open_pending(slf: &Bound<'_, Self>, sealed: Str<'_, arg::sealed>) -> PyResult<PendingAuthorization> {
+    /// Opens what `PendingAuthorization.seal()` made. Raises `hoopauth.StateMismatch` if another
+    /// app made it or it was changed.
+    fn open_pending(
+        slf: &Bound<'_, Self>,
+        sealed: Str<'_, arg::sealed>,
+    ) -> PyResult<PendingAuthorization> {
         let sealed = sealed.to_owned();
-        let pending = call(slf.py(), &slf.get().live, None, move |client| client.open_pending(&sealed))?;
+        let pending =
+            call(slf.py(), &slf.get().live, None, move |client| client.open_pending(&sealed))?;
         Ok(PendingAuthorization::new(pending, slf))
     }
 
-    /// Completes an authorization with the redirect the user came back by: the whole URL, or its query.
+    /// Completes an authorization with the redirect the user came back by: the whole URL, or its
+    /// query.
     ///
     /// Checks `state` (once only), exchanges the code and stores the grant. Returns whose it is.
-    /// Raises `hoopauth.StateMismatch`, `hoopauth.AuthorizationDenied`, `hoopauth.WrongTokenClass`, and the token endpoint's
-    /// errors.
+    /// Raises `hoopauth.StateMismatch`, `hoopauth.AuthorizationDenied`, `hoopauth.WrongTokenClass`,
+    /// and the token endpoint's errors.
     #[pyo3(signature = (pending, redirect, *, timeout=None, context=None))]
     fn complete(
         &self,
@@ -207,14 +223,15 @@ impl Client {
         let redirect = redirect.to_owned();
         let context = of_call(py, timeout, context)?;
         let pending = pending.get().inner.clone();
-        let account = call(py, &self.live, context, move |client| client.complete(&pending, &redirect))?;
+        let account =
+            call(py, &self.live, context, move |client| client.complete(&pending, &redirect))?;
         Ok(account.as_str().to_owned())
     }
 
     /// Completes an installation that began on the marketplace page and so carries no `state`.
     ///
-    /// Without `state` anybody can bring a code of a foreign account; so `expected` says for which account the code must
-    /// be. Anything else raises `hoopauth.WrongAccount` and is not stored.
+    /// Without `state` anybody can bring a code of a foreign account; so `expected` says for which
+    /// account the code must be. Anything else raises `hoopauth.WrongAccount` and is not stored.
     #[pyo3(signature = (code, expected, *, timeout=None, context=None))]
     fn complete_unsolicited(
         &self,
@@ -227,8 +244,9 @@ impl Client {
         let code = code.to_owned();
         let context = of_call(py, timeout, context)?;
         let expected = raised(py, Account::parse(&expected))?;
-        let account =
-            call(py, &self.live, context, move |client| client.complete_unsolicited(&code, &expected))?;
+        let account = call(py, &self.live, context, move |client| {
+            client.complete_unsolicited(&code, &expected)
+        })?;
         Ok(account.as_str().to_owned())
     }
 
@@ -259,12 +277,14 @@ impl Client {
     ) -> PyResult<Vec<InstalledLocation>> {
         let context = of_call(py, timeout, context)?;
         let company = raised(py, Account::parse(&company))?;
-        let locations = call(py, &self.live, context, move |client| client.installed_locations(&company))?;
+        let locations =
+            call(py, &self.live, context, move |client| client.installed_locations(&company))?;
         Ok(locations.into_iter().map(InstalledLocation::from).collect())
     }
 
-    /// Mints a grant for each location that a company installed the app in and that has none: begun again after a break, it
-    /// goes on where it was. Ctrl-C, `timeout=` and `context=` end it, after the location under way.
+    /// Mints a grant for each location that a company installed the app in and that has none: begun
+    /// again after a break, it goes on where it was. Ctrl-C, `timeout=` and `context=` end it,
+    /// after the location under way.
     ///
     /// Args:
     ///     company: `company:<id>`.
@@ -284,7 +304,8 @@ impl Client {
         installed::mint_all(py, &self.live, company, progress, context)
     }
 
-    /// Sends an API request with the headers of its account, again where that can help, and answers with what came back.
+    /// Sends an API request with the headers of its account, again where that can help, and answers
+    /// with what came back.
     ///
     /// Args:
     ///     method: the request's method.
@@ -302,9 +323,10 @@ impl Client {
     ///     repeatable: says that sending it twice does no harm: a POST or PATCH is then tried again as a GET is.
     ///     context: a deadline or switch shared with other calls.
     ///
-    /// Raises what `headers` raises, and for an answer that is not 2xx its own exception: `hoopauth.InsufficientScope`,
-    /// `hoopauth.WrongTokenClass`, `hoopauth.WrongAccount`, `hoopauth.RateLimited`, ..., `hoopauth.HttpStatus` for all else.
-    /// The answer is its `response`.
+    /// Raises what `headers` raises, and for an answer that is not 2xx its own exception:
+    /// `hoopauth.InsufficientScope`, `hoopauth.WrongTokenClass`, `hoopauth.WrongAccount`,
+    /// `hoopauth.RateLimited`, ..., `hoopauth.HttpStatus` for all else. The answer is its
+    /// `response`.
     #[pyo3(signature = (
         method, path, *, account=None, params=None, json=None, data=None, headers=None, version=None, timeout=None,
         max_body=None, any_status=false, repeatable=false, context=None
@@ -345,21 +367,25 @@ impl Client {
         Ok(Response::new(py, &response))
     }
 
-    /// The API's limits of an account, as the last answer told them to `request` or `report`; None before the first. Never
-    /// waits.
-    fn rate_limit(&self, py: Python<'_>, account: Str<'_, arg::account>) -> PyResult<Option<RateLimit>> {
+    /// The API's limits of an account, as the last answer told them to `request` or `report`; None
+    /// before the first. Never waits.
+    fn rate_limit(
+        &self,
+        py: Python<'_>,
+        account: Str<'_, arg::account>,
+    ) -> PyResult<Option<RateLimit>> {
         Ok(self.live.core(py)?.client.rate_limit(&account).map(RateLimit::from))
     }
 
-    /// The option whose Private Integration token the platform refused: put another token there. None while none was, and again
-    /// once that token works.
+    /// The option whose Private Integration token the platform refused: put another token there.
+    /// None while none was, and again once that token works.
     #[getter]
     fn refused_private_integration_token(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
         Ok(self.live.core(py)?.client.refused_private_integration_token())
     }
 
-    /// Keeps what an answer that is no matter of authentication says of limits, if it is to a request with a token: for the
-    /// adapters, and quick.
+    /// Keeps what an answer that is no matter of authentication says of limits, if it is to a
+    /// request with a token: for the adapters, and quick.
     #[pyo3(name = "_note_limits")]
     fn note_limits(
         &self,
@@ -371,30 +397,31 @@ impl Client {
     ) -> PyResult<()> {
         let limits = prefixed(answer_headers, "x-ratelimit-")?;
         let core = self.live.current();
-        let Some(client) = core
-            .as_ref()
-            .map(|core| &core.client)
-            .filter(|client| !limits.is_empty() || matches!(status, 200..=299) && client.any_refused_token())
-        else {
+        let Some(client) = core.as_ref().map(|core| &core.client).filter(|client| {
+            !limits.is_empty() || matches!(status, 200..=299) && client.any_refused_token()
+        }) else {
             return Ok(());
         };
         let token = headers.call_method1(intern!(py, "get"), (intern!(py, "Authorization"),))?;
         let Ok(token) = token.cast::<PyString>() else { return Ok(()) };
         // Whatever it is, it was not ours.
         let Ok(token) = token.to_str() else { return Ok(()) };
-        let pairs: Vec<_> = limits.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let pairs: Vec<_> =
+            limits.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         // Nothing depends on it.
         let _ = watched(|| {
-            let account = account.as_deref().or_else(|| client.default_account()).unwrap_or_default();
+            let account =
+                account.as_deref().or_else(|| client.default_account()).unwrap_or_default();
             client.report(&client.sent_headers(account, "GET", token)?, status, &pairs, b"")
         });
         Ok(())
     }
 
-    /// A verifier of webhooks for this client's app: it takes its own events only, and remembers what was handled in the
-    /// client's store, for all who share that.
+    /// A verifier of webhooks for this client's app: it takes its own events only, and remembers
+    /// what was handled in the client's store, for all who share that.
     ///
-    /// Options are keyword arguments; `hoopauth.WebhookOptions` documents them. A wrong one raises `hoopauth.Config`.
+    /// Options are keyword arguments; `hoopauth.WebhookOptions` documents them. A wrong one raises
+    /// `hoopauth.Config`.
     ///
     /// Args:
     ///     keys: `hoopauth.WebhookKey`s beside the platform's own.
@@ -407,10 +434,12 @@ impl Client {
         WebhookVerifier::make(slf.py(), keys, None, options, Some(slf.clone().unbind()))
     }
 
-    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client. Doing it again changes nothing.
+    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client. Doing it
+    /// again changes nothing.
     ///
-    /// Returns what was done: `"nothing"`, `"minted"` (a location's grant), `"remembered"` (it is minted once its company's
-    /// grant is there), `"removed"`, or `"outdated"` (an UNINSTALL older than the grant's authorization is ignored).
+    /// Returns what was done: `"nothing"`, `"minted"` (a location's grant), `"remembered"` (it is
+    /// minted once its company's grant is there), `"removed"`, or `"outdated"` (an UNINSTALL older
+    /// than the grant's authorization is ignored).
     #[pyo3(signature = (delivery, *, timeout=None, context=None))]
     fn apply(
         &self,
@@ -426,9 +455,10 @@ impl Client {
 
     /// Tells what came back for a request that was sent with `headers`.
     ///
-    /// Returns None where the answer is no matter of authentication, or, after a 401 that a refresh cured, the headers with
-    /// which to repeat the request once. What a refresh can't cure raises its own exception: `hoopauth.InsufficientScope`,
-    /// `hoopauth.WrongTokenClass`, `hoopauth.WrongAccount`, `hoopauth.RateLimited`, ...
+    /// Returns None where the answer is no matter of authentication, or, after a 401 that a refresh
+    /// cured, the headers with which to repeat the request once. What a refresh can't cure raises
+    /// its own exception: `hoopauth.InsufficientScope`, `hoopauth.WrongTokenClass`,
+    /// `hoopauth.WrongAccount`, `hoopauth.RateLimited`, ...
     ///
     /// Args:
     ///     headers: those that were sent.
@@ -455,9 +485,9 @@ impl Client {
         context: Option<&Bound<'py, Context>>,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let context = of_call(py, timeout, context)?;
-        let status = status
-            .status()
-            .ok_or_else(|| refused(py, "`status` is no HTTP status: give a whole number from 100 to 599"))?;
+        let status = status.status().ok_or_else(|| {
+            refused(py, "`status` is no HTTP status: give a whole number from 100 to 599")
+        })?;
         let sent = pairs(headers)?;
         let answer_headers = answer_headers.map_or_else(|| Ok(Vec::new()), pairs)?;
         let body = body.map(|body| body[..body.len().min(BODY_READ)].to_vec()).unwrap_or_default();
@@ -465,7 +495,9 @@ impl Client {
         let (method, url) = (method.map(|method| method.to_owned()), url.map(|url| url.to_owned()));
         let report = call(py, &self.live, context, move |client| {
             let find = |name: &str| {
-                sent.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+                sent.iter()
+                    .find(|(n, _)| n.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value.as_str())
             };
             let account = account.as_deref().or_else(|| client.default_account()).ok_or_else(|| {
                 Error::new(ErrorCode::Config, "no account is named and `default_account` is not set: pass `account=`, or set the option")
@@ -476,8 +508,10 @@ impl Client {
             if let Some(version) = find("version").filter(|version| *version != headers.version()) {
                 headers = headers.with_version(version)?;
             }
-            let answer_headers: Vec<_> =
-                answer_headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let answer_headers: Vec<_> = answer_headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
             match (&method, &url) {
                 (Some(method), Some(url)) => {
                     client.report_request(&headers, method, url, status, &answer_headers, &body)
@@ -495,8 +529,9 @@ impl Client {
         }
     }
 
-    /// Imports a grant from elsewhere. Returns `"imported"`; `"known"` if its refresh token was ever seen for this account,
-    /// so that an app may import its seed at every start; or `"kept"` if another live grant is there and `replace` is not said.
+    /// Imports a grant from elsewhere. Returns `"imported"`; `"known"` if its refresh token was
+    /// ever seen for this account, so that an app may import its seed at every start; or `"kept"`
+    /// if another live grant is there and `replace` is not said.
     #[pyo3(signature = (grant, *, replace=false, timeout=None, context=None))]
     fn import_grant(
         &self,
@@ -516,7 +551,8 @@ impl Client {
         })
     }
 
-    /// The stored grant of an account, tokens included, for moving it elsewhere. Raises `hoopauth.NoGrant`.
+    /// The stored grant of an account, tokens included, for moving it elsewhere. Raises
+    /// `hoopauth.NoGrant`.
     #[pyo3(signature = (account, *, timeout=None, context=None))]
     fn export_grant(
         &self,
@@ -572,12 +608,12 @@ impl Client {
         call(py, &self.live, context, move |client| client.health(&account)).map(Health::from)
     }
 
-    /// Renews tokens ahead of their end, within the budget, until `until` (seconds since the epoch, by the client's clock;
-    /// `math.inf`: until the client is closed). Living tokens come first, whichever ends first; accounts that keep failing share
-    /// a tenth of the budget.
+    /// Renews tokens ahead of their end, within the budget, until `until` (seconds since the epoch,
+    /// by the client's clock; `math.inf`: until the client is closed). Living tokens come first,
+    /// whichever ends first; accounts that keep failing share a tenth of the budget.
     ///
-    /// Blocks; Ctrl-C, `timeout=` and `context=` end it, after the refresh under way. Raises `hoopauth.InvalidState`
-    /// without OAuth and once the client is closed.
+    /// Blocks; Ctrl-C, `timeout=` and `context=` end it, after the refresh under way. Raises
+    /// `hoopauth.InvalidState` without OAuth and once the client is closed.
     #[pyo3(signature = (until, *, timeout=None, context=None))]
     fn maintain(
         &self,
@@ -604,8 +640,8 @@ impl Client {
         result
     }
 
-    /// As `maintain`, on a thread of its own, until the answer's `stop()` or `with` block, or `close()`. Keep the answer: where
-    /// nothing holds it any more, maintenance stops.
+    /// As `maintain`, on a thread of its own, until the answer's `stop()` or `with` block, or
+    /// `close()`. Keep the answer: where nothing holds it any more, maintenance stops.
     fn maintain_in_background(slf: &Bound<'_, Self>) -> PyResult<Maintenance> {
         let py = slf.py();
         refuse_reentry(py)?;
@@ -615,7 +651,8 @@ impl Client {
         Ok(Maintenance::new(maintenance, slf))
     }
 
-    /// An `auth=` object for requests (`pip install hoopauth[requests]`); see `hoopauth._requests.Auth`.
+    /// An `auth=` object for requests (`pip install hoopauth[requests]`); see
+    /// `hoopauth._requests.Auth`.
     ///
     /// Args:
     ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out. Raises
@@ -628,7 +665,8 @@ impl Client {
         adapter(slf, "requests", account.as_deref())
     }
 
-    /// An `auth=` object for httpx, sync and async (`pip install hoopauth[httpx]`); see `hoopauth._httpx.Auth`.
+    /// An `auth=` object for httpx, sync and async (`pip install hoopauth[httpx]`); see
+    /// `hoopauth._httpx.Auth`.
     ///
     /// Args:
     ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out. Raises
@@ -641,10 +679,11 @@ impl Client {
         adapter(slf, "httpx", account.as_deref())
     }
 
-    /// Saves what is unsaved and ends this client; later calls raise `hoopauth.InvalidState`. Twice is once.
+    /// Saves what is unsaved and ends this client; later calls raise `hoopauth.InvalidState`. Twice
+    /// is once.
     ///
-    /// Calls that go on after their callers left are waited for, at most the option `timeout`. Clients that are still open
-    /// when the interpreter ends are closed then.
+    /// Calls that go on after their callers left are waited for, at most the option `timeout`.
+    /// Clients that are still open when the interpreter ends are closed then.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         refuse_reentry(py)?;
         match self.live.close() {
@@ -746,7 +785,8 @@ impl Client {
             Some(constants) => constants,
             None => self.constants(py, headers)?,
         };
-        let template = if headers.content_type().is_some() { &constants.with_body } else { &constants.bare };
+        let template =
+            if headers.content_type().is_some() { &constants.with_body } else { &constants.bare };
         let dict = template.bind(py).copy()?;
         dict.set_item(intern!(py, "Authorization"), PyString::new(py, headers.authorization()))?;
         Ok(dict)

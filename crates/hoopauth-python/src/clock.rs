@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use crate::callback::{Fault, Slot};
 use crate::number::Seconds;
 
-/// Asks a Python object: `now()`, `monotonic()` and, where it has one, `sleep(seconds)`. Where it raises or answers what is no
-/// time, time stands still and the call fails afterwards.
+/// Asks a Python object: `now()`, `monotonic()` and, where it has one, `sleep(seconds)`. Where it
+/// raises or answers what is no time, time stands still and the call fails afterwards.
 pub(crate) struct PyClock {
     slot: Arc<Slot>,
     has_sleep: bool,
@@ -30,7 +30,9 @@ impl PyClock {
         self.slot.call_infallible(method, |clock| {
             let answer = clock.call_method0(method)?;
             let seconds = answer.extract::<Seconds>().ok().and_then(Seconds::moment);
-            seconds.ok_or_else(|| Fault::Answered("no number of seconds from 0 to the year 9999".to_owned()))
+            seconds.ok_or_else(|| {
+                Fault::Answered("no number of seconds from 0 to the year 9999".to_owned())
+            })
         })
     }
 }
@@ -45,7 +47,11 @@ impl Clock for PyClock {
 
     fn monotonic(&self) -> u64 {
         if let Some(seconds) = self.ask("monotonic") {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "the cast saturates"
+            )]
             self.monotonic.store((seconds * 1000.0) as u64, Ordering::Relaxed);
         }
         self.monotonic.load(Ordering::Relaxed)
@@ -54,7 +60,10 @@ impl Clock for PyClock {
     fn sleep(&self, duration: Duration) {
         if self.has_sleep {
             self.slot.call_infallible("sleep", |clock| {
-                clock.call_method1("sleep", (duration.as_secs_f64(),)).map(drop).map_err(Fault::Raised)
+                clock
+                    .call_method1("sleep", (duration.as_secs_f64(),))
+                    .map(drop)
+                    .map_err(Fault::Raised)
             });
         } else {
             std::thread::sleep(duration);

@@ -8,8 +8,8 @@ use crate::number::{Seconds, refused};
 
 /// How long calls may take, and a switch that ends their waits.
 ///
-/// Give it as `context=` to any calls, on any threads. What ends is the wait: a refresh under way is finished and saved,
-/// and the next call has its result.
+/// Give it as `context=` to any calls, on any threads. What ends is the wait: a refresh under way
+/// is finished and saved, and the next call has its result.
 ///
 /// Args:
 ///     timeout: seconds from now after which calls end with `hoopauth.Timeout`; `None` and infinity set no deadline. A
@@ -25,11 +25,13 @@ impl Context {
     #[pyo3(signature = (timeout=None))]
     fn new(py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Self> {
         Ok(Self {
-            inner: timeout.map_or_else(|| Ok(hoopauth::Context::new()), |seconds| lasting(py, seconds))?,
+            inner: timeout
+                .map_or_else(|| Ok(hoopauth::Context::new()), |seconds| lasting(py, seconds))?,
         })
     }
 
-    /// Ends all waits within this context, those under way and those to come, with `hoopauth.Cancelled`. From any thread.
+    /// Ends all waits within this context, those under way and those to come, with
+    /// `hoopauth.Cancelled`. From any thread.
     fn cancel(&self) {
         self.inner.cancel();
     }

@@ -26,8 +26,9 @@ pub(crate) fn raised<T>(py: Python<'_>, result: hoopauth::Result<T>) -> PyResult
 
 fn made(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let make =
-        MAKE.get_or_try_init(py, || py.import("hoopauth._errors")?.getattr("make").map(Bound::unbind))?;
+    let make = MAKE.get_or_try_init(py, || {
+        py.import("hoopauth._errors")?.getattr("make").map(Bound::unbind)
+    })?;
     let exception = make.bind(py).call1((
         error.code().number(),
         error.message(),

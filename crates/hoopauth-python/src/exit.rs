@@ -22,8 +22,9 @@ pub(crate) fn note_client(live: &Arc<Live>) {
 /// Notes the core client of an object that is gone while calls of it go on.
 pub(crate) fn note_orphan(core: Arc<Core>, busy: Arc<AtomicUsize>) {
     let mut all = ORPHANS.lock().unwrap_or_else(PoisonError::into_inner);
-    let (idle, mut working): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut *all).into_iter().partition(|(_, busy)| busy.load(Ordering::SeqCst) == 0);
+    let (idle, mut working): (Vec<_>, Vec<_>) = std::mem::take(&mut *all)
+        .into_iter()
+        .partition(|(_, busy)| busy.load(Ordering::SeqCst) == 0);
     working.push((core, busy));
     *all = working;
     drop(all);
@@ -37,14 +38,16 @@ pub(crate) fn note_maintenance(thread: &Arc<Thread>) {
     all.push(Arc::downgrade(thread));
 }
 
-/// Closes all clients: run at exit. Waits for calls whose callers left, at most each client's `timeout`.
+/// Closes all clients: run at exit. Waits for calls whose callers left, at most each client's
+/// `timeout`.
 #[pyfunction]
 #[pyo3(name = "_close_all")]
 pub(crate) fn close_all(py: Python<'_>) {
     let threads = std::mem::take(&mut *MAINTENANCE.lock().unwrap_or_else(PoisonError::into_inner));
     let clients = std::mem::take(&mut *LIVE.lock().unwrap_or_else(PoisonError::into_inner));
     let orphans = std::mem::take(&mut *ORPHANS.lock().unwrap_or_else(PoisonError::into_inner));
-    let orphans = orphans.into_iter().map(|(core, _)| core).filter(|core| core.process == std::process::id());
+    let orphans =
+        orphans.into_iter().map(|(core, _)| core).filter(|core| core.process == std::process::id());
     let orphans: Vec<_> = orphans.map(|core| core.client.clone()).collect();
     py.detach(|| {
         threads.iter().filter_map(Weak::upgrade).for_each(|thread| thread.stop());
@@ -56,8 +59,8 @@ pub(crate) fn close_all(py: Python<'_>) {
     });
 }
 
-/// Refuses the import in a sub-interpreter: threads that go on after their callers can be waited for at the end of the main
-/// interpreter only.
+/// Refuses the import in a sub-interpreter: threads that go on after their callers can be waited
+/// for at the end of the main interpreter only.
 pub(crate) fn refuse_subinterpreter() -> PyResult<()> {
     // SAFETY: attached, as whoever initialises a module is. The main interpreter's number is 0.
     if unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) } == 0 {
@@ -74,7 +77,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.py().import("atexit")?.call_method1("register", (close_all,)).map(drop)
 }
 
-// They are held with the interpreter attached and released before anything else is done: no forked child finds them taken.
+// They are held with the interpreter attached and released before anything else is done: no forked
+// child finds them taken.
 static LIVE: Mutex<Vec<Weak<Live>>> = Mutex::new(Vec::new());
 static MAINTENANCE: Mutex<Vec<Weak<Thread>>> = Mutex::new(Vec::new());
 static ORPHANS: Mutex<Vec<(Arc<Core>, Arc<AtomicUsize>)>> = Mutex::new(Vec::new());

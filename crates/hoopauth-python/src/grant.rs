@@ -8,7 +8,8 @@ use crate::error::raised;
 use crate::number::{Seconds, refused};
 use crate::text::{Str, Strs, arg};
 
-/// The stored result of an authorization of one account: what `import_grant` takes and `export_grant` gives.
+/// The stored result of an authorization of one account: what `import_grant` takes and
+/// `export_grant` gives.
 ///
 /// Args:
 ///     account: `location:<id>` or `company:<id>`.
@@ -35,7 +36,8 @@ impl Grant {
         scopes: Option<Strs<arg::scopes>>,
         company_id: Option<Str<'_, arg::company_id>>,
     ) -> PyResult<Self> {
-        let mut inner = hoopauth::Grant::new(raised(py, Account::parse(&account))?, access_token.get());
+        let mut inner =
+            hoopauth::Grant::new(raised(py, Account::parse(&account))?, access_token.get());
         if let Some(token) = refresh_token {
             inner = inner.with_refresh_token(token.get());
         }
@@ -74,7 +76,8 @@ impl Grant {
 
     /// When the access token ends, in seconds since the epoch.
     ///
-    /// An `expires_in` of 0, or a negative one, counts as 60 seconds from the request; a missing one counts as 86 399.
+    /// An `expires_in` of 0, or a negative one, counts as 60 seconds from the request; a missing
+    /// one counts as 86 399.
     #[getter]
     fn expires_at(&self) -> f64 {
         seconds(self.inner.expires_at())

@@ -1,6 +1,6 @@
-//! Green threads: the greenlets of gevent and eventlet. Several share one thread of the system, and any Python code may switch
-//! to another one; so what belongs to a call is kept by greenlet, and nothing that a greenlet has to end is waited for by
-//! blocking its thread.
+//! Green threads: the greenlets of gevent and eventlet. Several share one thread of the system, and
+//! any Python code may switch to another one; so what belongs to a call is kept by greenlet, and
+//! nothing that a greenlet has to end is waited for by blocking its thread.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -13,7 +13,10 @@ use pyo3::types::PyDict;
 use crate::callback::SetAside;
 
 /// A module, if the program imported it.
-fn imported<'py>(py: Python<'py>, name: &Bound<'py, pyo3::types::PyString>) -> Option<Bound<'py, PyAny>> {
+fn imported<'py>(
+    py: Python<'py>,
+    name: &Bound<'py, pyo3::types::PyString>,
+) -> Option<Bound<'py, PyAny>> {
     let modules = py.import(intern!(py, "sys")).ok()?.getattr(intern!(py, "modules")).ok()?;
     let module = modules.cast::<PyDict>().ok()?.get_item(name).ok()??;
     (!module.is_none()).then_some(module)
@@ -29,10 +32,12 @@ fn current(py: Python<'_>) -> usize {
     greenlet(py).map_or(0, |greenlet| greenlet.as_ptr() as usize)
 }
 
-/// Runs Python code that may switch to other greenlets, detached or attached; `None` where the interpreter is ending.
+/// Runs Python code that may switch to other greenlets, detached or attached; `None` where the
+/// interpreter is ending.
 ///
-/// PyO3 counts, per thread, how often the thread is attached, and trusts the count. Other greenlets come and go meanwhile and leave
-/// another count: so it is set anew afterwards, which only the end of a detached section does.
+/// PyO3 counts, per thread, how often the thread is attached, and trusts the count. Other greenlets
+/// come and go meanwhile and leave another count: so it is set anew afterwards, which only the end
+/// of a detached section does.
 pub(crate) fn switching<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     Python::try_attach(|py| {
         let _aside = SetAside::new();
@@ -54,8 +59,8 @@ pub(crate) fn switching<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
 /// Crosses a detached section without leaving its thread.
 struct OnThisThread<T>(T);
 
-// SAFETY: `Python::detach` runs its closure on the calling thread, before it returns. What it carries in and out is used only while
-// that thread is attached.
+// SAFETY: `Python::detach` runs its closure on the calling thread, before it returns. What it
+// carries in and out is used only while that thread is attached.
 unsafe impl<T> Send for OnThisThread<T> {}
 
 /// An attachment that PyO3 does not count.
@@ -63,7 +68,8 @@ struct Attached(ffi::PyGILState_STATE);
 
 impl Attached {
     fn new() -> Self {
-        // SAFETY: the interpreter runs: the caller was attached to it a moment ago, and it waits for its threads at its end.
+        // SAFETY: the interpreter runs: the caller was attached to it a moment ago, and it waits
+        // for its threads at its end.
         Self(unsafe { ffi::PyGILState_Ensure() })
     }
 
@@ -80,7 +86,8 @@ impl Drop for Attached {
     }
 }
 
-/// Lets other greenlets of this thread run for about so long; `false`, at once, where there are none.
+/// Lets other greenlets of this thread run for about so long; `false`, at once, where there are
+/// none.
 pub(crate) fn let_others_run(pause: Duration) -> bool {
     let slept = switching(|py| {
         sleep_of(py).is_some_and(|sleep| match sleep.call1((pause.as_secs_f64(),)) {
@@ -95,7 +102,8 @@ pub(crate) fn let_others_run(pause: Duration) -> bool {
     slept.unwrap_or(false)
 }
 
-/// Returns a `sleep` that lets the other greenlets run: `time.sleep` if it was patched, else that of this greenlet's library.
+/// Returns a `sleep` that lets the other greenlets run: `time.sleep` if it was patched, else that
+/// of this greenlet's library.
 fn sleep_of(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     let current = greenlet(py)?;
     let time = py.import(intern!(py, "time")).ok()?.getattr(intern!(py, "sleep")).ok()?;

@@ -6,8 +6,9 @@ use pyo3::types::{PyBytes, PyIterator, PyString, PyTuple};
 
 use crate::number::refused;
 
-/// The pairs of a mapping, or of an iterable of pairs; `None` has none. Names and values are text or bytes; an entry that is
-/// neither is left out, and so is all that follows what can't be iterated over.
+/// The pairs of a mapping, or of an iterable of pairs; `None` has none. Names and values are text
+/// or bytes; an entry that is neither is left out, and so is all that follows what can't be
+/// iterated over.
 pub(crate) fn pairs(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
     if headers.is_none() {
         return Ok(Vec::new());
@@ -15,16 +16,21 @@ pub(crate) fn pairs(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)
     Ok(entries(headers)?.map_while(Result::ok).filter_map(|entry| pair(&entry)).collect())
 }
 
-/// As [`pairs`], for what the program itself gives as `argument`: an entry that is neither text nor bytes is refused.
-pub(crate) fn strict_pairs(headers: &Bound<'_, PyAny>, argument: &str) -> PyResult<Vec<(String, String)>> {
+/// As [`pairs`], for what the program itself gives as `argument`: an entry that is neither text nor
+/// bytes is refused.
+pub(crate) fn strict_pairs(
+    headers: &Bound<'_, PyAny>,
+    argument: &str,
+) -> PyResult<Vec<(String, String)>> {
     let wrong = || {
         let message = format!(
             "`{argument}` is of the wrong form: give a mapping or a list of pairs, with text or bytes as names and values"
         );
         refused(headers.py(), &message)
     };
-    let read =
-        |entry: PyResult<Bound<'_, PyAny>>| entry.ok().and_then(|entry| pair(&entry)).ok_or_else(wrong);
+    let read = |entry: PyResult<Bound<'_, PyAny>>| {
+        entry.ok().and_then(|entry| pair(&entry)).ok_or_else(wrong)
+    };
     entries(headers).map_err(|_| wrong())?.map(read).collect()
 }
 
@@ -36,7 +42,8 @@ pub(crate) fn prefixed(pairs: &Bound<'_, PyAny>, prefix: &str) -> PyResult<Vec<(
         let Ok(entry) = entry.cast::<PyTuple>() else { continue };
         let name = entry.get_item(0)?;
         let begins = |name: &[u8]| {
-            name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+            name.get(..prefix.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
         };
         let begins = match name.cast::<PyBytes>() {
             Ok(bytes) => begins(bytes.as_bytes()),
@@ -65,7 +72,9 @@ fn pair(entry: &Bound<'_, PyAny>) -> Option<(String, String)> {
 }
 
 /// The two parts of a pair: a tuple, a list, or whatever else gives two.
-pub(crate) fn halves<'py>(entry: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+pub(crate) fn halves<'py>(
+    entry: &Bound<'py, PyAny>,
+) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let mut parts = entry.try_iter().ok()?.map_while(Result::ok);
     let pair = (parts.next()?, parts.next()?);
     parts.next().is_none().then_some(pair)

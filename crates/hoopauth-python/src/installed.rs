@@ -59,7 +59,10 @@ impl From<hoopauth::MintSummary> for MintSummary {
 #[pymethods]
 impl MintSummary {
     fn __repr__(&self) -> String {
-        format!("<hoopauth.MintSummary minted={} kept={} failed={}>", self.minted, self.kept, self.failed)
+        format!(
+            "<hoopauth.MintSummary minted={} kept={} failed={}>",
+            self.minted, self.kept, self.failed
+        )
     }
 }
 
@@ -96,7 +99,8 @@ impl MintProgress {
     }
 }
 
-/// Mints for all locations of a company, and tells `progress`; unlike other calls it does not go on without its caller.
+/// Mints for all locations of a company, and tells `progress`; unlike other calls it does not go on
+/// without its caller.
 pub(crate) fn mint_all(
     py: Python<'_>,
     live: &Live,
@@ -104,9 +108,11 @@ pub(crate) fn mint_all(
     progress: Option<Py<PyAny>>,
     context: Option<Context>,
 ) -> PyResult<MintSummary> {
-    let listener = Arc::new(Listener { progress, ended: AtomicBool::new(false), raised: Mutex::new(None) });
+    let listener =
+        Arc::new(Listener { progress, ended: AtomicBool::new(false), raised: Mutex::new(None) });
     let inner = Arc::clone(&listener);
-    let result = call(py, live, context, move |client| client.mint_all(&company, |step| inner.tell(step)));
+    let result =
+        call(py, live, context, move |client| client.mint_all(&company, |step| inner.tell(step)));
     listener.ended.store(true, Ordering::SeqCst);
     let raised = listener.raised.lock().unwrap_or_else(PoisonError::into_inner).take();
     match raised {
@@ -132,7 +138,10 @@ impl Listener {
         let told = Python::try_attach(|py| {
             let step = MintProgress {
                 account: step.account.as_str().to_owned(),
-                error: step.error.as_ref().map(|error| exception(py, error, None).into_value(py).into_any()),
+                error: step
+                    .error
+                    .as_ref()
+                    .map(|error| exception(py, error, None).into_value(py).into_any()),
                 summary: step.summary.into(),
             };
             // Only False ends it: a function without an answer goes on.

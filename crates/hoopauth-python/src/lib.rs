@@ -1,7 +1,7 @@
 //! The Python module `hoopauth._hoopauth`: the core's nouns as Python classes, one file each.
 //!
-//! Nothing is decided here. What can wait runs detached from the interpreter; what the program brings (store, transport,
-//! clock, hook) is called attached, and never with a lock held.
+//! Nothing is decided here. What can wait runs detached from the interpreter; what the program
+//! brings (store, transport, clock, hook) is called attached, and never with a lock held.
 #![allow(
     clippy::needless_pass_by_value,
     clippy::doc_markdown,

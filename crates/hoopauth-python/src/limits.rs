@@ -40,8 +40,9 @@ impl From<hoopauth::RateLimit> for RateLimit {
 #[pymethods]
 impl RateLimit {
     fn __repr__(&self) -> String {
-        let shown =
-            |number: Option<u64>| number.map_or_else(|| "None".to_owned(), |number| number.to_string());
+        let shown = |number: Option<u64>| {
+            number.map_or_else(|| "None".to_owned(), |number| number.to_string())
+        };
         format!(
             "<hoopauth.RateLimit remaining={} daily_remaining={}>",
             shown(self.remaining),

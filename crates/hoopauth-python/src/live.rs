@@ -31,7 +31,8 @@ impl Core {
 impl Drop for Core {
     fn drop(&mut self) {
         if self.process != std::process::id() {
-            // In a forked child: connections, locks and threads behind it are the parent's. It is never dropped.
+            // In a forked child: connections, locks and threads behind it are the parent's. It is
+            // never dropped.
             std::mem::forget(self.client.clone());
         }
     }
@@ -118,7 +119,8 @@ impl Live {
     }
 
     pub(crate) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // A call goes on without its caller: what it calls must not be taken for garbage, or a new pair is not saved.
+        // A call goes on without its caller: what it calls must not be taken for garbage, or a new
+        // pair is not saved.
         if self.busy.load(Ordering::SeqCst) > 0 {
             return Ok(());
         }
@@ -182,7 +184,10 @@ impl Objects {
     }
 
     fn all(&self) -> impl Iterator<Item = &Slot> {
-        [&self.store, &self.transport, &self.clock, &self.on_change].into_iter().flatten().map(|slot| &**slot)
+        [&self.store, &self.transport, &self.clock, &self.on_change]
+            .into_iter()
+            .flatten()
+            .map(|slot| &**slot)
     }
 }
 

@@ -54,7 +54,8 @@ pub(crate) fn warn(py: Python<'_>, target: &str, message: &str) {
 }
 
 fn pass_on(py: Python<'_>, record: &LogRecord<'_>) -> PyResult<()> {
-    // A program that never imported `logging` sees warnings and errors only, as `logging` itself does it.
+    // A program that never imported `logging` sees warnings and errors only, as `logging` itself
+    // does it.
     if record.level > WARNING {
         let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
         if !modules.contains("logging")? {

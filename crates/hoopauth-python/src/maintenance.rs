@@ -10,8 +10,8 @@ use pyo3::types::PyAny;
 use crate::client::Client;
 use crate::wait::detached;
 
-/// Maintenance on a thread of its own, until `stop()`, the end of its `with` block, or `Client.close()`. Keep it: where nothing
-/// holds it any more, it stops.
+/// Maintenance on a thread of its own, until `stop()`, the end of its `with` block, or
+/// `Client.close()`. Keep it: where nothing holds it any more, it stops.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct Maintenance {
     thread: Arc<Thread>,
@@ -20,7 +20,8 @@ pub(crate) struct Maintenance {
 }
 
 impl Maintenance {
-    /// The thread uses the program's objects: the client's mark of that lives as long as the thread, not as this.
+    /// The thread uses the program's objects: the client's mark of that lives as long as the
+    /// thread, not as this.
     pub(crate) fn new(maintenance: hoopauth::Maintenance, client: &Bound<'_, Client>) -> Self {
         let thread = Arc::new(Thread { running: Mutex::new(Some(maintenance)) });
         crate::exit::note_maintenance(&thread);

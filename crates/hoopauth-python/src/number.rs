@@ -25,7 +25,8 @@ impl<'py> FromPyObject<'_, 'py> for Seconds {
 }
 
 impl Seconds {
-    /// A moment, in seconds since the epoch: from 1970 to the end of the year 9999. `None` for anything else.
+    /// A moment, in seconds since the epoch: from 1970 to the end of the year 9999. `None` for
+    /// anything else.
     pub(crate) fn moment(self) -> Option<f64> {
         (0.0..=LATEST).contains(&self.0).then_some(self.0)
     }
@@ -41,7 +42,9 @@ impl<'py> FromPyObject<'_, 'py> for Whole {
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         match object.extract::<i64>() {
             Ok(number) => Ok(Self(number)),
-            Err(raised) if raised.is_instance_of::<PyOverflowError>(object.py()) => Ok(Self(i64::MAX)),
+            Err(raised) if raised.is_instance_of::<PyOverflowError>(object.py()) => {
+                Ok(Self(i64::MAX))
+            }
             Err(raised) => Err(raised),
         }
     }

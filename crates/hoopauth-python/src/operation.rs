@@ -47,7 +47,8 @@ impl Operation {
         self.scope
     }
 
-    /// The classes of tokens that may call it, `"location"` and `"company"`: both where nothing is documented.
+    /// The classes of tokens that may call it, `"location"` and `"company"`: both where nothing is
+    /// documented.
     #[getter]
     fn classes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let classes = [(self.location, "location"), (self.company, "company")];
@@ -68,9 +69,13 @@ impl Operation {
     }
 }
 
-/// The documented operation that a method and a path mean, with or without a query; None for one that is not documented.
+/// The documented operation that a method and a path mean, with or without a query; None for one
+/// that is not documented.
 #[pyfunction]
-pub(crate) fn operation(method: Str<'_, arg::method>, path: Str<'_, arg::path>) -> Option<Operation> {
+pub(crate) fn operation(
+    method: Str<'_, arg::method>,
+    path: Str<'_, arg::path>,
+) -> Option<Operation> {
     operations::Operation::find(&method, &path).map(|found| Operation {
         method: found.method(),
         path: found.path(),
@@ -82,10 +87,15 @@ pub(crate) fn operation(method: Str<'_, arg::method>, path: Str<'_, arg::path>) 
     })
 }
 
-/// The least scopes for a list of operations, each written as `GET /contacts/{contactId}`, with a template's or a real path.
+/// The least scopes for a list of operations, each written as `GET /contacts/{contactId}`, with a
+/// template's or a real path.
 ///
-/// Sorted, each once. Raises `hoopauth.InvalidArgument`, which names the one that is not documented.
+/// Sorted, each once. Raises `hoopauth.InvalidArgument`, which names the one that is not
+/// documented.
 #[pyfunction]
-pub(crate) fn scopes_for(py: Python<'_>, operations: Strs<arg::operations>) -> PyResult<Vec<&'static str>> {
+pub(crate) fn scopes_for(
+    py: Python<'_>,
+    operations: Strs<arg::operations>,
+) -> PyResult<Vec<&'static str>> {
     raised(py, operations::scopes_for(operations.iter().map(String::as_str)))
 }

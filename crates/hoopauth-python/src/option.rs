@@ -8,7 +8,10 @@ use crate::error::exception;
 use crate::text::UNWRITABLE;
 
 /// Gives keyword arguments to a builder.
-pub(crate) fn apply(builder: ClientBuilder, options: Option<&Bound<'_, PyDict>>) -> PyResult<ClientBuilder> {
+pub(crate) fn apply(
+    builder: ClientBuilder,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<ClientBuilder> {
     let options = texts(options)?;
     Ok(options.iter().fold(builder, |builder, (name, value)| builder.option(name, value.expose())))
 }
@@ -28,7 +31,8 @@ pub(crate) fn texts(options: Option<&Bound<'_, PyDict>>) -> PyResult<Vec<(String
     Ok(texts)
 }
 
-/// Text as it is; numbers as decimals; truth as `true` and `false`; paths; lists of text, separated by spaces.
+/// Text as it is; numbers as decimals; truth as `true` and `false`; paths; lists of text, separated
+/// by spaces.
 fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Secret> {
     if value.is_instance_of::<PyString>() {
         return secret(name, value);
@@ -51,7 +55,9 @@ fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Secret> {
             Err(refused(value, name))
         };
     }
-    let Ok(words) = value.extract::<Vec<Bound<'_, PyString>>>() else { return Err(refused(value, name)) };
+    let Ok(words) = value.extract::<Vec<Bound<'_, PyString>>>() else {
+        return Err(refused(value, name));
+    };
     let words = words.iter().map(|word| secret(name, word)).collect::<PyResult<Vec<_>>>()?;
     let words: Vec<_> = words.iter().map(Secret::expose).collect();
     Ok(Secret::new(words.join(" ")))
@@ -72,7 +78,9 @@ fn refused(value: &Bound<'_, PyAny>, name: &str) -> PyErr {
     let kind = value.get_type().name().map_or_else(|_| String::new(), |name| name.to_string());
     let error = Error::new(
         ErrorCode::Config,
-        format!("`{name}` is a `{kind}`: give text, a number, a truth value, a path or a list of text"),
+        format!(
+            "`{name}` is a `{kind}`: give text, a number, a truth value, a path or a list of text"
+        ),
     );
     exception(value.py(), &error, None)
 }

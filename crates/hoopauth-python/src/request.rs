@@ -30,8 +30,10 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn send(self, client: &hoopauth::Client) -> Result<hoopauth::Response> {
-        let mut request =
-            client.request(&self.method, &self.path).any_status(self.any_status).repeatable(self.repeatable);
+        let mut request = client
+            .request(&self.method, &self.path)
+            .any_status(self.any_status)
+            .repeatable(self.repeatable);
         if let Some(account) = &self.account {
             request = request.account(account);
         }
@@ -124,8 +126,12 @@ fn param(value: &Bound<'_, PyAny>) -> Option<String> {
 }
 
 /// Request headers: a mapping, or pairs. JSON is called so, whatever the method.
-pub(crate) fn headers(headers: Option<&Bound<'_, PyAny>>, is_json: bool) -> PyResult<Vec<(String, String)>> {
-    let mut pairs = headers.map_or_else(|| Ok(Vec::new()), |headers| strict_pairs(headers, "headers"))?;
+pub(crate) fn headers(
+    headers: Option<&Bound<'_, PyAny>>,
+    is_json: bool,
+) -> PyResult<Vec<(String, String)>> {
+    let mut pairs =
+        headers.map_or_else(|| Ok(Vec::new()), |headers| strict_pairs(headers, "headers"))?;
     if is_json && !pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case("Content-Type")) {
         pairs.push(("Content-Type".to_owned(), "application/json".to_owned()));
     }
@@ -147,8 +153,9 @@ pub(crate) fn timeout(py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Opti
 pub(crate) fn max_body(py: Python<'_>, bytes: Option<Whole>) -> PyResult<Option<usize>> {
     bytes
         .map(|Whole(bytes)| {
-            usize::try_from(bytes)
-                .map_err(|_| refused(py, "`max_body` is negative or too large: give a number of bytes"))
+            usize::try_from(bytes).map_err(|_| {
+                refused(py, "`max_body` is negative or too large: give a number of bytes")
+            })
         })
         .transpose()
 }

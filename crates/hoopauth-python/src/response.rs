@@ -26,7 +26,8 @@ pub(crate) struct Response {
 
 impl Response {
     pub(crate) fn new(py: Python<'_>, response: &hoopauth::Response) -> Self {
-        let fields = response.fields().iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let fields =
+            response.fields().iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self {
             status: response.status(),
             fields: fields.collect(),
@@ -50,7 +51,8 @@ impl Response {
             status: status.status().ok_or_else(|| {
                 refused(py, "`status` is no HTTP status: give a whole number from 100 to 599")
             })?,
-            fields: headers.map_or_else(|| Ok(Vec::new()), |headers| strict_pairs(headers, "headers"))?,
+            fields: headers
+                .map_or_else(|| Ok(Vec::new()), |headers| strict_pairs(headers, "headers"))?,
             content: content.unwrap_or_else(|| PyBytes::new(py, b"").unbind()),
             headers: PyOnceLock::new(),
         })
@@ -62,8 +64,8 @@ impl Response {
         self.status
     }
 
-    /// The headers: a mapping whose names count in any case. Values of one name are joined by `, `; `get_list(name)` gives
-    /// them one by one.
+    /// The headers: a mapping whose names count in any case. Values of one name are joined by `, `;
+    /// `get_list(name)` gives them one by one.
     #[getter]
     fn headers(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let headers = self.headers.get_or_try_init(py, || {
@@ -120,6 +122,7 @@ pub(crate) fn dumps(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8
     how.set_item("ensure_ascii", false)?;
     how.set_item("allow_nan", false)?;
     how.set_item("separators", (",", ":"))?;
-    let text = py.import(intern!(py, "json"))?.call_method(intern!(py, "dumps"), (value,), Some(&how))?;
+    let text =
+        py.import(intern!(py, "json"))?.call_method(intern!(py, "dumps"), (value,), Some(&how))?;
     text.call_method0(intern!(py, "encode"))?.extract()
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hoopauth::store::{
-    Due, Fingerprint, HostStore, Key, Lease, Leased, Listed, NewRecord, NewRow, Priority, Record, Row,
-    RowStore, Slot as Room, SlotRequest, TokenStore,
+    Due, Fingerprint, HostStore, Key, Lease, Leased, Listed, NewRecord, NewRow, Priority, Record,
+    Row, RowStore, Slot as Room, SlotRequest, TokenStore,
 };
 use hoopauth::{Account, Error, ErrorCode, Result, Timestamp};
 use pyo3::prelude::*;
@@ -63,7 +63,10 @@ impl TokenStore for PyStore {
         if self.rows.has_rows {
             return self.host.accounts(app);
         }
-        let live = self.read_all(app, Timestamp(0))?.into_iter().filter(|(_, record)| record.grant.is_some());
+        let live = self
+            .read_all(app, Timestamp(0))?
+            .into_iter()
+            .filter(|(_, record)| record.grant.is_some());
         Ok(live.map(|(account, _)| account).collect())
     }
 
@@ -71,8 +74,10 @@ impl TokenStore for PyStore {
         if self.rows.has_rows {
             return self.host.open_marks(app);
         }
-        let marked =
-            self.read_all(app, Timestamp(0))?.into_iter().filter(|(_, record)| record.mark.is_some());
+        let marked = self
+            .read_all(app, Timestamp(0))?
+            .into_iter()
+            .filter(|(_, record)| record.mark.is_some());
         Ok(marked.map(|(account, _)| account).collect())
     }
 
@@ -128,7 +133,11 @@ struct PyRows {
 impl PyRows {
     fn names(&self, app: &str) -> Result<Vec<Account>> {
         let names: Vec<String> = self.slot.call_reading("accounts", |store| {
-            store.call_method1("accounts", (app,))?.try_iter()?.map(|name| answered(&name?)).collect()
+            store
+                .call_method1("accounts", (app,))?
+                .try_iter()?
+                .map(|name| answered(&name?))
+                .collect()
         })?;
         names.iter().map(|name| account(name, "accounts")).collect()
     }
@@ -136,9 +145,9 @@ impl PyRows {
 
 impl RowStore for PyRows {
     fn load(&self, key: &Key<'_>) -> Result<Option<Row>> {
-        let row: Option<(u64, Vec<u8>)> = self
-            .slot
-            .call("load", |store| store.call_method1("load", (key.app, key.account.as_str()))?.extract())?;
+        let row: Option<(u64, Vec<u8>)> = self.slot.call("load", |store| {
+            store.call_method1("load", (key.app, key.account.as_str()))?.extract()
+        })?;
         Ok(row.map(|(version, bytes)| Row { version, bytes }))
     }
 
@@ -147,7 +156,12 @@ impl RowStore for PyRows {
             let data = PyBytes::new(store.py(), row.bytes);
             let not_before = row.not_before.max(Timestamp(0));
             let columns = (row.live, row.marked, seconds(row.expires_at), seconds(not_before));
-            truth(&store.call_method1("save", (key.app, key.account.as_str(), expected, data, columns))?)
+            truth(
+                &store.call_method1(
+                    "save",
+                    (key.app, key.account.as_str(), expected, data, columns),
+                )?,
+            )
         })
     }
 
@@ -179,10 +193,13 @@ impl RowStore for PyRows {
             return Ok(Leased::Unsupported);
         }
         let lease = self.slot.call("lease", |store| {
-            let lease = store.call_method1("lease", (key.app, key.account.as_str(), wait.as_secs_f64()))?;
+            let lease =
+                store.call_method1("lease", (key.app, key.account.as_str(), wait.as_secs_f64()))?;
             Ok((!lease.is_none()).then(|| lease.unbind()))
         })?;
-        Ok(lease.map_or(Leased::Busy, |lease| Leased::Held(Box::new(PyLease { slot: &self.slot, lease }))))
+        Ok(lease.map_or(Leased::Busy, |lease| {
+            Leased::Held(Box::new(PyLease { slot: &self.slot, lease }))
+        }))
     }
 
     fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Option<Room>> {
@@ -195,9 +212,11 @@ impl RowStore for PyRows {
             Priority::Recovery => "recovery",
         };
         let wait = self.slot.call_reading("take_slot", |store| {
-            let wait = store.call_method1("take_slot", (app, request.per_minute, priority, seconds(now)))?;
+            let wait = store
+                .call_method1("take_slot", (app, request.per_minute, priority, seconds(now)))?;
             let wait = wait.extract::<Seconds>().ok().filter(|wait| !wait.0.is_nan());
-            wait.map(|wait| wait.0).ok_or_else(|| Fault::Answered("no number of seconds".to_owned()))
+            wait.map(|wait| wait.0)
+                .ok_or_else(|| Fault::Answered("no number of seconds".to_owned()))
         })?;
         Ok(Some(if wait > 0.0 {
             Room::Wait(Duration::try_from_secs_f64(wait).unwrap_or(LONGEST))
@@ -206,7 +225,13 @@ impl RowStore for PyRows {
         }))
     }
 
-    fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<Option<bool>> {
+    fn claim(
+        &self,
+        app: &str,
+        id: &Fingerprint,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<bool>> {
         // What could not be given back is better kept here.
         if !(self.has_claim && self.has_unclaim) {
             return Ok(None);
@@ -262,11 +287,15 @@ impl std::fmt::Debug for PyLease<'_> {
     }
 }
 
-/// Whether it was stored or new: a store that forgets to say so must not be taken for one that refuses.
+/// Whether it was stored or new: a store that forgets to say so must not be taken for one that
+/// refuses.
 fn truth(answer: &Bound<'_, PyAny>) -> std::result::Result<bool, Fault> {
     match answer.cast::<PyBool>() {
         Ok(truth) => Ok(truth.is_true()),
-        Err(_) => Err(Fault::Answered(format!("a `{}`, not True or False", type_name(&answer.get_type())))),
+        Err(_) => Err(Fault::Answered(format!(
+            "a `{}`, not True or False",
+            type_name(&answer.get_type())
+        ))),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Text that a program gives.
 //!
-//! A `str` of Python may hold halves of surrogate pairs: `os.environ` has them for bytes that are not UTF-8. Python's own
-//! exception for that shows the whole text, which may be a secret, so that it is never raised here.
+//! A `str` of Python may hold halves of surrogate pairs: `os.environ` has them for bytes that are
+//! not UTF-8. Python's own exception for that shows the whole text, which may be a secret, so that
+//! it is never raised here.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -15,7 +16,8 @@ use pyo3::types::PyString;
 use crate::callback::{Fault, type_name};
 use crate::error::exception;
 
-/// An argument that is text. What can't be written as UTF-8 is `INVALID_ARGUMENT`, which names the argument.
+/// An argument that is text. What can't be written as UTF-8 is `INVALID_ARGUMENT`, which names the
+/// argument.
 pub(crate) struct Str<'a, N> {
     text: &'a str,
     name: PhantomData<N>,
@@ -77,7 +79,8 @@ impl<N: Name> FromPyObject<'_, '_> for Strs<N> {
 
     fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
         let words = object.extract::<Vec<Bound<'_, PyAny>>>()?;
-        let words = words.iter().map(|word| word.extract::<Str<'_, N>>().map(|word| word.to_owned()));
+        let words =
+            words.iter().map(|word| word.extract::<Str<'_, N>>().map(|word| word.to_owned()));
         Ok(Self { words: words.collect::<PyResult<_>>()?, name: PhantomData })
     }
 }
@@ -153,9 +156,9 @@ impl<N: Name> FromPyObject<'_, '_> for Data<N> {
 
 /// Text that a callback answered.
 pub(crate) fn answered(object: &Bound<'_, PyAny>) -> Result<String, Fault> {
-    let text = object
-        .cast::<PyString>()
-        .map_err(|_| Fault::Answered(format!("a `{}` where text belongs", type_name(&object.get_type()))))?;
+    let text = object.cast::<PyString>().map_err(|_| {
+        Fault::Answered(format!("a `{}` where text belongs", type_name(&object.get_type())))
+    })?;
     text.to_str()
         .map(str::to_owned)
         .map_err(|_| Fault::Answered("text that can't be written as UTF-8".to_owned()))

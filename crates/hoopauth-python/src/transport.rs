@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use hoopauth::transport::{
-    Body, Transport, TransportError, TransportErrorKind, TransportRequest as CoreRequest, TransportResponse,
+    Body, Transport, TransportError, TransportErrorKind, TransportRequest as CoreRequest,
+    TransportResponse,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyString};
@@ -14,7 +15,8 @@ use crate::callback::{Fault, Slot, type_name};
 use crate::header::pairs;
 use crate::number::Whole;
 
-/// One HTTP request for a transport of the program's, ready to send. Its `repr` shows neither headers nor body.
+/// One HTTP request for a transport of the program's, ready to send. Its `repr` shows neither
+/// headers nor body.
 #[pyclass(frozen, module = "hoopauth")]
 pub(crate) struct TransportRequest {
     method: &'static str,
@@ -56,8 +58,9 @@ impl TransportRequest {
         PyBytes::new(py, self.body.as_bytes())
     }
 
-    /// Seconds left for the exchange, the body included. Raises `hoopauth.Timeout` once there are none left: then the
-    /// request must not be sent, because its refresh token may have been spent by others meanwhile.
+    /// Seconds left for the exchange, the body included. Raises `hoopauth.Timeout` once there are
+    /// none left: then the request must not be sent, because its refresh token may have been spent
+    /// by others meanwhile.
     #[getter]
     fn timeout(&self, py: Python<'_>) -> PyResult<f64> {
         let (until, wall) = self.until;
@@ -105,13 +108,13 @@ impl Transport for PyTransport {
             until: (Instant::now() + timeout, SystemTime::now() + timeout),
             max_body: request.max_body,
         };
-        let answer =
-            self.slot.call_reading("send", |transport| match transport.call_method1("send", (request,)) {
+        let answer = self.slot.call_reading("send", |transport| {
+            match transport.call_method1("send", (request,)) {
                 Ok(answer) => read(&answer).map(Ok),
-                Err(raised) => {
-                    told(transport.py(), &raised).map_or(Err(Fault::Raised(raised)), |error| Ok(Err(error)))
-                }
-            });
+                Err(raised) => told(transport.py(), &raised)
+                    .map_or(Err(Fault::Raised(raised)), |error| Ok(Err(error))),
+            }
+        });
         answer.unwrap_or_else(|error| {
             Err(TransportError {
                 kind: TransportErrorKind::Callback,
@@ -122,17 +125,20 @@ impl Transport for PyTransport {
     }
 }
 
-/// A transport answers `(status, headers, body)`. The request may have spent a refresh token: whatever can be read is.
+/// A transport answers `(status, headers, body)`. The request may have spent a refresh token:
+/// whatever can be read is.
 fn read(answer: &Bound<'_, PyAny>) -> Result<TransportResponse, Fault> {
-    let parts: Option<Vec<_>> = answer.try_iter().ok().and_then(|parts| parts.collect::<PyResult<_>>().ok());
+    let parts: Option<Vec<_>> =
+        answer.try_iter().ok().and_then(|parts| parts.collect::<PyResult<_>>().ok());
     let Some([status, headers, body]) = parts.as_deref() else {
-        return Err(Fault::Answered(format!("a `{}` that is no (status, headers, body)", kind(answer))));
+        return Err(Fault::Answered(format!(
+            "a `{}` that is no (status, headers, body)",
+            kind(answer)
+        )));
     };
-    let status = status
-        .extract::<Whole>()
-        .ok()
-        .and_then(Whole::status)
-        .ok_or_else(|| Fault::Answered("a status that is no whole number from 100 to 599".to_owned()))?;
+    let status = status.extract::<Whole>().ok().and_then(Whole::status).ok_or_else(|| {
+        Fault::Answered("a status that is no whole number from 100 to 599".to_owned())
+    })?;
     let headers = pairs(headers).unwrap_or_default().into();
     Ok(TransportResponse { status, headers, body: bytes(body)? })
 }
@@ -147,17 +153,17 @@ fn bytes(body: &Bound<'_, PyAny>) -> Result<Vec<u8>, Fault> {
     } else {
         PyMemoryView::from(body).and_then(|view| view.call_method0("tobytes"))
     };
-    bytes
-        .and_then(|bytes| bytes.extract())
-        .map_err(|_| Fault::Answered(format!("a body that is a `{}`: give bytes or text", kind(body))))
+    bytes.and_then(|bytes| bytes.extract()).map_err(|_| {
+        Fault::Answered(format!("a body that is a `{}`: give bytes or text", kind(body)))
+    })
 }
 
 fn kind(object: &Bound<'_, PyAny>) -> String {
     type_name(&object.get_type())
 }
 
-/// What a transport says by raising `hoopauth.Network`, `hoopauth.Timeout` or `hoopauth.Tls`. An attribute `sent = False`
-/// on it promises that no byte was sent.
+/// What a transport says by raising `hoopauth.Network`, `hoopauth.Timeout` or `hoopauth.Tls`. An
+/// attribute `sent = False` on it promises that no byte was sent.
 fn told(py: Python<'_>, raised: &PyErr) -> Option<TransportError> {
     let errors = py.import("hoopauth._errors").ok()?;
     let value = raised.value(py);

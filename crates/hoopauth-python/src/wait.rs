@@ -16,9 +16,10 @@ use crate::live::{Live, foreign};
 
 /// Does `work` with the core's client, detached.
 ///
-/// On the main thread, and where a context is given, it runs on a thread of its own: Ctrl-C or the context ends the wait, and
-/// the work goes on to its end. On other threads it runs right here. So it does where the main thread is one of greenlets and the
-/// work calls objects of the program's: these are at home among its greenlets.
+/// On the main thread, and where a context is given, it runs on a thread of its own: Ctrl-C or the
+/// context ends the wait, and the work goes on to its end. On other threads it runs right here. So
+/// it does where the main thread is one of greenlets and the work calls objects of the program's:
+/// these are at home among its greenlets.
 pub(crate) fn call<T: Send + 'static>(
     py: Python<'_>,
     live: &Live,
@@ -57,7 +58,8 @@ pub(crate) fn call<T: Send + 'static>(
     done.map_or_else(|error| Err(exception(py, &error, None)), |done| finish(py, done))
 }
 
-/// Headers of an account, as [`call`] does other work: callers that may leave share a thread per account.
+/// Headers of an account, as [`call`] does other work: callers that may leave share a thread per
+/// account.
 pub(crate) fn headers(
     py: Python<'_>,
     live: &Live,
@@ -126,8 +128,10 @@ pub(crate) fn detached<T: Send + 'static>(
         let _ = sender.send(watched(|| guarded(work)));
     });
     if started.is_err() {
-        let error =
-            Error::new(ErrorCode::Internal, "the system gave no thread for the call: try again later");
+        let error = Error::new(
+            ErrorCode::Internal,
+            "the system gave no thread for the call: try again later",
+        );
         return Err(exception(py, &error.with_retryable(true), None));
     }
     loop {
@@ -150,7 +154,10 @@ pub(crate) fn detached<T: Send + 'static>(
 }
 
 /// Does `work`, which never waits, right here and detached.
-pub(crate) fn inline<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
+pub(crate) fn inline<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> PyResult<T> {
     refuse_reentry(py)?;
     let done = py.detach(|| watched(|| guarded(work)));
     finish(py, done)
@@ -168,7 +175,10 @@ fn panicked() -> Error {
     Error::new(ErrorCode::Panic, "the call panicked; please report it")
 }
 
-#[allow(clippy::redundant_closure_for_method_calls, reason = "the method itself is not general enough")]
+#[allow(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method itself is not general enough"
+)]
 fn checked(signalled: &mut Option<PyErr>) -> Result<()> {
     match switching(|py| py.check_signals()) {
         Some(Ok(())) => {
@@ -183,11 +193,15 @@ fn checked(signalled: &mut Option<PyErr>) -> Result<()> {
                 "a signal handler ended the wait by raising; a refresh under way goes on",
             ))
         }
-        None => Err(Error::new(ErrorCode::Cancelled, "the wait ended because the interpreter is ending")),
+        None => Err(Error::new(
+            ErrorCode::Cancelled,
+            "the wait ended because the interpreter is ending",
+        )),
     }
 }
 
-/// Only the main thread gets signals. Without `threading` imported there is no other that Python knows of.
+/// Only the main thread gets signals. Without `threading` imported there is no other that Python
+/// knows of.
 fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
     let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
     let Ok(threading) = modules.get_item(intern!(py, "threading")) else { return Ok(true) };
@@ -196,9 +210,11 @@ fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
     main.eq(own)
 }
 
-/// How long a wait may stop its thread: the other greenlets of the thread, if there are any, stand still meanwhile.
+/// How long a wait may stop its thread: the other greenlets of the thread, if there are any, stand
+/// still meanwhile.
 fn look(py: Python<'_>) -> Duration {
-    // Asked for once before another thread may need it: gevent sets up what all its threads share at the first wait.
+    // Asked for once before another thread may need it: gevent sets up what all its threads share
+    // at the first wait.
     if any(py) && let_others_run(Duration::ZERO) { Duration::from_millis(1) } else { LOOK }
 }
 

@@ -1,11 +1,11 @@
 //! Memory that is overwritten before it is given back to the system.
 //!
-//! Secrets are wiped where this project keeps them. But HTTP, TLS and JSON libraries keep copies of what passes through them,
-//! in buffers that they free as they are: a core file of the process would show tokens long after their client is gone. All
-//! of them allocate here.
+//! Secrets are wiped where this project keeps them. But HTTP, TLS and JSON libraries keep copies of
+//! what passes through them, in buffers that they free as they are: a core file of the process
+//! would show tokens long after their client is gone. All of them allocate here.
 //!
-//! The C library has the same: an allocator belongs to what is loaded, and the crate that both are made of leaves it to Rust
-//! programs to choose theirs.
+//! The C library has the same: an allocator belongs to what is loaded, and the crate that both are
+//! made of leaves it to Rust programs to choose theirs.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -15,8 +15,8 @@ struct Wiping;
 #[global_allocator]
 static ALLOCATOR: Wiping = Wiping;
 
-// SAFETY: every block comes from the system's allocator with the layout that it goes back with. `realloc` is the trait's own:
-// it makes a new block, copies, and gives the old one back here.
+// SAFETY: every block comes from the system's allocator with the layout that it goes back with.
+// `realloc` is the trait's own: it makes a new block, copies, and gives the old one back here.
 unsafe impl GlobalAlloc for Wiping {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the contract of `alloc`.

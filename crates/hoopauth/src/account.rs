@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::mistake::{self, Form};
 
-/// A location (sub-account) or company (agency): `location:<id>` or `company:<id>`, in every language that one string.
+/// A location (sub-account) or company (agency): `location:<id>` or `company:<id>`, in every
+/// language that one string.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Account {
     text: Arc<str>,
@@ -24,7 +25,8 @@ impl Account {
         Self::of(AccountKind::Company, id)
     }
 
-    /// Reads `location:<id>` or `company:<id>`. The id is 1 to 128 printable ASCII characters without spaces.
+    /// Reads `location:<id>` or `company:<id>`. The id is 1 to 128 printable ASCII characters
+    /// without spaces.
     pub fn parse(text: &str) -> Result<Self> {
         let account = Self::of_store(text)?;
         // Ids of the platform have letters and digits; these are of env files and templates.
@@ -38,8 +40,8 @@ impl Account {
         Ok(account)
     }
 
-    /// Reads the name of a stored row, which an earlier release may have taken as it was given: one odd name must not hide the
-    /// others.
+    /// Reads the name of a stored row, which an earlier release may have taken as it was given: one
+    /// odd name must not hide the others.
     #[doc(hidden)]
     pub fn of_store(text: &str) -> Result<Self> {
         if text.len() > MAX_LENGTH {
@@ -59,7 +61,9 @@ impl Account {
         };
         let id = &text[kind.prefix().len()..];
         if id.is_empty() {
-            return Err(Error::argument("the account's id is empty: give `location:<id>` or `company:<id>`"));
+            return Err(Error::argument(
+                "the account's id is empty: give `location:<id>` or `company:<id>`",
+            ));
         }
         if !id.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(Error::argument(
@@ -210,6 +214,9 @@ mod tests {
             assert_eq!(error.code(), ErrorCode::InvalidArgument, "{text:.40}");
             assert!(!error.message().to_lowercase().contains("planted"), "{error}");
         }
-        assert_eq!(Account::location(&"x".repeat(1 << 20)).unwrap_err().code(), ErrorCode::InvalidArgument);
+        assert_eq!(
+            Account::location(&"x".repeat(1 << 20)).unwrap_err().code(),
+            ErrorCode::InvalidArgument
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Sending the user to the authorization page, and reading the redirect back: `state`, PKCE, what the host program
-//! keeps in between.
+//! Sending the user to the authorization page, and reading the redirect back: `state`, PKCE, what
+//! the host program keeps in between.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -20,8 +20,8 @@ use crate::store::seal::{KeyRing, random};
 
 /// An authorization request being put together (RFC 6749, 4.1.1).
 ///
-/// It starts with the client's own redirect URI and scopes; what is set here counts for this request only. Values
-/// are checked when the request is built.
+/// It starts with the client's own redirect URI and scopes; what is set here counts for this
+/// request only. Values are checked when the request is built.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct AuthorizationRequest {
@@ -44,13 +44,15 @@ impl AuthorizationRequest {
         self
     }
 
-    /// What to ask for, one scope per item, instead of the client's scopes. Repeated ones are asked for once.
+    /// What to ask for, one scope per item, instead of the client's scopes. Repeated ones are asked
+    /// for once.
     pub fn scopes<S: AsRef<str>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.defaults.scopes = scopes.into_iter().map(|scope| scope.as_ref().to_owned()).collect();
         self
     }
 
-    /// Adds a code challenge, method `S256` (RFC 7636). Off by default: HoopAI does not document it.
+    /// Adds a code challenge, method `S256` (RFC 7636). Off by default: HoopAI does not document
+    /// it.
     pub fn pkce(mut self, pkce: bool) -> Self {
         self.pkce = pkce;
         self
@@ -116,11 +118,13 @@ pub(crate) struct AuthorizeDefaults {
     pub(crate) scopes: Vec<String>,
 }
 
-/// An authorization that was begun: send the user to [`url`](Self::url), keep this until the redirect arrives.
+/// An authorization that was begun: send the user to [`url`](Self::url), keep this until the
+/// redirect arrives.
 ///
-/// It serves one redirect, and only the browser that was sent away may bring it: keep it where that browser's
-/// session is. Sealed, it holds what completing needs and none of the scopes; where a token answer names no scopes, those of
-/// the client's option `scopes` then count as granted. `Debug` shows neither the URL nor the `state`.
+/// It serves one redirect, and only the browser that was sent away may bring it: keep it where that
+/// browser's session is. Sealed, it holds what completing needs and none of the scopes; where a
+/// token answer names no scopes, those of the client's option `scopes` then count as granted.
+/// `Debug` shows neither the URL nor the `state`.
 #[derive(Clone)]
 pub struct PendingAuthorization {
     url: Secret,
@@ -133,8 +137,8 @@ pub struct PendingAuthorization {
 }
 
 impl PendingAuthorization {
-    /// The URL to send the user to. It holds the `state`: don't log it. Once this was sealed and opened again, it asks for the
-    /// client's scopes.
+    /// The URL to send the user to. It holds the `state`: don't log it. Once this was sealed and
+    /// opened again, it asks for the client's scopes.
     pub fn url(&self) -> &str {
         self.url.expose()
     }
@@ -159,7 +163,8 @@ impl PendingAuthorization {
         self.verifier.as_ref()
     }
 
-    /// Seals what completing needs as text: it fits a cookie, whatever the number of scopes. Opens for the same `app` only.
+    /// Seals what completing needs as text: it fits a cookie, whatever the number of scopes. Opens
+    /// for the same `app` only.
     pub(crate) fn seal(&self, ring: &KeyRing, app: &str) -> Result<String> {
         let record = Record {
             state: self.state.expose().into(),
@@ -180,8 +185,14 @@ impl PendingAuthorization {
         Ok(BASE64_URL_SAFE_NO_PAD.encode(ring.seal(&associated(app), &plain)?))
     }
 
-    /// Reads what [`seal`](Self::seal) made. Text that does not open, whatever the reason, is `STATE_MISMATCH`.
-    pub(crate) fn open(text: &str, ring: &KeyRing, app: &str, defaults: &AuthorizeDefaults) -> Result<Self> {
+    /// Reads what [`seal`](Self::seal) made. Text that does not open, whatever the reason, is
+    /// `STATE_MISMATCH`.
+    pub(crate) fn open(
+        text: &str,
+        ring: &KeyRing,
+        app: &str,
+        defaults: &AuthorizeDefaults,
+    ) -> Result<Self> {
         if text.len() > SEALED_LIMIT {
             return Err(Error::argument(format!(
                 "the sealed login has {} bytes, more than {SEALED_LIMIT}: give exactly the text that sealing gave you",
@@ -207,7 +218,8 @@ impl PendingAuthorization {
             expires_at: record.expires_at,
         };
         let scope = validate_scopes("`scopes`", &defaults.scopes).unwrap_or_default().join(" ");
-        pending.url = pending.url_with(&extensible(&defaults.authorize_url)?, &defaults.client_id, &scope);
+        pending.url =
+            pending.url_with(&extensible(&defaults.authorize_url)?, &defaults.client_id, &scope);
         Ok(pending)
     }
 
@@ -261,11 +273,12 @@ pub struct Redirect {
 impl Redirect {
     /// Reads the URL the user came back to, or only its query, with or without the `?`.
     ///
-    /// Spaces around it and a fragment are dropped; parameters of other names are ignored. More than 16 KiB, a broken
-    /// percent-escape, or `code`, `state`, `error` or `error_description` given twice is `INVALID_ARGUMENT`.
+    /// Spaces around it and a fragment are dropped; parameters of other names are ignored. More
+    /// than 16 KiB, a broken percent-escape, or `code`, `state`, `error` or `error_description`
+    /// given twice is `INVALID_ARGUMENT`.
     ///
-    /// Scheme, host and path are not compared with the redirect URI: behind a proxy or a relay they differ. What ties
-    /// the redirect to the request is `state`.
+    /// Scheme, host and path are not compared with the redirect URI: behind a proxy or a relay they
+    /// differ. What ties the redirect to the request is `state`.
     pub fn read(text: &str) -> Result<Self> {
         if text.len() > REDIRECT_LIMIT {
             return Err(Error::argument(format!(
@@ -295,7 +308,8 @@ impl Redirect {
         Ok(redirect)
     }
 
-    /// The `state` it carries, by which a host with several pending authorizations finds the one to check against.
+    /// The `state` it carries, by which a host with several pending authorizations finds the one to
+    /// check against.
     pub fn state(&self) -> Option<&Secret> {
         self.state.as_ref()
     }
@@ -303,9 +317,10 @@ impl Redirect {
     /// The code, if this answers `pending` and the user agreed.
     ///
     /// `STATE_MISMATCH` if `state` is missing or another one, or `pending` has expired by `now`;
-    /// `AUTHORIZATION_DENIED`, with the server's words, if it brings an error; `INVALID_ARGUMENT` if it brings
-    /// no usable code. An error is believed only with the right `state`, else anyone could end a login with a link; one
-    /// without any `state` is `STATE_MISMATCH`, with the server's words.
+    /// `AUTHORIZATION_DENIED`, with the server's words, if it brings an error; `INVALID_ARGUMENT`
+    /// if it brings no usable code. An error is believed only with the right `state`, else anyone
+    /// could end a login with a link; one without any `state` is `STATE_MISMATCH`, with the
+    /// server's words.
     pub fn check(&self, pending: &PendingAuthorization, now: Timestamp) -> Result<&Secret> {
         let Some(state) = present(self.state.as_ref()) else {
             return Err(match self.denial() {
@@ -341,7 +356,9 @@ impl Redirect {
             .with_server_message(Some(&said)));
         }
         let code = present(self.code.as_ref()).ok_or_else(|| {
-            Error::argument("the redirect carries no `code`: give the whole URL that the user came back to")
+            Error::argument(
+                "the redirect carries no `code`: give the whole URL that the user came back to",
+            )
         })?;
         if code.expose().len() > CODE_LIMIT || code.expose().chars().any(char::is_control) {
             return Err(Error::argument(format!(
@@ -362,8 +379,8 @@ impl Redirect {
     }
 }
 
-/// The scopes without repetitions, in their order; `CONFIG` if there is none, or one is not a `scope-token`
-/// (RFC 6749, 3.3) of the platform's kind. `label` names the option.
+/// The scopes without repetitions, in their order; `CONFIG` if there is none, or one is not a
+/// `scope-token` (RFC 6749, 3.3) of the platform's kind. `label` names the option.
 pub(crate) fn validate_scopes<S: AsRef<str>>(
     label: &str,
     scopes: impl IntoIterator<Item = S>,
@@ -396,7 +413,9 @@ pub(crate) fn validate_scopes<S: AsRef<str>>(
                 "holds a space, a quotation mark, a backslash, a control character or one outside ASCII",
             );
         }
-        if scope.starts_with(['\'', '`', '[', '{', '<']) || scope.ends_with(['\'', '`', ']', '}', '>']) {
+        if scope.starts_with(['\'', '`', '[', '{', '<'])
+            || scope.ends_with(['\'', '`', ']', '}', '>'])
+        {
             return refuse("begins or ends with a quotation mark or a bracket: remove it");
         }
         if ["%20", "%2c", "%2C"].iter().any(|separator| scope.contains(separator)) {
@@ -422,7 +441,8 @@ pub(crate) fn validate_scopes<S: AsRef<str>>(
     Ok(unique)
 }
 
-/// `application/x-www-form-urlencoded` text, for requests to the token endpoint (RFC 6749, appendix B).
+/// `application/x-www-form-urlencoded` text, for requests to the token endpoint (RFC 6749, appendix
+/// B).
 pub(crate) fn encode_form(pairs: &[(&str, &str)]) -> Secret {
     encode_after("", pairs)
 }
@@ -480,7 +500,8 @@ fn hex_value(digit: u8) -> Option<u8> {
 /// The query of a URL, of a path with a query, or of a query alone.
 fn query_of(text: &str) -> &str {
     let text = text.split_once('#').map_or(text, |(before, _fragment)| before);
-    // In a query alone the first of these is the `=` or `&` of its first parameter; a later `?` is data.
+    // In a query alone the first of these is the `=` or `&` of its first parameter; a later `?` is
+    // data.
     match text.find([':', '/', '?', '=', '&']) {
         Some(at) if matches!(text.as_bytes().get(at), Some(b':' | b'/' | b'?')) => {
             text.split_once('?').map_or("", |(_, query)| query)
@@ -513,7 +534,8 @@ pub(crate) fn validate_redirect_uri(label: &str, text: &str) -> Result<()> {
              with the app",
         );
     }
-    // The server compares the text as it stands: whether a host is a good international name is not for us to say.
+    // The server compares the text as it stands: whether a host is a good international name is not
+    // for us to say.
     let ascii: String = text.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
     let Some(url) = http_url(&ascii) else {
         return refuse(
@@ -604,7 +626,8 @@ fn associated(app: &str) -> [&[u8]; 2] {
 
 /// What is in a sealed pending authorization. Borrowed, so that reading leaves no copies behind.
 ///
-/// Earlier versions sealed the URL, too, which grows with the scopes; it is passed over, and made anew of the client's options.
+/// Earlier versions sealed the URL, too, which grows with the scopes; it is passed over, and made
+/// anew of the client's options.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Record<'a> {
     #[serde(borrow)]
@@ -631,11 +654,14 @@ const REDIRECT_LIMIT: usize = 16 * 1024;
 const URL_LIMIT: usize = 9 * 1024;
 /// Longest sealed login; those of earlier versions held the URL.
 const SEALED_LIMIT: usize = 16 * 1024;
-/// Room for the longest redirect URI, of whose characters JSON escapes none but the backslash, which it can't have.
+/// Room for the longest redirect URI, of whose characters JSON escapes none but the backslash,
+/// which it can't have.
 const RECORD_ROOM: usize = REDIRECT_URI_LIMIT + 512;
 /// Everything but the unreserved characters of RFC 3986, 2.3.
-pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// RFC 3986, appendix A, has no place for them; letters outside ASCII are let through as registered.
+pub(crate) const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// RFC 3986, appendix A, has no place for them; letters outside ASCII are let through as
+/// registered.
 const NOT_IN_URI: &[char] = &['"', '<', '>', '\\', '^', '`', '{', '|', '}'];
 /// Parameters that the platform adds to a redirect URI (RFC 6749, 4.1.2).
 const ITS_PARAMETERS: &[&str] = &["state", "code", "error", "error_description", "error_uri"];
@@ -743,7 +769,10 @@ mod tests {
             request.build(NOW).map(|pending| pending.url().to_owned())
         };
         for (base, start) in [
-            ("https://m.example/c?brand=x%20y", "https://m.example/c?brand=x%20y&response_type=code&"),
+            (
+                "https://m.example/c?brand=x%20y",
+                "https://m.example/c?brand=x%20y&response_type=code&",
+            ),
             ("https://m.example/c?", "https://m.example/c?response_type=code&"),
             ("https://m.example/c?a=1&", "https://m.example/c?a=1&response_type=code&"),
             ("https://m.example", "https://m.example/?response_type=code&"),
@@ -751,9 +780,13 @@ mod tests {
             let url = url_of(base).unwrap();
             assert!(url.starts_with(start), "{base}: {url}");
         }
-        for base in
-            ["", "m.example", "ftp://m.example/", "https://m.example/#f", "https://m.example/?state=1"]
-        {
+        for base in [
+            "",
+            "m.example",
+            "ftp://m.example/",
+            "https://m.example/#f",
+            "https://m.example/?state=1",
+        ] {
             let error = url_of(base).unwrap_err();
             assert_eq!(error.code(), ErrorCode::Config, "{base}");
             assert!(error.message().contains("`authorize_url`"));
@@ -808,8 +841,8 @@ mod tests {
         let long = "x".repeat(SCOPE_LIMIT + 1);
         let illegal = ["", "a b", "a\"", "a\\b", "é", "a\n", "\0", "\x7f", &long];
         let mistaken = [
-            "a,b", "a,", "a;b", "\"a\"", "'a'", "'a", "[a", "a]", "{a}", "<a>", "${A}", "$SCOPES", "a%20b",
-            "a%2Cb",
+            "a,b", "a,", "a;b", "\"a\"", "'a'", "'a", "[a", "a]", "{a}", "<a>", "${A}", "$SCOPES",
+            "a%20b", "a%2Cb",
         ];
         for scope in illegal.into_iter().chain(mistaken) {
             let error = validate_scopes("`scopes`", ["ok", scope]).unwrap_err();
@@ -853,7 +886,8 @@ mod tests {
 
     #[test]
     fn sealed_text_opens_for_its_app_and_key_only() {
-        let pending = request().pkce(true).login_window_self(true).version_id("v1").build(NOW).unwrap();
+        let pending =
+            request().pkce(true).login_window_self(true).version_id("v1").build(NOW).unwrap();
         let sealed = pending.seal(&ring("one"), APP).unwrap();
         assert!(sealed.len() < 512, "{}", sealed.len());
         assert!(sealed.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
@@ -880,7 +914,8 @@ mod tests {
     fn a_sealed_login_is_as_long_for_a_hundred_scopes_as_for_one() {
         let sealed = |count: usize| {
             let mut request = request().pkce(true);
-            request.defaults.scopes = (0..count).map(|n| format!("product-area-{n:03}.readonly")).collect();
+            request.defaults.scopes =
+                (0..count).map(|n| format!("product-area-{n:03}.readonly")).collect();
             request.build(NOW).unwrap().seal(&ring("one"), APP).unwrap().len()
         };
         assert_eq!(sealed(1), sealed(120));
@@ -967,7 +1002,10 @@ mod tests {
         }
         assert_eq!(code(Redirect::read("?code=1&c%6Fde=2")), ErrorCode::InvalidArgument);
         assert!(Redirect::read(&"x".repeat(REDIRECT_LIMIT)).is_ok());
-        assert_eq!(code(Redirect::read(&"x".repeat(REDIRECT_LIMIT + 1))), ErrorCode::InvalidArgument);
+        assert_eq!(
+            code(Redirect::read(&"x".repeat(REDIRECT_LIMIT + 1))),
+            ErrorCode::InvalidArgument
+        );
     }
 
     #[test]
@@ -975,7 +1013,9 @@ mod tests {
         let pending = pending();
         let state = pending.state().expose();
         let late = pending.expires_at();
-        let check = |query: String, now| code(Redirect::read(&query).unwrap().check(&pending, now).cloned());
+        let check = |query: String, now| {
+            code(Redirect::read(&query).unwrap().check(&pending, now).cloned())
+        };
 
         for query in [
             "",
@@ -991,9 +1031,15 @@ mod tests {
         assert_eq!(check(format!("code=1&state={state}x"), NOW), ErrorCode::StateMismatch);
         assert_eq!(check(format!("code=1&state={state}"), late), ErrorCode::StateMismatch);
         assert_eq!(check(format!("error=x&state={state}"), late), ErrorCode::StateMismatch);
-        assert_eq!(check(format!("error=x&code=1&state={state}"), NOW), ErrorCode::AuthorizationDenied);
+        assert_eq!(
+            check(format!("error=x&code=1&state={state}"), NOW),
+            ErrorCode::AuthorizationDenied
+        );
         for code in ["", "a%0Ab", "%00", &"x".repeat(CODE_LIMIT + 1)] {
-            assert_eq!(check(format!("code={code}&state={state}"), NOW), ErrorCode::InvalidArgument);
+            assert_eq!(
+                check(format!("code={code}&state={state}"), NOW),
+                ErrorCode::InvalidArgument
+            );
         }
         assert_eq!(check(format!("state={state}"), NOW), ErrorCode::InvalidArgument);
         assert!(
@@ -1007,8 +1053,10 @@ mod tests {
     #[test]
     fn a_refusal_carries_the_servers_words() {
         let pending = pending();
-        let text =
-            format!("?error=access_denied&error_description=not+now%0A&state={}", pending.state().expose());
+        let text = format!(
+            "?error=access_denied&error_description=not+now%0A&state={}",
+            pending.state().expose()
+        );
         let error = Redirect::read(&text).unwrap().check(&pending, NOW).unwrap_err();
         assert_eq!(error.server_message(), Some("access_denied: not now "));
 
@@ -1018,20 +1066,31 @@ mod tests {
         let error = Redirect::read(stateless).unwrap().check(&pending, NOW).unwrap_err();
         assert_eq!(error.code(), ErrorCode::StateMismatch);
         assert_eq!(error.server_message(), Some("access_denied: The user said no [redacted]"));
-        assert!(error.message().contains("refused") && error.message().contains("`state`"), "{error}");
+        assert!(
+            error.message().contains("refused") && error.message().contains("`state`"),
+            "{error}"
+        );
         // Words that came with another login's `state` are that one's.
-        let error = Redirect::read("?error=access_denied&state=x").unwrap().check(&pending, NOW).unwrap_err();
+        let error = Redirect::read("?error=access_denied&state=x")
+            .unwrap()
+            .check(&pending, NOW)
+            .unwrap_err();
         assert_eq!((error.code(), error.server_message()), (ErrorCode::StateMismatch, None));
     }
 
     #[test]
     fn nothing_secret_is_printed() {
         let pending = request().pkce(true).build(NOW).unwrap();
-        let redirect = Redirect::read(&format!("?code=planted&state={}", pending.state().expose())).unwrap();
-        let printed = format!("{pending:?} {redirect:?} {:?}", pending.seal(&ring("k"), APP).map(|_| ()));
-        for secret in
-            [pending.state().expose(), pending.verifier().unwrap().expose(), "planted", "chooselocation"]
-        {
+        let redirect =
+            Redirect::read(&format!("?code=planted&state={}", pending.state().expose())).unwrap();
+        let printed =
+            format!("{pending:?} {redirect:?} {:?}", pending.seal(&ring("k"), APP).map(|_| ()));
+        for secret in [
+            pending.state().expose(),
+            pending.verifier().unwrap().expose(),
+            "planted",
+            "chooselocation",
+        ] {
             assert!(!printed.contains(secret), "{printed}");
         }
         assert!(printed.contains("https://host.example/callback"));

@@ -1,7 +1,7 @@
 //! Back-off: when a failed refresh is tried again, and what its callers are told until then.
 //!
-//! A failure is noted in the store, so that it binds every caller of every process. Without that, one account that always
-//! fails would use up the token requests of all accounts.
+//! A failure is noted in the store, so that it binds every caller of every process. Without that,
+//! one account that always fails would use up the token requests of all accounts.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ pub(crate) struct Failed<'a> {
 pub(crate) enum Outcome {
     /// The platform refused it.
     Refused,
-    /// It may be spent: an answer is missing. `age` is the time since the first request of the window; `first`, whether this
-    /// call made that request.
+    /// It may be spent: an answer is missing. `age` is the time since the first request of the
+    /// window; `first`, whether this call made that request.
     InDoubt { age: Duration, first: bool },
     /// It is as good as before: the endpoint did not look at it.
     Untouched,
@@ -68,16 +68,18 @@ impl Failed<'_> {
         let pause = match self.outcome {
             Outcome::Refused => return grown(REFUSED, 4, LONGEST),
             Outcome::InDoubt { age, first } => {
-                // The new pair may wait at the platform: each window has a repeat while that is given out. Between the windows
-                // the pauses grow. A limit of the endpoint passes within the minute, so it is asked again for as long as that
-                // can help: in the first window.
+                // The new pair may wait at the platform: each window has a repeat while that is
+                // given out. Between the windows the pauses grow. A limit of the endpoint passes
+                // within the minute, so it is asked again for as long as that can help: in the
+                // first window.
                 let limited = self.error.code() == ErrorCode::RateLimited;
                 let soon = if limited { failures <= IN_A_WINDOW } else { failures == 1 || first };
                 let left = WINDOW.saturating_sub(age);
                 if soon && !left.is_zero() {
                     REPEAT.min(left).max(SHORTEST_REPEAT)
                 } else if limited {
-                    let growth = 2u32.saturating_pow(failures.saturating_sub(IN_A_WINDOW + 1).min(12));
+                    let growth =
+                        2u32.saturating_pow(failures.saturating_sub(IN_A_WINDOW + 1).min(12));
                     LIMITED.saturating_mul(growth).min(LONGEST_TRANSIENT)
                 } else {
                     // Two failures a window.
@@ -102,7 +104,8 @@ impl Failed<'_> {
         }
     }
 
-    /// Returns `true` if the trouble is the account's own and not the endpoint's, as far as this process can tell.
+    /// Returns `true` if the trouble is the account's own and not the endpoint's, as far as this
+    /// process can tell.
     fn is_alone(&self, before: Option<&BackOff>) -> bool {
         self.error.code() == ErrorCode::AccountInactive
             || before.zip(self.last_success).is_some_and(|(before, success)| success > before.at)
@@ -110,13 +113,15 @@ impl Failed<'_> {
 }
 
 impl BackOff {
-    /// Returns `true` while the account is not to be tried. A clock that jumped back does not lock it out.
+    /// Returns `true` while the account is not to be tried. A clock that jumped back does not lock
+    /// it out.
     pub(crate) fn lasts(&self, now: Timestamp) -> bool {
         let wait = self.until.since(now);
         !wait.is_zero() && wait <= LONGEST
     }
 
-    /// The error for a caller that comes too early, if `now` is too early. `settings`: see [`Self::settings`].
+    /// The error for a caller that comes too early, if `now` is too early. `settings`: see
+    /// [`Self::settings`].
     pub(crate) fn error_until(
         &self,
         now: Timestamp,
@@ -125,7 +130,8 @@ impl BackOff {
         if !self.lasts(now) {
             return None;
         }
-        // Whoever corrected the client's secret does not wait for the end of a pause that the wrong one brought.
+        // Whoever corrected the client's secret does not wait for the end of a pause that the wrong
+        // one brought.
         if self.settings.is_some() && self.settings != settings() {
             return None;
         }
@@ -226,8 +232,8 @@ mod tests {
     #[test]
     fn the_endpoints_own_time_is_obeyed_within_reason() {
         let told = |seconds| {
-            let error =
-                Error::new(ErrorCode::RateLimited, "full").with_retry_after(Duration::from_secs(seconds));
+            let error = Error::new(ErrorCode::RateLimited, "full")
+                .with_retry_after(Duration::from_secs(seconds));
             failed(&error, Outcome::Untouched, None).until.since(NOW).as_secs()
         };
         assert_eq!([told(0), told(7), told(120), told(1_000_000)], [1, 7, 120, 3_600]);
@@ -240,7 +246,10 @@ mod tests {
             .with_server_message(Some("Location is not active"));
         let note = failed(&error, Outcome::Untouched, None);
         let told = note.error_until(NOW.plus(Duration::from_secs(10)), || None).unwrap();
-        assert_eq!((told.code(), told.message(), told.status()), (error.code(), "paused", Some(400)));
+        assert_eq!(
+            (told.code(), told.message(), told.status()),
+            (error.code(), "paused", Some(400))
+        );
         assert_eq!(told.server_message(), error.server_message());
         assert_eq!(told.retry_after(), Some(Duration::from_secs(20)));
         assert!(note.error_until(NOW.plus(Duration::from_secs(30)), || None).is_none());
@@ -263,8 +272,14 @@ mod tests {
         let down = Error::new(ErrorCode::HttpStatus, "down");
         let second = |seconds| NOW.plus(Duration::from_secs(seconds));
         let note = |at, last_success, before: Option<&BackOff>| {
-            Failed { error: &down, outcome: Outcome::Untouched, before, last_success, settings: None }
-                .note(second(at))
+            Failed {
+                error: &down,
+                outcome: Outcome::Untouched,
+                before,
+                last_success,
+                settings: None,
+            }
+            .note(second(at))
         };
         // A success a moment before an outage tells nothing of it.
         let outage = note(10, Some(second(9)), None);

@@ -1,4 +1,5 @@
-//! Pacing of token-endpoint requests: a sliding log, so that no 60 seconds hold more than the budget at the platform.
+//! Pacing of token-endpoint requests: a sliding log, so that no 60 seconds hold more than the
+//! budget at the platform.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -26,13 +27,15 @@ impl SlidingLog {
         self.sent.iter().flat_map(|sent| sent.0.to_be_bytes()).collect()
     }
 
-    /// Takes a place in the log for one request. `in_doubt`: a token is in doubt while this request is under way, be it the
-    /// one that it sends or another account's, so that its repeat must find a place.
+    /// Takes a place in the log for one request. `in_doubt`: a token is in doubt while this request
+    /// is under way, be it the one that it sends or another account's, so that its repeat must find
+    /// a place.
     pub(crate) fn take(&mut self, request: SlotRequest, now: Timestamp, in_doubt: bool) -> Slot {
         self.forget_the_old(now);
         let all = (request.per_minute as usize).max(1);
         match request.priority {
-            // Repeats are few and spaced. More than these at once would be refused by the platform anyway.
+            // Repeats are few and spaced. More than these at once would be refused by the platform
+            // anyway.
             Priority::Recovery => self.take_below(all + all.max(FEWEST_REPEATS), now),
             // A budget of two is too small to halve.
             Priority::Normal if in_doubt && all > 2 => self.take_with_repeat(all, now),
@@ -53,7 +56,8 @@ impl SlidingLog {
     }
 
     fn forget_the_old(&mut self, now: Timestamp) {
-        // After a clock that jumped back, requests 'of the future' count as of now: nobody waits longer than a minute.
+        // After a clock that jumped back, requests 'of the future' count as of now: nobody waits
+        // longer than a minute.
         for sent in self.sent.iter_mut().filter(|sent| **sent > now) {
             *sent = now;
         }
@@ -70,15 +74,18 @@ impl SlidingLog {
         Slot::Wait(self.leaves(self.sent.len() - room, now))
     }
 
-    /// Takes the last place only if another becomes free before the platform forgets what the request was answered.
+    /// Takes the last place only if another becomes free before the platform forgets what the
+    /// request was answered.
     fn take_with_repeat(&mut self, all: usize, now: Timestamp) -> Slot {
         if self.sent.len() + 1 < all {
             self.sent.push_back(now);
             return Slot::Taken;
         }
-        // The requests that have to leave before the last place is there, and the one that makes room for the repeat.
+        // The requests that have to leave before the last place is there, and the one that makes
+        // room for the repeat.
         let too_many = (self.sent.len() + 1).saturating_sub(all);
-        let for_itself = too_many.checked_sub(1).map_or(Duration::ZERO, |last| self.leaves(last, now));
+        let for_itself =
+            too_many.checked_sub(1).map_or(Duration::ZERO, |last| self.leaves(last, now));
         let for_its_repeat = self.leaves(too_many, now).saturating_sub(REPEAT_WITHIN);
         let wait = for_itself.max(for_its_repeat);
         if wait.is_zero() {
@@ -94,10 +101,11 @@ impl SlidingLog {
     }
 }
 
-/// The platform's minute and one second more: a slot is taken before its request is on the wire, and what travelled slowly
-/// and what travelled fast must not meet in one minute over there.
+/// The platform's minute and one second more: a slot is taken before its request is on the wire,
+/// and what travelled slowly and what travelled fast must not meet in one minute over there.
 const MINUTE: Duration = Duration::from_secs(61);
-/// A lost answer is asked for again for 20 seconds. A place that becomes free within this time comes early enough for that.
+/// A lost answer is asked for again for 20 seconds. A place that becomes free within this time
+/// comes early enough for that.
 const REPEAT_WITHIN: Duration = Duration::from_secs(15);
 /// With a small budget, so many repeats in a minute find a place all the same.
 const FEWEST_REPEATS: usize = 5;
@@ -136,7 +144,8 @@ mod tests {
         }
         assert_eq!(log.take(normal, Timestamp(3_000), true), Slot::Wait(Duration::from_secs(43)));
         assert_eq!(log.take(normal, Timestamp(46_000), true), Slot::Taken);
-        // Full: the first two leave at 61 s, and the third, which makes room for a repeat, a second later.
+        // Full: the first two leave at 61 s, and the third, which makes room for a repeat, a second
+        // later.
         assert_eq!(log.take(normal, Timestamp(46_000), true), Slot::Wait(Duration::from_secs(15)));
         // Nobody's token is in doubt: the last place is anybody's.
         assert_eq!(log.take(normal, Timestamp(61_000), false), Slot::Taken);

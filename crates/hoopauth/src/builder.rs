@@ -86,14 +86,18 @@ impl ClientBuilder {
         self
     }
 
-    /// Calls `hook` after each change of a grant, on whatever thread made it. It must not call the client.
+    /// Calls `hook` after each change of a grant, on whatever thread made it. It must not call the
+    /// client.
     pub fn on_change(mut self, hook: impl Fn(&Change) + Send + Sync + 'static) -> Self {
         self.on_change = Some(Box::new(hook));
         self
     }
 
     #[doc(hidden)]
-    pub fn step_hook(mut self, hook: impl Fn(Step, &Account) -> Result<()> + Send + Sync + 'static) -> Self {
+    pub fn step_hook(
+        mut self,
+        hook: impl Fn(Step, &Account) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
         self.step_hook = Some(Box::new(hook));
         self
     }
@@ -110,8 +114,9 @@ impl ClientBuilder {
         Self { options, language, ..Self::default() }
     }
 
-    /// Checks everything and makes the client. Nothing is read or opened here, beyond a look whether paths are folders. All
-    /// errors are `CONFIG` and name the option, and the variable if the value came from the environment.
+    /// Checks everything and makes the client. Nothing is read or opened here, beyond a look
+    /// whether paths are folders. All errors are `CONFIG` and name the option, and the variable if
+    /// the value came from the environment.
     pub fn build(mut self) -> Result<Client> {
         if let Some(error) = self.error.take() {
             return Err(error);
@@ -123,14 +128,19 @@ impl ClientBuilder {
         let credential = Credential::from_options(options)?;
         let settings = Settings::read(options, &credential)?;
         let user_agent = options.text("user_agent").unwrap_or_else(|| {
-            format!("hoopauth/{} ({})", env!("CARGO_PKG_VERSION"), self.language.as_deref().unwrap_or("rust"))
+            format!(
+                "hoopauth/{} ({})",
+                env!("CARGO_PKG_VERSION"),
+                self.language.as_deref().unwrap_or("rust")
+            )
         });
         let own_store = self.store.is_some();
         let version = options.text("api_version").unwrap_or_default();
         let constants = Arc::new(Constants::new(&version, &user_agent));
-        // A memory store of the client's own is nobody else's to change, and a static token is in none.
-        let shared =
-            !credential.is_static() && (own_store || options.text("store").as_deref() != Some("memory:"));
+        // A memory store of the client's own is nobody else's to change, and a static token is in
+        // none.
+        let shared = !credential.is_static()
+            && (own_store || options.text("store").as_deref() != Some("memory:"));
         let (store, source) = match self.store.take() {
             Some(store) => (store, KeySource::parse(options.secret("store_key").as_ref())?),
             None => open_store(options, &credential)?,
@@ -140,14 +150,17 @@ impl ClientBuilder {
         let default_name =
             default_account.as_ref().map(|account| account.as_str().to_owned()).or(static_name);
         let keys = match &credential {
-            Credential::OAuth { client_secret, .. } => Some(LazyKeys::new(source, client_secret.clone())),
+            Credential::OAuth { client_secret, .. } => {
+                Some(LazyKeys::new(source, client_secret.clone()))
+            }
             _ => None,
         };
         let transport = match self.transport.take() {
             Some(transport) => Some(transport),
             None => default_transport(options),
         };
-        // A static token speaks for any name that it is asked for: those that a program makes up must not fill the memory.
+        // A static token speaks for any name that it is asked for: those that a program makes up
+        // must not fill the memory.
         let cache = Cache::new(match options.number("cache_accounts") {
             0 if credential.is_static() => STATIC_ACCOUNTS,
             limit => limit,
@@ -256,7 +269,8 @@ impl Settings {
             max_retries: number("max_retries"),
             token_requests_per_minute: number("token_requests_per_minute"),
             api_base: ApiBase::read(&text("api_base"))?,
-            max_response_bytes: usize::try_from(options.number("max_response_bytes")).unwrap_or(usize::MAX),
+            max_response_bytes: usize::try_from(options.number("max_response_bytes"))
+                .unwrap_or(usize::MAX),
             documented_version: options.boolean("documented_version"),
             scope_preflight: ScopePreflight::read(options),
             pacing: options.boolean("pacing").then(|| Pacing::read(options)),
@@ -265,7 +279,10 @@ impl Settings {
 }
 
 /// Opens the store that the options name, and tells where its key comes from.
-fn open_store(options: &OptionSet, credential: &Credential) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+fn open_store(
+    options: &OptionSet,
+    credential: &Credential,
+) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     let text = options.text("store").unwrap_or_default();
     let key = options.secret("store_key");
     let source = KeySource::parse(key.as_ref())?;
@@ -301,13 +318,20 @@ fn open_sqlite(
     }
     // From here on it means the same file, wherever the program goes.
     let path = std::path::absolute(path).map_err(|error| {
-        Error::config(format!("`store`: the current folder is not known ({error}): give a whole path"))
+        Error::config(format!(
+            "`store`: the current folder is not known ({error}): give a whole path"
+        ))
     })?;
     Ok((Arc::new(SqliteStore::new(path)), source))
 }
 
 #[cfg(not(feature = "sqlite"))]
-fn open_sqlite(_: &str, _: bool, _: KeySource, _: &Credential) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+fn open_sqlite(
+    _: &str,
+    _: bool,
+    _: KeySource,
+    _: &Credential,
+) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     Err(Error::config(
         "`store`: this build of hoopauth has no SQLite; use `memory:`, bring a store of your own, or turn the feature `sqlite` on",
     ))
@@ -365,7 +389,8 @@ fn default_transport(_options: &OptionSet) -> Option<Arc<dyn Transport>> {
     None
 }
 
-/// The most accounts that a client with a static token keeps headers of, where the option says no other number.
+/// The most accounts that a client with a static token keeps headers of, where the option says no
+/// other number.
 const STATIC_ACCOUNTS: u64 = 4_096;
 
 pub(crate) type ChangeHook = Box<dyn Fn(&Change) + Send + Sync>;
@@ -376,7 +401,8 @@ mod tests {
     use super::*;
     use crate::sync::lock;
 
-    /// A static token answers for any name; a program that makes names up must not fill the memory with them.
+    /// A static token answers for any name; a program that makes names up must not fill the memory
+    /// with them.
     #[test]
     fn a_static_client_remembers_so_many_names_and_no_more() {
         let client = Client::builder().access_token("token").build().unwrap();
@@ -393,8 +419,12 @@ mod tests {
     /// What there is no grant for leaves nothing behind.
     #[test]
     fn names_without_a_grant_are_not_remembered() {
-        let client =
-            Client::builder().client_id("app-1").client_secret("secret").store("memory:").build().unwrap();
+        let client = Client::builder()
+            .client_id("app-1")
+            .client_secret("secret")
+            .store("memory:")
+            .build()
+            .unwrap();
         for number in 0..100 {
             let name = format!("location:{number}");
             client.headers_for(&name, "GET").unwrap_err();

@@ -1,7 +1,7 @@
 //! Snapshots: the ready-to-send headers of each account, found without a lock.
 //!
-//! The table is open addressing over (tag, snapshot) pairs: one line of the table and one of the snapshot make a hit.
-//! Readers load atomics only; writers of one shard take turns.
+//! The table is open addressing over (tag, snapshot) pairs: one line of the table and one of the
+//! snapshot make a hit. Readers load atomics only; writers of one shard take turns.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -38,8 +38,8 @@ pub struct Snapshot {
     suspect: bool,
 }
 
-/// A moment on the wall clock and on the monotonic one. It has come when it has come on either: the wall clock counts
-/// through a suspended machine, the monotonic one through a clock set back.
+/// A moment on the wall clock and on the monotonic one. It has come when it has come on either: the
+/// wall clock counts through a suspended machine, the monotonic one through a clock set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     wall: i64,
@@ -102,8 +102,9 @@ impl Snapshot {
 
     /// The same token with another soft moment.
     pub(crate) fn with_soft(&self, soft: Moment) -> Self {
-        let mut same = Self::new(self.name(), self.token(), Arc::clone(&self.constants), self.generation)
-            .with_moments(soft, self.hard, self.expires);
+        let mut same =
+            Self::new(self.name(), self.token(), Arc::clone(&self.constants), self.generation)
+                .with_moments(soft, self.hard, self.expires);
         same.suspect = self.suspect;
         same
     }
@@ -134,7 +135,8 @@ impl Snapshot {
         )
     }
 
-    /// Whether it is served with no further thought: it is fresh, and no look into the store is due.
+    /// Whether it is served with no further thought: it is fresh, and no look into the store is
+    /// due.
     #[inline]
     pub(crate) fn is_ready(&self, clock: &ClientClock) -> bool {
         clock.is_before(&self.soft.wall, &self.soft.monotonic)
@@ -230,11 +232,13 @@ impl Slot {
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Has it read again, unless it is of `generation` or later. For the holder of the writer's lock.
+    /// Has it read again, unless it is of `generation` or later. For the holder of the writer's
+    /// lock.
     fn suspect(&self, generation: u64) {
         let snapshot = self.snapshot.load_full();
         // Nobody's name: there is nothing here.
-        if !snapshot.name().is_empty() && snapshot.generation < generation && !snapshot.is_unread() {
+        if !snapshot.name().is_empty() && snapshot.generation < generation && !snapshot.is_unread()
+        {
             self.store(Arc::new(snapshot.suspected(Moment::PAST)));
         }
     }
@@ -269,7 +273,10 @@ impl Cache {
     }
 
     /// The snapshot of an account, if it is ready. Takes no lock; may miss one that is being moved.
-    #[allow(clippy::inline_always, reason = "the hot path: what is called from it is a third of it")]
+    #[allow(
+        clippy::inline_always,
+        reason = "the hot path: what is called from it is a third of it"
+    )]
     #[inline(always)]
     pub(crate) fn fresh(&self, name: &[u8], clock: &ClientClock) -> Option<Served> {
         let tag = self.tag(name);
@@ -351,10 +358,13 @@ impl Cache {
         }
     }
 
-    /// The snapshot of an account, fresh or not, without any lock: in a forked child one may never be opened again.
+    /// The snapshot of an account, fresh or not, without any lock: in a forked child one may never
+    /// be opened again.
     pub(crate) fn inherited(&self, name: &str) -> Option<Arc<Snapshot>> {
         let tag = self.tag(name.as_bytes());
-        self.shard(tag).find(tag, name.as_bytes(), || ()).map(|(snapshot, ())| Guard::into_inner(snapshot))
+        self.shard(tag)
+            .find(tag, name.as_bytes(), || ())
+            .map(|(snapshot, ())| Guard::into_inner(snapshot))
     }
 
     /// Forgets the snapshot of an account.
@@ -388,7 +398,8 @@ impl Cache {
         }
     }
 
-    /// The slot that a handle of this account reads; kept in step with the table while any handle lives.
+    /// The slot that a handle of this account reads; kept in step with the table while any handle
+    /// lives.
     pub(crate) fn slot(&self, account: &Account) -> Arc<Slot> {
         let tag = self.tag(account.as_str().as_bytes());
         let shard = self.shard(tag);
@@ -401,8 +412,8 @@ impl Cache {
             writer.slots_swept = writer.slots.len();
         }
         let found = shard.find(tag, account.as_str().as_bytes(), || ());
-        let snapshot =
-            found.map_or_else(|| Arc::clone(&shard.nothing), |(found, ())| Guard::into_inner(found));
+        let snapshot = found
+            .map_or_else(|| Arc::clone(&shard.nothing), |(found, ())| Guard::into_inner(found));
         let slot = Arc::new(Slot::new(snapshot));
         writer.slots.insert(account.as_str().into(), Arc::downgrade(&slot));
         slot
@@ -435,9 +446,10 @@ impl fmt::Debug for Cache {
 
 /// A part of the table, with one writer at a time.
 ///
-/// It grows into a level of twice the size; the old level stays allocated, emptied, so that readers need no guard for the
-/// table itself. A reader that meets a writer moving a snapshot may miss it, never get another account's: those who miss look
-/// again under the writer's lock before they do anything costly.
+/// It grows into a level of twice the size; the old level stays allocated, emptied, so that readers
+/// need no guard for the table itself. A reader that meets a writer moving a snapshot may miss it,
+/// never get another account's: those who miss look again under the writer's lock before they do
+/// anything costly.
 struct Shard {
     current: AtomicUsize,
     levels: [OnceLock<Box<[Bucket]>>; LEVELS],
@@ -473,8 +485,10 @@ impl Shard {
     /// The buckets of a level, made when first asked for.
     fn level(&self, level: usize) -> &[Bucket] {
         self.levels[level].get_or_init(|| {
-            let bucket =
-                || Bucket { tag: AtomicU64::new(0), snapshot: ArcSwap::new(Arc::clone(&self.nothing)) };
+            let bucket = || Bucket {
+                tag: AtomicU64::new(0),
+                snapshot: ArcSwap::new(Arc::clone(&self.nothing)),
+            };
             (0..SMALLEST << level).map(|_| bucket()).collect()
         })
     }
@@ -484,8 +498,9 @@ impl Shard {
         self.levels[self.current.load(Ordering::Acquire)].get().map_or(&[], |buckets| buckets)
     }
 
-    /// Calls `meanwhile` while the first bucket is on its way from memory. What is done there is not done behind the snapshot's
-    /// own way, where it would keep the next call's bucket out of the processor's sight.
+    /// Calls `meanwhile` while the first bucket is on its way from memory. What is done there is
+    /// not done behind the snapshot's own way, where it would keep the next call's bucket out of
+    /// the processor's sight.
     #[allow(clippy::inline_always, reason = "a part of the hot path")]
     #[inline(always)]
     fn find<T>(&self, tag: u64, name: &[u8], meanwhile: impl FnOnce() -> T) -> Option<(Served, T)> {
@@ -518,7 +533,8 @@ impl Shard {
         let level = self.current.load(Ordering::Relaxed);
         let full = (writer.live + 1) * 4 > self.buckets().len() * 3;
         if writer.live >= limit || (full && level + 1 == LEVELS) {
-            // Any victim is right in the long run; the one at the newcomer's place costs no bookkeeping.
+            // Any victim is right in the long run; the one at the newcomer's place costs no
+            // bookkeeping.
             let buckets = self.buckets();
             let occupied = |place: &usize| buckets[*place].tag.load(Ordering::Relaxed) != 0;
             if let Some(victim) = places(buckets.len(), tag).find(occupied) {
@@ -561,7 +577,8 @@ impl Shard {
         None
     }
 
-    /// Empties a bucket and moves up what was pushed past it, so that probes stay short without gravestones.
+    /// Empties a bucket and moves up what was pushed past it, so that probes stay short without
+    /// gravestones.
     fn remove(&self, writer: &mut Writer, mut hole: usize) {
         let buckets = self.buckets();
         let mask = buckets.len() - 1;
@@ -593,7 +610,8 @@ impl Shard {
 
 /// Takes the first empty bucket; there is one, a level is never full.
 fn insert(buckets: &[Bucket], tag: u64, snapshot: Arc<Snapshot>) {
-    if let Some(bucket) = probe(buckets, tag).find(|bucket| bucket.tag.load(Ordering::Relaxed) == 0) {
+    if let Some(bucket) = probe(buckets, tag).find(|bucket| bucket.tag.load(Ordering::Relaxed) == 0)
+    {
         bucket.snapshot.store(snapshot);
         // A reader that sees the tag sees the snapshot.
         bucket.tag.store(tag, Ordering::Release);

@@ -1,9 +1,10 @@
-//! Guards the border to the host program's callbacks: a call back into the client from within one is refused, because it
-//! would wait for the very refresh that waits for the callback.
+//! Guards the border to the host program's callbacks: a call back into the client from within one
+//! is refused, because it would wait for the very refresh that waits for the callback.
 //!
-//! What must be known of the call that a thread is in is one value, [`Marks`]. A host with green threads (greenlets, fibers) can
-//! switch to another one inside a callback and come back much later: so each callback puts the marks back as they were when it
-//! began, and a host that tells its green threads apart hides them for that long ([`outside`]).
+//! What must be known of the call that a thread is in is one value, [`Marks`]. A host with green
+//! threads (greenlets, fibers) can switch to another one inside a callback and come back much
+//! later: so each callback puts the marks back as they were when it began, and a host that tells
+//! its green threads apart hides them for that long ([`outside`]).
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -28,7 +29,8 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    const NONE: Self = Self { depth: 0, deadline: None, patience: None, asking: false, logging: false };
+    const NONE: Self =
+        Self { depth: 0, deadline: None, patience: None, asking: false, logging: false };
 
     pub(crate) fn get() -> Self {
         MARKS.get()
@@ -63,8 +65,8 @@ pub(crate) fn calling<T>(callback: impl FnOnce() -> T) -> T {
     callback()
 }
 
-/// Runs code of the host's as if this thread were in no call: for bindings that refuse calls from within callbacks themselves,
-/// because their host switches between green threads there.
+/// Runs code of the host's as if this thread were in no call: for bindings that refuse calls from
+/// within callbacks themselves, because their host switches between green threads there.
 #[doc(hidden)]
 pub fn outside<T>(callback: impl FnOnce() -> T) -> T {
     let _restore = Restore(Marks::change(|marks| *marks = Marks::NONE));
@@ -91,7 +93,8 @@ pub fn set_let_others_run(let_others_run: LetOthersRun) {
     let _ = LET_OTHERS_RUN.set(let_others_run);
 }
 
-/// Waits about so long while other green threads of this thread run; `false`, at once, where there are none.
+/// Waits about so long while other green threads of this thread run; `false`, at once, where there
+/// are none.
 pub(crate) fn let_others_run(pause: Duration) -> bool {
     LET_OTHERS_RUN.get().is_some_and(|others| calling(|| others(pause)))
 }
@@ -108,14 +111,24 @@ mod tests {
         calling(|| {
             assert!(refuse_reentry().is_err() && Marks::get().deadline == Some(7));
             outside(|| {
-                // Another green thread of the host's: it is in no callback, and comes and goes as it likes.
+                // Another green thread of the host's: it is in no callback, and comes and goes as
+                // it likes.
                 assert!(refuse_reentry().is_ok() && Marks::get().deadline.is_none());
                 Marks::change(|marks| {
-                    *marks =
-                        Marks { depth: 9, deadline: Some(9), patience: None, asking: true, logging: true }
+                    *marks = Marks {
+                        depth: 9,
+                        deadline: Some(9),
+                        patience: None,
+                        asking: true,
+                        logging: true,
+                    }
                 });
             });
-            assert!(refuse_reentry().is_err() && Marks::get().deadline == Some(7) && !Marks::get().asking);
+            assert!(
+                refuse_reentry().is_err()
+                    && Marks::get().deadline == Some(7)
+                    && !Marks::get().asking
+            );
             Marks::change(|marks| *marks = Marks::NONE);
         });
         assert!(refuse_reentry().is_ok() && Marks::get().deadline == Some(7));

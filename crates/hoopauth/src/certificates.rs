@@ -1,7 +1,8 @@
 //! Certificates of authorities: the system's, and those of PEM files.
 //!
-//! A file is looked through before the library's reader gets it: that one passes over what it does not expect, and its errors
-//! hold the file's lines. What is said here shows nothing of the content.
+//! A file is looked through before the library's reader gets it: that one passes over what it does
+//! not expect, and its errors hold the file's lines. What is said here shows nothing of the
+//! content.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -20,7 +21,8 @@ pub(crate) struct SystemRoots {
     pub(crate) trouble: Option<String>,
 }
 
-/// Loads the certificates that the system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` take their place.
+/// Loads the certificates that the system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` take their
+/// place.
 pub(crate) fn system_roots() -> SystemRoots {
     let certificates = rustls_native_certs::load_native_certs().certs;
     let trouble =
@@ -43,7 +45,8 @@ fn trouble_of_environment(
     read_variable: impl Fn(&str) -> Option<OsString>,
     found_none: bool,
 ) -> Option<String> {
-    let trouble = |name: &str, what: &str| Some(format!("the environment variable `{name}` {what}"));
+    let trouble =
+        |name: &str, what: &str| Some(format!("the environment variable `{name}` {what}"));
     let text = |value: &OsString| value.to_str().and_then(|text| mistake::found(text, Form::Path));
     if let Some(value) = read_variable(FILE) {
         if value.is_empty() {
@@ -55,9 +58,11 @@ fn trouble_of_environment(
         }
     }
     if let Some(value) = read_variable(FOLDER) {
-        for folder in std::env::split_paths(&value).filter(|folder| !folder.as_os_str().is_empty()) {
+        for folder in std::env::split_paths(&value).filter(|folder| !folder.as_os_str().is_empty())
+        {
             if let Err(error) = fs::read_dir(&folder) {
-                let what = text(&folder.into_os_string()).map_or_else(|| unreadable(&error), str::to_owned);
+                let what = text(&folder.into_os_string())
+                    .map_or_else(|| unreadable(&error), str::to_owned);
                 return trouble(FOLDER, &format!("does not lead to certificates: it {what}"));
             }
         }
@@ -105,7 +110,9 @@ fn parse(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
                 return Err(open.without_end(number));
             }
             let Some((label, behind)) = rest.split_once("-----") else {
-                return Err(format!("has a line `{BEGIN}…` that is cut short: copy the file again"));
+                return Err(format!(
+                    "has a line `{BEGIN}…` that is cut short: copy the file again"
+                ));
             };
             if !behind.is_empty() {
                 return refuse(
@@ -113,12 +120,16 @@ fn parse(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
                 );
             }
             if line.starts_with(|c: char| c.is_ascii_whitespace()) {
-                return refuse("has white space in front of `-----BEGIN`: remove it from all lines");
+                return refuse(
+                    "has white space in front of `-----BEGIN`: remove it from all lines",
+                );
             }
             block = Some(Block { label, text: String::new() });
         } else if let Some(rest) = here.strip_prefix(END) {
             let Some(open) = block.take() else {
-                return refuse("has a line `-----END …-----` without its beginning: copy the file again");
+                return refuse(
+                    "has a line `-----END …-----` without its beginning: copy the file again",
+                );
             };
             if rest.contains(BEGIN) {
                 return Err(format!(
@@ -200,7 +211,9 @@ fn unreadable(error: &io::Error) -> String {
             "may not be read by this user: give this user the right to read it".to_owned()
         }
         io::ErrorKind::IsADirectory => "is a folder: give the path of one file".to_owned(),
-        io::ErrorKind::NotADirectory => "is not a folder, or lies behind a file: correct the path".to_owned(),
+        io::ErrorKind::NotADirectory => {
+            "is not a folder, or lies behind a file: correct the path".to_owned()
+        }
         _ => format!("can't be read ({error})"),
     }
 }
@@ -217,7 +230,11 @@ mod tests {
 
     fn pem() -> String {
         let key = rcgen::KeyPair::generate().unwrap();
-        rcgen::CertificateParams::new(vec!["h.example".to_owned()]).unwrap().self_signed(&key).unwrap().pem()
+        rcgen::CertificateParams::new(vec!["h.example".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap()
+            .pem()
     }
 
     fn says(content: &[u8]) -> String {
@@ -276,8 +293,10 @@ mod tests {
     fn what_is_no_certificate_is_named_and_not_shown() {
         let key = rcgen::KeyPair::generate().unwrap();
         let secret = key.serialize_pem();
-        let der =
-            rcgen::CertificateParams::new(vec!["h.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let der = rcgen::CertificateParams::new(vec!["h.example".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
         for (content, what) in [
             (secret.as_bytes(), "private key"),
             (secret.replace('\n', "\\n").as_bytes(), "`\\n`"),
@@ -311,7 +330,10 @@ mod tests {
         let empty = folder.path().join("empty.pem");
         fs::write(&empty, "").unwrap();
         let said = |name: &'static str, value: &Path, none: bool| {
-            trouble_of_environment(|asked| (asked == name).then(|| value.as_os_str().to_owned()), none)
+            trouble_of_environment(
+                |asked| (asked == name).then(|| value.as_os_str().to_owned()),
+                none,
+            )
         };
         assert_eq!(said(FILE, &good, false), None);
         assert_eq!(said(FOLDER, folder.path(), false), None);
@@ -326,7 +348,9 @@ mod tests {
         ] {
             let said = said(FILE, &value, true).unwrap();
             assert!(
-                said.contains("`SSL_CERT_FILE`") && said.contains(what) && !said.contains("planted"),
+                said.contains("`SSL_CERT_FILE`")
+                    && said.contains(what)
+                    && !said.contains("planted"),
                 "{said}"
             );
         }

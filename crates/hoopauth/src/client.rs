@@ -26,9 +26,10 @@ use crate::token_endpoint::FailureClass;
 
 /// Authenticates a program's requests to HoopAI: any number of accounts with one credential.
 ///
-/// Cloning is cheap and shares everything; any thread may call any method at any time. Getting headers of an account whose
-/// token is fresh takes no lock, allocates nothing and does no I/O. When a refresh is due, the caller's own thread does it; and
-/// every few seconds one caller looks whether others changed anything in a store that they share.
+/// Cloning is cheap and shares everything; any thread may call any method at any time. Getting
+/// headers of an account whose token is fresh takes no lock, allocates nothing and does no I/O.
+/// When a refresh is due, the caller's own thread does it; and every few seconds one caller looks
+/// whether others changed anything in a store that they share.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
@@ -46,7 +47,8 @@ impl Client {
         OptionSet::default().set(name, value)
     }
 
-    /// A client configured by the environment alone: `HOOPAUTH_<OPTION>`, `HOOPAI_TOKEN`, `LOCATION_ID`.
+    /// A client configured by the environment alone: `HOOPAUTH_<OPTION>`, `HOOPAI_TOKEN`,
+    /// `LOCATION_ID`.
     pub fn from_env() -> Result<Self> {
         Self::builder().environment().build()
     }
@@ -72,14 +74,16 @@ impl Client {
         Ok(Headers::new(served, method.as_bytes()))
     }
 
-    /// The headers for a request of `account`, if they are cached and fresh: never waits, never does I/O.
+    /// The headers for a request of `account`, if they are cached and fresh: never waits, never
+    /// does I/O.
     #[inline]
     pub fn fresh_headers(&self, account: &str, method: &str) -> Option<Headers> {
         let served = self.inner.cache.fresh(account.as_bytes(), &self.inner.clock)?;
         Some(Headers::new(served, method.as_bytes()))
     }
 
-    /// What [`fresh_headers`](Self::fresh_headers) are made of, counted, for a text that nobody checked to be UTF-8.
+    /// What [`fresh_headers`](Self::fresh_headers) are made of, counted, for a text that nobody
+    /// checked to be UTF-8.
     #[doc(hidden)]
     #[allow(clippy::inline_always, reason = "the hot path of the C library")]
     #[inline(always)]
@@ -87,13 +91,20 @@ impl Client {
         self.inner.cache.fresh(account, &self.inner.clock).map(Served::into_inner)
     }
 
-    /// Headers as they were sent, put together again from the value of `Authorization`: for a host that kept no [`Headers`]
-    /// until the answer came and now wants to [`report`](Self::report) it.
-    pub fn sent_headers(&self, account: &str, method: &str, authorization: &str) -> Result<Headers> {
+    /// Headers as they were sent, put together again from the value of `Authorization`: for a host
+    /// that kept no [`Headers`] until the answer came and now wants to [`report`](Self::report) it.
+    pub fn sent_headers(
+        &self,
+        account: &str,
+        method: &str,
+        authorization: &str,
+    ) -> Result<Headers> {
         let token = authorization
             .strip_prefix("Bearer ")
             .filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()))
-            .ok_or_else(|| Error::argument("`Authorization` is `Bearer ` and the token that was sent"))?;
+            .ok_or_else(|| {
+                Error::argument("`Authorization` is `Bearer ` and the token that was sent")
+            })?;
         if !(account.is_empty() && self.inner.credential.is_static()) {
             Account::parse(account)?;
         }
@@ -101,17 +112,19 @@ impl Client {
         Ok(Headers::new(Served::from_inner(Arc::new(snapshot)), method.as_bytes()))
     }
 
-    /// The name of the default account: `default_account`, or empty for a static token without one; `None` where there is
-    /// neither.
+    /// The name of the default account: `default_account`, or empty for a static token without one;
+    /// `None` where there is neither.
     pub fn default_account(&self) -> Option<&str> {
         self.inner.default_name.as_deref()
     }
 
-    /// Refuses a `url` that this client's bearer must not be sent to: any whose origin is neither the API's (`api_base`) nor a
-    /// token endpoint's. Adapters of HTTP libraries ask before they put headers on a request. `INVALID_ARGUMENT`.
+    /// Refuses a `url` that this client's bearer must not be sent to: any whose origin is neither
+    /// the API's (`api_base`) nor a token endpoint's. Adapters of HTTP libraries ask before they
+    /// put headers on a request. `INVALID_ARGUMENT`.
     pub fn check_url(&self, url: &str) -> Result<()> {
         let parsed = url::Url::parse(url).map_err(|_| Error::argument(NOT_WHOLE))?;
-        // What one parser reads as a host, another reads as a user or a path: only what all read alike is let through.
+        // What one parser reads as a host, another reads as a user or a path: only what all read
+        // alike is let through.
         let start = url.split_once("://").map_or("", |(scheme, _)| scheme);
         let odd = |c: char| c == '\\' || c.is_control() || c.is_whitespace();
         if !matches!(&*start.to_ascii_lowercase(), "http" | "https")
@@ -135,10 +148,12 @@ impl Client {
         )))
     }
 
-    /// A builder with this client's options, the environment's included: what a forked child makes a client of its own with.
+    /// A builder with this client's options, the environment's included: what a forked child makes
+    /// a client of its own with.
     ///
-    /// Store, transport, clock and hooks that were given as objects are not among them. `INVALID_STATE` for OAuth with the
-    /// store `memory:`: the grants in it stay with the process that has them.
+    /// Store, transport, clock and hooks that were given as objects are not among them.
+    /// `INVALID_STATE` for OAuth with the store `memory:`: the grants in it stay with the process
+    /// that has them.
     pub fn again(&self) -> Result<ClientBuilder> {
         let inner = &self.inner;
         if !inner.own_store
@@ -176,31 +191,41 @@ impl Client {
         })
     }
 
-    /// Makes the URL to send the user to, and what must be kept until the user comes back (at most 10 minutes).
+    /// Makes the URL to send the user to, and what must be kept until the user comes back (at most
+    /// 10 minutes).
     pub fn begin(&self, request: AuthorizationRequest) -> Result<PendingAuthorization> {
         self.inner.check_open()?;
         request.build(self.inner.clock.now())
     }
 
-    /// Seals a pending authorization as text, for a cookie or another process of the same app: some hundred characters, whatever
-    /// the number of scopes.
+    /// Seals a pending authorization as text, for a cookie or another process of the same app: some
+    /// hundred characters, whatever the number of scopes.
     ///
-    /// It holds what completing needs: state, redirect URI, PKCE verifier and end. Where the answer to the code names no scopes,
-    /// those of the option `scopes` then count as granted, and not those that this request asked for.
+    /// It holds what completing needs: state, redirect URI, PKCE verifier and end. Where the answer
+    /// to the code names no scopes, those of the option `scopes` then count as granted, and not
+    /// those that this request asked for.
     pub fn seal_pending(&self, pending: &PendingAuthorization) -> Result<String> {
         pending.seal(self.inner.pending_ring()?, &self.inner.settings.app)
     }
 
-    /// Opens what [`seal_pending`](Self::seal_pending) made. `STATE_MISMATCH` if it was made by another app or changed.
+    /// Opens what [`seal_pending`](Self::seal_pending) made. `STATE_MISMATCH` if it was made by
+    /// another app or changed.
     pub fn open_pending(&self, sealed: &str) -> Result<PendingAuthorization> {
         let defaults = self.authorize_defaults()?;
-        PendingAuthorization::open(sealed, self.inner.pending_ring()?, &self.inner.settings.app, &defaults)
+        PendingAuthorization::open(
+            sealed,
+            self.inner.pending_ring()?,
+            &self.inner.settings.app,
+            &defaults,
+        )
     }
 
-    /// Completes an authorization with the redirect the user came back by: the whole URL, or its query.
+    /// Completes an authorization with the redirect the user came back by: the whole URL, or its
+    /// query.
     ///
     /// Checks `state` (once only), exchanges the code and stores the grant. Answers whose it is.
-    /// Errors: `STATE_MISMATCH`, `AUTHORIZATION_DENIED`, `WRONG_TOKEN_CLASS`, and those of the token endpoint.
+    /// Errors: `STATE_MISMATCH`, `AUTHORIZATION_DENIED`, `WRONG_TOKEN_CLASS`, and those of the
+    /// token endpoint.
     pub fn complete(&self, pending: &PendingAuthorization, redirect: &str) -> Result<Account> {
         let inner = &self.inner;
         inner.check_open()?;
@@ -219,7 +244,8 @@ impl Client {
             ));
         }
         let scopes = self.asked_scopes(pending);
-        let result = inner.exchange(code, Some(pending.redirect_uri()), pending.verifier(), &scopes, None);
+        let result =
+            inner.exchange(code, Some(pending.redirect_uri()), pending.verifier(), &scopes, None);
         if let Err((_, FailureClass::Untouched)) = &result {
             // The code was not looked at: the same redirect may be tried again.
             if let Err(error) = calling(|| inner.store.unclaim(&inner.settings.app, &id)) {
@@ -229,7 +255,8 @@ impl Client {
         result.map_err(|(error, _)| error)
     }
 
-    /// The scopes that an authorization asked for; the client's own where the pending one does not hold its URL any more.
+    /// The scopes that an authorization asked for; the client's own where the pending one does not
+    /// hold its URL any more.
     fn asked_scopes(&self, pending: &PendingAuthorization) -> Vec<String> {
         let url = url::Url::parse(pending.url()).ok();
         let asked = url.and_then(|url| {
@@ -241,8 +268,9 @@ impl Client {
 
     /// Completes an installation that began on the marketplace page and so carries no `state`.
     ///
-    /// Without `state` anybody can make a user's browser bring a code of a foreign account; so the caller says for which
-    /// account the code must be, and anything else is `WRONG_ACCOUNT` and not stored.
+    /// Without `state` anybody can make a user's browser bring a code of a foreign account; so the
+    /// caller says for which account the code must be, and anything else is `WRONG_ACCOUNT` and not
+    /// stored.
     pub fn complete_unsolicited(&self, code: &str, expected: &Account) -> Result<Account> {
         self.inner.check_open()?;
         if code.is_empty() || code.len() > 4096 || !code.bytes().all(|b| b.is_ascii_graphic()) {
@@ -276,8 +304,9 @@ impl Client {
 
     /// Imports a grant from elsewhere.
     ///
-    /// A grant whose refresh token this account was ever imported or refreshed with changes nothing, so that an app may import
-    /// its seed at every start. Another live grant is kept unless `replace` is said.
+    /// A grant whose refresh token this account was ever imported or refreshed with changes
+    /// nothing, so that an app may import its seed at every start. Another live grant is kept
+    /// unless `replace` is said.
     pub fn import(&self, mut grant: Grant, replace: bool) -> Result<Import> {
         let inner = &self.inner;
         inner.check_open()?;
@@ -390,16 +419,20 @@ impl Client {
                 .or(back_off.as_ref().map(|b| b.message.clone())),
             needs_reauthorization: back_off.is_some_and(|back_off| back_off.refused),
             unsaved: is_unsaved,
-            idle_days_left: grant.refresh_token.as_ref().map(|_| idle_ends.since(now).as_secs() / 86_400),
+            idle_days_left: grant
+                .refresh_token
+                .as_ref()
+                .map(|_| idle_ends.since(now).as_secs() / 86_400),
             scopes: grant.scopes,
         })
     }
 
     /// Tells what came back for a request that was sent with `headers`.
     ///
-    /// A 401 that a refresh can cure is cured, once, and answered with [`Report::Repeat`]; what a refresh can't cure is a typed
-    /// error; what is no matter of authentication is [`Report::Pass`]. `answer_headers` are those of the answer; of its body
-    /// the first kilobytes are enough.
+    /// A 401 that a refresh can cure is cured, once, and answered with [`Report::Repeat`]; what a
+    /// refresh can't cure is a typed error; what is no matter of authentication is
+    /// [`Report::Pass`]. `answer_headers` are those of the answer; of its body the first kilobytes
+    /// are enough.
     pub fn report(
         &self,
         headers: &Headers,
@@ -410,8 +443,9 @@ impl Client {
         self.judge(headers, None, status, answer_headers, body)
     }
 
-    /// As [`report`](Self::report), for a host that knows what it sent: then the error names the scope or the class that the
-    /// operation needs. `path` is a path below `api_base` or the whole URL, with or without a query.
+    /// As [`report`](Self::report), for a host that knows what it sent: then the error names the
+    /// scope or the class that the operation needs. `path` is a path below `api_base` or the whole
+    /// URL, with or without a query.
     pub fn report_request(
         &self,
         headers: &Headers,
@@ -424,8 +458,9 @@ impl Client {
         self.judge(headers, Some((method, path)), status, answer_headers, body)
     }
 
-    /// The option whose Private Integration token the platform refused: `private_integration_token` or
-    /// `private_integration_token_next`. Put another token there, or leave the option out if the other one stays in use.
+    /// The option whose Private Integration token the platform refused: `private_integration_token`
+    /// or `private_integration_token_next`. Put another token there, or leave the option out if the
+    /// other one stays in use.
     ///
     /// `None` while none was refused, and again once that token works.
     pub fn refused_private_integration_token(&self) -> Option<&'static str> {
@@ -435,7 +470,8 @@ impl Client {
         }
     }
 
-    /// Whether that is any, without asking which: for those who would report every good answer otherwise.
+    /// Whether that is any, without asking which: for those who would report every good answer
+    /// otherwise.
     #[doc(hidden)]
     pub fn any_refused_token(&self) -> bool {
         matches!(&self.inner.credential, Credential::PrivateIntegration(rotation) if rotation.any_refused())
@@ -443,9 +479,9 @@ impl Client {
 
     /// Saves what is unsaved and ends this client and its clones; later calls are `INVALID_STATE`.
     ///
-    /// Calls under way are waited for, at most `timeout`, those too whose callers left ([`within`](Self::within)): what was sent
-    /// is saved.
-    /// Closing again waits and saves again: for those who gave the first one up.
+    /// Calls under way are waited for, at most `timeout`, those too whose callers left
+    /// ([`within`](Self::within)): what was sent is saved. Closing again waits and saves again: for
+    /// those who gave the first one up.
     pub fn close(&self) -> Result<()> {
         refuse_reentry()?;
         self.inner.closed.store(true, Ordering::SeqCst);
@@ -454,8 +490,8 @@ impl Client {
         self.inner.save_all_unsaved()
     }
 
-    /// Waits for the calls under way, at most `timeout`: what the last reference does in languages where freeing it may end the
-    /// program's hold on them.
+    /// Waits for the calls under way, at most `timeout`: what the last reference does in languages
+    /// where freeing it may end the program's hold on them.
     #[doc(hidden)]
     pub fn finish(&self) {
         // A forked child has none of those threads; a callback would wait for itself.
@@ -521,7 +557,8 @@ impl AccountHandle {
         Arc::ptr_eq(&self.inner, &client.inner)
     }
 
-    /// The headers for a request of this account, if they are cached and fresh: never waits, never does I/O.
+    /// The headers for a request of this account, if they are cached and fresh: never waits, never
+    /// does I/O.
     #[inline]
     pub fn fresh_headers(&self, method: &str) -> Option<Headers> {
         let served = self.slot.load();
@@ -613,5 +650,6 @@ pub enum ChangeKind {
 
 pub(crate) const NO_ACCOUNT: &str =
     "no account is named and `default_account` is not set: name an account, or set the option";
-pub(crate) const NOT_WHOLE: &str = "the request's URL is not whole: write it as `https://host/path`";
+pub(crate) const NOT_WHOLE: &str =
+    "the request's URL is not whole: write it as `https://host/path`";
 const REFRESH_TOKEN_LIFE: Duration = Duration::from_secs(365 * 86_400);

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::callback::{Marks, calling};
 
-/// Where the client takes the time from. Called on the hot path: it must be quick and must not block.
+/// Where the client takes the time from. Called on the hot path: it must be quick and must not
+/// block.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Milliseconds since the Unix epoch, as the system believes. May jump.
     fn now(&self) -> Timestamp;
@@ -28,7 +29,17 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
 /// Milliseconds since the Unix epoch.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
@@ -57,7 +68,8 @@ impl Timestamp {
     }
 }
 
-/// The system's clocks. Coarse (a few milliseconds) where the system has them: a read costs nanoseconds.
+/// The system's clocks. Coarse (a few milliseconds) where the system has them: a read costs
+/// nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -79,12 +91,14 @@ impl Clock for SystemClock {
     }
 }
 
-/// A client's clock: the system's, asked without a virtual call, or the host's. It also knows when the client has to look into
-/// its store for what others changed, so that the hot path asks one clock for both.
+/// A client's clock: the system's, asked without a virtual call, or the host's. It also knows when
+/// the client has to look into its store for what others changed, so that the hot path asks one
+/// clock for both.
 #[derive(Debug)]
 pub(crate) struct ClientClock {
     injected: Option<Arc<dyn Clock>>,
-    /// On the system's monotonic clock: until here the hot path goes on. 0, the past, where the host has a clock of its own.
+    /// On the system's monotonic clock: until here the hot path goes on. 0, the past, where the
+    /// host has a clock of its own.
     quick_until: AtomicU64,
     /// The next look, on this clock's monotonic side.
     look_at: AtomicU64,
@@ -95,14 +109,19 @@ impl ClientClock {
     pub(crate) fn new(injected: Option<Arc<dyn Clock>>, looks: bool) -> Self {
         let look_at = if looks { 0 } else { u64::MAX };
         let quick_until = if injected.is_some() { 0 } else { look_at };
-        Self { injected, quick_until: AtomicU64::new(quick_until), look_at: AtomicU64::new(look_at) }
+        Self {
+            injected,
+            quick_until: AtomicU64::new(quick_until),
+            look_at: AtomicU64::new(look_at),
+        }
     }
 
     pub(crate) fn is_system(&self) -> bool {
         self.injected.is_none()
     }
 
-    /// Both clocks for the hot path; the end of all time, at which nothing is fresh, where a look is due.
+    /// Both clocks for the hot path; the end of all time, at which nothing is fresh, where a look
+    /// is due.
     #[inline]
     pub(crate) fn quick(&self) -> (Timestamp, u64) {
         let tick = system::monotonic_millis();
@@ -112,8 +131,8 @@ impl ClientClock {
         (Timestamp(system::wall_at(tick)), tick)
     }
 
-    /// Whether neither these moments, on the wall clock and the monotonic one, nor that of the next look have come: what
-    /// [`quick`](Self::quick) is asked for, in fewer steps.
+    /// Whether neither these moments, on the wall clock and the monotonic one, nor that of the next
+    /// look have come: what [`quick`](Self::quick) is asked for, in fewer steps.
     #[inline]
     #[allow(
         clippy::trivially_copy_pass_by_ref,
@@ -148,7 +167,10 @@ impl ClientClock {
         let due = self.look_at.load(Ordering::Relaxed);
         let next = now.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         let taken = now >= due
-            && self.look_at.compare_exchange(due, next, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+            && self
+                .look_at
+                .compare_exchange(due, next, Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok();
         if taken && self.is_system() {
             self.quick_until.store(next, Ordering::SeqCst);
             if self.look_at.load(Ordering::SeqCst) != next {
@@ -165,8 +187,10 @@ impl ClientClock {
         if due == 0 || due == u64::MAX {
             return;
         }
-        let next = self.monotonic().saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-        let set = self.look_at.compare_exchange(due, next, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        let next =
+            self.monotonic().saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        let set =
+            self.look_at.compare_exchange(due, next, Ordering::SeqCst, Ordering::SeqCst).is_ok();
         if set && self.is_system() {
             self.quick_until.store(next, Ordering::SeqCst);
             if self.look_at.load(Ordering::SeqCst) != next {
@@ -214,8 +238,9 @@ impl Clock for ClientClock {
     }
 }
 
-/// Asks a host's clock. If it calls the client, that asks the clock again: it then reads the end of all time, at which nothing is
-/// fresh, so that the call meets the error of a call from within a callback.
+/// Asks a host's clock. If it calls the client, that asks the clock again: it then reads the end of
+/// all time, at which nothing is fresh, so that the call meets the error of a call from within a
+/// callback.
 fn ask<T>(ask: impl FnOnce() -> T, inside: T) -> T {
     if Marks::get().asking {
         return inside;
@@ -274,8 +299,8 @@ mod system {
 
     use rustix::time::{ClockId, Timespec, clock_gettime};
 
-    /// The wall clock as it stood at a tick of the monotonic one. Both coarse clocks move at the same ticks, some
-    /// milliseconds apart, so that most reads of one spare the other.
+    /// The wall clock as it stood at a tick of the monotonic one. Both coarse clocks move at the
+    /// same ticks, some milliseconds apart, so that most reads of one spare the other.
     static TICK: AtomicU64 = AtomicU64::new(u64::MAX);
     static WALL_AT_TICK: AtomicI64 = AtomicI64::new(0);
 
@@ -315,7 +340,11 @@ mod system {
     /// Nanoseconds are below 10⁹: a division of 32 bits costs half of one of 64.
     #[inline]
     fn millis(time: Timespec) -> i64 {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 ≤ tv_nsec < 10⁹")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0 ≤ tv_nsec < 10⁹"
+        )]
         let nanoseconds = time.tv_nsec as u32;
         time.tv_sec * 1000 + i64::from(nanoseconds / 1_000_000)
     }
@@ -372,7 +401,10 @@ mod tests {
         let manual = Arc::new(ManualClock::new(Timestamp(5)));
         let clock = ClientClock::new(Some(Arc::<ManualClock>::clone(&manual)), false);
         clock.sleep(Duration::from_millis(7));
-        assert_eq!((clock.now(), clock.monotonic(), clock.both()), (Timestamp(12), 8, (Timestamp(12), 8)));
+        assert_eq!(
+            (clock.now(), clock.monotonic(), clock.both()),
+            (Timestamp(12), 8, (Timestamp(12), 8))
+        );
         assert_eq!(clock.quick(), clock.both());
     }
 

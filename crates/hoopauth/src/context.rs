@@ -16,7 +16,8 @@ use crate::client::Client;
 use crate::error::{Error, ErrorCode, Result};
 use crate::headers::Headers;
 
-/// How long calls may take, and a switch that ends their waits. Cloning shares both; any thread may cancel.
+/// How long calls may take, and a switch that ends their waits. Cloning shares both; any thread may
+/// cancel.
 ///
 /// [`Client::within`] does a call within one. What ends is the wait: a token request that was sent is finished on a thread of
 /// its own and its answer saved, so that cancelling never costs a grant.
@@ -34,7 +35,10 @@ impl Context {
     /// A context whose calls end `timeout` from now at the latest, with `TIMEOUT`.
     pub fn with_timeout(timeout: Duration) -> Self {
         Self {
-            shared: Arc::new(Shared { deadline: Instant::now().checked_add(timeout), ..Shared::default() }),
+            shared: Arc::new(Shared {
+                deadline: Instant::now().checked_add(timeout),
+                ..Shared::default()
+            }),
         }
     }
 
@@ -71,7 +75,8 @@ impl Context {
         let until = Instant::now().checked_add(longest);
         let mut guard = self.lock();
         while self.check().is_ok() {
-            let left = until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
+            let left =
+                until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return;
             }
@@ -146,9 +151,10 @@ struct Shared {
 impl Client {
     /// Does `work` with this client, for as long as `context` allows.
     ///
-    /// The work runs on a thread of its own. When the context ends first this answers `CANCELLED` or `TIMEOUT` at once, and
-    /// the work goes on to its end: [`close`](Self::close) waits for it. While many calls go on like that, further ones wait on
-    /// their own threads, within their contexts, until one of those ends: so threads never pile up. For headers use
+    /// The work runs on a thread of its own. When the context ends first this answers `CANCELLED`
+    /// or `TIMEOUT` at once, and the work goes on to its end: [`close`](Self::close) waits for it.
+    /// While many calls go on like that, further ones wait on their own threads, within their
+    /// contexts, until one of those ends: so threads never pile up. For headers use
     /// [`headers_within`](Self::headers_within): callers of one account then share a thread.
     pub fn within<T: Send + 'static>(
         &self,
@@ -160,9 +166,15 @@ impl Client {
 
     /// As [`headers_for`](Self::headers_for), for as long as `context` allows.
     ///
-    /// Callers wait on their own threads. What an account needs is done once for all of them, on a thread that goes on when
-    /// they give up: so a refresh under way is finished and saved, and there are never more threads than accounts that need one.
-    pub fn headers_within(&self, context: &Context, account: &str, method: &str) -> Result<Headers> {
+    /// Callers wait on their own threads. What an account needs is done once for all of them, on a
+    /// thread that goes on when they give up: so a refresh under way is finished and saved, and
+    /// there are never more threads than accounts that need one.
+    pub fn headers_within(
+        &self,
+        context: &Context,
+        account: &str,
+        method: &str,
+    ) -> Result<Headers> {
         self.headers_within_checking(
             context,
             Duration::MAX,
@@ -173,8 +185,9 @@ impl Client {
         )
     }
 
-    /// As [`headers_within`](Self::headers_within), asking `check` as [`within_checking`](Self::within_checking) does. `work` makes
-    /// what gets the headers of a named account.
+    /// As [`headers_within`](Self::headers_within), asking `check` as
+    /// [`within_checking`](Self::within_checking) does. `work` makes what gets the headers of a
+    /// named account.
     #[doc(hidden)]
     pub fn headers_within_checking(
         &self,
@@ -195,9 +208,11 @@ impl Client {
         loop {
             let work = work();
             let name = account.to_owned();
-            let work: Work =
-                Box::new(move |client| work(client, &name).map(|headers| Some(headers.into_parts().0)));
-            let (outcome, joined) = self.run_within(context, every, &mut check, Some(account), work);
+            let work: Work = Box::new(move |client| {
+                work(client, &name).map(|headers| Some(headers.into_parts().0))
+            });
+            let (outcome, joined) =
+                self.run_within(context, every, &mut check, Some(account), work);
             match outcome {
                 Ok(Some(snapshot)) => {
                     return Ok(Headers::new(Served::from_inner(snapshot), method.as_bytes()));
@@ -210,7 +225,8 @@ impl Client {
         }
     }
 
-    /// As [`within`](Self::within), asking `check` again and again on the calling thread; its error ends the wait.
+    /// As [`within`](Self::within), asking `check` again and again on the calling thread; its error
+    /// ends the wait.
     #[doc(hidden)]
     pub fn within_checking<T: Send + 'static>(
         &self,
@@ -235,8 +251,8 @@ impl Client {
         })
     }
 
-    /// For work of every kind, so that programs carry it once. Callers that give the same `key` share a job; tells whether one was
-    /// joined that had begun before.
+    /// For work of every kind, so that programs carry it once. Callers that give the same `key`
+    /// share a job; tells whether one was joined that had begun before.
     fn run_within(
         &self,
         context: &Context,
@@ -251,7 +267,8 @@ impl Client {
             return (Err(error), false);
         }
         let Some(counted) = counted else {
-            // Nothing in a forked child waits for anything; and a thread started there may find locks that nobody will open.
+            // Nothing in a forked child waits for anything; and a thread started there may find
+            // locks that nobody will open.
             return (work(self), false);
         };
         let jobs = &self.inner.jobs;
@@ -289,9 +306,11 @@ impl Client {
                 JOB.set(Some(Arc::clone(&job)));
             }
             let result = catch_unwind(AssertUnwindSafe(|| work(&client)));
-            let result = result
-                .unwrap_or_else(|_| Err(Error::new(ErrorCode::Panic, "the call panicked; please report it")));
-            // Dropped before the outcome is told: nobody who heard of it finds the client held by this thread.
+            let result = result.unwrap_or_else(|_| {
+                Err(Error::new(ErrorCode::Panic, "the call panicked; please report it"))
+            });
+            // Dropped before the outcome is told: nobody who heard of it finds the client held by
+            // this thread.
             drop(client);
             jobs.finish(key.as_deref(), &job, result);
             drop(counted);
@@ -381,7 +400,8 @@ enum Joined {
     Full,
 }
 
-/// The jobs of a client. Those whose callers wait are no more than the program's own threads; those that were left are bounded here.
+/// The jobs of a client. Those whose callers wait are no more than the program's own threads; those
+/// that were left are bounded here.
 #[derive(Default)]
 pub(crate) struct Jobs {
     state: Mutex<JobsState>,
@@ -480,20 +500,25 @@ impl fmt::Debug for Jobs {
 }
 
 thread_local! {
-    /// The job that this thread does for one caller. A thread of our own, so that no green threads share it.
+    /// The job that this thread does for one caller. A thread of our own, so that no green threads
+    /// share it.
     static JOB: RefCell<Option<Arc<Job>>> = const { RefCell::new(None) };
 }
 
-/// Whether the one caller left that this thread works for; `None` where it works for itself, or for several.
+/// Whether the one caller left that this thread works for; `None` where it works for itself, or for
+/// several.
 pub(crate) fn caller_left() -> Option<bool> {
     JOB.with_borrow(|job| job.as_ref().map(|job| locked(&job.state).waiting.is_empty()))
 }
 
-/// How long the one caller waits that this thread works for: what only that caller wants need take no longer.
+/// How long the one caller waits that this thread works for: what only that caller wants need take
+/// no longer.
 pub(crate) fn left_of_caller() -> Duration {
     JOB.with_borrow(|job| match job {
         Some(job) if locked(&job.state).waiting.is_empty() => Duration::ZERO,
-        Some(job) => job.deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now())),
+        Some(job) => {
+            job.deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+        }
         None => Duration::MAX,
     })
 }
@@ -510,8 +535,11 @@ pub(crate) struct Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         let calls = &self.calls;
-        // Waking costs a system call, be anybody asleep or not. Whoever waits said so before looking at the count.
-        if calls.running.fetch_sub(1, Ordering::SeqCst) == 1 && calls.waiting.load(Ordering::SeqCst) > 0 {
+        // Waking costs a system call, be anybody asleep or not. Whoever waits said so before
+        // looking at the count.
+        if calls.running.fetch_sub(1, Ordering::SeqCst) == 1
+            && calls.waiting.load(Ordering::SeqCst) > 0
+        {
             drop(calls.turn());
             calls.changed.notify_all();
         }
@@ -540,7 +568,8 @@ impl Calls {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut turn = self.turn();
         while self.running.load(Ordering::SeqCst) > 0 {
-            let left = until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
+            let left =
+                until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 break;
             }
@@ -549,7 +578,8 @@ impl Calls {
             let others_ran = let_others_run(left.min(LONGEST_TURN));
             turn = self.turn();
             if !others_ran && self.running.load(Ordering::SeqCst) > 0 {
-                turn = self.changed.wait_timeout(turn, left).unwrap_or_else(PoisonError::into_inner).0;
+                turn =
+                    self.changed.wait_timeout(turn, left).unwrap_or_else(PoisonError::into_inner).0;
             }
         }
         self.waiting.fetch_sub(1, Ordering::SeqCst);

@@ -20,7 +20,8 @@ pub(crate) enum Credential {
 }
 
 impl Credential {
-    /// The part of the client id that webhooks, and the list of installed locations, name the app by.
+    /// The part of the client id that webhooks, and the list of installed locations, name the app
+    /// by.
     pub(crate) fn app_id(&self) -> Option<&str> {
         match self {
             Self::OAuth { client_id, .. } => {
@@ -83,7 +84,8 @@ impl Credential {
 
 /// The Private Integration tokens of a client, and which of them is in use.
 ///
-/// One that the platform refuses gives its place to the other, which keeps it. Late reports of the refused one change nothing.
+/// One that the platform refuses gives its place to the other, which keeps it. Late reports of the
+/// refused one change nothing.
 #[derive(Debug)]
 pub(crate) struct Rotation {
     token: Secret,
@@ -96,7 +98,8 @@ pub(crate) struct Rotation {
 /// What a refusal of a token led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The other one is in use from now on; the name of the option that was refused, and of the one in use.
+    /// The other one is in use from now on; the name of the option that was refused, and of the one
+    /// in use.
     Switched { refused: &'static str, used: &'static str },
     /// It is not in use any more.
     Late,
@@ -134,7 +137,8 @@ impl Rotation {
         self.next.as_ref().filter(|_| standing.next_in_use).unwrap_or(&self.token)
     }
 
-    /// Takes in that the platform refused `token`; `switch` is called while no headers are made, if another takes its place.
+    /// Takes in that the platform refused `token`; `switch` is called while no headers are made, if
+    /// another takes its place.
     pub(crate) fn refused(&self, token: &str, now: u64, switch: impl FnOnce()) -> Verdict {
         let mut standing = lock(&self.standing);
         if self.next.is_none() {
@@ -194,5 +198,6 @@ fn is(secret: &Secret, token: &str) -> bool {
 }
 
 const OPTIONS: [&str; 2] = ["private_integration_token", "private_integration_token_next"];
-/// So long a refused token is not tried again: longer than a hiccup of the platform, short enough that none is the end.
+/// So long a refused token is not tried again: longer than a hiccup of the platform, short enough
+/// that none is the end.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);

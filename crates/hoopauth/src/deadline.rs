@@ -10,7 +10,8 @@ use crate::inner::Inner;
 use crate::patience::Patience;
 use crate::secret::wipe_stack_after_traffic;
 
-/// While it lives, everything this thread does for a client ends by one deadline, and closing the client waits for it.
+/// While it lives, everything this thread does for a client ends by one deadline, and closing the
+/// client waits for it.
 pub(crate) struct Call {
     outermost: bool,
     _patience: Option<Patience>,
@@ -66,5 +67,6 @@ impl Inner {
 
 /// The error of a call that ran out of time before it could send (again).
 pub(crate) fn timed_out() -> Error {
-    Error::new(ErrorCode::Timeout, "the call took longer than `timeout`; try again").with_retryable(true)
+    Error::new(ErrorCode::Timeout, "the call took longer than `timeout`; try again")
+        .with_retryable(true)
 }

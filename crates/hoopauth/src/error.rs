@@ -12,7 +12,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// A failure: what went wrong, what to do next, and what the server said.
 ///
-/// The message never holds a secret. Cloning is cheap: all callers that waited for one refresh get the same error.
+/// The message never holds a secret. Cloning is cheap: all callers that waited for one refresh get
+/// the same error.
 #[derive(Clone, thiserror::Error)]
 #[error("{} [{}]", self.inner.message, self.inner.code)]
 pub struct Error {
@@ -20,11 +21,15 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of `code` whose `message` says what to do next. Host stores and transports build theirs with it.
+    /// An error of `code` whose `message` says what to do next. Host stores and transports build
+    /// theirs with it.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let retryable = matches!(
             code,
-            ErrorCode::Network | ErrorCode::Timeout | ErrorCode::RateLimited | ErrorCode::LeaseTimeout
+            ErrorCode::Network
+                | ErrorCode::Timeout
+                | ErrorCode::RateLimited
+                | ErrorCode::LeaseTimeout
         );
         Self {
             inner: Arc::new(Inner {
@@ -66,7 +71,8 @@ impl Error {
         self.inner.trace_id.as_deref()
     }
 
-    /// How long to wait before the next try, where that is known. After a failed refresh the same call gets the same error until then.
+    /// How long to wait before the next try, where that is known. After a failed refresh the same
+    /// call gets the same error until then.
     pub fn retry_after(&self) -> Option<Duration> {
         self.inner.retry_after
     }
@@ -81,7 +87,8 @@ impl Error {
         self.inner.account.as_ref()
     }
 
-    /// The answer that it is about, headers and body at hand, where a [`request`](crate::Client::request) ended in one.
+    /// The answer that it is about, headers and body at hand, where a
+    /// [`request`](crate::Client::request) ended in one.
     pub fn response(&self) -> Option<&Response> {
         self.inner.response.as_ref()
     }
@@ -190,7 +197,8 @@ struct Inner {
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $number:literal $name:literal,)*) => {
-        /// Which failure an [`Error`] is. The number is the same in every language; unknown numbers mean failure.
+        /// Which failure an [`Error`] is. The number is the same in every language; unknown numbers
+        /// mean failure.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[repr(i32)]
@@ -225,7 +233,8 @@ macro_rules! codes {
 codes! {
     /// An argument is empty, too long, not UTF-8 or of the wrong form; the message names it.
     InvalidArgument = 1 "INVALID_ARGUMENT",
-    /// The client is closed, is a parent process's, is called from its own callback, or has no credential for this.
+    /// The client is closed, is a parent process's, is called from its own callback, or has no
+    /// credential for this.
     InvalidState = 2 "INVALID_STATE",
     /// The caller cancelled the wait; a refresh under way goes on.
     Cancelled = 3 "CANCELLED",
@@ -241,7 +250,8 @@ codes! {
     ReauthorizationRequired = 30 "REAUTHORIZATION_REQUIRED",
     /// There is no grant for this account: send the user through authorization, or import one.
     NoGrant = 31 "NO_GRANT",
-    /// The redirect's `state` is missing, wrong, expired or was used before: begin the authorization again.
+    /// The redirect's `state` is missing, wrong, expired or was used before: begin the
+    /// authorization again.
     StateMismatch = 32 "STATE_MISMATCH",
     /// The user, or the platform, refused the authorization.
     AuthorizationDenied = 33 "AUTHORIZATION_DENIED",
@@ -249,7 +259,8 @@ codes! {
     TokenRequestRejected = 34 "TOKEN_REQUEST_REJECTED",
     /// The account is paused or unpaid; its grant is kept and works again later.
     AccountInactive = 35 "ACCOUNT_INACTIVE",
-    /// The answer is not what the protocol allows, or comes from something on the way, such as a firewall.
+    /// The answer is not what the protocol allows, or comes from something on the way, such as a
+    /// firewall.
     MalformedResponse = 36 "MALFORMED_RESPONSE",
     /// A limit is reached: try again after `retry_after`.
     RateLimited = 37 "RATE_LIMITED",
@@ -259,13 +270,15 @@ codes! {
     WrongTokenClass = 41 "WRONG_TOKEN_CLASS",
     /// The token speaks for another account than the one that was asked for.
     WrongAccount = 42 "WRONG_ACCOUNT",
-    /// The platform refuses the Private Integration token: copy the current one from the account's settings.
+    /// The platform refuses the Private Integration token: copy the current one from the account's
+    /// settings.
     InvalidPrivateIntegration = 43 "INVALID_PRIVATE_INTEGRATION",
     /// Another HTTP status that is a failure.
     HttpStatus = 44 "HTTP_STATUS",
     /// The store could not read or write.
     Store = 50 "STORE",
-    /// Another process or thread still refreshes this account after `max_wait`, or handles this webhook: answer 429.
+    /// Another process or thread still refreshes this account after `max_wait`, or handles this
+    /// webhook: answer 429.
     LeaseTimeout = 51 "LEASE_TIMEOUT",
     /// The store's key is missing or not the one that its rows were sealed with.
     StoreKey = 52 "STORE_KEY",
@@ -281,7 +294,8 @@ codes! {
     WebhookReplayed = 63 "WEBHOOK_REPLAYED",
     /// The webhook's body can't be read as an event, or is longer than `max_body`: answer 400.
     WebhookMalformed = 64 "WEBHOOK_MALFORMED",
-    /// The webhook is genuine, but of another app, or of an account without a grant here: answer 200, do nothing.
+    /// The webhook is genuine, but of another app, or of an account without a grant here: answer
+    /// 200, do nothing.
     WebhookForeign = 65 "WEBHOOK_FOREIGN",
     /// A panic was caught at a language border.
     Panic = 90 "PANIC",
@@ -297,9 +311,11 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// Text from outside, made safe for a message or a log: no control characters, no token-like runs, at most 500 characters.
+/// Text from outside, made safe for a message or a log: no control characters, no token-like runs,
+/// at most 500 characters.
 pub fn clean(text: &str) -> String {
-    let text: String = text.chars().take(LOOKED_AT).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String =
+        text.chars().take(LOOKED_AT).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut after_bearer = false;
     let cleaned: String = text
         .split_inclusive(|c: char| !in_word(c))
@@ -316,8 +332,8 @@ pub fn clean(text: &str) -> String {
     cleaned.chars().take(SERVER_TEXT_LIMIT).collect()
 }
 
-/// Takes what begins like a secret out of a text, to the end of the word; eight characters are enough of a likeness. Of a shorter one
-/// only itself is taken out, where it is a word.
+/// Takes what begins like a secret out of a text, to the end of the word; eight characters are
+/// enough of a likeness. Of a shorter one only itself is taken out, where it is a word.
 pub(crate) fn hide(text: &mut String, secret: &str) {
     let head = secret.char_indices().nth(HEAD).map_or(secret, |(end, _)| &secret[..end]);
     if head.is_empty() || !text.contains(head) {
@@ -351,8 +367,8 @@ fn in_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '=')
 }
 
-/// A server may echo what it was sent. JWTs and Private Integration tokens have a shape; long unbroken runs with
-/// digits are treated alike. Ids (24 characters, UUIDs) stay readable.
+/// A server may echo what it was sent. JWTs and Private Integration tokens have a shape; long
+/// unbroken runs with digits are treated alike. Ids (24 characters, UUIDs) stay readable.
 fn looks_secret(word: &str) -> bool {
     word.starts_with("eyJ") && word.len() > 16
         || word.starts_with("pit-") && word.len() > 12
@@ -377,7 +393,9 @@ mod tests {
 
     #[test]
     fn echoed_secrets_are_cut_out_of_server_text() {
-        let text = clean("token eyJhbGciOiJSUzI1NiJ9.eyJzdWIi is bad\r\nfor 5f0c1ab2 pit-0123456789abcdef");
+        let text = clean(
+            "token eyJhbGciOiJSUzI1NiJ9.eyJzdWIi is bad\r\nfor 5f0c1ab2 pit-0123456789abcdef",
+        );
         assert_eq!(text, "token [redacted] is bad  for 5f0c1ab2 [redacted]");
         assert_eq!(clean(&"x".repeat(9_000)).len(), SERVER_TEXT_LIMIT);
         assert_eq!(
@@ -399,9 +417,18 @@ mod tests {
             hidden("s3cret-of-app, s3cret-of-ap! s3cret-", "s3cret-of-app"),
             "[redacted], [redacted]! s3cret-"
         );
-        assert_eq!(hidden("s3cret-os3cret-of-app and more", "s3cret-of-app"), "[redacted] and more");
-        assert_eq!(hidden("(two words, two word, two wo)", "two words"), "([redacted], [redacted], two wo)");
-        assert_eq!(hidden("short (short) shortly shor", "short"), "[redacted] ([redacted]) shortly shor");
+        assert_eq!(
+            hidden("s3cret-os3cret-of-app and more", "s3cret-of-app"),
+            "[redacted] and more"
+        );
+        assert_eq!(
+            hidden("(two words, two word, two wo)", "two words"),
+            "([redacted], [redacted], two wo)"
+        );
+        assert_eq!(
+            hidden("short (short) shortly shor", "short"),
+            "[redacted] ([redacted]) shortly shor"
+        );
         assert_eq!(hidden("a Bearer a, aa", "a"), "[redacted] Bearer [redacted], aa");
         assert_eq!(hidden("ключ-ключ ключ-клю", "ключ-ключ"), "[redacted] [redacted]");
         assert_eq!(hidden("[redacted] as it was", "[redacted]"), "[redacted] as it was");

@@ -1,4 +1,5 @@
-//! The single flight: of all threads that want one account refreshed, one does it and the others get its result.
+//! The single flight: of all threads that want one account refreshed, one does it and the others
+//! get its result.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,8 +22,8 @@ impl<T: Clone> Flights<T> {
         Self { under_way: Mutex::new(HashMap::new()) }
     }
 
-    /// Gets the result of the flight under way, or does `work` within the time it is given. `None` if nothing came within
-    /// `longest`.
+    /// Gets the result of the flight under way, or does `work` within the time it is given. `None`
+    /// if nothing came within `longest`.
     pub(crate) fn fly(
         &self,
         account: &Account,
@@ -31,14 +32,16 @@ impl<T: Clone> Flights<T> {
     ) -> Option<Result<T>> {
         let until = Instant::now().checked_add(longest);
         loop {
-            let left = until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
+            let left =
+                until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
             let follower = match self.join(account, Patience::Waits) {
                 Role::Leader(leader) => return Some(leader.land(work(left))),
                 Role::Follower(follower) => follower,
             };
             let patience = follower.flight.patience;
             match follower.wait(left)? {
-                // That one waited for nothing, or began to wait earlier: what it gave up, this caller may still get.
+                // That one waited for nothing, or began to wait earlier: what it gave up, this
+                // caller may still get.
                 Err(error) if patience == Patience::None || is_its_own(&error) => {
                     if until.is_some_and(|until| until <= Instant::now()) {
                         return Some(Err(error));
@@ -50,7 +53,11 @@ impl<T: Clone> Flights<T> {
     }
 
     /// Does `work`, which waits for nobody; `None` if a flight is under way.
-    pub(crate) fn fly_alone(&self, account: &Account, work: impl FnOnce() -> Result<T>) -> Option<Result<T>> {
+    pub(crate) fn fly_alone(
+        &self,
+        account: &Account,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Option<Result<T>> {
         match self.join(account, Patience::None) {
             Role::Leader(leader) => Some(leader.land(work())),
             Role::Follower(_) => None,
@@ -64,13 +71,15 @@ impl<T: Clone> Flights<T> {
             return Role::Follower(Follower { flight: Arc::clone(flight) });
         }
         let leader = thread::current().id();
-        let flight = Arc::new(Flight { patience, leader, result: Mutex::new(None), landed: Condvar::new() });
+        let flight =
+            Arc::new(Flight { patience, leader, result: Mutex::new(None), landed: Condvar::new() });
         under_way.insert(account.clone(), Arc::clone(&flight));
         Role::Leader(Leader { flights: self, account: account.clone(), flight, landed: false })
     }
 }
 
-/// Returns `true` for the failure of a leader that ran out of its own time and noted nothing: others may have more.
+/// Returns `true` for the failure of a leader that ran out of its own time and noted nothing:
+/// others may have more.
 fn is_its_own(error: &Error) -> bool {
     error.code() == ErrorCode::LeaseTimeout
         || error.code() == ErrorCode::Timeout && error.retry_after().is_none()
@@ -140,7 +149,8 @@ impl<T: Clone> Follower<T> {
             if let Some(result) = &*result {
                 return Some(result.clone());
             }
-            let left = until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
+            let left =
+                until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return None;
             }
@@ -154,7 +164,8 @@ impl<T: Clone> Follower<T> {
                 result = wait(&self.flight.landed, result, look);
                 continue;
             }
-            // The leader is another green thread of this very thread, in a callback: it goes on only if we let it run.
+            // The leader is another green thread of this very thread, in a callback: it goes on
+            // only if we let it run.
             drop(result);
             if !let_others_run(left.min(TURN)) {
                 return Some(Err(reentered()));
@@ -184,8 +195,8 @@ mod model {
 
     use super::*;
 
-    /// Three callers in every order that 2 000 random schedules reach: each gets a value, flights never overlap, and whoever
-    /// joined a flight got that flight's value.
+    /// Three callers in every order that 2 000 random schedules reach: each gets a value, flights
+    /// never overlap, and whoever joined a flight got that flight's value.
     #[test]
     fn no_schedule_overlaps_loses_or_hangs() {
         shuttle::check_random(
@@ -195,11 +206,16 @@ mod model {
                 let flown = Arc::new(AtomicUsize::new(0));
                 let callers: Vec<_> = (0..3)
                     .map(|_| {
-                        let (flights, flying, flown) = (flights.clone(), flying.clone(), flown.clone());
+                        let (flights, flying, flown) =
+                            (flights.clone(), flying.clone(), flown.clone());
                         thread::spawn(move || {
                             let account = Account::location("l").unwrap();
                             let work = |_| {
-                                assert_eq!(flying.fetch_add(1, Ordering::SeqCst), 0, "two leaders at once");
+                                assert_eq!(
+                                    flying.fetch_add(1, Ordering::SeqCst),
+                                    0,
+                                    "two leaders at once"
+                                );
                                 thread::yield_now();
                                 let value = flown.fetch_add(1, Ordering::SeqCst) + 1;
                                 flying.fetch_sub(1, Ordering::SeqCst);
@@ -223,20 +239,25 @@ mod model {
             || {
                 let flights = Arc::new(Flights::<usize>::new());
                 let account = Account::location("l").unwrap();
-                let Role::Leader(leader) = flights.join(&account, Patience::Waits) else { unreachable!() };
+                let Role::Leader(leader) = flights.join(&account, Patience::Waits) else {
+                    unreachable!()
+                };
                 let follower = match flights.join(&account, Patience::Waits) {
                     Role::Follower(follower) => thread::spawn(move || follower.wait(HOUR)),
                     Role::Leader(_) => unreachable!(),
                 };
                 drop(leader);
-                assert_eq!(follower.join().unwrap().unwrap().unwrap_err().code(), ErrorCode::Internal);
+                assert_eq!(
+                    follower.join().unwrap().unwrap().unwrap_err().code(),
+                    ErrorCode::Internal
+                );
             },
             2_000,
         );
     }
 
-    /// Early and recovering refreshes give up at once where another process holds the lease: that is not the answer to a
-    /// caller who has time to wait for it.
+    /// Early and recovering refreshes give up at once where another process holds the lease: that
+    /// is not the answer to a caller who has time to wait for it.
     #[test]
     fn whoever_waits_gets_no_failure_of_one_that_does_not() {
         shuttle::check_random(

@@ -17,7 +17,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::mistake::{self, Form};
 use crate::secret::Secret;
 
-/// What one account's authorization gave: tokens, expiry, scopes, class and ids. `Debug` shows no token.
+/// What one account's authorization gave: tokens, expiry, scopes, class and ids. `Debug` shows no
+/// token.
 #[derive(Clone)]
 pub struct Grant {
     pub(crate) account: Account,
@@ -26,7 +27,8 @@ pub struct Grant {
     pub(crate) obtained_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) authorized_at: Timestamp,
-    /// `authorized_at` by the platform's clock, as far as an answer told it: webhooks are dated by that one.
+    /// `authorized_at` by the platform's clock, as far as an answer told it: webhooks are dated by
+    /// that one.
     pub(crate) platform_authorized_at: Option<Timestamp>,
     pub(crate) scopes: Vec<String>,
     pub(crate) company_id: Option<String>,
@@ -96,8 +98,9 @@ impl Grant {
         self.refresh_token.as_ref()
     }
 
-    /// When the access token ends. Where the platform says that it lives for no time or less (`expires_in` of 0, or negative), it
-    /// counts as 60 seconds from when it was asked for; where it says nothing, as 86 399.
+    /// When the access token ends. Where the platform says that it lives for no time or less
+    /// (`expires_in` of 0, or negative), it counts as 60 seconds from when it was asked for; where
+    /// it says nothing, as 86 399.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
@@ -132,14 +135,15 @@ impl Grant {
         self.minted
     }
 
-    /// Returns when it was authorized, to be compared with the time of a webhook: by the platform's clock where that is known, else by
-    /// ours.
+    /// Returns when it was authorized, to be compared with the time of a webhook: by the platform's
+    /// clock where that is known, else by ours.
     pub(crate) fn authorized_for_webhooks(&self) -> Timestamp {
         self.platform_date().unwrap_or(self.authorized_at)
     }
 
-    /// Returns when it was authorized by the platform's clock. A grant that nobody dated (imported, or stored by an older version) tells
-    /// it by its access token, as long as that is the first one.
+    /// Returns when it was authorized by the platform's clock. A grant that nobody dated (imported,
+    /// or stored by an older version) tells it by its access token, as long as that is the first
+    /// one.
     pub(crate) fn platform_date(&self) -> Option<Timestamp> {
         let is_first = self.obtained_at == self.authorized_at && !self.minted;
         self.platform_authorized_at.or_else(|| {
@@ -153,10 +157,14 @@ impl Grant {
         self.expires_at.since(self.obtained_at)
     }
 
-    /// The end as it can be trusted at `now`: a clock that stood ahead when the token was stored must not
-    /// lengthen its life.
+    /// The end as it can be trusted at `now`: a clock that stood ahead when the token was stored
+    /// must not lengthen its life.
     pub(crate) fn trusted_expiry(&self, now: Timestamp) -> Timestamp {
-        if self.obtained_at > now { self.expires_at.min(now.plus(self.lifetime())) } else { self.expires_at }
+        if self.obtained_at > now {
+            self.expires_at.min(now.plus(self.lifetime()))
+        } else {
+            self.expires_at
+        }
     }
 
     /// Checks what an application imports.
@@ -166,19 +174,30 @@ impl Grant {
                 Some(token) => check_token("refresh token", token.expose()),
                 None => Ok(()),
             })
-            .map_err(|error| Error::argument(error.message().to_owned()).with_account(&self.account))?;
-        let tokens =
-            [("access token", Some(&self.access_token)), ("refresh token", self.refresh_token.as_ref())];
+            .map_err(|error| {
+                Error::argument(error.message().to_owned()).with_account(&self.account)
+            })?;
+        let tokens = [
+            ("access token", Some(&self.access_token)),
+            ("refresh token", self.refresh_token.as_ref()),
+        ];
         for (name, token) in tokens {
-            if let Some(what) = token.and_then(|token| mistake::found(token.expose(), Form::Secret)) {
-                return Err(Error::argument(format!("the {name} {what}")).with_account(&self.account));
+            if let Some(what) = token.and_then(|token| mistake::found(token.expose(), Form::Secret))
+            {
+                return Err(
+                    Error::argument(format!("the {name} {what}")).with_account(&self.account)
+                );
             }
         }
         let ids = self.company_id.iter().chain(&self.user_id);
         if let Some(what) = ids.clone().find_map(|id| mistake::found(id, Form::Text)) {
-            return Err(Error::argument(format!("an id of the grant {what}")).with_account(&self.account));
+            return Err(
+                Error::argument(format!("an id of the grant {what}")).with_account(&self.account)
+            );
         }
-        if ids.clone().any(|id| id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()))
+        if ids
+            .clone()
+            .any(|id| id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()))
         {
             return Err(
                 Error::argument("an id of the grant is empty, longer than 128 bytes, or holds a character that no id has: copy it again").with_account(&self.account)
@@ -201,10 +220,15 @@ impl Grant {
             minted: self.minted,
         };
         // Roomy from the start: growing it would leave copies behind.
-        let tokens = stored.access_token.len() + stored.refresh_token.as_ref().map_or(0, |token| token.len());
-        let mut bytes = Zeroizing::new(Vec::with_capacity(2 * (tokens + stored.scopes.len()) + 1024));
+        let tokens = stored.access_token.len()
+            + stored.refresh_token.as_ref().map_or(0, |token| token.len());
+        let mut bytes =
+            Zeroizing::new(Vec::with_capacity(2 * (tokens + stored.scopes.len()) + 1024));
         serde_json::to_writer(&mut *bytes, &stored).map_err(|_| {
-            Error::new(ErrorCode::Internal, "a grant could not be written as JSON; please report it")
+            Error::new(
+                ErrorCode::Internal,
+                "a grant could not be written as JSON; please report it",
+            )
         })?;
         Ok(bytes)
     }
@@ -244,7 +268,8 @@ impl fmt::Debug for Grant {
     }
 }
 
-/// Returns when an access token was issued, by its claim `iat`. Nobody checks who wrote it: it is a hint.
+/// Returns when an access token was issued, by its claim `iat`. Nobody checks who wrote it: it is a
+/// hint.
 pub(crate) fn issued_at(token: &str) -> Option<Timestamp> {
     #[derive(Deserialize)]
     struct Claims {
@@ -261,7 +286,8 @@ pub(crate) fn plausible(seconds: f64) -> Option<Timestamp> {
     CENTURY.contains(&seconds).then(|| Timestamp(seconds as i64 * 1000))
 }
 
-/// Returns the moment within the second `told` that our clock says, if it says that second; else the second's beginning.
+/// Returns the moment within the second `told` that our clock says, if it says that second; else
+/// the second's beginning.
 pub(crate) fn within_second(told: Timestamp, ours: Timestamp) -> Timestamp {
     if (told.0..told.0 + 1000).contains(&ours.0) { ours } else { told }
 }
@@ -325,7 +351,10 @@ mod tests {
             .with_scopes(["x", "y"])
             .with_company_id("c");
         let back = Grant::from_bytes(&account, &grant.to_bytes().unwrap()).unwrap();
-        assert_eq!((back.access_token.expose(), back.scopes.len(), back.company_id()), ("a", 2, Some("c")));
+        assert_eq!(
+            (back.access_token.expose(), back.scopes.len(), back.company_id()),
+            ("a", 2, Some("c"))
+        );
         assert_eq!(Grant::from_bytes(&account, b"{").unwrap_err().code(), ErrorCode::StoreCorrupt);
     }
 
@@ -336,8 +365,9 @@ mod tests {
     }
 
     fn answered(token: &str, date: Option<&str>, asked: i64) -> Grant {
-        let answer =
-            parse(&format!(r#"{{"access_token":"{token}","refresh_token":"r"}}"#)).unwrap().dated(date);
+        let answer = parse(&format!(r#"{{"access_token":"{token}","refresh_token":"r"}}"#))
+            .unwrap()
+            .dated(date);
         answer.into_grant(&Account::location("l").unwrap(), None, Timestamp(asked), false)
     }
 
@@ -349,16 +379,25 @@ mod tests {
             answered(token, date, asked).authorized_for_webhooks().0 - second
         };
         // Our clock tells the part of the second, where it agrees; elsewhere it is not believed.
-        for (asked, at) in [(second, 0), (second + 640, 640), (second - 1, 0), (second + 1_000, 0), (0, 0)] {
+        for (asked, at) in
+            [(second, 0), (second + 640, 640), (second - 1, 0), (second + 1_000, 0), (0, 0)]
+        {
             assert_eq!(dated("opaque", Some(date), asked), at);
             assert_eq!(dated(&jwt("1700000000"), None, asked), at);
         }
         assert_eq!(dated(&jwt("1700000002.9"), Some(date), second), 2_000);
         assert_eq!(dated(&jwt("1600000000"), Some(" Tuesday, 14-Nov-23 22:13:20 GMT "), second), 0);
         // Neither of them says anything that could be: then it is our clock.
-        for token in
-            ["opaque", "a.b.c", "a.!.c", &jwt("0"), &jwt("-1"), &jwt("1e99"), &jwt("\"x\""), &jwt("null")]
-        {
+        for token in [
+            "opaque",
+            "a.b.c",
+            "a.!.c",
+            &jwt("0"),
+            &jwt("-1"),
+            &jwt("1e99"),
+            &jwt("\"x\""),
+            &jwt("null"),
+        ] {
             for date in [None, Some(""), Some("yesterday"), Some("Thu, 01 Jan 1970 00:00:00 GMT")] {
                 assert_eq!(dated(token, date, second - 60_000), -60_000, "{token} {date:?}");
             }
@@ -369,11 +408,13 @@ mod tests {
     fn the_date_of_an_authorization_outlives_refreshes_and_the_store() {
         let grant = answered("opaque", Some("Tue, 14 Nov 2023 22:13:20 GMT"), 5);
         let back = Grant::from_bytes(&grant.account, &grant.to_bytes().unwrap()).unwrap();
-        let later = parse(r#"{"access_token":"b"}"#).unwrap().dated(Some("Tue, 14 Nov 2023 23:13:20 GMT"));
+        let later =
+            parse(r#"{"access_token":"b"}"#).unwrap().dated(Some("Tue, 14 Nov 2023 23:13:20 GMT"));
         let later = later.into_grant(&grant.account, Some(&back), Timestamp(9), false);
         assert_eq!(later.authorized_for_webhooks(), Timestamp(1_700_000_000_000));
         assert_eq!(later.authorized_at, Timestamp(5));
-        // A row of an older version, and an import: the first access token knows, and what it knows is kept.
+        // A row of an older version, and an import: the first access token knows, and what it knows
+        // is kept.
         let mut old = answered(&jwt("1700000000"), None, 5);
         old.platform_authorized_at = None;
         assert!(!String::from_utf8_lossy(&old.to_bytes().unwrap()).contains("\"p\""));

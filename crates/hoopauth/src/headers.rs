@@ -9,7 +9,8 @@ use crate::secret::Secret;
 
 /// Ready-made headers of one account for one method. Immutable; cloning shares it.
 ///
-/// `Authorization`, `Version` and `User-Agent` always; `Content-Type: application/json` for POST, PUT and PATCH.
+/// `Authorization`, `Version` and `User-Agent` always; `Content-Type: application/json` for POST,
+/// PUT and PATCH.
 pub struct Headers {
     snapshot: Served,
     content_type: bool,
@@ -51,8 +52,8 @@ impl Headers {
         with_nuls(&self.snapshot, self.content_type, self.version.as_deref())
     }
 
-    /// Taken apart for C, which counts references to the snapshot: with it, whether there is a `Content-Type`, and the `Version`
-    /// where it is not the client's.
+    /// Taken apart for C, which counts references to the snapshot: with it, whether there is a
+    /// `Content-Type`, and the `Version` where it is not the client's.
     #[doc(hidden)]
     #[inline]
     pub fn into_parts(self) -> (Arc<Snapshot>, bool, Option<Arc<str>>) {
@@ -61,7 +62,11 @@ impl Headers {
 
     /// What [`into_parts`](Self::into_parts) took apart.
     #[doc(hidden)]
-    pub fn from_parts(snapshot: Arc<Snapshot>, content_type: bool, version: Option<Arc<str>>) -> Self {
+    pub fn from_parts(
+        snapshot: Arc<Snapshot>,
+        content_type: bool,
+        version: Option<Arc<str>>,
+    ) -> Self {
         Self { snapshot: Served::from_inner(snapshot), content_type, version }
     }
 
@@ -73,7 +78,10 @@ impl Headers {
     /// The same headers with another `Version`, for this call.
     pub fn with_version(mut self, version: &str) -> Result<Self> {
         let version = version.trim_ascii();
-        if version.is_empty() || version.len() > 64 || !version.bytes().all(|b| b.is_ascii_graphic()) {
+        if version.is_empty()
+            || version.len() > 64
+            || !version.bytes().all(|b| b.is_ascii_graphic())
+        {
             return Err(Error::argument(
                 "a version is 1 to 64 printable ASCII characters, such as `2021-07-28`",
             ));
@@ -123,7 +131,10 @@ impl Headers {
         [
             Some(("Authorization", Secret::of(&self.snapshot, Snapshot::authorization))),
             Some(("Version", version)),
-            Some(("User-Agent", Secret::of(&self.snapshot, |snapshot| snapshot.constants().user_agent()))),
+            Some((
+                "User-Agent",
+                Secret::of(&self.snapshot, |snapshot| snapshot.constants().user_agent()),
+            )),
             content_type,
         ]
         .into_iter()
@@ -177,7 +188,10 @@ pub(crate) struct Constants {
 
 impl Constants {
     pub(crate) fn new(version: &str, user_agent: &str) -> Self {
-        Self { version: format!("{version}\0").into(), user_agent: format!("{user_agent}\0").into() }
+        Self {
+            version: format!("{version}\0").into(),
+            user_agent: format!("{user_agent}\0").into(),
+        }
     }
 
     pub(crate) fn version(&self) -> &str {
@@ -214,7 +228,8 @@ mod tests {
         for method in ["POST", "put", "Patch"] {
             assert!(carries_body(method.as_bytes()));
         }
-        for method in ["GET", "DELETE", "HEAD", "", "POSTS", "\u{130}OST", "P\u{f}ST", "0OST", "P"] {
+        for method in ["GET", "DELETE", "HEAD", "", "POSTS", "\u{130}OST", "P\u{f}ST", "0OST", "P"]
+        {
             assert!(!carries_body(method.as_bytes()));
         }
     }

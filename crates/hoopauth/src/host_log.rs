@@ -30,12 +30,15 @@ pub trait LogSink: Send + Sync {
     fn log(&self, record: &LogRecord<'_>);
 }
 
-/// Sends this library's records up to `level` (0: none) to `sink`, in place of the one before. `INVALID_STATE` where the
-/// program has a subscriber of `tracing` of its own, which gets them already.
+/// Sends this library's records up to `level` (0: none) to `sink`, in place of the one before.
+/// `INVALID_STATE` where the program has a subscriber of `tracing` of its own, which gets them
+/// already.
 pub fn set_log(level: u8, sink: Option<Arc<dyn LogSink>>) -> Result<()> {
     static INSTALLED: once_cell::sync::OnceCell<bool> = once_cell::sync::OnceCell::new();
     if !INSTALLED.get_or_init(|| tracing::subscriber::set_global_default(Forward).is_ok()) {
-        return Err(Error::state("the program has a `tracing` subscriber already, which gets these records"));
+        return Err(Error::state(
+            "the program has a `tracing` subscriber already, which gets these records",
+        ));
     }
     LEVEL.store(if sink.is_some() { level.min(5) } else { 0 }, Ordering::SeqCst);
     SINK.store(sink.map(Arc::new));
@@ -81,8 +84,11 @@ impl Subscriber for Forward {
         event.record(&mut text);
         let message = text.message + &text.fields;
         let metadata = event.metadata();
-        let record =
-            LogRecord { level: number(*metadata.level()), target: metadata.target(), message: &message };
+        let record = LogRecord {
+            level: number(*metadata.level()),
+            target: metadata.target(),
+            message: &message,
+        };
         calling(|| {
             Marks::change(|marks| marks.logging = true);
             sink.log(&record);

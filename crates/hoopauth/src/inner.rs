@@ -1,4 +1,5 @@
-//! What all parts of a client share: keys, store, transport, and the grants that could not be saved yet.
+//! What all parts of a client share: keys, store, transport, and the grants that could not be saved
+//! yet.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -62,7 +63,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) facts: FactsOfGrants,
     pub(crate) closed: AtomicBool,
-    /// When the token endpoint last gave tokens to this client, in milliseconds since 1970; 0: not yet.
+    /// When the token endpoint last gave tokens to this client, in milliseconds since 1970; 0: not
+    /// yet.
     pub(crate) last_success: AtomicI64,
     /// This very thing, for work that outlives the call that began it.
     pub(crate) me: Weak<Inner>,
@@ -87,7 +89,8 @@ pub(crate) struct Unsaved {
     pub(crate) quiet_until: Option<Instant>,
 }
 
-/// The last token of an account that the API refused, and how many were refused before it with no quiet time between.
+/// The last token of an account that the API refused, and how many were refused before it with no
+/// quiet time between.
 pub(crate) struct Refused {
     snapshot: Arc<Snapshot>,
     in_a_row: u32,
@@ -102,7 +105,8 @@ pub(crate) struct Refused {
 impl Refused {
     /// How long the next replacement has to wait.
     fn pause(&self, now: u64) -> Duration {
-        pause_after(self.in_a_row).saturating_sub(Duration::from_millis(now.saturating_sub(self.at)))
+        pause_after(self.in_a_row)
+            .saturating_sub(Duration::from_millis(now.saturating_sub(self.at)))
     }
 
     /// Whether it was quiet for so long that it means nothing any more.
@@ -130,8 +134,11 @@ impl Inner {
         // Once more, now that it is counted: a client that closes waits for what it let through.
         self.check_open()?;
         let account = Account::parse(name)?;
-        let living =
-            || self.cache.get(name).filter(|cached| !cached.is_hard(&self.clock) && !self.is_refused(cached));
+        let living = || {
+            self.cache
+                .get(name)
+                .filter(|cached| !cached.is_hard(&self.clock) && !self.is_refused(cached))
+        };
         let bearer = if living().is_some() { Bearer::Living } else { Bearer::None };
         let answer = match self.watch_store(bearer) {
             Ok(()) => self.obtain(&account).or_else(|error| self.finish_install(&account, error)),
@@ -144,7 +151,8 @@ impl Inner {
         answer
     }
 
-    /// What a forked child has of an account: the headers that its parent cached, until their token ends.
+    /// What a forked child has of an account: the headers that its parent cached, until their token
+    /// ends.
     fn inherited(&self, name: &str) -> Option<Arc<Snapshot>> {
         // Its own looks into the store are none; the hot path goes on for as long as after one.
         self.clock.take_look(LOOK);
@@ -153,9 +161,11 @@ impl Inner {
 
     /// The snapshot of a static token, published under `name`.
     pub(crate) fn static_snapshot(&self, name: &str) -> Option<Arc<Snapshot>> {
-        // Published while the token stays in use: a rotation that comes meanwhile finds it, and forgets it.
+        // Published while the token stays in use: a rotation that comes meanwhile finds it, and
+        // forgets it.
         self.credential.with_static_token(|token| {
-            let snapshot = Arc::new(Snapshot::new(name, token.expose(), Arc::clone(&self.constants), 0));
+            let snapshot =
+                Arc::new(Snapshot::new(name, token.expose(), Arc::clone(&self.constants), 0));
             self.cache.publish(Arc::clone(&snapshot));
             snapshot
         })
@@ -228,7 +238,9 @@ impl Inner {
     pub(crate) fn token_endpoint(&self) -> Result<TokenEndpoint<'_>> {
         let (client_id, client_secret) = self.oauth()?;
         let transport = self.transport.as_deref().ok_or_else(|| {
-            Error::config("no transport: enable the feature `reqwest` or give the builder a transport")
+            Error::config(
+                "no transport: enable the feature `reqwest` or give the builder a transport",
+            )
         })?;
         Ok(TokenEndpoint {
             transport,
@@ -251,8 +263,14 @@ impl Inner {
         keys.map_or_else(Fingerprint::default, |keys| keys.fingerprint.of(account.as_str(), token))
     }
 
-    /// Whether a token is among those that an account was imported or refreshed with, under any of the keys.
-    pub(crate) fn has_seen(&self, account: &Account, token: &str, seen: &[Fingerprint]) -> Result<bool> {
+    /// Whether a token is among those that an account was imported or refreshed with, under any of
+    /// the keys.
+    pub(crate) fn has_seen(
+        &self,
+        account: &Account,
+        token: &str,
+        seen: &[Fingerprint],
+    ) -> Result<bool> {
         let keys = self.keys()?;
         let mut all = std::iter::once(&keys.fingerprint).chain(&keys.older_fingerprints);
         Ok(all.any(|fingerprint| seen.contains(&fingerprint.of(account.as_str(), token))))
@@ -266,7 +284,8 @@ impl Inner {
         }
     }
 
-    /// Refuses to replace a grant that another key sealed: whoever has that key still needs it. One that is damaged may go.
+    /// Refuses to replace a grant that another key sealed: whoever has that key still needs it. One
+    /// that is damaged may go.
     pub(crate) fn check_replaceable(&self, account: &Account, record: &Record) -> Result<()> {
         let Some(bytes) = &record.grant else { return Ok(()) };
         match self.open_bytes(account, record, bytes) {
@@ -296,8 +315,9 @@ impl Inner {
         }
     }
 
-    /// Refuses a grant in the form of an earlier release, which says nothing of its generation, where this release has
-    /// written the account's row before: then somebody put an old grant back.
+    /// Refuses a grant in the form of an earlier release, which says nothing of its generation,
+    /// where this release has written the account's row before: then somebody put an old grant
+    /// back.
     fn check_never_numbered(&self, account: &Account, record: &Record) -> Result<()> {
         if !self.has_seen(account, NUMBERED, &record.seen)? {
             return Ok(());
@@ -326,9 +346,14 @@ impl Inner {
     }
 
     /// Opens the grant of a record; `NO_GRANT` for none and for a tombstone.
-    pub(crate) fn open_live(&self, account: &Account, record: Option<Record>) -> Result<(Record, Grant)> {
+    pub(crate) fn open_live(
+        &self,
+        account: &Account,
+        record: Option<Record>,
+    ) -> Result<(Record, Grant)> {
         let mut record = record.ok_or_else(|| no_grant(account))?;
-        if let Some(newer) = self.cache.get(account.as_str()).filter(|it| it.generation > record.generation)
+        if let Some(newer) =
+            self.cache.get(account.as_str()).filter(|it| it.generation > record.generation)
             && !self.is_unsaved(account)
         {
             // It may be what another thread stored since the record was read.
@@ -343,8 +368,8 @@ impl Inner {
         Ok((record, grant))
     }
 
-    /// Makes what is stored of a grant, to follow generation `expected`. `spent` is a refresh token's fingerprint to be
-    /// remembered beside the new one's.
+    /// Makes what is stored of a grant, to follow generation `expected`. `spent` is a refresh
+    /// token's fingerprint to be remembered beside the new one's.
     pub(crate) fn new_record(
         &self,
         grant: &Grant,
@@ -366,7 +391,10 @@ impl Inner {
             }
             None => plain.to_vec(),
         };
-        let now = grant.refresh_token.as_ref().map(|token| self.fingerprint(&grant.account, token.expose()));
+        let now = grant
+            .refresh_token
+            .as_ref()
+            .map(|token| self.fingerprint(&grant.account, token.expose()));
         for fingerprint in spent.into_iter().chain(now) {
             if !seen.contains(&fingerprint) {
                 seen.push(fingerprint);
@@ -379,8 +407,8 @@ impl Inner {
         Ok(NewRecord { grant: Some(bytes), expires_at: grant.expires_at, seen })
     }
 
-    /// Exchanges a code and stores the grant. `scopes` are those that were asked for: an answer that names none means them
-    /// (RFC 6749 §5.1).
+    /// Exchanges a code and stores the grant. `scopes` are those that were asked for: an answer
+    /// that names none means them (RFC 6749 §5.1).
     pub(crate) fn exchange(
         &self,
         code: &Secret,
@@ -413,8 +441,8 @@ impl Inner {
                 }
                 Err(failure) => {
                     self.note_limit(&failure.error);
-                    let stays =
-                        failure.error.is_retryable() || failure.error.code() == ErrorCode::MalformedResponse;
+                    let stays = failure.error.is_retryable()
+                        || failure.error.code() == ErrorCode::MalformedResponse;
                     let class = if stays { failure.class } else { FailureClass::Unknown };
                     return Err((failure.error, class));
                 }
@@ -475,7 +503,8 @@ impl Inner {
             if let Some(record) = &record {
                 self.check_replaceable(&grant.account, record)?;
             }
-            let (expected, seen) = record.map_or((0, vec![]), |record| (record.generation, record.seen));
+            let (expected, seen) =
+                record.map_or((0, vec![]), |record| (record.generation, record.seen));
             let new = self.new_record(grant, expected, &seen, None)?;
             if calling(|| self.store.save(&self.key(&grant.account), expected, &new))? {
                 return Ok(expected + 1);
@@ -533,7 +562,8 @@ impl Inner {
         self.unsaved_count.store(unsaved.len(), Ordering::SeqCst);
     }
 
-    /// As [`save_unsaved`](Self::save_unsaved), where the held token is good: a store that hangs is then tried now and then only.
+    /// As [`save_unsaved`](Self::save_unsaved), where the held token is good: a store that hangs is
+    /// then tried now and then only.
     pub(crate) fn save_unsaved_quickly(&self, account: &Account) -> bool {
         let start = Instant::now();
         let quiet = lock(&self.unsaved).get(account).and_then(|held| held.quiet_until);
@@ -615,7 +645,9 @@ impl Inner {
 
     pub(crate) fn is_refused(&self, snapshot: &Snapshot) -> bool {
         let Ok(account) = Account::parse(snapshot.name()) else { return false };
-        lock(&self.refused).get(&account).is_some_and(|refused| refused.snapshot.same_token(snapshot))
+        lock(&self.refused)
+            .get(&account)
+            .is_some_and(|refused| refused.snapshot.same_token(snapshot))
     }
 
     pub(crate) fn refused_again(account: &Account, pause: Duration) -> Error {
@@ -628,7 +660,8 @@ impl Inner {
         .with_account(account)
     }
 
-    /// Takes in that the refused token of an account was replaced; answers how long the next replacement has to wait.
+    /// Takes in that the refused token of an account was replaced; answers how long the next
+    /// replacement has to wait.
     pub(crate) fn note_replaced(&self, account: &Account) -> Duration {
         let now = self.clock.monotonic();
         lock(&self.refused).get_mut(account).map_or(Duration::ZERO, |refused| {
@@ -649,7 +682,10 @@ impl Inner {
             Some(current) if !current.is_suspect() => current,
             _ => self.read_in(account)?,
         };
-        if !current.same_token(reported) && !self.is_refused(&current) && !current.is_hard(&self.clock) {
+        if !current.same_token(reported)
+            && !self.is_refused(&current)
+            && !current.is_hard(&self.clock)
+        {
             return Ok(current);
         }
         // The cached one knows when it ends, which headers that a host put together again do not.
@@ -681,9 +717,8 @@ impl Inner {
                             before.reported_at = now;
                         }
                         drop(map);
-                        return Err(
-                            Self::refused_again(account, pause).with_server_message(error.server_message())
-                        );
+                        return Err(Self::refused_again(account, pause)
+                            .with_server_message(error.server_message()));
                     }
                     (before.in_a_row.saturating_add(1), now)
                 }
@@ -718,7 +753,8 @@ impl Drop for Inner {
     }
 }
 
-/// The error of a row whose generation went backwards. Its refresh token is spent: sending it could cost the newer grant.
+/// The error of a row whose generation went backwards. Its refresh token is spent: sending it could
+/// cost the newer grant.
 fn rolled_back(account: &Account) -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,
@@ -738,13 +774,14 @@ pub(crate) fn busy(account: &Account) -> Error {
 const QUIET_AFTER: u32 = 10;
 pub(crate) const SAVE_TRIES: usize = 16;
 const MOST_SEEN: usize = 64;
-/// Its fingerprint among those an account has seen says: grants of this account are sealed with their generation. No token
-/// has a space in it.
+/// Its fingerprint among those an account has seen says: grants of this account are sealed with
+/// their generation. No token has a space in it.
 const NUMBERED: &str = "sealed with its generation";
 const KEPT_SEEDS: usize = 17;
 
-/// The shortest pause before a refused token is replaced again, from when the last replacement was asked for. Two come without:
-/// what one refresh does not cure, a second one may, a third one hardly.
+/// The shortest pause before a refused token is replaced again, from when the last replacement was
+/// asked for. Two come without: what one refresh does not cure, a second one may, a third one
+/// hardly.
 fn pause_after(in_a_row: u32) -> Duration {
     match in_a_row {
         0 | 1 => Duration::ZERO,

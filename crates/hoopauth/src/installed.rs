@@ -54,25 +54,26 @@ pub struct MintSummary {
 }
 
 impl Client {
-    /// All locations that `company` installed the app in, page by page until there are as many as the platform counts, or none are
-    /// left. Needs the scope `oauth.readonly`.
+    /// All locations that `company` installed the app in, page by page until there are as many as
+    /// the platform counts, or none are left. Needs the scope `oauth.readonly`.
     ///
-    /// Errors: those of a [`request`](Self::request); `MALFORMED_RESPONSE` for a list that repeats itself or does not end.
+    /// Errors: those of a [`request`](Self::request); `MALFORMED_RESPONSE` for a list that repeats
+    /// itself or does not end.
     pub fn installed_locations(&self, company: &Account) -> Result<Vec<InstalledLocation>> {
         self.list_installed(company, &mut Pace::default())
     }
 
     fn list_installed(&self, company: &Account, pace: &mut Pace) -> Result<Vec<InstalledLocation>> {
         if company.kind() != AccountKind::Company {
-            return Err(
-                Error::argument("locations belong to a company: give `company:<id>`").with_account(company)
-            );
+            return Err(Error::argument("locations belong to a company: give `company:<id>`")
+                .with_account(company));
         }
         self.inner.oauth()?;
         let app_id = self.inner.credential.app_id().unwrap_or_default();
         let mut found: Vec<InstalledLocation> = Vec::new();
         let mut known = HashSet::new();
-        // Counted by what came, not by what was new: a location that moved between pages must not shift those after it.
+        // Counted by what came, not by what was new: a location that moved between pages must not
+        // shift those after it.
         let mut skip = 0;
         for _ in 0..MOST_PAGES {
             pace.wait(&self.inner.clock);
@@ -100,8 +101,8 @@ impl Client {
                     found.push(InstalledLocation { account, name: item.name(), installed });
                 }
             }
-            // A full page may be followed by another one, whatever the count is of; a short one may be as long as the server
-            // makes them.
+            // A full page may be followed by another one, whatever the count is of; a short one may
+            // be as long as the server makes them.
             #[allow(clippy::cast_precision_loss, reason = "a list has not so many")]
             let is_all = count.is_some_and(|count| found.len() as f64 >= count);
             let says_more = count.is_some() && !is_all;
@@ -120,13 +121,15 @@ impl Client {
         .with_account(company))
     }
 
-    /// Mints a grant for each location that `company` installed the app in and that has none: begun again after a break, it
-    /// goes on where it was. `progress` is told after each location, and must not call the client; `false` ends it.
+    /// Mints a grant for each location that `company` installed the app in and that has none: begun
+    /// again after a break, it goes on where it was. `progress` is told after each location, and
+    /// must not call the client; `false` ends it.
     ///
-    /// It sends no more than the platform lets one company send, and takes as long as that needs. A grant that the platform
-    /// refused for good is minted anew, and so is one that was removed. What fails for one location does not end it; what would
-    /// fail for all of them does: a company whose token is refused, a store that does not save, and, as `RATE_LIMITED`, a limit
-    /// that waits do not cure or that asks for one of over a minute: go on after `retry_after`.
+    /// It sends no more than the platform lets one company send, and takes as long as that needs. A
+    /// grant that the platform refused for good is minted anew, and so is one that was removed.
+    /// What fails for one location does not end it; what would fail for all of them does: a company
+    /// whose token is refused, a store that does not save, and, as `RATE_LIMITED`, a limit that
+    /// waits do not cure or that asks for one of over a minute: go on after `retry_after`.
     pub fn mint_all(
         &self,
         company: &Account,
@@ -135,8 +138,10 @@ impl Client {
         let inner = &self.inner;
         let mut summary = MintSummary::default();
         let mut pace = Pace::default();
-        for location in
-            self.list_installed(company, &mut pace)?.into_iter().filter(|location| location.installed)
+        for location in self
+            .list_installed(company, &mut pace)?
+            .into_iter()
+            .filter(|location| location.installed)
         {
             inner.check_open()?;
             let account = location.account;
@@ -187,9 +192,9 @@ impl Inner {
             pace.wait(&self.clock);
             self.check_open().map_err(Failure::OfAll)?;
             let _call = self.begin_call();
-            let minted = self
-                .await_turn(company.as_str())
-                .and_then(|()| self.mint_counted(company, location, None, self.settings.attempt_timeout));
+            let minted = self.await_turn(company.as_str()).and_then(|()| {
+                self.mint_counted(company, location, None, self.settings.attempt_timeout)
+            });
             match minted {
                 Ok(grant) => {
                     self.adopt(grant);
@@ -249,7 +254,8 @@ impl Pace {
     }
 }
 
-/// A failure that has nothing to do with the location: it is the company's or its token's, or nothing can work.
+/// A failure that has nothing to do with the location: it is the company's or its token's, or
+/// nothing can work.
 fn is_of_all(error: &Error, company: &Account) -> bool {
     error.status() == Some(401)
         || error.account() == Some(company)
@@ -296,7 +302,8 @@ const PAGE: usize = 20;
 const MOST_LOCATIONS: usize = 100_000;
 /// As many as those have, and one that shows that there are more.
 const MOST_PAGES: usize = MOST_LOCATIONS / PAGE + 1;
-/// The platform lets a company send 100 requests in 10 seconds; the program's own shall find room beside these.
+/// The platform lets a company send 100 requests in 10 seconds; the program's own shall find room
+/// beside these.
 const MOST_SENT: usize = 80;
 const INTERVAL: Duration = Duration::from_secs(10);
 /// How often one location waits for a limit that was reached all the same.

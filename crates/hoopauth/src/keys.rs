@@ -1,7 +1,9 @@
-//! The keys of an OAuth client: where their secret comes from, and one key per purpose derived from it.
+//! The keys of an OAuth client: where their secret comes from, and one key per purpose derived from
+//! it.
 //!
-//! The secret is read at the first use, so that making a client does no I/O. A key is only ever made for the store of one
-//! user in its default place, and only while nothing is sealed there: elsewhere a new key would hide the loss of the old one.
+//! The secret is read at the first use, so that making a client does no I/O. A key is only ever
+//! made for the store of one user in its default place, and only while nothing is sealed there:
+//! elsewhere a new key would hide the loss of the old one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,13 +28,18 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// From the secrets of `store_key`; without any, from the client secret, and nothing is sealed in the store.
+    /// From the secrets of `store_key`; without any, from the client secret, and nothing is sealed
+    /// in the store.
     fn derive(store_keys: &[Secret], client_secret: &Secret) -> Result<Self> {
         let store_keys: Vec<&Secret> = store_keys.iter().collect();
         let base = if store_keys.is_empty() { vec![client_secret] } else { store_keys.clone() };
-        let grants =
-            if store_keys.is_empty() { None } else { Some(KeyRing::from_secrets(&store_keys, GRANT_LABEL)?) };
-        let older = base[1..].iter().map(|secret| Fingerprinter::from_secret(secret, FINGERPRINT_LABEL));
+        let grants = if store_keys.is_empty() {
+            None
+        } else {
+            Some(KeyRing::from_secrets(&store_keys, GRANT_LABEL)?)
+        };
+        let older =
+            base[1..].iter().map(|secret| Fingerprinter::from_secret(secret, FINGERPRINT_LABEL));
         Ok(Self {
             grants,
             pending: KeyRing::from_secrets(&base, PENDING_LABEL)?,
@@ -54,7 +61,8 @@ impl LazyKeys {
         Self { source, client_secret, keys: OnceCell::new() }
     }
 
-    /// The keys. `STORE_KEY` where their secret is missing or can't be read; the next call tries again.
+    /// The keys. `STORE_KEY` where their secret is missing or can't be read; the next call tries
+    /// again.
     pub(crate) fn get(&self) -> Result<&Keys> {
         self.keys.get_or_try_init(|| Keys::derive(&self.source.read()?, &self.client_secret))
     }
@@ -130,7 +138,9 @@ pub(crate) fn check_store_key(label: &str, text: &str) -> Result<()> {
     }
     let keys: Vec<_> = text.split_ascii_whitespace().collect();
     if mistake::names_a_file(text) {
-        return refuse("names a file, but not as `file:PATH`: write `file:` in lower case, without a space");
+        return refuse(
+            "names a file, but not as `file:PATH`: write `file:` in lower case, without a space",
+        );
     }
     for (index, key) in keys.iter().enumerate() {
         if let Some(what) = key_mistake(key) {
@@ -220,7 +230,9 @@ fn make_file(path: &Path) -> Result<()> {
     written.and(removed).map_err(|error| {
         key_error(
             path,
-            &format!("could not be made ({error}): give this user the right to write to its folder"),
+            &format!(
+                "could not be made ({error}): give this user the right to write to its folder"
+            ),
         )
     })
 }
@@ -251,7 +263,10 @@ fn read_file(path: &Path) -> Result<Option<Vec<Secret>>> {
         return Err(key_error(path, "is empty: restore it from your backup"));
     }
     if let Some(what) = secrets.iter().find_map(|secret| key_mistake(secret.expose())) {
-        return Err(Error::config(format!("`store_key`: a key in the key file `{}` {what}", path.display())));
+        return Err(Error::config(format!(
+            "`store_key`: a key in the key file `{}` {what}",
+            path.display()
+        )));
     }
     if secrets.iter().any(|secret| secret.expose().len() < LEAST_KEY) {
         return Err(key_error(
@@ -277,7 +292,9 @@ fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     }
     // A key of ASCII in UTF-16 has a zero in every other byte.
     let pairs = bytes.as_chunks::<2>().0;
-    if pairs.len() > 1 && (pairs.iter().all(|pair| pair[0] == 0) || pairs.iter().all(|pair| pair[1] == 0)) {
+    if pairs.len() > 1
+        && (pairs.iter().all(|pair| pair[0] == 0) || pairs.iter().all(|pair| pair[1] == 0))
+    {
         return Err(key_error(path, UTF16));
     }
     str::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).ok_or_else(|| {
@@ -288,9 +305,11 @@ fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     })
 }
 
-/// Takes the rights of others away, as for the database; where that is not possible, a file that others can read is refused.
+/// Takes the rights of others away, as for the database; where that is not possible, a file that
+/// others can read is refused.
 ///
-/// Files of root that a group may read are left as they are: so administrators and orchestrators hand secrets to services.
+/// Files of root that a group may read are left as they are: so administrators and orchestrators
+/// hand secrets to services.
 #[cfg(unix)]
 fn restrict(path: &Path) -> Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -306,7 +325,8 @@ fn restrict(path: &Path) -> Result<()> {
             tracing::warn!(path = %path.display(), "others could read the key file: their rights are taken away");
             Ok(())
         }
-        // A secret that an orchestrator mounted: its rights are not ours to change, and only this container sees it.
+        // A secret that an orchestrator mounted: its rights are not ours to change, and only this
+        // container sees it.
         Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
             tracing::warn!(path = %path.display(), "others than its owner may read the key file");
             Ok(())
@@ -337,7 +357,8 @@ fn key_error(path: &Path, what: &str) -> Error {
 
 const FILE_PREFIX: &str = "file:";
 const BYTE_ORDER_MARK: &str = "\u{feff}";
-const UTF16: &str = "is UTF-16 text: save it as UTF-8 or ASCII (in PowerShell with `-Encoding ascii`)";
+const UTF16: &str =
+    "is UTF-16 text: save it as UTF-8 or ASCII (in PowerShell with `-Encoding ascii`)";
 const LEAST_KEY: usize = 16;
 
 #[cfg(test)]
@@ -367,7 +388,9 @@ mod tests {
             let threads: Vec<_> = (0..16).map(|_| scope.spawn(start)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        assert!(found.iter().all(|keys| *keys == found[0] && keys.len() == 1 && keys[0].len() == 43));
+        assert!(
+            found.iter().all(|keys| *keys == found[0] && keys.len() == 1 && keys[0].len() == 43)
+        );
         let names: Vec<_> = fs::read_dir(folder.path().join("new/folder"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -394,7 +417,8 @@ mod tests {
         let store = UserStore::at(folder.path().to_owned());
         let before = exposed(read_or_make(&store));
         let account = Account::location("l").unwrap();
-        let record = NewRecord { grant: Some(b"sealed".to_vec()), expires_at: Timestamp(0), seen: vec![] };
+        let record =
+            NewRecord { grant: Some(b"sealed".to_vec()), expires_at: Timestamp(0), seen: vec![] };
         store.save(&Key { app: "app", account: &account }, 0, &record).unwrap();
         fs::rename(store.key_path(), folder.path().join("kept")).unwrap();
         let lazy = LazyKeys::new(KeySource::User(Arc::new(store)), Secret::new("client secret"));
@@ -412,14 +436,20 @@ mod tests {
     fn key_files_are_checked() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a key");
-        let read =
-            || KeySource::parse(Some(&Secret::new(format!("file:{}", path.display())))).unwrap().read();
+        let read = || {
+            KeySource::parse(Some(&Secret::new(format!("file:{}", path.display())))).unwrap().read()
+        };
         let missing = read().unwrap_err();
-        assert!(missing.code() == ErrorCode::StoreKey && missing.message().contains("is not there"));
+        assert!(
+            missing.code() == ErrorCode::StoreKey && missing.message().contains("is not there")
+        );
         for bad in ["", " \n", "\u{feff}", "too short", "0123456789abcdef short"] {
             fs::write(&path, bad).unwrap();
             let error = read().unwrap_err();
-            assert!(error.code() == ErrorCode::StoreKey && !error.message().contains("short"), "{error}");
+            assert!(
+                error.code() == ErrorCode::StoreKey && !error.message().contains("short"),
+                "{error}"
+            );
         }
         fs::write(&path, "0123456789abcdef\nfedcba9876543210\n").unwrap();
         assert_eq!(exposed(read()), ["0123456789abcdef", "fedcba9876543210"]);
@@ -433,14 +463,20 @@ mod tests {
             fs::write(&path, content).unwrap();
             exposed(KeySource::File(path.clone()).read())
         };
-        assert_eq!(keys("\u{feff}0123456789abcdef\r\n"), ["0123456789abcdef", "\u{feff}0123456789abcdef"]);
-        // What an earlier version sealed with the mark in the key opens, and is sealed anew without it.
+        assert_eq!(
+            keys("\u{feff}0123456789abcdef\r\n"),
+            ["0123456789abcdef", "\u{feff}0123456789abcdef"]
+        );
+        // What an earlier version sealed with the mark in the key opens, and is sealed anew without
+        // it.
         let old = [Secret::new("\u{feff}0123456789abcdef")];
-        let sealed = KeyRing::from_secrets(&[&old[0]], GRANT_LABEL).unwrap().seal(&[b"a"], b"x").unwrap();
+        let sealed =
+            KeyRing::from_secrets(&[&old[0]], GRANT_LABEL).unwrap().seal(&[b"a"], b"x").unwrap();
         let now = KeySource::File(path.clone()).read().unwrap();
         let ring = KeyRing::from_secrets(&now.iter().collect::<Vec<_>>(), GRANT_LABEL).unwrap();
         assert_eq!(*ring.open(&[b"a"], &sealed).unwrap(), *b"x");
-        let plain = KeyRing::from_secrets(&[&Secret::new("0123456789abcdef")], GRANT_LABEL).unwrap();
+        let plain =
+            KeyRing::from_secrets(&[&Secret::new("0123456789abcdef")], GRANT_LABEL).unwrap();
         assert!(plain.open(&[b"a"], &ring.seal(&[b"a"], b"x").unwrap()).is_ok());
     }
 
@@ -450,7 +486,9 @@ mod tests {
         let path = folder.path().join("store.key");
         let utf16 = |little: bool| -> Vec<u8> {
             let units = "planted-0123456789".encode_utf16();
-            units.flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
+            units
+                .flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() })
+                .collect()
         };
         let files: [(Vec<u8>, &str, ErrorCode); 11] = [
             ([vec![0xff, 0xfe], utf16(true)].concat(), "UTF-16", ErrorCode::StoreKey),
@@ -473,7 +511,10 @@ mod tests {
             assert!(!error.message().to_lowercase().contains("planted"), "{error}");
         }
         let error = KeySource::File(folder.path().to_owned()).read().unwrap_err();
-        assert!(error.code() == ErrorCode::StoreKey && error.message().contains("is a folder"), "{error}");
+        assert!(
+            error.code() == ErrorCode::StoreKey && error.message().contains("is a folder"),
+            "{error}"
+        );
     }
 
     #[cfg(unix)]
@@ -489,7 +530,8 @@ mod tests {
             KeySource::File(path.clone()).read().unwrap();
             fs::metadata(&path).unwrap().mode() & 0o777
         };
-        for (mode, after) in [(0o600, 0o600), (0o400, 0o400), (0o644, 0o600), (0o666, 0o600), (0o444, 0o400)]
+        for (mode, after) in
+            [(0o600, 0o600), (0o400, 0o400), (0o644, 0o600), (0o666, 0o600), (0o444, 0o400)]
         {
             assert_eq!(mode_after(mode), after, "{mode:o}");
             fs::remove_file(&path).unwrap();

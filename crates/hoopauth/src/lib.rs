@@ -1,8 +1,9 @@
 //! Authentication for programs that talk to the HoopAI platform.
 //!
-//! One [`Client`] holds the credential (a Private Integration token, a static access token, or an OAuth 2.0 app) and serves
-//! any number of accounts. It hands out ready-made [`Headers`], refreshes tokens before they end, one refresh per account at
-//! a time, and does not lose a rotated refresh token to a failure in between. A failed refresh is noted in the store: until
+//! One [`Client`] holds the credential (a Private Integration token, a static access token, or an
+//! OAuth 2.0 app) and serves any number of accounts. It hands out ready-made [`Headers`], refreshes
+//! tokens before they end, one refresh per account at a time, and does not lose a rotated refresh
+//! token to a failure in between. A failed refresh is noted in the store: until
 //! [`Error::retry_after`] is over, callers get the living token, or the same error at once.
 //!
 //! ```

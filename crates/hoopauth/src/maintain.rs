@@ -1,4 +1,5 @@
-//! Maintenance: renews the tokens of a whole fleet ahead of their end, within the budget, and finishes what crashes left open.
+//! Maintenance: renews the tokens of a whole fleet ahead of their end, within the budget, and
+//! finishes what crashes left open.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -20,36 +21,45 @@ use crate::reseal::Resealing;
 use crate::sync::{Condvar, Mutex, lock, wait};
 
 impl Client {
-    /// Renews tokens until `until`, by the client's clock, one at a time, as fast as the budget allows and as early as the size
-    /// of the fleet demands. Where it runs, callers do not refresh early themselves.
+    /// Renews tokens until `until`, by the client's clock, one at a time, as fast as the budget
+    /// allows and as early as the size of the fleet demands. Where it runs, callers do not refresh
+    /// early themselves.
     ///
-    /// Refreshes that a crash interrupted come first, within seconds. Then come tokens that live, whichever ends first, and after
-    /// them those that have ended. Accounts that keep failing while others are served, and grants that the platform refused, share a
-    /// tenth of the budget. Rows that this client can't read are put aside for 15 minutes.
+    /// Refreshes that a crash interrupted come first, within seconds. Then come tokens that live,
+    /// whichever ends first, and after them those that have ended. Accounts that keep failing while
+    /// others are served, and grants that the platform refused, share a tenth of the budget. Rows
+    /// that this client can't read are put aside for 15 minutes.
     ///
-    /// Any number of threads and processes may do this on one store: no token is renewed twice. With several store keys, grants that
-    /// an older one sealed are sealed with the first.
-    /// Blocks; failures are logged and tried again. Errors: `INVALID_STATE`
-    /// without OAuth, once the client is closed, and in a forked child.
+    /// Any number of threads and processes may do this on one store: no token is renewed twice.
+    /// With several store keys, grants that an older one sealed are sealed with the first. Blocks;
+    /// failures are logged and tried again. Errors: `INVALID_STATE` without OAuth, once the client
+    /// is closed, and in a forked child.
     pub fn maintain(&self, until: Timestamp) -> Result<()> {
         self.maintain_within(until, &Context::new())
     }
 
-    /// As [`maintain`](Self::maintain), until `context` ends: `CANCELLED`, `TIMEOUT`. A refresh under way is finished first.
+    /// As [`maintain`](Self::maintain), until `context` ends: `CANCELLED`, `TIMEOUT`. A refresh
+    /// under way is finished first.
     pub fn maintain_within(&self, until: Timestamp, context: &Context) -> Result<()> {
         self.inner.maintain(until, context)
     }
 
-    /// As [`maintain`](Self::maintain) on a thread of its own, until the answer is dropped or the client closed.
+    /// As [`maintain`](Self::maintain) on a thread of its own, until the answer is dropped or the
+    /// client closed.
     ///
-    /// It may be dropped anywhere, also in a hook that runs on its own thread: that thread then ends by itself.
+    /// It may be dropped anywhere, also in a hook that runs on its own thread: that thread then
+    /// ends by itself.
     pub fn maintain_in_background(&self) -> Result<Maintenance> {
         self.maintain_in_background_holding(())
     }
 
-    /// As [`maintain_in_background`](Self::maintain_in_background); the thread drops `held` when it ends.
+    /// As [`maintain_in_background`](Self::maintain_in_background); the thread drops `held` when it
+    /// ends.
     #[doc(hidden)]
-    pub fn maintain_in_background_holding<T: Send + 'static>(&self, held: T) -> Result<Maintenance> {
+    pub fn maintain_in_background_holding<T: Send + 'static>(
+        &self,
+        held: T,
+    ) -> Result<Maintenance> {
         self.inner.check_maintainable()?;
         let inner = Arc::downgrade(&self.inner);
         let stop = Arc::new(Stop::default());
@@ -70,8 +80,8 @@ impl Client {
     }
 }
 
-/// Maintenance in the background. Dropping it ends it and waits for the refresh under way; on its own thread, in a hook, nothing
-/// is waited for.
+/// Maintenance in the background. Dropping it ends it and waits for the refresh under way; on its
+/// own thread, in a hook, nothing is waited for.
 #[derive(Debug)]
 #[must_use = "dropping it ends the maintenance"]
 pub struct Maintenance {
@@ -120,7 +130,9 @@ fn in_background(inner: &Weak<Inner>, stop: &Stop) {
     let mut round = Round::default();
     let mut pause = Duration::ZERO;
     while !stop.within(pause) {
-        let Some(inner) = inner.upgrade().filter(|inner| inner.check_maintainable().is_ok()) else { return };
+        let Some(inner) = inner.upgrade().filter(|inner| inner.check_maintainable().is_ok()) else {
+            return;
+        };
         pause = inner.maintained(|| inner.next_pause(&mut round));
     }
 }
@@ -134,8 +146,9 @@ struct Round {
     turn: u32,
     /// When to try a troubled account again, on the monotonic clock.
     trouble_at: u64,
-    /// Accounts that can't be renewed here and now, with the time of the next try on the monotonic clock. Others may have no
-    /// trouble with them: those that have the key of a row, say. So the store is told nothing.
+    /// Accounts that can't be renewed here and now, with the time of the next try on the monotonic
+    /// clock. Others may have no trouble with them: those that have the key of a row, say. So the
+    /// store is told nothing.
     aside: HashMap<Account, u64>,
     resealing: Resealing,
 }
@@ -228,15 +241,16 @@ impl Inner {
             let Ok(Some(record)) = self.load(&account) else { continue };
             // Older ones are renewed in their turn: there is no hurry any more.
             let is_young = record.mark.is_some_and(|mark| mark.age < LONGEST_WINDOW);
-            if is_young && !record.back_off.is_some_and(|back_off| back_off.lasts(self.clock.now())) {
+            if is_young && !record.back_off.is_some_and(|back_off| back_off.lasts(self.clock.now()))
+            {
                 self.recover(&account);
             }
         }
         Ok(())
     }
 
-    /// Renews the token that ends first, if it is time. Accounts that always fail, or were refused, come from time to time:
-    /// however many they are, they never delay the others.
+    /// Renews the token that ends first, if it is time. Accounts that always fail, or were refused,
+    /// come from time to time: however many they are, they never delay the others.
     fn renew_next(&self, round: &mut Round) -> Result<Duration> {
         let (now, ticks) = (self.clock.now(), self.clock.monotonic());
         round.aside.retain(|_, until| *until > ticks);
@@ -244,11 +258,13 @@ impl Inner {
         let due = calling(|| self.store.due(&self.settings.app, now, listed))?;
         let (window, urgent) = self.window(due.total);
         if ticks >= round.trouble_at
-            && let Some(account) = due.troubled.iter().find(|account| !round.aside.contains_key(*account))
+            && let Some(account) =
+                due.troubled.iter().find(|account| !round.aside.contains_key(*account))
         {
             round.trouble_at = later(ticks, share(self.settings.token_requests_per_minute));
             let _call = self.begin_call();
-            if let Some(Err(error)) = self.renew(account, &Need::Maintain { window, urgent: false }) {
+            if let Some(Err(error)) = self.renew(account, &Need::Maintain { window, urgent: false })
+            {
                 tracing::debug!(%account, %error, "the token of an account that failed before could not be renewed; it is tried again");
                 round.put_aside(account, &error, ticks);
             }
@@ -257,8 +273,8 @@ impl Inner {
         let pause = next.map_or(LOOK, |(_, ends)| ends.since(now.plus(window)));
         let living = due.first.into_iter().take_while(|(_, ends)| ends.since(now) <= window);
         let ended = due.ended.into_iter().map(|account| (account, now));
-        // Tokens that live come before those that have ended: that way their callers never wait. The others have a turn from
-        // time to time, however many live.
+        // Tokens that live come before those that have ended: that way their callers never wait.
+        // The others have a turn from time to time, however many live.
         round.turn = round.turn.wrapping_add(1);
         let all: Vec<_> = if round.turn.is_multiple_of(TURN_OF_ENDED) {
             ended.chain(living).collect()
@@ -276,8 +292,11 @@ impl Inner {
                 Some(Ok(snapshot)) if snapshot.ends() > ends => return Ok(Duration::ZERO),
                 Some(Ok(_)) | None => {}
                 Some(Err(error)) => match (error.code(), error.retry_after()) {
-                    // The budget is spent. A limit that the platform named is one account's, or its company's.
-                    (ErrorCode::RateLimited, Some(pause)) if error.status().is_none() => return Ok(pause),
+                    // The budget is spent. A limit that the platform named is one account's, or its
+                    // company's.
+                    (ErrorCode::RateLimited, Some(pause)) if error.status().is_none() => {
+                        return Ok(pause);
+                    }
                     // Another process does it.
                     (ErrorCode::LeaseTimeout, _) => {}
                     _ => {
@@ -288,7 +307,8 @@ impl Inner {
                 },
             }
         }
-        // Behind those that were skipped there may be more. What is due and can't be done now is looked at again later.
+        // Behind those that were skipped there may be more. What is due and can't be done now is
+        // looked at again later.
         Ok(match (skipped, tried) {
             (true, _) => Duration::ZERO,
             (false, true) => LOOK,
@@ -296,8 +316,8 @@ impl Inner {
         })
     }
 
-    /// `None` where another thread does it, or nothing can be done yet: what could not be saved comes first, for until it is
-    /// the store shows the old grant, its end and its open mark.
+    /// `None` where another thread does it, or nothing can be done yet: what could not be saved
+    /// comes first, for until it is the store shows the old grant, its end and its open mark.
     pub(crate) fn renew(&self, account: &Account, need: &Need) -> Option<Result<Arc<Snapshot>>> {
         if self.is_unsaved(account) && !self.save_unsaved(account) {
             return None;
@@ -305,7 +325,8 @@ impl Inner {
         self.refresh_alone(account, need)
     }
 
-    /// How long before its end a token is renewed, and whether the fleet needs the whole budget for that.
+    /// How long before its end a token is renewed, and whether the fleet needs the whole budget for
+    /// that.
     fn window(&self, accounts: u64) -> (Duration, bool) {
         let budget = u64::from(self.settings.token_requests_per_minute);
         // A minute of the budget is a second longer than the platform's.
@@ -325,7 +346,8 @@ const UNREADABLE_PAUSE: Duration = Duration::from_secs(15 * 60);
 const FAILED_PAUSE: Duration = Duration::from_secs(60);
 /// How many of the next are looked at, for some may be in other hands.
 const BATCH: usize = 16;
-/// Renewals fail now and then, logins come between, and those in trouble or long ended have their turns.
+/// Renewals fail now and then, logins come between, and those in trouble or long ended have their
+/// turns.
 const SLACK: f64 = 1.22;
 /// Of so many renewals one is of a token that has ended, where others live.
 const TURN_OF_ENDED: u32 = 16;

@@ -1,7 +1,7 @@
 //! Members of a JSON object from outside, each read on its own.
 //!
-//! A strict parser gives up the whole object for one odd member: a name that comes twice, a number out of range, nesting
-//! without end, half an emoji. Here the other members stay readable.
+//! A strict parser gives up the whole object for one odd member: a name that comes twice, a number
+//! out of range, nesting without end, half an emoji. Here the other members stay readable.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The members of an object, in the order they came. A list counts as an object whose members have no names.
+/// The members of an object, in the order they came. A list counts as an object whose members have
+/// no names.
 #[derive(Default)]
 pub(crate) struct Members<'a> {
     list: Vec<(Cow<'a, [u8]>, &'a RawValue)>,
@@ -27,14 +28,20 @@ impl<'a> Members<'a> {
         members
     }
 
-    /// Returns `false` if the text broke off: a member that is missing may have stood in the lost part.
+    /// Returns `false` if the text broke off: a member that is missing may have stood in the lost
+    /// part.
     pub(crate) fn is_whole(&self) -> bool {
         self.is_whole
     }
 
-    /// Looks for a member by its names, the preferred one first, and returns the first value that `read` can use. Of a name
-    /// that came several times the last such value counts, as in most parsers.
-    pub(crate) fn find<T>(&self, names: [&str; 2], read: impl Fn(&'a str) -> Option<T>) -> Option<T> {
+    /// Looks for a member by its names, the preferred one first, and returns the first value that
+    /// `read` can use. Of a name that came several times the last such value counts, as in most
+    /// parsers.
+    pub(crate) fn find<T>(
+        &self,
+        names: [&str; 2],
+        read: impl Fn(&'a str) -> Option<T>,
+    ) -> Option<T> {
         names.iter().find_map(|name| self.values(name).rev().find_map(&read))
     }
 
@@ -57,7 +64,8 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Reads a text, a whole number as its digits, or a list of exactly one of these; trimmed, and never empty.
+/// Reads a text, a whole number as its digits, or a list of exactly one of these; trimmed, and
+/// never empty.
 pub(crate) fn text(value: &str) -> Option<Cow<'_, str>> {
     scalar(value).or_else(|| match &*list(value)? {
         [one] => scalar(one),
@@ -260,7 +268,8 @@ mod tests {
     #[test]
     fn nested_objects_are_read_alike() {
         let members = Members::read(r#"{"x":1,"data":{"a":"1"},"list":[{"a":"2"}]}"#);
-        let found: Vec<_> = members.nested().filter_map(|inner| inner.find(["a", "a"], text)).collect();
+        let found: Vec<_> =
+            members.nested().filter_map(|inner| inner.find(["a", "a"], text)).collect();
         assert_eq!(found, ["1"]);
         assert_eq!(Members::read(r#"[{"a":"2"}]"#).nested().count(), 1);
     }

@@ -1,7 +1,9 @@
-//! Finds what env files, templates, editors and secret managers leave in a value: quotes, placeholders, byte order marks.
+//! Finds what env files, templates, editors and secret managers leave in a value: quotes,
+//! placeholders, byte order marks.
 //!
-//! A value that holds such a mistake would be used as it is: the platform refuses it later with other words, or a text that
-//! anybody can guess becomes the key of the store. Each answer here goes on after the name of the value and shows nothing of it.
+//! A value that holds such a mistake would be used as it is: the platform refuses it later with
+//! other words, or a text that anybody can guess becomes the key of the store. Each answer here
+//! goes on after the name of the value and shows nothing of it.
 
 /// Kind of text that a value must be; it says which characters are legal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +41,8 @@ fn whole(value: &str) -> Option<&'static str> {
     })
 }
 
-/// Finds the mistakes around a text, for keys, which may have line breaks and any characters inside.
+/// Finds the mistakes around a text, for keys, which may have line breaks and any characters
+/// inside.
 pub(crate) fn around(value: &str) -> Option<&'static str> {
     if value.starts_with(BYTE_ORDER_MARK) || value.ends_with(BYTE_ORDER_MARK) {
         return Some(
@@ -64,7 +67,9 @@ pub(crate) fn around(value: &str) -> Option<&'static str> {
     value
         .match_indices("${")
         .any(|(at, _)| {
-            value[at + 2..].split_once('}').is_some_and(|(name, _)| name.len() > 1 && is_identifier(name))
+            value[at + 2..]
+                .split_once('}')
+                .is_some_and(|(name, _)| name.len() > 1 && is_identifier(name))
         })
         .then_some(PART)
 }
@@ -91,7 +96,9 @@ fn word(value: &str) -> Option<&'static str> {
         return Some("begins with `Bearer`: give the token alone, without that word");
     }
     if !value.bytes().all(|b| b.is_ascii_graphic()) {
-        return Some("holds white space or a character outside ASCII: copy it again, it is one word");
+        return Some(
+            "holds white space or a character outside ASCII: copy it again, it is one word",
+        );
     }
     if value.contains(['"', '\'', '`']) {
         return Some("holds a quotation mark: remove it");
@@ -143,7 +150,9 @@ fn is_quoted(value: &str) -> bool {
 
 /// Returns `true` for a template's variable and nothing else.
 pub(crate) fn is_placeholder(value: &str) -> bool {
-    let inside = |open: &str, close: &str| value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+    let inside = |open: &str, close: &str| {
+        value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close))
+    };
     if ["${", "$(", "#{", "${{"].iter().any(|open| {
         let close = if open.ends_with('(') { ")" } else { "}" };
         inside(open, close).is_some_and(|name| !name.contains(['{', '(']) || name.starts_with('{'))
@@ -188,7 +197,8 @@ pub(crate) fn names_a_file(value: &str) -> bool {
     scheme.trim_ascii().eq_ignore_ascii_case("file")
 }
 
-/// Returns `true` for a path without `file:` in front. Base64 may begin with `/`, too, so that a slash alone is none.
+/// Returns `true` for a path without `file:` in front. Base64 may begin with `/`, too, so that a
+/// slash alone is none.
 pub(crate) fn is_path(value: &str) -> bool {
     let drive = |value: &str| {
         let bytes = value.as_bytes();
@@ -203,7 +213,9 @@ pub(crate) fn is_path(value: &str) -> bool {
         && value.rsplit_once('.').is_some_and(|(_, ending)| {
             (1..=8).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric())
         })
-        && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_' | b' '));
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_' | b' '));
     absolute || relative || with_ending || drive(value)
 }
 
@@ -212,7 +224,8 @@ fn is_identifier(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// Returns `true` for `HOOPAI_TOKEN` and `hoopai_token`: a password that begins with `$` is seldom written so.
+/// Returns `true` for `HOOPAI_TOKEN` and `hoopai_token`: a password that begins with `$` is seldom
+/// written so.
 fn is_like_a_variable(name: &str) -> bool {
     let upper = !name.bytes().any(|b| b.is_ascii_lowercase());
     let lower = !name.bytes().any(|b| b.is_ascii_uppercase());
@@ -222,7 +235,9 @@ fn is_like_a_variable(name: &str) -> bool {
 /// Letters, digits, spaces and hyphens, as in `<your token>`.
 fn is_words(text: &str) -> bool {
     !text.is_empty()
-        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '\'' | '…'))
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '\'' | '…'))
 }
 
 /// White space outside ASCII, and characters that have no width.
@@ -233,12 +248,13 @@ fn is_odd_space(c: char) -> bool {
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 const TYPOGRAPHIC: &[char] = &[
-    '\u{201c}', '\u{201d}', '\u{201e}', '\u{201f}', '\u{2018}', '\u{2019}', '\u{201a}', '\u{201b}', '\u{ab}',
-    '\u{bb}', '\u{2039}', '\u{203a}', '\u{300c}', '\u{300d}', '\u{ff02}', '\u{ff07}', '\u{b4}', '\u{2032}',
-    '\u{2033}',
+    '\u{201c}', '\u{201d}', '\u{201e}', '\u{201f}', '\u{2018}', '\u{2019}', '\u{201a}', '\u{201b}',
+    '\u{ab}', '\u{bb}', '\u{2039}', '\u{203a}', '\u{300c}', '\u{300d}', '\u{ff02}', '\u{ff07}',
+    '\u{b4}', '\u{2032}', '\u{2033}',
 ];
 /// RFC 6750, 2.1, has no place for them in a token, nor has the platform in an id.
-const NOT_IN_WORDS: &[char] = &['$', '%', '<', '>', '{', '}', '[', ']', '(', ')', '\\', ',', ';', '*'];
+const NOT_IN_WORDS: &[char] =
+    &['$', '%', '<', '>', '{', '}', '[', ']', '(', ')', '\\', ',', ';', '*'];
 const ROOTS: &[&str] = &[
     "/etc/",
     "/run/",
@@ -328,8 +344,13 @@ mod tests {
         ] {
             assert_eq!(found(value, Form::Secret), None, "{value:?}");
         }
-        for value in ["pit-01234567-89ab", "eyJhbGciOiJSUzI1NiJ9.eyJ_-.abc", "app1-suffix", "v3", "a~b+c/d=="]
-        {
+        for value in [
+            "pit-01234567-89ab",
+            "eyJhbGciOiJSUzI1NiJ9.eyJ_-.abc",
+            "app1-suffix",
+            "v3",
+            "a~b+c/d==",
+        ] {
             assert_eq!(found(value, Form::Word), None, "{value:?}");
         }
     }
@@ -393,7 +414,9 @@ mod tests {
         ] {
             assert!(found(value, Form::Url).is_some(), "{value:?}");
         }
-        for value in ["/a$b/c", "C:\\$x\\y", "/it's/\"here\".pem", "/a b/100%/c", "/$lower/x", "a{b}c"] {
+        for value in
+            ["/a$b/c", "C:\\$x\\y", "/it's/\"here\".pem", "/a b/100%/c", "/$lower/x", "a{b}c"]
+        {
             assert_eq!(found(value, Form::Path), None, "{value:?}");
         }
         for value in ["$HOME/x", "/a/${B}/c", "%APPDATA%\\x", "~/x", "{{root}}/x", "/a/${B}.pem"] {

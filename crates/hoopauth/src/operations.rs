@@ -1,7 +1,7 @@
 //! The platform's documented operations, their scopes, and the least scopes for a list of them.
 //!
-//! `operations/operations.tsv` lists them. `make operations` packs it into `operations/table.rs`, which is all that a program
-//! carries: about 12 KB, with nothing to set up.
+//! `operations/operations.tsv` lists them. `make operations` packs it into `operations/table.rs`,
+//! which is all that a program carries: about 12 KB, with nothing to set up.
 
 #[rustfmt::skip] // Generated, and denser than rustfmt would leave it.
 mod table;
@@ -20,10 +20,12 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// The operation that `method` and `path` (with or without a query) mean; `None` for one that is not documented.
+    /// The operation that `method` and `path` (with or without a query) mean; `None` for one that
+    /// is not documented.
     ///
-    /// The method may be in any case, and a slash at the end of the path makes no difference. A parameter stands for any segment
-    /// that is not empty, percent-encoded or not; where a written segment fits too, that one is meant. Allocates nothing.
+    /// The method may be in any case, and a slash at the end of the path makes no difference. A
+    /// parameter stands for any segment that is not empty, percent-encoded or not; where a written
+    /// segment fits too, that one is meant. Allocates nothing.
     pub fn find(method: &str, path: &str) -> Option<Self> {
         Self::find_path(method, without_query(path))
     }
@@ -44,7 +46,8 @@ impl Operation {
         METHODS[self.row().method()]
     }
 
-    /// The path template, such as `/contacts/{contactId}`; with a slash at its end where the documentation has one.
+    /// The path template, such as `/contacts/{contactId}`; with a slash at its end where the
+    /// documentation has one.
     pub fn path(self) -> String {
         let mut path = String::new();
         write_path(&mut path, self.row().node());
@@ -95,7 +98,8 @@ impl Operation {
         }
     }
 
-    /// What stands in `path`, by which this operation was found, in the place of `{locationId}`; encoded as it is there.
+    /// What stands in `path`, by which this operation was found, in the place of `{locationId}`;
+    /// encoded as it is there.
     pub(crate) fn location_id(self, path: &str) -> Option<&str> {
         let mut node = self.row().node();
         while NODES[node].name() != "{locationId}" {
@@ -135,8 +139,9 @@ enum TokenClasses {
     Undocumented,
 }
 
-/// The least scopes for a list of operations, each written as `GET /contacts/{contactId}`, with a template's or a real path.
-/// Sorted, each once. `INVALID_ARGUMENT` names one that is not documented.
+/// The least scopes for a list of operations, each written as `GET /contacts/{contactId}`, with a
+/// template's or a real path. Sorted, each once. `INVALID_ARGUMENT` names one that is not
+/// documented.
 pub fn scopes_for<'a>(operations: impl IntoIterator<Item = &'a str>) -> Result<Vec<&'static str>> {
     let mut scopes = Vec::new();
     for text in operations {
@@ -155,7 +160,8 @@ pub fn scopes_for<'a>(operations: impl IntoIterator<Item = &'a str>) -> Result<V
 /// How many bytes of a program the table takes.
 #[doc(hidden)]
 pub fn table_bytes() -> usize {
-    let words: usize = METHODS.iter().chain(&VERSIONS).map(|word| size_of::<&str>() + word.len()).sum();
+    let words: usize =
+        METHODS.iter().chain(&VERSIONS).map(|word| size_of::<&str>() + word.len()).sum();
     words + SEGMENTS.bytes() + SCOPES.bytes() + size_of_val(&NODES) + size_of_val(&ROWS)
 }
 
@@ -165,15 +171,19 @@ pub mod scopes {
 
     /// Reads contacts, with their notes, tasks and appointments.
     pub const CONTACTS_READONLY: &str = "contacts.readonly";
-    /// Creates, changes and deletes contacts, with their notes, tasks, tags, followers, campaigns and workflows.
+    /// Creates, changes and deletes contacts, with their notes, tasks, tags, followers, campaigns
+    /// and workflows.
     pub const CONTACTS_WRITE: &str = "contacts.write";
     /// Reads and searches conversations; their messages need `conversations/message.readonly`.
     pub const CONVERSATIONS_READONLY: &str = "conversations.readonly";
-    /// Creates, changes and deletes conversations; sending messages needs `conversations/message.write`.
+    /// Creates, changes and deletes conversations; sending messages needs
+    /// `conversations/message.write`.
     pub const CONVERSATIONS_WRITE: &str = "conversations.write";
-    /// Reads calendars, their schedules and free slots; events and appointments need `calendars/events.readonly`.
+    /// Reads calendars, their schedules and free slots; events and appointments need
+    /// `calendars/events.readonly`.
     pub const CALENDARS_READONLY: &str = "calendars.readonly";
-    /// Creates, changes and deletes calendars and their schedules; events and appointments need `calendars/events.write`.
+    /// Creates, changes and deletes calendars and their schedules; events and appointments need
+    /// `calendars/events.write`.
     pub const CALENDARS_WRITE: &str = "calendars.write";
     /// Reads and searches opportunities, with their pipelines and lost reasons.
     pub const OPPORTUNITIES_READONLY: &str = "opportunities.readonly";
@@ -270,7 +280,9 @@ fn descend(node: usize, rest: &[u8], method: usize) -> Option<Operation> {
 
 /// A number from 1 to 127 that tells most segments apart.
 fn tag(segment: &[u8]) -> u16 {
-    let hash = segment.iter().fold(0_u16, |hash, byte| hash.wrapping_mul(31).wrapping_add(u16::from(*byte)));
+    let hash = segment
+        .iter()
+        .fold(0_u16, |hash, byte| hash.wrapping_mul(31).wrapping_add(u16::from(*byte)));
     hash % 127 + 1
 }
 
@@ -281,7 +293,8 @@ fn operation_at(node: usize, method: usize) -> Option<Operation> {
     Some(Operation { index })
 }
 
-/// The children of a node stand together, so its parent is the last one whose children do not begin behind it.
+/// The children of a node stand together, so its parent is the last one whose children do not begin
+/// behind it.
 fn parent(node: usize) -> Option<usize> {
     (node != ROOT).then(|| NODES.partition_point(|other| usize::from(other.1) <= node) - 1)
 }
@@ -354,8 +367,8 @@ mod tests {
 
     #[test]
     fn an_unknown_operation_is_named_without_what_may_be_secret() {
-        let error =
-            scopes_for(["GET /contacts/", "GET /contact/abc?key=s3cret", "GET /nothing"]).unwrap_err();
+        let error = scopes_for(["GET /contacts/", "GET /contact/abc?key=s3cret", "GET /nothing"])
+            .unwrap_err();
         assert_eq!(error.code(), crate::ErrorCode::InvalidArgument);
         assert!(error.message().starts_with("`GET /contact/abc` is not"), "{error}");
         let error = scopes_for(["GET /x/pit-01234567-89ab-cdef-0123-456789abcdef\n"]).unwrap_err();

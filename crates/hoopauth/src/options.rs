@@ -1,4 +1,5 @@
-//! The one table of options. Builder, environment, every binding and the documentation page come from it.
+//! The one table of options. Builder, environment, every binding and the documentation page come
+//! from it.
 
 use std::time::Duration;
 
@@ -70,7 +71,8 @@ macro_rules! table {
             $(
                 #[doc = $meaning]
                 ///
-                /// The same as `option` with this name: durations in seconds, lists separated by spaces.
+                /// The same as `option` with this name: durations in seconds, lists separated by
+                /// spaces.
                 pub fn $name(self, value: impl std::fmt::Display) -> Self {
                     self.option(stringify!($name), &value.to_string())
                 }
@@ -142,7 +144,8 @@ impl OptionSet {
         Self { table, values: Vec::new() }
     }
 
-    /// Sets an option; the last value wins. An empty value is refused: leave the option out instead.
+    /// Sets an option; the last value wins. An empty value is refused: leave the option out
+    /// instead.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let row = row(self.table, name)?;
         self.set_row(row, &format!("`{}`", row.name), value)
@@ -172,7 +175,11 @@ impl OptionSet {
     /// The value, else the row's default.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.secret(name).map(|value| value.expose().to_owned()).or_else(|| {
-            self.table.iter().find(|row| row.name == name).and_then(|row| row.default).map(str::to_owned)
+            self.table
+                .iter()
+                .find(|row| row.name == name)
+                .and_then(|row| row.default)
+                .map(str::to_owned)
         })
     }
 
@@ -204,7 +211,10 @@ impl OptionSet {
     }
 
     /// Fills what is unset from the environment: `HOOPAUTH_<NAME>`, then HoopAI's own names.
-    pub(crate) fn fill_from(&mut self, read: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<()> {
+    pub(crate) fn fill_from(
+        &mut self,
+        read: impl Fn(&str) -> Option<std::ffi::OsString>,
+    ) -> Result<()> {
         let text = |name: &str| match read(name).map(std::ffi::OsString::into_string) {
             None => Ok(None),
             Some(Ok(text)) if text.trim_ascii().is_empty() => Ok(None),
@@ -214,7 +224,8 @@ impl OptionSet {
             ))),
         };
         let own_credential = CREDENTIALS.iter().any(|name| self.is_set(name));
-        for row in OPTIONS.iter().filter(|row| !(own_credential && CREDENTIALS.contains(&row.name))) {
+        for row in OPTIONS.iter().filter(|row| !(own_credential && CREDENTIALS.contains(&row.name)))
+        {
             if self.is_set(row.name) {
                 continue;
             }
@@ -233,7 +244,9 @@ impl OptionSet {
         {
             let id = id.trim_ascii();
             if let Some(what) = mistake::found(id, Form::Word) {
-                return Err(Error::config(format!("the environment variable `{LOCATION_ID}` {what}")));
+                return Err(Error::config(format!(
+                    "the environment variable `{LOCATION_ID}` {what}"
+                )));
             }
             let account = if id.contains(':') { id.to_owned() } else { format!("location:{id}") };
             self.set_from(LOCATION_ID, "default_account", &account)?;
@@ -311,8 +324,8 @@ fn check(row: &OptionRow, label: &str, value: &str) -> Result<Secret> {
     let refuse = |what: &str| Err(Error::config(format!("{label} {what}")));
     let form = form(row);
     // In a list white space of any kind separates.
-    let spaced =
-        (row.kind == OptionKind::List).then(|| value.split_ascii_whitespace().collect::<Vec<_>>().join(" "));
+    let spaced = (row.kind == OptionKind::List)
+        .then(|| value.split_ascii_whitespace().collect::<Vec<_>>().join(" "));
     if let Some(what) = mistake::found(spaced.as_deref().unwrap_or(value), form)
         && !(form == Form::Path && std::path::Path::new(value).exists())
     {
@@ -326,7 +339,9 @@ fn check(row: &OptionRow, label: &str, value: &str) -> Result<Secret> {
         OptionKind::Secret => check_secret(row.name, label, value)?,
         OptionKind::Seconds(low, high) => {
             let Ok(seconds) = value.parse::<f64>() else {
-                return refuse("is not a number of seconds: write a decimal such as `2.5`, without a unit");
+                return refuse(
+                    "is not a number of seconds: write a decimal such as `2.5`, without a unit",
+                );
             };
             if !(low..=high).contains(&seconds) {
                 return refuse(&format!("must be between {low} and {high} seconds"));
@@ -344,7 +359,8 @@ fn check(row: &OptionRow, label: &str, value: &str) -> Result<Secret> {
             check_url(label, value)?;
         }
         OptionKind::Account => {
-            Account::parse(value).map_err(|error| Error::config(format!("{label}: {}", error.message())))?;
+            Account::parse(value)
+                .map_err(|error| Error::config(format!("{label}: {}", error.message())))?;
         }
         OptionKind::UserType => {
             if AccountKind::from_user_type(value).is_none() {
@@ -378,7 +394,8 @@ fn form(row: &OptionRow) -> Form {
         "redirect_uri" | "proxy" => Form::Url,
         "ca_file" => Form::Path,
         _ if row.kind == OptionKind::Url => Form::Url,
-        // `store` and `store_key` have grammars of their own; of an account its own type tells more.
+        // `store` and `store_key` have grammars of their own; of an account its own type tells
+        // more.
         _ => Form::Text,
     }
 }
@@ -391,7 +408,9 @@ fn check_text(name: &str, label: &str, value: &str) -> Result<()> {
     }
     match name {
         "redirect_uri" => validate_redirect_uri(label, value),
-        "proxy" => proxy::parse(value).map(drop).map_err(|what| Error::config(format!("{label} {what}"))),
+        "proxy" => {
+            proxy::parse(value).map(drop).map_err(|what| Error::config(format!("{label} {what}")))
+        }
         "store" => store_name::check(label, value),
         _ => Ok(()),
     }
@@ -404,7 +423,9 @@ fn check_secret(name: &str, label: &str, value: &str) -> Result<()> {
     // RFC 6749 A.2: a client secret is any printable ASCII.
     if name == "client_secret" {
         if !value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-            return Err(Error::config(format!("{label} holds a character outside ASCII: copy it again")));
+            return Err(Error::config(format!(
+                "{label} holds a character outside ASCII: copy it again"
+            )));
         }
         return Ok(());
     }
@@ -421,7 +442,8 @@ fn check_url(label: &str, value: &str) -> Result<Url> {
     let url = Url::parse(value).map_err(|_| {
         refuse("is not a whole URL: write it as `https://host/path`, with `https://` in front")
     })?;
-    // Other spellings (`https:/host`, `https:///host`) are read as this one by some and not by others.
+    // Other spellings (`https:/host`, `https:///host`) are read as this one by some and not by
+    // others.
     let plain = value.split_once("://").is_some_and(|(scheme, rest)| {
         scheme.eq_ignore_ascii_case(url.scheme()) && !rest.starts_with(['/', '\\'])
     });
@@ -434,10 +456,9 @@ fn check_url(label: &str, value: &str) -> Result<Url> {
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
         None => return Err(refuse("names no host: write it as `https://host/path`")),
     };
-    if url
-        .host_str()
-        .is_some_and(|host| host.contains(|c: char| !(c.is_ascii_alphanumeric() || "-._:[]".contains(c))))
-    {
+    if url.host_str().is_some_and(|host| {
+        host.contains(|c: char| !(c.is_ascii_alphanumeric() || "-._:[]".contains(c)))
+    }) {
         return Err(refuse(
             "has a host name with a character that no host name has: write the name of the real host",
         ));
@@ -525,7 +546,9 @@ mod tests {
 
     #[test]
     fn urls_are_https_or_loopback() {
-        for good in ["http://127.0.0.1:1", "http://[::1]:9/x", "http://localhost", "https://example.com/a"] {
+        for good in
+            ["http://127.0.0.1:1", "http://[::1]:9/x", "http://localhost", "https://example.com/a"]
+        {
             OptionSet::default().set("api_base", good).unwrap();
         }
         for bad in [
@@ -545,7 +568,8 @@ mod tests {
         let mut set = OptionSet::default();
         set.set("private_integration_token", "pit-1234\r\n").unwrap();
         assert_eq!(set.secret("private_integration_token").unwrap().expose(), "pit-1234");
-        for name in ["private_integration_token", "private_integration_token_next", "access_token"] {
+        for name in ["private_integration_token", "private_integration_token_next", "access_token"]
+        {
             let error = refuse(name, "pit-12 34");
             assert!(!error.message().contains("34"));
         }
@@ -579,11 +603,16 @@ mod tests {
     fn every_option_refuses_every_mistake_wherever_it_comes_from() {
         for row in OPTIONS.iter().chain(crate::webhook::WEBHOOK_OPTIONS) {
             for bad in MISTAKEN {
-                let table = if OPTIONS.contains(row) { OPTIONS } else { crate::webhook::WEBHOOK_OPTIONS };
+                let table =
+                    if OPTIONS.contains(row) { OPTIONS } else { crate::webhook::WEBHOOK_OPTIONS };
                 let error = OptionSet::of(table).set(row.name, bad).unwrap_err();
                 assert_eq!(error.code(), ErrorCode::Config, "{}={bad}", row.name);
                 assert!(error.message().contains(&format!("`{}`", row.name)), "{error}");
-                assert!(!error.message().to_lowercase().contains("planted"), "{}={bad}: {error}", row.name);
+                assert!(
+                    !error.message().to_lowercase().contains("planted"),
+                    "{}={bad}: {error}",
+                    row.name
+                );
             }
         }
         for row in OPTIONS {
@@ -594,7 +623,10 @@ mod tests {
                     .unwrap_err();
                 assert_eq!(error.code(), ErrorCode::Config, "{variable}={bad}");
                 assert!(error.message().contains(&format!("`{variable}`")), "{error}");
-                assert!(!error.message().to_lowercase().contains("planted"), "{variable}={bad}: {error}");
+                assert!(
+                    !error.message().to_lowercase().contains("planted"),
+                    "{variable}={bad}: {error}"
+                );
             }
         }
         for variable in [HOOPAI_TOKEN, LOCATION_ID] {
@@ -609,7 +641,10 @@ mod tests {
                     .unwrap_err();
                 assert_eq!(error.code(), ErrorCode::Config, "{variable}={bad}");
                 assert!(error.message().contains(&format!("`{variable}`")), "{error}");
-                assert!(!error.message().to_lowercase().contains("planted"), "{variable}={bad}: {error}");
+                assert!(
+                    !error.message().to_lowercase().contains("planted"),
+                    "{variable}={bad}: {error}"
+                );
             }
         }
     }
@@ -655,9 +690,12 @@ mod tests {
 
     #[test]
     fn a_secret_that_names_a_file_is_no_secret() {
-        for name in
-            ["client_secret", "private_integration_token", "private_integration_token_next", "access_token"]
-        {
+        for name in [
+            "client_secret",
+            "private_integration_token",
+            "private_integration_token_next",
+            "access_token",
+        ] {
             for value in [
                 "file:/planted/secret",
                 "FILE:/planted/secret",
@@ -668,7 +706,9 @@ mod tests {
                 assert!(!error.message().contains("planted"), "{error}");
             }
         }
-        assert!(refuse("private_integration_token", "Bearer planted").message().contains("`Bearer`"));
+        assert!(
+            refuse("private_integration_token", "Bearer planted").message().contains("`Bearer`")
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The time that is left for the stores of our own, on the thread that works for a call.
 //!
-//! `TokenStore` is a public trait that host programs implement, so the deadline of a call is no argument of its methods. A
-//! [`Patience`] lasts as long as the call; each wait of a store takes [`at_most`] what is left. It goes by real time, for
-//! so do locks and networks, also where the client's clock is the program's own.
+//! `TokenStore` is a public trait that host programs implement, so the deadline of a call is no
+//! argument of its methods. A [`Patience`] lasts as long as the call; each wait of a store takes
+//! [`at_most`] what is left. It goes by real time, for so do locks and networks, also where the
+//! client's clock is the program's own.
 
 use std::time::{Duration, Instant};
 
@@ -55,9 +56,11 @@ pub(crate) fn is_over() -> bool {
     at_most(Duration::MAX).is_zero()
 }
 
-/// How long a caller whose token is good may wait for the store: a look at it takes less, and one that hangs delays nobody.
+/// How long a caller whose token is good may wait for the store: a look at it takes less, and one
+/// that hangs delays nobody.
 pub(crate) const QUICK: Duration = Duration::from_millis(500);
-/// How long a store tries to save a grant whose call has no time left: the refresh token before it is spent.
+/// How long a store tries to save a grant whose call has no time left: the refresh token before it
+/// is spent.
 pub(crate) const TO_SAVE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What a request needs before it is sent: whose token, of which class, with which scopes, and which `Version`.
+//! What a request needs before it is sent: whose token, of which class, with which scopes, and
+//! which `Version`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -28,7 +29,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) account: Option<&'a str>,
     /// In capitals.
     pub(crate) method: &'a str,
-    /// The path below `api_base`, from its `/` on, encoded as it is sent, without the query. `None` for a URL that is not below it.
+    /// The path below `api_base`, from its `/` on, encoded as it is sent, without the query. `None`
+    /// for a URL that is not below it.
     pub(crate) path: Option<&'a str>,
     /// The query, decoded.
     pub(crate) query: &'a [(String, String)],
@@ -46,7 +48,8 @@ pub(crate) struct Prepared {
 }
 
 impl Client {
-    /// Finds the token for a request, refuses what the platform would refuse, and chooses the `Version`.
+    /// Finds the token for a request, refuses what the platform would refuse, and chooses the
+    /// `Version`.
     ///
     /// With a fresh token and the options' defaults it costs two lookups, and nothing is copied.
     pub(crate) fn prepare(&self, request: &Outgoing<'_>) -> Result<Prepared> {
@@ -64,7 +67,8 @@ impl Client {
         {
             self.inner.check_scope(&headers, operation)?;
         }
-        let documented = operation.filter(|_| settings.documented_version).and_then(Operation::version);
+        let documented =
+            operation.filter(|_| settings.documented_version).and_then(Operation::version);
         if let Some(version) = request.version.or(documented)
             && version != headers.version()
         {
@@ -73,12 +77,19 @@ impl Client {
         Ok(Prepared { headers, operation })
     }
 
-    /// The headers of `name`, or of the location that the request names where only those may call the operation.
-    fn headers_of_class(&self, name: &str, operation: Operation, request: &Outgoing<'_>) -> Result<Headers> {
+    /// The headers of `name`, or of the location that the request names where only those may call
+    /// the operation.
+    fn headers_of_class(
+        &self,
+        name: &str,
+        operation: Operation,
+        request: &Outgoing<'_>,
+    ) -> Result<Headers> {
         let inner = &self.inner;
         if inner.credential.is_static() {
             // What a static token speaks for is known only where the program said so.
-            let refused = inner.default_account.as_ref().filter(|own| !operation.allows(own.kind()));
+            let refused =
+                inner.default_account.as_ref().filter(|own| !operation.allows(own.kind()));
             let headers = self.headers_for(name, request.method)?;
             return match refused {
                 Some(account) => Err(inner.asked(Some(account), operation).wrong_class()),
@@ -179,11 +190,16 @@ impl<'a> Ids<'a> {
 
 impl Inner {
     fn asked<'a>(&self, account: Option<&'a Account>, operation: Operation) -> Asked<'a> {
-        Asked { account, operation: Some(operation), token: TokenKind::of(&self.credential), bearer: "" }
+        Asked {
+            account,
+            operation: Some(operation),
+            token: TokenKind::of(&self.credential),
+            bearer: "",
+        }
     }
 
-    /// Mints a location that nothing is stored of from its company, where the client has one; else the error stands. One that was
-    /// removed stays removed.
+    /// Mints a location that nothing is stored of from its company, where the client has one; else
+    /// the error stands. One that was removed stays removed.
     fn mint_first(
         &self,
         location: &Account,
@@ -207,7 +223,8 @@ impl Inner {
         self.serve(location)
     }
 
-    /// Mints a location whose grant does not say of which company it is: only its own company can, and the new grant says it.
+    /// Mints a location whose grant does not say of which company it is: only its own company can,
+    /// and the new grant says it.
     fn mint_anew(&self, location: &Account, company: &Account) -> Result<Arc<Snapshot>> {
         let _call = self.begin_call();
         let grant = self.mint_grant(company, location, None, self.settings.attempt_timeout)?;
@@ -215,9 +232,11 @@ impl Inner {
         self.serve(location)
     }
 
-    /// The company that locations are minted from where none is named: the default account, or the only one there is.
+    /// The company that locations are minted from where none is named: the default account, or the
+    /// only one there is.
     fn own_company(&self) -> Result<Option<Account>> {
-        match self.default_account.as_ref().filter(|account| account.kind() == AccountKind::Company) {
+        match self.default_account.as_ref().filter(|account| account.kind() == AccountKind::Company)
+        {
             Some(default) => Ok(Some(default.clone())),
             None => self.only_company(),
         }
@@ -292,7 +311,8 @@ impl ScopePreflight {
     }
 }
 
-/// What preflights ask of a grant, kept beside the snapshots: those of clients that ask nothing stay as small as they are.
+/// What preflights ask of a grant, kept beside the snapshots: those of clients that ask nothing
+/// stay as small as they are.
 #[derive(Debug, Default)]
 pub(crate) struct FactsOfGrants {
     known: Mutex<Known>,
@@ -330,7 +350,8 @@ impl FactsOfGrants {
         if *known.scopes != *scopes {
             known.scopes = scopes.into();
         }
-        let facts = Facts { scopes: Arc::clone(&known.scopes), company_id: company_id.map(Into::into) };
+        let facts =
+            Facts { scopes: Arc::clone(&known.scopes), company_id: company_id.map(Into::into) };
         if let Some(generation) = generation {
             if known.of.len() >= MOST_KNOWN
                 && !known.of.contains_key(name)

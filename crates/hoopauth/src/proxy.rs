@@ -1,7 +1,8 @@
 //! The names of proxies, from the option and from the environment.
 //!
-//! The HTTP library passes over a proxy that it can't read and goes out directly. Here that is an error: who set a proxy
-//! does not want that. Nothing of a value is shown, for it may hold a password.
+//! The HTTP library passes over a proxy that it can't read and goes out directly. Here that is an
+//! error: who set a proxy does not want that. Nothing of a value is shown, for it may hold a
+//! password.
 
 #[cfg(feature = "reqwest")]
 use std::ffi::OsString;
@@ -10,7 +11,8 @@ use url::{Host, Url};
 
 use crate::mistake::{self, Form};
 
-/// Reads a proxy's name: `http://user:password@host:port`, or without the scheme. The error goes on after the option's name.
+/// Reads a proxy's name: `http://user:password@host:port`, or without the scheme. The error goes on
+/// after the option's name.
 pub(crate) fn parse(text: &str) -> Result<Url, &'static str> {
     let text = text.trim_ascii();
     if let Some(what) = mistake::found(text, Form::Url) {
@@ -38,7 +40,8 @@ pub(crate) fn parse(text: &str) -> Result<Url, &'static str> {
         }
         _ => place,
     };
-    // `http:/host` and `http:host` have a host of that name; a number alone would be read as an address.
+    // `http:/host` and `http:host` have a host of that name; a number alone would be read as an
+    // address.
     if ["http", "https"].iter().any(|name| host.eq_ignore_ascii_case(name))
         || host.bytes().all(|b| b.is_ascii_digit())
     {
@@ -58,8 +61,8 @@ pub(crate) fn parse(text: &str) -> Result<Url, &'static str> {
     if known && url.as_str().parse::<http::Uri>().is_ok() { Ok(url) } else { Err(FORM) }
 }
 
-/// Checks the variables that the HTTP library takes proxies from, and answers which of them names the one for `https`.
-/// The error is a whole sentence.
+/// Checks the variables that the HTTP library takes proxies from, and answers which of them names
+/// the one for `https`. The error is a whole sentence.
 #[cfg(feature = "reqwest")]
 pub(crate) fn of_environment(
     read: impl Fn(&str) -> Option<OsString>,
@@ -72,9 +75,9 @@ pub(crate) fn of_environment(
         None => Ok(None),
         Some(Ok(text)) if text.is_empty() => Ok(None),
         Some(Ok(text)) => Ok(Some(text)),
-        Some(Err(_)) => {
-            Err(format!("the environment variable `{name}` is not UTF-8 text: correct it, or unset it"))
-        }
+        Some(Err(_)) => Err(format!(
+            "the environment variable `{name}` is not UTF-8 text: correct it, or unset it"
+        )),
     };
     let mut names_one = None;
     for name in PROXY_VARIABLES {
@@ -82,11 +85,14 @@ pub(crate) fn of_environment(
         // The library reads it as it is, without trimming.
         let taken = || {
             value.parse::<http::Uri>().is_ok_and(|uri| {
-                uri.authority().is_some() && matches!(uri.scheme_str(), None | Some("http" | "https"))
+                uri.authority().is_some()
+                    && matches!(uri.scheme_str(), None | Some("http" | "https"))
             })
         };
         let checked = parse(&value).and_then(|_| if taken() { Ok(()) } else { Err(FORM) });
-        checked.map_err(|what| format!("the environment variable `{name}` {what}, or unset the variable"))?;
+        checked.map_err(|what| {
+            format!("the environment variable `{name}` {what}, or unset the variable")
+        })?;
         if names_one.is_none() && !name.eq_ignore_ascii_case("HTTP_PROXY") {
             names_one = Some(name);
         }
@@ -100,7 +106,8 @@ pub(crate) fn of_environment(
     Ok(names_one)
 }
 
-/// Finds the mistake in a list of hosts that no proxy is used for. An entry that can't be read would be passed over.
+/// Finds the mistake in a list of hosts that no proxy is used for. An entry that can't be read
+/// would be passed over.
 #[cfg(feature = "reqwest")]
 fn wrong_exceptions(value: &str) -> Option<&'static str> {
     const SEPARATE: &str = "must be a list of host names and addresses, separated by commas";
@@ -128,7 +135,8 @@ fn wrong_exceptions(value: &str) -> Option<&'static str> {
     })
 }
 
-/// Variables in the order in which the first one that is set counts; `HTTP_PROXY` is for plain HTTP alone.
+/// Variables in the order in which the first one that is set counts; `HTTP_PROXY` is for plain HTTP
+/// alone.
 #[cfg(feature = "reqwest")]
 const PROXY_VARIABLES: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
@@ -136,7 +144,8 @@ const FORM: &str =
     "is not the name of a proxy: write `http://host:port`, or `http://user:password@host:port`";
 const BACKSLASH: &str =
     "holds a backslash: write it as `%5C`, as in `http://DOMAIN%5Cuser:password@host:port`";
-const SOCKS: &str = "names a SOCKS proxy, which is not supported: name an HTTP proxy, `http://host:port`";
+const SOCKS: &str =
+    "names a SOCKS proxy, which is not supported: name an HTTP proxy, `http://host:port`";
 
 #[cfg(test)]
 mod tests {
@@ -218,9 +227,13 @@ mod tests {
             assert_eq!(names_one.is_some(), !name.eq_ignore_ascii_case("http_proxy"), "{name}");
         }
         for name in ["NO_PROXY", "no_proxy"] {
-            for good in
-                ["", "*", "localhost,127.0.0.1, .example,10.0.0.0/8,::1,fd00::/8", "host:80", "h\u{f6}st"]
-            {
+            for good in [
+                "",
+                "*",
+                "localhost,127.0.0.1, .example,10.0.0.0/8,::1,fd00::/8",
+                "host:80",
+                "h\u{f6}st",
+            ] {
                 assert_eq!(with(name, good), Ok(None), "{good}");
             }
             for bad in [
@@ -234,10 +247,15 @@ mod tests {
                 "planted/8",
             ] {
                 let said = with(name, bad).unwrap_err();
-                assert!(said.contains(name) && !said.to_lowercase().contains("planted"), "{bad}: {said}");
+                assert!(
+                    said.contains(name) && !said.to_lowercase().contains("planted"),
+                    "{bad}: {said}"
+                );
             }
         }
-        let cgi = |name: &str| matches!(name, "REQUEST_METHOD" | "HTTP_PROXY").then(|| OsString::from("a b"));
+        let cgi = |name: &str| {
+            matches!(name, "REQUEST_METHOD" | "HTTP_PROXY").then(|| OsString::from("a b"))
+        };
         assert_eq!(of_environment(cgi), Ok(None));
     }
 
@@ -246,8 +264,9 @@ mod tests {
     fn a_variable_that_is_not_utf8_is_named() {
         use std::os::unix::ffi::OsStringExt;
 
-        let read =
-            |name: &str| (name == "https_proxy").then(|| OsString::from_vec(b"http://planted\xff".to_vec()));
+        let read = |name: &str| {
+            (name == "https_proxy").then(|| OsString::from_vec(b"http://planted\xff".to_vec()))
+        };
         assert!(of_environment(read).unwrap_err().contains("`https_proxy`"));
     }
 }

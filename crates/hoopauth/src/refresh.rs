@@ -1,9 +1,11 @@
 //! When to refresh, and the one protocol by which it happens.
 //!
-//! Fresh tokens are served by the client with no thought. From the soft mark on one caller refreshes early while the others
-//! are served; from the hard mark on callers wait. A refresh always goes: lease, re-read, mark and slot, send, check, save,
-//! publish, release. Whatever crashes or fails in between, the old or the new grant is in the store, and an open mark tells
-//! the next one to send the same refresh token again while the platform still answers it with the same new pair.
+//! Fresh tokens are served by the client with no thought. From the soft mark on one caller
+//! refreshes early while the others are served; from the hard mark on callers wait. A refresh
+//! always goes: lease, re-read, mark and slot, send, check, save, publish, release. Whatever
+//! crashes or fails in between, the old or the new grant is in the store, and an open mark tells
+//! the next one to send the same refresh token again while the platform still answers it with the
+//! same new pair.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +24,9 @@ use crate::inner::Inner;
 use crate::operations::Operation;
 use crate::patience::Patience;
 use crate::report::{Asked, Meaning, classify};
-use crate::store::{BackOff, Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest, WINDOW};
+use crate::store::{
+    BackOff, Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest, WINDOW,
+};
 use crate::token_answer::TokenAnswer;
 use crate::token_endpoint::{FailureClass, TokenFailure};
 use crate::transport::TransportResponse;
@@ -72,8 +76,8 @@ pub(crate) enum Need {
     Hard,
     /// The API refused this token.
     Refused(Arc<Snapshot>),
-    /// Maintenance wants it renewed once it has less than this to live: it waits for nothing, and `urgent` or not decides
-    /// whether it leaves room in the budget to others.
+    /// Maintenance wants it renewed once it has less than this to live: it waits for nothing, and
+    /// `urgent` or not decides whether it leaves room in the budget to others.
     Maintain { window: Duration, urgent: bool },
     /// A refresh whose outcome is not known stands open.
     Recover,
@@ -85,7 +89,9 @@ impl Inner {
         let clock = &self.clock;
         let snapshot = match self.cache.get(account.as_str()) {
             Some(snapshot)
-                if snapshot.is_suspect() && !snapshot.is_fresh(clock) && !self.is_unsaved(account) =>
+                if snapshot.is_suspect()
+                    && !snapshot.is_fresh(clock)
+                    && !self.is_unsaved(account) =>
             {
                 self.read_suspect(account, &snapshot)?
             }
@@ -94,7 +100,8 @@ impl Inner {
         };
         if self.is_unsaved(account) {
             let hard = snapshot.is_hard(clock);
-            let saved = if hard { self.save_unsaved(account) } else { self.save_unsaved_quickly(account) };
+            let saved =
+                if hard { self.save_unsaved(account) } else { self.save_unsaved_quickly(account) };
             if !saved && !hard {
                 return Ok(snapshot);
             }
@@ -126,7 +133,8 @@ impl Inner {
     /// Refreshes while others may do the same; waits for whoever does.
     pub(crate) fn refresh_waiting(&self, account: &Account, need: &Need) -> Result<Arc<Snapshot>> {
         let longest = self.at_most(self.settings.max_wait);
-        let work = |left| self.lead(account, need, left).map_err(|error| error.with_account(account));
+        let work =
+            |left| self.lead(account, need, left).map_err(|error| error.with_account(account));
         match self.flights.fly(account, longest, work) {
             Some(Ok(snapshot)) if self.is_refused(&snapshot) => {
                 Err(Self::refused_again(account, self.note_replaced(account)))
@@ -153,7 +161,8 @@ impl Inner {
                 // Until then the calls are to cost nothing again.
                 let again = self.clock.now().plus(error.retry_after().unwrap_or(SOFT_PAUSE));
                 let current = self.cache.get(account.as_str());
-                if let Some(current) = current.filter(|current| current.generation == snapshot.generation)
+                if let Some(current) =
+                    current.filter(|current| current.generation == snapshot.generation)
                     && !current.is_suspect()
                     && !self.is_refused(&current)
                     && !self.is_unsaved(account)
@@ -185,9 +194,13 @@ impl Inner {
         Ok(snapshot)
     }
 
-    /// As [`refresh_waiting`](Self::refresh_waiting), but waits for nobody: `None` while another thread is at it, `LEASE_TIMEOUT`
-    /// while another process is.
-    pub(crate) fn refresh_alone(&self, account: &Account, need: &Need) -> Option<Result<Arc<Snapshot>>> {
+    /// As [`refresh_waiting`](Self::refresh_waiting), but waits for nobody: `None` while another
+    /// thread is at it, `LEASE_TIMEOUT` while another process is.
+    pub(crate) fn refresh_alone(
+        &self,
+        account: &Account,
+        need: &Need,
+    ) -> Option<Result<Arc<Snapshot>>> {
         self.flights.fly_alone(account, || {
             self.lead(account, need, Duration::ZERO).map_err(|error| error.with_account(account))
         })
@@ -215,20 +228,27 @@ impl Inner {
         released.and(result)
     }
 
-    fn refresh_leased(&self, account: &Account, need: &Need, lease: &mut dyn Lease) -> Result<Arc<Snapshot>> {
+    fn refresh_leased(
+        &self,
+        account: &Account,
+        need: &Need,
+        lease: &mut dyn Lease,
+    ) -> Result<Arc<Snapshot>> {
         self.step(Step::Reread, account)?;
         let unsaved = self.unsaved_grant(account);
         let seen = self.seen();
         let record = calling(|| lease.load(self.clock.now()))?;
         if let Some((grant, expected)) = unsaved {
             let generation = record.as_ref().map_or(0, |record| record.generation);
-            // What could not be saved goes before what is stored, unless someone stored something newer.
+            // What could not be saved goes before what is stored, unless someone stored something
+            // newer.
             if expected.is_none_or(|expected| expected == generation) {
                 let held = self.held_snapshot(&grant, expected);
                 if self.is_good(&held, need) {
                     return Ok(held);
                 }
-                // Spent, it could come back neither from memory, if this process ended, nor from what is stored.
+                // Spent, it could come back neither from memory, if this process ended, nor from
+                // what is stored.
                 self.save_held(&grant, record.as_ref(), lease)?;
                 return self.refresh_leased(account, need, lease);
             }
@@ -238,7 +258,9 @@ impl Inner {
         let stored = self.snapshot_of(&grant, record.generation);
         // The same token as the cached one: that knows its age also by the monotonic clock.
         let stored = match self.cache.get(account.as_str()) {
-            Some(cached) if cached.generation == stored.generation && cached.same_token(&stored) => {
+            Some(cached)
+                if cached.generation == stored.generation && cached.same_token(&stored) =>
+            {
                 if cached.is_suspect() { Arc::new(stored.aged_as(&cached)) } else { cached }
             }
             _ => stored,
@@ -264,7 +286,8 @@ impl Inner {
         if grant.minted {
             match self.mint(account, &grant, &record, need, lease) {
                 Ok(snapshot) => return Ok(snapshot),
-                // The company's trouble is noted with the company: once that is over, its locations need not wait.
+                // The company's trouble is noted with the company: once that is over, its locations
+                // need not wait.
                 Err(error) if grant.refresh_token.is_none() && is_of_another(&error, account) => {
                     return Err(error);
                 }
@@ -314,17 +337,22 @@ impl Inner {
         let start = self.clock.now();
         // The mark of a window that is over was dated anew.
         let age =
-            open.map_or(Duration::ZERO, |mark| if mark.age < WINDOW { mark.age } else { Duration::ZERO });
+            open.map_or(
+                Duration::ZERO,
+                |mark| if mark.age < WINDOW { mark.age } else { Duration::ZERO },
+            );
         let first_sent = start.minus(age);
         // The token that comes may be as old as the first request that asked for it.
-        let issued = start
-            .minus(open.filter(|mark| mark.age < LONGEST_WINDOW).map_or(Duration::ZERO, |mark| mark.age));
+        let issued = start.minus(
+            open.filter(|mark| mark.age < LONGEST_WINDOW).map_or(Duration::ZERO, |mark| mark.age),
+        );
         // `true` if some try, of this call or an earlier one, may have spent the token.
         let mut in_doubt = open.is_some();
         let mut tries = Tries { sent: 0, looked_again: false };
         let failure = loop {
             self.step(Step::Send, account)?;
-            // A process that stood still may have lost the lease, and the token may be spent by now.
+            // A process that stood still may have lost the lease, and the token may be spent by
+            // now.
             if marked.is_long_ago(&self.clock) {
                 let again = calling(|| lease.load(self.clock.now()))?;
                 if !again.as_ref().is_some_and(|again| is_still_ours(again, record, fingerprint)) {
@@ -354,10 +382,13 @@ impl Inner {
             };
             in_doubt |= failure.class == FailureClass::Unknown;
             self.note_limit(&failure.error);
-            let Some(pause) = self.pause_before_next_try(record, need, &failure, in_doubt, &mut tries) else {
+            let Some(pause) =
+                self.pause_before_next_try(record, need, &failure, in_doubt, &mut tries)
+            else {
                 break failure;
             };
-            // Inside the window the platform answers the same token with the same new pair: what was lost comes back.
+            // Inside the window the platform answers the same token with the same new pair: what
+            // was lost comes back.
             let over = self.clock.now().since(first_sent) + pause + attempt > WINDOW;
             if over && failure.class == FailureClass::Unknown || !self.has_time_for(pause) {
                 break failure;
@@ -371,10 +402,13 @@ impl Inner {
                 marked = Stand::now(&self.clock);
             }
             // Only what may be lost goes beyond the budget.
-            let answered = failure.class == FailureClass::Unknown && failure.error.status().is_some();
+            let answered =
+                failure.class == FailureClass::Unknown && failure.error.status().is_some();
             let priority = if answered { Priority::Normal } else { Priority::Recovery };
-            let slot = SlotRequest { per_minute: self.settings.token_requests_per_minute, priority };
-            let taken = calling(|| self.store.take_slot(&self.settings.app, slot, self.clock.now()));
+            let slot =
+                SlotRequest { per_minute: self.settings.token_requests_per_minute, priority };
+            let taken =
+                calling(|| self.store.take_slot(&self.settings.app, slot, self.clock.now()));
             if !matches!(taken, Ok(Slot::Taken)) {
                 break failure;
             }
@@ -401,16 +435,19 @@ impl Inner {
         Err(self.note_failure(account, record, failure.error, outcome, lease))
     }
 
-    /// The place of a refresh in the budget. An error if it is none's turn: accounts that fail while others are served have a
-    /// small share of the budget, of which nobody else needs to know.
+    /// The place of a refresh in the budget. An error if it is none's turn: accounts that fail
+    /// while others are served have a small share of the budget, of which nobody else needs to
+    /// know.
     fn turn(&self, account: &Account, record: &Record, need: &Need) -> Result<Priority> {
         if let Some(back_off) = record.back_off.as_ref().filter(|back_off| back_off.is_troubled()) {
             // Whose settings were corrected is not the account's trouble any more.
-            let corrected =
-                back_off.settings.is_some() && back_off.settings != self.settings_fingerprint(account);
+            let corrected = back_off.settings.is_some()
+                && back_off.settings != self.settings_fingerprint(account);
             let (now, share) = (self.clock.now(), share(self.settings.token_requests_per_minute));
             let turn = turn_of_troubled(now, share);
-            if !corrected && !calling(|| self.store.claim(&self.settings.app, &turn, now.plus(share), now))? {
+            if !corrected
+                && !calling(|| self.store.claim(&self.settings.app, &turn, now.plus(share), now))?
+            {
                 return Err(back_off.error(share));
             }
             return Ok(Priority::Soft);
@@ -432,8 +469,9 @@ impl Inner {
     ) -> Option<Duration> {
         match failure.class {
             FailureClass::Untouched => None,
-            // A refusal of a token that may just have been spent: the answer to an earlier request may still be on its way
-            // through the platform. Where nothing is in doubt, or it was refused before, a refusal is final.
+            // A refusal of a token that may just have been spent: the answer to an earlier request
+            // may still be on its way through the platform. Where nothing is in doubt, or it was
+            // refused before, a refusal is final.
             FailureClass::InvalidGrant => {
                 let known = record.back_off.as_ref().is_some_and(|before| before.refused);
                 let looks = in_doubt && !known && !tries.looked_again;
@@ -443,8 +481,8 @@ impl Inner {
             FailureClass::Unknown if tries.sent >= 2 => None,
             // No answer came: the new pair may wait for whoever asks again.
             FailureClass::Unknown if failure.error.status().is_none() => Some(Duration::ZERO),
-            // An answer came, and it is a failure. It is worth another try where somebody waits for it, unless it failed
-            // before this call or asks for more time.
+            // An answer came, and it is a failure. It is worth another try where somebody waits for
+            // it, unless it failed before this call or asks for more time.
             FailureClass::Unknown => {
                 let first = record.back_off.is_none() && self.settings.max_retries > 0;
                 let waits = matches!(need, Need::Hard | Need::Refused(_));
@@ -474,8 +512,9 @@ impl Inner {
         }
     }
 
-    /// The refresh token is gone: mint from the company if that can be, else the user must authorize again. `errors` are that of
-    /// the refresh and, where minting was tried before it, that of minting.
+    /// The refresh token is gone: mint from the company if that can be, else the user must
+    /// authorize again. `errors` are that of the refresh and, where minting was tried before it,
+    /// that of minting.
     fn last_way_out(
         &self,
         account: &Account,
@@ -518,7 +557,8 @@ impl Inner {
         need: &Need,
         lease: &mut dyn Lease,
     ) -> Result<Arc<Snapshot>> {
-        let Some(company) = grant.company_id.as_deref().filter(|_| account.kind() == AccountKind::Location)
+        let Some(company) =
+            grant.company_id.as_deref().filter(|_| account.kind() == AccountKind::Location)
         else {
             return Err(Error::new(
                 ErrorCode::NoGrant,
@@ -528,14 +568,16 @@ impl Inner {
             .with_account(account));
         };
         let company = Account::company(company)?;
-        let timeout = if matches!(need, Need::Soft) { SOFT_ATTEMPT } else { self.settings.attempt_timeout };
+        let timeout =
+            if matches!(need, Need::Soft) { SOFT_ATTEMPT } else { self.settings.attempt_timeout };
         let new = self.mint_grant(&company, account, Some(grant), timeout)?;
-        let fingerprint = grant.refresh_token.as_ref().map(|token| self.fingerprint(account, token.expose()));
+        let fingerprint =
+            grant.refresh_token.as_ref().map(|token| self.fingerprint(account, token.expose()));
         self.keep(new, record, fingerprint.unwrap_or_default(), lease)
     }
 
-    /// Asks for a location's token, to follow `before`; refreshes the company's once if it is refused, with growing pauses where
-    /// that cures nothing.
+    /// Asks for a location's token, to follow `before`; refreshes the company's once if it is
+    /// refused, with growing pauses where that cures nothing.
     pub(crate) fn mint_grant(
         &self,
         company: &Account,
@@ -593,11 +635,14 @@ impl Inner {
                     };
                     let refused = match classify(&asked, 401, &failure.body) {
                         Meaning::Refreshable(error) => error,
-                        Meaning::Final(error) | Meaning::PrivateIntegration(error) => return Err(error),
+                        Meaning::Final(error) | Meaning::PrivateIntegration(error) => {
+                            return Err(error);
+                        }
                         Meaning::Pass => return Err(failure.error),
                     };
                     repeated = true;
-                    // A refusal that no new token cures must not spend one refresh token per location.
+                    // A refusal that no new token cures must not spend one refresh token per
+                    // location.
                     bearer = self.replace_refused(company, &bearer, &refused)?;
                     self.count_turn(company.as_str());
                 }
@@ -606,8 +651,8 @@ impl Inner {
         }
     }
 
-    /// Keeps the pair of an answer to a refresh, whatever else it says. One that speaks for someone else is kept, too, for the
-    /// token that asked for it is spent; but nobody is served with it.
+    /// Keeps the pair of an answer to a refresh, whatever else it says. One that speaks for someone
+    /// else is kept, too, for the token that asked for it is spent; but nobody is served with it.
     fn take_answer(
         &self,
         answer: TokenAnswer,
@@ -618,18 +663,26 @@ impl Inner {
         lease: &mut dyn Lease,
     ) -> Result<Arc<Snapshot>> {
         let account = &before.account;
-        let spent = before.refresh_token.as_ref().map(|token| self.fingerprint(account, token.expose()));
+        let spent =
+            before.refresh_token.as_ref().map(|token| self.fingerprint(account, token.expose()));
         let spent = spent.unwrap_or_default();
         self.last_success.store(self.clock.now().0, Ordering::Relaxed);
         if record.back_off.as_ref().is_some_and(BackOff::is_troubled) {
-            // What troubled this account may be over for others, too: the next of them need not wait for its turn.
+            // What troubled this account may be over for others, too: the next of them need not
+            // wait for its turn.
             let share = share(self.settings.token_requests_per_minute);
             let turn = turn_of_troubled(self.clock.now(), share);
             let released = calling(|| self.store.unclaim(&self.settings.app, &turn));
-            released.unwrap_or_else(|error| tracing::debug!(%error, "a turn could not be given back"));
+            released
+                .unwrap_or_else(|error| tracing::debug!(%error, "a turn could not be given back"));
         }
         let Err(error) = answer.check(account) else {
-            return self.keep(answer.into_grant(account, Some(before), issued, false), record, spent, lease);
+            return self.keep(
+                answer.into_grant(account, Some(before), issued, false),
+                record,
+                spent,
+                lease,
+            );
         };
         let now = self.clock.now();
         let serves = !matches!(need, Need::Refused(_)) && before.trusted_expiry(now) > now;
@@ -662,15 +715,17 @@ impl Inner {
         let account = new.account.clone();
         let expected = record.generation;
         let seen = self.seen();
-        let saved = self.new_record(&new, expected, &record.seen, Some(spent)).and_then(|new_record| {
-            self.step(Step::Save, &account)?;
-            calling(|| lease.save(expected, &new_record))
-        });
+        let saved =
+            self.new_record(&new, expected, &record.seen, Some(spent)).and_then(|new_record| {
+                self.step(Step::Save, &account)?;
+                calling(|| lease.save(expected, &new_record))
+            });
         match saved {
             Ok(true) => {
                 self.step(Step::Publish, &account)?;
                 let snapshot = self.snapshot_of(&new, expected + 1);
-                // A login that came meanwhile and could not be saved is newer: the next call finds it and saves it.
+                // A login that came meanwhile and could not be saved is newer: the next call finds
+                // it and saves it.
                 if !self.is_unsaved(&account) {
                     self.publish(Arc::clone(&snapshot), seen);
                 }
@@ -678,8 +733,10 @@ impl Inner {
                 Ok(snapshot)
             }
             Ok(false) => {
-                // The lease may be lost, as is one of a host that stood still: what the others stored can be read all the same.
-                let again = calling(|| lease.load(self.clock.now())).or_else(|_| self.load(&account))?;
+                // The lease may be lost, as is one of a host that stood still: what the others
+                // stored can be read all the same.
+                let again =
+                    calling(|| lease.load(self.clock.now())).or_else(|_| self.load(&account))?;
                 self.someone_elses(&account, again)
             }
             Err(error) => {
@@ -690,12 +747,19 @@ impl Inner {
     }
 
     /// Saves what could not be saved before over what is stored, unless that moved on meanwhile.
-    fn save_held(&self, grant: &Grant, record: Option<&Record>, lease: &mut dyn Lease) -> Result<()> {
+    fn save_held(
+        &self,
+        grant: &Grant,
+        record: Option<&Record>,
+        lease: &mut dyn Lease,
+    ) -> Result<()> {
         let (account, seen) = (&grant.account, self.seen());
         let expected = record.map_or(0, |record| record.generation);
         let saved = record
             .map_or(Ok(()), |record| self.check_replaceable(account, record))
-            .and_then(|()| self.new_record(grant, expected, record.map_or(&[], |record| &record.seen), None))
+            .and_then(|()| {
+                self.new_record(grant, expected, record.map_or(&[], |record| &record.seen), None)
+            })
             .and_then(|new| calling(|| lease.save(expected, &new)))
             .inspect_err(|error| self.note_unsaved(account, error))?;
         if saved {
@@ -707,7 +771,11 @@ impl Inner {
     }
 
     /// The generation moved on under us: what is stored now is right.
-    pub(crate) fn someone_elses(&self, account: &Account, record: Option<Record>) -> Result<Arc<Snapshot>> {
+    pub(crate) fn someone_elses(
+        &self,
+        account: &Account,
+        record: Option<Record>,
+    ) -> Result<Arc<Snapshot>> {
         let (record, grant) =
             self.open_live(account, record).inspect_err(|_| self.cache.forget(account.as_str()))?;
         let snapshot = self.snapshot_of(&grant, record.generation);
@@ -721,8 +789,8 @@ impl Inner {
         Ok(snapshot)
     }
 
-    /// Takes a slot of the budget and writes the mark. Callers who can't go on without wait for the slot, as long as they have
-    /// time for the request behind it; all others don't.
+    /// Takes a slot of the budget and writes the mark. Callers who can't go on without wait for the
+    /// slot, as long as they have time for the request behind it; all others don't.
     fn mark(
         &self,
         record: &Record,
@@ -737,7 +805,8 @@ impl Inner {
             if !self.has_time_for(Duration::ZERO) {
                 return Err(timed_out());
             }
-            let slot = SlotRequest { per_minute: self.settings.token_requests_per_minute, priority };
+            let slot =
+                SlotRequest { per_minute: self.settings.token_requests_per_minute, priority };
             match calling(|| lease.begin(record.generation, fingerprint, slot, self.clock.now()))? {
                 Begin::Marked => return Ok(()),
                 Begin::Moved => {
@@ -756,8 +825,11 @@ impl Inner {
                 }
                 // Who waits for room behind a refusal is told of the refusal.
                 Begin::Wait(wait) => {
-                    let refused = record.back_off.as_ref().filter(|back_off| back_off.is_troubled());
-                    return Err(refused.map_or_else(|| budget_spent(wait), |back_off| back_off.error(wait)));
+                    let refused =
+                        record.back_off.as_ref().filter(|back_off| back_off.is_troubled());
+                    return Err(
+                        refused.map_or_else(|| budget_spent(wait), |back_off| back_off.error(wait))
+                    );
                 }
             }
         }
@@ -767,10 +839,13 @@ impl Inner {
     pub(crate) fn take_slot(&self, priority: Priority) -> Result<()> {
         let mut waited = Duration::ZERO;
         loop {
-            let request = SlotRequest { per_minute: self.settings.token_requests_per_minute, priority };
+            let request =
+                SlotRequest { per_minute: self.settings.token_requests_per_minute, priority };
             match calling(|| self.store.take_slot(&self.settings.app, request, self.clock.now()))? {
                 Slot::Taken => return Ok(()),
-                Slot::Wait(wait) if wait <= self.at_most(self.settings.max_wait.saturating_sub(waited)) => {
+                Slot::Wait(wait)
+                    if wait <= self.at_most(self.settings.max_wait.saturating_sub(waited)) =>
+                {
                     self.clock.sleep(wait);
                     waited += wait;
                 }
@@ -782,12 +857,14 @@ impl Inner {
     /// Answers the noted error while an account is not to be tried.
     fn check_back_off(&self, account: &Account, record: &Record) -> Result<()> {
         let noted = record.back_off.as_ref();
-        let error =
-            noted.and_then(|note| note.error_until(self.clock.now(), || self.settings_fingerprint(account)));
+        let error = noted.and_then(|note| {
+            note.error_until(self.clock.now(), || self.settings_fingerprint(account))
+        });
         error.map_or(Ok(()), Err)
     }
 
-    /// Writes down when to try again, and adds it to the error. That it can't be written changes nothing about the error.
+    /// Writes down when to try again, and adds it to the error. That it can't be written changes
+    /// nothing about the error.
     fn note_failure(
         &self,
         account: &Account,
@@ -811,14 +888,21 @@ impl Inner {
             tracing::warn!(%account, %error, "the store could not note the failure; other callers may try this account too early");
         }
         let pause = back_off.until.since(now);
-        if outcome == Outcome::Refused || pause.is_zero() { error } else { error.with_retry_after(pause) }
+        if outcome == Outcome::Refused || pause.is_zero() {
+            error
+        } else {
+            error.with_retry_after(pause)
+        }
     }
 
     /// A fingerprint of the settings that a token request depends on.
     fn settings_fingerprint(&self, account: &Account) -> Option<Fingerprint> {
         let (client_id, secret) = self.oauth().ok()?;
-        let settings =
-            zeroize::Zeroizing::new(format!("{client_id} {} {}", self.settings.token_url, secret.expose()));
+        let settings = zeroize::Zeroizing::new(format!(
+            "{client_id} {} {}",
+            self.settings.token_url,
+            secret.expose()
+        ));
         Some(self.fingerprint(account, &settings))
     }
 
@@ -840,16 +924,22 @@ impl Inner {
         let now = clock.now();
         let expires = grant.trusted_expiry(now);
         let life = if grant.lifetime().is_zero() { expires.since(now) } else { grant.lifetime() };
-        // Spread over the fleet: an account's early refresh starts somewhere in the last quarter of its life, the same
-        // place for every process.
-        let spread = f64::from(self.fingerprint(&grant.account, &generation.to_string())[0]) / 255.0;
+        // Spread over the fleet: an account's early refresh starts somewhere in the last quarter of
+        // its life, the same place for every process.
+        let spread =
+            f64::from(self.fingerprint(&grant.account, &generation.to_string())[0]) / 255.0;
         let soft = expires.minus((life / 4).mul_f64(1.0 - spread * 0.25));
         let hard = expires.minus(self.settings.refresh_before.min(life / 10));
         let soft = soft.min(hard);
-        let moment = |when: Timestamp| if when <= now { Moment::PAST } else { Moment::at(when, clock) };
+        let moment =
+            |when: Timestamp| if when <= now { Moment::PAST } else { Moment::at(when, clock) };
         let constants = Arc::clone(&self.constants);
-        let snapshot =
-            Snapshot::new(grant.account.as_str(), grant.access_token.expose(), constants, generation);
+        let snapshot = Snapshot::new(
+            grant.account.as_str(),
+            grant.access_token.expose(),
+            constants,
+            generation,
+        );
         Arc::new(snapshot.with_moments(moment(soft), moment(hard), moment(expires)))
     }
 }
@@ -874,13 +964,15 @@ fn budget_spent(wait: Duration) -> Error {
     .with_retry_after(wait)
 }
 
-/// Returns `true` if the refresh that `before` was read for may still go on: nobody stored anything since, and the mark is ours.
+/// Returns `true` if the refresh that `before` was read for may still go on: nobody stored anything
+/// since, and the mark is ours.
 fn is_still_ours(now: &Record, before: &Record, fingerprint: Fingerprint) -> bool {
-    now.generation == before.generation && now.mark.is_some_and(|mark| mark.fingerprint == fingerprint)
+    now.generation == before.generation
+        && now.mark.is_some_and(|mark| mark.fingerprint == fingerprint)
 }
 
-/// The claim on the turn of the troubled accounts: of each time there is another one, so that a clock that was wrong for a while
-/// blocks none of the others.
+/// The claim on the turn of the troubled accounts: of each time there is another one, so that a
+/// clock that was wrong for a while blocks none of the others.
 fn turn_of_troubled(now: Timestamp, share: Duration) -> Fingerprint {
     let share = i64::try_from(share.as_millis()).unwrap_or(i64::MAX).max(1);
     let mut turn = *b"troubled--------";
@@ -888,7 +980,8 @@ fn turn_of_troubled(now: Timestamp, share: Duration) -> Fingerprint {
     turn
 }
 
-/// What a mint that failed says of the account: without an answer nothing but the network may be wrong.
+/// What a mint that failed says of the account: without an answer nothing but the network may be
+/// wrong.
 fn mint_outcome(error: &Error) -> Outcome {
     if error.status().is_none() { Outcome::NotSent } else { Outcome::Untouched }
 }
@@ -904,7 +997,8 @@ struct Tries {
     looked_again: bool,
 }
 
-/// A moment by both clocks: the monotonic one stands still while a computer sleeps, the other one may be set.
+/// A moment by both clocks: the monotonic one stands still while a computer sleeps, the other one
+/// may be set.
 struct Stand {
     wall: Timestamp,
     monotonic: u64,
@@ -927,7 +1021,8 @@ fn still_serves(code: ErrorCode) -> bool {
     !matches!(code, ErrorCode::NoGrant | ErrorCode::Cancelled | ErrorCode::InvalidState)
 }
 
-/// As long as a lost answer may still be had, asking for it does not wait for the budget: the platform's own 30 seconds.
+/// As long as a lost answer may still be had, asking for it does not wait for the budget: the
+/// platform's own 30 seconds.
 pub(crate) const LONGEST_WINDOW: Duration = Duration::from_secs(30);
 /// The part of a token's life that maintenance may begin to renew it in, at most.
 const WIDEST: f64 = 0.98;
@@ -939,12 +1034,15 @@ const SOFT_PAUSE: Duration = Duration::from_secs(30);
 /// Before a request is sent again that the server failed on.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(3);
-/// With less time than this no request is begun: it would only be cut off, and leave the token in doubt.
+/// With less time than this no request is begun: it would only be cut off, and leave the token in
+/// doubt.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
 /// So long between mark and request tells that the process stood still.
 const STANDSTILL: Duration = Duration::from_secs(2);
 /// The next step where a location was minted from another company than its own.
-const MINT_FROM_ITS_OWN: &str = "check that the location belongs to the company that you mint it from";
-/// The part of a short life that maintenance may begin to renew it in: such tokens must not take all of its time.
+const MINT_FROM_ITS_OWN: &str =
+    "check that the location belongs to the company that you mint it from";
+/// The part of a short life that maintenance may begin to renew it in: such tokens must not take
+/// all of its time.
 const WIDEST_OF_SHORT: f64 = 0.5;
 const SHORT_LIFE: Duration = Duration::from_secs(6 * 3_600);

@@ -26,7 +26,8 @@ pub enum Report {
 }
 
 impl Client {
-    /// What an answer means, and what can be done about it; `sent`: method and path, where the host tells.
+    /// What an answer means, and what can be done about it; `sent`: method and path, where the host
+    /// tells.
     pub(crate) fn judge(
         &self,
         headers: &Headers,
@@ -61,12 +62,15 @@ impl Client {
                     None => error,
                 });
             }
-            // Of two tokens the other is tried whatever the platform says of the one in use: that costs nothing.
+            // Of two tokens the other is tried whatever the platform says of the one in use: that
+            // costs nothing.
             Meaning::PrivateIntegration(error) if token == TokenKind::Grant => return Err(error),
             Meaning::PrivateIntegration(error) | Meaning::Refreshable(error) => error,
         };
         let snapshot = match (&inner.credential, account) {
-            (Credential::OAuth { .. }, Some(account)) => inner.replace_refused(&account, snapshot, &error)?,
+            (Credential::OAuth { .. }, Some(account)) => {
+                inner.replace_refused(&account, snapshot, &error)?
+            }
             (Credential::PrivateIntegration(rotation), account) => {
                 inner.rotate(rotation, snapshot).map_err(|message| {
                     let refused = Error::new(ErrorCode::InvalidPrivateIntegration, message)
@@ -86,10 +90,15 @@ impl Client {
             if headers.content_type().is_some() { b"POST" } else { b"GET" },
         );
         let same_version = headers.version() == repeat.version();
-        Ok(Report::Repeat(if same_version { repeat } else { repeat.with_version(headers.version())? }))
+        Ok(Report::Repeat(if same_version {
+            repeat
+        } else {
+            repeat.with_version(headers.version())?
+        }))
     }
 
-    /// The documented operation of a request that was sent: a path below `api_base`, or the whole URL.
+    /// The documented operation of a request that was sent: a path below `api_base`, or the whole
+    /// URL.
     pub(crate) fn operation_of(&self, method: &str, path: &str) -> Option<Operation> {
         let method = method.to_ascii_uppercase();
         if path.starts_with('/') {
@@ -114,7 +123,8 @@ impl Inner {
         }
     }
 
-    /// After the platform refused a Private Integration token: headers with the other one, or what to tell the user.
+    /// After the platform refused a Private Integration token: headers with the other one, or what
+    /// to tell the user.
     fn rotate(
         &self,
         rotation: &Rotation,
@@ -194,7 +204,9 @@ impl Asked<'_> {
         );
         let cure = match self.token {
             TokenKind::Grant => "add it to the app and to `scopes`, then authorize again",
-            TokenKind::PrivateIntegration => "add it to the Private Integration in the account's settings",
+            TokenKind::PrivateIntegration => {
+                "add it to the Private Integration in the account's settings"
+            }
             TokenKind::Static => "set `access_token` to a token that has it",
         };
         self.error(ErrorCode::InsufficientScope, format!("{what}: {cure}"))
@@ -352,7 +364,12 @@ mod tests {
     fn every_recorded_row() {
         for (status, text, code, refreshable) in [
             (401, "Invalid JWT", ErrorCode::ReauthorizationRequired, true),
-            (401, "Invalid token: access token is invalid", ErrorCode::ReauthorizationRequired, true),
+            (
+                401,
+                "Invalid token: access token is invalid",
+                ErrorCode::ReauthorizationRequired,
+                true,
+            ),
             (401, "Invalid Private Integration token", ErrorCode::InvalidPrivateIntegration, false),
             (
                 401,
@@ -360,18 +377,38 @@ mod tests {
                 ErrorCode::WrongTokenClass,
                 false,
             ),
-            (401, "The token is not authorized for this scope.", ErrorCode::InsufficientScope, false),
+            (
+                401,
+                "The token is not authorized for this scope.",
+                ErrorCode::InsufficientScope,
+                false,
+            ),
             (401, "Token's user type mismatch!", ErrorCode::WrongTokenClass, false),
-            (401, "This token's user type is not yet supported!", ErrorCode::WrongTokenClass, false),
+            (
+                401,
+                "This token's user type is not yet supported!",
+                ErrorCode::WrongTokenClass,
+                false,
+            ),
             (401, "version header was not found.", ErrorCode::HttpStatus, false),
             (401, "version header is invalid", ErrorCode::HttpStatus, false),
             (400, "Invalid API version segment in path", ErrorCode::HttpStatus, false),
-            (403, "The token does not have access to this location.", ErrorCode::WrongAccount, false),
-            (403, "This location is not accessible from this token!", ErrorCode::WrongAccount, false),
+            (
+                403,
+                "The token does not have access to this location.",
+                ErrorCode::WrongAccount,
+                false,
+            ),
+            (
+                403,
+                "This location is not accessible from this token!",
+                ErrorCode::WrongAccount,
+                false,
+            ),
             (429, "Too Many Requests", ErrorCode::RateLimited, false),
         ] {
-            let body =
-                serde_json::json!({ "statusCode": status, "message": text, "traceId": "t" }).to_string();
+            let body = serde_json::json!({ "statusCode": status, "message": text, "traceId": "t" })
+                .to_string();
             let (error, can_refresh) = match classify(&Asked::default(), status, body.as_bytes()) {
                 Meaning::Refreshable(error) => (error, true),
                 Meaning::PrivateIntegration(error) | Meaning::Final(error) => (error, false),
@@ -386,9 +423,12 @@ mod tests {
 
     #[test]
     fn what_is_no_matter_of_authentication_passes() {
-        for (status, body) in
-            [(200, &b"{}"[..]), (404, b"{}"), (500, b"Invalid JWT"), (400, b"{\"message\":\"name\"}")]
-        {
+        for (status, body) in [
+            (200, &b"{}"[..]),
+            (404, b"{}"),
+            (500, b"Invalid JWT"),
+            (400, b"{\"message\":\"name\"}"),
+        ] {
             assert!(matches!(classify(&Asked::default(), status, body), Meaning::Pass));
         }
     }

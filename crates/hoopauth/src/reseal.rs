@@ -1,6 +1,8 @@
-//! Sealing anew: what an older key sealed is sealed with the first one, so that the older can be given up.
+//! Sealing anew: what an older key sealed is sealed with the first one, so that the older can be
+//! given up.
 //!
-//! Each refresh does it with its own row; maintenance does it with all of them, those too that can't be refreshed.
+//! Each refresh does it with its own row; maintenance does it with all of them, those too that
+//! can't be refreshed.
 
 use std::time::Duration;
 
@@ -46,16 +48,19 @@ impl Inner {
 
     /// Seals one row anew, if an older key sealed it; whether it did.
     fn reseal(&self, account: &Account, ring: &KeyRing) -> Result<bool> {
-        let is_old = |bytes: &Option<Vec<u8>>| bytes.as_ref().is_some_and(|bytes| !ring.is_current(bytes));
+        let is_old =
+            |bytes: &Option<Vec<u8>>| bytes.as_ref().is_some_and(|bytes| !ring.is_current(bytes));
         if !self.load(account)?.is_some_and(|record| is_old(&record.grant)) {
             return Ok(false);
         }
         // Whoever refreshes it seals it anew.
-        let Some(mut lease) = calling(|| self.store.lease(&self.key(account), Duration::ZERO))? else {
+        let Some(mut lease) = calling(|| self.store.lease(&self.key(account), Duration::ZERO))?
+        else {
             return Ok(false);
         };
         let record = calling(|| lease.load(self.clock.now()))?;
-        let Some(record) = record.filter(|record| is_old(&record.grant) && record.mark.is_none()) else {
+        let Some(record) = record.filter(|record| is_old(&record.grant) && record.mark.is_none())
+        else {
             return Ok(false);
         };
         let (record, grant) = self.open_live(account, Some(record))?;
@@ -106,9 +111,11 @@ mod tests {
         client.inner.load(&account()).unwrap().unwrap()
     }
 
-    /// Puts `change`d bytes into the row as somebody with a database shell would, to follow what is there.
+    /// Puts `change`d bytes into the row as somebody with a database shell would, to follow what is
+    /// there.
     fn put(client: &Client, grant: Vec<u8>, seen: Vec<crate::store::Fingerprint>) {
-        let generation = client.inner.load(&account()).unwrap().map_or(0, |record| record.generation);
+        let generation =
+            client.inner.load(&account()).unwrap().map_or(0, |record| record.generation);
         let record = NewRecord { grant: Some(grant), expires_at: Timestamp(i64::MAX / 2), seen };
         let account = account();
         assert!(client.inner.store.save(&client.inner.key(&account), generation, &record).unwrap());
@@ -137,7 +144,10 @@ mod tests {
         let other = client(&store, NEW);
         for client in [&first, &other] {
             let error = exported(client).unwrap_err();
-            assert_eq!((error.code(), error.account()), (ErrorCode::StoreCorrupt, Some(&account())));
+            assert_eq!(
+                (error.code(), error.account()),
+                (ErrorCode::StoreCorrupt, Some(&account()))
+            );
         }
         let error = other.headers_for(account().as_str(), "GET").err().unwrap();
         assert_eq!(error.code(), ErrorCode::StoreCorrupt);

@@ -8,7 +8,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::cache::Snapshot;
 
-/// A token, secret or key: prints as `[redacted]`, is wiped when dropped, compares in constant time.
+/// A token, secret or key: prints as `[redacted]`, is wiped when dropped, compares in constant
+/// time.
 #[derive(Clone)]
 pub struct Secret(Text);
 
@@ -126,8 +127,9 @@ pub(crate) fn note_traffic() {
     TRAFFIC.set(true);
 }
 
-/// Overwrites what lies below on the stack, if secrets passed there. Code that is not ours leaves them behind: the dynamic
-/// linker, for one, stores the vector registers there, which a copied token has just been in.
+/// Overwrites what lies below on the stack, if secrets passed there. Code that is not ours leaves
+/// them behind: the dynamic linker, for one, stores the vector registers there, which a copied
+/// token has just been in.
 pub(crate) fn wipe_stack_after_traffic() {
     if TRAFFIC.take() {
         wipe_stack();
@@ -135,13 +137,17 @@ pub(crate) fn wipe_stack_after_traffic() {
 }
 
 #[inline(never)]
-#[allow(clippy::large_stack_arrays, reason = "that is its purpose: what passed there reached as deep")]
+#[allow(
+    clippy::large_stack_arrays,
+    reason = "that is its purpose: what passed there reached as deep"
+)]
 fn wipe_stack() {
     let mut below = [0_u8; STACK_OF_TRAFFIC];
     std::hint::black_box(&mut below);
 }
 
-/// As deep as HTTP and TLS reach, and no deeper, for a thread of the program's may have little more.
+/// As deep as HTTP and TLS reach, and no deeper, for a thread of the program's may have little
+/// more.
 const STACK_OF_TRAFFIC: usize = 64 * 1024;
 
 #[cfg(test)]

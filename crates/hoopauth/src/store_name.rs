@@ -42,7 +42,9 @@ impl<'a> StoreName<'a> {
                 known @ ("memory" | "sqlite" | "postgres" | "postgresql") => {
                     format!("must be written in lower case: `{known}:`")
                 }
-                "sqlite3" | "file" => "must begin with `sqlite:`, then the path of the file".to_owned(),
+                "sqlite3" | "file" => {
+                    "must begin with `sqlite:`, then the path of the file".to_owned()
+                }
                 other if other.starts_with("sqlite+") => {
                     "must begin with `sqlite:`, then the path of the file".to_owned()
                 }
@@ -66,7 +68,10 @@ fn sqlite(path: &str) -> std::result::Result<StoreName<'_>, String> {
     }
     let refuse = |what: &str| Err(what.to_owned());
     let lower = path.to_ascii_lowercase();
-    if lower.contains(":memory:") || lower.contains("mode=memory") || lower.trim_matches(':') == "memory" {
+    if lower.contains(":memory:")
+        || lower.contains("mode=memory")
+        || lower.trim_matches(':') == "memory"
+    {
         return refuse(
             "names SQLite's database in memory, which is no file: write `memory:` for a store in memory",
         );
@@ -78,13 +83,17 @@ fn sqlite(path: &str) -> std::result::Result<StoreName<'_>, String> {
         );
     }
     if mistake::names_a_file(path) {
-        return refuse("holds `file:` behind `sqlite:`: write the path alone, `sqlite:/folder/file`");
+        return refuse(
+            "holds `file:` behind `sqlite:`: write the path alone, `sqlite:/folder/file`",
+        );
     }
     if path.starts_with(|c: char| c.is_ascii_whitespace()) {
         return refuse("has a space behind `sqlite:`: remove it");
     }
     if lower.contains("?mode=") || lower.contains("?cache=") || lower.contains("?vfs=") {
-        return refuse("holds parameters of SQLite's own URLs: write the path alone, `sqlite:/folder/file`");
+        return refuse(
+            "holds parameters of SQLite's own URLs: write the path alone, `sqlite:/folder/file`",
+        );
     }
     let parent = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(what) = mistake::found(path, Form::Path)
@@ -92,8 +101,13 @@ fn sqlite(path: &str) -> std::result::Result<StoreName<'_>, String> {
     {
         return refuse(what);
     }
-    if path.ends_with(['/', '\\']) || Path::new(path).file_name().is_none() || Path::new(path).is_dir() {
-        return refuse("names a folder: write the path of a file in it, `sqlite:/folder/grants.db`");
+    if path.ends_with(['/', '\\'])
+        || Path::new(path).file_name().is_none()
+        || Path::new(path).is_dir()
+    {
+        return refuse(
+            "names a folder: write the path of a file in it, `sqlite:/folder/grants.db`",
+        );
     }
     Ok(StoreName::Sqlite(path))
 }
@@ -109,9 +123,16 @@ mod tests {
     fn the_four_forms_are_read() {
         assert_eq!(StoreName::parse("memory:"), Ok(StoreName::Memory));
         assert_eq!(StoreName::parse("sqlite:"), Ok(StoreName::SqliteOfUser));
-        for path in
-            ["a.db", "/x/a b/c.db", "C:\\x\\a.db", "./a.db", "../a", "/a$b/c.db", "/it's/a.db", "memory.db"]
-        {
+        for path in [
+            "a.db",
+            "/x/a b/c.db",
+            "C:\\x\\a.db",
+            "./a.db",
+            "../a",
+            "/a$b/c.db",
+            "/it's/a.db",
+            "memory.db",
+        ] {
             assert_eq!(StoreName::parse(&format!("sqlite:{path}")), Ok(StoreName::Sqlite(path)));
         }
         let url = "postgres://u:p$s\"x@h:1/d?sslmode=disable";
@@ -164,6 +185,9 @@ mod tests {
         assert!(said.contains("folder"), "{said}");
         // A folder of that name is there: then it is no placeholder.
         std::fs::create_dir(folder.path().join("$HOME")).unwrap();
-        assert!(StoreName::parse(&format!("sqlite:{}", folder.path().join("$HOME/a.db").display())).is_ok());
+        assert!(
+            StoreName::parse(&format!("sqlite:{}", folder.path().join("$HOME/a.db").display()))
+                .is_ok()
+        );
     }
 }

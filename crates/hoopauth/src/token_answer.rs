@@ -1,7 +1,8 @@
 //! What a token answer holds, and the grant it becomes.
 //!
-//! The refresh token or the code that asked for an answer is spent when it comes. So a usable access token is enough: each other
-//! member is taken if it can be read, and the stored value stays where it can't.
+//! The refresh token or the code that asked for an answer is spent when it comes. So a usable
+//! access token is enough: each other member is taken if it can be read, and the stored value stays
+//! where it can't.
 
 use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
@@ -40,8 +41,9 @@ impl TokenAnswer {
         self
     }
 
-    /// Reads an answer. Each member may come in either casing (`access_token`, `accessToken`), in both, or several times: what
-    /// can be used of it counts. The object may stand one level deep in another one or in a list.
+    /// Reads an answer. Each member may come in either casing (`access_token`, `accessToken`), in
+    /// both, or several times: what can be used of it counts. The object may stand one level deep
+    /// in another one or in a list.
     pub(crate) fn parse(body: &[u8]) -> Result<Self> {
         let replaced;
         let body = if let Ok(text) = std::str::from_utf8(body) {
@@ -52,7 +54,8 @@ impl TokenAnswer {
         };
         let members = Members::read(body);
         let has_token = |members: &Members<'_>| members.find(ACCESS_TOKEN, token).is_some();
-        let members = if has_token(&members) { Some(members) } else { members.nested().find(has_token) };
+        let members =
+            if has_token(&members) { Some(members) } else { members.nested().find(has_token) };
         let unusable = || {
             Error::malformed(
                 "the token endpoint's answer holds no access token that can be used: check `token_url`, and whether a proxy, \
@@ -76,8 +79,9 @@ impl TokenAnswer {
         })
     }
 
-    /// The account that this answer names, by its class. Where it names none, the class is the one that was `asked` for, or the
-    /// one whose id is there: a location's answer holds its company's id, too, but not the reverse.
+    /// The account that this answer names, by its class. Where it names none, the class is the one
+    /// that was `asked` for, or the one whose id is there: a location's answer holds its company's
+    /// id, too, but not the reverse.
     pub(crate) fn account(&self, asked: Option<AccountKind>) -> Result<Account> {
         let told = self.location_id.as_ref().map(|_| AccountKind::Location);
         let told = told.or(self.company_id.as_ref().map(|_| AccountKind::Company));
@@ -100,14 +104,18 @@ impl TokenAnswer {
         }
     }
 
-    /// Refuses an answer that speaks for someone else than `account`. What an answer leaves out contradicts nothing.
+    /// Refuses an answer that speaks for someone else than `account`. What an answer leaves out
+    /// contradicts nothing.
     pub(crate) fn check(&self, account: &Account) -> Result<()> {
         if let Some(kind) = self.user_type
             && kind != account.kind()
         {
             return Err(Error::new(
                 ErrorCode::WrongTokenClass,
-                format!("the platform gave a {kind} token where a {} token was asked for", account.kind()),
+                format!(
+                    "the platform gave a {kind} token where a {} token was asked for",
+                    account.kind()
+                ),
             )
             .with_account(account));
         }
@@ -121,8 +129,8 @@ impl TokenAnswer {
         Ok(())
     }
 
-    /// Makes the grant that follows `before` (none for a new authorization). Its life is counted from when it was asked for: how
-    /// long the answer travelled nobody knows.
+    /// Makes the grant that follows `before` (none for a new authorization). Its life is counted
+    /// from when it was asked for: how long the answer travelled nobody knows.
     pub(crate) fn into_grant(
         self,
         account: &Account,
@@ -141,7 +149,8 @@ impl TokenAnswer {
         let platform_authorized_at = if let Some(grant) = before {
             grant.platform_date()
         } else {
-            // The later one, if they differ: an authorization that counts as too old is lost to a late UNINSTALL.
+            // The later one, if they differ: an authorization that counts as too old is lost to a
+            // late UNINSTALL.
             let told = self.date.max(issued_at(self.access_token.expose()));
             told.map(|told| within_second(told, asked))
         };
@@ -154,16 +163,22 @@ impl TokenAnswer {
             obtained_at: asked,
             expires_at: asked.plus(self.lifetime),
             authorized_at: before.map_or(asked, |grant| grant.authorized_at),
-            scopes: self.scopes.or_else(|| before.map(|grant| grant.scopes.clone())).unwrap_or_default(),
-            company_id: self.company_id.or_else(|| before.and_then(|grant| grant.company_id.clone())),
+            scopes: self
+                .scopes
+                .or_else(|| before.map(|grant| grant.scopes.clone()))
+                .unwrap_or_default(),
+            company_id: self
+                .company_id
+                .or_else(|| before.and_then(|grant| grant.company_id.clone())),
             user_id: self.user_id.or_else(|| before.and_then(|grant| grant.user_id.clone())),
             minted,
         }
     }
 
-    /// Makes the grant that holds an answer which speaks for someone else than its account. Its refresh token replaces the spent
-    /// one, and the next refresh shows whom it speaks for. Its access token counts as ended, so nobody is served with it; one
-    /// that still lives (`serves`) goes on in its place.
+    /// Makes the grant that holds an answer which speaks for someone else than its account. Its
+    /// refresh token replaces the spent one, and the next refresh shows whom it speaks for. Its
+    /// access token counts as ended, so nobody is served with it; one that still lives (`serves`)
+    /// goes on in its place.
     pub(crate) fn into_held(self, before: &Grant, asked: Timestamp, serves: bool) -> Grant {
         let mut held = before.clone();
         if let Some(token) = self.refresh_token {
@@ -235,7 +250,8 @@ fn bearer(value: &str) -> Option<()> {
     text(value)?.eq_ignore_ascii_case("bearer").then_some(())
 }
 
-/// Reads scopes, separated by white space or commas, or as a list. None at all is no answer: RFC 6749 has no empty scope.
+/// Reads scopes, separated by white space or commas, or as a list. None at all is no answer: RFC
+/// 6749 has no empty scope.
 fn scopes(value: &str) -> Option<Vec<String>> {
     let separates = |c: char| c == ',' || c.is_whitespace() || c.is_control();
     let texts = texts(value);
@@ -246,8 +262,8 @@ fn scopes(value: &str) -> Option<Vec<String>> {
 
 /// Reads how long a token is taken to live: seconds as a number or a numeric text, fractions cut.
 ///
-/// Zero or negative: one minute, so that the pair is kept and no endpoint is asked more than once a minute for it. Longer than
-/// ten years can't be meant.
+/// Zero or negative: one minute, so that the pair is kept and no endpoint is asked more than once a
+/// minute for it. Longer than ten years can't be meant.
 fn lifetime(value: &str) -> Option<Duration> {
     match number(value)? {
         seconds if seconds < 1.0 => Some(SHORTEST),
@@ -266,7 +282,8 @@ const COMPANY_ID: [&str; 2] = ["companyId", "company_id"];
 const LOCATION_ID: [&str; 2] = ["locationId", "location_id"];
 const USER_ID: [&str; 2] = ["userId", "user_id"];
 
-/// What the platform documents, for an answer that says nothing of it: an earlier end shows as a 401, which refreshes.
+/// What the platform documents, for an answer that says nothing of it: an earlier end shows as a
+/// 401, which refreshes.
 const DOCUMENTED: Duration = Duration::from_secs(86_399);
 const SHORTEST: Duration = Duration::from_secs(60);
 const TEN_YEARS: f64 = 10.0 * 366.0 * 86_400.0;
@@ -290,7 +307,10 @@ mod tests {
         assert_eq!(answer.lifetime, Duration::from_secs(3600));
         assert_eq!(answer.scopes.as_deref().unwrap(), ["x", "y"]);
         assert_eq!(answer.account(None).unwrap().as_str(), "location:l");
-        assert_eq!((answer.company_id.as_deref(), answer.user_id.as_deref()), (Some("c"), Some("u")));
+        assert_eq!(
+            (answer.company_id.as_deref(), answer.user_id.as_deref()),
+            (Some("c"), Some("u"))
+        );
     }
 
     #[test]
@@ -306,7 +326,8 @@ mod tests {
 
     #[test]
     fn an_odd_frame_costs_nothing() {
-        let deep = format!(r#"{{"deep":{}{},{}"#, "[".repeat(10_000), "]".repeat(10_000), &GOOD[1..]);
+        let deep =
+            format!(r#"{{"deep":{}{},{}"#, "[".repeat(10_000), "]".repeat(10_000), &GOOD[1..]);
         for json in [
             format!("\u{feff}{GOOD}"),
             format!("  \r\n{GOOD}\n\n"),
@@ -339,21 +360,31 @@ mod tests {
                 answer.check(&account).unwrap();
             }
         }
-        for (id, read) in
-            [("7", "7"), ("[8]", "8"), ("123456789012345678901234567890", "123456789012345678901234567890")]
-        {
+        for (id, read) in [
+            ("7", "7"),
+            ("[8]", "8"),
+            ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ] {
             let answer = parse(&format!(r#"{{"access_token":"at","locationId":{id}}}"#)).unwrap();
             assert_eq!(answer.location_id.as_deref(), Some(read));
         }
         for scope in ["\"\"", "\" \"", "[]", "{}", "null", "7.5", "[{}]"] {
-            assert!(parse(&format!(r#"{{"access_token":"a","scope":{scope}}}"#)).unwrap().scopes.is_none());
+            assert!(
+                parse(&format!(r#"{{"access_token":"a","scope":{scope}}}"#))
+                    .unwrap()
+                    .scopes
+                    .is_none()
+            );
         }
     }
 
     #[test]
     fn every_kind_of_expires_in() {
         let of = |raw: &str| {
-            parse(&format!(r#"{{"access_token":"a","expires_in":{raw}}}"#)).unwrap().lifetime.as_secs()
+            parse(&format!(r#"{{"access_token":"a","expires_in":{raw}}}"#))
+                .unwrap()
+                .lifetime
+                .as_secs()
         };
         for (raw, seconds) in [
             ("3600", 3600),
@@ -408,16 +439,21 @@ mod tests {
         let both = r#"{"access_token":"a","userType":"Company","companyId":"c","locationId":"l"}"#;
         assert_eq!(account(both, Some(AccountKind::Location)).unwrap().as_str(), "company:c");
         for unknown in ["", r#""userType":null,"#, r#""userType":"Agency","#, r#""userType":7,"#] {
-            let both = format!(r#"{{"access_token":"a",{unknown}"companyId":"c","locationId":"l"}}"#);
+            let both =
+                format!(r#"{{"access_token":"a",{unknown}"companyId":"c","locationId":"l"}}"#);
             assert_eq!(account(&both, Some(AccountKind::Company)).unwrap().as_str(), "company:c");
             assert_eq!(account(&both, None).unwrap().as_str(), "location:l");
             let company = format!(r#"{{"access_token":"a",{unknown}"companyId":"c"}}"#);
             assert_eq!(account(&company, None).unwrap().as_str(), "company:c");
-            assert_eq!(account(&company, Some(AccountKind::Location)).unwrap().as_str(), "company:c");
+            assert_eq!(
+                account(&company, Some(AccountKind::Location)).unwrap().as_str(),
+                "company:c"
+            );
         }
-        for nobody in
-            [r#"{"access_token":"a"}"#, r#"{"access_token":"a","userType":"Location","companyId":"c"}"#]
-        {
+        for nobody in [
+            r#"{"access_token":"a"}"#,
+            r#"{"access_token":"a","userType":"Location","companyId":"c"}"#,
+        ] {
             assert_eq!(account(nobody, None).unwrap_err().code(), ErrorCode::MalformedResponse);
         }
         let answer = parse(both).unwrap();
@@ -456,11 +492,14 @@ mod tests {
             any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
         ];
         leaf.prop_recursive(4, 16, 4, |inner| {
-            let member = (any::<String>(), inner.clone())
-                .prop_map(|(name, value)| format!("{}:{value}", serde_json::to_string(&name).unwrap()));
+            let member = (any::<String>(), inner.clone()).prop_map(|(name, value)| {
+                format!("{}:{value}", serde_json::to_string(&name).unwrap())
+            });
             prop_oneof![
-                prop::collection::vec(inner, 0..4).prop_map(|items| format!("[{}]", items.join(","))),
-                prop::collection::vec(member, 0..4).prop_map(|members| format!("{{{}}}", members.join(","))),
+                prop::collection::vec(inner, 0..4)
+                    .prop_map(|items| format!("[{}]", items.join(","))),
+                prop::collection::vec(member, 0..4)
+                    .prop_map(|members| format!("{{{}}}", members.join(","))),
             ]
         })
     }
@@ -473,7 +512,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(512))]
 
-        /// Whatever stands beside a usable pair, before and behind it, twice or in the other casing, it is found.
+        /// Whatever stands beside a usable pair, before and behind it, twice or in the other
+        /// casing, it is found.
         #[test]
         fn every_answer_that_holds_a_usable_pair_is_taken(
             camel in any::<[bool; 2]>(),

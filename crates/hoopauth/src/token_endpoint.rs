@@ -12,7 +12,9 @@ use crate::limits::retry_after;
 use crate::members::{Members, text, texts};
 use crate::secret::Secret;
 use crate::token_answer::TokenAnswer;
-use crate::transport::{Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse};
+use crate::transport::{
+    Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
+};
 
 /// What the requests need beside the tokens.
 pub(crate) struct TokenEndpoint<'a> {
@@ -66,9 +68,11 @@ impl TokenFailure {
 pub(crate) enum FailureClass {
     /// It is expired, revoked or spent.
     InvalidGrant,
-    /// Nothing: the request was refused before the token was looked at, or never arrived. It is as good as before.
+    /// Nothing: the request was refused before the token was looked at, or never arrived. It is as
+    /// good as before.
     Untouched,
-    /// It may have been spent: the answer was lost, cut or made by something else than the endpoint.
+    /// It may have been spent: the answer was lost, cut or made by something else than the
+    /// endpoint.
     Unknown,
 }
 
@@ -103,7 +107,8 @@ impl TokenEndpoint<'_> {
         self.post(Asks::Refresh, &form, vec![], timeout, &|_| ())
     }
 
-    /// A location's token from its company's, which spends nothing. `heard` is told of the answer, for the company's limits.
+    /// A location's token from its company's, which spends nothing. `heard` is told of the answer,
+    /// for the company's limits.
     pub(crate) fn mint(
         &self,
         company: &Account,
@@ -150,11 +155,13 @@ impl TokenEndpoint<'_> {
             timeout,
             max_body: LARGEST_ANSWER,
         };
-        let response =
-            crate::callback::calling(|| self.transport.send(&request)).map_err(|error| lost(&error, asks))?;
+        let response = crate::callback::calling(|| self.transport.send(&request))
+            .map_err(|error| lost(&error, asks))?;
         heard(&response);
-        let fields = form.iter().filter(|(name, _)| SECRET_FIELDS.contains(name)).map(|(_, value)| *value);
-        let bearer = request.headers.iter().filter_map(|(_, value)| value.expose().strip_prefix("Bearer "));
+        let fields =
+            form.iter().filter(|(name, _)| SECRET_FIELDS.contains(name)).map(|(_, value)| *value);
+        let bearer =
+            request.headers.iter().filter_map(|(_, value)| value.expose().strip_prefix("Bearer "));
         self.read(response, asks, fields.chain(bearer))
     }
 
@@ -166,15 +173,21 @@ impl TokenEndpoint<'_> {
         secrets: impl Iterator<Item = &'a str>,
     ) -> Result<TokenAnswer, TokenFailure> {
         let status = response.status;
-        let unknown = |error: Error| Err(TokenFailure::new(error.with_status(status), FailureClass::Unknown));
+        let unknown =
+            |error: Error| Err(TokenFailure::new(error.with_status(status), FailureClass::Unknown));
         let answer = match status {
             _ if response.body.len() > LARGEST_ANSWER => unknown(Error::malformed(format!(
                 "the answer of the token endpoint is longer than 1 MiB: {}",
                 look_between(asks)
             ))),
             200..=299 => match TokenAnswer::parse(&response.body) {
-                // The refresh token may stand in the lost part. While that can be had, the same request brings it again.
-                Ok(answer) if asks == Asks::Refresh && !answer.is_whole && answer.refresh_token.is_none() => {
+                // The refresh token may stand in the lost part. While that can be had, the same
+                // request brings it again.
+                Ok(answer)
+                    if asks == Asks::Refresh
+                        && !answer.is_whole
+                        && answer.refresh_token.is_none() =>
+                {
                     unknown(Error::malformed(format!(
                         "the answer of the token endpoint breaks off before its end: {}",
                         look_between(asks)
@@ -209,9 +222,12 @@ impl TokenEndpoint<'_> {
             .with_server_message(body.message.as_deref().or(body.code.as_deref()))
             .with_trace_id(body.trace_id.as_deref())
             .with_retryable(is_transient);
-        // What stands in the way may be gone by the time that it names; a refusal of the request itself stays.
+        // What stands in the way may be gone by the time that it names; a refusal of the request
+        // itself stays.
         let passes = is_transient || code == ErrorCode::MalformedResponse;
-        if let Some(wait) = retry_after(response.headers.iter(), self.clock.now()).filter(|_| passes) {
+        if let Some(wait) =
+            retry_after(response.headers.iter(), self.clock.now()).filter(|_| passes)
+        {
             error = error.with_retry_after(wait.min(LONGEST_WAIT));
         }
         TokenFailure { error, class, body: response.body.clone() }
@@ -221,7 +237,9 @@ impl TokenEndpoint<'_> {
 fn lost(error: &TransportError, asks: Asks) -> TokenFailure {
     let between = look_between(asks);
     let (code, retryable, next) = match error.kind {
-        TransportErrorKind::Network => (ErrorCode::Network, true, "check the network, then try again"),
+        TransportErrorKind::Network => {
+            (ErrorCode::Network, true, "check the network, then try again")
+        }
         TransportErrorKind::Timeout => {
             (ErrorCode::Timeout, true, "try again, and raise `attempt_timeout` if this stays")
         }
@@ -233,10 +251,14 @@ fn lost(error: &TransportError, asks: Asks) -> TokenFailure {
             (ErrorCode::MalformedResponse, false, between.as_str())
         }
     };
-    let what =
-        if code == ErrorCode::Config { "nothing was sent" } else { "the token endpoint gave no answer" };
+    let what = if code == ErrorCode::Config {
+        "nothing was sent"
+    } else {
+        "the token endpoint gave no answer"
+    };
     let why = crate::error::clean(&error.message);
-    let message = if next.is_empty() { format!("{what}: {why}") } else { format!("{what} ({why}): {next}") };
+    let message =
+        if next.is_empty() { format!("{what}: {why}") } else { format!("{what} ({why}): {next}") };
     TokenFailure::new(
         Error::new(code, message).with_retryable(retryable),
         if error.sent { FailureClass::Unknown } else { FailureClass::Untouched },
@@ -286,8 +308,9 @@ impl Refused {
     }
 }
 
-/// Reads a refusal: first statuses that mean the same whoever sends them, then the code of RFC 6749. Words are read only where
-/// there is no code, for they quote each other: those of `invalid_grant` name an authorization code.
+/// Reads a refusal: first statuses that mean the same whoever sends them, then the code of RFC
+/// 6749. Words are read only where there is no code, for they quote each other: those of
+/// `invalid_grant` name an authorization code.
 fn classify(status: u16, body: &Refusal, asks: Asks) -> Refused {
     use FailureClass::{Unknown, Untouched};
     match status {
@@ -370,9 +393,9 @@ fn by_code(code: OAuthCode, asks: Asks) -> Refused {
         (OAuthCode::UnsupportedGrantType, _) => Refused::rejected(
             "the server does not know this kind of token request: check that `token_url` is the platform's token endpoint",
         ),
-        (OAuthCode::InvalidScope, _) => {
-            Refused::rejected("the platform refuses the scopes: ask only for `scopes` that the app was given")
-        }
+        (OAuthCode::InvalidScope, _) => Refused::rejected(
+            "the platform refuses the scopes: ask only for `scopes` that the app was given",
+        ),
         (OAuthCode::InvalidRequest, _) => parameter_refused(asks),
     }
 }
@@ -402,10 +425,16 @@ fn by_words(status: u16, body: &Refusal, asks: Asks) -> Refused {
         _ if says("cannot post") => Refused::between(status, asks),
         Asks::Mint => not_minted(),
         _ if says("invalid client") => client_refused(),
-        Asks::Refresh if says("invalid grant") || says("refresh token") && ended && !says("parameter") => {
+        Asks::Refresh
+            if says("invalid grant") || says("refresh token") && ended && !says("parameter") =>
+        {
             refresh_token_refused()
         }
-        Asks::Code if says("authorization code") || says("authorization_code") || says("invalid grant") => {
+        Asks::Code
+            if says("authorization code")
+                || says("authorization_code")
+                || says("invalid grant") =>
+        {
             code_refused()
         }
         _ if says("parameter") || status == 422 => parameter_refused(asks),
@@ -476,7 +505,8 @@ pub(crate) enum OAuthCode {
 }
 
 impl OAuthCode {
-    /// Reads a code, in the spellings that servers have for it: `invalid_grant`, `INVALID_GRANT`, `Invalid grant`.
+    /// Reads a code, in the spellings that servers have for it: `invalid_grant`, `INVALID_GRANT`,
+    /// `Invalid grant`.
     fn read(text: &str) -> Option<Self> {
         let plain: String = text
             .trim()
@@ -523,7 +553,8 @@ impl Refusal {
         self.code.as_deref().and_then(OAuthCode::read)
     }
 
-    /// Takes a secret out of it, as a server may have echoed it: whole or cut short, as text (not as JSON writes it).
+    /// Takes a secret out of it, as a server may have echoed it: whole or cut short, as text (not
+    /// as JSON writes it).
     pub(crate) fn hide(&mut self, secret: &str) {
         for text in [&mut self.code, &mut self.message, &mut self.trace_id].into_iter().flatten() {
             hide(text, secret);
@@ -537,7 +568,8 @@ fn joined(value: &str) -> Option<String> {
     (!joined.is_empty()).then_some(joined)
 }
 
-/// The `Version` that the library's own calls were written for, whatever version the program's calls have.
+/// The `Version` that the library's own calls were written for, whatever version the program's
+/// calls have.
 pub(crate) const OWN_VERSION: &str = "2021-07-28";
 const SECRET_FIELDS: &[&str] = &["client_secret", "refresh_token", "code", "code_verifier"];
 const LARGEST_ANSWER: usize = 1 << 20;
@@ -581,7 +613,9 @@ mod tests {
         let result = match asks {
             Asks::Code => endpoint.exchange(&token, None, None, None, longest),
             Asks::Refresh => endpoint.refresh(&location, &token, longest),
-            Asks::Mint => endpoint.mint(&company, &location, "Bearer planted-token", longest, &|_| ()),
+            Asks::Mint => {
+                endpoint.mint(&company, &location, "Bearer planted-token", longest, &|_| ())
+            }
         };
         result.err().unwrap_or_else(|| panic!("{status} {body} is no failure"))
     }
@@ -641,13 +675,18 @@ mod tests {
                         for asks in [Asks::Code, Asks::Mint] {
                             let other = tests::failure(asks, status, &[], &body);
                             let told = (other.error.code(), other.class);
-                            assert_eq!(told, (Rejected, FailureClass::Untouched), "{asks:?} {status} {body}");
+                            assert_eq!(
+                                told,
+                                (Rejected, FailureClass::Untouched),
+                                "{asks:?} {status} {body}"
+                            );
                         }
                     }
                 }
             }
         }
-        let failure = failure(Asks::Code, 400, &[], r#"{"error":"invalid_grant","error_description":"x"}"#);
+        let failure =
+            failure(Asks::Code, 400, &[], r#"{"error":"invalid_grant","error_description":"x"}"#);
         assert!(failure.error.message().contains("authorization code"), "{}", failure.error);
     }
 
@@ -704,7 +743,9 @@ mod tests {
         let page = "<!DOCTYPE html><html><head><title>403 Forbidden</title></head></html>";
         for asks in ALL {
             for status in [400, 401, 403, 404, 405, 413, 418, 421, 451, 302, 307] {
-                for body in [page, "", "{}", "[]", "null", "Forbidden", "\"Forbidden\"", "{\"a\":1}", "{"] {
+                for body in
+                    [page, "", "{}", "[]", "null", "Forbidden", "\"Forbidden\"", "{\"a\":1}", "{"]
+                {
                     let failure = failure(asks, status, &[], body);
                     let told = (failure.error.code(), failure.class);
                     let expected = (ErrorCode::MalformedResponse, FailureClass::Untouched);
@@ -717,16 +758,23 @@ mod tests {
                 }
             }
             for body in [page, "", "{}", "{\"message\":\"Request Timeout\"}"] {
-                for (status, class) in [(408, FailureClass::Unknown), (425, FailureClass::Untouched)] {
+                for (status, class) in
+                    [(408, FailureClass::Unknown), (425, FailureClass::Untouched)]
+                {
                     let failure = failure(asks, status, &[], body);
-                    assert_eq!((failure.error.code(), failure.class), (ErrorCode::HttpStatus, class));
+                    assert_eq!(
+                        (failure.error.code(), failure.class),
+                        (ErrorCode::HttpStatus, class)
+                    );
                     assert!(failure.error.is_retryable(), "{status}");
                 }
                 let failure = failure(asks, 407, &[], body);
                 assert_eq!(failure.class, FailureClass::Untouched);
                 assert!(failure.error.message().contains("`proxy`"), "{}", failure.error);
             }
-            for body in [page, "", "{}", "[]", "null", "{\"access_token\":\"a b\"}", "{\"access_token\":"] {
+            for body in
+                [page, "", "{}", "[]", "null", "{\"access_token\":\"a b\"}", "{\"access_token\":"]
+            {
                 let failure = failure(asks, 200, &[], body);
                 let told = (failure.error.code(), failure.class);
                 assert_eq!(told, (ErrorCode::MalformedResponse, FailureClass::Unknown), "{body}");
@@ -756,7 +804,10 @@ mod tests {
     #[test]
     fn what_the_server_says_of_waiting_is_read_in_both_forms() {
         let wait = |status: u16, headers: &[(&str, &str)], body: &str| {
-            failure(Asks::Refresh, status, headers, body).error.retry_after().map(|wait| wait.as_secs())
+            failure(Asks::Refresh, status, headers, body)
+                .error
+                .retry_after()
+                .map(|wait| wait.as_secs())
         };
         let at_noon = "Wed, 15 Nov 2023 12:00:00 GMT";
         let later = "Wed, 15 Nov 2023 12:02:00 GMT";

@@ -1,7 +1,9 @@
-//! What others do to the grants in a store: seen within seconds, by a look at the store's count of changes.
+//! What others do to the grants in a store: seen within seconds, by a look at the store's count of
+//! changes.
 //!
-//! The hot path pays nothing for it: the clock that it asks also tells when a look is due, and the one caller that comes then
-//! looks. What changed elsewhere is read again when its account is next asked for, nothing else is.
+//! The hot path pays nothing for it: the clock that it asks also tells when a look is due, and the
+//! one caller that comes then looks. What changed elsewhere is read again when its account is next
+//! asked for, nothing else is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -22,7 +24,8 @@ use crate::store::WINDOW;
 /// What a client knows of the changes in a store that it shares.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    /// The count of changes that all snapshots are from or younger than; known before the first one is read.
+    /// The count of changes that all snapshots are from or younger than; known before the first one
+    /// is read.
     seen: OnceCell<AtomicU64>,
     /// Whether open marks were looked for.
     opened: AtomicBool,
@@ -42,16 +45,17 @@ pub(crate) enum Bearer {
 }
 
 impl Watch {
-    /// The time that the store has beside a caller with a good token: none while it is in trouble, for what our own stores were
-    /// asked for then comes to its end without the caller, and the next one sees it.
+    /// The time that the store has beside a caller with a good token: none while it is in trouble,
+    /// for what our own stores were asked for then comes to its end without the caller, and the
+    /// next one sees it.
     fn quick(&self) -> Patience {
         Patience::of(if self.failing.load(Ordering::Relaxed) { Duration::ZERO } else { QUICK })
     }
 }
 
 impl Inner {
-    /// What comes before a look into the cache that may end in the store: a look for what others changed, if it is due. An
-    /// error only where nothing was ever read under this watch.
+    /// What comes before a look into the cache that may end in the store: a look for what others
+    /// changed, if it is due. An error only where nothing was ever read under this watch.
     pub(crate) fn watch_store(&self, bearer: Bearer) -> Result<()> {
         let Some(watch) = &self.watch else { return Ok(()) };
         let quick = (bearer == Bearer::Living).then(|| watch.quick());
@@ -66,8 +70,9 @@ impl Inner {
         Ok(())
     }
 
-    /// A look that delays its caller for a moment at most, and not even that while the store is known not to answer. Our own
-    /// stores keep to that; a host's that takes longer is asked ever less often.
+    /// A look that delays its caller for a moment at most, and not even that while the store is
+    /// known not to answer. Our own stores keep to that; a host's that takes longer is asked ever
+    /// less often.
     fn look_quickly(&self, watch: &Watch, seen: &AtomicU64) {
         let start = Instant::now();
         let quick = watch.quick();
@@ -95,14 +100,16 @@ impl Inner {
         if let Some(seen) = watch.seen.get() {
             return Ok(seen);
         }
-        // Asked without a lock: a store of the host's may let another green thread of this thread run, which then comes here.
-        // Of several who ask at once, the first to be here counts, for each reads what it publishes later.
+        // Asked without a lock: a store of the host's may let another green thread of this thread
+        // run, which then comes here. Of several who ask at once, the first to be here counts, for
+        // each reads what it publishes later.
         let seen = calling(|| self.store.changes())?;
         self.clock.take_look(LOOK);
         Ok(watch.seen.get_or_init(|| AtomicU64::new(seen)))
     }
 
-    /// Has those accounts read again that were changed by the time that the count of changes was `now`.
+    /// Has those accounts read again that were changed by the time that the count of changes was
+    /// `now`.
     fn take_in(&self, seen: &AtomicU64, now: u64) -> Result<()> {
         let before = seen.load(Ordering::SeqCst);
         if now == before {
@@ -111,8 +118,8 @@ impl Inner {
         // The store has just answered: here it gets its time.
         let _quick = Patience::of(QUICK);
         let changed = calling(|| self.store.changed(&self.settings.app, before))?;
-        // First the count: whoever reads a row from here on and publishes it sees that it moved. Of two looks at once, the one
-        // that comes late leaves it to the next to look again.
+        // First the count: whoever reads a row from here on and publishes it sees that it moved. Of
+        // two looks at once, the one that comes late leaves it to the next to look again.
         let _ = seen.compare_exchange(before, now, Ordering::SeqCst, Ordering::SeqCst);
         match changed {
             Some(changed) => {
@@ -125,8 +132,8 @@ impl Inner {
         Ok(())
     }
 
-    /// The count of changes that was seen last; `None` where the store does not tell. Asked for before a row is read or written,
-    /// for [`publish`](Self::publish).
+    /// The count of changes that was seen last; `None` where the store does not tell. Asked for
+    /// before a row is read or written, for [`publish`](Self::publish).
     pub(crate) fn seen(&self) -> Option<u64> {
         match &self.watch {
             None => Some(0),
@@ -134,7 +141,8 @@ impl Inner {
         }
     }
 
-    /// Publishes what was read or written when `seen` had been seen. If a look came between, it did not know of this.
+    /// Publishes what was read or written when `seen` had been seen. If a look came between, it did
+    /// not know of this.
     pub(crate) fn publish(&self, snapshot: Arc<Snapshot>, seen: Option<u64>) {
         let published = Arc::clone(&snapshot);
         self.cache.publish(snapshot);
@@ -143,8 +151,13 @@ impl Inner {
         }
     }
 
-    /// Reads an account that others may have changed. While that can't be done, the token is served for as long as it lives.
-    pub(crate) fn read_suspect(&self, account: &Account, cached: &Arc<Snapshot>) -> Result<Arc<Snapshot>> {
+    /// Reads an account that others may have changed. While that can't be done, the token is served
+    /// for as long as it lives.
+    pub(crate) fn read_suspect(
+        &self,
+        account: &Account,
+        cached: &Arc<Snapshot>,
+    ) -> Result<Arc<Snapshot>> {
         let living = !cached.is_hard(&self.clock) && !self.is_refused(cached);
         let quick = self.watch.as_ref().filter(|_| living).map(Watch::quick);
         let start = Instant::now();
@@ -188,10 +201,12 @@ impl Inner {
         }
     }
 
-    /// Finishes what a crash left open a moment ago, while the platform still answers it: once for each client, after its
-    /// first call, for `called`, has what it came for. The rest waits for its callers, or for maintenance.
+    /// Finishes what a crash left open a moment ago, while the platform still answers it: once for
+    /// each client, after its first call, for `called`, has what it came for. The rest waits for
+    /// its callers, or for maintenance.
     ///
-    /// It runs on a thread of its own, which ends with the last of them. A call for one account never waits for another's.
+    /// It runs on a thread of its own, which ends with the last of them. A call for one account
+    /// never waits for another's.
     pub(crate) fn finish_fresh_marks(&self, called: &Account) {
         let Some(watch) = &self.watch else { return };
         if watch.seen.get().is_none() || watch.opened.swap(true, Ordering::Relaxed) {
@@ -205,7 +220,8 @@ impl Inner {
                 return self.tell_trouble(&error);
             }
         };
-        let others = marks.into_iter().filter(|account| account != called && !self.is_unsaved(account));
+        let others =
+            marks.into_iter().filter(|account| account != called && !self.is_unsaved(account));
         let others: Vec<_> = others.collect();
         if others.is_empty() {
             return;
@@ -229,7 +245,9 @@ impl Inner {
                 }
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("hoopauth-recovery".to_owned()).spawn(work) {
+        if let Err(error) =
+            std::thread::Builder::new().name("hoopauth-recovery".to_owned()).spawn(work)
+        {
             tracing::warn!(%error, "no thread could be started to finish refreshes that a crash interrupted; their accounts' next calls do it");
         }
     }

@@ -35,8 +35,12 @@ fn the_bearer_goes_to_the_configured_origins_only() {
 
 #[test]
 fn a_client_is_made_again_of_the_same_options() {
-    let client =
-        Client::builder().access_token("planted").api_version("v3").language("there").build().unwrap();
+    let client = Client::builder()
+        .access_token("planted")
+        .api_version("v3")
+        .language("there")
+        .build()
+        .unwrap();
     let again = client.again().unwrap().build().unwrap();
     let (before, after) = (client.headers("GET").unwrap(), again.headers("GET").unwrap());
     assert_eq!(before.iter().collect::<Vec<_>>(), after.iter().collect::<Vec<_>>());

@@ -76,7 +76,10 @@ fn denial_is_told() {
     let pending = client.begin(client.authorization_request().unwrap()).unwrap();
     let response = http().get(format!("{}&deny=1", pending.url())).send().unwrap();
     let redirect = response.headers()["location"].to_str().unwrap();
-    assert_eq!(client.complete(&pending, redirect).unwrap_err().code(), ErrorCode::AuthorizationDenied);
+    assert_eq!(
+        client.complete(&pending, redirect).unwrap_err().code(),
+        ErrorCode::AuthorizationDenied
+    );
 }
 
 #[test]
@@ -95,7 +98,10 @@ fn an_unsolicited_code_must_be_for_the_expected_account() {
     let world = World::new();
     let client = world.client();
     let install = |account: &Account| {
-        let url = world.emulator.install(account.as_str(), "https://app.example/callback?from=hoop").unwrap();
+        let url = world
+            .emulator
+            .install(account.as_str(), "https://app.example/callback?from=hoop")
+            .unwrap();
         let code = url.split("code=").nth(1).unwrap().split('&').next().unwrap();
         code.to_owned()
     };
@@ -115,8 +121,9 @@ fn an_unsolicited_code_must_be_for_the_expected_account() {
 fn a_pending_authorization_of_another_app_does_not_open() {
     let world = World::new();
     let client = world.client();
-    let sealed =
-        client.seal_pending(&client.begin(client.authorization_request().unwrap()).unwrap()).unwrap();
+    let sealed = client
+        .seal_pending(&client.begin(client.authorization_request().unwrap()).unwrap())
+        .unwrap();
     let other = world.builder().client_secret("another-secret").build().unwrap();
     assert_eq!(other.open_pending(&sealed).unwrap_err().code(), ErrorCode::StateMismatch);
 }

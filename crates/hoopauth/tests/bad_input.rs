@@ -1,4 +1,5 @@
-//! Bad input of every kind: a typed error that names what is wrong and shows nothing of it, and nothing is lost.
+//! Bad input of every kind: a typed error that names what is wrong and shows nothing of it, and
+//! nothing is lost.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
@@ -45,7 +46,9 @@ fn every_option_refuses_every_hostile_value_and_names_itself() {
 
 #[test]
 fn unknown_options_name_their_neighbour() {
-    for (name, near) in [("client-id", "client_id"), ("STORE_KEY", "store_key"), ("Timeout", "timeout")] {
+    for (name, near) in
+        [("client-id", "client_id"), ("STORE_KEY", "store_key"), ("Timeout", "timeout")]
+    {
         let error = Client::builder().option(name, SENTINEL).build().unwrap_err();
         check(&error, ErrorCode::Config, name);
         assert!(error.message().contains(near), "{}", error.message());
@@ -71,7 +74,8 @@ fn credentials_that_contradict_each_other_or_are_no_tokens() {
         &[],
     ];
     for options in refused {
-        let builder = options.iter().fold(Client::builder(), |b, (name, value)| b.option(name, value));
+        let builder =
+            options.iter().fold(Client::builder(), |b, (name, value)| b.option(name, value));
         check(&builder.build().unwrap_err(), ErrorCode::Config, &format!("{options:?}"));
     }
     let client = Client::builder().private_integration_token("pit-a\r\n").build().unwrap();
@@ -87,8 +91,11 @@ fn plain_http_is_for_loopback_alone() {
             "http://localhost.example.com",
             "ftp://localhost",
         ] {
-            let error =
-                Client::builder().option(name, url).private_integration_token("p").build().unwrap_err();
+            let error = Client::builder()
+                .option(name, url)
+                .private_integration_token("p")
+                .build()
+                .unwrap_err();
             check(&error, ErrorCode::Config, url);
             assert!(error.message().contains(name));
         }
@@ -214,7 +221,11 @@ fn redirects_that_are_none() {
     let old = begin();
     let redirect = approve(old.url(), &location(0));
     world.pass(11 * 60);
-    check(&client.complete(&old, &redirect).unwrap_err(), ErrorCode::StateMismatch, "eleven minutes late");
+    check(
+        &client.complete(&old, &redirect).unwrap_err(),
+        ErrorCode::StateMismatch,
+        "eleven minutes late",
+    );
     for text in hostile() {
         let _ = Redirect::read(&text);
         let error = client.complete_unsolicited(&text, &location(0)).unwrap_err();
@@ -230,7 +241,11 @@ fn authorization_requests_that_cannot_be() {
     for value in hostile() {
         let what = format!("{value:.40?}");
         check(&client.begin(request().redirect_uri(&value)).unwrap_err(), ErrorCode::Config, &what);
-        check(&client.begin(request().version_id(&value)).unwrap_err(), ErrorCode::InvalidArgument, &what);
+        check(
+            &client.begin(request().version_id(&value)).unwrap_err(),
+            ErrorCode::InvalidArgument,
+            &what,
+        );
         if !value.is_empty() {
             check(&client.begin(request().scopes([&value])).unwrap_err(), ErrorCode::Config, &what);
         }
@@ -256,7 +271,8 @@ fn sealed_pending_authorizations_that_were_touched() {
     touched.push(format!("{sealed}{sealed}"));
     for text in touched {
         let error = client.open_pending(&text).unwrap_err();
-        let code = if text.len() > 16_384 { ErrorCode::InvalidArgument } else { ErrorCode::StateMismatch };
+        let code =
+            if text.len() > 16_384 { ErrorCode::InvalidArgument } else { ErrorCode::StateMismatch };
         check(&error, code, &format!("{text:.40?}"));
     }
     assert_eq!(client.open_pending(&sealed).unwrap().state(), pending.state());

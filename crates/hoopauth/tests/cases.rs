@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use common::{World, approve, http};
 use hoopauth::webhook::{SignatureScheme, WebhookKey, WebhookVerifier};
 use hoopauth::{
-    Account, Client, Clock as _, Error, ErrorCode, Grant, Headers, Import, PendingAuthorization, Report,
+    Account, Client, Clock as _, Error, ErrorCode, Grant, Headers, Import, PendingAuthorization,
+    Report,
 };
 use hoopauth_emulator::Casing;
 use serde_json::{Value, json};
@@ -62,8 +63,10 @@ fn play(case: &Value) {
         for (name, value) in options.iter().filter(|(name, _)| *name != "oauth") {
             let file = format!("sqlite:{}", folder.path().join("grants.db").display());
             let value = value.as_str().unwrap();
-            builder =
-                builder.option(name, if (name.as_str(), value) == ("store", "file") { &file } else { value });
+            builder = builder.option(
+                name,
+                if (name.as_str(), value) == ("store", "file") { &file } else { value },
+            );
         }
         builder.build()
     };
@@ -79,8 +82,14 @@ fn play(case: &Value) {
     };
     let other = steps.iter().any(|step| step.get("by").is_some());
     let other = other.then(|| (make().unwrap(), HashMap::new()));
-    let mut player =
-        Player { world, client, login: None, grant: None, verifiers: HashMap::new(), webhook: None };
+    let mut player = Player {
+        world,
+        client,
+        login: None,
+        grant: None,
+        verifiers: HashMap::new(),
+        webhook: None,
+    };
     let mut other = other;
     for step in steps {
         let mut own = step.clone();
@@ -97,7 +106,8 @@ fn play(case: &Value) {
     }
 }
 
-/// `expect` is a code's name, or an object whose members the outcome must have; without it, the step must succeed.
+/// `expect` is a code's name, or an object whose members the outcome must have; without it, the
+/// step must succeed.
 fn check(step: &Value, outcome: Result<Value, Error>) {
     match (outcome, step.get("expect")) {
         (Ok(_), None) => {}
@@ -105,8 +115,9 @@ fn check(step: &Value, outcome: Result<Value, Error>) {
         (Ok(outcome), Some(Value::Object(expected))) => {
             for (name, value) in expected {
                 let part = step["do"] == "send" && (name == "body" || name == "header");
-                let found =
-                    outcome.get(name).is_some_and(|own| if part { holds(own, value) } else { own == value });
+                let found = outcome
+                    .get(name)
+                    .is_some_and(|own| if part { holds(own, value) } else { own == value });
                 assert!(found, "{name} in {step}: {outcome}");
             }
         }
@@ -153,7 +164,9 @@ impl Player {
 
     #[allow(clippy::too_many_lines, reason = "one arm for each step")]
     fn step(&mut self, step: &Value) -> Result<Value, Error> {
-        let text = |name: &str| step[name].as_str().unwrap_or_else(|| panic!("{name} is missing in {step}"));
+        let text = |name: &str| {
+            step[name].as_str().unwrap_or_else(|| panic!("{name} is missing in {step}"))
+        };
         let account = || Account::parse(text("account")).unwrap();
         let keys = |known: &[&str]| only(step, &[&["do", "expect"], known].concat());
         let emulator = &self.world.emulator;
@@ -161,7 +174,8 @@ impl Player {
             "headers" => {
                 keys(&["method", "account"]);
                 let headers = self.headers(step, text("method"))?;
-                let value = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value);
+                let value =
+                    |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value);
                 return Ok(["Authorization", "Version", "User-Agent", "Content-Type"]
                     .iter()
                     .map(|name| ((*name).to_owned(), json!(value(name))))
@@ -176,13 +190,15 @@ impl Player {
                 if step["again"] != true {
                     self.grant = Some(self.world.grant(&account()));
                 }
-                let outcome =
-                    match self.client.import(self.grant.clone().unwrap(), step["replace"] == true)? {
-                        Import::Imported => "imported",
-                        Import::Known => "known",
-                        Import::Kept => "kept",
-                        other => panic!("unknown outcome {other:?}"),
-                    };
+                let outcome = match self
+                    .client
+                    .import(self.grant.clone().unwrap(), step["replace"] == true)?
+                {
+                    Import::Imported => "imported",
+                    Import::Known => "known",
+                    Import::Kept => "kept",
+                    other => panic!("unknown outcome {other:?}"),
+                };
                 return Ok(json!({ "outcome": outcome }));
             }
             "export" => {
@@ -237,13 +253,17 @@ impl Player {
             }
             "scopes_for" => {
                 keys(&["operations"]);
-                let operations =
-                    step["operations"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+                let operations = step["operations"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|name| name.as_str().unwrap());
                 return Ok(json!({ "scopes": hoopauth::operations::scopes_for(operations)? }));
             }
             "installed_locations" => {
                 keys(&["company"]);
-                let locations = self.client.installed_locations(&Account::parse(text("company"))?)?;
+                let locations =
+                    self.client.installed_locations(&Account::parse(text("company"))?)?;
                 let accounts: Vec<&str> =
                     locations.iter().map(|location| location.account.as_str()).collect();
                 return Ok(json!({ "accounts": accounts }));
@@ -282,8 +302,8 @@ impl Player {
             }
             "fault" => {
                 keys(&[
-                    "endpoint", "kind", "status", "headers", "body", "members", "omit", "first", "before",
-                    "times",
+                    "endpoint", "kind", "status", "headers", "body", "members", "omit", "first",
+                    "before", "times",
                 ]);
                 let mut fault = step.clone();
                 let members = fault.as_object_mut().unwrap();
@@ -375,7 +395,8 @@ impl Player {
         if let Some(body) = step["body"].as_str() {
             request = request.body(body.to_owned());
         }
-        let request = request.any_status(step["any_status"] == true).repeatable(step["repeatable"] == true);
+        let request =
+            request.any_status(step["any_status"] == true).repeatable(step["repeatable"] == true);
         let response = request.send()?;
         let expected = step["expect"]["header"].as_object().cloned().unwrap_or_default();
         let header: Value =
@@ -385,18 +406,32 @@ impl Player {
     }
 
     fn webhook(&mut self, step: &Value) -> Result<Value, Error> {
-        let known =
-            ["do", "expect", "verifier", "keys", "emulator_keys", "headers", "body", "sign", "again", "then"];
+        let known = [
+            "do",
+            "expect",
+            "verifier",
+            "keys",
+            "emulator_keys",
+            "headers",
+            "body",
+            "sign",
+            "again",
+            "then",
+        ];
         only(step, &known);
         let pairs = |headers: &Value| -> Vec<(String, String)> {
             let pairs = headers.as_array().unwrap().iter();
-            pairs.map(|pair| [0, 1].map(|part| pair[part].as_str().unwrap().to_owned()).into()).collect()
+            pairs
+                .map(|pair| [0, 1].map(|part| pair[part].as_str().unwrap().to_owned()).into())
+                .collect()
         };
         if let Some(sign) = step.get("sign") {
             let signed = self.control("webhooks/sign", sign);
-            self.webhook = Some((pairs(&signed["headers"]), signed["body"].as_str().unwrap().to_owned()));
+            self.webhook =
+                Some((pairs(&signed["headers"]), signed["body"].as_str().unwrap().to_owned()));
         } else if step["again"] != true {
-            self.webhook = Some((pairs(&step["headers"]), step["body"].as_str().unwrap().to_owned()));
+            self.webhook =
+                Some((pairs(&step["headers"]), step["body"].as_str().unwrap().to_owned()));
         }
         let name = json!([step["verifier"], step["keys"], step["emulator_keys"]]).to_string();
         if !self.verifiers.contains_key(&name) {
@@ -431,7 +466,10 @@ impl Player {
     fn verifier(&self, step: &Value) -> Result<WebhookVerifier, Error> {
         let mut keys = step["keys"].as_array().cloned().unwrap_or_default();
         if step["emulator_keys"] == true {
-            let own = http().get(format!("{}/webhooks/keys", self.world.emulator.control())).send().unwrap();
+            let own = http()
+                .get(format!("{}/webhooks/keys", self.world.emulator.control()))
+                .send()
+                .unwrap();
             let own: Value = serde_json::from_str(&own.text().unwrap()).unwrap();
             keys.extend(own["keys"].as_array().unwrap().iter().cloned());
         }
@@ -461,7 +499,11 @@ impl Player {
         if step["again"] != true {
             let request = self.client.authorization_request()?.pkce(step["pkce"] == true);
             let mut pending = self.client.begin(request)?;
-            assert_eq!(pending.url().contains("code_challenge_method=S256"), step["pkce"] == true, "{step}");
+            assert_eq!(
+                pending.url().contains("code_challenge_method=S256"),
+                step["pkce"] == true,
+                "{step}"
+            );
             if step["sealed"] == true {
                 pending = self.client.open_pending(&self.client.seal_pending(&pending)?)?;
             }

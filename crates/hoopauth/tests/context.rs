@@ -17,7 +17,8 @@ use hoopauth_emulator::{DEFAULT_CLIENT_SECRET, Endpoint, Fault};
 const ENOUGH: Duration = Duration::from_secs(30);
 const FOREVER: Timestamp = Timestamp(i64::MAX);
 
-/// A world whose first location has an expired token, and whose token endpoint holds back its answers.
+/// A world whose first location has an expired token, and whose token endpoint holds back its
+/// answers.
 fn held_world() -> (World, Client) {
     let world = World::new();
     let client = world.client();
@@ -49,7 +50,11 @@ fn another_thread_cancels_and_the_refresh_goes_on() {
         context.cancel();
         assert_eq!(call.join().unwrap().unwrap_err().code(), ErrorCode::Cancelled);
     });
-    assert_eq!(headers(&client, &context).unwrap_err().code(), ErrorCode::Cancelled, "cancelled for good");
+    assert_eq!(
+        headers(&client, &context).unwrap_err().code(),
+        ErrorCode::Cancelled,
+        "cancelled for good"
+    );
     it_went_on(&world, &client);
 }
 
@@ -94,7 +99,8 @@ fn impatient_callers_of_an_account_share_one_refresh_and_its_thread() {
             scope.spawn(|| {
                 for _ in 0..50 {
                     let context = Context::with_timeout(Duration::from_millis(1));
-                    let error = client.headers_within(&context, location(0).as_str(), "GET").unwrap_err();
+                    let error =
+                        client.headers_within(&context, location(0).as_str(), "GET").unwrap_err();
                     assert_eq!((error.code(), error.is_retryable()), (ErrorCode::Timeout, true));
                 }
             });
@@ -135,7 +141,8 @@ fn calls_that_only_follow_end_with_their_callers() {
     });
 }
 
-/// Whatever a call waits for: when too many were left by their callers, the next ones wait on their own threads until one ended.
+/// Whatever a call waits for: when too many were left by their callers, the next ones wait on their
+/// own threads until one ended.
 #[test]
 fn calls_that_were_left_are_bounded() {
     const MOST: usize = 64;
@@ -185,7 +192,8 @@ fn a_login_that_came_before_the_call_is_seen_by_it() {
     let (reached, arrivals) = mpsc::channel();
     let (go_on, goes_on) = mpsc::channel::<()>();
     let goes_on = Mutex::new(goes_on);
-    let slow = SlowRows { rows: world.store.clone(), first: AtomicBool::new(true), reached, goes_on };
+    let slow =
+        SlowRows { rows: world.store.clone(), first: AtomicBool::new(true), reached, goes_on };
     let client = world.builder().token_store(Arc::new(slow)).build().unwrap();
     let account = location(0);
     let call = || client.headers_within(&Context::with_timeout(ENOUGH), account.as_str(), "GET");
@@ -232,13 +240,23 @@ impl TokenStore for SlowRows {
     fn due(&self, app: &str, now: Timestamp, limit: usize) -> Result<Due, Error> {
         self.rows.due(app, now, limit)
     }
-    fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>, Error> {
+    fn lease<'a>(
+        &'a self,
+        key: &Key<'_>,
+        wait: Duration,
+    ) -> Result<Option<Box<dyn Lease + 'a>>, Error> {
         self.rows.lease(key, wait)
     }
     fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Slot, Error> {
         self.rows.take_slot(app, request, now)
     }
-    fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool, Error> {
+    fn claim(
+        &self,
+        app: &str,
+        id: &Fingerprint,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
         self.rows.claim(app, id, until, now)
     }
     fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<(), Error> {
@@ -280,7 +298,9 @@ fn closing_again_waits_too() {
         call.join().unwrap().unwrap_err();
         // The first to close is given up.
         scope.spawn(|| client.close());
-        while client.headers_for(location(1).as_str(), "GET").unwrap_err().code() != ErrorCode::InvalidState {
+        while client.headers_for(location(1).as_str(), "GET").unwrap_err().code()
+            != ErrorCode::InvalidState
+        {
             std::thread::yield_now();
         }
         scope.spawn(|| world.emulator.release(Endpoint::Token));
@@ -314,14 +334,16 @@ fn a_check_on_the_calling_thread_ends_the_wait() {
 #[test]
 fn a_panic_within_is_an_error() {
     let client = Client::builder().access_token("a").build().unwrap();
-    let error = client.within(&Context::new(), |_| -> Result<(), Error> { panic!("told to") }).unwrap_err();
+    let error =
+        client.within(&Context::new(), |_| -> Result<(), Error> { panic!("told to") }).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Panic);
     client.close().unwrap();
 }
 
 #[test]
 fn maintenance_ends_with_its_context() {
-    let client = Client::builder().client_id("a-b").client_secret("c").store("memory:").build().unwrap();
+    let client =
+        Client::builder().client_id("a-b").client_secret("c").store("memory:").build().unwrap();
     let context = Context::new();
     std::thread::scope(|scope| {
         let maintaining = scope.spawn(|| client.maintain_within(FOREVER, &context));
@@ -366,7 +388,10 @@ fn closing_waits_for_calls_of_other_threads_and_nothing_is_served_afterwards() {
         closing.join().unwrap().unwrap();
         assert!(call.is_finished() || call.join().is_ok());
     });
-    assert_eq!(client.headers_for(location(0).as_str(), "GET").unwrap_err().code(), ErrorCode::InvalidState);
+    assert_eq!(
+        client.headers_for(location(0).as_str(), "GET").unwrap_err().code(),
+        ErrorCode::InvalidState
+    );
     assert_eq!(handle.headers("GET").unwrap_err().code(), ErrorCode::InvalidState);
     let stored = world.client().export(&location(0)).unwrap();
     assert!(world.emulator.is_refresh_token_live(stored.refresh_token().unwrap().expose()));
@@ -374,18 +399,25 @@ fn closing_waits_for_calls_of_other_threads_and_nothing_is_served_afterwards() {
 
 #[test]
 fn urls_of_the_settings_are_written_as_all_read_them() {
-    for odd in ["https:///a.example/x", "https:/a.example/x", "https:a.example/x", "https:\\\\a.example/x"] {
+    for odd in
+        ["https:///a.example/x", "https:/a.example/x", "https:a.example/x", "https:\\\\a.example/x"]
+    {
         for option in ["api_base", "token_url", "location_token_url"] {
-            let error = Client::builder().access_token("a").option(option, odd).build().unwrap_err();
+            let error =
+                Client::builder().access_token("a").option(option, odd).build().unwrap_err();
             assert_eq!(error.code(), ErrorCode::Config, "{option} {odd}");
-            assert!(error.message().starts_with(&format!("`{option}` must be written as")), "{error}");
+            assert!(
+                error.message().starts_with(&format!("`{option}` must be written as")),
+                "{error}"
+            );
         }
     }
 }
 
 #[test]
 fn a_bearer_goes_where_every_parser_says_it_goes() {
-    let client = Client::builder().access_token("a").api_base("https://api.example").build().unwrap();
+    let client =
+        Client::builder().access_token("a").api_base("https://api.example").build().unwrap();
     for url in [
         "https://api.example/x?y=z",
         "HTTPS://API.example:443/",
@@ -411,7 +443,11 @@ fn a_bearer_goes_where_every_parser_says_it_goes() {
         "/x",
         "",
     ] {
-        assert_eq!(client.check_url(url).unwrap_err().code(), ErrorCode::InvalidArgument, "{url:?}");
+        assert_eq!(
+            client.check_url(url).unwrap_err().code(),
+            ErrorCode::InvalidArgument,
+            "{url:?}"
+        );
     }
 }
 
@@ -424,7 +460,8 @@ fn what_a_server_echoes_of_the_request_is_cut_out() {
     client.import(grant, true).unwrap();
     world.pass(86_399);
     // Whole, written as JSON may write it, and cut short.
-    let escaped = refresh.chars().fold(String::new(), |text, c| format!("{text}\\u{:04x}", u32::from(c)));
+    let escaped =
+        refresh.chars().fold(String::new(), |text, c| format!("{text}\\u{:04x}", u32::from(c)));
     let cut = &refresh[..refresh.len() - 1];
     let body = format!(
         "{{\"message\":\"bad {DEFAULT_CLIENT_SECRET} and {escaped}, {cut}\",\"traceId\":\"{DEFAULT_CLIENT_SECRET}\"}}"

@@ -1,4 +1,5 @@
-//! What the environment says wrongly: a typed error that names the variable, and shows nothing of its value.
+//! What the environment says wrongly: a typed error that names the variable, and shows nothing of
+//! its value.
 //!
 //! The environment belongs to a whole process, so that each case is a process of its own.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
@@ -58,10 +59,13 @@ fn said(role: &str, variables: &[(&str, OsString)]) -> String {
 
 #[test]
 fn a_proxy_that_is_none_is_told_and_nothing_goes_out_directly() {
-    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"] {
-        for value in
-            ["\"http://u:planted@proxy:80\"", "http://u:planted@proxy:99999", "socks5://u:planted@proxy:1"]
-        {
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"]
+    {
+        for value in [
+            "\"http://u:planted@proxy:80\"",
+            "http://u:planted@proxy:99999",
+            "socks5://u:planted@proxy:1",
+        ] {
             let said = said(NOWHERE, &[(name, value.into())]);
             assert!(
                 said.starts_with("CONFIG|") && said.contains(&format!("`{name}`")),
@@ -97,7 +101,10 @@ fn variables_that_are_not_utf8_are_named() {
         ("build", "HOOPAUTH_STORE_KEY"),
     ] {
         let said = said(role, &[(name, broken())]);
-        assert!(said.starts_with("CONFIG|") && said.contains(name) && !said.contains("planted"), "{said}");
+        assert!(
+            said.starts_with("CONFIG|") && said.contains(name) && !said.contains("planted"),
+            "{said}"
+        );
     }
 }
 
@@ -114,7 +121,10 @@ fn quotes_of_an_env_file_are_told_with_the_variable() {
         ("HOOPAUTH_CA_FILE", "\"/planted/ca.pem\""),
     ] {
         let said = said("build", &[(name, value.into())]);
-        assert!(said.starts_with("CONFIG|") && said.contains(&format!("`{name}`")), "{name}: {said}");
+        assert!(
+            said.starts_with("CONFIG|") && said.contains(&format!("`{name}`")),
+            "{name}: {said}"
+        );
         assert!(!said.contains("planted"), "{said}");
     }
 }
@@ -135,8 +145,10 @@ fn certificates_of_the_environment_that_are_not_there_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let good = folder.path().join("ca.pem");
     let key = rcgen::KeyPair::generate().unwrap();
-    let certificate =
-        rcgen::CertificateParams::new(vec!["h.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["h.example".to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
     fs::write(&good, certificate.pem()).unwrap();
     let empty = folder.path().join("empty.pem");
     fs::write(&empty, "").unwrap();
@@ -153,7 +165,10 @@ fn certificates_of_the_environment_that_are_not_there_are_named() {
         ("SSL_CERT_DIR", folder.path().join("none").into(), "no file holds"),
     ] {
         let said = said(&url, &[(name, value)]);
-        assert!(said.starts_with("TLS|") && said.contains(&format!("`{name}`")), "{name} {what}: {said}");
+        assert!(
+            said.starts_with("TLS|") && said.contains(&format!("`{name}`")),
+            "{name} {what}: {said}"
+        );
         assert!(said.contains(what) && !said.contains("planted"), "{what}: {said}");
     }
     for (name, value) in [("SSL_CERT_FILE", good), ("SSL_CERT_DIR", folder.path().to_owned())] {

@@ -15,7 +15,8 @@ use hoopauth::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
 use hoopauth::{
-    Account, Client, Clock, Error, ErrorCode, ManualClock, PendingAuthorization, Result, Step, Timestamp,
+    Account, Client, Clock, Error, ErrorCode, ManualClock, PendingAuthorization, Result, Step,
+    Timestamp,
 };
 use hoopauth_emulator::DEFAULT_COMPANY_ID;
 
@@ -23,7 +24,10 @@ use hoopauth_emulator::DEFAULT_COMPANY_ID;
 struct Scripted(fn(&TransportRequest) -> std::result::Result<TransportResponse, TransportError>);
 
 impl Transport for Scripted {
-    fn send(&self, request: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+    fn send(
+        &self,
+        request: &TransportRequest,
+    ) -> std::result::Result<TransportResponse, TransportError> {
         (self.0)(request)
     }
 }
@@ -43,12 +47,22 @@ fn a_transport_that_lies_or_returns_too_much_is_a_typed_error() {
         (|_| ok(700, vec![]), ErrorCode::HttpStatus),
         (|_| ok(302, vec![]), ErrorCode::MalformedResponse),
         (
-            |_| Err(TransportError { kind: TransportErrorKind::Tls, message: "x\u{7}".into(), sent: false }),
+            |_| {
+                Err(TransportError {
+                    kind: TransportErrorKind::Tls,
+                    message: "x\u{7}".into(),
+                    sent: false,
+                })
+            },
             ErrorCode::Tls,
         ),
         (
             |_| {
-                Err(TransportError { kind: TransportErrorKind::Callback, message: String::new(), sent: true })
+                Err(TransportError {
+                    kind: TransportErrorKind::Callback,
+                    message: String::new(),
+                    sent: true,
+                })
             },
             ErrorCode::CallbackFailed,
         ),
@@ -76,10 +90,17 @@ struct Slow {
 }
 
 impl Transport for Slow {
-    fn send(&self, request: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+    fn send(
+        &self,
+        request: &TransportRequest,
+    ) -> std::result::Result<TransportResponse, TransportError> {
         self.allowed.lock().unwrap().push(request.timeout);
         self.clock.advance(self.takes.min(request.timeout));
-        Err(TransportError { kind: TransportErrorKind::Timeout, message: "too late".into(), sent: true })
+        Err(TransportError {
+            kind: TransportErrorKind::Timeout,
+            message: "too late".into(),
+            sent: true,
+        })
     }
 }
 
@@ -94,9 +115,13 @@ fn the_timeout_bounds_the_whole_call_not_each_try() {
     ] {
         let world = World::new();
         let account = location(0);
-        let slow =
-            Arc::new(Slow { clock: world.clock.clone(), takes: millis(takes), allowed: Mutex::default() });
-        let client = world.builder().option("timeout", timeout).transport(slow.clone()).build().unwrap();
+        let slow = Arc::new(Slow {
+            clock: world.clock.clone(),
+            takes: millis(takes),
+            allowed: Mutex::default(),
+        });
+        let client =
+            world.builder().option("timeout", timeout).transport(slow.clone()).build().unwrap();
         client.import(world.grant(&account), false).unwrap();
         world.pass(86_400);
         let error = client.headers_for(account.as_str(), "GET").unwrap_err();
@@ -105,7 +130,8 @@ fn the_timeout_bounds_the_whole_call_not_each_try() {
         let expected: Vec<_> = expected.iter().copied().map(millis).collect();
         assert_eq!(*slow.allowed.lock().unwrap(), expected, "timeout={timeout}");
 
-        // The next call has its own time, and finds what may have been spent still within the window.
+        // The next call has its own time, and finds what may have been spent still within the
+        // window.
         world.pass(error.retry_after().unwrap().as_secs());
         client.headers_for(account.as_str(), "GET").unwrap_err();
         assert!(slow.allowed.lock().unwrap().len() > expected.len());
@@ -154,7 +180,11 @@ impl Transport for Hanging {
     fn send(&self, _: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
         self.entered.wait();
         self.leave.wait();
-        Err(TransportError { kind: TransportErrorKind::Timeout, message: "too late".into(), sent: false })
+        Err(TransportError {
+            kind: TransportErrorKind::Timeout,
+            message: "too late".into(),
+            sent: false,
+        })
     }
 }
 
@@ -286,7 +316,8 @@ fn a_store_that_breaks_at_any_step_keeps_the_old_or_the_new_grant() {
         let world = World::new();
         let account = location(0);
         let broken = Arc::new(AtomicBool::new(false));
-        let store = Failing { store: world.store.clone(), broken: broken.clone(), full: Arc::default() };
+        let store =
+            Failing { store: world.store.clone(), broken: broken.clone(), full: Arc::default() };
         let (armed, switch) = (Arc::new(AtomicBool::new(false)), broken.clone());
         let arm = armed.clone();
         let client = world
@@ -305,17 +336,29 @@ fn a_store_that_breaks_at_any_step_keeps_the_old_or_the_new_grant() {
         armed.store(true, Ordering::SeqCst);
         let first = client.headers_for(account.as_str(), "GET");
         if let Err(error) = &first {
-            assert_eq!((error.code(), error.message()), (ErrorCode::Store, "the disk is gone"), "{step:?}");
+            assert_eq!(
+                (error.code(), error.message()),
+                (ErrorCode::Store, "the disk is gone"),
+                "{step:?}"
+            );
         }
         broken.store(false, Ordering::SeqCst);
         let headers = client.headers_for(account.as_str(), "GET").unwrap();
-        assert_eq!(world.call(&headers, &format!("/locations/{}", account.id())).0, 200, "{step:?}");
+        assert_eq!(
+            world.call(&headers, &format!("/locations/{}", account.id())).0,
+            200,
+            "{step:?}"
+        );
         drop(client);
         // What is stored now is good for the next process too.
         let next = world.client();
         world.pass(86_399);
         let headers = next.headers_for(account.as_str(), "GET").unwrap();
-        assert_eq!(world.call(&headers, &format!("/locations/{}", account.id())).0, 200, "{step:?}");
+        assert_eq!(
+            world.call(&headers, &format!("/locations/{}", account.id())).0,
+            200,
+            "{step:?}"
+        );
         assert_eq!(world.emulator.statistics().reuse_outside_window, 0, "{step:?}");
     }
 }
@@ -330,8 +373,10 @@ fn a_login_that_can_not_be_saved_outlives_a_refusal() {
     let pending = client.begin(client.authorization_request().unwrap()).unwrap();
     client.complete(&pending, &approve(pending.url(), &account)).unwrap();
     let headers = client.headers_for(account.as_str(), "GET").unwrap();
-    // The first grant of its account: there is nothing in the store that could be refreshed instead.
-    let error = client.report(&headers, 401, &[], br#"{"message":"The token is expired"}"#).unwrap_err();
+    // The first grant of its account: there is nothing in the store that could be refreshed
+    // instead.
+    let error =
+        client.report(&headers, 401, &[], br#"{"message":"The token is expired"}"#).unwrap_err();
     assert_eq!((error.code(), error.message()), (ErrorCode::Store, "the disk is full"));
     assert!(client.health(&account).unwrap().unsaved);
     full.store(false, Ordering::SeqCst);
@@ -347,7 +392,8 @@ fn a_login_that_can_not_be_saved_is_not_saved_over_another_keys_grant() {
     let account = location(0);
     let with_key = |key: &str, full: bool| {
         let full = Arc::new(AtomicBool::new(full));
-        let store = Failing { store: world.store.clone(), broken: Arc::default(), full: full.clone() };
+        let store =
+            Failing { store: world.store.clone(), broken: Arc::default(), full: full.clone() };
         let client = world.builder().token_store(Arc::new(store)).store_key(key).build().unwrap();
         (client, full)
     };
@@ -358,7 +404,8 @@ fn a_login_that_can_not_be_saved_is_not_saved_over_another_keys_grant() {
     let (other, _) = with_key("the-second-key-of-the-two", false);
     other.import(world.grant(&account), false).unwrap();
     full.store(false, Ordering::SeqCst);
-    let error = client.report(&headers, 401, &[], br#"{"message":"The token is expired"}"#).unwrap_err();
+    let error =
+        client.report(&headers, 401, &[], br#"{"message":"The token is expired"}"#).unwrap_err();
     assert_eq!(error.code(), ErrorCode::StoreKey, "{error:?}");
     other.export(&account).unwrap();
 }
@@ -369,7 +416,8 @@ fn a_login_that_can_not_be_saved_outlives_the_refresh_that_it_came_into() {
         let world = World::new();
         let account = location(0);
         let full = Arc::new(AtomicBool::new(false));
-        let store = Failing { store: world.store.clone(), broken: Arc::default(), full: full.clone() };
+        let store =
+            Failing { store: world.store.clone(), broken: Arc::default(), full: full.clone() };
         let login: Arc<OnceLock<(Client, PendingAuthorization, String)>> = Arc::default();
         let (arrives, disk) = (Arc::clone(&login), full.clone());
         let client = world
@@ -402,7 +450,10 @@ fn a_login_that_can_not_be_saved_outlives_the_refresh_that_it_came_into() {
             last.refresh_token.unwrap(),
             "save_fails={save_fails}"
         );
-        assert_eq!((world.emulator.statistics().exchanges, world.emulator.statistics().rotations), (1, 1));
+        assert_eq!(
+            (world.emulator.statistics().exchanges, world.emulator.statistics().rotations),
+            (1, 1)
+        );
     }
 }
 

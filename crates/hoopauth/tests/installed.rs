@@ -54,9 +54,13 @@ fn all_pages_are_read_until_a_short_or_an_empty_one() {
 /// A server's page may be shorter than what was asked for.
 #[test]
 fn short_pages_are_read_on_until_as_many_are_here_as_are_counted_or_none_is_left() {
-    for (per_page, counts, locations, pages) in
-        [(15, true, 45, 3), (15, false, 45, 4), (7, true, 10, 2), (1, true, 3, 3), (20, false, 19, 2)]
-    {
+    for (per_page, counts, locations, pages) in [
+        (15, true, 45, 3),
+        (15, false, 45, 4),
+        (7, true, 10, 2),
+        (1, true, 3, 3),
+        (20, false, 19, 2),
+    ] {
         let world = World::with(Config::default().settings(|settings| {
             settings.locations_per_page = per_page;
             settings.count_locations = counts;
@@ -87,7 +91,8 @@ impl Transport for Short {
         let items: Vec<_> = (start..start + self.length)
             .map(|item| serde_json::json!({ "_id": item, "name": 7, "isInstalled": null }))
             .collect();
-        let body = serde_json::json!({ "locations": items, "count": self.count }).to_string().into_bytes();
+        let body =
+            serde_json::json!({ "locations": items, "count": self.count }).to_string().into_bytes();
         Ok(TransportResponse { status: 200, headers: vec![].into(), body })
     }
 }
@@ -113,7 +118,9 @@ fn short_pages_end_or_are_an_error_and_never_a_part_in_silence() {
         client.import(world.grant(&company()), false).unwrap();
         match (client.installed_locations(&company()), found) {
             (Ok(locations), Some(found)) => assert_eq!(locations.len(), found, "{short:?}"),
-            (Err(error), None) => assert_eq!(error.code(), ErrorCode::MalformedResponse, "{short:?}"),
+            (Err(error), None) => {
+                assert_eq!(error.code(), ErrorCode::MalformedResponse, "{short:?}")
+            }
             (got, _) => panic!("{short:?}: {got:?}"),
         }
         assert_eq!(short.pages.load(Ordering::Relaxed), pages, "{short:?}");
@@ -142,7 +149,10 @@ fn the_librarys_own_calls_keep_their_version() {
 struct Versions(std::sync::Mutex<Vec<String>>);
 
 impl Transport for Versions {
-    fn send(&self, request: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+    fn send(
+        &self,
+        request: &TransportRequest,
+    ) -> std::result::Result<TransportResponse, TransportError> {
         let version = request.headers.iter().find(|(name, _)| name == "Version").unwrap();
         self.0.lock().unwrap().push(version.1.expose().to_owned());
         let body = br#"{"locations":[],"count":0}"#.to_vec();
@@ -163,7 +173,10 @@ fn only_a_companys_grant_lists() {
         .build()
         .unwrap();
     assert_eq!(code(integration.installed_locations(&company())), ErrorCode::InvalidState);
-    assert_eq!(integration.mint_all(&company(), |_| true).unwrap_err().code(), ErrorCode::InvalidState);
+    assert_eq!(
+        integration.mint_all(&company(), |_| true).unwrap_err().code(),
+        ErrorCode::InvalidState
+    );
     assert_eq!(world.emulator.statistics().installed_locations_requests, 0);
 }
 
@@ -195,11 +208,20 @@ fn a_list_without_an_end_is_an_error() {
         client.import(world.grant(&company()), false).unwrap();
         // As long as the token lives.
         let error = client.installed_locations(&company()).unwrap_err();
-        assert_eq!((error.code(), error.account()), (ErrorCode::MalformedResponse, Some(&company())));
+        assert_eq!(
+            (error.code(), error.account()),
+            (ErrorCode::MalformedResponse, Some(&company()))
+        );
         assert_eq!(endless.pages.load(Ordering::Relaxed), pages);
     }
-    for body in ["{}", "[]", r#"{"locations":[{"id":"x"}]}"#, r#"{"locations":[{"_id":"a b"}]}"#, "null", "x"]
-    {
+    for body in [
+        "{}",
+        "[]",
+        r#"{"locations":[{"id":"x"}]}"#,
+        r#"{"locations":[{"_id":"a b"}]}"#,
+        "null",
+        "x",
+    ] {
         let world = World::new();
         let client = agency(&world, 3);
         world.emulator.add_fault(Fault::status(Endpoint::InstalledLocations, 200, body));
@@ -329,9 +351,16 @@ fn progress_that_calls_the_client_is_refused() {
 struct Asked(std::sync::Mutex<String>);
 
 impl Transport for Asked {
-    fn send(&self, request: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
+    fn send(
+        &self,
+        request: &TransportRequest,
+    ) -> std::result::Result<TransportResponse, TransportError> {
         self.0.lock().unwrap().clone_from(&request.url);
-        Ok(TransportResponse { status: 200, headers: vec![].into(), body: br#"{"locations":[]}"#.to_vec() })
+        Ok(TransportResponse {
+            status: 200,
+            headers: vec![].into(),
+            body: br#"{"locations":[]}"#.to_vec(),
+        })
     }
 }
 
@@ -339,7 +368,8 @@ impl Transport for Asked {
 fn the_app_is_named_as_webhooks_name_it() {
     let world = World::new();
     let asked = Arc::new(Asked::default());
-    let client = world.builder().client_id("app1-part-two").transport(asked.clone()).build().unwrap();
+    let client =
+        world.builder().client_id("app1-part-two").transport(asked.clone()).build().unwrap();
     client.import(world.grant(&company()), false).unwrap();
     assert!(client.installed_locations(&company()).unwrap().is_empty());
     let url = asked.0.lock().unwrap().clone();
@@ -356,7 +386,9 @@ fn a_refused_company_ends_it() {
         let world = World::new();
         let client = agency(&world, 10);
         if let Some(body) = fault {
-            world.emulator.add_fault(Fault::status(Endpoint::LocationToken, 401, body).after(1).times(100));
+            world
+                .emulator
+                .add_fault(Fault::status(Endpoint::LocationToken, 401, body).after(1).times(100));
         }
         let error = client
             .mint_all(&company(), |progress| {

@@ -16,8 +16,8 @@ use hoopauth::transport::{
 use hoopauth::webhook::{Applied, SignatureScheme, WebhookEvent, WebhookKey, WebhookVerifier};
 use hoopauth::{Account, Client, Clock, Error, ErrorCode, Grant, ManualClock, Step, Timestamp};
 use hoopauth_emulator::{
-    App, Company, DEFAULT_COMPANY_ID, DEFAULT_LOCATION_IDS, DeliveryState, Endpoint, Fault, Webhook,
-    WebhookScheme,
+    App, Company, DEFAULT_COMPANY_ID, DEFAULT_LOCATION_IDS, DeliveryState, Endpoint, Fault,
+    Webhook, WebhookScheme,
 };
 use serde_json::{Value, json};
 
@@ -105,7 +105,10 @@ fn a_company_and_other_events_change_nothing() {
             Applied::Nothing
         );
     }
-    assert_eq!(client.apply(&of(&world, &client, "INSTALL", &company(), 0)).unwrap(), Applied::Nothing);
+    assert_eq!(
+        client.apply(&of(&world, &client, "INSTALL", &company(), 0)).unwrap(),
+        Applied::Nothing
+    );
     let nobody = event(&world, &client, json!({ "type": "UNINSTALL" }));
     assert_eq!(client.apply(&nobody).unwrap(), Applied::Nothing);
     assert!(client.accounts().unwrap().is_empty());
@@ -128,7 +131,10 @@ fn an_install_before_the_code_exchange_is_finished_by_it() {
             exchange(&client, &company());
         }
         assert_eq!(minted(&world), 1, "by the exchange itself");
-        assert_eq!(client.export(&location(0)).unwrap().authorized_at(), install.timestamp().unwrap());
+        assert_eq!(
+            client.export(&location(0)).unwrap().authorized_at(),
+            install.timestamp().unwrap()
+        );
         works(&world, &client, &location(0));
         assert_eq!((client.apply(&install).unwrap(), minted(&world)), (Applied::Nothing, 1));
         // Others get nothing that nobody installed.
@@ -199,14 +205,18 @@ fn an_uninstall_removes_what_is_older_than_it() {
     client.import(world.grant(&location(0)), false).unwrap();
     works(&world, &client, &location(0));
     // One that was sent before the user authorized the app anew.
-    assert_eq!(client.apply(&of(&world, &client, "UNINSTALL", &location(0), 5)).unwrap(), Applied::Outdated);
+    assert_eq!(
+        client.apply(&of(&world, &client, "UNINSTALL", &location(0), 5)).unwrap(),
+        Applied::Outdated
+    );
     works(&world, &client, &location(0));
     world.pass(1);
     let uninstall = of(&world, &client, "UNINSTALL", &location(0), 0);
     assert_eq!(client.apply(&uninstall).unwrap(), Applied::Removed);
     no_grant(&client, &location(0));
     assert_eq!(client.apply(&uninstall).unwrap(), Applied::Nothing);
-    // The seed that an app imports at every start does not bring it back: a tombstone knows it. A new login does.
+    // The seed that an app imports at every start does not bring it back: a tombstone knows it. A
+    // new login does.
     world.pass(60);
     client.import(world.grant(&location(0)), false).unwrap();
     assert_eq!(client.apply(&uninstall).unwrap(), Applied::Outdated);
@@ -284,7 +294,10 @@ fn an_uninstall_ends_what_was_remembered_before_it() {
     let stale = of(&world, &client, "UNINSTALL", &location(0), 60);
     assert_eq!(client.apply(&stale).unwrap(), Applied::Outdated);
     world.pass(1);
-    assert_eq!(client.apply(&of(&world, &client, "UNINSTALL", &location(1), 0)).unwrap(), Applied::Nothing);
+    assert_eq!(
+        client.apply(&of(&world, &client, "UNINSTALL", &location(1), 0)).unwrap(),
+        Applied::Nothing
+    );
     exchange(&client, &company());
     works(&world, &client, &location(0));
     no_grant(&client, &location(1));
@@ -414,7 +427,10 @@ fn a_location_of_its_own_needs_no_company() {
     exchange(&client, &location(0));
     world.pass(1);
     // The event of the installation that the login was part of, a moment late by our clock.
-    assert_eq!(client.apply(&of(&world, &client, "INSTALL", &location(0), 0)).unwrap(), Applied::Nothing);
+    assert_eq!(
+        client.apply(&of(&world, &client, "INSTALL", &location(0), 0)).unwrap(),
+        Applied::Nothing
+    );
     works(&world, &client, &location(0));
     assert_eq!(minted(&world), 0);
 }
@@ -434,12 +450,14 @@ fn only_events_of_the_clients_app_are_applied() {
     let verified = |builder: hoopauth::webhook::WebhookVerifierBuilder, webhook: &Webhook| {
         let signed = world.emulator.sign_webhook(webhook).unwrap();
         let headers = signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let verifier = builder.clock(world.clock.clone()).key(key.clone()).replay("off").build().unwrap();
+        let verifier =
+            builder.clock(world.clock.clone()).key(key.clone()).replay("off").build().unwrap();
         verifier.verify(headers, signed.body.as_bytes()).unwrap().event().clone()
     };
     // Genuine, and another app's.
     let foreign = uninstall.clone().client_id(other);
-    for builder in [theirs.webhook_verifier(), WebhookVerifier::builder().app_id("0000000000000000000000aa")]
+    for builder in
+        [theirs.webhook_verifier(), WebhookVerifier::builder().app_id("0000000000000000000000aa")]
     {
         let event = verified(builder, &foreign);
         assert_eq!(client.apply(&event).unwrap_err().code(), ErrorCode::InvalidArgument);
@@ -496,7 +514,9 @@ fn a_minted_grant_that_can_not_be_saved_is_held() {
     let client = world
         .builder()
         .step_hook(move |step, _| match step {
-            Step::Save if flag.load(Ordering::SeqCst) => Err(Error::new(ErrorCode::Store, "disk full")),
+            Step::Save if flag.load(Ordering::SeqCst) => {
+                Err(Error::new(ErrorCode::Store, "disk full"))
+            }
             _ => Ok(()),
         })
         .build()
@@ -529,15 +549,21 @@ fn threads_that_apply_one_install_and_refresh_meanwhile_end_with_one_grant() {
     world.pass(60);
     let install = of(&world, &client, "INSTALL", &location(0), 0);
     let applied: Vec<_> = std::thread::scope(|scope| {
-        let refreshes: Vec<_> =
-            (0..4).map(|_| scope.spawn(|| client.headers_for(location(0).as_str(), "GET"))).collect();
-        let applies: Vec<_> = (0..4).map(|_| scope.spawn(|| client.apply(&install).unwrap())).collect();
+        let refreshes: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| client.headers_for(location(0).as_str(), "GET")))
+            .collect();
+        let applies: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| client.apply(&install).unwrap())).collect();
         for refresh in refreshes {
             refresh.join().unwrap().unwrap();
         }
         applies.into_iter().map(|apply| apply.join().unwrap()).collect()
     });
-    assert_eq!(applied.iter().filter(|applied| **applied == Applied::Minted).count(), 1, "{applied:?}");
+    assert_eq!(
+        applied.iter().filter(|applied| **applied == Applied::Minted).count(),
+        1,
+        "{applied:?}"
+    );
     assert_eq!(minted(&world), 1);
     works(&world, &client, &location(0));
     assert_eq!(client.export(&location(0)).unwrap().authorized_at(), install.timestamp().unwrap());
@@ -574,9 +600,11 @@ fn the_platforms_install_flow_ends_in_grants_and_their_removal() {
         handler.apply(delivery.event()).inspect_err(|error| eprintln!("{error:?}")).is_ok()
     });
     world.emulator.configure(|settings| settings.webhook_url = Some(url));
-    // The company's INSTALL and those of its locations go out at once, before or after the code is exchanged.
+    // The company's INSTALL and those of its locations go out at once, before or after the code is
+    // exchanged.
     exchange(&client, &company());
-    let delivered = |delivery: &hoopauth_emulator::Delivery| delivery.state == DeliveryState::Delivered;
+    let delivered =
+        |delivery: &hoopauth_emulator::Delivery| delivery.state == DeliveryState::Delivered;
     let installs = 1 + DEFAULT_LOCATION_IDS.len();
     assert!(world.emulator.wait_for_deliveries(installs, PATIENCE, delivered));
     for _ in 0..installs {
@@ -601,7 +629,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn the_names_are_those_of_every_language() {
-    let all = [Applied::Nothing, Applied::Minted, Applied::Remembered, Applied::Removed, Applied::Outdated];
+    let all = [
+        Applied::Nothing,
+        Applied::Minted,
+        Applied::Remembered,
+        Applied::Removed,
+        Applied::Outdated,
+    ];
     assert_eq!(all.map(Applied::name), ["nothing", "minted", "remembered", "removed", "outdated"]);
 }
 
@@ -664,7 +698,10 @@ fn the_date_of_an_authorization_outlives_refreshes_and_is_the_same_for_all() {
         assert_eq!(client.apply(&before).unwrap(), Applied::Outdated);
     }
     world.pass(1);
-    assert_eq!(client.apply(&of(&world, &client, "UNINSTALL", &location(0), 0)).unwrap(), Applied::Removed);
+    assert_eq!(
+        client.apply(&of(&world, &client, "UNINSTALL", &location(0), 0)).unwrap(),
+        Applied::Removed
+    );
 }
 
 #[test]
@@ -673,7 +710,8 @@ fn an_uninstall_without_a_time_is_dated_by_our_clock_as_the_grant_is() {
         let world = World::new();
         let client = askew(&world, skew);
         exchange(&client, &location(0));
-        let members = json!({ "type": "UNINSTALL", "locationId": location(0).id(), "timestamp": null });
+        let members =
+            json!({ "type": "UNINSTALL", "locationId": location(0).id(), "timestamp": null });
         let webhook = Webhook::event(members).schemes(&[WebhookScheme::HmacSha256]);
         let signed = world.emulator.sign_webhook(&webhook).unwrap();
         let secret = world.emulator.webhook_key(WebhookScheme::HmacSha256).key;
@@ -695,8 +733,11 @@ impl Transport for Headless {
         for (name, value) in &request.headers {
             sent = sent.header(&**name, value.expose());
         }
-        let gone =
-            |_| TransportError { kind: TransportErrorKind::Network, message: "gone".into(), sent: true };
+        let gone = |_| TransportError {
+            kind: TransportErrorKind::Network,
+            message: "gone".into(),
+            sent: true,
+        };
         let answer = sent.send().map_err(gone)?;
         let status = answer.status().as_u16();
         let body = answer.bytes().unwrap().to_vec();
@@ -713,5 +754,8 @@ fn without_the_answers_date_the_token_tells_when_it_was_issued() {
     exchange(&client, &location(0));
     assert_eq!(client.apply(&before).unwrap(), Applied::Outdated);
     world.pass(1);
-    assert_eq!(client.apply(&of(&world, &client, "UNINSTALL", &location(0), 0)).unwrap(), Applied::Removed);
+    assert_eq!(
+        client.apply(&of(&world, &client, "UNINSTALL", &location(0), 0)).unwrap(),
+        Applied::Removed
+    );
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use common::raw::{Raw, SleepLog, VirtualClock, answer};
 use common::{World, location};
-use hoopauth::{Account, Client, ClientBuilder, Clock, Error, ErrorCode, Grant, Response, Timestamp};
+use hoopauth::{
+    Account, Client, ClientBuilder, Clock, Error, ErrorCode, Grant, Response, Timestamp,
+};
 use hoopauth_emulator::Config;
 
 const NOON: Timestamp = Timestamp(1_700_049_600_000);
@@ -47,7 +49,10 @@ fn the_last_answer_tells_the_limits_of_its_account() {
     client.request("GET", "/contacts/").send().unwrap();
     client.request("GET", "/contacts/").send().unwrap();
     let limit = of(0).unwrap();
-    assert_eq!((limit.limit, limit.remaining, limit.interval), (Some(100), Some(98), Some(10 * SECOND)));
+    assert_eq!(
+        (limit.limit, limit.remaining, limit.interval),
+        (Some(100), Some(98), Some(10 * SECOND))
+    );
     assert_eq!((limit.daily_limit, limit.daily_remaining), (Some(200_000), Some(199_998)));
     assert_eq!(limit.seen_at, world.clock.now());
     let midnight = limit.daily_reset.unwrap();
@@ -62,7 +67,9 @@ fn the_last_answer_tells_the_limits_of_its_account() {
 
     // A host that sends its own requests.
     let headers = client.headers_for(location(1).as_str(), "GET").unwrap();
-    client.report(&headers, 200, &[("X-RateLimit-Remaining", "5"), ("x-ratelimit-max", "100")], b"").unwrap();
+    client
+        .report(&headers, 200, &[("X-RateLimit-Remaining", "5"), ("x-ratelimit-max", "100")], b"")
+        .unwrap();
     assert_eq!((of(1).unwrap().remaining, of(1).unwrap().daily_limit), (Some(5), None));
     client.report(&headers, 200, &[("content-type", "text/plain")], b"").unwrap();
     assert_eq!(of(1).unwrap().remaining, Some(5));
@@ -71,8 +78,9 @@ fn the_last_answer_tells_the_limits_of_its_account() {
 
 #[test]
 fn a_limit_that_is_reached_is_waited_for() {
-    let world =
-        World::with(Config::default().settings(|settings| settings.api_requests_per_10_seconds = Some(2)));
+    let world = World::with(
+        Config::default().settings(|settings| settings.api_requests_per_10_seconds = Some(2)),
+    );
     let client = world.builder().default_account(location(0)).timeout(5).build().unwrap();
     client.import(world.grant(&location(0)), false).unwrap();
     client.request("GET", "/contacts/").send().unwrap();
@@ -86,8 +94,9 @@ fn a_limit_that_is_reached_is_waited_for() {
 #[test]
 fn a_spent_day_fails_at_once_until_it_is_over() {
     for pacing in [false, true] {
-        let world =
-            World::with(Config::default().settings(|settings| settings.api_requests_per_day = Some(1)));
+        let world = World::with(
+            Config::default().settings(|settings| settings.api_requests_per_day = Some(1)),
+        );
         let client = world.builder().default_account(location(0)).pacing(pacing).build().unwrap();
         client.import(world.grant(&location(0)), false).unwrap();
         client.request("GET", "/contacts/").send().unwrap();
@@ -97,7 +106,8 @@ fn a_spent_day_fails_at_once_until_it_is_over() {
         // With pacing the second one is not sent at all.
         assert_eq!(world.emulator.statistics().api_requests, if pacing { 1 } else { 2 });
         let headers = client.headers("GET").unwrap();
-        let error = client.report(&headers, 429, &[("X-RateLimit-Daily-Remaining", "0")], b"").unwrap_err();
+        let error =
+            client.report(&headers, 429, &[("X-RateLimit-Daily-Remaining", "0")], b"").unwrap_err();
         assert_eq!(error.code(), ErrorCode::RateLimited);
         world.pass(reset.since(world.clock.now()).as_secs() + 1);
         client.request("GET", "/contacts/").send().unwrap();
@@ -108,7 +118,10 @@ fn a_spent_day_fails_at_once_until_it_is_over() {
 fn the_days_own_count_is_kept_too() {
     let server = Raw::answering(200, "", "{}");
     let clock = SleepLog::new(NOON);
-    let client = paced(&server.url, Arc::<SleepLog>::clone(&clock), 100).requests_per_day(3).build().unwrap();
+    let client = paced(&server.url, Arc::<SleepLog>::clone(&clock), 100)
+        .requests_per_day(3)
+        .build()
+        .unwrap();
     for _ in 0..3 {
         client.request("POST", "/a").send().unwrap();
     }
@@ -124,7 +137,8 @@ fn the_days_own_count_is_kept_too() {
 fn without_pacing_nothing_is_held_back() {
     let server = Raw::answering(200, "X-RateLimit-Max: 1\r\nX-RateLimit-Remaining: 0\r\n", "{}");
     let clock = SleepLog::new(NOON);
-    let client = paced(&server.url, Arc::<SleepLog>::clone(&clock), 1).pacing(false).build().unwrap();
+    let client =
+        paced(&server.url, Arc::<SleepLog>::clone(&clock), 1).pacing(false).build().unwrap();
     for _ in 0..5 {
         client.request("GET", "/a").send().unwrap();
     }
@@ -203,7 +217,10 @@ fn a_turn_that_comes_too_late_is_told_at_once_and_takes_no_place() {
     client.request("GET", "/a").send().unwrap();
     for _ in 0..3 {
         let error = limited(client.request("GET", "/a").timeout(5 * SECOND).send());
-        assert_eq!((error.retry_after(), error.status()), (Some(Duration::from_millis(10_200)), None));
+        assert_eq!(
+            (error.retry_after(), error.status()),
+            (Some(Duration::from_millis(10_200)), None)
+        );
     }
     assert!(clock.take().is_empty() && server.seen().len() == 1);
     client.request("GET", "/a").send().unwrap();
@@ -287,12 +304,9 @@ fn minting_all_waits_its_turn() {
 
 #[test]
 fn a_429_holds_back_all_requests_of_the_account() {
-    let server =
-        Raw::start(
-            |index, _| {
-                if index == 0 { answer(429, "Retry-After: 60\r\n", "") } else { answer(200, "", "{}") }
-            },
-        );
+    let server = Raw::start(|index, _| {
+        if index == 0 { answer(429, "Retry-After: 60\r\n", "") } else { answer(200, "", "{}") }
+    });
     let clock = SleepLog::new(NOON);
     let client = paced(&server.url, Arc::<SleepLog>::clone(&clock), 10).build().unwrap();
     limited(client.request("POST", "/a").send());

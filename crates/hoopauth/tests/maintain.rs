@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use hoopauth::store::{MemoryStore, TokenStore};
 use hoopauth::{
-    Account, Change, Client, ClientBuilder, Clock, Error, ErrorCode, Grant, Maintenance, ManualClock, Step,
-    Timestamp,
+    Account, Change, Client, ClientBuilder, Clock, Error, ErrorCode, Grant, Maintenance,
+    ManualClock, Step, Timestamp,
 };
 use model::platform::{Fault, LIFE, Platform};
 use model::world::id;
@@ -57,7 +57,9 @@ impl Fleet {
         for (number, account) in self.accounts.iter().enumerate() {
             let (access, refresh) = self.platform.authorize(number);
             let ends = self.clock.now().plus(LIFE);
-            let grant = Grant::new(account.clone(), access).with_refresh_token(refresh).with_expires_at(ends);
+            let grant = Grant::new(account.clone(), access)
+                .with_refresh_token(refresh)
+                .with_expires_at(ends);
             client.import(grant, true).unwrap();
         }
         client
@@ -110,7 +112,8 @@ fn many_maintainers_renew_nothing_twice() {
     fleet.all_live(&first);
 }
 
-/// One maintainer, for each moves the one clock: with several, time passes between a slot and its request.
+/// One maintainer, for each moves the one clock: with several, time passes between a slot and its
+/// request.
 #[test]
 fn the_budget_is_kept() {
     let fleet = Fleet::new(300);
@@ -120,7 +123,10 @@ fn the_budget_is_kept() {
     fleet.all_live(&client);
     let sent: Vec<u64> = fleet.platform.sent().iter().map(|sent| sent.at).collect();
     assert!(sent.len() >= 600, "{} refreshes", sent.len());
-    assert!(sent.windows(6).all(|six| six[5] - six[0] >= 60_000), "more than the budget in a minute");
+    assert!(
+        sent.windows(6).all(|six| six[5] - six[0] >= 60_000),
+        "more than the budget in a minute"
+    );
 }
 
 /// An unused refresh token lives for a year: nobody may wait that long because others are many.
@@ -208,7 +214,11 @@ fn in_the_background_until_it_is_dropped_or_the_client_closed() {
     drop(fleet.client());
     fleet.clock.advance(LIFE);
     let (renewed, news) = mpsc::channel();
-    let client = fleet.builder().on_change(move |change| renewed.send(change.kind).unwrap()).build().unwrap();
+    let client = fleet
+        .builder()
+        .on_change(move |change| renewed.send(change.kind).unwrap())
+        .build()
+        .unwrap();
     let maintenance = client.maintain_in_background().unwrap();
     news.recv().unwrap();
     drop(maintenance);
@@ -228,7 +238,8 @@ fn in_the_background_until_it_is_dropped_or_the_client_closed() {
 /// What a hook lets go of.
 type Holding = Option<(Maintenance, Option<Client>)>;
 
-/// The last hold on maintenance, or on the client itself, goes away in a hook that runs on maintenance's own thread.
+/// The last hold on maintenance, or on the client itself, goes away in a hook that runs on
+/// maintenance's own thread.
 #[test]
 fn maintenance_and_client_may_go_on_maintenances_own_thread() {
     for with_client in [false, true] {
@@ -263,7 +274,8 @@ fn maintenance_and_client_may_go_on_maintenances_own_thread() {
     }
 }
 
-/// Closing waits for calls under way, the one that the hook belongs to among them: refused, and nothing hangs.
+/// Closing waits for calls under way, the one that the hook belongs to among them: refused, and
+/// nothing hangs.
 #[test]
 fn a_client_is_not_closed_from_within_its_own_hook() {
     let fleet = Fleet::new(1);

@@ -1,6 +1,7 @@
-//! The refresh protocol against a model of the platform: random actions, faults, restarts, and crashes between any two steps, by
-//! two clients that share a store, on a clock of their own. In the middle of any refresh, other processes come in between:
-//! they refresh, remove, import and authorize the same account. Failing cases print themselves and shrink.
+//! The refresh protocol against a model of the platform: random actions, faults, restarts, and
+//! crashes between any two steps, by two clients that share a store, on a clock of their own. In
+//! the middle of any refresh, other processes come in between: they refresh, remove, import and
+//! authorize the same account. Failing cases print themselves and shrink.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod model {
@@ -81,8 +82,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Deed::Revoke),
         3 => (1u64..40_000).prop_map(|millis| Deed::Pass(Duration::from_millis(millis))),
     ];
-    let stop =
-        prop_oneof![2 => Just(Stop::Crash), 2 => Just(Stop::Fail), 3 => deed.prop_map(Stop::Meanwhile)];
+    let stop = prop_oneof![2 => Just(Stop::Crash), 2 => Just(Stop::Fail), 3 => deed.prop_map(Stop::Meanwhile)];
     prop_oneof![
         10 => (client.clone(), account.clone()).prop_map(|(client, account)| Action::Headers { client, account }),
         2 => (client.clone(), account.clone()).prop_map(|(client, account)| Action::Refuse { client, account }),
@@ -100,7 +100,11 @@ fn action() -> impl Strategy<Value = Action> {
 
 /// `PROPTEST_CASES` for more.
 fn cases() -> u32 {
-    if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default().cases } else { 20_000 }
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        ProptestConfig::default().cases
+    } else {
+        20_000
+    }
 }
 
 proptest! {

@@ -14,7 +14,11 @@ use proptest::prelude::*;
 #[test]
 fn the_table_and_the_page_are_the_committed_ones() {
     let table = include_str!("../src/operations/table.rs");
-    assert_eq!(generate::table(generate::OPERATIONS).as_deref(), Ok(table), "run `make operations`");
+    assert_eq!(
+        generate::table(generate::OPERATIONS).as_deref(),
+        Ok(table),
+        "run `make operations`"
+    );
     let page = include_str!("../../../docs/scopes.md");
     assert_eq!(generate::page(generate::OPERATIONS).as_deref(), Ok(page), "run `make operations`");
 }
@@ -26,7 +30,10 @@ fn every_row_of_the_list_is_found_as_it_is_written() {
     assert_eq!(Operation::all().map(line).collect::<BTreeSet<_>>(), written);
     assert_eq!(Operation::all().count(), 576);
     for operation in Operation::all() {
-        assert_eq!(scopes_for([operation.to_string().as_str()]).unwrap(), Vec::from_iter(operation.scope()));
+        assert_eq!(
+            scopes_for([operation.to_string().as_str()]).unwrap(),
+            Vec::from_iter(operation.scope())
+        );
     }
 
     for row in rows() {
@@ -47,7 +54,8 @@ fn every_row_of_the_list_is_found_as_it_is_written() {
             let found = Operation::find(method, &path).unwrap_or_else(|| panic!("{method} {path}"));
             assert_eq!(line(found), row.cells.join("\t"), "{method} {path}");
         }
-        for other in [format!("{bare}//"), format!("/{bare}"), format!("{bare}/x/y/z"), bare[1..].to_owned()]
+        for other in
+            [format!("{bare}//"), format!("/{bare}"), format!("{bare}/x/y/z"), bare[1..].to_owned()]
         {
             assert_eq!(Operation::find(method, &other), None, "{method} {other}");
         }
@@ -62,8 +70,13 @@ fn written_segments_win_over_parameters() {
         ("GET", "/calendars/schedules/search", "/calendars/schedules/search"),
         ("GET", "/calendars/resources/notifications", "/calendars/resources/{resourceType}"),
         ("DELETE", "/contacts/c/campaigns/removeAll", "/contacts/{contactId}/campaigns/removeAll"),
-        ("DELETE", "/contacts/c/campaigns/removeall", "/contacts/{contactId}/campaigns/{campaignId}"),
-        // Nothing goes on behind the written segment, or not with this method: the parameter is meant.
+        (
+            "DELETE",
+            "/contacts/c/campaigns/removeall",
+            "/contacts/{contactId}/campaigns/{campaignId}",
+        ),
+        // Nothing goes on behind the written segment, or not with this method: the parameter is
+        // meant.
         ("GET", "/calendars/blocked-slots/free-slots", "/calendars/{calendarId}/free-slots"),
         ("PUT", "/calendars/events", "/calendars/{calendarId}"),
     ] {
@@ -103,7 +116,10 @@ fn the_least_scopes_for_a_list_of_operations() {
         "GET /snapshots/", // None is documented for it.
         "GET /calendars/events",
     ]);
-    assert_eq!(scopes.unwrap(), ["calendars/events.readonly", "contacts.readonly", "opportunities.write"]);
+    assert_eq!(
+        scopes.unwrap(),
+        ["calendars/events.readonly", "contacts.readonly", "opportunities.write"]
+    );
     assert_eq!(scopes_for([]).unwrap(), [""; 0]);
     for unknown in ["", "GET", "/contacts/", "GET/contacts/", "GET /nothing", "/contacts/ GET"] {
         let error = scopes_for(["GET /contacts/", unknown]).unwrap_err();
@@ -114,7 +130,8 @@ fn the_least_scopes_for_a_list_of_operations() {
 
 #[test]
 fn every_scope_of_the_list_is_documented() {
-    let listed: BTreeSet<&str> = rows().map(|row| row.cells[5]).filter(|scope| *scope != "-").collect();
+    let listed: BTreeSet<&str> =
+        rows().map(|row| row.cells[5]).filter(|scope| *scope != "-").collect();
     let documented: Vec<&str> = scopes::documented().collect();
     assert_eq!(documented, listed.iter().copied().collect::<Vec<_>>());
     for constant in [
@@ -140,7 +157,8 @@ fn the_table_is_small() {
 
 #[test]
 fn looking_up_allocates_nothing() {
-    let paths: Vec<(&str, String)> = rows().map(|row| (row.cells[0], filled(row.cells[1], "abc"))).collect();
+    let paths: Vec<(&str, String)> =
+        rows().map(|row| (row.cells[0], filled(row.cells[1], "abc"))).collect();
     let before = allocations();
     for (method, path) in &paths {
         let found = Operation::find(method, path);
@@ -192,13 +210,14 @@ fn rows() -> impl Iterator<Item = Row> {
 
 /// The operation as a line of the list.
 fn line(operation: Operation) -> String {
-    let access = match (operation.allows(AccountKind::Company), operation.allows(AccountKind::Location)) {
-        (true, true) if !operation.documents_classes() => "-",
-        (true, true) => "company,location",
-        (true, false) => "company",
-        (false, true) => "location",
-        (false, false) => "none",
-    };
+    let access =
+        match (operation.allows(AccountKind::Company), operation.allows(AccountKind::Location)) {
+            (true, true) if !operation.documents_classes() => "-",
+            (true, true) => "company,location",
+            (true, false) => "company",
+            (false, true) => "location",
+            (false, false) => "none",
+        };
     let path = operation.path();
     let version = operation.version().unwrap_or("-");
     // The list says "no" where it says nothing of the classes; the platform decides there.
@@ -210,7 +229,8 @@ fn line(operation: Operation) -> String {
 
 /// The path with `value` for every parameter.
 fn filled(template: &str, value: &str) -> String {
-    let segments = template.split('/').map(|segment| if segment.starts_with('{') { value } else { segment });
+    let segments =
+        template.split('/').map(|segment| if segment.starts_with('{') { value } else { segment });
     segments.collect::<Vec<_>>().join("/")
 }
 
@@ -227,16 +247,18 @@ fn path() -> impl Strategy<Value = String> {
     let words: Vec<&str> = rows().flat_map(|row| row.cells[1].split('/')).collect();
     let templates: Vec<&str> = rows().map(|row| row.cells[1]).collect();
     let segment = || prop_oneof![3 => prop::sample::select(words.clone()).prop_map(str::to_owned), 1 => "[a-z0-9%?#{}.]{0,8}"];
-    let changed = (prop::sample::select(templates), prop::collection::vec((0..8_usize, segment()), 0..3))
-        .prop_map(|(template, changes)| {
-            let mut segments: Vec<String> = template.split('/').map(str::to_owned).collect();
-            for (place, segment) in changes {
-                let place = place.clamp(1, segments.len() - 1);
-                segments[place] = segment;
-            }
-            segments.join("/")
-        });
-    let made = prop::collection::vec(segment(), 0..9).prop_map(|segments| format!("/{}", segments.join("/")));
+    let changed =
+        (prop::sample::select(templates), prop::collection::vec((0..8_usize, segment()), 0..3))
+            .prop_map(|(template, changes)| {
+                let mut segments: Vec<String> = template.split('/').map(str::to_owned).collect();
+                for (place, segment) in changes {
+                    let place = place.clamp(1, segments.len() - 1);
+                    segments[place] = segment;
+                }
+                segments.join("/")
+            });
+    let made = prop::collection::vec(segment(), 0..9)
+        .prop_map(|segments| format!("/{}", segments.join("/")));
     prop_oneof![changed, made]
 }
 
@@ -251,7 +273,8 @@ fn allocations() -> usize {
     ALLOCATIONS.get()
 }
 
-// SAFETY: everything is handed on to the system's allocator; a counter without a destructor allocates nothing.
+// SAFETY: everything is handed on to the system's allocator; a counter without a destructor
+// allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);

@@ -122,7 +122,8 @@ fn a_company_that_names_no_location_is_told_to() {
         assert!(error.message().contains("name the location"), "{error}");
         assert_eq!(error.account(), Some(&company()));
     }
-    let error = client.request("GET", "/contacts/").param("locationId", "not an id").send().unwrap_err();
+    let error =
+        client.request("GET", "/contacts/").param("locationId", "not an id").send().unwrap_err();
     assert_eq!(error.code(), ErrorCode::InvalidArgument);
     assert_eq!((api_requests(&world), world.emulator.statistics().location_token_requests), (0, 0));
 }
@@ -143,9 +144,10 @@ fn a_location_on_a_companys_operation_is_not_sent() {
 
 #[test]
 fn a_location_that_nothing_is_stored_of_is_minted_from_the_clients_company() {
-    for builder in
-        [|world: &World| world.builder(), |world: &World| world.builder().default_account(company())]
-    {
+    for builder in [
+        |world: &World| world.builder(),
+        |world: &World| world.builder().default_account(company()),
+    ] {
         let world = World::new();
         let client = agency(&world, builder(&world));
         for path in ["/contacts/", "/echo"] {
@@ -161,8 +163,8 @@ fn a_location_that_nothing_is_stored_of_is_minted_from_the_clients_company() {
 #[test]
 fn nothing_is_minted_without_one_company_to_mint_from() {
     let other = "anotherCompany000001";
-    let config =
-        Config::default().company(Company::new(other, "Another").location("anotherLocation00001", "One"));
+    let config = Config::default()
+        .company(Company::new(other, "Another").location("anotherLocation00001", "One"));
     let world = World::with(config);
     let client = world.client();
     let no_grant = |client: &Client| {
@@ -189,8 +191,8 @@ fn nothing_is_minted_without_one_company_to_mint_from() {
 #[test]
 fn nobody_speaks_for_another_companys_location() {
     let other = "anotherCompany000001";
-    let config =
-        Config::default().company(Company::new(other, "Another").location("anotherLocation00001", "One"));
+    let config = Config::default()
+        .company(Company::new(other, "Another").location("anotherLocation00001", "One"));
     let world = World::with(config);
     let client = agency(&world, world.builder());
     let theirs = Account::location("anotherLocation00001").unwrap();
@@ -208,8 +210,8 @@ fn nobody_speaks_for_another_companys_location() {
     client.remove(&theirs).unwrap();
     let fresh = Account::location("anotherLocation00002").unwrap();
     world.emulator.add_location(other, fresh.id(), "Two").unwrap();
-    let error =
-        get(&client, company().as_str(), &format!("/contacts/?locationId={}", fresh.id())).unwrap_err();
+    let error = get(&client, company().as_str(), &format!("/contacts/?locationId={}", fresh.id()))
+        .unwrap_err();
     assert_eq!(error.status(), Some(403), "{error:?}");
     assert_eq!(minted(&world), 0);
 }
@@ -217,8 +219,8 @@ fn nobody_speaks_for_another_companys_location() {
 #[test]
 fn a_location_of_an_unknown_company_is_minted_before_a_company_speaks_for_it() {
     let other = "anotherCompany000001";
-    let config =
-        Config::default().company(Company::new(other, "Another").location("anotherLocation00001", "One"));
+    let config = Config::default()
+        .company(Company::new(other, "Another").location("anotherLocation00001", "One"));
     let world = World::with(config);
     let client = agency(&world, world.builder());
     let theirs = Account::location("anotherLocation00001").unwrap();
@@ -293,7 +295,8 @@ fn a_hundred_threads_mint_once() {
                 if thread % 2 == 0 {
                     get(client, location(0).as_str(), "/contacts/").unwrap();
                 } else {
-                    get(client, company().as_str(), &format!("/contacts/?locationId={id}")).unwrap();
+                    get(client, company().as_str(), &format!("/contacts/?locationId={id}"))
+                        .unwrap();
                 }
             });
         }
@@ -309,8 +312,8 @@ fn two_clients_of_one_store_mint_once() {
     let (one, two) = (agency(&world, world.builder()), world.client());
     world.emulator.hold(Endpoint::LocationToken);
     std::thread::scope(|scope| {
-        let callers =
-            [&one, &two].map(|client| scope.spawn(|| get(client, location(0).as_str(), "/echo").unwrap()));
+        let callers = [&one, &two]
+            .map(|client| scope.spawn(|| get(client, location(0).as_str(), "/echo").unwrap()));
         assert!(world.emulator.wait_until_held(
             Endpoint::LocationToken,
             1,
@@ -345,7 +348,8 @@ fn a_companys_refused_token_is_replaced_before_its_location_is_minted() {
 fn a_mint_that_is_refused_for_good_does_not_spend_the_companys_refresh_tokens() {
     let unknown = r#"{"statusCode":401,"message":"nobody has recorded this one"}"#;
     let known = "<html>The token is not authorized for this scope.</html>";
-    for (body, code, most) in [(unknown, ErrorCode::HttpStatus, 2), (known, ErrorCode::InsufficientScope, 0)]
+    for (body, code, most) in
+        [(unknown, ErrorCode::HttpStatus, 2), (known, ErrorCode::InsufficientScope, 0)]
     {
         let world = World::new();
         let client = agency(&world, world.builder());
@@ -357,7 +361,11 @@ fn a_mint_that_is_refused_for_good_does_not_spend_the_companys_refresh_tokens() 
             last = Some(error);
         }
         let error = last.unwrap();
-        assert_eq!((error.code(), world.emulator.statistics().token_requests), (code, most), "{error:?}");
+        assert_eq!(
+            (error.code(), world.emulator.statistics().token_requests),
+            (code, most),
+            "{error:?}"
+        );
         assert_eq!(error.retry_after().is_some(), most > 0);
     }
 }
@@ -420,7 +428,8 @@ fn scopes_are_asked_before_the_platform_is() {
         client.import(bare.clone(), true).unwrap();
         let send = |account: &Account, method: &str, path: &str| {
             let before = api_requests(&world);
-            let sent = client.request(method, path).account(account.as_str()).any_status(true).send();
+            let sent =
+                client.request(method, path).account(account.as_str()).any_status(true).send();
             assert_eq!(api_requests(&world) - before, u64::from(sent.is_ok()));
             sent
         };
@@ -436,7 +445,10 @@ fn scopes_are_asked_before_the_platform_is() {
                     (error.code(), error.account()),
                     (ErrorCode::InsufficientScope, Some(&location(0)))
                 );
-                assert!(error.message().contains("needs the scope `calendars.readonly`"), "{error}");
+                assert!(
+                    error.message().contains("needs the scope `calendars.readonly`"),
+                    "{error}"
+                );
             }
             ("off" | "warn", Ok(_)) => {}
             (mode, result) => panic!("{mode}: {result:?}"),
@@ -489,7 +501,8 @@ fn a_new_authorization_brings_its_scopes() {
     let client = world.builder().scope_preflight("refuse").build().unwrap();
     let account = location(0);
     client.import(world.grant(&account).with_scopes(["contacts.readonly"]), false).unwrap();
-    let calendars = || get(&client, account.as_str(), "/calendars/").map(|response| response.status());
+    let calendars =
+        || get(&client, account.as_str(), "/calendars/").map(|response| response.status());
     assert_eq!(calendars().unwrap_err().code(), ErrorCode::InsufficientScope);
     let code = world.emulator.authorize(account.as_str(), &["calendars.readonly"]).unwrap();
     client.complete_unsolicited(&code, &account).unwrap();
@@ -515,8 +528,12 @@ fn static_tokens_are_of_the_class_that_the_default_account_says() {
         .default_account(company())
         .build()
         .unwrap();
-    let message = class(client.request("GET", "/contacts/").param("locationId", "l").send().unwrap_err());
-    assert!(message.contains("make the Private Integration in the settings of a Location"), "{message}");
+    let message =
+        class(client.request("GET", "/contacts/").param("locationId", "l").send().unwrap_err());
+    assert!(
+        message.contains("make the Private Integration in the settings of a Location"),
+        "{message}"
+    );
     let client = base()
         .private_integration_token(DEFAULT_LOCATION_PRIVATE_INTEGRATION)
         .default_account(location(0))
@@ -527,7 +544,8 @@ fn static_tokens_are_of_the_class_that_the_default_account_says() {
     assert_eq!(client.request("GET", "/contacts/").send().unwrap().status(), 200);
 
     // Where nothing was said the platform decides.
-    let client = base().private_integration_token(DEFAULT_COMPANY_PRIVATE_INTEGRATION).build().unwrap();
+    let client =
+        base().private_integration_token(DEFAULT_COMPANY_PRIVATE_INTEGRATION).build().unwrap();
     class(client.request("GET", "/contacts/").send().unwrap_err());
     assert_eq!(api_requests(&world), 2);
 

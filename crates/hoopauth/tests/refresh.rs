@@ -1,4 +1,5 @@
-//! The refresh protocol against the emulator: expiry, storms, lost answers, failing stores, refusals.
+//! The refresh protocol against the emulator: expiry, storms, lost answers, failing stores,
+//! refusals.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
@@ -34,7 +35,8 @@ fn an_expired_token_is_refreshed_and_the_api_goes_on() {
     assert_eq!(world.emulator.statistics().rotations, 3);
 }
 
-/// An answer that travels long, or comes again after the first one was lost, brings a token that is as old as its request.
+/// An answer that travels long, or comes again after the first one was lost, brings a token that is
+/// as old as its request.
 #[test]
 fn a_tokens_life_is_counted_from_when_it_was_asked_for() {
     let world = World::new();
@@ -232,7 +234,9 @@ fn a_pair_that_could_not_be_saved_is_served_and_saved_later() {
     let client = world
         .builder()
         .step_hook(move |at, _| match at {
-            Step::Save if flag.load(Ordering::SeqCst) => Err(Error::new(ErrorCode::Store, "disk full")),
+            Step::Save if flag.load(Ordering::SeqCst) => {
+                Err(Error::new(ErrorCode::Store, "disk full"))
+            }
             _ => Ok(()),
         })
         .on_change(move |change| seen.lock().unwrap().push(change.kind))
@@ -271,7 +275,8 @@ fn a_pair_is_saved_before_it_is_spent() {
     assert!(client.health(&account).unwrap().unsaved);
     let report = client.report(&held, 401, &[], br#"{"message":"The token is expired"}"#).unwrap();
     assert!(matches!(report, Report::Repeat(_)));
-    // As if the process were killed now: what another finds is one step behind the platform, not two.
+    // As if the process were killed now: what another finds is one step behind the platform, not
+    // two.
     std::mem::forget(client);
     let next = world.builder().token_store(store).build().unwrap();
     let stored = next.export(&account).unwrap();
@@ -292,7 +297,8 @@ fn a_refused_refresh_token_asks_for_reauthorization_and_does_not_hammer() {
         assert_eq!(error.code(), ErrorCode::ReauthorizationRequired, "{error:?}");
         assert_eq!(error.account(), Some(&account));
     }
-    // Nothing was in doubt, so that the refusal is final at once; then nothing is sent until the next probe.
+    // Nothing was in doubt, so that the refusal is final at once; then nothing is sent until the
+    // next probe.
     assert_eq!(world.emulator.statistics().token_requests, 1);
     assert!(client.health(&account).unwrap().needs_reauthorization);
     // A new authorization ends it at once.
@@ -366,15 +372,25 @@ fn a_dead_network_serves_the_living_token() {
 
 #[test]
 fn lies_of_the_token_endpoint_are_typed_and_the_refresh_token_stays() {
-    let body = |text: &str| FaultKind::Status { status: 200, headers: Vec::new(), body: text.to_owned() };
+    let body =
+        |text: &str| FaultKind::Status { status: 200, headers: Vec::new(), body: text.to_owned() };
     for (kind, code) in [
         (body("<html>"), ErrorCode::MalformedResponse),
         (body("{}"), ErrorCode::MalformedResponse),
         (body(r#"{"access_token":"a b"}"#), ErrorCode::MalformedResponse),
-        (body(r#"{"access_token":"a","userType":"Company","companyId":"c"}"#), ErrorCode::WrongTokenClass),
-        (body(r#"{"access_token":"a","userType":"Location","locationId":"other"}"#), ErrorCode::WrongAccount),
+        (
+            body(r#"{"access_token":"a","userType":"Company","companyId":"c"}"#),
+            ErrorCode::WrongTokenClass,
+        ),
+        (
+            body(r#"{"access_token":"a","userType":"Location","locationId":"other"}"#),
+            ErrorCode::WrongAccount,
+        ),
         (FaultKind::MalformedJson, ErrorCode::MalformedResponse),
-        (FaultKind::Status { status: 503, headers: Vec::new(), body: String::new() }, ErrorCode::HttpStatus),
+        (
+            FaultKind::Status { status: 503, headers: Vec::new(), body: String::new() },
+            ErrorCode::HttpStatus,
+        ),
     ] {
         let world = World::new();
         let client = world.client();
@@ -402,12 +418,15 @@ fn a_refreshable_401_is_cured_once_and_others_are_typed() {
     world.emulator.revoke_access(account.as_str()).unwrap();
     let (status, body) = world.call(&headers, &format!("/locations/{}", account.id()));
     assert_eq!(status, 401);
-    let Report::Repeat(again) = client.report(&headers, status, &[], body.as_bytes()).unwrap() else {
+    let Report::Repeat(again) = client.report(&headers, status, &[], body.as_bytes()).unwrap()
+    else {
         panic!()
     };
     assert_eq!(world.call(&again, &format!("/locations/{}", account.id())).0, 200);
     // A late report of the old headers spends nothing.
-    let Report::Repeat(_) = client.report(&headers, status, &[], body.as_bytes()).unwrap() else { panic!() };
+    let Report::Repeat(_) = client.report(&headers, status, &[], body.as_bytes()).unwrap() else {
+        panic!()
+    };
     assert_eq!(world.emulator.statistics().token_requests, 1);
 
     let (status, body) = world.call(&again, &format!("/locations/{}", location(1).id()));
@@ -517,7 +536,8 @@ fn a_call_from_a_callback_is_refused_not_a_deadlock() {
         .builder()
         .on_change(move |_| {
             if let Some(client) = inside.get() {
-                let codes = [client.accounts().unwrap_err().code(), client.close().unwrap_err().code()];
+                let codes =
+                    [client.accounts().unwrap_err().code(), client.close().unwrap_err().code()];
                 *got.lock().unwrap() = Some(codes);
             }
         })
@@ -537,5 +557,8 @@ fn a_closed_client_says_so() {
     client.import(world.grant(&account), false).unwrap();
     client.headers_for(account.as_str(), "GET").unwrap();
     client.close().unwrap();
-    assert_eq!(client.headers_for(account.as_str(), "GET").unwrap_err().code(), ErrorCode::InvalidState);
+    assert_eq!(
+        client.headers_for(account.as_str(), "GET").unwrap_err().code(),
+        ErrorCode::InvalidState
+    );
 }

@@ -1,4 +1,5 @@
-//! What reported answers lead to, against the emulator: which spend a refresh token, how often, and what the errors say.
+//! What reported answers lead to, against the emulator: which spend a refresh token, how often, and
+//! what the errors say.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
@@ -137,7 +138,10 @@ fn the_scope_and_the_class_are_named() {
     let headers = client.headers_for(company.as_str(), "GET").unwrap();
     let body = serde_json::json!({ "message": class }).to_string();
     let error = client.report(&headers, 401, &[], body.as_bytes()).unwrap_err();
-    assert!(error.message().starts_with("this operation needs a token of class Location"), "{error}");
+    assert!(
+        error.message().starts_with("this operation needs a token of class Location"),
+        "{error}"
+    );
     assert_eq!(spent(&world), 0);
 }
 
@@ -212,7 +216,8 @@ fn many_reports_of_one_token_are_one_refusal() {
             for _ in 0..50 {
                 scope.spawn(|| {
                     barrier.wait();
-                    let report = client.report(&headers, 401, &[], br#"{"message":"Invalid JWT"}"#).unwrap();
+                    let report =
+                        client.report(&headers, 401, &[], br#"{"message":"Invalid JWT"}"#).unwrap();
                     assert!(matches!(report, Report::Repeat(_)));
                 });
             }
@@ -247,7 +252,8 @@ fn a_limit_says_how_long_to_wait_as_a_request_would() {
     let client = world.client();
     client.import(world.grant(&location(0)), false).unwrap();
     let headers = client.headers_for(location(0).as_str(), "GET").unwrap();
-    let now = std::time::UNIX_EPOCH + Duration::from_millis(world.clock.now().0.try_into().unwrap());
+    let now =
+        std::time::UNIX_EPOCH + Duration::from_millis(world.clock.now().0.try_into().unwrap());
     let date = httpdate::fmt_http_date(now + Duration::from_secs(90));
     for (answer, least, most) in [
         (vec![("Retry-After", "3")], 3, 3),

@@ -26,11 +26,10 @@ fn client(url: &str) -> (Client, Arc<SleepLog>) {
 
 fn build(url: &str, set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Client, Arc<SleepLog>) {
     let clock = SleepLog::new(NOON);
-    let builder = Client::builder().private_integration_token("pit-planted").api_base(url).clock(Arc::<
-        SleepLog,
-    >::clone(
-        &clock
-    ));
+    let builder = Client::builder()
+        .private_integration_token("pit-planted")
+        .api_base(url)
+        .clock(Arc::<SleepLog>::clone(&clock));
     (set(builder).build().unwrap(), clock)
 }
 
@@ -40,8 +39,9 @@ fn authorized() -> (World, Client) {
 }
 
 fn authorized_with(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (World, Client) {
-    let world =
-        World::with(Config::default().settings(|settings| settings.api_requests_per_10_seconds = None));
+    let world = World::with(
+        Config::default().settings(|settings| settings.api_requests_per_10_seconds = None),
+    );
     let client = set(world.builder().default_account(location(0))).build().unwrap();
     client.import(world.grant(&location(0)), false).unwrap();
     (world, client)
@@ -63,7 +63,8 @@ fn argument(result: hoopauth::Result<Response>) -> Error {
 #[test]
 fn a_contact_is_made_and_read() {
     let (_world, client) = authorized();
-    let made = client.request("post", "/contacts/").json(&json!({"firstName": "Ada"})).send().unwrap();
+    let made =
+        client.request("post", "/contacts/").json(&json!({"firstName": "Ada"})).send().unwrap();
     assert_eq!((made.status(), made.header("Content-Type")), (201, Some("application/json")));
     let made: Value = made.json().unwrap();
     let path = format!("/contacts/{}", made["contact"]["id"].as_str().unwrap());
@@ -80,7 +81,13 @@ fn headers_parameters_and_bodies_go_out_as_they_are_meant() {
     let server = Raw::answering(200, "", "{}");
     let (client, _) = client(&format!("{}/base/", server.url));
     client.request("get", "/a?b=1").param("q", "x y&é").param("q", "").send().unwrap();
-    client.request("POST", "/a").json(&json!([1])).header("X-Own", "1").version("v3").send().unwrap();
+    client
+        .request("POST", "/a")
+        .json(&json!([1]))
+        .header("X-Own", "1")
+        .version("v3")
+        .send()
+        .unwrap();
     client
         .request("PUT", "/a")
         .body("<x/>")
@@ -110,7 +117,12 @@ fn headers_parameters_and_bodies_go_out_as_they_are_meant() {
     }
     let of = |index: usize| {
         let one = &seen[index];
-        (one.header("content-type"), one.header("accept"), one.header("version"), one.body.as_slice())
+        (
+            one.header("content-type"),
+            one.header("accept"),
+            one.header("version"),
+            one.body.as_slice(),
+        )
     };
     let json = Some("application/json");
     assert_eq!(of(0), (None, json, Some("2021-07-28"), &b""[..]));
@@ -154,7 +166,9 @@ fn what_is_wrong_is_refused_before_anything_is_sent() {
     }
     argument(client.request("GET", "/a").body("planted").send());
     argument(client.request("HEAD", "/a").json(&json!("planted")).send());
-    argument(client.request("POST", "/a").json(&std::collections::HashMap::from([((1, 2), 3)])).send());
+    argument(
+        client.request("POST", "/a").json(&std::collections::HashMap::from([((1, 2), 3)])).send(),
+    );
     argument(client.request("GET", "/a").version("planted\r\n1").send());
     assert!(server.seen().is_empty() && clock.take().is_empty());
     client.request("GET", "/a").body("").send().unwrap();
@@ -227,9 +241,12 @@ fn a_server_that_echoes_the_token_does_not_bring_it_into_an_error() {
         [(404, ErrorCode::HttpStatus), (400, ErrorCode::HttpStatus), (429, ErrorCode::RateLimited)]
     {
         // Whole, cut short, and as JSON may write it.
-        for echo in
-            ["Bearer pit-planted, pit-planted", "the token pit-planted-", "pit-plante", "pit\\u002dplanted"]
-        {
+        for echo in [
+            "Bearer pit-planted, pit-planted",
+            "the token pit-planted-",
+            "pit-plante",
+            "pit\\u002dplanted",
+        ] {
             let body = format!("{{\"message\":\"no {echo}\",\"traceId\":\"{echo}\"}}");
             let server = Raw::start(move |_, _| answer(status, "", &body));
             let (client, _) = build(&server.url, |builder| builder.max_retries(0));
@@ -241,8 +258,10 @@ fn a_server_that_echoes_the_token_does_not_bring_it_into_an_error() {
 
 #[test]
 fn long_answers_end_at_the_cap() {
-    let (world, client) = authorized_with(|builder| builder.max_response_bytes(100_000).max_retries(0));
-    for kind in [FaultKind::LargeBody { bytes: 64 << 20 }, FaultKind::GzipBomb { bytes: 64 << 20 }] {
+    let (world, client) =
+        authorized_with(|builder| builder.max_response_bytes(100_000).max_retries(0));
+    for kind in [FaultKind::LargeBody { bytes: 64 << 20 }, FaultKind::GzipBomb { bytes: 64 << 20 }]
+    {
         world.emulator.add_fault(Fault::new(Endpoint::Api, kind));
         let error = fail(client.request("GET", "/contacts/").send(), ErrorCode::MalformedResponse);
         assert!(error.message().contains("`max_response_bytes`"), "{error}");
@@ -264,7 +283,8 @@ fn answers_that_lie_or_never_end_are_typed_errors() {
     for kind in [FaultKind::Drip { pause_ms: 20 }, FaultKind::Timeout] {
         world.emulator.add_fault(Fault::new(Endpoint::Api, kind));
         let short = Duration::from_millis(400);
-        let error = fail(client.request("GET", "/contacts/").timeout(short).send(), ErrorCode::Timeout);
+        let error =
+            fail(client.request("GET", "/contacts/").timeout(short).send(), ErrorCode::Timeout);
         assert!(error.is_retryable() && error.account() == Some(&location(0)), "{error:?}");
     }
     fail(client.request("GET", "/contacts/").timeout(Duration::ZERO).send(), ErrorCode::Timeout);
@@ -314,7 +334,8 @@ fn what_a_status_is_worth() {
         // Two waits of ten seconds do not fit.
         let (client, _) = build(&server.url, |builder| builder.timeout(15));
         let request = client.request(method, "/a").repeatable(repeatable);
-        let request = if matches!(method, "GET" | "HEAD") { request } else { request.body("planted") };
+        let request =
+            if matches!(method, "GET" | "HEAD") { request } else { request.body("planted") };
         let code = if status == 429 { ErrorCode::RateLimited } else { ErrorCode::HttpStatus };
         let error = fail(request.send(), code);
         assert_eq!(error.response().unwrap().status(), status);
@@ -386,9 +407,9 @@ fn what_the_server_says_of_waiting_is_obeyed() {
         (429, "X-RateLimit-Interval-Milliseconds: 4000\r\n", 4),
         (429, "", 10),
     ] {
-        let server = Raw::start(
-            move |index, _| if index == 0 { answer(status, headers, "") } else { answer(200, "", "{}") },
-        );
+        let server = Raw::start(move |index, _| {
+            if index == 0 { answer(status, headers, "") } else { answer(200, "", "{}") }
+        });
         let (client, clock) = client(&server.url);
         client.request("GET", "/a").send().unwrap();
         named(&clock.take(), &[seconds]);
@@ -481,7 +502,8 @@ fn where_nothing_listens_every_method_is_tried_again() {
 
 #[test]
 fn a_connection_that_the_server_closed_while_it_was_idle_harms_nobody() {
-    let server = Raw::start(|_, _| Reply::Last("HTTP/1.1 200 X\r\nContent-Length: 2\r\n\r\n{}".to_owned()));
+    let server =
+        Raw::start(|_, _| Reply::Last("HTTP/1.1 200 X\r\nContent-Length: 2\r\n\r\n{}".to_owned()));
     let (client, clock) = client(&server.url);
     for (index, method) in ["GET", "POST", "PATCH", "GET", "POST"].into_iter().enumerate() {
         assert_eq!(client.request(method, "/a").send().unwrap().status(), 200, "{method}");
@@ -518,7 +540,10 @@ fn a_refused_token_is_refreshed_and_the_request_repeated_with_its_body() {
         assert_eq!(made.status(), 201);
         assert_eq!(made.json::<Value>().unwrap()["contact"]["firstName"], "Ada");
         let after = world.emulator.statistics();
-        assert_eq!((after.rotations - before.rotations, after.api_requests - before.api_requests), (1, 2));
+        assert_eq!(
+            (after.rotations - before.rotations, after.api_requests - before.api_requests),
+            (1, 2)
+        );
         world.pass(600);
     }
 }
@@ -539,7 +564,10 @@ fn a_new_token_that_is_refused_too_costs_no_second_refresh() {
             assert_eq!(error.response().unwrap().status(), 401);
         }
         let after = world.emulator.statistics();
-        assert_eq!((after.rotations - before.rotations, after.api_requests - before.api_requests), (1, 2));
+        assert_eq!(
+            (after.rotations - before.rotations, after.api_requests - before.api_requests),
+            (1, 2)
+        );
         world.pass(600);
     }
 }
@@ -558,7 +586,8 @@ fn a_grant_that_is_over_ends_the_request_with_the_answer_at_hand() {
     let (world, client) = authorized();
     world.emulator.revoke_access(location(0).as_str()).unwrap();
     world.emulator.revoke_refresh(location(0).as_str()).unwrap();
-    let error = fail(client.request("GET", "/contacts/").send(), ErrorCode::ReauthorizationRequired);
+    let error =
+        fail(client.request("GET", "/contacts/").send(), ErrorCode::ReauthorizationRequired);
     assert_eq!(error.response().map(Response::status), Some(401));
 }
 
@@ -569,7 +598,9 @@ fn a_redirect_within_the_api_keeps_the_token() {
     let server = Raw::start(|_, seen| match seen.line() {
         "GET /a/b?q=1" => answer(302, "Location: ../c?x\r\n", ""),
         "HEAD /a" => answer(308, "Location: /c\r\n", ""),
-        "GET /c?x" | "HEAD /c" => answer(200, "", if seen.line().starts_with("HEAD") { "" } else { "{}" }),
+        "GET /c?x" | "HEAD /c" => {
+            answer(200, "", if seen.line().starts_with("HEAD") { "" } else { "{}" })
+        }
         _ => answer(500, "", ""),
     });
     let (client, _) = client(&server.url);
@@ -603,7 +634,11 @@ fn another_origin_sees_neither_the_token_nor_added_headers() {
         }
         assert_eq!(seen[0].header("accept"), Some("text/*"));
         assert!(seen[0].header("user-agent").unwrap().starts_with("hoopauth/"));
-        assert_eq!(client.rate_limit(""), None, "what another server says of limits is not the API's");
+        assert_eq!(
+            client.rate_limit(""),
+            None,
+            "what another server says of limits is not the API's"
+        );
     }
 }
 
@@ -612,7 +647,8 @@ fn another_configured_origin_does_not_see_the_token_either() {
     let other = Raw::answering(200, "", "{}");
     let to = format!("Location: {}/b\r\n", other.url);
     let server = Raw::start(move |_, _| answer(302, &to, ""));
-    let (client, _) = build(&server.url, |builder| builder.token_url(format!("{}/token", other.url)));
+    let (client, _) =
+        build(&server.url, |builder| builder.token_url(format!("{}/token", other.url)));
     client.request("GET", "/a").header("X-Own", "planted").send().unwrap();
     assert_eq!(other.lines(), ["GET /b"]);
     assert!(!other.seen()[0].head.contains("planted"), "{}", other.seen()[0].head);
@@ -626,8 +662,9 @@ fn a_token_that_was_dropped_does_not_come_back() {
     // The other server sends back, and refuses: that is no reason to refresh.
     let back = Arc::new(Mutex::new(String::new()));
     let target = Arc::clone(&back);
-    let other =
-        Raw::start(move |_, _| answer(302, &format!("Location: {}/back\r\n", target.lock().unwrap()), ""));
+    let other = Raw::start(move |_, _| {
+        answer(302, &format!("Location: {}/back\r\n", target.lock().unwrap()), "")
+    });
     let to = format!("Location: {}/b\r\n", other.url);
     let server = Raw::start(move |_, seen| match seen.line() {
         "GET /a" => answer(302, &to, ""),
@@ -718,7 +755,10 @@ fn eight_threads_share_one_client() {
                         .json(&json!({"firstName": name}))
                         .send()
                         .unwrap();
-                    assert_eq!(made.json::<Value>().unwrap()["contact"]["firstName"], name.as_str());
+                    assert_eq!(
+                        made.json::<Value>().unwrap()["contact"]["firstName"],
+                        name.as_str()
+                    );
                 }
             });
         }
@@ -733,8 +773,9 @@ fn inside_an_async_runtime_the_thread_blocks() {
     let server = Raw::answering(200, "", "{}");
     let (client, _) = client(&server.url);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime
-        .block_on(async { assert_eq!(client.request("POST", "/a").json(&1).send().unwrap().status(), 200) });
+    runtime.block_on(async {
+        assert_eq!(client.request("POST", "/a").json(&1).send().unwrap().status(), 200)
+    });
 }
 
 #[test]
@@ -763,6 +804,9 @@ fn the_log_shows_the_path_and_nothing_else() {
         fail(client.request("GET", "/shown?a=planted").send(), ErrorCode::Network);
     });
     let text = log.text();
-    assert!(text.contains("/shown") && text.contains("/shown/too") && text.contains("503"), "{text}");
+    assert!(
+        text.contains("/shown") && text.contains("/shown/too") && text.contains("503"),
+        "{text}"
+    );
     assert!(!text.contains("planted"), "{text}");
 }

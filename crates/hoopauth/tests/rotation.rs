@@ -83,7 +83,10 @@ fn a_dead_token_gives_its_place_to_the_other_which_keeps_it() {
     }
     assert_eq!(client.refused_private_integration_token(), Some("private_integration_token"));
     let text = Captured::of_process().text();
-    assert!(text.contains("that of `private_integration_token_next` is used from now on"), "{text}");
+    assert!(
+        text.contains("that of `private_integration_token_next` is used from now on"),
+        "{text}"
+    );
     assert!(!text.contains(OLD) && !text.contains(NEW), "{text}");
 
     // A late report of the old one is answered with the one in use, with the version that was sent.
@@ -158,7 +161,8 @@ fn many_threads_report_the_old_token_and_it_is_switched_once() {
         let (barrier, switched) = (Barrier::new(64), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for thread in 0..64 {
-                let (world, client, old, barrier, switched) = (&world, &client, &old, &barrier, &switched);
+                let (world, client, old, barrier, switched) =
+                    (&world, &client, &old, &barrier, &switched);
                 let account = accounts[thread % 2].clone();
                 scope.spawn(move || {
                     barrier.wait();
@@ -167,7 +171,9 @@ fn many_threads_report_the_old_token_and_it_is_switched_once() {
                         match client.report(old, 401, &[], body) {
                             Ok(Report::Repeat(again)) => assert!(uses(&again, NEW)),
                             Ok(_) => panic!(),
-                            Err(error) => assert!(dead && error.message().starts_with("both"), "{error}"),
+                            Err(error) => {
+                                assert!(dead && error.message().starts_with("both"), "{error}")
+                            }
                         }
                         // From the first report on, nobody gets the old one again.
                         let headers = client.headers_for(account.as_str(), "GET").unwrap();
@@ -205,13 +211,20 @@ fn whatever_a_refusal_says_of_the_token_the_other_one_is_tried() {
 
         refused(1);
         let reported = client(&world);
-        assert_eq!(send(&world, &reported, &reported.headers("GET").unwrap()).unwrap(), 200, "{message}");
+        assert_eq!(
+            send(&world, &reported, &reported.headers("GET").unwrap()).unwrap(),
+            200,
+            "{message}"
+        );
         assert!(uses(&reported.headers("GET").unwrap(), NEW));
 
         // Both are tried once, and the error is about the tokens.
         refused(2);
         let error = client(&world).request("GET", &path()).send().unwrap_err();
-        assert_eq!((error.code(), error.status()), (ErrorCode::InvalidPrivateIntegration, Some(401)));
+        assert_eq!(
+            (error.code(), error.status()),
+            (ErrorCode::InvalidPrivateIntegration, Some(401))
+        );
         assert!(error.message().starts_with("both"), "{message}: {error}");
         assert_eq!(world.emulator.pending_faults(), 0);
 

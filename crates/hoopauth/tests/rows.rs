@@ -51,7 +51,11 @@ impl RowStore for Rows {
 
     fn list(&self, app: &str) -> Result<Vec<Listed>> {
         let rows = self.stored.lock().unwrap();
-        Ok(rows.iter().filter(|((of, _), _)| of == app).map(|(_, (_, listed))| listed.clone()).collect())
+        Ok(rows
+            .iter()
+            .filter(|((of, _), _)| of == app)
+            .map(|(_, (_, listed))| listed.clone())
+            .collect())
     }
 
     fn lease<'a>(&'a self, _: &Key<'_>, _: Duration) -> Result<Leased<'a>> {
@@ -88,7 +92,8 @@ fn works(world: &World, client: &Client, account: &Account) {
 fn login_expiry_removal() {
     let world = World::new();
     let rows = Arc::new(Rows::default());
-    let client = world.builder().row_store(rows.clone()).store_key("0123456789abcdef").build().unwrap();
+    let client =
+        world.builder().row_store(rows.clone()).store_key("0123456789abcdef").build().unwrap();
     let account = location(0);
     let grant = world.grant(&account);
     let planted = grant.refresh_token().unwrap().expose().to_owned();
@@ -100,7 +105,10 @@ fn login_expiry_removal() {
     works(&world, &client, &account);
     assert_eq!(world.emulator.statistics().rotations, 3);
     for (row, _) in rows.stored.lock().unwrap().values() {
-        assert!(!String::from_utf8_lossy(&row.bytes).contains(&planted), "a grant was stored in clear");
+        assert!(
+            !String::from_utf8_lossy(&row.bytes).contains(&planted),
+            "a grant was stored in clear"
+        );
     }
     assert_eq!(client.accounts().unwrap(), std::slice::from_ref(&account));
     assert!(client.remove(&account).unwrap());

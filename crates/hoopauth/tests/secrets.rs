@@ -8,7 +8,9 @@ use std::sync::Arc;
 use common::{Captured, World, approve, location};
 use hoopauth::webhook::{SignatureScheme, WebhookKey};
 use hoopauth::{Client, Error, ErrorCode, Step};
-use hoopauth_emulator::{DEFAULT_CLIENT_SECRET, Endpoint, Fault, FaultKind, Webhook, WebhookScheme};
+use hoopauth_emulator::{
+    DEFAULT_CLIENT_SECRET, Endpoint, Fault, FaultKind, Webhook, WebhookScheme,
+};
 
 #[test]
 fn no_secret_comes_out_of_logs_errors_or_debug() {
@@ -90,7 +92,8 @@ fn webhooks(world: &World, client: &Client, secrets: &mut Vec<String>) -> String
     let scheme = SignatureScheme::HmacSha256;
     seen += &format!("{:?}", WebhookKey::new(scheme, "mine", short).unwrap_err());
     // A private key, given by mistake.
-    let private = format!("-----BEGIN PRIVATE KEY-----\n{secret}{secret}\n-----END PRIVATE KEY-----");
+    let private =
+        format!("-----BEGIN PRIVATE KEY-----\n{secret}{secret}\n-----END PRIVATE KEY-----");
     for scheme in SignatureScheme::ALL {
         for text in [&private, &format!("{short}{secret}!")] {
             match WebhookKey::new(scheme, "mine", text) {
@@ -103,9 +106,11 @@ fn webhooks(world: &World, client: &Client, secrets: &mut Vec<String>) -> String
     seen += &format!("{builder:?}");
     let verifier = builder.build().unwrap();
     let webhook = Webhook::event(serde_json::json!({ "email": "planted@example.com" }));
-    let webhook = world.emulator.sign_webhook(&webhook.schemes(&[WebhookScheme::HmacSha256])).unwrap();
+    let webhook =
+        world.emulator.sign_webhook(&webhook.schemes(&[WebhookScheme::HmacSha256])).unwrap();
     let (name, value) = &webhook.headers[0];
-    let verify = |value: &str, body: &str| verifier.verify([(&**name, value.as_bytes())], body.as_bytes());
+    let verify =
+        |value: &str, body: &str| verifier.verify([(&**name, value.as_bytes())], body.as_bytes());
     let delivery = verify(value, &webhook.body).unwrap();
     seen += &format!("{verifier:?} {delivery:?} {:?}", delivery.event());
     // What would have been right is a secret too: whoever knows it can sign.

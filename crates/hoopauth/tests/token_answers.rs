@@ -1,4 +1,5 @@
-//! Answers of the token endpoint that are not quite what is documented, over sockets: whatever holds a usable pair keeps the grant.
+//! Answers of the token endpoint that are not quite what is documented, over sockets: whatever
+//! holds a usable pair keeps the grant.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
@@ -38,7 +39,12 @@ fn oddities() -> Vec<FaultKind> {
             r#""accessToken":"other","refreshToken":"other","tokenType":"Bearer","expiresIn":1,"#,
             "",
         ),
-        odd(&json!({}), &[], r#""location_id":"else","user_type":"Company","company_id":"else","#, ""),
+        odd(
+            &json!({}),
+            &[],
+            r#""location_id":"else","user_type":"Company","company_id":"else","#,
+            "",
+        ),
         odd(&json!({}), &[], r#""huge":1e999,"half":"\ud83d","\ud83d":0,"#, ""),
         odd(&json!({}), &[], &format!(r#""deep":{}{},"#, "[".repeat(5_000), "]".repeat(5_000)), ""),
         odd(
@@ -48,7 +54,9 @@ fn oddities() -> Vec<FaultKind> {
             "",
         ),
         set(&json!({ "token_type": "mac", "userType": "Agency", "userId": 7, "companyId": 12345 })),
-        set(&json!({ "scope": ["contacts.readonly", 7, null], "approvedLocations": "none", "traceId": [] })),
+        set(
+            &json!({ "scope": ["contacts.readonly", 7, null], "approvedLocations": "none", "traceId": [] }),
+        ),
     ];
     for odd in [
         json!({}),
@@ -65,7 +73,8 @@ fn oddities() -> Vec<FaultKind> {
             "userId": odd, "planId": odd, "isBulkInstallation": odd, "traceId": odd,
         })));
     }
-    for life in [json!(0), json!(-86_399), json!("3600"), json!(3600.5), json!("1e3"), json!(1e300)] {
+    for life in [json!(0), json!(-86_399), json!("3600"), json!(3600.5), json!("1e3"), json!(1e300)]
+    {
         all.push(set(&json!({ "expires_in": life })));
     }
     all
@@ -150,7 +159,11 @@ fn minting_keeps_every_usable_token() {
         world.emulator.add_fault(Fault::new(Endpoint::LocationToken, kind.clone()));
         client.mint(&location(0), &company).unwrap();
         works(&world, &client, &location(0));
-        assert_eq!(client.export(&location(0)).unwrap().company_id(), Some(DEFAULT_COMPANY_ID), "{kind:?}");
+        assert_eq!(
+            client.export(&location(0)).unwrap().company_id(),
+            Some(DEFAULT_COMPANY_ID),
+            "{kind:?}"
+        );
     }
 }
 
@@ -161,8 +174,7 @@ fn members_that_are_passed_over_are_logged_without_their_values() {
     let client = world.client();
     client.import(world.grant(&location(1)), false).unwrap();
     world.pass(DAY);
-    let planted =
-        json!({ "userType": "planted-1", "companyId": { "planted-2": 1 }, "token_type": "planted-3" });
+    let planted = json!({ "userType": "planted-1", "companyId": { "planted-2": 1 }, "token_type": "planted-3" });
     world.emulator.add_fault(Fault::new(Endpoint::Token, set(&planted)));
     works(&world, &client, &location(1));
     let text = log.text();
@@ -339,7 +351,8 @@ fn a_pair_of_someone_else_that_cannot_be_saved_is_held() {
     assert!(!client.health(&account).unwrap().unsaved);
 }
 
-/// RFC 6749 §5.1: an answer without scopes has those that were asked for; §6: a refresh keeps those there are.
+/// RFC 6749 §5.1: an answer without scopes has those that were asked for; §6: a refresh keeps those
+/// there are.
 #[test]
 fn an_answer_without_scopes_means_those_that_were_asked_for() {
     for silent in [
@@ -349,7 +362,8 @@ fn an_answer_without_scopes_means_those_that_were_asked_for() {
         set(&json!({ "scope": {} })),
     ] {
         let world = World::new();
-        let client = world.builder().scopes("contacts.readonly locations.readonly").build().unwrap();
+        let client =
+            world.builder().scopes("contacts.readonly locations.readonly").build().unwrap();
         let request = || client.authorization_request().unwrap();
         let fewer = request().scopes(["locations.readonly"]);
         for (request, sealed, scopes) in [
@@ -381,7 +395,8 @@ fn an_answer_without_scopes_means_those_that_were_asked_for() {
     }
 }
 
-/// What stands in the way of the endpoint has not looked at a code: the same redirect may come again.
+/// What stands in the way of the endpoint has not looked at a code: the same redirect may come
+/// again.
 #[test]
 fn a_login_that_did_not_reach_the_endpoint_may_be_completed_again() {
     let world = World::new();
@@ -416,7 +431,9 @@ fn the_code_of_a_refusal_decides_whether_a_grant_is_over() {
             let account = location(0);
             client.import(world.grant(&account), false).unwrap();
             world.pass(DAY);
-            world.emulator.add_fault(Fault::status(Endpoint::Token, 400, &body.to_string()).times(5));
+            world
+                .emulator
+                .add_fault(Fault::status(Endpoint::Token, 400, &body.to_string()).times(5));
             let error = client.headers_for(account.as_str(), "GET").unwrap_err();
             assert_eq!(error.code(), ErrorCode::ReauthorizationRequired, "{body}: {error:?}");
             assert!(client.health(&account).unwrap().needs_reauthorization);
@@ -453,7 +470,10 @@ fn what_stands_in_the_way_ends_no_grant() {
         world.emulator.add_fault(Fault::status(Endpoint::Token, status, body).times(3));
         let error = client.headers_for(account.as_str(), "GET").unwrap_err();
         assert_eq!(error.status(), Some(status), "{error:?}");
-        assert!(!error.message().contains("settings") && !error.message().contains("support"), "{error}");
+        assert!(
+            !error.message().contains("settings") && !error.message().contains("support"),
+            "{error}"
+        );
         assert!(!client.health(&account).unwrap().needs_reauthorization);
         world.emulator.clear_faults();
         world.pass(3_600);
@@ -468,8 +488,13 @@ fn a_secret_with_spaces_is_sent_as_it_is() {
         hoopauth_emulator::Config::default().app(hoopauth_emulator::App::new("other-app", secret)),
     );
     let store = Arc::new(MemoryStore::new());
-    let client =
-        world.builder().token_store(store).client_id("other-app").client_secret(secret).build().unwrap();
+    let client = world
+        .builder()
+        .token_store(store)
+        .client_id("other-app")
+        .client_secret(secret)
+        .build()
+        .unwrap();
     let pending = client.begin(client.authorization_request().unwrap()).unwrap();
     let account = client.complete(&pending, &approve(pending.url(), &location(0))).unwrap();
     world.pass(DAY);
@@ -497,6 +522,9 @@ fn a_life_of_nothing_counts_as_a_minute() {
         let asked = world.clock.now();
         world.emulator.add_fault(Fault::new(Endpoint::Token, set(&json!({ "expires_in": life }))));
         works(&world, &client, &account);
-        assert_eq!(client.export(&account).unwrap().expires_at(), asked.plus(Duration::from_secs(60)));
+        assert_eq!(
+            client.export(&account).unwrap().expires_at(),
+            asked.plus(Duration::from_secs(60))
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Failures that meet each other: outages, lost answers, paused accounts, dead grants. No grant is lost, and one account's
-//! trouble costs no other.
+//! Failures that meet each other: outages, lost answers, paused accounts, dead grants. No grant is
+//! lost, and one account's trouble costs no other.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
@@ -13,8 +13,8 @@ use common::{World, location};
 use hoopauth::store::{Key, Leased, Listed, MemoryStore, NewRow, Row, RowStore, TokenStore};
 use hoopauth::{Account, Client, Clock, Error, ErrorCode, Grant, Step, SystemClock, Timestamp};
 use hoopauth_emulator::{
-    Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_COMPANY_ID, DEFAULT_SCOPES, Emulator, Endpoint,
-    Fault, FaultKind,
+    Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_COMPANY_ID, DEFAULT_SCOPES, Emulator,
+    Endpoint, Fault, FaultKind,
 };
 
 const DAY: u64 = 86_399;
@@ -48,7 +48,13 @@ fn end(world: &World, client: &Client, account: &Account) {
 }
 
 fn requests_of(world: &World, account: &Account) -> u64 {
-    world.emulator.statistics().token_requests_by_account.get(account.as_str()).copied().unwrap_or(0)
+    world
+        .emulator
+        .statistics()
+        .token_requests_by_account
+        .get(account.as_str())
+        .copied()
+        .unwrap_or(0)
 }
 
 fn down() -> Fault {
@@ -105,7 +111,8 @@ fn the_repeat_of_a_lost_answer_finds_a_place_in_the_budget() {
 
 /// What the token endpoint may answer, and how many requests one call makes of it.
 fn refusals() -> Vec<(FaultKind, ErrorCode, u64)> {
-    let answer = |status, body: &str| FaultKind::Status { status, headers: vec![], body: body.into() };
+    let answer =
+        |status, body: &str| FaultKind::Status { status, headers: vec![], body: body.into() };
     let told = |status, seconds: &str| FaultKind::Status {
         status,
         headers: vec![("retry-after".into(), seconds.into())],
@@ -138,7 +145,11 @@ fn every_caller_gets_the_stored_failure_until_its_time() {
             let again = ask(client, account).unwrap_err();
             assert_eq!((again.code(), again.message()), (code, first.message()), "{kind:?}");
             assert_eq!(again.status(), first.status(), "{kind:?}");
-            assert_eq!(again.retry_after().is_some(), code != ErrorCode::ReauthorizationRequired, "{kind:?}");
+            assert_eq!(
+                again.retry_after().is_some(),
+                code != ErrorCode::ReauthorizationRequired,
+                "{kind:?}"
+            );
         }
         assert_eq!(world.emulator.statistics().token_requests, requests, "{kind:?}");
         // Its time is the one that was told.
@@ -257,7 +268,10 @@ fn a_clean_refusal_is_final_at_once_however_little_time_there_is() {
         let account = &ended(&world, &client, 1)[0];
         world.emulator.uninstall(account.as_str()).unwrap();
         for _ in 0..4 {
-            assert_eq!(ask(&client, account).unwrap_err().code(), ErrorCode::ReauthorizationRequired);
+            assert_eq!(
+                ask(&client, account).unwrap_err().code(),
+                ErrorCode::ReauthorizationRequired
+            );
         }
         assert_eq!(world.emulator.statistics().token_requests, 1);
         assert!(client.health(account).unwrap().needs_reauthorization);
@@ -300,7 +314,8 @@ fn without_retries_only_a_lost_answer_is_asked_for_again() {
     }
 }
 
-/// A process that is stopped between its mark and its request comes back long after another one did the refresh.
+/// A process that is stopped between its mark and its request comes back long after another one did
+/// the refresh.
 #[test]
 fn a_process_that_stood_still_does_not_send_what_others_spent() {
     for standstill in [3, 40, 4_000] {
@@ -323,7 +338,11 @@ fn a_process_that_stood_still_does_not_send_what_others_spent() {
             .unwrap();
         ask(&client, &account).unwrap();
         let statistics = world.emulator.statistics();
-        assert_eq!((statistics.token_requests, statistics.reuse_outside_window), (1, 0), "{standstill}");
+        assert_eq!(
+            (statistics.token_requests, statistics.reuse_outside_window),
+            (1, 0),
+            "{standstill}"
+        );
     }
 }
 
@@ -399,7 +418,8 @@ fn an_account_in_doubt_that_is_limited_all_the_time_costs_no_other() {
 
 #[test]
 fn a_mint_that_fails_for_a_moment_ends_no_grant() {
-    let world = World::with(Config::default().settings(|settings| settings.location_refresh_token = false));
+    let world =
+        World::with(Config::default().settings(|settings| settings.location_refresh_token = false));
     let client = world.client();
     let (company, account) = (Account::company(DEFAULT_COMPANY_ID).unwrap(), location(0));
     client.import(world.grant(&company), false).unwrap();
@@ -420,7 +440,8 @@ fn a_mint_that_fails_for_a_moment_ends_no_grant() {
 
 #[test]
 fn a_mint_without_a_network_is_tried_again_soon() {
-    let world = World::with(Config::default().settings(|settings| settings.location_refresh_token = false));
+    let world =
+        World::with(Config::default().settings(|settings| settings.location_refresh_token = false));
     let client = world.client();
     let (company, account) = (Account::company(DEFAULT_COMPANY_ID).unwrap(), location(0));
     client.import(world.grant(&company), false).unwrap();
@@ -514,8 +535,8 @@ fn a_very_short_timeout_can_refresh_too() {
     assert_eq!(ask(&client, account).unwrap_err().code(), ErrorCode::ReauthorizationRequired);
 }
 
-/// Another holder has the lease of the one account that is due. On a clock that moves when it is told, a maintainer that did
-/// not pause would never end.
+/// Another holder has the lease of the one account that is due. On a clock that moves when it is
+/// told, a maintainer that did not pause would never end.
 #[test]
 fn maintenance_pauses_behind_a_holder() {
     let world = world();
@@ -549,7 +570,8 @@ fn maintenance_pauses_behind_a_holder() {
 /// A location waits for its company, which the platform limits. Others that are due do not.
 #[test]
 fn maintenance_goes_on_behind_a_company_that_is_limited() {
-    let world = World::with(Config::default().settings(|settings| settings.location_refresh_token = false));
+    let world =
+        World::with(Config::default().settings(|settings| settings.location_refresh_token = false));
     let client = world.builder().token_requests_per_minute(5).max_wait(0).build().unwrap();
     let (company, account) = (Account::company(DEFAULT_COMPANY_ID).unwrap(), location(0));
     client.import(world.grant(&company), false).unwrap();
@@ -620,7 +642,8 @@ fn tokens_of_a_minute_do_not_take_all_of_maintenance() {
         .build()
         .unwrap();
     let import = |name: &str, ends| {
-        let grant = Grant::new(Account::location(name).unwrap(), "x").with_refresh_token(format!("{name}x"));
+        let grant = Grant::new(Account::location(name).unwrap(), "x")
+            .with_refresh_token(format!("{name}x"));
         client.import(grant.with_expires_at(start.plus(Duration::from_secs(ends))), true).unwrap();
     };
     import("short", 3_000);
@@ -635,20 +658,24 @@ fn tokens_of_a_minute_do_not_take_all_of_maintenance() {
     }
 }
 
-/// A course of outages, on a clock of its own: days in which the endpoint breaks down, loses answers and is full, locations are
-/// paused and go on, and dead grants stand among them. A call for each account every ten seconds, so that somebody comes back
-/// while a lost answer can be had again. `HOOPAUTH_KILLS` is the number of its days, `HOOPAUTH_SEED` chooses another course.
+/// A course of outages, on a clock of its own: days in which the endpoint breaks down, loses
+/// answers and is full, locations are paused and go on, and dead grants stand among them. A call
+/// for each account every ten seconds, so that somebody comes back while a lost answer can be had
+/// again. `HOOPAUTH_KILLS` is the number of its days, `HOOPAUTH_SEED` chooses another course.
 #[test]
 fn no_outage_costs_a_grant_or_a_neighbour() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let days = number("HOOPAUTH_KILLS").unwrap_or(1);
-    let seed = number("HOOPAUTH_SEED")
-        .unwrap_or_else(|| u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
+    let seed = number("HOOPAUTH_SEED").unwrap_or_else(|| {
+        u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap()
+    });
     println!("HOOPAUTH_SEED={seed} HOOPAUTH_KILLS={days}");
     let mut random = Random(seed);
     // Tokens of four hours: each account is refreshed six times a day.
     let world = World::with(
-        Config::default().lifetime(14_400).settings(|settings| settings.token_requests_per_minute = Some(5)),
+        Config::default()
+            .lifetime(14_400)
+            .settings(|settings| settings.token_requests_per_minute = Some(5)),
     );
     let clients: Vec<_> = (0..2).map(|_| client(&world)).collect();
     let accounts = ended(&world, &clients[0], 24);
@@ -659,17 +686,23 @@ fn no_outage_costs_a_grant_or_a_neighbour() {
     // In steps of ten seconds.
     let (mut well_since, mut longest) = (0, 0);
     for step in 0..days * 8_640 {
-        // Not while a token may be in doubt: an answer that is lost for longer than the window is lost for good.
+        // Not while a token may be in doubt: an answer that is lost for longer than the window is
+        // lost for good.
         if random.below(1_000) == 0 && step >= well_since + 6 {
-            let answer =
-                |status, body: &str| FaultKind::Status { status, headers: vec![], body: body.into() };
+            let answer = |status, body: &str| FaultKind::Status {
+                status,
+                headers: vec![],
+                body: body.into(),
+            };
             let (kind, times) = match random.below(4) {
                 0 => (FaultKind::LostAnswer, 1 + random.below(3)),
                 1 => (answer(429, "{}"), 1 + random.below(3)),
                 2 => (answer(200, "<html>"), 1 + random.below(12)),
                 _ => (answer(503, "{}"), 1 + random.below(12)),
             };
-            world.emulator.add_fault(Fault::new(Endpoint::Token, kind).times(u32::try_from(times).unwrap()));
+            world
+                .emulator
+                .add_fault(Fault::new(Endpoint::Token, kind).times(u32::try_from(times).unwrap()));
         }
         for account in paused {
             match step % 4_320 {
@@ -689,7 +722,8 @@ fn no_outage_costs_a_grant_or_a_neighbour() {
                     assert!(dead.contains(account), "seed {seed}, step {step}: {error:?}");
                 }
                 Err(_) if !healthy.contains(account) => {}
-                // A quarter of an hour after the last failure, and some minutes of the budget, everybody is served again.
+                // A quarter of an hour after the last failure, and some minutes of the budget,
+                // everybody is served again.
                 Err(error) => {
                     longest = longest.max((step + 1).saturating_sub(well_since));
                     assert!(step < well_since + 120, "seed {seed}, step {step}: {error:?}");
@@ -732,7 +766,8 @@ impl Random {
     }
 }
 
-/// A location's token is minted again once its company is well, though its own refresh token is gone.
+/// A location's token is minted again once its company is well, though its own refresh token is
+/// gone.
 #[test]
 fn a_company_in_trouble_costs_its_locations_nothing_for_good() {
     let world = World::new();
@@ -762,7 +797,8 @@ fn a_company_in_trouble_costs_its_locations_nothing_for_good() {
     ask(&client, &account).unwrap();
 }
 
-/// A token that is good for hours is served while the endpoint hangs on what a crash left open; that is finished meanwhile.
+/// A token that is good for hours is served while the endpoint hangs on what a crash left open;
+/// that is finished meanwhile.
 #[test]
 fn the_first_call_of_a_process_waits_for_no_other_account() {
     let emulator = Emulator::start(Config::default()).unwrap();
@@ -778,7 +814,8 @@ fn the_first_call_of_a_process_waits_for_no_other_account() {
     };
     let grant = |account: &Account| {
         let issued = emulator.issue_grant(account.as_str(), &DEFAULT_SCOPES).unwrap();
-        Grant::new(account.clone(), issued.access_token).with_refresh_token(issued.refresh_token.unwrap())
+        Grant::new(account.clone(), issued.access_token)
+            .with_refresh_token(issued.refresh_token.unwrap())
     };
     let (fresh, crashed) = (location(0), location(1));
     let later = SystemClock.now().plus(Duration::from_secs(80_000));
@@ -795,8 +832,10 @@ fn the_first_call_of_a_process_waits_for_no_other_account() {
 
     emulator.hold(Endpoint::Token);
     let (saved, news) = mpsc::channel();
-    let client =
-        builder().on_change(move |change| saved.send(change.account.clone()).unwrap()).build().unwrap();
+    let client = builder()
+        .on_change(move |change| saved.send(change.account.clone()).unwrap())
+        .build()
+        .unwrap();
     ask(&client, &fresh).unwrap();
     assert!(emulator.wait_until_held(Endpoint::Token, 1, Duration::from_secs(20)));
     emulator.release(Endpoint::Token);
@@ -806,11 +845,13 @@ fn the_first_call_of_a_process_waits_for_no_other_account() {
     assert_eq!((statistics.rotations, statistics.reuse_inside_window), (1, 1));
 }
 
-/// Rows that this client has no key for, dead grants and paused accounts stand first among those that are due.
+/// Rows that this client has no key for, dead grants and paused accounts stand first among those
+/// that are due.
 #[test]
 fn maintenance_reaches_the_healthy_behind_any_number_in_trouble() {
     let world = world();
-    let client = world.builder().token_requests_per_minute(5).store_key("k".repeat(32)).build().unwrap();
+    let client =
+        world.builder().token_requests_per_minute(5).store_key("k".repeat(32)).build().unwrap();
     let stranger = world.builder().store_key("other".repeat(8)).build().unwrap();
     ended(&world, &stranger, 40);
     let dead = ended(&world, &client, 40);
@@ -831,7 +872,8 @@ fn maintenance_reaches_the_healthy_behind_any_number_in_trouble() {
             world.emulator.advance(60);
         }
     };
-    // Once all of them were refused, the healthy are served within minutes for the rest of the day, and for days.
+    // Once all of them were refused, the healthy are served within minutes for the rest of the day,
+    // and for days.
     maintain(&client, 3 * DAY);
     for account in &healthy {
         let health = client.health(account).unwrap();

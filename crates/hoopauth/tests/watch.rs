@@ -96,7 +96,9 @@ fn ways(client: &Client, account: &Account) -> [Ask; 2] {
     let (by_name, name): (Client, String) = (client.clone(), account.as_str().to_owned());
     let handle: AccountHandle = client.account(account.as_str()).unwrap();
     [
-        Box::new(move || by_name.headers_for(&name, "GET").map(|headers| headers.authorization().to_owned())),
+        Box::new(move || {
+            by_name.headers_for(&name, "GET").map(|headers| headers.authorization().to_owned())
+        }),
         Box::new(move || handle.headers("GET").map(|headers| headers.authorization().to_owned())),
     ]
 }
@@ -105,21 +107,27 @@ fn code<T>(result: Result<T>) -> ErrorCode {
     result.err().unwrap().code()
 }
 
-/// A handle keeps what it served last: also of an account that a small cache has no room for, it must see what others do.
+/// A handle keeps what it served last: also of an account that a small cache has no room for, it
+/// must see what others do.
 #[test]
 fn a_handle_sees_what_others_do_to_an_account_that_the_cache_forgot() {
     for vague in [false, true] {
         let world = World::new();
-        let client =
-            world.builder().token_store(Counting::of(&world, vague)).cache_accounts(1).build().unwrap();
+        let client = world
+            .builder()
+            .token_store(Counting::of(&world, vague))
+            .cache_accounts(1)
+            .build()
+            .unwrap();
         let other = world.client();
         let (one, two) = (location(0), location(1));
         let handles = [&one, &two].map(|account| client.account(account.as_str()).unwrap());
         for account in [&one, &two] {
             client.import(world.grant(account), false).unwrap();
         }
-        let ask =
-            |handle: usize| handles[handle].headers("GET").map(|headers| headers.authorization().to_owned());
+        let ask = |handle: usize| {
+            handles[handle].headers("GET").map(|headers| headers.authorization().to_owned())
+        };
         let before = ask(0).unwrap();
         ask(1).unwrap();
 
@@ -220,7 +228,8 @@ fn while_nothing_changes_a_look_is_all_that_is_asked() {
     for account in &accounts {
         client.import(world.grant(account), false).unwrap();
     }
-    let ask_all = || accounts.iter().for_each(|account| drop(client.headers_for(account.as_str(), "GET")));
+    let ask_all =
+        || accounts.iter().for_each(|account| drop(client.headers_for(account.as_str(), "GET")));
     ask_all();
     store.asked();
     for _ in 0..10 {
@@ -261,7 +270,10 @@ fn while_the_store_is_away_living_tokens_are_served_and_it_is_told_once() {
             world.pass(SEEN);
             store.asked();
             for _ in 0..20 {
-                assert_eq!((by_name().unwrap(), by_handle().unwrap()), (token.clone(), token.clone()));
+                assert_eq!(
+                    (by_name().unwrap(), by_handle().unwrap()),
+                    (token.clone(), token.clone())
+                );
             }
             assert_eq!(store.asked(), (0, 1));
         }
@@ -353,7 +365,8 @@ fn what_a_crash_left_open_is_finished_by_whoever_comes_next_whatever_it_asks_for
         let next = world.client();
         next.headers_for(asked.as_str(), "GET").unwrap();
         let statistics = world.emulator.statistics();
-        // Once the platform may have forgotten, there is no hurry: its own callers ask, or maintenance.
+        // Once the platform may have forgotten, there is no hurry: its own callers ask, or
+        // maintenance.
         assert_eq!(statistics.token_requests, if finished { 2 } else { 1 });
         assert_eq!((statistics.rotations, statistics.reuse_outside_window), (1, 0));
         if finished {

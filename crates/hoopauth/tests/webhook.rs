@@ -11,17 +11,19 @@ use common::receiver::serve;
 use common::{World, location};
 use hoopauth::store::{Fingerprint, Key, Listed, NewRow, Row, RowStore};
 use hoopauth::webhook::{
-    SignatureScheme, WEBHOOK_OPTIONS, WebhookDelivery, WebhookKey, WebhookVerifier, WebhookVerifierBuilder,
+    SignatureScheme, WEBHOOK_OPTIONS, WebhookDelivery, WebhookKey, WebhookVerifier,
+    WebhookVerifierBuilder,
 };
 use hoopauth::{Account, Clock, Error, ErrorCode, Result, Timestamp};
 use hoopauth_emulator::{
-    App, DEFAULT_COMPANY_ID, DeliveryState, HmacStyle, RetryPolicy, SignedWebhook, Webhook, WebhookScheme,
+    App, DEFAULT_COMPANY_ID, DeliveryState, HmacStyle, RetryPolicy, SignedWebhook, Webhook,
+    WebhookScheme,
 };
 use serde_json::{Value, json};
 
 use ErrorCode::{
-    Config, InvalidState, LeaseTimeout, SignatureInvalid, SignatureMissing, WebhookForeign, WebhookMalformed,
-    WebhookReplayed, WebhookStale,
+    Config, InvalidState, LeaseTimeout, SignatureInvalid, SignatureMissing, WebhookForeign,
+    WebhookMalformed, WebhookReplayed, WebhookStale,
 };
 
 fn scheme(scheme: WebhookScheme) -> SignatureScheme {
@@ -36,7 +38,8 @@ fn with_keys(
 ) -> WebhookVerifierBuilder {
     for key in world.emulator.webhook_keys() {
         if schemes.contains(&key.scheme) {
-            builder = builder.key(WebhookKey::new(scheme(key.scheme), &key.label, &key.key).unwrap());
+            builder =
+                builder.key(WebhookKey::new(scheme(key.scheme), &key.label, &key.key).unwrap());
         }
     }
     builder
@@ -70,7 +73,8 @@ fn verify(verifier: &WebhookVerifier, webhook: &SignedWebhook) -> Result<Webhook
 }
 
 fn refuse<T>(result: Result<T>, code: ErrorCode, words: &str) -> Error {
-    let error = result.err().unwrap_or_else(|| panic!("it is let through, not refused for {words}"));
+    let error =
+        result.err().unwrap_or_else(|| panic!("it is let through, not refused for {words}"));
     assert_eq!(error.code(), code, "{error}");
     assert!(error.message().contains(words), "{error}");
     error
@@ -140,7 +144,9 @@ fn header_names_come_in_any_case_and_values_with_space_around() {
     }
     let other = event(&world, json!({}));
     let other = &other.headers[0].1;
-    for values in [[&**signature, &**other], [other, signature], [signature, ""], ["N/A", signature]] {
+    for values in
+        [[&**signature, &**other], [other, signature], [signature, ""], ["N/A", signature]]
+    {
         let headers = values.map(|value| ("X-GHL-Signature", value));
         refuse(check(&headers), SignatureInvalid, "several times with differing values");
         let joined = values.join(",");
@@ -153,10 +159,13 @@ fn what_is_not_signed_says_why_each_in_its_words() {
     let world = World::new();
     let verifier = builder(&world).build().unwrap();
     let check = |headers: &[(&str, &str)]| {
-        verifier.verify_signature(headers.iter().map(|(name, value)| (*name, value.as_bytes())), b"{}")
+        verifier
+            .verify_signature(headers.iter().map(|(name, value)| (*name, value.as_bytes())), b"{}")
     };
     let error = refuse(check(&[]), SignatureMissing, "carries no signature");
-    assert!(error.message().contains("`X-GHL-Signature` or `x-wl-signature`") && !error.is_retryable());
+    assert!(
+        error.message().contains("`X-GHL-Signature` or `x-wl-signature`") && !error.is_retryable()
+    );
     refuse(
         check(&[("Authorization", "x"), ("X-GHL-Signatures", "x")]),
         SignatureMissing,
@@ -191,7 +200,8 @@ fn a_malformed_signature_is_told_from_a_wrong_one() {
         for at in [0, value.len() / 2] {
             refuse(check(name, &flipped(at)), SignatureInvalid, "was not made with");
         }
-        for bad in ["x", "é", "====", &value[1..], &value.repeat(20), &format!("{value} {value}")] {
+        for bad in ["x", "é", "====", &value[1..], &value.repeat(20), &format!("{value} {value}")]
+        {
             refuse(check(name, bad), SignatureInvalid, "malformed");
         }
     }
@@ -218,7 +228,11 @@ fn a_malformed_signature_is_told_from_a_wrong_one() {
         "=".repeat(44),
         ed25519.clone(),
     ] {
-        refuse(check("x-wl-signature", &bad), SignatureInvalid, "64 hexadecimal digits or 44 characters");
+        refuse(
+            check("x-wl-signature", &bad),
+            SignatureInvalid,
+            "64 hexadecimal digits or 44 characters",
+        );
     }
 }
 
@@ -228,7 +242,8 @@ fn a_shared_secret_signs_in_each_of_its_shapes() {
     let verifier = builder(&world).build().unwrap();
     for style in [HmacStyle::Hex, HmacStyle::Base64, HmacStyle::PrefixedHex] {
         world.emulator.configure(|settings| settings.webhook_hmac = style);
-        let webhook = signed(&world, &Webhook::event(json!({})).schemes(&[WebhookScheme::HmacSha256]));
+        let webhook =
+            signed(&world, &Webhook::event(json!({})).schemes(&[WebhookScheme::HmacSha256]));
         let (name, value) = &webhook.headers[0];
         let upper = value.replace("sha256=", "").to_uppercase();
         let mut shapes = vec![(&**name, value.clone()), ("X-Hook-Signature", format!(" {value}"))];
@@ -237,8 +252,9 @@ fn a_shared_secret_signs_in_each_of_its_shapes() {
             _ => shapes.push(("x-hook-signature", upper)),
         }
         for (name, value) in &shapes {
-            let key =
-                verifier.verify_signature([(*name, value.as_bytes())], webhook.body.as_bytes()).unwrap();
+            let key = verifier
+                .verify_signature([(*name, value.as_bytes())], webhook.body.as_bytes())
+                .unwrap();
             assert_eq!(key.scheme(), SignatureScheme::HmacSha256);
         }
         // Both names at once are two signatures, and both count.
@@ -256,7 +272,8 @@ fn a_shared_secret_signs_in_each_of_its_shapes() {
 fn no_scheme_outvotes_another() {
     let world = World::new();
     let (both, all) = ([WebhookScheme::Ed25519, WebhookScheme::RsaSha256], WebhookScheme::ALL);
-    let with = |schemes: &[WebhookScheme]| with_keys(&world, world.client().webhook_verifier(), schemes);
+    let with =
+        |schemes: &[WebhookScheme]| with_keys(&world, world.client().webhook_verifier(), schemes);
     let webhook = signed(&world, &Webhook::event(json!({})).schemes(&all));
     let broken = |name: &str, value: &str| {
         let mut webhook = webhook.clone();
@@ -265,11 +282,15 @@ fn no_scheme_outvotes_another() {
         webhook
     };
     let newest = with(&both[..1]).build().unwrap();
-    // The others' headers are there, and there is no key for them: well or ill formed, they say nothing.
+    // The others' headers are there, and there is no key for them: well or ill formed, they say
+    // nothing.
     for value in [&webhook.headers[1].1, "garbage", "N/A", ""] {
         assert!(
             newest
-                .verify_signature(headers(&broken("X-WH-Signature", value)), webhook.body.as_bytes())
+                .verify_signature(
+                    headers(&broken("X-WH-Signature", value)),
+                    webhook.body.as_bytes()
+                )
                 .is_ok()
         );
     }
@@ -290,7 +311,9 @@ fn no_scheme_outvotes_another() {
     refuse(verify(&strict, &broken("X-WH-Signature", "garbage")), SignatureInvalid, "malformed");
     // What is not signed in one scheme may be in another.
     assert!(
-        strict.verify_signature(headers(&broken("X-WH-Signature", "N/A")), webhook.body.as_bytes()).is_ok()
+        strict
+            .verify_signature(headers(&broken("X-WH-Signature", "N/A")), webhook.body.as_bytes())
+            .is_ok()
     );
 
     // Alone, a scheme without a key is told by what would cure it.
@@ -348,7 +371,8 @@ fn keys_overlap_while_one_is_rotated_and_count_within_their_dates() {
         let schemes = [WebhookScheme::Ed25519];
         signed(&world, &Webhook::event(json!({})).key(label).schemes(&schemes))
     };
-    let label = |name: &str| verify(&verifier, &sign(name)).map(|delivery| delivery.key().to_owned());
+    let label =
+        |name: &str| verify(&verifier, &sign(name)).map(|delivery| delivery.key().to_owned());
     assert_eq!(label(&old.label).unwrap(), old.label);
     let error = refuse(label(&new.label), SignatureInvalid, "`emulator-2` has not begun");
     assert!(error.message().contains("with `emulator-1` over"), "{error}");
@@ -361,7 +385,8 @@ fn keys_overlap_while_one_is_rotated_and_count_within_their_dates() {
     refuse(label(&old.label), SignatureInvalid, "`emulator-1` has ended");
     assert_eq!(label(&new.label).unwrap(), new.label);
 
-    // One that does not count is as none: alone it verifies nothing, beside another it spoils nothing.
+    // One that does not count is as none: alone it verifies nothing, beside another it spoils
+    // nothing.
     let past = key(&old).not_after(now);
     let verifier = client.webhook_verifier().platform_key(false).key(past.clone()).build().unwrap();
     refuse(
@@ -392,7 +417,10 @@ fn only_events_of_this_app_count() {
         [(&nobodys, "names no `appId`"), (&others, "its `appId` is not the verifier's `app_id`")]
     {
         let error = refuse(verify(&strict, webhook), WebhookForeign, words);
-        assert!(error.message().contains("answer 200") && error.message().contains("`any_app`"), "{error}");
+        assert!(
+            error.message().contains("answer 200") && error.message().contains("`any_app`"),
+            "{error}"
+        );
         assert!(!error.is_retryable());
         assert!(verify(&any, webhook).is_ok());
     }
@@ -401,8 +429,10 @@ fn only_events_of_this_app_count() {
         for verifier in [&strict, &any] {
             let webhook = event(&world, json!({ "type": kind, "locationId": "l", "appId": null }));
             refuse(verify(verifier, &webhook), WebhookForeign, "must name its app");
-            let webhook =
-                signed(&world, &Webhook::event(json!({ "type": kind, "locationId": "l" })).client_id(other));
+            let webhook = signed(
+                &world,
+                &Webhook::event(json!({ "type": kind, "locationId": "l" })).client_id(other),
+            );
             refuse(verify(verifier, &webhook), WebhookForeign, "is not the verifier's `app_id`");
             let webhook = event(&world, json!({ "type": kind, "locationId": "l" }));
             assert!(verify(verifier, &webhook).is_ok());
@@ -428,12 +458,14 @@ fn a_secret_of_the_apps_own_names_the_app() {
         "must name its app",
     );
     refuse(verify(&verifier, &sign(json!({ "appId": "x" }))), WebhookForeign, "`app_id`");
-    // Without a client nobody knows the app: enough for a secret, too little for the platform's keys and for grants.
+    // Without a client nobody knows the app: enough for a secret, too little for the platform's
+    // keys and for grants.
     let alone = with_keys(&world, WebhookVerifier::builder().clock(world.clock.clone()), &secret);
     refuse(with_keys(&world, WebhookVerifier::builder(), &secret).build(), Config, "`app_id`");
     let alone = alone.platform_key(false).build().unwrap();
     assert!(
-        verify(&alone, &sign(json!({}))).is_ok() && verify(&alone, &sign(json!({ "appId": null }))).is_ok()
+        verify(&alone, &sign(json!({}))).is_ok()
+            && verify(&alone, &sign(json!({ "appId": null }))).is_ok()
     );
     refuse(
         verify(&alone, &sign(json!({ "type": "UNINSTALL", "locationId": "l" }))),
@@ -456,9 +488,11 @@ fn without_a_client_the_app_must_be_said() {
         refuse(verify(&verifier, &own), WebhookReplayed, "handled before");
     }
     // A client of a static token has no store for it either.
-    let client = hoopauth::Client::builder().access_token("t").clock(world.clock.clone()).build().unwrap();
+    let client =
+        hoopauth::Client::builder().access_token("t").clock(world.clock.clone()).build().unwrap();
     refuse(client.webhook_verifier().build(), Config, "`app_id`");
-    let verifier = with_keys(&world, client.webhook_verifier(), &newest).any_app(true).build().unwrap();
+    let verifier =
+        with_keys(&world, client.webhook_verifier(), &newest).any_app(true).build().unwrap();
     verify(&verifier, &own).unwrap().confirm().unwrap();
     refuse(verify(&verifier, &own), WebhookReplayed, "handled before");
     refuse(client.webhook_verifier().any_app(true).replay("store").build(), Config, "`replay`");
@@ -470,7 +504,11 @@ fn nothing_is_parsed_before_the_signature_is_right() {
     let verifier = builder(&world).max_body(1_000).build().unwrap();
     let deep = format!("{{\"type\":{}", "[".repeat(900));
     for bad in ["not JSON", "[]", "{\"type\":\"X\",}", &deep] {
-        refuse(verify(&verifier, &body(&world, bad)), WebhookMalformed, "can't be read as an event");
+        refuse(
+            verify(&verifier, &body(&world, bad)),
+            WebhookMalformed,
+            "can't be read as an event",
+        );
         refuse(verifier.verify([], bad.as_bytes()), SignatureMissing, "no signature");
     }
     let long = format!("{{\"type\":\"{}\"}}", "x".repeat(1_000));
@@ -572,11 +610,14 @@ fn verifiers_of_one_store_remember_for_each_other() {
     refuse(verify(&two, &webhook), WebhookReplayed, "200");
     // Whatever its keys: what was handled stays so when the store's key is another.
     let rotated = world.builder().store_key("another-key-0123456789").build().unwrap();
-    let rotated = with_keys(&world, rotated.webhook_verifier(), &[WebhookScheme::Ed25519]).build().unwrap();
+    let rotated =
+        with_keys(&world, rotated.webhook_verifier(), &[WebhookScheme::Ed25519]).build().unwrap();
     refuse(verify(&rotated, &webhook), WebhookReplayed, "200");
     // Another app's ids are its own.
-    let other = world.app().client_id("65f0a1b2c3d4e5f607182930-second").token_store(world.store.clone());
-    let other = with_keys(&world, other.build().unwrap().webhook_verifier(), &[WebhookScheme::Ed25519]);
+    let other =
+        world.app().client_id("65f0a1b2c3d4e5f607182930-second").token_store(world.store.clone());
+    let other =
+        with_keys(&world, other.build().unwrap().webhook_verifier(), &[WebhookScheme::Ed25519]);
     assert!(verify(&other.build().unwrap(), &webhook).is_ok());
 }
 
@@ -601,7 +642,10 @@ fn of_many_threads_with_one_delivery_one_gets_it() {
                 threads.into_iter().map(|thread| thread.join().unwrap()).collect()
             });
             assert_eq!(got.iter().filter(|result| result.is_ok()).count(), 1, "{got:?}");
-            assert!(got.iter().all(|result| matches!(result, Ok(()) | Err(LeaseTimeout))), "{got:?}");
+            assert!(
+                got.iter().all(|result| matches!(result, Ok(()) | Err(LeaseTimeout))),
+                "{got:?}"
+            );
         }
     }
 }
@@ -624,7 +668,9 @@ fn age_is_judged_by_the_clients_clock() {
     let world = World::new();
     let at = |millis: i64| event(&world, json!({ "timestamp": world.clock.now().0 + millis }));
     let usual = builder(&world).build().unwrap();
-    for (millis, fine) in [(300_000, true), (300_001, false), (-259_200_000, true), (-259_200_001, false)] {
+    for (millis, fine) in
+        [(300_000, true), (300_001, false), (-259_200_000, true), (-259_200_001, false)]
+    {
         let result = verify(&usual, &at(millis));
         if fine {
             result.unwrap();
@@ -652,7 +698,11 @@ fn age_is_judged_by_the_clients_clock() {
 fn without_a_timestamp_only_who_says_so_accepts() {
     let world = World::new();
     let webhook = event(&world, json!({ "timestamp": null }));
-    refuse(verify(&builder(&world).build().unwrap(), &webhook), WebhookStale, "`without_timestamp`");
+    refuse(
+        verify(&builder(&world).build().unwrap(), &webhook),
+        WebhookStale,
+        "`without_timestamp`",
+    );
     for replay in ["store", "memory"] {
         let verifier = builder(&world).without_timestamp(true).replay(replay).build().unwrap();
         let delivery = verify(&verifier, &webhook).unwrap();
@@ -665,11 +715,14 @@ fn without_a_timestamp_only_who_says_so_accepts() {
 #[test]
 fn without_a_timestamp_a_shared_secret_is_enough() {
     let world = World::new();
-    let sign =
-        |members: Value| signed(&world, &Webhook::event(members).schemes(&[WebhookScheme::HmacSha256]));
+    let sign = |members: Value| {
+        signed(&world, &Webhook::event(members).schemes(&[WebhookScheme::HmacSha256]))
+    };
     // As in HoopAI's own example.
     let sample = || {
-        sign(json!({ "locationId": "L1", "id": "c1", "timestamp": null, "webhookId": null, "appId": null }))
+        sign(
+            json!({ "locationId": "L1", "id": "c1", "timestamp": null, "webhookId": null, "appId": null }),
+        )
     };
     let verifier = builder(&world).build().unwrap();
     assert_eq!(verify(&verifier, &sample()).unwrap().event().event_type(), "ContactCreate");
@@ -688,8 +741,9 @@ fn without_a_timestamp_a_shared_secret_is_enough() {
 #[test]
 fn a_second_event_without_id_and_time_is_no_repetition() {
     let world = World::new();
-    let sign =
-        |members: Value| signed(&world, &Webhook::event(members).schemes(&[WebhookScheme::HmacSha256]));
+    let sign = |members: Value| {
+        signed(&world, &Webhook::event(members).schemes(&[WebhookScheme::HmacSha256]))
+    };
     let uninstall = |webhook_id: Value, timestamp: Value| {
         sign(
             json!({ "type": "UNINSTALL", "locationId": "l", "webhookId": webhook_id, "timestamp": timestamp }),
@@ -699,7 +753,8 @@ fn a_second_event_without_id_and_time_is_no_repetition() {
         let webhook = uninstall(Value::Null, Value::Null);
         for _ in 0..3 {
             verify(&verifier, &webhook).unwrap().confirm().unwrap();
-            // What the platform sends again because our answer was lost comes within eleven minutes.
+            // What the platform sends again because our answer was lost comes within eleven
+            // minutes.
             world.pass(660);
             refuse(verify(&verifier, &webhook), WebhookReplayed, "200");
             world.pass(300);
@@ -707,8 +762,11 @@ fn a_second_event_without_id_and_time_is_no_repetition() {
         // An id, or a time, makes it one event for as long as any is accepted.
         for dated in [false, true] {
             let now = world.clock.now().0;
-            let webhook =
-                if dated { uninstall(Value::Null, now.into()) } else { uninstall("w".into(), Value::Null) };
+            let webhook = if dated {
+                uninstall(Value::Null, now.into())
+            } else {
+                uninstall("w".into(), Value::Null)
+            };
             verify(&verifier, &webhook).unwrap().confirm().unwrap();
             world.pass(86_400);
             refuse(verify(&verifier, &webhook), WebhookReplayed, "200");
@@ -716,7 +774,8 @@ fn a_second_event_without_id_and_time_is_no_repetition() {
         }
         // A newer one with a time is not taken for stale by what was forgotten.
         world.pass(1_000);
-        verify(&verifier, &event(&world, json!({ "timestamp": world.clock.now().0 - 900_000 }))).unwrap();
+        verify(&verifier, &event(&world, json!({ "timestamp": world.clock.now().0 - 900_000 })))
+            .unwrap();
     }
 }
 
@@ -735,8 +794,8 @@ fn genuine_bodies_are_delivered_however_they_look() {
         "{}",
     ] {
         // A date of 1970 is too old for any app.
-        let text =
-            text.replace(r#""timestamp":1"#, &format!(r#""timestamp":{}"#, world.clock.now().0 / 1000));
+        let text = text
+            .replace(r#""timestamp":1"#, &format!(r#""timestamp":{}"#, world.clock.now().0 / 1000));
         let delivery = verify(&verifier, &body(&world, &text)).unwrap();
         assert_eq!(delivery.event().body(), text.as_bytes());
         assert!(delivery.event().json().is_object(), "{text}");
@@ -746,8 +805,10 @@ fn genuine_bodies_are_delivered_however_they_look() {
 /// A client and a verifier of the emulator's app on one store file.
 fn on_file(world: &World, path: &std::path::Path) -> (hoopauth::Client, WebhookVerifier) {
     let store = format!("sqlite:{}", path.display());
-    let client = world.app().store(store).store_key("0123456789abcdef0123456789abcdef").build().unwrap();
-    let verifier = with_keys(world, client.webhook_verifier(), &[WebhookScheme::Ed25519]).build().unwrap();
+    let client =
+        world.app().store(store).store_key("0123456789abcdef0123456789abcdef").build().unwrap();
+    let verifier =
+        with_keys(world, client.webhook_verifier(), &[WebhookScheme::Ed25519]).build().unwrap();
     (client, verifier)
 }
 
@@ -765,7 +826,8 @@ fn an_event_that_names_no_app_is_ours_if_its_account_is() {
     };
     let of_location = || of(json!({ "locationId": location(0).id() }));
     let of_both = || of(json!({ "locationId": location(1).id(), "companyId": company.id() }));
-    let of_invoice = || of(json!({ "type": null, "altId": location(0).id(), "altType": "location" }));
+    let of_invoice =
+        || of(json!({ "type": null, "altId": location(0).id(), "altType": "location" }));
     let of_nobody = || of(json!({ "id": "c1" }));
     for webhook in [of_location(), of_both(), of_invoice(), of_nobody()] {
         refuse(verify(&verifier, &webhook), WebhookForeign, "no grant for its account");
@@ -796,13 +858,17 @@ fn an_event_that_names_no_app_is_ours_if_its_account_is() {
     // An app that is named decides, whoever has a grant.
     let named = event(&world, json!({ "locationId": location(0).id(), "appId": "other" }));
     refuse(verify(&verifier, &named), WebhookForeign, "is not the verifier's `app_id`");
-    for unclear in [json!(["65f0a1b2c3d4e5f607182930"]), json!({ "id": "65f0a1b2c3d4e5f607182930" })] {
+    for unclear in
+        [json!(["65f0a1b2c3d4e5f607182930"]), json!({ "id": "65f0a1b2c3d4e5f607182930" })]
+    {
         let webhook = event(&world, json!({ "locationId": location(0).id(), "appId": unclear }));
         refuse(verify(&verifier, &webhook), WebhookForeign, "is not the verifier's `app_id`");
     }
     // A verifier for another app has no use for this one's grants.
-    let stranger =
-        with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519]).app_id("x").build().unwrap();
+    let stranger = with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519])
+        .app_id("x")
+        .build()
+        .unwrap();
     refuse(verify(&stranger, &of_location()), WebhookForeign, "no client whose grants");
     // Without memory of deliveries the client is asked all the same, and says when it is closed.
     let off = with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519])
@@ -832,7 +898,8 @@ fn a_store_that_is_away_is_no_reason_to_call_an_event_foreign() {
     }
     let world = World::new();
     let client = world.app().row_store(Arc::new(Away)).build().unwrap();
-    let verifier = with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519]).build().unwrap();
+    let verifier =
+        with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519]).build().unwrap();
     let webhook = event(&world, json!({ "appId": null, "locationId": "l" }));
     refuse(verify(&verifier, &webhook), ErrorCode::Store, "gone");
 }
@@ -841,9 +908,11 @@ fn a_store_that_is_away_is_no_reason_to_call_an_event_foreign() {
 fn what_memory_forgets_shortens_the_age_it_accepts() {
     let world = World::new();
     let verifier = builder(&world).replay("memory").replay_memory(3).build().unwrap();
-    let at = |seconds: i64| event(&world, json!({ "timestamp": world.clock.now().0 - seconds * 1000 }));
-    let handle =
-        |webhook: &SignedWebhook| verify(&verifier, webhook).map(|delivery| delivery.confirm().unwrap());
+    let at =
+        |seconds: i64| event(&world, json!({ "timestamp": world.clock.now().0 - seconds * 1000 }));
+    let handle = |webhook: &SignedWebhook| {
+        verify(&verifier, webhook).map(|delivery| delivery.confirm().unwrap())
+    };
     let webhooks: Vec<_> = [500, 400, 300].map(at).into();
     for webhook in &webhooks {
         handle(webhook).unwrap();
@@ -883,7 +952,13 @@ impl RowStore for Rows {
     fn list(&self, _: &str) -> Result<Vec<Listed>> {
         Ok(vec![])
     }
-    fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<Option<bool>> {
+    fn claim(
+        &self,
+        app: &str,
+        id: &Fingerprint,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<bool>> {
         hoopauth::store::TokenStore::claim(&*self.0, app, id, until, now).map(Some)
     }
     fn claimed(&self, app: &str, id: &Fingerprint, now: Timestamp) -> Result<Option<bool>> {
@@ -900,7 +975,8 @@ fn a_hosts_store_remembers_as_far_as_it_can_be_asked() {
     for asks in [true, false] {
         let claims = Arc::new(hoopauth::store::MemoryStore::new());
         let verifier = || {
-            let client = world.app().row_store(Arc::new(Rows(claims.clone(), asks))).build().unwrap();
+            let client =
+                world.app().row_store(Arc::new(Rows(claims.clone(), asks))).build().unwrap();
             with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519]).build().unwrap()
         };
         let (one, two) = (verifier(), verifier());
@@ -961,7 +1037,8 @@ fn a_look_that_a_crash_left_is_not_taken_for_handled() {
     let rows = Rows(Arc::new(hoopauth::store::MemoryStore::new()), false);
     let rows = Arc::new(Crash(rows, true.into()));
     let client = world.app().row_store(rows).build().unwrap();
-    let verifier = with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519]).build().unwrap();
+    let verifier =
+        with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519]).build().unwrap();
     let webhook = event(&world, json!({}));
     refuse(verify(&verifier, &webhook), ErrorCode::Store, "gone");
     world.pass(6);
@@ -978,7 +1055,8 @@ fn a_memory_store_of_the_clients_own_is_bounded_and_shared_by_its_verifiers() {
         let builder = with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519]);
         builder.replay_memory(2).build().unwrap()
     };
-    let at = |seconds: i64| event(&world, json!({ "timestamp": world.clock.now().0 - seconds * 1000 }));
+    let at =
+        |seconds: i64| event(&world, json!({ "timestamp": world.clock.now().0 - seconds * 1000 }));
     let webhooks: Vec<_> = [500, 400, 300].map(at).into();
     for webhook in &webhooks {
         verify(&verifier(), webhook).unwrap().confirm().unwrap();
@@ -1006,7 +1084,8 @@ fn a_host_without_claims_remembers_in_the_process() {
     }
     let world = World::new();
     let client = world.app().row_store(Arc::new(Bare)).build().unwrap();
-    let verifier = with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519]).build().unwrap();
+    let verifier =
+        with_keys(&world, client.webhook_verifier(), &[WebhookScheme::Ed25519]).build().unwrap();
     let webhook = event(&world, json!({}));
     verify(&verifier, &webhook).unwrap().confirm().unwrap();
     refuse(verify(&verifier, &webhook), WebhookReplayed, "200");
@@ -1038,7 +1117,11 @@ fn options_are_checked_by_name() {
     ] {
         refuse(client.webhook_verifier().option(name, bad).build(), Config, name);
     }
-    refuse(client.webhook_verifier().option("Max-Age", "1").build(), Config, "did you mean `max_age`?");
+    refuse(
+        client.webhook_verifier().option("Max-Age", "1").build(),
+        Config,
+        "did you mean `max_age`?",
+    );
     refuse(client.webhook_verifier().option("client_id", "1").build(), Config, "no option");
     // The first wrong one is told.
     refuse(client.webhook_verifier().option("x", "1").any_app("no").build(), Config, "`x`");
@@ -1046,12 +1129,14 @@ fn options_are_checked_by_name() {
 
 #[test]
 fn under_both_retry_policies_each_event_is_handled_once() {
-    // Both send again what is answered with 429; only one of them would come again after the 503 of other receivers.
+    // Both send again what is answered with 429; only one of them would come again after the 503 of
+    // other receivers.
     for policy in [RetryPolicy::Classic, RetryPolicy::Exponential] {
         let world = World::new();
         let (handled, tries) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (count, seen) = (handled.clone(), tries.clone());
-        // The first handler fails; the platform's next try, minutes or hours later, is accepted and handled.
+        // The first handler fails; the platform's next try, minutes or hours later, is accepted and
+        // handled.
         let (url, answers) = serve(builder(&world).build().unwrap(), move |_| {
             let first = seen.fetch_add(1, Ordering::SeqCst) == 0;
             if !first {
@@ -1059,7 +1144,8 @@ fn under_both_retry_policies_each_event_is_handled_once() {
             }
             !first
         });
-        let delivery = world.emulator.send_webhook(&url, &Webhook::event(json!({})), 1, policy).unwrap();
+        let delivery =
+            world.emulator.send_webhook(&url, &Webhook::event(json!({})), 1, policy).unwrap();
         assert_eq!(answers.recv().unwrap(), 429);
         world.pass(700);
         let delivered =
@@ -1067,8 +1153,12 @@ fn under_both_retry_policies_each_event_is_handled_once() {
         assert!(world.emulator.wait_for_deliveries(1, Duration::from_secs(60), delivered));
         assert_eq!(answers.recv().unwrap(), 200);
         assert_eq!(handled.load(Ordering::SeqCst), 1);
-        // Duplicates at once, of a new event: one is handled; the others come later, or learn that it is done.
-        world.emulator.send_webhook(&url, &Webhook::event(json!({})), 8, RetryPolicy::None).unwrap();
+        // Duplicates at once, of a new event: one is handled; the others come later, or learn that
+        // it is done.
+        world
+            .emulator
+            .send_webhook(&url, &Webhook::event(json!({})), 8, RetryPolicy::None)
+            .unwrap();
         let statuses: Vec<_> = (0..8).map(|_| answers.recv().unwrap()).collect();
         assert!(statuses.iter().all(|status| matches!(status, 200 | 429)), "{statuses:?}");
         assert_eq!(handled.load(Ordering::SeqCst), 2, "{delivery:?}");

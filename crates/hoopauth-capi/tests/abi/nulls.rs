@@ -37,14 +37,17 @@ fn a_null_is_refused_and_never_a_crash() {
     assert_eq!(bench.emulator.statistics().token_requests_by_grant_type.get("refresh_token"), None);
 }
 
-/// Bytes that are not UTF-8 for every text of every function, one by one: refused, and nothing of them is shown.
+/// Bytes that are not UTF-8 for every text of every function, one by one: refused, and nothing of
+/// them is shown.
 #[test]
 fn text_that_is_not_utf8_is_refused_and_never_shown() {
     let bench = Bench::new();
     let source = bench.folder.path().join("texts.c");
     let (mut functions_of_it, mut calls, mut texts) = (String::new(), String::new(), 0);
     for function in functions() {
-        let text = |i: &usize| function.parameters[*i].0 == "const char *" && !takes_any_bytes(&function, *i);
+        let text = |i: &usize| {
+            function.parameters[*i].0 == "const char *" && !takes_any_bytes(&function, *i)
+        };
         let broken: Vec<usize> = (0..function.parameters.len()).filter(text).collect();
         if function.returns != "hoopauth_status_t" || broken.is_empty() {
             continue;
@@ -58,7 +61,8 @@ fn text_that_is_not_utf8_is_refused_and_never_shown() {
             });
             let call = format!("{}({})", function.name, given.collect::<Vec<_>>().join(", "));
             let [declared, freed] = [outs(&function, 0), outs(&function, 1)];
-            writeln!(functions_of_it, "  {{{declared}\n    UNREADABLE({call});{freed}\n  }}").unwrap();
+            writeln!(functions_of_it, "  {{{declared}\n    UNREADABLE({call});{freed}\n  }}")
+                .unwrap();
         }
         writeln!(functions_of_it, "}}\n").unwrap();
         writeln!(calls, "  {}_();", function.name).unwrap();
@@ -66,7 +70,9 @@ fn text_that_is_not_utf8_is_refused_and_never_shown() {
     assert!(texts > 30, "{texts} texts were found");
     fs::write(
         &source,
-        format!("#include \"nulls.h\"\n\n{functions_of_it}int main(void)\n{{\n{calls}  return 0;\n}}\n"),
+        format!(
+            "#include \"nulls.h\"\n\n{functions_of_it}int main(void)\n{{\n{calls}  return 0;\n}}\n"
+        ),
     )
     .unwrap();
     let program = bench.compile(&source, Mode::Sanitized, "-lhoopauth");
@@ -74,15 +80,18 @@ fn text_that_is_not_utf8_is_refused_and_never_shown() {
     assert!(output.status.success(), "{}", text(&output));
 }
 
-/// Values of headers are bytes, as HTTP has them. The method of a request that the program sends itself decides about
-/// `Content-Type` alone: on the way to cached headers it is compared, not read.
+/// Values of headers are bytes, as HTTP has them. The method of a request that the program sends
+/// itself decides about `Content-Type` alone: on the way to cached headers it is compared, not
+/// read.
 fn takes_any_bytes(function: &Function, index: usize) -> bool {
     match function.parameters[index].1.as_str() {
         "value" => function.name == "hoopauth_transport_response_add_header",
-        "method" => {
-            ["hoopauth_client_headers", "hoopauth_client_headers_by_name", "hoopauth_account_headers"]
-                .contains(&function.name.as_str())
-        }
+        "method" => [
+            "hoopauth_client_headers",
+            "hoopauth_client_headers_by_name",
+            "hoopauth_account_headers",
+        ]
+        .contains(&function.name.as_str()),
         _ => false,
     }
 }
@@ -99,9 +108,11 @@ fn program() -> String {
 
 fn function_with_nulls(function: &Function) -> String {
     let Function { name, returns, parameters, .. } = function;
-    let pointers: Vec<usize> = (0..parameters.len()).filter(|i| parameters[*i].0.contains('*')).collect();
+    let pointers: Vec<usize> =
+        (0..parameters.len()).filter(|i| parameters[*i].0.contains('*')).collect();
     let call = |nulls: &[usize]| {
-        let given: Vec<String> = (0..parameters.len()).map(|i| argument(function, i, nulls)).collect();
+        let given: Vec<String> =
+            (0..parameters.len()).map(|i| argument(function, i, nulls)).collect();
         format!("{name}({})", given.join(", "))
     };
     let mut body = String::new();
@@ -137,10 +148,12 @@ fn function_with_nulls(function: &Function) -> String {
     if expected.is_empty() {
         return format!("  {};\n", call(nulls));
     }
-    writeln!(body, "  size_t length = 7;\n  (void)length;\n  CHECK({}{expected});", call(nulls)).unwrap();
+    writeln!(body, "  size_t length = 7;\n  (void)length;\n  CHECK({}{expected});", call(nulls))
+        .unwrap();
     if parameters.last().is_some_and(|(kind, name)| kind == "size_t *" && name == "len") {
         writeln!(body, "  CHECK(length == 0);\n  CHECK({}{expected});", call(&pointers)).unwrap();
-        writeln!(body, "  set_up();\n  (void){};\n  tear_down();", call(&[parameters.len() - 1])).unwrap();
+        writeln!(body, "  set_up();\n  (void){};\n  tear_down();", call(&[parameters.len() - 1]))
+            .unwrap();
     }
     body
 }
@@ -150,7 +163,8 @@ fn optional(function: &Function, index: usize) -> bool {
     let account = kind == "const hoopauth_account_t *"
         && name == "account"
         && function.name.starts_with("hoopauth_client_");
-    account || OPTIONAL.iter().any(|(of, what)| (of.is_empty() || *of == function.name) && what == name)
+    account
+        || OPTIONAL.iter().any(|(of, what)| (of.is_empty() || *of == function.name) && what == name)
 }
 
 fn only_in_callbacks(kind: &str) -> bool {
@@ -205,8 +219,10 @@ fn argument(function: &Function, index: usize, nulls: &[usize]) -> String {
         kind if kind.ends_with('*') => noun.to_owned(),
         "size_t" if name.ends_with("_len") => {
             let of = name.trim_end_matches("_len");
-            let bytes =
-                function.parameters.iter().any(|(kind, name)| name == of && kind == "const uint8_t *");
+            let bytes = function
+                .parameters
+                .iter()
+                .any(|(kind, name)| name == of && kind == "const uint8_t *");
             if bytes { "1" } else { "NUL" }.to_owned()
         }
         "size_t" if name.ends_with("_count") => "1".to_owned(),
@@ -214,6 +230,8 @@ fn argument(function: &Function, index: usize, nulls: &[usize]) -> String {
         "double" => "1.0".to_owned(),
         "uint16_t" => "200".to_owned(),
         "size_t" | "int64_t" | "uint64_t" | "int32_t" | "hoopauth_status_t" => "0".to_owned(),
-        kind => panic!("what is plausible for `{kind} {name}` of {}? tell this test", function.name),
+        kind => {
+            panic!("what is plausible for `{kind} {name}` of {}? tell this test", function.name)
+        }
     }
 }

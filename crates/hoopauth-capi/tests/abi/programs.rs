@@ -45,8 +45,9 @@ programs! {
     panics, "-lhoopauth_fault_injection";
 }
 
-/// A child leaves what it inherited as it is, never frees it: so leaks are not looked for here, all else is. Without the
-/// sanitizer: its allocator's locks stay locked in a child that is forked while another thread allocates.
+/// A child leaves what it inherited as it is, never frees it: so leaks are not looked for here, all
+/// else is. Without the sanitizer: its allocator's locks stay locked in a child that is forked
+/// while another thread allocates.
 #[test]
 fn fork() {
     for mode in [Mode::Plain, Mode::Valgrind] {
@@ -60,7 +61,8 @@ fn fork() {
 fn versions_and_codes_are_those_of_the_core() {
     let printed = Bench::new().passes("versions.c", Mode::Plain, "-lhoopauth");
     let version = env!("CARGO_PKG_VERSION");
-    let mut expected = format!("version {version} {version}\nnumbers {version}\nabi 1 1\nstatus 0 OK\n");
+    let mut expected =
+        format!("version {version} {version}\nnumbers {version}\nabi 1 1\nstatus 0 OK\n");
     for code in ErrorCode::ALL {
         writeln!(expected, "status {} {}", code.number(), code.name()).unwrap();
     }
@@ -78,7 +80,11 @@ fn the_sanitizers_and_valgrind_are_on() {
         ("arithmetic", "signed integer overflow"),
     ] {
         let output = bench.run(&sanitized, Mode::Sanitized, &[what]);
-        assert!(!output.status.success() && text(&output).contains(said), "{what}: {}", text(&output));
+        assert!(
+            !output.status.success() && text(&output).contains(said),
+            "{what}: {}",
+            text(&output)
+        );
     }
     let plain = bench.compile(&source, Mode::Plain, "-lhoopauth");
     for (what, said) in [("memory", "Invalid read"), ("leak", "definitely lost")] {

@@ -1,4 +1,5 @@
-//! What the tests of C and C++ programs share: compiling them against the library that is built beside the tests, and running them.
+//! What the tests of C and C++ programs share: compiling them against the library that is built
+//! beside the tests, and running them.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -28,7 +29,8 @@ impl Programs {
         let library = built("libhoopauth.so");
         symlink(&library, folder.path().join("libhoopauth.so")).unwrap();
         let version: Vec<&str> = env!("CARGO_PKG_VERSION").split('.').collect();
-        let so_version = if version[0] == "0" { format!("0.{}", version[1]) } else { version[0].to_owned() };
+        let so_version =
+            if version[0] == "0" { format!("0.{}", version[1]) } else { version[0].to_owned() };
         symlink(&library, folder.path().join(format!("libhoopauth.so.{so_version}"))).unwrap();
         Self { folder }
     }
@@ -62,7 +64,9 @@ impl Programs {
     /// A command that runs a program, with the library as the loader finds it.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command.env("LD_LIBRARY_PATH", self.folder()).env("HOOPAUTH_EMULATOR", built("hoopauth-emulator"));
+        command
+            .env("LD_LIBRARY_PATH", self.folder())
+            .env("HOOPAUTH_EMULATOR", built("hoopauth-emulator"));
         command.env("UBSAN_OPTIONS", "print_stacktrace=1").stdin(Stdio::null());
         command
     }
@@ -99,5 +103,9 @@ pub fn run(command: &mut Command) -> Output {
 }
 
 pub fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }

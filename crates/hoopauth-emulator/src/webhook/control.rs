@@ -10,7 +10,8 @@ use crate::webhook::sender::check_url;
 
 /// Webhooks.
 impl Control {
-    /// What a receiver needs to verify the emulator's webhooks: scheme by scheme, newest first. Keys that were rotated out stay.
+    /// What a receiver needs to verify the emulator's webhooks: scheme by scheme, newest first.
+    /// Keys that were rotated out stay.
     pub fn webhook_keys(&self) -> Vec<WebhookKey> {
         let keys = self.shared.lock().webhook_keys.all();
         keys.into_iter().map(|(key, current)| key.show(current)).collect()
@@ -34,8 +35,8 @@ impl Control {
         Ok(prepared.sign())
     }
 
-    /// Posts a webhook to a receiver on this machine, `times` times at once, and waits for the answers. A failed one is tried
-    /// again as `retry` says.
+    /// Posts a webhook to a receiver on this machine, `times` times at once, and waits for the
+    /// answers. A failed one is tried again as `retry` says.
     pub fn send_webhook(
         &self,
         url: &str,
@@ -44,7 +45,8 @@ impl Control {
         retry: RetryPolicy,
     ) -> Result<Delivery, ControlError> {
         let id = self.queue_webhook(url, webhook, times, retry)?;
-        self.shared.wait_for_deliveries_blocking(self.round_at_most(), |state| is_answered(state, id));
+        self.shared
+            .wait_for_deliveries_blocking(self.round_at_most(), |state| is_answered(state, id));
         self.webhook_delivery(id)
     }
 
@@ -77,15 +79,17 @@ impl Control {
         self.shared.lock().deliveries.all().cloned().collect()
     }
 
-    /// Blocks until at least this many deliveries are as wanted; false if that takes longer than `timeout`. `wanted` must not
-    /// ask the emulator anything.
+    /// Blocks until at least this many deliveries are as wanted; false if that takes longer than
+    /// `timeout`. `wanted` must not ask the emulator anything.
     pub fn wait_for_deliveries(
         &self,
         at_least: usize,
         timeout: Duration,
         mut wanted: impl FnMut(&Delivery) -> bool,
     ) -> bool {
-        let enough = |state: &State| state.deliveries.all().filter(|shown| wanted(shown)).count() >= at_least;
+        let enough = |state: &State| {
+            state.deliveries.all().filter(|shown| wanted(shown)).count() >= at_least
+        };
         self.shared.wait_for_deliveries_blocking(timeout, enough)
     }
 

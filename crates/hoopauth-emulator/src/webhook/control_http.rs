@@ -62,11 +62,17 @@ async fn send(Extract(shared): Extract<Arc<Shared>>, body: Bytes) -> Answer {
 }
 
 async fn deliveries(Extract(shared): Extract<Arc<Shared>>, Query(asked): Query<Wanted>) -> Answer {
-    let timeout = Duration::try_from_secs_f64(asked.timeout).map_err(|why| malformed(&why.to_string()))?;
+    let timeout =
+        Duration::try_from_secs_f64(asked.timeout).map_err(|why| malformed(&why.to_string()))?;
     let mut shown = Vec::new();
     let reached = shared
         .wait_for_deliveries(timeout, |state| {
-            shown = state.deliveries.all().filter(|delivery| asked.matches(delivery)).cloned().collect();
+            shown = state
+                .deliveries
+                .all()
+                .filter(|delivery| asked.matches(delivery))
+                .cloned()
+                .collect();
             shown.len() >= asked.at_least
         })
         .await;

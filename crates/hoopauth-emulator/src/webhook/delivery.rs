@@ -10,23 +10,25 @@ use crate::state::State;
 use crate::tokens::random;
 use crate::webhook::event::{Prepared, Webhook};
 
-/// When a delivery is sent again, by the emulator's clock. What the platform does is documented in two ways, and both send again what was
-/// answered with 429. A receiver that answers anything else to what it could not handle loses events under `Classic`.
+/// When a delivery is sent again, by the emulator's clock. What the platform does is documented in
+/// two ways, and both send again what was answered with 429. A receiver that answers anything else
+/// to what it could not handle loses events under `Classic`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryPolicy {
     /// Never.
     None,
-    /// Only after an answer of 429: 6 times, 10 minutes and up to one more after each. Any other answer is final, 5xx too, and so is
-    /// none at all.
+    /// Only after an answer of 429: 6 times, 10 minutes and up to one more after each. Any other
+    /// answer is final, 5xx too, and so is none at all.
     Classic,
-    /// After any answer but 2xx, and after none: 12 times, 1 minute after the first and twice as long after each further one, for 68
-    /// hours.
+    /// After any answer but 2xx, and after none: 12 times, 1 minute after the first and twice as
+    /// long after each further one, for 68 hours.
     Exponential,
 }
 
 impl RetryPolicy {
-    /// Returns how long after this round, which was not answered with 2xx, the next one is due. `is_429`: a request of it was answered so.
+    /// Returns how long after this round, which was not answered with 2xx, the next one is due.
+    /// `is_429`: a request of it was answered so.
     fn delay_ms(self, round: u32, is_429: bool) -> Option<i64> {
         match self {
             Self::Classic if is_429 && round <= 6 => {
@@ -57,7 +59,8 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// What became of it so far; duplicates count one by one.
     pub attempts: Vec<Attempt>,
-    /// When it is tried next: the first full second of the emulator's clock. None while it is sent, and at the end.
+    /// When it is tried next: the first full second of the emulator's clock. None while it is sent,
+    /// and at the end.
     pub due: Option<i64>,
 }
 
@@ -134,7 +137,8 @@ impl Deliveries {
     ) -> u64 {
         self.forget_ended();
         self.last_id += 1;
-        let member = |name| webhook.event.get(name).and_then(|value| value.as_str()).map(ToOwned::to_owned);
+        let member =
+            |name| webhook.event.get(name).and_then(|value| value.as_str()).map(ToOwned::to_owned);
         let shown = Delivery {
             id: self.last_id,
             url: url.to_owned(),
@@ -145,7 +149,8 @@ impl Deliveries {
             attempts: Vec::new(),
             due: Some(seconds_up(now_ms)),
         };
-        let record = Record { shown, due_ms: Some(now_ms), rounds: 0, copies, webhook: Arc::new(webhook) };
+        let record =
+            Record { shown, due_ms: Some(now_ms), rounds: 0, copies, webhook: Arc::new(webhook) };
         self.by_id.insert(self.last_id, record);
         self.wake.notify_one();
         self.last_id
@@ -207,8 +212,9 @@ impl Deliveries {
         if self.by_id.len() < KEPT_AT_MOST {
             return;
         }
-        let ended =
-            |record: &Record| matches!(record.shown.state, DeliveryState::Delivered | DeliveryState::Failed);
+        let ended = |record: &Record| {
+            matches!(record.shown.state, DeliveryState::Delivered | DeliveryState::Failed)
+        };
         let oldest = self.by_id.values().find(|record| ended(record)).map(|record| record.shown.id);
         if let Some(id) = oldest {
             self.by_id.remove(&id);
@@ -217,8 +223,8 @@ impl Deliveries {
 }
 
 impl State {
-    /// Tells the app's webhook that it was installed. Installing it in a company installs it in the company's locations, each
-    /// of which is told of by its own.
+    /// Tells the app's webhook that it was installed. Installing it in a company installs it in the
+    /// company's locations, each of which is told of by its own.
     pub(crate) fn announce_install(&mut self, app: usize, account: &Account) {
         if self.settings.webhook_url.is_none() {
             return;
@@ -238,9 +244,13 @@ impl State {
         }
     }
 
-    /// Tells of a location that came to a company with the app: the platform knows no user then and names no company.
+    /// Tells of a location that came to a company with the app: the platform knows no user then and
+    /// names no company.
     pub(crate) fn announce_future_location(&mut self, app: usize, id: &str) {
-        self.announce(app, json!({ "type": "INSTALL", "locationId": id, "companyId": null, "userId": null }));
+        self.announce(
+            app,
+            json!({ "type": "INSTALL", "locationId": id, "companyId": null, "userId": null }),
+        );
     }
 
     pub(crate) fn announce_uninstall(&mut self, app: usize, account: &Account) {

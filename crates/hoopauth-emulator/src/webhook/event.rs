@@ -17,8 +17,9 @@ use crate::webhook::keys::{HmacStyle, SigningKey, WebhookScheme};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Webhook {
-    /// The members of the event. `type`, `webhookId`, `timestamp` (the emulator's) and `appId` are filled in where they are
-    /// left out, for `INSTALL` and `UNINSTALL` also the platform's other members; `null` leaves a member out.
+    /// The members of the event. `type`, `webhookId`, `timestamp` (the emulator's) and `appId` are
+    /// filled in where they are left out, for `INSTALL` and `UNINSTALL` also the platform's other
+    /// members; `null` leaves a member out.
     #[serde(default)]
     pub event: Map<String, Value>,
     /// The body itself, character for character, in place of an event.
@@ -74,8 +75,12 @@ impl Webhook {
             None => state.apps.first(),
             Some(id) => state.app_index(id).map(|app| &state.apps[app]),
         };
-        let unknown =
-            || ControlError::Unknown(format!("the app {}", self.client_id.as_deref().unwrap_or("(default)")));
+        let unknown = || {
+            ControlError::Unknown(format!(
+                "the app {}",
+                self.client_id.as_deref().unwrap_or("(default)")
+            ))
+        };
         let find = |scheme: &WebhookScheme| state.webhook_keys.find(*scheme, self.key.as_deref());
         let keys = self.schemes.iter().map(find).collect::<Result<_, _>>()?;
         let style = state.settings.webhook_hmac;
@@ -141,11 +146,14 @@ fn fill(mut event: Map<String, Value>, app_id: &str, state: &State) -> Map<Strin
 }
 
 fn fill_install(event: &mut Map<String, Value>, app_id: &str, state: &State) {
-    let text =
-        |event: &Map<String, Value>, name| event.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+    let text = |event: &Map<String, Value>, name| {
+        event.get(name).and_then(Value::as_str).map(ToOwned::to_owned)
+    };
     let location = text(event, "locationId").map(|id| Account::location(&id));
-    let known =
-        location.as_ref().and_then(|location| state.company_of(location).ok()).map(ToString::to_string);
+    let known = location
+        .as_ref()
+        .and_then(|location| state.company_of(location).ok())
+        .map(ToString::to_string);
     let company_id = text(event, "companyId").or_else(|| known.clone());
     let company = company_id.as_deref().and_then(|id| state.companies.get(id));
     let class = if location.is_some() { Class::Location } else { Class::Company };
@@ -173,8 +181,8 @@ fn iso8601(ms: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
-/// The date of a day counted from 1970, in the Gregorian calendar: years are counted from March, so that the day that may be
-/// missing is the last one.
+/// The date of a day counted from 1970, in the Gregorian calendar: years are counted from March, so
+/// that the day that may be missing is the last one.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + DAYS_TO_1970;
     let (era, in_era) = (days.div_euclid(DAYS_OF_ERA), days.rem_euclid(DAYS_OF_ERA));

@@ -71,7 +71,8 @@ pub struct WebhookKey {
     pub label: String,
     /// The public key as SPKI in base64; of HMAC, the secret.
     pub key: String,
-    /// Whether webhooks are signed with it unless they name another; false for keys that were rotated out.
+    /// Whether webhooks are signed with it unless they name another; false for keys that were
+    /// rotated out.
     pub current: bool,
 }
 
@@ -103,7 +104,10 @@ impl Keys {
         key.show(true)
     }
 
-    #[expect(clippy::expect_used, reason = "every scheme begins with a key and none is ever removed")]
+    #[expect(
+        clippy::expect_used,
+        reason = "every scheme begins with a key and none is ever removed"
+    )]
     pub(crate) fn newest(&self, scheme: WebhookScheme) -> Arc<SigningKey> {
         self.by_scheme[scheme as usize].last().expect("a key of every scheme").clone()
     }
@@ -123,7 +127,12 @@ impl Keys {
     /// Every key, scheme by scheme, newest first.
     pub(crate) fn all(&self) -> Vec<(Arc<SigningKey>, bool)> {
         let newest_first = |keys: &Vec<Arc<SigningKey>>| {
-            keys.iter().rev().cloned().enumerate().map(|(age, key)| (key, age == 0)).collect::<Vec<_>>()
+            keys.iter()
+                .rev()
+                .cloned()
+                .enumerate()
+                .map(|(age, key)| (key, age == 0))
+                .collect::<Vec<_>>()
         };
         self.by_scheme.iter().flat_map(newest_first).collect()
     }
@@ -149,7 +158,9 @@ impl Secret {
     #[expect(clippy::expect_used, reason = "a system that can't make keys can't run an emulator")]
     pub(crate) fn generate(scheme: WebhookScheme) -> Self {
         match scheme {
-            WebhookScheme::Ed25519 => Self::Ed25519(Ed25519KeyPair::generate().expect("a new Ed25519 key")),
+            WebhookScheme::Ed25519 => {
+                Self::Ed25519(Ed25519KeyPair::generate().expect("a new Ed25519 key"))
+            }
             WebhookScheme::RsaSha256 => {
                 Self::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).expect("a new RSA key"))
             }
@@ -207,7 +218,8 @@ impl fmt::Debug for SigningKey {
 #[expect(clippy::expect_used, reason = "the buffer is as long as the modulus")]
 fn sign_rsa(pair: &RsaKeyPair, body: &[u8]) -> String {
     let mut signature = vec![0; pair.public_modulus_len()];
-    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), body, &mut signature).expect("an RSA signature");
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), body, &mut signature)
+        .expect("an RSA signature");
     STANDARD.encode(signature)
 }
 

@@ -1,4 +1,5 @@
-//! Webhooks: keys of the emulator's own in every scheme of the platform, what is signed with them, and its delivery.
+//! Webhooks: keys of the emulator's own in every scheme of the platform, what is signed with them,
+//! and its delivery.
 
 mod control;
 pub(crate) mod control_http;

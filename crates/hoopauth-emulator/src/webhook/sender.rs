@@ -84,27 +84,31 @@ pub(crate) fn check_url(url: &str) -> Result<(), String> {
     Receiver::parse(url).map(drop)
 }
 
-/// The rounds to send now, and how long to wait for the next one; a clock that stands still is waited for without end.
+/// The rounds to send now, and how long to wait for the next one; a clock that stands still is
+/// waited for without end.
 fn take_due(state: &mut State) -> (Vec<Round>, Option<Duration>) {
     let now_ms = state.clock.now_ms();
     let (due, next_ms) = state.deliveries.take_due(now_ms);
     let next_ms = next_ms.filter(|_| !state.clock.is_frozen());
-    let wait_ms = next_ms.map(|next_ms| u64::try_from(next_ms.saturating_sub(now_ms)).unwrap_or_default());
+    let wait_ms =
+        next_ms.map(|next_ms| u64::try_from(next_ms.saturating_sub(now_ms)).unwrap_or_default());
     (due, wait_ms.map(Duration::from_millis))
 }
 
 async fn send(shared: Arc<Shared>, round: Round) {
     let signed = Arc::new(round.webhook.sign());
     let at_most = Duration::from_millis(shared.lock().settings.webhook_timeout_ms);
-    let copies: Vec<_> =
-        (0..round.copies).map(|_| tokio::spawn(post(round.url.clone(), signed.clone(), at_most))).collect();
+    let copies: Vec<_> = (0..round.copies)
+        .map(|_| tokio::spawn(post(round.url.clone(), signed.clone(), at_most)))
+        .collect();
     let mut answers = Vec::with_capacity(copies.len());
     for copy in copies {
         answers.push(copy.await.unwrap_or_else(|why| Err(why.to_string())));
     }
     let mut state = shared.lock();
     let now_ms = state.clock.now_ms();
-    let event_type = round.webhook.event.get("type").and_then(|value| value.as_str()).unwrap_or("unknown");
+    let event_type =
+        round.webhook.event.get("type").and_then(|value| value.as_str()).unwrap_or("unknown");
     let attempts = answers.into_iter().map(|answer| {
         let (status, error) = answer.map_or_else(|why| (0, Some(why)), |status| (status, None));
         state.counters.webhook(event_type, status);
@@ -129,7 +133,8 @@ struct Receiver {
 
 impl Receiver {
     fn parse(url: &str) -> Result<Self, String> {
-        let refused = || format!("`{url}` is not on this machine: write `http://127.0.0.1:<port>/<path>`");
+        let refused =
+            || format!("`{url}` is not on this machine: write `http://127.0.0.1:<port>/<path>`");
         let uri: Uri = url.parse().map_err(|_| refused())?;
         let host = uri.host().filter(|_| uri.scheme_str() == Some("http")).ok_or_else(refused)?;
         let hosts = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -161,10 +166,12 @@ impl Receiver {
         for (name, value) in &signed.headers {
             request = request.header(name, value);
         }
-        let request = request.body(Body::from(signed.body.clone())).map_err(|why| why.to_string())?;
+        let request =
+            request.body(Body::from(signed.body.clone())).map_err(|why| why.to_string())?;
         let answer = sender.send_request(request).await.map_err(|why| why.to_string())?;
         let status = answer.status().as_u16();
-        // What it says does not matter, but a receiver that is cut off while it writes may take that for a failure.
+        // What it says does not matter, but a receiver that is cut off while it writes may take
+        // that for a failure.
         let _ = to_bytes(Body::new(answer.into_body()), ANSWER_AT_MOST).await;
         connection.abort();
         Ok(status)
@@ -180,8 +187,12 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_sent_to() {
-        for good in ["http://127.0.0.1:1/x?y=1", "http://localhost:8", "http://[::1]:1/", "http://127.8.9.1"]
-        {
+        for good in [
+            "http://127.0.0.1:1/x?y=1",
+            "http://localhost:8",
+            "http://[::1]:1/",
+            "http://127.8.9.1",
+        ] {
             assert_eq!(check_url(good), Ok(()), "{good}");
         }
         for bad in [

@@ -1,4 +1,5 @@
-//! A small HTTP client over hyper: one connection per request, no redirects followed, nothing added.
+//! A small HTTP client over hyper: one connection per request, no redirects followed, nothing
+//! added.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -77,14 +78,16 @@ impl Call {
 
     /// Sends; an error means that the answer did not come, or not all of it.
     pub(crate) fn try_send(self) -> Result<Answer, hyper::Error> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let stream = TcpStream::connect(self.address).await.unwrap();
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-            tokio::spawn(connection);
-            let (parts, body) = sender.send_request(self.request).await?.into_parts();
-            let body = body.collect().await?.to_bytes();
-            Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
-        })
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(
+            async {
+                let stream = TcpStream::connect(self.address).await.unwrap();
+                let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+                tokio::spawn(connection);
+                let (parts, body) = sender.send_request(self.request).await?.into_parts();
+                let body = body.collect().await?.to_bytes();
+                Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+            },
+        )
     }
 }
 
@@ -112,7 +115,12 @@ impl Answer {
 
     #[track_caller]
     pub(crate) fn ok(self) -> Self {
-        assert!(StatusCode::from_u16(self.status).unwrap().is_success(), "{} {:?}", self.status, self.body);
+        assert!(
+            StatusCode::from_u16(self.status).unwrap().is_success(),
+            "{} {:?}",
+            self.status,
+            self.body
+        );
         self
     }
 }

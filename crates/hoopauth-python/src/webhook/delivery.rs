@@ -19,9 +19,10 @@ use crate::wait::{call, inline};
 
 /// A verified webhook, claimed by whoever verified it.
 ///
-/// `with delivery:` (or `async with`) confirms it at the end and releases it if the block raises, unless the block did either
-/// itself. A delivery that is let go without `confirm()` is released: the platform's next try is then accepted. There is one
-/// if the answer was 429, not 500: answer 429 where your handler fails.
+/// `with delivery:` (or `async with`) confirms it at the end and releases it if the block raises,
+/// unless the block did either itself. A delivery that is let go without `confirm()` is released:
+/// the platform's next try is then accepted. There is one if the answer was 429, not 500: answer
+/// 429 where your handler fails.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct WebhookDelivery {
     /// Empty only while this is dropped.
@@ -74,8 +75,8 @@ impl WebhookDelivery {
 
 #[pymethods]
 impl WebhookDelivery {
-    /// `type`, such as `ContactCreate`; unknown ones are passed on. Empty where the event has none, as those of invoices,
-    /// products and records.
+    /// `type`, such as `ContactCreate`; unknown ones are passed on. Empty where the event has none,
+    /// as those of invoices, products and records.
     #[getter]
     fn r#type(&self) -> &str {
         self.event.event_type()
@@ -87,7 +88,8 @@ impl WebhookDelivery {
         self.event.webhook_id()
     }
 
-    /// When it happened, as an aware `datetime`; None if it does not say, or not in a form that can be read.
+    /// When it happened, as an aware `datetime`; None if it does not say, or not in a form that can
+    /// be read.
     #[getter]
     fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(at) = self.event.timestamp() else { return Ok(None) };
@@ -99,8 +101,8 @@ impl WebhookDelivery {
             .map(Some)
     }
 
-    /// The location it is about, as `location:<id>`, else the company; None if it names none. Invoices name theirs by
-    /// `altId` and `altType`.
+    /// The location it is about, as `location:<id>`, else the company; None if it names none.
+    /// Invoices name theirs by `altId` and `altType`.
     #[getter]
     fn account(&self) -> Option<&str> {
         self.event.account().map(hoopauth::Account::as_str)
@@ -118,8 +120,9 @@ impl WebhookDelivery {
         self.bytes(py).clone_ref(py)
     }
 
-    /// The body, parsed. Half an emoji, as JavaScript escapes one that was cut, is U+FFFD, as in every language; a number
-    /// beyond all floating-point numbers is text. Of a member that is named twice the last one counts.
+    /// The body, parsed. Half an emoji, as JavaScript escapes one that was cut, is U+FFFD, as in
+    /// every language; a number beyond all floating-point numbers is text. Of a member that is
+    /// named twice the last one counts.
     fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         crate::response::loads(py, &PyString::new(py, &self.event.json_text()))
     }
@@ -144,7 +147,8 @@ impl WebhookDelivery {
         self.end(py, of_call(py, timeout, context)?, webhook::WebhookDelivery::confirm)
     }
 
-    /// Says that it was not handled: the platform's next try is accepted. Answer 429, so that there is one.
+    /// Says that it was not handled: the platform's next try is accepted. Answer 429, so that there
+    /// is one.
     ///
     /// Args:
     ///     timeout, context: as everywhere; a delivery of a verifier without a client never waits.
@@ -203,11 +207,17 @@ impl WebhookDelivery {
         traceback: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let waits = slf.get().client.is_some();
-        slf.py().import("hoopauth._webhooks")?.call_method1("left", (slf, waits, kind, value, traceback))
+        slf.py()
+            .import("hoopauth._webhooks")?
+            .call_method1("left", (slf, waits, kind, value, traceback))
     }
 
     fn __repr__(&self) -> String {
-        format!("<hoopauth.WebhookDelivery {:?} {:?}>", self.event.event_type(), self.event.webhook_id())
+        format!(
+            "<hoopauth.WebhookDelivery {:?} {:?}>",
+            self.event.event_type(),
+            self.event.webhook_id()
+        )
     }
 
     /// The client breaks the cycles that it is part of.

@@ -9,8 +9,8 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString, 
 use crate::header::{entries, halves};
 use crate::number::refused;
 
-/// The headers of a request: a mapping, pairs, or a WSGI environment, of `str` or `bytes`. None of them is dropped in silence: it
-/// might be the signature.
+/// The headers of a request: a mapping, pairs, or a WSGI environment, of `str` or `bytes`. None of
+/// them is dropped in silence: it might be the signature.
 pub(crate) struct Fields<'py> {
     parts: Vec<(Part<'py>, Part<'py>)>,
 }
@@ -34,7 +34,12 @@ impl<'py> Fields<'py> {
         Ok(fields)
     }
 
-    fn add(&mut self, name: Bound<'py, PyAny>, value: &Bound<'py, PyAny>, environment: bool) -> PyResult<()> {
+    fn add(
+        &mut self,
+        name: Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
+        environment: bool,
+    ) -> PyResult<()> {
         let py = value.py();
         let mut name = Part::new(name).ok_or_else(|| wrong(py))?;
         if let Some(field) = name.text()?.strip_prefix("HTTP_") {
@@ -64,7 +69,11 @@ impl<'py> Fields<'py> {
 
     /// The same for a call that outlives this one.
     pub(crate) fn owned(&self) -> PyResult<Vec<(String, Vec<u8>)>> {
-        Ok(self.pairs()?.into_iter().map(|(name, value)| (name.into_owned(), value.to_vec())).collect())
+        Ok(self
+            .pairs()?
+            .into_iter()
+            .map(|(name, value)| (name.into_owned(), value.to_vec()))
+            .collect())
     }
 }
 

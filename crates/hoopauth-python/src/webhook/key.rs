@@ -39,8 +39,13 @@ impl WebhookKey {
         not_after: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let scheme = SignatureScheme::from_name(&scheme).ok_or_else(|| {
-            let names = SignatureScheme::ALL.map(|scheme| format!("`{}`", scheme.name())).join(", ");
-            exception(py, &Error::new(ErrorCode::Config, format!("`scheme` is one of {names}")), None)
+            let names =
+                SignatureScheme::ALL.map(|scheme| format!("`{}`", scheme.name())).join(", ");
+            exception(
+                py,
+                &Error::new(ErrorCode::Config, format!("`scheme` is one of {names}")),
+                None,
+            )
         })?;
         let mut inner = raised(py, webhook::WebhookKey::new(scheme, &label, &key))?;
         if let Some(at) = not_before {
@@ -73,13 +78,16 @@ impl WebhookKey {
 fn moment(at: &Bound<'_, PyAny>, argument: &str) -> PyResult<Timestamp> {
     let py = at.py();
     let wrong = || {
-        let message =
-            format!("`{argument}` is an aware datetime, or seconds since the epoch before the year 10000");
+        let message = format!(
+            "`{argument}` is an aware datetime, or seconds since the epoch before the year 10000"
+        );
         refused(py, &message)
     };
     let seconds = match at.getattr_opt(intern!(py, "timestamp"))? {
         // Without a zone it would be read in the zone of whatever computer this is.
-        Some(_) if at.getattr(intern!(py, "tzinfo")).is_ok_and(|zone| zone.is_none()) => return Err(wrong()),
+        Some(_) if at.getattr(intern!(py, "tzinfo")).is_ok_and(|zone| zone.is_none()) => {
+            return Err(wrong());
+        }
         Some(method) => method.call0()?,
         None => at.clone(),
     };

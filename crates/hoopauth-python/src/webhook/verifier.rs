@@ -20,13 +20,16 @@ use crate::number::Seconds;
 use crate::option;
 use crate::wait::{call, inline};
 
-/// Verifies webhooks: signature, event, app, age, and that it was not handled before. Any thread may use it at any time.
+/// Verifies webhooks: signature, event, app, age, and that it was not handled before. Any thread
+/// may use it at any time.
 ///
-/// This one belongs to no client: it remembers in this process only what it has seen, and `app_id` or `any_app` must be set. It
-/// has no grants to look at: an event that names no app raises `hoopauth.WebhookForeign`, unless a shared secret signed it.
-/// `Client.webhook_verifier` makes one that knows its app and its grants, and remembers in the client's store.
+/// This one belongs to no client: it remembers in this process only what it has seen, and `app_id`
+/// or `any_app` must be set. It has no grants to look at: an event that names no app raises
+/// `hoopauth.WebhookForeign`, unless a shared secret signed it. `Client.webhook_verifier` makes one
+/// that knows its app and its grants, and remembers in the client's store.
 ///
-/// Options are keyword arguments; `hoopauth.WebhookOptions` documents them. A wrong one raises `hoopauth.Config`.
+/// Options are keyword arguments; `hoopauth.WebhookOptions` documents them. A wrong one raises
+/// `hoopauth.Config`.
 ///
 /// Args:
 ///     keys: keys beside the platform's own.
@@ -50,7 +53,8 @@ struct Made {
 impl Drop for Made {
     fn drop(&mut self) {
         if foreign(self.process) {
-            // In a forked child: the connections and locks behind it are the parent's. It is never dropped.
+            // In a forked child: the connections and locks behind it are the parent's. It is never
+            // dropped.
             std::mem::forget(Arc::clone(&self.verifier));
         }
     }
@@ -107,7 +111,8 @@ impl WebhookVerifier {
                 let own = Arc::new(self.build(py)?);
                 // Another thread of the child may have been faster: what it remembers counts.
                 let before = self.made.compare_and_swap(made, Some(Arc::clone(&own)));
-                let current = before.as_ref().filter(|before| !foreign(before.process)).unwrap_or(&own);
+                let current =
+                    before.as_ref().filter(|before| !foreign(before.process)).unwrap_or(&own);
                 Ok(Arc::clone(&current.verifier))
             }
         }
@@ -131,14 +136,17 @@ impl WebhookVerifier {
         Self::make(py, keys, clock, options, None)
     }
 
-    /// Verifies a webhook, and claims it until it is confirmed or released: use the answer in `with`.
+    /// Verifies a webhook, and claims it until it is confirmed or released: use the answer in
+    /// `with`.
     ///
-    /// An event that names another app is foreign. One that names no app is accepted if the client has a grant for its account
-    /// or for its company, or if a shared secret signed it. `any_app` accepts both. INSTALL and UNINSTALL must name this app.
+    /// An event that names another app is foreign. One that names no app is accepted if the client
+    /// has a grant for its account or for its company, or if a shared secret signed it. `any_app`
+    /// accepts both. INSTALL and UNINSTALL must name this app.
     ///
-    /// What is raised, and what to answer to the platform: `hoopauth.WebhookReplayed` and `hoopauth.WebhookForeign` (200, do
-    /// nothing), `hoopauth.SignatureMissing` and `hoopauth.SignatureInvalid` (401), `hoopauth.WebhookMalformed` and
-    /// `hoopauth.WebhookStale` (400); anything else, such as `hoopauth.LeaseTimeout` while another worker handles it, or
+    /// What is raised, and what to answer to the platform: `hoopauth.WebhookReplayed` and
+    /// `hoopauth.WebhookForeign` (200, do nothing), `hoopauth.SignatureMissing` and
+    /// `hoopauth.SignatureInvalid` (401), `hoopauth.WebhookMalformed` and `hoopauth.WebhookStale`
+    /// (400); anything else, such as `hoopauth.LeaseTimeout` while another worker handles it, or
     /// `hoopauth.Store`: 429. The platform sends again only what was answered with 429.
     ///
     /// Args:
@@ -167,16 +175,18 @@ impl WebhookVerifier {
             Some(client) => {
                 let pairs = fields.owned()?;
                 call(py, &client.get().live, context, move |_| {
-                    verifier
-                        .verify(pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice())), &body)
+                    verifier.verify(
+                        pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice())),
+                        &body,
+                    )
                 })
             }
         }?;
         Ok(WebhookDelivery::new(delivery, self.client.as_ref().map(|client| client.clone_ref(py))))
     }
 
-    /// Verifies only the signature, and returns the label of the key that made it. Nothing is claimed: you check replays, age
-    /// and app yourself. Never waits.
+    /// Verifies only the signature, and returns the label of the key that made it. Nothing is
+    /// claimed: you check replays, age and app yourself. Never waits.
     fn verify_signature(
         &self,
         py: Python<'_>,
@@ -189,13 +199,16 @@ impl WebhookVerifier {
         let pairs = fields.pairs()?;
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| (&**name, *value)).collect();
         inline(py, || {
-            verifier.verify_signature(pairs.iter().copied(), &body).map(|key| key.label().to_owned())
+            verifier
+                .verify_signature(pairs.iter().copied(), &body)
+                .map(|key| key.label().to_owned())
         })
     }
 
-    /// As `verify`, for a request of Flask (Werkzeug) or Django: the raw bytes are taken from it, `max_body` and one at most.
-    /// Answer 200 to `hoopauth.WebhookForeign`: it is genuine, and not for this app. Raises `hoopauth.InvalidState` if the body
-    /// was read before, or if the server hands over no chunked bodies; answer 429 to that.
+    /// As `verify`, for a request of Flask (Werkzeug) or Django: the raw bytes are taken from it,
+    /// `max_body` and one at most. Answer 200 to `hoopauth.WebhookForeign`: it is genuine, and not
+    /// for this app. Raises `hoopauth.InvalidState` if the body was read before, or if the server
+    /// hands over no chunked bodies; answer 429 to that.
     #[pyo3(signature = (request, *, timeout=None, context=None))]
     fn verify_request<'py>(
         slf: &Bound<'py, Self>,
@@ -204,14 +217,15 @@ impl WebhookVerifier {
         context: Option<&Bound<'py, Context>>,
     ) -> PyResult<WebhookDelivery> {
         let py = slf.py();
-        let read =
-            py.import("hoopauth._webhooks")?.call_method1("read", (request, slf.get().max_body(py)?))?;
+        let read = py
+            .import("hoopauth._webhooks")?
+            .call_method1("read", (request, slf.get().max_body(py)?))?;
         let (headers, body): (Bound<'py, PyAny>, Bound<'py, PyAny>) = read.extract()?;
         slf.get().verify(py, &headers, &body, timeout, context)
     }
 
-    /// As `verify_request`, for a request of FastAPI or Starlette (or of Flask or Django in an async view): await it. The event
-    /// loop never waits.
+    /// As `verify_request`, for a request of FastAPI or Starlette (or of Flask or Django in an
+    /// async view): await it. The event loop never waits.
     fn verify_request_async<'py>(
         slf: &Bound<'py, Self>,
         request: &Bound<'py, PyAny>,

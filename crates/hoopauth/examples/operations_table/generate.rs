@@ -114,7 +114,8 @@ fn parse(list: &str) -> Result<Vec<Row<'_>>, String> {
     Ok(rows)
 }
 
-/// All paths as a tree, breadth first: the children of one node stand together, in the order of their segments.
+/// All paths as a tree, breadth first: the children of one node stand together, in the order of
+/// their segments.
 struct Tree<'a> {
     segments: Vec<&'a str>,
     nodes: Vec<Node<'a>>,
@@ -146,8 +147,9 @@ impl<'a> Tree<'a> {
         let mut waiting = VecDeque::from([Vec::new()]);
         let mut numbered = 1;
         while let Some(path) = waiting.pop_front() {
-            let children =
-                paths.iter().filter(|other| other.len() == path.len() + 1 && other.starts_with(&path));
+            let children = paths
+                .iter()
+                .filter(|other| other.len() == path.len() + 1 && other.starts_with(&path));
             let children: Vec<_> = children.cloned().collect();
             let segment = path.last().copied().unwrap_or(segments[0]);
             nodes.push(Node { segment, children: numbered, rows: rows.len() });
@@ -161,10 +163,9 @@ impl<'a> Tree<'a> {
         for (index, node) in node_of_row.iter().enumerate().rev() {
             nodes[*node].rows = index;
         }
-        if let Some(twice) = rows
-            .windows(2)
-            .find(|pair| pair[0].method == pair[1].method && pair[0].segments().eq(pair[1].segments()))
-        {
+        if let Some(twice) = rows.windows(2).find(|pair| {
+            pair[0].method == pair[1].method && pair[0].segments().eq(pair[1].segments())
+        }) {
             return Err(format!("{} {} is in the list twice", twice[0].method, twice[0].path));
         }
         // Where the children of the last node end.
@@ -203,7 +204,12 @@ fn write_names(source: &mut String, name: &str, words: &[&str]) {
     let _ = writeln!(source, "    ],\n}};");
 }
 
-fn write_array(source: &mut String, name: &str, kind: &str, items: impl ExactSizeIterator<Item = String>) {
+fn write_array(
+    source: &mut String,
+    name: &str,
+    kind: &str,
+    items: impl ExactSizeIterator<Item = String>,
+) {
     let _ = writeln!(source, "\npub(super) static {name}: [{kind}; {}] = [", items.len());
     write_wrapped(source, items, 4);
     let _ = writeln!(source, "];");
@@ -226,12 +232,13 @@ const WIDTH: usize = 120;
 const TABLE_HEAD: &str = "\
 //! Generated from `operations.tsv` by `make operations`; never edited.
 //!
-//! `Node(segment, children, rows)`: a place in the tree of paths, breadth first; node 0 is the root. `segment` is its name's place in
-//! `SEGMENTS` (bits 0 to 8) and a hash of the name, 0 for a parameter (9 to 15); `children` is its first child, and the next node's
-//! `children` is where they end; `rows` is the first row that ends here.
-//! `Row(place, bits, scope)`: an operation. `place` is its node, doubled, plus 1 if the path is written with a slash at its end; `bits`
-//! are the method (bits 0 to 2), 1 + the version or 0 (3 and 4), the token classes (5: location, 6: company) and whether Private
-//! Integration tokens may (7); `scope` is 1 + its place in `SCOPES` or 0.
+//! `Node(segment, children, rows)`: a place in the tree of paths, breadth first; node 0 is the
+//! root. `segment` is its name's place in `SEGMENTS` (bits 0 to 8) and a hash of the name, 0 for a
+//! parameter (9 to 15); `children` is its first child, and the next node's `children` is where they
+//! end; `rows` is the first row that ends here. `Row(place, bits, scope)`: an operation. `place` is
+//! its node, doubled, plus 1 if the path is written with a slash at its end; `bits` are the method
+//! (bits 0 to 2), 1 + the version or 0 (3 and 4), the token classes (5: location, 6: company) and
+//! whether Private Integration tokens may (7); `scope` is 1 + its place in `SCOPES` or 0.
 
 use super::{Names, Node, Row};
 ";

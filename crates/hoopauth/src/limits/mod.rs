@@ -39,8 +39,9 @@ pub struct RateLimit {
 }
 
 impl Client {
-    /// The API's limits of `account`, as the last answer to this client told them: by [`request`](Self::request) or
-    /// [`report`](Self::report). `None` before the first. The account of a static token that has none is the empty text.
+    /// The API's limits of `account`, as the last answer to this client told them: by
+    /// [`request`](Self::request) or [`report`](Self::report). `None` before the first. The account
+    /// of a static token that has none is the empty text.
     pub fn rate_limit(&self, account: &str) -> Option<RateLimit> {
         // A forked child may have inherited the map while it was locked.
         self.inner.check_process().ok()?;
@@ -77,10 +78,12 @@ impl RateLimit {
         told.then_some(limit)
     }
 
-    /// When the daily limit starts anew, if it is spent. What is no day ahead is taken for midnight.
+    /// When the daily limit starts anew, if it is spent. What is no day ahead is taken for
+    /// midnight.
     fn day_spent_until(&self) -> Option<Timestamp> {
         let believed = |reset: &Timestamp| {
-            *reset > self.seen_at && reset.since(self.seen_at) <= Duration::from_millis(LONGEST_DAY_MS)
+            *reset > self.seen_at
+                && reset.since(self.seen_at) <= Duration::from_millis(LONGEST_DAY_MS)
         };
         (self.daily_remaining == Some(0))
             .then(|| self.daily_reset.filter(believed).unwrap_or(next_day(self.seen_at)))
@@ -97,7 +100,8 @@ pub(crate) struct Told {
 }
 
 impl Inner {
-    /// Keeps what an answer says of the limits of an account, and tells what a refused request should wait for.
+    /// Keeps what an answer says of the limits of an account, and tells what a refused request
+    /// should wait for.
     pub(crate) fn note_limits<'a>(
         &self,
         account: &str,
@@ -105,7 +109,9 @@ impl Inner {
         headers: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     ) -> Told {
         // Most answers say nothing of it.
-        if !matches!(status, 429 | 502..=504) && !headers.clone().any(|(name, _)| told_by(name).is_some()) {
+        if !matches!(status, 429 | 502..=504)
+            && !headers.clone().any(|(name, _)| told_by(name).is_some())
+        {
             return Told::default();
         }
         let (now, monotonic) = self.clock.both();
@@ -127,13 +133,19 @@ impl Inner {
 
     /// Counts a request that is sent at once: others wait for it.
     pub(crate) fn count_turn(&self, account: &str) {
-        if let Some(pacing) = self.settings.pacing.as_ref().filter(|_| self.check_process().is_ok()) {
+        if let Some(pacing) = self.settings.pacing.as_ref().filter(|_| self.check_process().is_ok())
+        {
             let (now, monotonic) = self.clock.both();
-            self.limits.shard(account).state(account, monotonic).window.count(pacing, (now, monotonic));
+            self.limits
+                .shard(account)
+                .state(account, monotonic)
+                .window
+                .count(pacing, (now, monotonic));
         }
     }
 
-    /// Waits for an account's turn to send a request, where requests are paced. `RATE_LIMITED`, at once, where the turn comes too late.
+    /// Waits for an account's turn to send a request, where requests are paced. `RATE_LIMITED`, at
+    /// once, where the turn comes too late.
     pub(crate) fn await_turn(&self, account: &str) -> Result<()> {
         let Some(pacing) = &self.settings.pacing else { return Ok(()) };
         self.check_process()?;
@@ -200,7 +212,8 @@ impl Shard {
         self.accounts.get(account)
     }
 
-    /// An account's state. Where there are too many accounts, those are forgotten that were not used for longest.
+    /// An account's state. Where there are too many accounts, those are forgotten that were not
+    /// used for longest.
     fn state(&mut self, account: &str, now: u64) -> &mut State {
         if self.accounts.len() >= MOST_PER_SHARD && !self.accounts.contains_key(account) {
             let used = sorted(self.accounts.values().map(|state| state.used_at).collect());
@@ -243,7 +256,8 @@ fn told<'a>(
 
 /// Reads `Retry-After`, in either of its forms (RFC 9110, 10.2.3). What is neither says nothing.
 ///
-/// A date is counted from the answer's own `Date`, where it has one: the server's clock may differ from ours.
+/// A date is counted from the answer's own `Date`, where it has one: the server's clock may differ
+/// from ours.
 pub(crate) fn retry_after<'a>(
     headers: impl Iterator<Item = (&'a str, &'a str)>,
     now: Timestamp,
@@ -260,7 +274,9 @@ pub(crate) fn retry_after<'a>(
     let longest = Duration::from_millis(LONGEST_WAIT_MS);
     if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than fit mean more than the longest.
-        return Some(asked.parse().map_or(longest, |seconds| Duration::from_secs(seconds).min(longest)));
+        return Some(
+            asked.parse().map_or(longest, |seconds| Duration::from_secs(seconds).min(longest)),
+        );
     }
     let until = date(asked)?;
     let from = sent.and_then(date).unwrap_or(now);
@@ -272,11 +288,14 @@ fn date(text: &str) -> Option<Timestamp> {
     Some(Timestamp(0).plus(date))
 }
 
-/// The header is documented as milliseconds, but not whether from now or since 1970; neither can be taken for the other.
+/// The header is documented as milliseconds, but not whether from now or since 1970; neither can be
+/// taken for the other.
 fn reset_at(number: u64, now: Timestamp) -> Timestamp {
     let millis = i64::try_from(number).unwrap_or(i64::MAX);
     match number {
-        EPOCH_MILLIS.. => Timestamp(millis.min(now.0.saturating_add(LONGEST_WAIT_MS.cast_signed()))),
+        EPOCH_MILLIS.. => {
+            Timestamp(millis.min(now.0.saturating_add(LONGEST_WAIT_MS.cast_signed())))
+        }
         EPOCH_SECONDS.. => Timestamp(millis.saturating_mul(1000)),
         _ => now.plus(Duration::from_millis(number)),
     }
@@ -333,7 +352,10 @@ mod tests {
 
     #[test]
     fn every_header_in_any_case() {
-        assert_eq!(read(&[("content-type", "x"), ("x-ratelimit", "1"), ("X-RateLimit-Other", "1")]), None);
+        assert_eq!(
+            read(&[("content-type", "x"), ("x-ratelimit", "1"), ("X-RateLimit-Other", "1")]),
+            None
+        );
         let all = read(&[
             ("X-RateLimit-Max", "100"),
             ("x-ratelimit-remaining", " 7 "),
@@ -362,8 +384,9 @@ mod tests {
 
     #[test]
     fn the_reset_is_a_duration_or_a_moment() {
-        let reset =
-            |text: &str| read(&[("x-ratelimit-daily-reset", text)]).and_then(|limit| limit.daily_reset);
+        let reset = |text: &str| {
+            read(&[("x-ratelimit-daily-reset", text)]).and_then(|limit| limit.daily_reset)
+        };
         let later = NOON.plus(Duration::from_secs(3_600));
         assert_eq!(reset("3600000"), Some(later));
         assert_eq!(reset(&later.0.to_string()), Some(later));

@@ -1,4 +1,5 @@
-//! Pacing: a sliding window of one account's requests, in which those who must wait have a place in the queue.
+//! Pacing: a sliding window of one account's requests, in which those who must wait have a place in
+//! the queue.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,20 +13,28 @@ use crate::options::OptionSet;
 pub(crate) struct Pacing {
     per_interval: usize,
     interval: u64,
-    /// The interval and a little more: what travelled slowly and what travelled fast must not meet in one interval over there.
+    /// The interval and a little more: what travelled slowly and what travelled fast must not meet
+    /// in one interval over there.
     span: u64,
     per_day: u64,
 }
 
 impl Pacing {
     pub(crate) fn read(options: &OptionSet) -> Self {
-        let per_interval = usize::try_from(options.number("requests_per_interval")).unwrap_or(usize::MAX);
-        let interval = u64::try_from(options.seconds("request_interval").as_millis()).unwrap_or(u64::MAX);
+        let per_interval =
+            usize::try_from(options.number("requests_per_interval")).unwrap_or(usize::MAX);
+        let interval =
+            u64::try_from(options.seconds("request_interval").as_millis()).unwrap_or(u64::MAX);
         Self::new(per_interval, interval.max(1), options.number("requests_per_day"))
     }
 
     fn new(per_interval: usize, interval: u64, per_day: u64) -> Self {
-        Self { per_interval, interval, span: interval + (interval / 50).clamp(1, MOST_SLACK), per_day }
+        Self {
+            per_interval,
+            interval,
+            span: interval + (interval / 50).clamp(1, MOST_SLACK),
+            per_day,
+        }
     }
 }
 
@@ -37,7 +46,8 @@ pub(super) struct Window {
     /// Those who wait, in the order they came: ticket, and the moment they wait for.
     waiting: VecDeque<(u64, u64)>,
     next_ticket: u64,
-    /// How many requests of ours fit into the span until the moment behind it: others use up the rest.
+    /// How many requests of ours fit into the span until the moment behind it: others use up the
+    /// rest.
     room: Option<(usize, u64)>,
     /// The platform said to wait until then.
     held_until: u64,
@@ -66,7 +76,8 @@ pub(super) enum Held {
 }
 
 impl Window {
-    /// Asks for a turn, for the first time or again with the ticket; `left`: how long the caller can wait.
+    /// Asks for a turn, for the first time or again with the ticket; `left`: how long the caller
+    /// can wait.
     pub(super) fn take(
         &mut self,
         pacing: &Pacing,
@@ -75,7 +86,8 @@ impl Window {
         left: u64,
     ) -> Turn {
         self.forget(pacing, now);
-        let place = ticket.and_then(|ticket| self.waiting.iter().position(|(other, _)| *other == ticket));
+        let place =
+            ticket.and_then(|ticket| self.waiting.iter().position(|(other, _)| *other == ticket));
         let ahead = place.unwrap_or(self.waiting.len());
         if let Some(wait) = self.day_spent(pacing, wall, ahead) {
             self.leave(place);
@@ -116,7 +128,8 @@ impl Window {
         self.day.1 += 1;
     }
 
-    /// Takes in what an answer said. `hold`: how long the platform wants all requests of the account to wait.
+    /// Takes in what an answer said. `hold`: how long the platform wants all requests of the
+    /// account to wait.
     pub(super) fn note(
         &mut self,
         pacing: &Pacing,
@@ -127,7 +140,9 @@ impl Window {
         self.forget(pacing, now);
         // One wrong answer must not stop an account for longer than a day.
         let after = |wait: Duration| {
-            now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(LONGEST_HOLD_MS))
+            now.saturating_add(
+                u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(LONGEST_HOLD_MS),
+            )
         };
         if let Some(hold) = hold {
             self.held_until = self.held_until.max(after(hold));
@@ -144,9 +159,11 @@ impl Window {
                 let used = count(limit.saturating_sub(remaining));
                 let others = used.saturating_sub(self.sent.len());
                 let room = count(limit).saturating_sub(others);
-                self.room = (room < pacing.per_interval).then_some((room, now.saturating_add(pacing.span)));
+                self.room =
+                    (room < pacing.per_interval).then_some((room, now.saturating_add(pacing.span)));
             }
-            // Counted over another interval than ours, it can't be compared with our count: only its end can.
+            // Counted over another interval than ours, it can't be compared with our count: only
+            // its end can.
             (_, Some(0)) if !same_interval => {
                 self.held_until = self.held_until.max(after(seen.interval.unwrap_or_default()));
             }
@@ -160,7 +177,8 @@ impl Window {
 
     /// When a request can be sent that `ahead` waiting ones go before.
     fn earliest(&self, pacing: &Pacing, now: u64, ahead: usize) -> u64 {
-        let before = ahead.checked_sub(1).and_then(|last| self.waiting.get(last)).map_or(0, |(_, at)| *at);
+        let before =
+            ahead.checked_sub(1).and_then(|last| self.waiting.get(last)).map_or(0, |(_, at)| *at);
         let soonest = now.max(before).max(self.held_until);
         let full = soonest.max(self.after(pacing, pacing.per_interval, ahead));
         match self.room {
@@ -262,9 +280,13 @@ mod tests {
         assert_eq!(wait, 9_200);
         let (third, wait) = later(&ask(&mut window, &pacing, None, 2_001, 60_000));
         assert_eq!(wait, 18_400);
-        // One who comes at the moment of the first does not get the first one's turn, nor does the second.
+        // One who comes at the moment of the first does not get the first one's turn, nor does the
+        // second.
         assert_eq!(later(&ask(&mut window, &pacing, None, 10_201, 60_000)).1, 11_200);
-        assert_eq!(later(&ask(&mut window, &pacing, Some(second), 10_201, 60_000)), (second, 1_000));
+        assert_eq!(
+            later(&ask(&mut window, &pacing, Some(second), 10_201, 60_000)),
+            (second, 1_000)
+        );
         assert_eq!(ask(&mut window, &pacing, Some(first), 10_201, 60_000), Turn::Now);
         // The second one overslept: whoever comes after it waits from when it was sent.
         assert_eq!(ask(&mut window, &pacing, Some(second), 15_000, 60_000), Turn::Now);
@@ -346,7 +368,8 @@ mod tests {
     fn a_spent_day_is_told_at_once() {
         let pacing = Pacing::new(100, 10_000, 2);
         let mut window = Window::default();
-        let ask = |window: &mut Window, wall: Timestamp| window.take(&pacing, None, (wall, 1), u64::MAX);
+        let ask =
+            |window: &mut Window, wall: Timestamp| window.take(&pacing, None, (wall, 1), u64::MAX);
         assert_eq!(ask(&mut window, NOON), Turn::Now);
         assert_eq!(ask(&mut window, NOON), Turn::Now);
         let half_a_day = Duration::from_secs(12 * 3_600);
@@ -361,7 +384,10 @@ mod tests {
             ..RateLimit::default()
         };
         window.note(&pacing, Some(&spent(0)), None, 1);
-        assert_eq!(ask(&mut window, NOON), Turn::TooLate { held: Held::Day, wait: Duration::from_secs(5) });
+        assert_eq!(
+            ask(&mut window, NOON),
+            Turn::TooLate { held: Held::Day, wait: Duration::from_secs(5) }
+        );
         assert_eq!(ask(&mut window, NOON.plus(Duration::from_secs(5))), Turn::Now);
         window.note(&pacing, Some(&spent(0)), None, 1);
         window.note(&pacing, Some(&spent(1)), None, 1);
@@ -375,7 +401,8 @@ mod tests {
         assert_eq!(later(&ask(&mut window, &pacing, None, 1, u64::MAX)).1, 86_400_000);
 
         let mut window = Window::default();
-        let ask = |window: &mut Window, wall: Timestamp| window.take(&pacing, None, (wall, 1), u64::MAX);
+        let ask =
+            |window: &mut Window, wall: Timestamp| window.take(&pacing, None, (wall, 1), u64::MAX);
         let spent = RateLimit { daily_remaining: Some(0), seen_at: NOON, ..RateLimit::default() };
         window.note(&pacing, Some(&spent), None, 1);
         assert!(matches!(ask(&mut window, NOON), Turn::TooLate { held: Held::Day, .. }));

@@ -1,11 +1,12 @@
 //! Generated from `operations.tsv` by `make operations`; never edited.
 //!
-//! `Node(segment, children, rows)`: a place in the tree of paths, breadth first; node 0 is the root. `segment` is its name's place in
-//! `SEGMENTS` (bits 0 to 8) and a hash of the name, 0 for a parameter (9 to 15); `children` is its first child, and the next node's
-//! `children` is where they end; `rows` is the first row that ends here.
-//! `Row(place, bits, scope)`: an operation. `place` is its node, doubled, plus 1 if the path is written with a slash at its end; `bits`
-//! are the method (bits 0 to 2), 1 + the version or 0 (3 and 4), the token classes (5: location, 6: company) and whether Private
-//! Integration tokens may (7); `scope` is 1 + its place in `SCOPES` or 0.
+//! `Node(segment, children, rows)`: a place in the tree of paths, breadth first; node 0 is the
+//! root. `segment` is its name's place in `SEGMENTS` (bits 0 to 8) and a hash of the name, 0 for a
+//! parameter (9 to 15); `children` is its first child, and the next node's `children` is where they
+//! end; `rows` is the first row that ends here. `Row(place, bits, scope)`: an operation. `place` is
+//! its node, doubled, plus 1 if the path is written with a slash at its end; `bits` are the method
+//! (bits 0 to 2), 1 + the version or 0 (3 and 4), the token classes (5: location, 6: company) and
+//! whether Private Integration tokens may (7); `scope` is 1 + its place in `SCOPES` or 0.
 
 use super::{Names, Node, Row};
 

@@ -5,7 +5,9 @@ use crate::error::{Error, Result};
 /// Refuses headers that the library owns, and names and values that HTTP can't carry.
 pub(super) fn check(fields: &[(String, String)]) -> Result<()> {
     if fields.len() > MOST_FIELDS {
-        return Err(Error::argument(format!("more than {MOST_FIELDS} headers were added to the request")));
+        return Err(Error::argument(format!(
+            "more than {MOST_FIELDS} headers were added to the request"
+        )));
     }
     for (name, value) in fields {
         if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(is_token) {
@@ -13,8 +15,12 @@ pub(super) fn check(fields: &[(String, String)]) -> Result<()> {
                 "a header's name is empty, too long or holds a character that RFC 9110 does not allow in one",
             ));
         }
-        if let Some((owned, instead)) = OWNED.iter().find(|(owned, _)| owned.eq_ignore_ascii_case(name)) {
-            return Err(Error::argument(format!("the header `{owned}` is set by hoopauth: {instead}")));
+        if let Some((owned, instead)) =
+            OWNED.iter().find(|(owned, _)| owned.eq_ignore_ascii_case(name))
+        {
+            return Err(Error::argument(format!(
+                "the header `{owned}` is set by hoopauth: {instead}"
+            )));
         }
         if value.len() > LONGEST_VALUE || !value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
             return Err(Error::argument(format!(
@@ -84,11 +90,16 @@ mod tests {
         for name in ["", " ", "a b", "a:", "a\r\nb", "é", "a\0", "(a)", &"a".repeat(300)] {
             refused(name, "x");
         }
-        for value in ["a\r\nX-Other: 1", "a\n", "\r", "\0", "\t", "\x7f", "é", &"a".repeat(70_000)] {
+        for value in ["a\r\nX-Other: 1", "a\n", "\r", "\0", "\t", "\x7f", "é", &"a".repeat(70_000)]
+        {
             let error = refused("X-A", value);
             assert!(!error.message().contains("Other"), "{}", error.message());
         }
-        let good = [("x-trace!", ""), ("Accept", "*/*"), ("Content-Type", "text/plain; charset=\"utf-8\"")];
+        let good = [
+            ("x-trace!", ""),
+            ("Accept", "*/*"),
+            ("Content-Type", "text/plain; charset=\"utf-8\""),
+        ];
         let good: Vec<_> = good.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         check(&good).unwrap();
         check(&vec![good[0].clone(); 201]).unwrap_err();

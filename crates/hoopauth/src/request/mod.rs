@@ -24,9 +24,11 @@ mod target;
 pub(crate) use self::target::ApiBase;
 
 impl Client {
-    /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one of the configured hosts.
+    /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one
+    /// of the configured hosts.
     ///
-    /// It goes out with the headers of its account; set what differs, then [`send`](RequestBuilder::send) it.
+    /// It goes out with the headers of its account; set what differs, then
+    /// [`send`](RequestBuilder::send) it.
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         RequestBuilder {
             client: self.clone(),
@@ -69,7 +71,8 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    /// Whose headers it carries, as `location:<id>` or `company:<id>`; otherwise those of the default account.
+    /// Whose headers it carries, as `location:<id>` or `company:<id>`; otherwise those of the
+    /// default account.
     pub fn account(mut self, account: &str) -> Self {
         self.set_account(account);
         self
@@ -101,22 +104,24 @@ impl RequestBuilder {
                 } else {
                     "a key that is no text, or a value that JSON has no form for"
                 };
-                self.error
-                    .get_or_insert(Error::argument(format!("the body can't be written as JSON: {why}")));
+                self.error.get_or_insert(Error::argument(format!(
+                    "the body can't be written as JSON: {why}"
+                )));
             }
         }
         self
     }
 
-    /// A body as it is, at most 512 MiB; GET and HEAD carry none. Its `Content-Type` is `application/json` for POST, PUT and PATCH unless
-    /// [`header`](Self::header) says otherwise.
+    /// A body as it is, at most 512 MiB; GET and HEAD carry none. Its `Content-Type` is
+    /// `application/json` for POST, PUT and PATCH unless [`header`](Self::header) says otherwise.
     pub fn body(mut self, bytes: impl Into<Bytes>) -> Self {
         self.body = Some(bytes.into());
         self.is_json = false;
         self
     }
 
-    /// Adds a header. `Authorization`, `Version`, `User-Agent`, `Host` and those of the connection are the library's: `INVALID_ARGUMENT`.
+    /// Adds a header. `Authorization`, `Version`, `User-Agent`, `Host` and those of the connection
+    /// are the library's: `INVALID_ARGUMENT`.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -134,13 +139,15 @@ impl RequestBuilder {
         self
     }
 
-    /// The longest body to accept in the answer, in bytes after decompression, instead of the option `max_response_bytes`.
+    /// The longest body to accept in the answer, in bytes after decompression, instead of the
+    /// option `max_response_bytes`.
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = Some(bytes);
         self
     }
 
-    /// Takes an answer with any status as an answer, not only 2xx. A 401 that a refresh can cure is cured all the same.
+    /// Takes an answer with any status as an answer, not only 2xx. A 401 that a refresh can cure is
+    /// cured all the same.
     pub fn any_status(mut self, any: bool) -> Self {
         self.any_status = any;
         self
@@ -154,15 +161,18 @@ impl RequestBuilder {
 
     /// Sends it, again where that can help, and answers with what came back.
     ///
-    /// A GET, HEAD, OPTIONS, PUT or DELETE is tried again, at most `max_retries` times, after a failed or broken connection and the
-    /// statuses 429, 502, 503 and 504; any other only if nothing of it was sent, or if it is [`repeatable`](Self::repeatable). What
-    /// the server says of waiting is obeyed; a wait for which there is no time left is an error at once, with `retry_after`.
-    /// Redirects of GET and HEAD are followed, without token and added headers where they lead to another origin, be it a
-    /// configured one. A refused token is refreshed and the request repeated, once.
+    /// A GET, HEAD, OPTIONS, PUT or DELETE is tried again, at most `max_retries` times, after a
+    /// failed or broken connection and the statuses 429, 502, 503 and 504; any other only if
+    /// nothing of it was sent, or if it is [`repeatable`](Self::repeatable). What the server says
+    /// of waiting is obeyed; a wait for which there is no time left is an error at once, with
+    /// `retry_after`. Redirects of GET and HEAD are followed, without token and added headers where
+    /// they lead to another origin, be it a configured one. A refused token is refreshed and the
+    /// request repeated, once.
     ///
-    /// Errors: `INVALID_ARGUMENT` (nothing was sent), those of [`headers_for`](Client::headers_for) and [`report`](Client::report),
-    /// `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`, `MALFORMED_RESPONSE` (the body is too long), and `HTTP_STATUS` for any other status
-    /// than 2xx. Where an answer came, [`Error::response`] holds it.
+    /// Errors: `INVALID_ARGUMENT` (nothing was sent), those of [`headers_for`](Client::headers_for)
+    /// and [`report`](Client::report), `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`,
+    /// `MALFORMED_RESPONSE` (the body is too long), and `HTTP_STATUS` for any other status than
+    /// 2xx. Where an answer came, [`Error::response`] holds it.
     pub fn send(self) -> Result<Response> {
         send::send(&self)
     }
@@ -200,8 +210,9 @@ impl fmt::Debug for RequestBuilder {
     }
 }
 
-/// The answer to an API request. Cloning is cheap; `Debug` shows neither headers nor body. While it lives it keeps what was read of the
-/// connection with its headers, 8 KiB or more: keep what you need of many answers, not the answers.
+/// The answer to an API request. Cloning is cheap; `Debug` shows neither headers nor body. While it
+/// lives it keeps what was read of the connection with its headers, 8 KiB or more: keep what you
+/// need of many answers, not the answers.
 #[derive(Clone)]
 pub struct Response {
     inner: Arc<Parts>,
@@ -309,13 +320,17 @@ mod tests {
     fn json_errors_quote_nothing() {
         struct Failing;
         impl Serialize for Failing {
-            fn serialize<S: serde::Serializer>(&self, _: S) -> std::result::Result<S::Ok, S::Error> {
+            fn serialize<S: serde::Serializer>(
+                &self,
+                _: S,
+            ) -> std::result::Result<S::Ok, S::Error> {
                 Err(serde::ser::Error::custom("planted"))
             }
         }
         let client = Client::builder().private_integration_token("pit-1").build().unwrap();
         let refused = client.request("POST", "/a").json(&Failing).send().unwrap_err();
-        let response = Response::new(200, ResponseHeaders::default(), b"{\n\"token\": \"planted\"}".into());
+        let response =
+            Response::new(200, ResponseHeaders::default(), b"{\n\"token\": \"planted\"}".into());
         let error = response.json::<std::collections::HashMap<String, u8>>().unwrap_err();
         assert!(error.message().contains("line 2 column"), "{error}");
         assert!(!format!("{refused:?} {error:?}").contains("planted"), "{refused:?} {error:?}");
@@ -324,9 +339,13 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         let client = Client::builder().private_integration_token("pit-planted").build().unwrap();
-        let request = client.request("POST", "/planted").param("planted", "planted").body("planted");
-        let response =
-            Response::new(200, vec![("planted".into(), "planted".into())].into(), b"planted".into());
+        let request =
+            client.request("POST", "/planted").param("planted", "planted").body("planted");
+        let response = Response::new(
+            200,
+            vec![("planted".into(), "planted".into())].into(),
+            b"planted".into(),
+        );
         assert!(!format!("{request:?} {response:?}").contains("planted"));
     }
 }

@@ -10,7 +10,8 @@ pub(super) fn location<'a>(method: &str, answer: &'a TransportResponse) -> Optio
     answer.header("location").filter(|_| is_redirect && matches!(method, "GET" | "HEAD"))
 }
 
-/// The URL that a redirect leads to, or why it is not followed. `loopback`: whether the first request went to this computer.
+/// The URL that a redirect leads to, or why it is not followed. `loopback`: whether the first
+/// request went to this computer.
 pub(super) fn target(from: &str, location: &str, loopback: bool) -> Result<Url, &'static str> {
     let from = Url::parse(from).map_err(|_| NO_URL)?;
     let mut to = from.join(location).map_err(|_| NO_URL)?;

@@ -5,16 +5,19 @@ use std::time::Duration;
 use crate::store::seal::random;
 use crate::transport::{TransportError, TransportErrorKind};
 
-/// Whether sending a request of this method twice has the effect of sending it once (RFC 9110, 9.2.2).
+/// Whether sending a request of this method twice has the effect of sending it once (RFC 9110,
+/// 9.2.2).
 pub(super) fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
 }
 
-/// Whether a request that met this failure may be sent again; `repeatable`: whether sending it twice does no harm.
+/// Whether a request that met this failure may be sent again; `repeatable`: whether sending it
+/// twice does no harm.
 pub(super) fn after_failure(error: &TransportError, repeatable: bool) -> bool {
     let passing = match error.kind {
         TransportErrorKind::Network => true,
-        // Only the connection has a time of its own: what was sent may take all that is left of the call.
+        // Only the connection has a time of its own: what was sent may take all that is left of the
+        // call.
         TransportErrorKind::Timeout => !error.sent,
         _ => false,
     };
@@ -26,8 +29,8 @@ pub(super) fn after_status(status: u16) -> bool {
     matches!(status, 429 | 502..=504)
 }
 
-/// The wait before the next try, `tries` after the first: anything up to a ceiling that doubles, so that clients which failed together do
-/// not come back together.
+/// The wait before the next try, `tries` after the first: anything up to a ceiling that doubles, so
+/// that clients which failed together do not come back together.
 pub(super) fn jitter(tries: u32) -> Duration {
     let ceiling = FIRST_CEILING.saturating_mul(1 << tries.min(16)).min(LAST_CEILING);
     // Without a random source nothing else of the client works either.
@@ -44,7 +47,8 @@ mod tests {
 
     #[test]
     fn the_wait_is_anything_up_to_a_doubling_ceiling() {
-        for (tries, ceiling) in [(0, 500), (1, 1_000), (2, 2_000), (4, 8_000), (10, 8_000), (u32::MAX, 8_000)]
+        for (tries, ceiling) in
+            [(0, 500), (1, 1_000), (2, 2_000), (4, 8_000), (10, 8_000), (u32::MAX, 8_000)]
         {
             let waits: Vec<_> = (0..200).map(|_| jitter(tries)).collect();
             let ceiling = Duration::from_millis(ceiling);
@@ -57,7 +61,9 @@ mod tests {
 
     #[test]
     fn a_failure_is_repeated_where_that_is_safe_and_can_help() {
-        use TransportErrorKind::{BodyTooLarge, Callback, Config, Malformed, Network, Timeout, Tls};
+        use TransportErrorKind::{
+            BodyTooLarge, Callback, Config, Malformed, Network, Timeout, Tls,
+        };
         for (kind, sent, repeatable, again) in [
             (Network, true, true, true),
             (Network, true, false, false),

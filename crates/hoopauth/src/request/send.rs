@@ -24,7 +24,9 @@ use crate::preflight::{Outgoing, Prepared};
 use crate::report::{Asked, Meaning, Report, classify};
 use crate::secret::Secret;
 use crate::token_endpoint::Refusal;
-use crate::transport::{Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse};
+use crate::transport::{
+    Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
+};
 
 pub(super) fn send(builder: &RequestBuilder) -> Result<Response> {
     let RequestBuilder { client, params, headers, is_json, .. } = builder;
@@ -183,7 +185,8 @@ impl Exchange<'_> {
         }
         if self.repeatable && retry::after_status(status) && !told.day_spent {
             let jitter = retry::jitter(self.tries);
-            // Those who were told the same moment shall not all come at it, unless it is the last one that there is.
+            // Those who were told the same moment shall not all come at it, unless it is the last
+            // one that there is.
             let wait = match told.wait.map(|wait| (wait, wait.saturating_add(jitter))) {
                 None => jitter,
                 Some((_, later)) if later < self.left() => later,
@@ -220,8 +223,12 @@ impl Exchange<'_> {
         let headers: Vec<_> = response.fields().iter().collect();
         let account = self.account();
         let bearer = self.headers.snapshot().token();
-        let asked =
-            Asked { account: account.as_ref(), operation: self.operation, bearer, ..Asked::default() };
+        let asked = Asked {
+            account: account.as_ref(),
+            operation: self.operation,
+            bearer,
+            ..Asked::default()
+        };
         // Of two Private Integration tokens, the report says that both are refused.
         if self.cured
             && matches!(self.inner.credential, Credential::OAuth { .. })
@@ -244,8 +251,11 @@ impl Exchange<'_> {
             response.body(),
         );
         match reported {
-            // Of two static tokens both were refused by now, and others had the first one tried again.
-            Ok(Report::Repeat(_)) if self.cured => Some(self.status_error(response, next_step(status))),
+            // Of two static tokens both were refused by now, and others had the first one tried
+            // again.
+            Ok(Report::Repeat(_)) if self.cured => {
+                Some(self.status_error(response, next_step(status)))
+            }
             Ok(Report::Repeat(headers)) => {
                 self.cured = true;
                 self.renew(headers);
@@ -259,7 +269,9 @@ impl Exchange<'_> {
     /// Puts new headers of the library's own in the places of the old.
     fn renew(&mut self, headers: Headers) {
         for (name, value) in &mut self.request.headers {
-            if let Some((_, new)) = headers.secrets().find(|(own, _)| own == name && name != "Content-Type") {
+            if let Some((_, new)) =
+                headers.secrets().find(|(own, _)| own == name && name != "Content-Type")
+            {
                 *value = new;
             }
         }
@@ -278,7 +290,9 @@ impl Exchange<'_> {
             return Err("it redirects in a circle; check the path and `api_base`");
         }
         if self.hops.len() >= redirect::MOST_HOPS {
-            return Err("it redirects more than five times in a row; check the path and `api_base`");
+            return Err(
+                "it redirects more than five times in a row; check the path and `api_base`",
+            );
         }
         tracing::debug!(
             method = self.request.method,
@@ -318,11 +332,14 @@ impl Exchange<'_> {
         refusal.hide(self.headers.snapshot().token());
         let said = refusal.message.or(refusal.code);
         let status = response.status();
-        Error::new(ErrorCode::HttpStatus, format!("the API answered with status {status}: {message}"))
-            .with_status(status)
-            .with_server_message(said.as_deref())
-            .with_trace_id(refusal.trace_id.as_deref())
-            .with_retryable(status >= 500 || matches!(status, 408 | 425))
+        Error::new(
+            ErrorCode::HttpStatus,
+            format!("the API answered with status {status}: {message}"),
+        )
+        .with_status(status)
+        .with_server_message(said.as_deref())
+        .with_trace_id(refusal.trace_id.as_deref())
+        .with_retryable(status >= 500 || matches!(status, 408 | 425))
     }
 
     fn about(&self, error: Error) -> Error {
@@ -369,7 +386,9 @@ fn wire_headers(
     if !other_accept {
         headers.push((Cow::Borrowed("Accept"), Secret::public(JSON)));
     }
-    headers.extend(added.iter().map(|(name, value)| (Cow::Owned(name.clone()), Secret::new(value.as_str()))));
+    headers.extend(
+        added.iter().map(|(name, value)| (Cow::Owned(name.clone()), Secret::new(value.as_str()))),
+    );
     headers
 }
 
@@ -380,7 +399,9 @@ fn no_answer(error: &TransportError) -> Error {
         TransportErrorKind::Tls => ErrorCode::Tls,
         TransportErrorKind::Config => ErrorCode::Config,
         TransportErrorKind::Callback => ErrorCode::CallbackFailed,
-        TransportErrorKind::BodyTooLarge | TransportErrorKind::Malformed => ErrorCode::MalformedResponse,
+        TransportErrorKind::BodyTooLarge | TransportErrorKind::Malformed => {
+            ErrorCode::MalformedResponse
+        }
     };
     let hint = match error.kind {
         TransportErrorKind::BodyTooLarge => "; raise `max_response_bytes`, or ask for less",
@@ -392,7 +413,8 @@ fn no_answer(error: &TransportError) -> Error {
         }
         _ => "",
     };
-    let what = if code == ErrorCode::Config { "nothing was sent" } else { "the API gave no answer" };
+    let what =
+        if code == ErrorCode::Config { "nothing was sent" } else { "the API gave no answer" };
     Error::new(code, format!("{what}: {}{hint}", clean(&error.message)))
 }
 

@@ -35,9 +35,11 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Of a path below `api_base` or an absolute URL on one of the configured origins, and parameters yet to be encoded.
+    /// Of a path below `api_base` or an absolute URL on one of the configured origins, and
+    /// parameters yet to be encoded.
     ///
-    /// Only what every parser on the way reads alike is let through: nobody shall see another path, host or second request in it.
+    /// Only what every parser on the way reads alike is let through: nobody shall see another path,
+    /// host or second request in it.
     pub(super) fn new(client: &Client, given: &str, params: &[(String, String)]) -> Result<Self> {
         if given.len() > LONGEST_URL {
             return Err(too_long());
@@ -99,7 +101,8 @@ impl Target {
 
     /// The query that the path brought along, decoded; the parameters are not in it.
     pub(super) fn own_query(&self) -> impl Iterator<Item = (String, String)> + '_ {
-        let query = self.own_query.clone().and_then(|range| self.url.get(range)).unwrap_or_default();
+        let query =
+            self.own_query.clone().and_then(|range| self.url.get(range)).unwrap_or_default();
         form_urlencoded::parse(query.as_bytes()).into_owned()
     }
 }
@@ -130,7 +133,8 @@ fn split_absolute<'a>(client: &Client, given: &'a str) -> Result<(String, &'a st
     };
     let end = behind.find(['/', '?']).unwrap_or(behind.len());
     let (authority, rest) = behind.split_at(end);
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    let plain =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     if !scheme.bytes().all(|b| b.is_ascii_alphanumeric()) || !authority.bytes().all(plain) {
         return Err(Error::argument(
             "the URL's host holds a user, a space, an escape or another character that a host can't have",
@@ -158,15 +162,17 @@ fn check_path(path: &str) -> Result<()> {
                 Some(_) => {}
                 None => return Err(bad_escape("path")),
             },
-            b'/' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
-            | b',' | b';' | b'=' | b':' | b'@' => {}
+            b'/' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*'
+            | b'+' | b',' | b';' | b'=' | b':' | b'@' => {}
             _ if byte.is_ascii_alphanumeric() => {}
             _ => return Err(bad_character("path")),
         }
     }
     // `..;x` is `..` to some servers.
     if has_dots && path.split('/').any(|part| matches!(part.split(';').next(), Some("." | ".."))) {
-        return Err(Error::argument("the path holds the segment `.` or `..`: give the path that is meant"));
+        return Err(Error::argument(
+            "the path holds the segment `.` or `..`: give the path that is meant",
+        ));
     }
     Ok(())
 }
@@ -188,12 +194,16 @@ fn check_query(query: &str) -> Result<()> {
 }
 
 fn escaped(high: Option<u8>, low: Option<u8>) -> Option<u8> {
-    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: Option<u8>| {
+        char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    };
     Some(digit(high)? << 4 | digit(low)?)
 }
 
 fn bad_escape(part: &str) -> Error {
-    Error::argument(format!("the {part} holds a `%` without two hexadecimal digits: write `%25` for a `%`"))
+    Error::argument(format!(
+        "the {part} holds a `%` without two hexadecimal digits: write `%25` for a `%`"
+    ))
 }
 
 fn bad_character(part: &str) -> Error {
@@ -220,8 +230,10 @@ mod tests {
     }
 
     fn target(base: &str, given: &str, params: &[(&str, &str)]) -> Target {
-        let params: Vec<_> = params.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        Target::new(&client(base), given, &params).unwrap_or_else(|error| panic!("{given}: {error}"))
+        let params: Vec<_> =
+            params.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        Target::new(&client(base), given, &params)
+            .unwrap_or_else(|error| panic!("{given}: {error}"))
     }
 
     #[test]
@@ -230,7 +242,13 @@ mod tests {
             ("https://h.example", "/a/", &[][..], "https://h.example/a/", Some("/a/")),
             ("https://h.example/", "/", &[], "https://h.example/", Some("/")),
             ("https://h.example/base/", "/a", &[], "https://h.example/base/a", Some("/a")),
-            ("https://h.example", "/a", &[("q", "x y&=")], "https://h.example/a?q=x%20y%26%3D", Some("/a")),
+            (
+                "https://h.example",
+                "/a",
+                &[("q", "x y&=")],
+                "https://h.example/a?q=x%20y%26%3D",
+                Some("/a"),
+            ),
             ("https://h.example", "/", &[("q", "1")], "https://h.example/?q=1", Some("/")),
             ("https://h.example", "/a?b=1", &[("q", "")], "https://h.example/a?b=1&q=", Some("/a")),
             (
@@ -241,8 +259,20 @@ mod tests {
                 Some("/a"),
             ),
             ("https://h.example", "/a?b&", &[("q", "1")], "https://h.example/a?b&q=1", Some("/a")),
-            ("https://h.example", "HTTPS://H.example:443/a?b", &[], "https://h.example/a?b", Some("/a")),
-            ("https://h.example", "https://h.example", &[("q", "1")], "https://h.example/?q=1", Some("/")),
+            (
+                "https://h.example",
+                "HTTPS://H.example:443/a?b",
+                &[],
+                "https://h.example/a?b",
+                Some("/a"),
+            ),
+            (
+                "https://h.example",
+                "https://h.example",
+                &[("q", "1")],
+                "https://h.example/?q=1",
+                Some("/"),
+            ),
             (
                 "https://h.example",
                 "https://h.example?b",
@@ -257,7 +287,13 @@ mod tests {
                 "https://h.example/base/a",
                 Some("/a"),
             ),
-            ("https://h.example/base", "https://h.example/basement", &[], "https://h.example/basement", None),
+            (
+                "https://h.example/base",
+                "https://h.example/basement",
+                &[],
+                "https://h.example/basement",
+                None,
+            ),
             ("https://h.example/base", "https://h.example/a", &[], "https://h.example/a", None),
             (
                 "https://h.example",
@@ -373,7 +409,9 @@ mod tests {
 
     #[test]
     fn the_log_sees_the_path_alone() {
-        for (url, path) in [("https://h/a/b?c=/d", "/a/b"), ("https://h", "/"), ("https://h:1/?x", "/")] {
+        for (url, path) in
+            [("https://h/a/b?c=/d", "/a/b"), ("https://h", "/"), ("https://h:1/?x", "/")]
+        {
             assert_eq!(path_of(url), path);
         }
     }

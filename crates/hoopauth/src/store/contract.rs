@@ -60,7 +60,11 @@ fn key(account: &Account) -> Key<'_> {
 }
 
 fn new_record(bytes: &[u8]) -> NewRecord {
-    NewRecord { grant: Some(bytes.to_vec()), expires_at: Timestamp(7), seen: vec![[1; 16], [2; 16]] }
+    NewRecord {
+        grant: Some(bytes.to_vec()),
+        expires_at: Timestamp(7),
+        seen: vec![[1; 16], [2; 16]],
+    }
 }
 
 pub(super) fn compare_and_set_never_upserts(bench: &dyn Bench) {
@@ -174,7 +178,8 @@ pub(super) fn a_lease_is_exclusive_and_holds_up_nobody_else(bench: &dyn Bench) {
     let elsewhere = Key { app: "other", account: &one };
     assert!(store.lease(&elsewhere, Duration::ZERO).unwrap().is_some());
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| other.lease(&key(&one), Duration::from_secs(60)).unwrap().is_some());
+        let waiting =
+            scope.spawn(|| other.lease(&key(&one), Duration::from_secs(60)).unwrap().is_some());
         drop(first);
         assert!(waiting.join().unwrap());
     });
@@ -204,12 +209,17 @@ pub(super) fn the_budget_is_one_for_all(bench: &dyn Bench) {
         assert_eq!(store.take_slot("app", SLOT, bench.now()).unwrap(), Slot::Taken);
         assert_eq!(other.take_slot("app", SLOT, bench.now()).unwrap(), Slot::Taken);
     }
-    // The last place is kept for the repeat of what this would send, until another is free in time for it.
-    let Begin::Wait(wait) = lease.begin(1, [1; 16], SLOT, bench.now()).unwrap() else { panic!("no wait") };
+    // The last place is kept for the repeat of what this would send, until another is free in time
+    // for it.
+    let Begin::Wait(wait) = lease.begin(1, [1; 16], SLOT, bench.now()).unwrap() else {
+        panic!("no wait")
+    };
     assert!((44..=46).contains(&wait.as_secs()), "{wait:?}");
     bench.pass(Duration::from_secs(50));
     assert_eq!(lease.begin(1, [1; 16], SLOT, bench.now()).unwrap(), Begin::Marked);
-    let Begin::Wait(wait) = lease.begin(1, [2; 16], SLOT, bench.now()).unwrap() else { panic!("no wait") };
+    let Begin::Wait(wait) = lease.begin(1, [2; 16], SLOT, bench.now()).unwrap() else {
+        panic!("no wait")
+    };
     assert!((10..=11).contains(&wait.as_secs()), "{wait:?}");
     // The mark is the old one: without a slot nothing is sent.
     let mark = lease.load(bench.now()).unwrap().unwrap().mark.unwrap();
@@ -219,7 +229,8 @@ pub(super) fn the_budget_is_one_for_all(bench: &dyn Bench) {
     assert_eq!(other.take_slot("app", recovery, bench.now()).unwrap(), Slot::Taken);
     assert_eq!(other.take_slot("other", SLOT, bench.now()).unwrap(), Slot::Taken);
     bench.pass(Duration::from_secs(12));
-    // Of six, one was sent a moment ago and one is the repeat: with the mark open, a login leaves the last place to it, too.
+    // Of six, one was sent a moment ago and one is the repeat: with the mark open, a login leaves
+    // the last place to it, too.
     for _ in 0..2 {
         assert_eq!(other.take_slot("app", SLOT, bench.now()).unwrap(), Slot::Taken);
     }
@@ -305,7 +316,8 @@ pub(super) fn what_ends_first_is_due_first(bench: &dyn Bench) {
     lease.load(now).unwrap();
     let back_off = BackOff { until: ends(60), failures: 1, code: 20, ..BackOff::default() };
     lease.note(1, false, Some(&back_off)).unwrap();
-    let first = |due: super::Due| due.first.into_iter().map(|(account, _)| account).collect::<Vec<_>>();
+    let first =
+        |due: super::Due| due.first.into_iter().map(|(account, _)| account).collect::<Vec<_>>();
     assert_eq!(first(store.due("app", now, 9).unwrap()), [named[2].clone(), named[0].clone()]);
     // By then all have ended.
     bench.pass(Duration::from_secs(61));
@@ -329,7 +341,10 @@ pub(super) fn changes_are_told_by_name(bench: &dyn Bench) {
     let mut lease = other.lease(&key(&one), Duration::ZERO).unwrap().unwrap();
     assert!(lease.save(1, &NewRecord { grant: None, ..new_record(b"") }).unwrap());
     let changed = |app, since| store.changed(app, since).unwrap();
-    assert_eq!(changed("app", start), Some(vec![(one.clone(), 1), (two.clone(), 1), (one.clone(), 2)]));
+    assert_eq!(
+        changed("app", start),
+        Some(vec![(one.clone(), 1), (two.clone(), 1), (one.clone(), 2)])
+    );
     assert_eq!(changed("app", start + 2), Some(vec![(two, 1), (one.clone(), 2)]));
     assert_eq!(changed("other", start), Some(vec![(one, 1)]));
     assert_eq!(changed("third", start), Some(vec![]));

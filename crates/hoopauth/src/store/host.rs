@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    BackOff, Begin, Due, Fingerprint, Key, Lease, Mark, MemoryStore, NewRecord, Record, Slot, SlotRequest,
-    TokenStore,
+    BackOff, Begin, Due, Fingerprint, Key, Lease, Mark, MemoryStore, NewRecord, Record, Slot,
+    SlotRequest, TokenStore,
 };
 use crate::account::Account;
 use crate::clock::Timestamp;
@@ -21,32 +21,40 @@ use crate::sorted::sorted;
 
 /// Rows of a host program, one per (app, account): what is in them is this library's matter.
 ///
-/// Three methods make a store. What [`lease`](Self::lease), [`take_slot`](Self::take_slot), [`claim`](Self::claim) and
-/// [`changes`](Self::changes) are not there for holds within one process only: on a store that several processes share, an
-/// account is then refreshed by each of them, which the platform's window of 30 seconds and the compare-and-set mend in most
-/// cases but not in all; the budget is kept by each alone; a redirect could be completed once in each; and what one process
-/// removes or authorizes anew, the others see only when their token is due or refused.
+/// Three methods make a store. What [`lease`](Self::lease), [`take_slot`](Self::take_slot),
+/// [`claim`](Self::claim) and [`changes`](Self::changes) are not there for holds within one process
+/// only: on a store that several processes share, an account is then refreshed by each of them,
+/// which the platform's window of 30 seconds and the compare-and-set mend in most cases but not in
+/// all; the budget is kept by each alone; a redirect could be completed once in each; and what one
+/// process removes or authorizes anew, the others see only when their token is due or refused.
 ///
 /// Called from any thread, concurrently; must not call back into the client.
 pub trait RowStore: Send + Sync + fmt::Debug {
     /// The row, or `None` if there never was one.
     fn load(&self, key: &Key<'_>) -> Result<Option<Row>>;
 
-    /// Compare-and-set: stores `row` as version `expected + 1` if the stored version is `expected` (0: no row), atomically
-    /// among all who share the store. Answers whether it did; durable when it answers `true`.
+    /// Compare-and-set: stores `row` as version `expected + 1` if the stored version is `expected`
+    /// (0: no row), atomically among all who share the store. Answers whether it did; durable when
+    /// it answers `true`.
     fn save(&self, key: &Key<'_>, expected: u64, row: &NewRow<'_>) -> Result<bool>;
 
-    /// All rows of an app, in any order. Asked for once by each client, when it first uses the store, and by maintenance.
+    /// All rows of an app, in any order. Asked for once by each client, when it first uses the
+    /// store, and by maintenance.
     fn list(&self, app: &str) -> Result<Vec<Listed>>;
 
-    /// Takes the exclusive right to refresh one account, among all who share the store, waiting at most `wait`. It must end
-    /// with the process that holds it, and never be taken away.
+    /// Takes the exclusive right to refresh one account, among all who share the store, waiting at
+    /// most `wait`. It must end with the process that holds it, and never be taken away.
     fn lease<'a>(&'a self, _key: &Key<'_>, _wait: Duration) -> Result<Leased<'a>> {
         Ok(Leased::Unsupported)
     }
 
     /// As [`TokenStore::take_slot`]; `None`: not supported.
-    fn take_slot(&self, _app: &str, _request: SlotRequest, _now: Timestamp) -> Result<Option<Slot>> {
+    fn take_slot(
+        &self,
+        _app: &str,
+        _request: SlotRequest,
+        _now: Timestamp,
+    ) -> Result<Option<Slot>> {
         Ok(None)
     }
 
@@ -61,8 +69,8 @@ pub trait RowStore: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// As [`TokenStore::claimed`]; `None`: not supported. Then a webhook that comes again while its claim lasts is told to come
-    /// later even if it was handled.
+    /// As [`TokenStore::claimed`]; `None`: not supported. Then a webhook that comes again while its
+    /// claim lasts is told to come later even if it was handled.
     fn claimed(&self, _app: &str, _id: &Fingerprint, _now: Timestamp) -> Result<Option<bool>> {
         Ok(None)
     }
@@ -72,8 +80,8 @@ pub trait RowStore: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// As [`TokenStore::changes`]; `None`: not supported. When it moved, the rows of accounts in use are read again. Answer at
-    /// once: a caller with a fresh token waits for it.
+    /// As [`TokenStore::changes`]; `None`: not supported. When it moved, the rows of accounts in
+    /// use are read again. Answer at once: a caller with a fresh token waits for it.
     fn changes(&self) -> Result<Option<u64>> {
         Ok(None)
     }
@@ -84,7 +92,8 @@ pub trait RowStore: Send + Sync + fmt::Debug {
 pub struct Row {
     /// Counts up at each save of this row; never restarts.
     pub version: u64,
-    /// What was saved. UTF-8 text; grants in it are sealed if `store_key` is set, and secret if not.
+    /// What was saved. UTF-8 text; grants in it are sealed if `store_key` is set, and secret if
+    /// not.
     pub bytes: Vec<u8>,
 }
 
@@ -203,7 +212,8 @@ impl HostStore {
         )
     }
 
-    /// Changes a row of generation `expected`, whatever notes others write meanwhile; `false` if it is not of it.
+    /// Changes a row of generation `expected`, whatever notes others write meanwhile; `false` if it
+    /// is not of it.
     fn change(&self, key: &Key<'_>, expected: u64, change: impl Fn(&mut Content)) -> Result<bool> {
         for _ in 0..WRITE_TRIES {
             let (version, mut content) = self.read(key)?.unwrap_or_default();
@@ -390,7 +400,8 @@ impl Content {
     fn into_record(mut self, now: Timestamp) -> Record {
         Record {
             generation: self.generation,
-            // Text that does not decode does not open either: that is told as what it is, a damaged grant.
+            // Text that does not decode does not open either: that is told as what it is, a damaged
+            // grant.
             grant: self.grant.take().map(|mut text| {
                 let bytes = BASE64_STANDARD.decode(&text).unwrap_or_default();
                 text.zeroize();

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::{
-    BackOff, Begin, Due, Fingerprint, KNOWN_CHANGES, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest,
-    TokenStore, WINDOW, changed_of,
+    BackOff, Begin, Due, Fingerprint, KNOWN_CHANGES, Key, Lease, Mark, NewRecord, Record, Slot,
+    SlotRequest, TokenStore, WINDOW, changed_of,
 };
 use crate::account::Account;
 use crate::backoff::LONGEST;
@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::patience;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
-/// Grants in memory. Serves one process: a forked child has a copy that would spend the parent's refresh tokens, so there
-/// it answers `INVALID_STATE`.
+/// Grants in memory. Serves one process: a forked child has a copy that would spend the parent's
+/// refresh tokens, so there it answers `INVALID_STATE`.
 #[derive(Debug)]
 pub struct MemoryStore {
     process: u32,
@@ -27,10 +27,15 @@ pub struct MemoryStore {
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
-        Self { process: std::process::id(), inner: Mutex::new(Inner::default()), freed: Condvar::new() }
+        Self {
+            process: std::process::id(),
+            inner: Mutex::new(Inner::default()),
+            freed: Condvar::new(),
+        }
     }
 
-    /// The guard, unless this is a forked copy (whose lock may be held for ever by a thread that is not here).
+    /// The guard, unless this is a forked copy (whose lock may be held for ever by a thread that is
+    /// not here).
     fn inner(&self) -> Result<MutexGuard<'_, Inner>> {
         if self.process != std::process::id() {
             return Err(Error::state(
@@ -69,11 +74,14 @@ impl TokenStore for MemoryStore {
         let Some(live) = inner.live.get(app) else { return Ok(Due::default()) };
         let waits = |account: &Account| {
             let row = inner.rows.get(&(app.to_owned(), account.clone()));
-            row.and_then(|row| row.record.back_off.as_ref()).is_some_and(|back_off| back_off.lasts(now))
+            row.and_then(|row| row.record.back_off.as_ref())
+                .is_some_and(|back_off| back_off.lasts(now))
         };
         let ready = |(_, account): &&(Timestamp, Account)| !waits(account);
-        let ended = live.deadlines.iter().take_while(|(at, _)| *at <= now).filter(ready).take(limit);
-        let living = live.deadlines.iter().skip_while(|(at, _)| *at <= now).filter(ready).take(limit);
+        let ended =
+            live.deadlines.iter().take_while(|(at, _)| *at <= now).filter(ready).take(limit);
+        let living =
+            live.deadlines.iter().skip_while(|(at, _)| *at <= now).filter(ready).take(limit);
         let ripe = |(_, account): &&(Timestamp, Account)| !waits(account);
         let troubled = live.troubled.iter().take_while(|(until, _)| *until <= now);
         // Those of a clock that was far ahead stand at the end.
@@ -117,7 +125,9 @@ impl TokenStore for MemoryStore {
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool> {
         let mut inner = self.inner()?;
         let claims = inner.claims.entry(app.to_owned()).or_default();
-        while let Some((ends, ended)) = claims.by_end.first().filter(|(ends, _)| *ends <= now).copied() {
+        while let Some((ends, ended)) =
+            claims.by_end.first().filter(|(ends, _)| *ends <= now).copied()
+        {
             claims.by_end.remove(&(ends, ended));
             claims.ends.remove(&ended);
         }
@@ -183,10 +193,14 @@ impl Lease for MemoryLease<'_> {
     ) -> Result<Begin> {
         let mut inner = self.store.inner()?;
         let inner = &mut *inner;
-        let Some(row) = inner.rows.get_mut(&self.key).filter(|row| row.record.generation == expected) else {
+        let Some(row) =
+            inner.rows.get_mut(&self.key).filter(|row| row.record.generation == expected)
+        else {
             return Ok(Begin::Moved);
         };
-        if let Slot::Wait(wait) = inner.budgets.entry(self.key.0.clone()).or_default().take(slot, now, true) {
+        if let Slot::Wait(wait) =
+            inner.budgets.entry(self.key.0.clone()).or_default().take(slot, now, true)
+        {
             return Ok(Begin::Wait(wait));
         }
         row.mark = Some((fingerprint, Mark::date(row.mark, fingerprint, now)));
@@ -201,7 +215,9 @@ impl Lease for MemoryLease<'_> {
     fn note(&mut self, expected: u64, close_mark: bool, back_off: Option<&BackOff>) -> Result<()> {
         let mut inner = self.store.inner()?;
         let inner = &mut *inner;
-        let Some(row) = inner.rows.get_mut(&self.key).filter(|row| row.record.generation == expected) else {
+        let Some(row) =
+            inner.rows.get_mut(&self.key).filter(|row| row.record.generation == expected)
+        else {
             return Ok(());
         };
         let live = inner.live.entry(self.key.0.clone()).or_default();

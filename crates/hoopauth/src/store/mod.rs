@@ -1,7 +1,8 @@
 //! Where grants live.
 //!
-//! A store keeps one [`Record`] per (app, account), the sliding log of token-endpoint requests, and short-lived claims.
-//! What is secret in a record is opaque bytes to it, sealed when a `store_key` is set.
+//! A store keeps one [`Record`] per (app, account), the sliding log of token-endpoint requests, and
+//! short-lived claims. What is secret in a record is opaque bytes to it, sealed when a `store_key`
+//! is set.
 
 use std::fmt;
 use std::time::Duration;
@@ -31,18 +32,21 @@ pub(crate) use self::sqlite::{SqliteStore, private, sync_folder};
 #[cfg(feature = "sqlite")]
 pub(crate) use self::user::UserStore;
 
-/// Keeps records. Every method may be called from any thread, concurrently, and must not call back into the client.
+/// Keeps records. Every method may be called from any thread, concurrently, and must not call back
+/// into the client.
 ///
-/// `now` is the client's clock; a store with a better one (a database) may use that instead, everywhere.
+/// `now` is the client's clock; a store with a better one (a database) may use that instead,
+/// everywhere.
 ///
-/// The built-in stores wait no longer than the call that they work for may take. A store of the program's own has to bound its
-/// waits itself.
+/// The built-in stores wait no longer than the call that they work for may take. A store of the
+/// program's own has to bound its waits itself.
 pub trait TokenStore: Send + Sync + fmt::Debug {
     /// The record of an account, or `None` if there never was one.
     fn load(&self, key: &Key<'_>, now: Timestamp) -> Result<Option<Record>>;
 
-    /// Compare-and-set: stores `record` as generation `expected + 1` if the stored generation is `expected` (0: no record),
-    /// and clears mark and back-off. Answers whether it did. Durable when it answers `true`.
+    /// Compare-and-set: stores `record` as generation `expected + 1` if the stored generation is
+    /// `expected` (0: no record), and clears mark and back-off. Answers whether it did. Durable
+    /// when it answers `true`.
     fn save(&self, key: &Key<'_>, expected: u64, record: &NewRecord) -> Result<bool>;
 
     /// The accounts of an app that have a grant, in any order.
@@ -51,19 +55,27 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     /// The accounts of an app whose record carries an open mark.
     fn open_marks(&self, app: &str) -> Result<Vec<Account>>;
 
-    /// The accounts of an app that maintenance should renew next. Accounts whose back-off lasts beyond `now` are left out.
-    /// Each list has at most `limit` accounts.
+    /// The accounts of an app that maintenance should renew next. Accounts whose back-off lasts
+    /// beyond `now` are left out. Each list has at most `limit` accounts.
     fn due(&self, app: &str, now: Timestamp, limit: usize) -> Result<Due>;
 
-    /// Takes the exclusive right to refresh one account, waiting at most `wait`. `None`: another holder kept it.
-    /// It ends when the lease is dropped or its process dies; it is never taken away.
+    /// Takes the exclusive right to refresh one account, waiting at most `wait`. `None`: another
+    /// holder kept it. It ends when the lease is dropped or its process dies; it is never taken
+    /// away.
     fn lease<'a>(&'a self, key: &Key<'_>, wait: Duration) -> Result<Option<Box<dyn Lease + 'a>>>;
 
     /// Takes one token-endpoint request out of the app's budget.
     fn take_slot(&self, app: &str, request: SlotRequest, now: Timestamp) -> Result<Slot>;
 
-    /// Counts the app's budget as used up for the next `wait`, a minute at most, because the platform answered that it is.
-    fn exhaust(&self, _app: &str, _per_minute: u32, _wait: Duration, _now: Timestamp) -> Result<()> {
+    /// Counts the app's budget as used up for the next `wait`, a minute at most, because the
+    /// platform answered that it is.
+    fn exhaust(
+        &self,
+        _app: &str,
+        _per_minute: u32,
+        _wait: Duration,
+        _now: Timestamp,
+    ) -> Result<()> {
         Ok(())
     }
 
@@ -78,13 +90,14 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     /// Forgets a claim.
     fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()>;
 
-    /// A number that changes with each stored change of any record, whichever process made it. Asked every few seconds: what
-    /// it does not show is not seen by other clients before their tokens are due. A caller with a fresh token waits for it: answer
-    /// at once. A store that takes long is asked less often, up to once in half a minute.
+    /// A number that changes with each stored change of any record, whichever process made it.
+    /// Asked every few seconds: what it does not show is not seen by other clients before their
+    /// tokens are due. A caller with a fresh token waits for it: answer at once. A store that takes
+    /// long is asked less often, up to once in half a minute.
     fn changes(&self) -> Result<u64>;
 
-    /// The accounts of an app that were changed since [`changes`](Self::changes) was `since`, with their generations; some may
-    /// be named twice. `None`: not known, it may be any of them.
+    /// The accounts of an app that were changed since [`changes`](Self::changes) was `since`, with
+    /// their generations; some may be named twice. `None`: not known, it may be any of them.
     fn changed(&self, _app: &str, _since: u64) -> Result<Option<Vec<(Account, u64)>>> {
         Ok(None)
     }
@@ -95,9 +108,10 @@ pub trait Lease: fmt::Debug {
     /// The record as it is now.
     fn load(&mut self, now: Timestamp) -> Result<Option<Record>>;
 
-    /// In one durable transaction: takes a slot of the budget and writes the mark, unless the generation moved on or the
-    /// budget has no room. An open mark of the same fingerprint keeps its time while the platform still answers the request
-    /// of that time ([`WINDOW`]); after that it gets the time of this request, which begins a new window.
+    /// In one durable transaction: takes a slot of the budget and writes the mark, unless the
+    /// generation moved on or the budget has no room. An open mark of the same fingerprint keeps
+    /// its time while the platform still answers the request of that time ([`WINDOW`]); after that
+    /// it gets the time of this request, which begins a new window.
     fn begin(
         &mut self,
         expected: u64,
@@ -109,8 +123,8 @@ pub trait Lease: fmt::Debug {
     /// As [`TokenStore::save`].
     fn save(&mut self, expected: u64, record: &NewRecord) -> Result<bool>;
 
-    /// Changes what is noted beside the grant, if the generation is still `expected`: closes the mark, and sets the
-    /// back-off (`None` clears it). No new generation.
+    /// Changes what is noted beside the grant, if the generation is still `expected`: closes the
+    /// mark, and sets the back-off (`None` clears it). No new generation.
     fn note(&mut self, expected: u64, close_mark: bool, back_off: Option<&BackOff>) -> Result<()>;
 }
 
@@ -130,10 +144,11 @@ pub struct Record {
     pub generation: u64,
     /// The grant as opaque bytes; `None` is a tombstone.
     pub grant: Option<Vec<u8>>,
-    /// When the access token ends, for those who look for the next to refresh; of a tombstone the moment of the UNINSTALL.
+    /// When the access token ends, for those who look for the next to refresh; of a tombstone the
+    /// moment of the UNINSTALL.
     pub expires_at: Timestamp,
-    /// Keyed hashes of the refresh tokens this account was ever imported or refreshed with, oldest first; before them one that
-    /// says that its grants are sealed with their generation.
+    /// Keyed hashes of the refresh tokens this account was ever imported or refreshed with, oldest
+    /// first; before them one that says that its grants are sealed with their generation.
     pub seen: Vec<Fingerprint>,
     /// A refresh of this generation was sent and its outcome is not known.
     pub mark: Option<Mark>,
@@ -165,7 +180,9 @@ pub struct NewRecord {
 
 impl fmt::Debug for NewRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewRecord").field("tombstone", &self.grant.is_none()).finish_non_exhaustive()
+        f.debug_struct("NewRecord")
+            .field("tombstone", &self.grant.is_none())
+            .finish_non_exhaustive()
     }
 }
 
@@ -178,13 +195,18 @@ pub struct Due {
     pub first: Vec<(Account, Timestamp)>,
     /// The accounts among them whose tokens have ended, longest ago first.
     pub ended: Vec<Account>,
-    /// Troubled accounts, those first whose back-off ended first. A store that can't tell them apart lists them in `first`.
+    /// Troubled accounts, those first whose back-off ended first. A store that can't tell them
+    /// apart lists them in `first`.
     pub troubled: Vec<Account>,
 }
 
 impl Due {
     /// Chooses from all live records of an app, for stores that list them.
-    pub fn of(all: impl IntoIterator<Item = (Account, Record)>, now: Timestamp, limit: usize) -> Self {
+    pub fn of(
+        all: impl IntoIterator<Item = (Account, Record)>,
+        now: Timestamp,
+        limit: usize,
+    ) -> Self {
         let mut due = Self::default();
         let mut troubled = Vec::new();
         for (account, record) in all {
@@ -226,7 +248,8 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Dates the mark of a request that is sent at `now`, where `open` is the mark found: see [`Lease::begin`].
+    /// Dates the mark of a request that is sent at `now`, where `open` is the mark found: see
+    /// [`Lease::begin`].
     pub(crate) fn date(
         open: Option<(Fingerprint, Timestamp)>,
         fingerprint: Fingerprint,
@@ -239,8 +262,9 @@ impl Mark {
     }
 }
 
-/// The time after a refresh request in which the same request surely gets the same answer. The platform promises 30 seconds
-/// and does not say when they begin; this is less, to be on the safe side.
+/// The time after a refresh request in which the same request surely gets the same answer. The
+/// platform promises 30 seconds and does not say when they begin; this is less, to be on the safe
+/// side.
 pub const WINDOW: Duration = Duration::from_secs(20);
 
 /// The durable note of a failed refresh: when to try again, and what to tell callers until then.
@@ -256,7 +280,8 @@ pub struct BackOff {
     pub code: i32,
     /// The last error's message. It holds no secrets.
     pub message: String,
-    /// The number of failures in a row that were this account's alone: the token endpoint served others meanwhile.
+    /// The number of failures in a row that were this account's alone: the token endpoint served
+    /// others meanwhile.
     #[serde(default)]
     pub alone: u32,
     /// The HTTP status of the last answer.
@@ -277,7 +302,8 @@ pub struct BackOff {
 }
 
 impl BackOff {
-    /// Returns `true` if the trouble is this account's alone. Such accounts are tried last, from a small part of the budget.
+    /// Returns `true` if the trouble is this account's alone. Such accounts are tried last, from a
+    /// small part of the budget.
     pub fn is_troubled(&self) -> bool {
         self.refused || self.alone >= 2
     }
@@ -286,8 +312,8 @@ impl BackOff {
 impl BackOff {
     /// Returns the back-off if it is of this kind.
     ///
-    /// A call of its own: inlined, the compiler reads `refused` before it knows that there is a back-off, and checkers of memory
-    /// report that to whoever writes a C program.
+    /// A call of its own: inlined, the compiler reads `refused` before it knows that there is a
+    /// back-off, and checkers of memory report that to whoever writes a C program.
     #[inline(never)]
     pub(crate) fn of_kind(before: Option<&Self>, refused: bool) -> Option<&Self> {
         before.filter(|before| before.refused == refused)
@@ -319,9 +345,11 @@ pub struct SlotRequest {
 pub enum Priority {
     /// An early refresh: leaves the last slot of a minute to others.
     Soft,
-    /// A login, or a refresh that callers wait for: a refresh takes the last slot of a minute only if its repeat finds another.
+    /// A login, or a refresh that callers wait for: a refresh takes the last slot of a minute only
+    /// if its repeat finds another.
     Normal,
-    /// The repeat of a request whose answer was lost. It may go beyond the budget, by as much again, and by 5 at least.
+    /// The repeat of a request whose answer was lost. It may go beyond the budget, by as much
+    /// again, and by 5 at least.
     Recovery,
 }
 
@@ -334,7 +362,8 @@ pub enum Slot {
     Wait(Duration),
 }
 
-/// Of the numbered changes after `since`, in order, those of `app`; `None` if there is a gap, or none at all.
+/// Of the numbered changes after `since`, in order, those of `app`; `None` if there is a gap, or
+/// none at all.
 fn changed_of(
     app: &str,
     since: u64,

@@ -1,15 +1,16 @@
 //! Encryption at rest: sealed bytes, several keys, keyed fingerprints.
 //!
-//! A sealed value is `form (1) | key id (8) | nonce (12) | ciphertext | tag (16)`, AES-256-GCM (NIST SP 800-38D). The
-//! associated data is form, key id, and each part that the value is bound to behind its length. Two forms:
+//! A sealed value is `form (1) | key id (8) | nonce (12) | ciphertext | tag (16)`, AES-256-GCM
+//! (NIST SP 800-38D). The associated data is form, key id, and each part that the value is bound to
+//! behind its length. Two forms:
 //!
-//! - `1` is bound to what its parts say: a pending authorization to its app. Grants were sealed so before the form `2`, bound
-//!   to app and account.
-//! - `2` is bound to a generation besides, its last part, 8 bytes big-endian: grants, so that an older grant of the same
-//!   account can't be put back in the place of a newer one.
+//! - `1` is bound to what its parts say: a pending authorization to its app. Grants were sealed so
+//!   before the form `2`, bound to app and account.
+//! - `2` is bound to a generation besides, its last part, 8 bytes big-endian: grants, so that an
+//!   older grant of the same account can't be put back in the place of a newer one.
 //!
-//! Keys and key ids come from the host program's secret by HKDF-SHA256 (RFC 5869), one label per purpose. HKDF does
-//! not make a guessable secret strong: the secret itself has to be random.
+//! Keys and key ids come from the host program's secret by HKDF-SHA256 (RFC 5869), one label per
+//! purpose. HKDF does not make a guessable secret strong: the secret itself has to be random.
 
 use std::fmt;
 
@@ -32,8 +33,9 @@ pub(crate) const FINGERPRINT_LABEL: &str = "hoopauth/fingerprint/v1";
 /// Bytes from the system's cryptographic random source.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    rand::fill(&mut bytes)
-        .map_err(|_| Error::new(ErrorCode::Internal, "the system's random source failed: check the host"))?;
+    rand::fill(&mut bytes).map_err(|_| {
+        Error::new(ErrorCode::Internal, "the system's random source failed: check the host")
+    })?;
     Ok(bytes)
 }
 
@@ -46,7 +48,8 @@ pub(crate) struct KeyRing {
 }
 
 impl KeyRing {
-    /// Derives one key per secret for the purpose `label`. No secret, or an empty one, is `STORE_KEY`.
+    /// Derives one key per secret for the purpose `label`. No secret, or an empty one, is
+    /// `STORE_KEY`.
     pub(crate) fn from_secrets(secrets: &[&Secret], label: &str) -> Result<Self> {
         let (first, rest) = secrets.split_first().ok_or_else(no_key)?;
         Ok(Self {
@@ -61,7 +64,12 @@ impl KeyRing {
     }
 
     /// As [`seal`](Self::seal), bound to the generation that the value is stored as.
-    pub(crate) fn seal_numbered(&self, aad: &[&[u8]], generation: u64, plain: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn seal_numbered(
+        &self,
+        aad: &[&[u8]],
+        generation: u64,
+        plain: &[u8],
+    ) -> Result<Vec<u8>> {
         self.seal_as(NUMBERED, &[aad, &[&generation.to_be_bytes()]].concat(), plain)
     }
 
@@ -92,8 +100,8 @@ impl KeyRing {
         Ok(sealed)
     }
 
-    /// Decrypts what [`seal`](Self::seal) made. `STORE_KEY` if none of the keys sealed it, `STORE_CORRUPT` if it was
-    /// changed, cut, moved to other `aad`, or written by a later version.
+    /// Decrypts what [`seal`](Self::seal) made. `STORE_KEY` if none of the keys sealed it,
+    /// `STORE_CORRUPT` if it was changed, cut, moved to other `aad`, or written by a later version.
     pub(crate) fn open(&self, aad: &[&[u8]], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         self.open_as(PLAIN, aad, sealed)
     }
@@ -136,7 +144,8 @@ impl KeyRing {
         !self.rest.is_empty()
     }
 
-    /// Returns `true` if the first key sealed this, as far as its id tells, in the form that grants have now.
+    /// Returns `true` if the first key sealed this, as far as its id tells, in the form that grants
+    /// have now.
     pub(crate) fn is_current(&self, sealed: &[u8]) -> bool {
         sealed.strip_prefix(&[NUMBERED]).is_some_and(|rest| rest.starts_with(&self.first.id))
     }
@@ -221,7 +230,13 @@ impl Key {
         let mut plain = Zeroizing::new(vec![0; ciphertext.len()]);
         let nonce = Nonce::assume_unique_for_key(*nonce);
         self.cipher
-            .open_separate_gather(nonce, associated(form, self.id, aad), ciphertext, tag, &mut plain)
+            .open_separate_gather(
+                nonce,
+                associated(form, self.id, aad),
+                ciphertext,
+                tag,
+                &mut plain,
+            )
             .ok()
             .map(|()| plain)
     }
@@ -334,8 +349,11 @@ mod tests {
             for first in [from[0], other, NUMBERED + 1] {
                 from[0] = first;
                 let aad = &[AAD[0], AAD[1], &7_u64.to_be_bytes()[..]];
-                let opened =
-                    if other == NUMBERED { ring.open_numbered(AAD, 7, &from) } else { ring.open(aad, &from) };
+                let opened = if other == NUMBERED {
+                    ring.open_numbered(AAD, 7, &from)
+                } else {
+                    ring.open(aad, &from)
+                };
                 assert_eq!(code(opened), ErrorCode::StoreCorrupt, "{first}");
             }
         }
@@ -355,7 +373,11 @@ mod tests {
             for bit in 0..8 {
                 let mut changed = sealed.clone();
                 changed[at] ^= 1 << bit;
-                assert_eq!(code(ring.open(AAD, &changed)), ErrorCode::StoreCorrupt, "byte {at} bit {bit}");
+                assert_eq!(
+                    code(ring.open(AAD, &changed)),
+                    ErrorCode::StoreCorrupt,
+                    "byte {at} bit {bit}"
+                );
             }
         }
     }
@@ -365,7 +387,11 @@ mod tests {
         let ring = ring(&["one"]);
         let mut sealed = ring.seal(AAD, b"planted").unwrap();
         for length in 0..sealed.len() {
-            assert_eq!(code(ring.open(AAD, &sealed[..length])), ErrorCode::StoreCorrupt, "{length}");
+            assert_eq!(
+                code(ring.open(AAD, &sealed[..length])),
+                ErrorCode::StoreCorrupt,
+                "{length}"
+            );
         }
         sealed.push(0);
         assert_eq!(code(ring.open(AAD, &sealed)), ErrorCode::StoreCorrupt);
@@ -413,7 +439,10 @@ mod tests {
             code(KeyRing::from_secrets(&[&Secret::new("one"), &empty], GRANT_LABEL)),
             ErrorCode::StoreKey
         );
-        assert_eq!(code(Fingerprinter::from_secret(&empty, FINGERPRINT_LABEL)), ErrorCode::StoreKey);
+        assert_eq!(
+            code(Fingerprinter::from_secret(&empty, FINGERPRINT_LABEL)),
+            ErrorCode::StoreKey
+        );
     }
 
     #[test]
@@ -428,8 +457,12 @@ mod tests {
 
     #[test]
     fn debug_shows_nothing() {
-        let printer = Fingerprinter::from_secret(&Secret::new("planted"), FINGERPRINT_LABEL).unwrap();
-        assert_eq!(format!("{:?} {printer:?}", ring(&["planted"])), "KeyRing { .. } Fingerprinter { .. }");
+        let printer =
+            Fingerprinter::from_secret(&Secret::new("planted"), FINGERPRINT_LABEL).unwrap();
+        assert_eq!(
+            format!("{:?} {printer:?}", ring(&["planted"])),
+            "KeyRing { .. } Fingerprinter { .. }"
+        );
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Due, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, SqliteStore, TokenStore};
+use super::{
+    Due, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, SqliteStore, TokenStore,
+};
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
@@ -120,10 +122,11 @@ impl TokenStore for UserStore {
     }
 }
 
-/// Where the system wants the data of a user's programs: on Linux `$XDG_DATA_HOME`, else `~/.local/share`.
+/// Where the system wants the data of a user's programs: on Linux `$XDG_DATA_HOME`, else
+/// `~/.local/share`.
 ///
-/// A relative path is passed over, as the specification asks. One in quotes or with a placeholder is an error: the store would
-/// be looked for where it is not.
+/// A relative path is passed over, as the specification asks. One in quotes or with a placeholder
+/// is an error: the store would be looked for where it is not.
 fn data_folder(read: impl Fn(&str) -> Option<PathBuf>) -> Result<Option<PathBuf>> {
     let absolute = |name: &str| {
         let Some(path) = read(name) else { return Ok(None) };
@@ -168,7 +171,8 @@ mod tests {
         assert_eq!(of(Some("data"), Some("/home/me")), Some("/home/me/.local/share".into()));
         assert_eq!(of(None, None), None);
         for wrong in ["\"/planted\"", "'/planted'", "$HOME/planted", "~/planted"] {
-            let error = data_folder(|name| (name == "XDG_DATA_HOME").then(|| wrong.into())).unwrap_err();
+            let error =
+                data_folder(|name| (name == "XDG_DATA_HOME").then(|| wrong.into())).unwrap_err();
             assert_eq!(error.code(), ErrorCode::Config);
             assert!(
                 error.message().contains("`XDG_DATA_HOME`") && !error.message().contains("planted"),

@@ -17,9 +17,10 @@ pub use self::reqwest::{ReqwestTransport, TransportSettings};
 
 /// Sends one HTTP request and answers what came back.
 ///
-/// A transport must not follow redirects, must give up after `request.timeout`, and must not answer a body longer than
-/// `request.max_body`. Once that time is over nothing must be sent any more, as after the process stood still: others may have
-/// spent the refresh token. It is called from any thread, concurrently, with no lock of ours held but the account's lease.
+/// A transport must not follow redirects, must give up after `request.timeout`, and must not answer
+/// a body longer than `request.max_body`. Once that time is over nothing must be sent any more, as
+/// after the process stood still: others may have spent the refresh token. It is called from any
+/// thread, concurrently, with no lock of ours held but the account's lease.
 pub trait Transport: Send + Sync + fmt::Debug {
     /// Sends `request`. A status of 4xx or 5xx is an answer, not an error.
     fn send(&self, request: &TransportRequest) -> Result<TransportResponse, TransportError>;
@@ -37,13 +38,15 @@ pub struct TransportRequest {
     pub body: Body,
     /// For the whole exchange, the body included.
     pub timeout: Duration,
-    /// The longest body to accept, in bytes after decompression. A longer one is [`TransportErrorKind::BodyTooLarge`].
+    /// The longest body to accept, in bytes after decompression. A longer one is
+    /// [`TransportErrorKind::BodyTooLarge`].
     pub max_body: usize,
 }
 
 /// The body of a request. `Debug` does not show it.
 ///
-/// That of a token request is secret and wiped when dropped; that of an API request is shared by all tries of it.
+/// That of a token request is secret and wiped when dropped; that of an API request is shared by
+/// all tries of it.
 #[derive(Clone, Default)]
 pub struct Body {
     kind: BodyKind,
@@ -154,7 +157,8 @@ impl fmt::Debug for TransportResponse {
 
 /// The headers of an answer, names in lower case. `Debug` shows neither names nor values.
 ///
-/// As the transport had them: most are never looked at, and text is made of those alone that are asked for.
+/// As the transport had them: most are never looked at, and text is made of those alone that are
+/// asked for.
 #[derive(Clone, Default)]
 pub struct ResponseHeaders {
     kind: HeadersKind,
@@ -179,9 +183,10 @@ impl ResponseHeaders {
     /// The value of the first header of that name, in any case.
     pub fn get(&self, name: &str) -> Option<&str> {
         match &self.kind {
-            HeadersKind::Own(pairs) => {
-                pairs.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-            }
+            HeadersKind::Own(pairs) => pairs
+                .iter()
+                .find(|(own, _)| own.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.as_str()),
             #[cfg(feature = "reqwest")]
             HeadersKind::Http(map) => map.get(name).and_then(|value| value.to_str().ok()),
         }
@@ -207,7 +212,8 @@ impl ResponseHeaders {
         if map.values().all(|value| value.to_str().is_ok()) {
             return Self { kind: HeadersKind::Http(map) };
         }
-        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let text =
+            |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let pairs = map.iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
         Self { kind: HeadersKind::Own(pairs.collect()) }
     }
@@ -225,11 +231,14 @@ impl From<Vec<(String, String)>> for ResponseHeaders {
 
 impl fmt::Debug for ResponseHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseHeaders").field("count", &self.iter().count()).finish_non_exhaustive()
+        f.debug_struct("ResponseHeaders")
+            .field("count", &self.iter().count())
+            .finish_non_exhaustive()
     }
 }
 
-/// An iterator over headers. That of `http` can't be cloned, so a clone of this one begins again and goes as far.
+/// An iterator over headers. That of `http` can't be cloned, so a clone of this one begins again
+/// and goes as far.
 struct Pairs<'a> {
     of: &'a ResponseHeaders,
     rest: PairsKind<'a>,
@@ -258,11 +267,13 @@ impl<'a> Iterator for Pairs<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let next = match &mut self.rest {
-            PairsKind::Own(pairs) => pairs.next().map(|(name, value)| (name.as_str(), value.as_str())),
-            #[cfg(feature = "reqwest")]
-            PairsKind::Http(pairs) => {
-                pairs.next().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
+            PairsKind::Own(pairs) => {
+                pairs.next().map(|(name, value)| (name.as_str(), value.as_str()))
             }
+            #[cfg(feature = "reqwest")]
+            PairsKind::Http(pairs) => pairs
+                .next()
+                .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default())),
         };
         self.taken += usize::from(next.is_some());
         next
@@ -317,7 +328,8 @@ mod tests {
 
     #[test]
     fn headers_are_the_same_whoever_brings_them() {
-        let came = [("Set-Cookie", "a=planted"), ("X-A", "1"), ("SET-COOKIE", "b"), ("x-empty", "")];
+        let came =
+            [("Set-Cookie", "a=planted"), ("X-A", "1"), ("SET-COOKIE", "b"), ("x-empty", "")];
         let text = came.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         for headers in headers_of(&came, text) {
             assert_eq!(headers.get("set-cookie"), Some("a=planted"));
@@ -372,7 +384,10 @@ mod tests {
     }
 
     #[cfg(not(feature = "reqwest"))]
-    fn headers_of(_: &[(&'static str, &'static str)], text: Vec<(String, String)>) -> Vec<ResponseHeaders> {
+    fn headers_of(
+        _: &[(&'static str, &'static str)],
+        text: Vec<(String, String)>,
+    ) -> Vec<ResponseHeaders> {
         vec![text.into()]
     }
 }

@@ -32,7 +32,8 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::{
-    ResponseHeaders, Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
+    ResponseHeaders, Transport, TransportError, TransportErrorKind, TransportRequest,
+    TransportResponse,
 };
 use crate::error::clean;
 use crate::secret::{Secret, note_traffic, wipe_stack_after_traffic};
@@ -45,8 +46,9 @@ pub struct TransportSettings {
     pub connect_timeout: Duration,
     /// A PEM file with certificates to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// The proxy for all hosts but loopback, as `http://user:password@host:port`. Without it, the proxies that the
-    /// environment or the system names. Loopback hosts are always reached directly.
+    /// The proxy for all hosts but loopback, as `http://user:password@host:port`. Without it, the
+    /// proxies that the environment or the system names. Loopback hosts are always reached
+    /// directly.
     pub proxy: Option<String>,
 }
 
@@ -66,13 +68,16 @@ impl fmt::Debug for TransportSettings {
     }
 }
 
-/// Sends with reqwest. The calling thread blocks and does all of it; threads of its own are there for the lookup of names alone.
-/// Connections are pooled, redirects are not followed, cookies are not kept. The headers of the last
-/// request, its token with them, stay in memory until the next one.
+/// Sends with reqwest. The calling thread blocks and does all of it; threads of its own are there
+/// for the lookup of names alone. Connections are pooled, redirects are not followed, cookies are
+/// not kept. The headers of the last request, its token with them, stay in memory until the next
+/// one.
 ///
-/// Nothing is built before the first [`send`](Transport::send); wrong settings are reported there. Any number of threads may send at
-/// once. A connection that the server closes while nothing is sent is noticed, and closed here, before the next request: up to 32
-/// of a host stay until then. It may be used in a forked child, inside an async runtime (the calling thread blocks), and dropped in either.
+/// Nothing is built before the first [`send`](Transport::send); wrong settings are reported there.
+/// Any number of threads may send at once. A connection that the server closes while nothing is
+/// sent is noticed, and closed here, before the next request: up to 32 of a host stay until then.
+/// It may be used in a forked child, inside an async runtime (the calling thread blocks), and
+/// dropped in either.
 pub struct ReqwestTransport {
     settings: TransportSettings,
     clients: ArcSwap<Clients>,
@@ -86,8 +91,8 @@ impl ReqwestTransport {
 
     /// The clients of this process.
     ///
-    /// After a fork the child holds a client whose sockets are its parent's, and the queue that tells of them too: dropping it
-    /// would close TLS sessions under the parent. So it is leaked.
+    /// After a fork the child holds a client whose sockets are its parent's, and the queue that
+    /// tells of them too: dropping it would close TLS sessions under the parent. So it is leaked.
     /// No lock is taken that another thread could have held while the process forked.
     fn clients(&self) -> Arc<Clients> {
         loop {
@@ -100,7 +105,8 @@ impl ReqwestTransport {
         }
     }
 
-    /// After a panic nobody knows what state the clients are in: the next request makes new ones, and who waits for these is told.
+    /// After a panic nobody knows what state the clients are in: the next request makes new ones,
+    /// and who waits for these is told.
     fn discard(&self, clients: &Arc<Clients>) {
         self.clients.compare_and_swap(clients, Arc::new(Clients::of_this_process()));
         for built in [clients.direct.get(), clients.outside.get()].into_iter().flatten() {
@@ -116,8 +122,9 @@ impl ReqwestTransport {
     ) -> Result<TransportResponse, TransportError> {
         let (origin, url) = clients.target(&request.url)?;
         let headers = clients.headers(&request.headers)?;
-        let method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| config(format!("`{}` is not an HTTP method", request.method.escape_debug())))?;
+        let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| {
+            config(format!("`{}` is not an HTTP method", request.method.escape_debug()))
+        })?;
         let peer = &*origin.peer;
         let wall_deadline = SystemTime::now() + deadline.saturating_duration_since(Instant::now());
 
@@ -135,15 +142,16 @@ impl ReqwestTransport {
         built.block_on(async {
             let begun = Cell::new(false);
             let exchange = async {
-                // Connections were left alone since the last request: those that its answer gave back, or that the server closed
-                // meanwhile, are told so first.
+                // Connections were left alone since the last request: those that its answer gave
+                // back, or that the server closed meanwhile, are told so first.
                 settle().await;
                 begun.set(true);
                 built.exchange(sending, request.max_body, deadline, peer).await
             };
             let mut exchange = pin!(exchange);
-            // Looked at before each step, not only when a timer fires: a process that stood still must not go on with a
-            // request whose time is over. While a computer sleeps, only the wall clock moves.
+            // Looked at before each step, not only when a timer fires: a process that stood still
+            // must not go on with a request whose time is over. While a computer sleeps, only the
+            // wall clock moves.
             let in_time = poll_fn(|context| {
                 if Instant::now() >= deadline || SystemTime::now() >= wall_deadline {
                     return Poll::Ready(Err(timed_out(peer, begun.get())));
@@ -168,12 +176,15 @@ impl Transport for ReqwestTransport {
         let clients = self.clients();
         let outcome = if needs_another_thread() {
             thread::scope(|scope| {
-                match thread::Builder::new().name("hoopauth-send".to_owned()).spawn_scoped(scope, || {
-                    note_traffic();
-                    let exchanged = self.exchange(&clients, request, deadline);
-                    wipe_stack_after_traffic();
-                    exchanged
-                }) {
+                match thread::Builder::new().name("hoopauth-send".to_owned()).spawn_scoped(
+                    scope,
+                    || {
+                        note_traffic();
+                        let exchanged = self.exchange(&clients, request, deadline);
+                        wipe_stack_after_traffic();
+                        exchanged
+                    },
+                ) {
                     Ok(sender) => sender.join(),
                     Err(error) => Ok(Err(network(
                         format!("no thread could be started to send with ({error}): try again"),
@@ -213,16 +224,19 @@ impl Drop for ReqwestTransport {
     }
 }
 
-/// What one process has built. A forked child never touches its parent's, not even the cells' locks.
+/// What one process has built. A forked child never touches its parent's, not even the cells'
+/// locks.
 struct Clients {
     pid: u32,
-    /// For loopback. reqwest's own exceptions can't be added to proxies that it takes from the environment.
+    /// For loopback. reqwest's own exceptions can't be added to proxies that it takes from the
+    /// environment.
     direct: OnceCell<Built>,
     /// For all other hosts.
     outside: OnceCell<Built>,
     /// Where the last request went: most go to one host, whose name need not be read again.
     last: ArcSwapOption<Origin>,
-    /// What the last request was sent with: most are sent with the same, of which a copy costs less than reading it again.
+    /// What the last request was sent with: most are sent with the same, of which a copy costs less
+    /// than reading it again.
     last_headers: ArcSwapOption<KnownHeaders>,
 }
 
@@ -260,7 +274,8 @@ impl Clients {
             return Ok(last.read.clone());
         }
         let read = headers(pairs)?;
-        // Those of a program's own are many, long or new each time: keeping them costs more than it saves.
+        // Those of a program's own are many, long or new each time: keeping them costs more than it
+        // saves.
         if pairs.len() <= KEPT_HEADERS {
             let known = KnownHeaders { pairs: pairs.to_vec(), read: read.clone() };
             self.last_headers.store(Some(Arc::new(known)));
@@ -302,7 +317,8 @@ impl Origin {
         if self.is_loopback { Route::Direct } else { Route::Proxied }
     }
 
-    /// The URL of a path, from its `/` on, and its query: the same that the whole text would give. Nothing where there is more.
+    /// The URL of a path, from its `/` on, and its query: the same that the whole text would give.
+    /// Nothing where there is more.
     fn join(&self, rest: &str) -> Option<Url> {
         let mut path_end = rest.len();
         for (at, byte) in rest.bytes().enumerate() {
@@ -344,12 +360,14 @@ struct KnownHeaders {
 
 impl KnownHeaders {
     fn are(&self, pairs: &[Pair]) -> bool {
-        let same = |((name, value), (other, text)): (&Pair, &Pair)| name == other && value.is_same(text);
+        let same =
+            |((name, value), (other, text)): (&Pair, &Pair)| name == other && value.is_same(text);
         self.pairs.len() == pairs.len() && self.pairs.iter().zip(pairs).all(same)
     }
 }
 
-/// Scheme and authority of a URL, and the rest from its `/` on; nothing of one in which that is not plain to see.
+/// Scheme and authority of a URL, and the rest from its `/` on; nothing of one in which that is not
+/// plain to see.
 fn split_origin(text: &str) -> Option<(&str, &str)> {
     let (scheme, behind) = text.split_once("://")?;
     let is = |name: &str| scheme.eq_ignore_ascii_case(name);
@@ -373,30 +391,37 @@ struct Built {
     client: Client,
     /// Driven by those who send, while they do; empty only while this is dropped.
     runtime: Option<Runtime>,
-    /// Without permits, and closed once who drove it panicked: it may not go on, and those who wait would do so for ever.
+    /// Without permits, and closed once who drove it panicked: it may not go on, and those who wait
+    /// would do so for ever.
     broken: Semaphore,
-    /// Reason why the system's certificates are fewer than they should be: it explains failures of TLS.
+    /// Reason why the system's certificates are fewer than they should be: it explains failures of
+    /// TLS.
     roots_trouble: Option<String>,
-    /// The option or the variable that names the proxy, for messages: a failure to connect may be the proxy's.
+    /// The option or the variable that names the proxy, for messages: a failure to connect may be
+    /// the proxy's.
     through: Option<&'static str>,
 }
 
 impl Built {
     fn new(settings: &TransportSettings, route: Route) -> Result<Self, TransportError> {
         let (tls, roots_trouble) = tls(settings.ca_file.as_deref())?;
-        // Both routes check the proxy, so that a wrong one shows in a test against a local server too.
+        // Both routes check the proxy, so that a wrong one shows in a test against a local server
+        // too.
         let own_proxy = settings.proxy.as_deref().map(own_proxy).transpose()?;
         let through = match (route, &own_proxy) {
             (Route::Direct, _) => None,
             (Route::Proxied, Some(_)) => Some("proxy"),
             // reqwest passes over what it can't read there, and would go out directly.
-            (Route::Proxied, None) => proxy::of_environment(|name| std::env::var_os(name)).map_err(config)?,
+            (Route::Proxied, None) => {
+                proxy::of_environment(|name| std::env::var_os(name)).map_err(config)?
+            }
         };
         let builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(settings.connect_timeout)
             .redirect(redirect::Policy::none())
-            // A refresh token sent twice may end the grant: only the caller decides about a second try.
+            // A refresh token sent twice may end the grant: only the caller decides about a second
+            // try.
             .retry(retry::never())
             .referer(false)
             .gzip(true)
@@ -421,7 +446,13 @@ impl Built {
                     false,
                 )
             })?;
-        Ok(Self { client, runtime: Some(runtime), broken: Semaphore::new(0), roots_trouble, through })
+        Ok(Self {
+            client,
+            runtime: Some(runtime),
+            broken: Semaphore::new(0),
+            roots_trouble,
+            through,
+        })
     }
 
     fn block_on(
@@ -466,8 +497,10 @@ impl Built {
             return config(format!("the request to {peer} can't be built: {}", cause(error)));
         }
         if let Some(broken) = find::<rustls::Error>(error) {
-            let trouble =
-                self.roots_trouble.as_deref().map_or_else(String::new, |trouble| format!("; {trouble}"));
+            let trouble = self
+                .roots_trouble
+                .as_deref()
+                .map_or_else(String::new, |trouble| format!("; {trouble}"));
             return TransportError {
                 kind: TransportErrorKind::Tls,
                 message: format!(
@@ -492,8 +525,8 @@ impl Built {
 /// Tells what to do about a failure of TLS.
 fn next_step(error: &rustls::Error) -> &'static str {
     use rustls::CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
-        UnknownIssuer,
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+        NotValidYetContext, UnknownIssuer,
     };
 
     match error {
@@ -530,8 +563,8 @@ impl Drop for Built {
     }
 }
 
-/// Lets the connections do what they have to: in the first round it is heard, in the second it is done. A task, for the rounds are
-/// those of whoever drives it.
+/// Lets the connections do what they have to: in the first round it is heard, in the second it is
+/// done. A task, for the rounds are those of whoever drives it.
 async fn settle() {
     let rounds = tokio::spawn(async {
         yield_now().await;
@@ -552,8 +585,9 @@ async fn read_body(
         return Err(too_large(max_body, peer));
     }
     // C wants one byte more behind it.
-    let room =
-        length.and_then(|length| usize::try_from(length).ok()).map_or(0, |length| length.min(SHORT) + 1);
+    let room = length
+        .and_then(|length| usize::try_from(length).ok())
+        .map_or(0, |length| length.min(SHORT) + 1);
     // It may hold tokens: what is not handed on is wiped, the shorter one too from which it grew.
     let mut body = Zeroizing::new(Vec::with_capacity(room));
     while let Some(chunk) = response.chunk().await.map_err(|error| explain_body(&error, peer))? {
@@ -562,7 +596,8 @@ async fn read_body(
         }
         let needed = body.len() + chunk.len();
         if needed > body.capacity() {
-            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * body.capacity()) + 1));
+            let mut larger =
+                Zeroizing::new(Vec::with_capacity(needed.max(2 * body.capacity()) + 1));
             larger.extend_from_slice(&body);
             body = larger;
         }
@@ -578,7 +613,9 @@ async fn read_body(
 fn too_large(max_body: usize, peer: &str) -> TransportError {
     TransportError {
         kind: TransportErrorKind::BodyTooLarge,
-        message: format!("the answer of {peer} is longer than the {max_body} bytes that are accepted"),
+        message: format!(
+            "the answer of {peer} is longer than the {max_body} bytes that are accepted"
+        ),
         sent: true,
     }
 }
@@ -597,7 +634,8 @@ fn explain_body(error: &(dyn StdError + 'static), peer: &str) -> TransportError 
     network(format!("the answer of {peer} broke off: {}", cause(error)), true)
 }
 
-/// TLS with the system's roots and those of `ca_file`; and why the system's are fewer than they should be.
+/// TLS with the system's roots and those of `ca_file`; and why the system's are fewer than they
+/// should be.
 fn tls(ca_file: Option<&Path>) -> Result<(ClientConfig, Option<String>), TransportError> {
     let mut roots = RootCertStore::empty();
     // Trouble means fewer roots. Plain HTTP to loopback must work in a container without any.
@@ -609,7 +647,8 @@ fn tls(ca_file: Option<&Path>) -> Result<(ClientConfig, Option<String>), Transpo
         roots.add_parsable_certificates(own);
     }
     // Named here: a process-wide default provider is the host program's to choose.
-    let provider = CryptoProvider { key_provider: &NoKeys, ..rustls::crypto::aws_lc_rs::default_provider() };
+    let provider =
+        CryptoProvider { key_provider: &NoKeys, ..rustls::crypto::aws_lc_rs::default_provider() };
     let config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| config(format!("TLS can't be set up: {error}")))?
@@ -623,7 +662,10 @@ fn tls(ca_file: Option<&Path>) -> Result<(ClientConfig, Option<String>), Transpo
 struct NoKeys;
 
 impl KeyProvider for NoKeys {
-    fn load_private_key(&self, _key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    fn load_private_key(
+        &self,
+        _key: PrivateKeyDer<'static>,
+    ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
         Err(rustls::Error::General("client certificates are not supported".to_owned()))
     }
 }
@@ -631,7 +673,8 @@ impl KeyProvider for NoKeys {
 fn own_proxy(text: &str) -> Result<Proxy, TransportError> {
     let refuse = |what: &str| config(format!("`proxy` {what}"));
     let url = proxy::parse(text).map_err(refuse)?;
-    Proxy::all(url.as_str()).map_err(|_| refuse("can't be used by the HTTP client: write `http://host:port`"))
+    Proxy::all(url.as_str())
+        .map_err(|_| refuse("can't be used by the HTTP client: write `http://host:port`"))
 }
 
 fn target(url: &str) -> Result<Url, TransportError> {
@@ -640,7 +683,8 @@ fn target(url: &str) -> Result<Url, TransportError> {
     })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(config(
-            "the URL to send to holds a user or a password: remove them, the token says who asks".to_owned(),
+            "the URL to send to holds a user or a password: remove them, the token says who asks"
+                .to_owned(),
         ));
     }
     if matches!(url.scheme(), "http" | "https") {
@@ -657,8 +701,9 @@ fn headers(pairs: &[Pair]) -> Result<HeaderMap, TransportError> {
             .map_err(|_| config(format!("`{}` is not a header name", name.escape_debug())))?;
         // The value is the secret, not a copy that nobody wipes.
         let read = Some(value).filter(|value| value.expose().is_ascii());
-        let read =
-            read.map(|value| HeaderValue::from_maybe_shared(Bytes::from_owner(SentValue(value.clone()))));
+        let read = read.map(|value| {
+            HeaderValue::from_maybe_shared(Bytes::from_owner(SentValue(value.clone())))
+        });
         let mut value = read.and_then(Result::ok).ok_or_else(|| {
             config(format!(
                 "the value of the header `{name}` has a line break or another character that no header carries: remove it"
@@ -682,8 +727,8 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A thread that belongs to a runtime can't drive another (we know that we block it), nor can one that ends and has wiped what
-/// tokio keeps there.
+/// A thread that belongs to a runtime can't drive another (we know that we block it), nor can one
+/// that ends and has wiped what tokio keeps there.
 fn needs_another_thread() -> bool {
     !matches!(Handle::try_current(), Err(error) if error.is_missing_context())
 }
@@ -693,7 +738,8 @@ fn leak(clients: &Arc<Clients>) {
     mem::forget(Arc::clone(clients));
 }
 
-/// Whether `test` holds for an error or one beneath it. An I/O error hides what it wraps from `source`.
+/// Whether `test` holds for an error or one beneath it. An I/O error hides what it wraps from
+/// `source`.
 fn any(error: &(dyn StdError + 'static), test: &dyn Fn(&(dyn StdError + 'static)) -> bool) -> bool {
     let mut current = Some(error);
     while let Some(error) = current {
@@ -719,7 +765,9 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 
 fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
     error.downcast_ref::<::reqwest::Error>().is_some_and(::reqwest::Error::is_timeout)
-        || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+        || error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 fn beneath<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
@@ -763,7 +811,8 @@ fn timed_out(peer: &str, sent: bool) -> TransportError {
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 /// As many threads as may well send at once: each finds a connection when it comes back.
 const MAX_IDLE: usize = 32;
-/// Shorter than servers and NATs keep idle connections, so that a request seldom meets a closing one.
+/// Shorter than servers and NATs keep idle connections, so that a request seldom meets a closing
+/// one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How tokio panics where none can be started for what blocks: looking up a name.
@@ -785,8 +834,9 @@ mod tests {
 
     #[test]
     fn carries_method_headers_and_body() {
-        let server =
-            Server::answering(b"HTTP/1.1 201 Created\r\nX-Test: a\xff\r\nContent-Length: 5\r\n\r\nhello");
+        let server = Server::answering(
+            b"HTTP/1.1 201 Created\r\nX-Test: a\xff\r\nContent-Length: 5\r\n\r\nhello",
+        );
         let response = transport().send(&post(&server.url, "grant_type=refresh_token")).unwrap();
         assert_eq!((response.status, response.body.as_slice()), (201, &b"hello"[..]));
         assert_eq!(response.header("x-test"), Some("a\u{fffd}"));
@@ -799,8 +849,7 @@ mod tests {
 
     #[test]
     fn a_failure_status_is_an_answer_and_a_redirect_is_not_followed() {
-        let answer =
-            "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n";
+        let answer = "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n";
         let server = Server::answering(answer.as_bytes());
         let response = transport().send(&get(&server.url)).unwrap();
         assert_eq!((response.status, response.header("location")), (302, Some("/elsewhere")));
@@ -810,7 +859,8 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_body_may_still_say_gzip() {
-        let server = Server::answering(b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n");
+        let server =
+            Server::answering(b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n");
         let response = transport().send(&get(&server.url)).unwrap();
         assert_eq!((response.status, response.body.len()), (204, 0));
     }
@@ -819,13 +869,17 @@ mod tests {
     fn a_body_is_capped_whatever_its_length_says() {
         let mut request = get("");
         for (max_body, fits) in [(5, true), (4, false), (0, false)] {
-            for head in ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {
+            for head in ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"]
+            {
                 let server = Server::answering(&[head.as_bytes(), b"hello"].concat());
                 request.url.clone_from(&server.url);
                 request.max_body = max_body;
                 let kind = transport().send(&request).map_err(|e| (e.kind, e.sent)).map(|r| r.body);
-                let expected =
-                    if fits { Ok(b"hello".to_vec()) } else { Err((TransportErrorKind::BodyTooLarge, true)) };
+                let expected = if fits {
+                    Ok(b"hello".to_vec())
+                } else {
+                    Err((TransportErrorKind::BodyTooLarge, true))
+                };
                 assert_eq!(kind, expected, "{max_body} {head}");
             }
         }
@@ -883,7 +937,12 @@ mod tests {
         for answer in answers {
             let server = Server::answering(&answer);
             let failure = failure(&transport(), &get(&server.url));
-            assert_eq!(failure, (TransportErrorKind::Network, true), "{}", String::from_utf8_lossy(&answer));
+            assert_eq!(
+                failure,
+                (TransportErrorKind::Network, true),
+                "{}",
+                String::from_utf8_lossy(&answer)
+            );
         }
     }
 
@@ -916,7 +975,10 @@ mod tests {
     fn a_refused_connection_was_not_sent() {
         let error = transport().send(&get(&format!("{}?code=planted", closed_port()))).unwrap_err();
         assert_eq!((error.kind, error.sent), (TransportErrorKind::Network, false));
-        assert!(error.message.contains("127.0.0.1:") && !error.message.contains("planted"), "{error}");
+        assert!(
+            error.message.contains("127.0.0.1:") && !error.message.contains("planted"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -963,14 +1025,17 @@ mod tests {
             (1990, 2999, None),
         ] {
             let key = rcgen::KeyPair::generate().unwrap();
-            let mut certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+            let mut certificate =
+                rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
             certificate.not_before = rcgen::date_time_ymd(from, 1, 1);
             certificate.not_after = rcgen::date_time_ymd(until, 1, 1);
             let certificate = certificate.self_signed(&key).unwrap();
             let path = folder.path().join("ca.pem");
             std::fs::write(&path, certificate.pem()).unwrap();
-            let server =
-                Server::start_tls(certificate.der().clone(), key.serialize_der().try_into().unwrap());
+            let server = Server::start_tls(
+                certificate.der().clone(),
+                key.serialize_der().try_into().unwrap(),
+            );
             let trusting = ReqwestTransport::new(TransportSettings {
                 ca_file: Some(path),
                 ..TransportSettings::default()
@@ -991,7 +1056,8 @@ mod tests {
     #[test]
     fn wrong_requests_are_config_errors_without_secrets() {
         let transport = transport();
-        let mut requests = vec![get("planted"), get("ftp://127.0.0.1/planted"), get("http:///"), get("")];
+        let mut requests =
+            vec![get("planted"), get("ftp://127.0.0.1/planted"), get("http:///"), get("")];
         let mut request = get("http://127.0.0.1:9/");
         request.headers.push(("X-Bad".into(), Secret::new("planted\r\nX-Other: 1")));
         requests.push(request);
@@ -1003,7 +1069,11 @@ mod tests {
         requests.push(request);
         for request in requests {
             let error = transport.send(&request).unwrap_err();
-            assert_eq!((error.kind, error.sent), (TransportErrorKind::Config, false), "{request:?}");
+            assert_eq!(
+                (error.kind, error.sent),
+                (TransportErrorKind::Config, false),
+                "{request:?}"
+            );
             assert!(!error.message.contains("planted"), "{error}");
         }
     }
@@ -1054,7 +1124,10 @@ mod tests {
             let transport = through(proxy);
             let error = transport.send(&get("http://example.invalid/")).unwrap_err();
             assert_eq!((error.kind, error.sent), (TransportErrorKind::Config, false), "{proxy}");
-            assert!(error.message.contains("`proxy`") && !error.message.contains("planted"), "{error}");
+            assert!(
+                error.message.contains("`proxy`") && !error.message.contains("planted"),
+                "{error}"
+            );
             assert!(!format!("{transport:?}").contains("planted"));
         }
     }
@@ -1072,9 +1145,11 @@ mod tests {
         let server = Server::answering(OK);
         assert_eq!(through(&closed_port()).send(&get(&server.url)).unwrap().status, 200);
 
-        let refusing =
-            Server::answering(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
-        let error = through(&refusing.url).send(&get("https://example.invalid/?code=planted")).unwrap_err();
+        let refusing = Server::answering(
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+        );
+        let error =
+            through(&refusing.url).send(&get("https://example.invalid/?code=planted")).unwrap_err();
         assert_eq!((error.kind, error.sent), (TransportErrorKind::Network, false), "{error}");
         assert!(!error.message.contains("planted"), "{error}");
     }
@@ -1185,7 +1260,11 @@ mod tests {
         assert!(Arc::ptr_eq(&kept, &clients.last_headers.load_full().unwrap()));
         for wrong in ["a\nb", "\u{e9}", "\u{7f}"] {
             let pair = [("x".into(), Secret::new(wrong))];
-            assert_eq!(clients.headers(&pair).unwrap_err().kind, TransportErrorKind::Config, "{wrong:?}");
+            assert_eq!(
+                clients.headers(&pair).unwrap_err().kind,
+                TransportErrorKind::Config,
+                "{wrong:?}"
+            );
         }
     }
 
@@ -1196,7 +1275,10 @@ mod tests {
             let server = Server::answering(OK);
             let transport = transport();
             assert_eq!(transport.send(&get(&server.url)).unwrap().status, 200);
-            assert_eq!(failure(&transport, &get(&closed_port())), (TransportErrorKind::Network, false));
+            assert_eq!(
+                failure(&transport, &get(&closed_port())),
+                (TransportErrorKind::Network, false)
+            );
             drop(transport);
             drop(ReqwestTransport::new(TransportSettings::default()));
         });
@@ -1267,7 +1349,9 @@ mod tests {
                 thread::scope(|scope| {
                     for _ in 0..threads {
                         // A POST, which nothing sends twice.
-                        scope.spawn(|| assert_eq!(transport.send(&post(&url, "a=b")).unwrap().status, 200));
+                        scope.spawn(|| {
+                            assert_eq!(transport.send(&post(&url, "a=b")).unwrap().status, 200)
+                        });
                     }
                 });
                 closed.iter().take(threads).for_each(drop);
@@ -1419,10 +1503,13 @@ mod tests {
             key: PrivateKeyDer<'static>,
         ) -> String {
             let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-            let config =
-                rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-            let config =
-                config.unwrap().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+            let config = rustls::ServerConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions();
+            let config = config
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![certificate], key)
+                .unwrap();
             let config = Arc::new(config);
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let url = format!("https://{}/", listener.local_addr().unwrap());
@@ -1488,7 +1575,10 @@ mod tests {
         TransportRequest { method: "POST", body: Secret::new(body).into(), ..get(url) }
     }
 
-    fn failure(transport: &ReqwestTransport, request: &TransportRequest) -> (TransportErrorKind, bool) {
+    fn failure(
+        transport: &ReqwestTransport,
+        request: &TransportRequest,
+    ) -> (TransportErrorKind, bool) {
         let error = transport.send(request).unwrap_err();
         assert!(!error.message.contains("planted") && !error.message.contains("q=1"), "{error}");
         (error.kind, error.sent)
@@ -1523,7 +1613,9 @@ mod tests {
     }
 
     fn gzip_answer(body: &[u8], length: usize) -> Vec<u8> {
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n\r\n"
+        );
         [head.as_bytes(), body].concat()
     }
 

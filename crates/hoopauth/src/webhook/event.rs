@@ -1,8 +1,9 @@
 //! Reads the body of a webhook.
 //!
-//! A genuine body is delivered, whatever it looks like: the signature proves it, so a member that we can't read is left out and the
-//! program has the body. Refused is what could do harm: a body that is no JSON object, and one that is nested so deep that a
-//! recursive parser of the host program could crash on it.
+//! A genuine body is delivered, whatever it looks like: the signature proves it, so a member that
+//! we can't read is left out and the program has the body. Refused is what could do harm: a body
+//! that is no JSON object, and one that is nested so deep that a recursive parser of the host
+//! program could crash on it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -74,8 +75,8 @@ impl WebhookEvent {
         })
     }
 
-    /// `type`, such as `ContactCreate`; unknown ones are passed on. Empty where the event has none, as those of invoices, products
-    /// and records.
+    /// `type`, such as `ContactCreate`; unknown ones are passed on. Empty where the event has none,
+    /// as those of invoices, products and records.
     pub fn event_type(&self) -> &str {
         &self.event_type
     }
@@ -93,8 +94,8 @@ impl WebhookEvent {
         }
     }
 
-    /// The location it is about, else the company. An event without `locationId` and `companyId` may name it by `altId` and
-    /// `altType`, as those of invoices do.
+    /// The location it is about, else the company. An event without `locationId` and `companyId`
+    /// may name it by `altId` and `altType`, as those of invoices do.
     pub fn account(&self) -> Option<&Account> {
         self.account.as_ref()
     }
@@ -112,8 +113,9 @@ impl WebhookEvent {
         &self.body
     }
 
-    /// The body as JSON text that every parser takes: without a byte order mark, half an emoji (as JavaScript escapes one that was
-    /// cut) replaced by U+FFFD, and a number beyond all floating-point numbers as text.
+    /// The body as JSON text that every parser takes: without a byte order mark, half an emoji (as
+    /// JavaScript escapes one that was cut) replaced by U+FFFD, and a number beyond all
+    /// floating-point numbers as text.
     pub fn json_text(&self) -> Cow<'_, str> {
         match readable(&self.body) {
             Ok(Cow::Borrowed(text)) => quote_huge_numbers(text),
@@ -125,7 +127,8 @@ impl WebhookEvent {
         }
     }
 
-    /// The body, parsed; see [`json_text`](Self::json_text). Of a member that is named twice the last one counts.
+    /// The body, parsed; see [`json_text`](Self::json_text). Of a member that is named twice the
+    /// last one counts.
     pub fn json(&self) -> serde_json::Value {
         let text = self.json_text();
         let mut reader = serde_json::Deserializer::from_str(&text);
@@ -153,7 +156,8 @@ impl WebhookEvent {
         self.time
     }
 
-    /// Returns `true` if two events of the same bytes may be two events: neither an id nor a time tells them apart.
+    /// Returns `true` if two events of the same bytes may be two events: neither an id nor a time
+    /// tells them apart.
     pub(super) fn is_indistinct(&self) -> bool {
         !self.has_id && self.time == EventTime::No
     }
@@ -268,8 +272,10 @@ impl<'a> Members<'a> {
         }
         check_depth(text)?;
         let mut reader = serde_json::Deserializer::from_str(text);
-        let members = reader.deserialize_map(Walk).and_then(|members| reader.end().map(|()| members));
-        // Its messages name places, and what was expected there; of a body's text they hold nothing.
+        let members =
+            reader.deserialize_map(Walk).and_then(|members| reader.end().map(|()| members));
+        // Its messages name places, and what was expected there; of a body's text they hold
+        // nothing.
         members.map_err(|error| malformed(&format!("it is not valid JSON: {error}")))
     }
 
@@ -341,7 +347,8 @@ struct Member<'a> {
 }
 
 impl Member<'_> {
-    /// A text, or a number as it is written. Empty ones and `null` are none; nor is what no id or type looks like.
+    /// A text, or a number as it is written. Empty ones and `null` are none; nor is what no id or
+    /// type looks like.
     fn text(&self) -> Option<String> {
         let value = self.value?;
         let text = match value.get().as_bytes() {
@@ -349,7 +356,8 @@ impl Member<'_> {
             [b'-' | b'0'..=b'9', ..] => value.get().to_owned(),
             _ => return None,
         };
-        let fits = !text.is_empty() && text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control);
+        let fits =
+            !text.is_empty() && text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control);
         fits.then_some(text)
     }
 }
@@ -405,7 +413,8 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// Reads the object at the top. What lies deeper is skipped, which serde does without recursion, and without making numbers of it.
+/// Reads the object at the top. What lies deeper is skipped, which serde does without recursion,
+/// and without making numbers of it.
 struct Walk;
 
 impl<'a> Visitor<'a> for Walk {
@@ -469,7 +478,8 @@ fn skip_string(bytes: &mut std::str::Bytes<'_>) {
     }
 }
 
-/// Puts numbers that are beyond all floating-point numbers in quotes: some parsers refuse a whole text for one of them.
+/// Puts numbers that are beyond all floating-point numbers in quotes: some parsers refuse a whole
+/// text for one of them.
 fn quote_huge_numbers(json: &str) -> Cow<'_, str> {
     let (mut quoted, mut done) = (String::new(), 0);
     let mut bytes = json.bytes();
@@ -480,8 +490,10 @@ fn quote_huge_numbers(json: &str) -> Cow<'_, str> {
             b'-' | b'0'..=b'9' => {
                 let rest = json.get(at..).unwrap_or_default();
                 let in_number = |b: u8| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
-                let number =
-                    rest.split(|c: char| !u8::try_from(c).is_ok_and(in_number)).next().unwrap_or_default();
+                let number = rest
+                    .split(|c: char| !u8::try_from(c).is_ok_and(in_number))
+                    .next()
+                    .unwrap_or_default();
                 for _ in 1..number.len() {
                     bytes.next();
                 }
@@ -505,13 +517,17 @@ fn quote_huge_numbers(json: &str) -> Cow<'_, str> {
 
 fn is_huge(number: &str) -> bool {
     // Shorter ones without an exponent are in reach.
-    (number.len() > 300 || number.contains(['e', 'E'])) && number.parse::<f64>().is_ok_and(f64::is_infinite)
+    (number.len() > 300 || number.contains(['e', 'E']))
+        && number.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
-/// Replaces the escapes of surrogates that have no partner, which no text can hold, by that of U+FFFD.
+/// Replaces the escapes of surrogates that have no partner, which no text can hold, by that of
+/// U+FFFD.
 fn mend(json: &str) -> Cow<'_, str> {
     let escape = |at: usize| match json.as_bytes().get(at..)? {
-        [b'\\', b'u', a, b, c, d, ..] => Some(u16::from_be_bytes([hex_byte([*a, *b])?, hex_byte([*c, *d])?])),
+        [b'\\', b'u', a, b, c, d, ..] => {
+            Some(u16::from_be_bytes([hex_byte([*a, *b])?, hex_byte([*c, *d])?]))
+        }
         _ => None,
     };
     let (mut mended, mut done, mut at) = (String::new(), 0, 0);
@@ -525,7 +541,10 @@ fn mend(json: &str) -> Cow<'_, str> {
             (Some(code), _) => matches!(code, 0xd800..=0xdfff),
             (None, _) => {
                 // Whatever it escapes, another backslash too.
-                at += 1 + json.get(at + 1..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+                at += 1 + json
+                    .get(at + 1..)
+                    .and_then(|rest| rest.chars().next())
+                    .map_or(0, char::len_utf8);
                 continue;
             }
         };
@@ -561,7 +580,8 @@ fn malformed(why: &str) -> Error {
     )
 }
 
-/// Deeper than anybody writes an event, and not so deep that a recursive parser runs out of stack or patience.
+/// Deeper than anybody writes an event, and not so deep that a recursive parser runs out of stack
+/// or patience.
 const DEEPEST: usize = 512;
 const LONGEST_TEXT: usize = 256;
 
@@ -594,7 +614,8 @@ mod tests {
     #[test]
     fn what_is_not_there_is_not_made_up() {
         let event =
-            WebhookEvent::parse(br#"{"type":"X","locationId":"","companyId":"c","appId":null}"#).unwrap();
+            WebhookEvent::parse(br#"{"type":"X","locationId":"","companyId":"c","appId":null}"#)
+                .unwrap();
         assert_eq!(event.account(), Some(&Account::company("c").unwrap()));
         assert_eq!((event.app_id(), event.timestamp()), (None, None));
         assert_eq!((event.app(), event.time()), (&NamedApp::No, EventTime::No));
@@ -625,7 +646,8 @@ mod tests {
     fn what_is_no_id_is_left_out_and_the_event_stays() {
         let long = format!("\"{}\"", "x".repeat(300));
         for odd in ["true", "[1]", "{}", "\"a b\"", "\"é\"", "\"a\\nb\"", &long] {
-            let body = format!(r#"{{"type":"X","locationId":{odd},"companyId":"c","webhookId":[{odd}]}}"#);
+            let body =
+                format!(r#"{{"type":"X","locationId":{odd},"companyId":"c","webhookId":[{odd}]}}"#);
             let event = WebhookEvent::parse(body.as_bytes()).unwrap();
             // It is about a location, whichever: not about the company.
             assert_eq!(event.account(), None, "{body}");
@@ -645,8 +667,14 @@ mod tests {
         let account = |body: &str| WebhookEvent::parse(body.as_bytes()).unwrap().account().cloned();
         let location = Account::location("L1").unwrap();
         assert_eq!(account(r#"{"altId":"L1","altType":"location"}"#), Some(location.clone()));
-        assert_eq!(account(r#"{"altId":"C","altType":"Company"}"#), Some(Account::company("C").unwrap()));
-        assert_eq!(account(r#"{"altId":"x","altType":"location","locationId":"L1"}"#), Some(location));
+        assert_eq!(
+            account(r#"{"altId":"C","altType":"Company"}"#),
+            Some(Account::company("C").unwrap())
+        );
+        assert_eq!(
+            account(r#"{"altId":"x","altType":"location","locationId":"L1"}"#),
+            Some(location)
+        );
         for none in [
             r#"{"altId":"L1"}"#,
             r#"{"altId":"L1","altType":"user"}"#,
@@ -663,15 +691,27 @@ mod tests {
             let body = format!(r#"{{"type":"X","timestamp":{text}}}"#);
             WebhookEvent::parse(body.as_bytes()).unwrap().time()
         };
-        for text in
-            ["1769860800123", "1.7698608001239e12", "\"1769860800123\"", "1769860800.123", "1769860800123999"]
-        {
+        for text in [
+            "1769860800123",
+            "1.7698608001239e12",
+            "\"1769860800123\"",
+            "1769860800.123",
+            "1769860800123999",
+        ] {
             assert_eq!(time(text), EventTime::At(Timestamp(1_769_860_800_123)), "{text}");
         }
         assert_eq!(time("1769860800"), EventTime::At(Timestamp(1_769_860_800_000)));
         assert_eq!((time("null"), time("\"\"")), (EventTime::No, EventTime::No));
-        for odd in ["true", "[]", "{}", "\"yesterday\"", "9e99", "1e999", "\"inf\"", "-9223372036854775808e9"]
-        {
+        for odd in [
+            "true",
+            "[]",
+            "{}",
+            "\"yesterday\"",
+            "9e99",
+            "1e999",
+            "\"inf\"",
+            "-9223372036854775808e9",
+        ] {
             assert_eq!(time(odd), EventTime::Unreadable, "{odd}");
         }
     }
@@ -704,7 +744,10 @@ mod tests {
         let body = "\u{feff}{\"type\":\"X\",\"a\":1}".as_bytes();
         let event = WebhookEvent::parse(body).unwrap();
         assert_eq!((event.event_type(), event.body()), ("X", body));
-        assert_eq!((event.json()["a"].as_i64(), &*event.json_text()), (Some(1), "{\"type\":\"X\",\"a\":1}"));
+        assert_eq!(
+            (event.json()["a"].as_i64(), &*event.json_text()),
+            (Some(1), "{\"type\":\"X\",\"a\":1}")
+        );
     }
 
     #[test]
@@ -755,8 +798,12 @@ mod tests {
             assert_eq!(event.body(), body.as_bytes());
             assert_eq!(event.webhook_id(), hash_of(body.as_bytes()));
         }
-        for bad in [r#"{"type":"\ud83"}"#, r#"{"type":"X\"#, "{\"type\":\"X\\é\"}", r#"{"type":"X\ud83d\u"#]
-        {
+        for bad in [
+            r#"{"type":"\ud83"}"#,
+            r#"{"type":"X\"#,
+            "{\"type\":\"X\\é\"}",
+            r#"{"type":"X\ud83d\u"#,
+        ] {
             refuse(bad.as_bytes());
         }
     }

@@ -45,7 +45,8 @@ impl SignatureScheme {
     }
 }
 
-/// A key that webhooks may be signed with. Parsed once; cloning is cheap. `Debug` shows nothing of it.
+/// A key that webhooks may be signed with. Parsed once; cloning is cheap. `Debug` shows nothing of
+/// it.
 #[derive(Clone)]
 pub struct WebhookKey {
     scheme: SignatureScheme,
@@ -56,8 +57,9 @@ pub struct WebhookKey {
 }
 
 impl WebhookKey {
-    /// A key. A public one is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; an HMAC secret is taken as it is, but
-    /// for white space at its ends, and has at least 16 bytes. `label` is for people: a verified delivery tells it. `CONFIG`.
+    /// A key. A public one is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; an
+    /// HMAC secret is taken as it is, but for white space at its ends, and has at least 16 bytes.
+    /// `label` is for people: a verified delivery tells it. `CONFIG`.
     pub fn new(scheme: SignatureScheme, label: &str, key: &str) -> Result<Self> {
         if label.is_empty() || label.len() > LONGEST_LABEL || label.chars().any(char::is_control) {
             return Err(Error::config(format!(
@@ -67,8 +69,9 @@ impl WebhookKey {
         }
         let trimmed = key.trim_ascii();
         let place = || {
-            (mistake::names_a_file(trimmed) || mistake::is_path(trimmed))
-                .then_some("is the place of a file: read the file in your program and give its content")
+            (mistake::names_a_file(trimmed) || mistake::is_path(trimmed)).then_some(
+                "is the place of a file: read the file in your program and give its content",
+            )
         };
         if let Some(what) = mistake::around(trimmed).or_else(place) {
             return Err(Error::config(format!("the webhook key `{label}` {what}")));
@@ -83,7 +86,13 @@ impl WebhookKey {
             SignatureScheme::RsaSha256 => rsa(label, key)?,
             SignatureScheme::HmacSha256 => secret(label, key)?,
         };
-        Ok(Self { scheme, label: label.to_owned(), not_before: ALWAYS.0, not_after: ALWAYS.1, material })
+        Ok(Self {
+            scheme,
+            label: label.to_owned(),
+            not_before: ALWAYS.0,
+            not_after: ALWAYS.1,
+            material,
+        })
     }
 
     /// The key that the platform signs every app's webhooks with.
@@ -191,7 +200,8 @@ fn ed25519(label: &str, text: &str) -> Result<Material> {
 
 fn rsa(label: &str, text: &str) -> Result<Material> {
     let bytes = decode(label, text)?;
-    let refused = || unreadable(label, "an RSA public key of 2048 to 8192 bits: SPKI, as PEM, base64 or hex");
+    let refused =
+        || unreadable(label, "an RSA public key of 2048 to 8192 bits: SPKI, as PEM, base64 or hex");
     if !is_one_sequence(&bytes) {
         return Err(refused());
     }
@@ -258,7 +268,9 @@ fn decode(label: &str, text: &str) -> Result<Vec<u8>> {
 fn is_public(bytes: &[u8]) -> bool {
     bytes.strip_prefix(ED25519_SPKI).is_some_and(|raw| raw.len() == 32)
         || (is_one_sequence(bytes) && PublicEncryptingKey::from_der(bytes).is_ok())
-        || LENIENT.decode(PLATFORM_KEY).is_ok_and(|spki| spki.strip_prefix(ED25519_SPKI) == Some(bytes))
+        || LENIENT
+            .decode(PLATFORM_KEY)
+            .is_ok_and(|spki| spki.strip_prefix(ED25519_SPKI) == Some(bytes))
 }
 
 /// Reads hex of either case into bytes.
@@ -276,14 +288,16 @@ pub(super) fn hex_byte([high, low]: [u8; 2]) -> Option<u8> {
 /// Whether this is one DER sequence and nothing behind it.
 fn is_one_sequence(der: &[u8]) -> bool {
     match der {
-        [0x30, 0x82, high, low, rest @ ..] => rest.len() == usize::from(*high) << 8 | usize::from(*low),
+        [0x30, 0x82, high, low, rest @ ..] => {
+            rest.len() == usize::from(*high) << 8 | usize::from(*low)
+        }
         [0x30, 0x81, length, rest @ ..] => rest.len() == usize::from(*length),
         _ => false,
     }
 }
 
-/// Whether a point's order is at most 8, in any of its encodings: for such a key there are signatures of everything (RFC 8032,
-/// 8.4, leaves it open whether they count).
+/// Whether a point's order is at most 8, in any of its encodings: for such a key there are
+/// signatures of everything (RFC 8032, 8.4, leaves it open whether they count).
 fn is_of_small_order(point: &[u8]) -> bool {
     // The sign of x is in the last bit.
     let same = |known: &[u8; 32]| {
@@ -307,7 +321,8 @@ const LONGEST_LABEL: usize = 64;
 const LONGEST_KEY: usize = 16_384;
 const LEAST_SECRET: usize = 16;
 /// What stands before the 32 bytes of a key (RFC 8410).
-const ED25519_SPKI: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const ED25519_SPKI: &[u8] =
+    &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 /// Keys come with their padding and without.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -318,12 +333,14 @@ const SMALL_ORDER: [[u8; 32]; 7] = [
     [0; 32],
     little(1),
     [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
-        0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
     ],
     [
-        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
-        0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
     ],
     near_p(0xec),
     near_p(0xed),
@@ -354,7 +371,10 @@ mod tests {
         let error = WebhookKey::new(scheme, "mine", key).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Config, "{error}");
         assert!(error.message().contains("`mine`"), "{error}");
-        assert!(key.len() < 8 || key.starts_with('-') || !error.message().contains(&key[..8]), "{error}");
+        assert!(
+            key.len() < 8 || key.starts_with('-') || !error.message().contains(&key[..8]),
+            "{error}"
+        );
         error
     }
 
@@ -385,8 +405,11 @@ mod tests {
         ] {
             WebhookKey::new(Ed25519, "mine", &form).unwrap();
         }
-        let inside: String = PLATFORM_RSA_KEY.lines().filter(|line| !line.starts_with('-')).collect();
-        for form in [PLATFORM_RSA_KEY.to_owned(), inside.clone(), hex(&LENIENT.decode(&inside).unwrap())] {
+        let inside: String =
+            PLATFORM_RSA_KEY.lines().filter(|line| !line.starts_with('-')).collect();
+        for form in
+            [PLATFORM_RSA_KEY.to_owned(), inside.clone(), hex(&LENIENT.decode(&inside).unwrap())]
+        {
             WebhookKey::new(RsaSha256, "mine", &form).unwrap();
         }
     }
@@ -426,14 +449,17 @@ mod tests {
         let spki = LENIENT.decode(PLATFORM_KEY).unwrap();
         let rsa: String = PLATFORM_RSA_KEY.lines().filter(|line| !line.starts_with('-')).collect();
         let longer = [&spki[..], b"x"].concat();
-        for bad in ["", " ", "x", "00", &hex(&spki[..43]), &hex(&longer), &rsa, "é", &"A".repeat(1 << 20)] {
+        for bad in
+            ["", " ", "x", "00", &hex(&spki[..43]), &hex(&longer), &rsa, "é", &"A".repeat(1 << 20)]
+        {
             refuse(Ed25519, bad);
         }
         let longer = [&LENIENT.decode(&rsa).unwrap()[..], b"x"].concat();
         for bad in ["", "x", PLATFORM_KEY, &hex(&longer), &rsa[..rsa.len() - 8]] {
             refuse(RsaSha256, bad);
         }
-        let pem = |kind: &str| format!("-----BEGIN {kind}-----\n{PLATFORM_KEY}\n-----END {kind}-----");
+        let pem =
+            |kind: &str| format!("-----BEGIN {kind}-----\n{PLATFORM_KEY}\n-----END {kind}-----");
         assert!(refuse(Ed25519, &pem("PRIVATE KEY")).message().contains("private"));
         refuse(Ed25519, &pem("CERTIFICATE"));
         refuse(Ed25519, &format!("{}\n{}", pem(PEM_KIND), pem(PEM_KIND)));
@@ -461,7 +487,9 @@ mod tests {
             assert!(refuse(HmacSha256, public).message().contains("public"));
         }
         refuse(HmacSha256, "-----BEGIN PRIVATE KEY-----");
-        for secret in ["0123456789abcdef".repeat(4), LENIENT.encode([7; 32]), LENIENT.encode([7; 44])] {
+        for secret in
+            ["0123456789abcdef".repeat(4), LENIENT.encode([7; 32]), LENIENT.encode([7; 44])]
+        {
             WebhookKey::new(HmacSha256, "mine", &secret).unwrap();
         }
     }
@@ -479,7 +507,8 @@ mod tests {
 
     #[test]
     fn dates_include_their_ends() {
-        let key = WebhookKey::platform().unwrap().not_before(Timestamp(10)).not_after(Timestamp(20));
+        let key =
+            WebhookKey::platform().unwrap().not_before(Timestamp(10)).not_after(Timestamp(20));
         let why = |now| key.out_of_dates(Timestamp(now));
         assert_eq!(
             (why(9), why(10), why(20), why(21)),

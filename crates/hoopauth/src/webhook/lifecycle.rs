@@ -1,8 +1,8 @@
 //! What installations mean for grants: minted at INSTALL, removed at UNINSTALL.
 //!
-//! An INSTALL may come before its company's code exchange. It is remembered, in the store for thirty days and in memory, and the
-//! location minted once the company's grant is there: right then by the process that remembers it, by others when the location
-//! is first asked for.
+//! An INSTALL may come before its company's code exchange. It is remembered, in the store for
+//! thirty days and in memory, and the location minted once the company's grant is there: right then
+//! by the process that remembers it, by others when the location is first asked for.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -24,13 +24,14 @@ use crate::store::{Fingerprint, NewRecord};
 use crate::sync::{Mutex, lock};
 
 impl Client {
-    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client. Doing it again changes nothing; other events
-    /// mean nothing.
+    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client. Doing it
+    /// again changes nothing; other events mean nothing.
     ///
-    /// INSTALL mints the location's grant from its company's. UNINSTALL removes the grant, a company's with those of its
-    /// locations, unless the user authorized it anew since: both are dated by the platform's clock, so that ours need not be right.
-    /// Errors: `INVALID_ARGUMENT` for an event that was not verified to be of this client's app, and those of minting and of the store:
-    /// release the delivery then, and answer 429 so that it comes again.
+    /// INSTALL mints the location's grant from its company's. UNINSTALL removes the grant, a
+    /// company's with those of its locations, unless the user authorized it anew since: both are
+    /// dated by the platform's clock, so that ours need not be right. Errors: `INVALID_ARGUMENT`
+    /// for an event that was not verified to be of this client's app, and those of minting and of
+    /// the store: release the delivery then, and answer 429 so that it comes again.
     pub fn apply(&self, event: &WebhookEvent) -> Result<Applied> {
         let inner = &self.inner;
         inner.check_open()?;
@@ -55,10 +56,14 @@ impl Client {
         };
         let at = uninstalled.at;
         match (lifecycle, account.kind()) {
-            (Lifecycle::Install, AccountKind::Location) => inner.install(account, event.company(), at),
+            (Lifecycle::Install, AccountKind::Location) => {
+                inner.install(account, event.company(), at)
+            }
             (Lifecycle::Install, AccountKind::Company) => Ok(Applied::Nothing),
             (Lifecycle::Uninstall, AccountKind::Location) => inner.uninstall(account, uninstalled),
-            (Lifecycle::Uninstall, AccountKind::Company) => inner.uninstall_company(account, uninstalled),
+            (Lifecycle::Uninstall, AccountKind::Company) => {
+                inner.uninstall_company(account, uninstalled)
+            }
         }
     }
 }
@@ -129,7 +134,8 @@ struct Uninstalled {
 }
 
 impl Uninstalled {
-    /// Returns `true` if a grant was authorized after it. Both moments are of the same clock, as far as that is known.
+    /// Returns `true` if a grant was authorized after it. Both moments are of the same clock, as
+    /// far as that is known.
     fn is_before(self, grant: &Grant) -> bool {
         let authorized =
             if self.is_platforms { grant.authorized_for_webhooks() } else { grant.authorized_at };
@@ -144,7 +150,12 @@ struct Waiting {
 }
 
 impl Inner {
-    fn install(&self, location: &Account, company: Option<&Account>, at: Timestamp) -> Result<Applied> {
+    fn install(
+        &self,
+        location: &Account,
+        company: Option<&Account>,
+        at: Timestamp,
+    ) -> Result<Applied> {
         let before = self.live(location)?;
         if before.as_ref().is_some_and(|(grant, _)| grant.authorized_for_webhooks() >= at) {
             self.forget_install(location)?;
@@ -167,7 +178,9 @@ impl Inner {
             Ok(if minted { Applied::Minted } else { Applied::Nothing })
         };
         let (mut awaited, mut failed) = (None, None);
-        for company in known.clone().map_or_else(|| self.few_companies(), |known| Ok(vec![known]))? {
+        for company in
+            known.clone().map_or_else(|| self.few_companies(), |known| Ok(vec![known]))?
+        {
             match self.serve(&company).map_err(|error| (error.code(), error)) {
                 Ok(_) => match mint(&company) {
                     // Which one it is of, the event does not always say.
@@ -201,9 +214,14 @@ impl Inner {
         }
     }
 
-    /// Mints a location's grant in its turn among refreshes; `false` if there is one as young as the installation already, or any
-    /// where that is not known.
-    pub(crate) fn mint_installed(&self, location: &Account, company: &Account, why: MintFor) -> Result<bool> {
+    /// Mints a location's grant in its turn among refreshes; `false` if there is one as young as
+    /// the installation already, or any where that is not known.
+    pub(crate) fn mint_installed(
+        &self,
+        location: &Account,
+        company: &Account,
+        why: MintFor,
+    ) -> Result<bool> {
         let at = why.at();
         for _ in 0..SAVE_TRIES {
             let longest = self.at_most(self.settings.max_wait);
@@ -257,7 +275,9 @@ impl Inner {
             if record.grant.is_none() {
                 let stays = match why {
                     MintFor::Request => true,
-                    MintFor::Install(None) => !self.is_over_tombstone(location, record.generation)?,
+                    MintFor::Install(None) => {
+                        !self.is_over_tombstone(location, record.generation)?
+                    }
                     MintFor::Install(Some(at)) => record.expires_at >= at,
                 };
                 if stays {
@@ -272,12 +292,14 @@ impl Inner {
             Some((held, _)) => Some(held),
             None => self.open_live(location, record).ok().map(|(_, grant)| grant),
         };
-        let is_as_young = |before: &&Grant| at.is_none_or(|at| before.authorized_for_webhooks() >= at);
+        let is_as_young =
+            |before: &&Grant| at.is_none_or(|at| before.authorized_for_webhooks() >= at);
         if let Some(before) = before.as_ref().filter(is_as_young) {
             minted.set(Some(false));
             return Ok(self.snapshot_of(before, generation));
         }
-        let mut grant = self.mint_grant(company, location, before.as_ref(), self.settings.attempt_timeout)?;
+        let mut grant =
+            self.mint_grant(company, location, before.as_ref(), self.settings.attempt_timeout)?;
         // By the platform's clock, as later events will be.
         grant.authorized_at = at.unwrap_or(grant.obtained_at);
         grant.platform_authorized_at = at.or(grant.platform_authorized_at);
@@ -312,15 +334,16 @@ impl Inner {
             return Ok(Applied::Outdated);
         }
         let applied = self.remove_older(location, uninstalled, None)?;
-        // One that another process remembered may be newer, which it knows: for all others the tombstone speaks.
+        // One that another process remembered may be newer, which it knows: for all others the
+        // tombstone speaks.
         if applied != Applied::Outdated && remembered.is_some() {
             self.forget_install(location)?;
         }
         Ok(applied)
     }
 
-    /// First the company's own, so that nothing is minted from it any more. What a crash or an error leaves, the platform's next try
-    /// removes.
+    /// First the company's own, so that nothing is minted from it any more. What a crash or an
+    /// error leaves, the platform's next try removes.
     fn uninstall_company(&self, company: &Account, uninstalled: Uninstalled) -> Result<Applied> {
         let at = uninstalled.at;
         let applied = self.remove_older(company, uninstalled, None)?;
@@ -340,14 +363,16 @@ impl Inner {
         }
         for account in calling(|| self.store.accounts(&self.settings.app))? {
             if account.kind() == AccountKind::Location {
-                let gone = self.remove_older(&account, uninstalled, Some(company)).and_then(|applied| {
-                    let gone = applied == Applied::Removed;
-                    let waiting = lock(&self.installs.waiting).get(&account).map(|waiting| waiting.at);
-                    if gone && waiting.is_some_and(|installed| installed <= at) {
-                        self.forget_install(&account)?;
-                    }
-                    Ok(gone)
-                });
+                let gone =
+                    self.remove_older(&account, uninstalled, Some(company)).and_then(|applied| {
+                        let gone = applied == Applied::Removed;
+                        let waiting =
+                            lock(&self.installs.waiting).get(&account).map(|waiting| waiting.at);
+                        if gone && waiting.is_some_and(|installed| installed <= at) {
+                            self.forget_install(&account)?;
+                        }
+                        Ok(gone)
+                    });
                 match gone {
                     Ok(gone) => removed |= gone,
                     Err(error) => {
@@ -362,8 +387,8 @@ impl Inner {
         }
     }
 
-    /// Removes a grant that was authorized by `at`, and leaves a tombstone of that moment, also where there was none; with
-    /// `company` only one of a location of that.
+    /// Removes a grant that was authorized by `at`, and leaves a tombstone of that moment, also
+    /// where there was none; with `company` only one of a location of that.
     fn remove_older(
         &self,
         account: &Account,
@@ -375,17 +400,20 @@ impl Inner {
             let held = self.unsaved_grant(account).map(|(grant, _)| grant);
             let record = self.load(account)?;
             let dead = record.as_ref().filter(|record| record.grant.is_none());
-            let dead = dead.map(|record| (record.generation, record.seen.clone(), record.expires_at));
+            let dead =
+                dead.map(|record| (record.generation, record.seen.clone(), record.expires_at));
             let stored = record.filter(|record| record.grant.is_some()).map(|record| {
                 (record.generation, record.seen.clone(), self.open_live(account, Some(record)))
             });
             let (place, grant) = match stored {
                 None if held.is_none() => {
                     self.cache.forget(account.as_str());
-                    let (generation, seen, removed) = dead.unwrap_or((0, vec![], Timestamp(i64::MIN)));
+                    let (generation, seen, removed) =
+                        dead.unwrap_or((0, vec![], Timestamp(i64::MIN)));
                     if company.is_none() && removed < at {
                         let tombstone = NewRecord { grant: None, expires_at: at, seen };
-                        if !calling(|| self.store.save(&self.key(account), generation, &tombstone))? {
+                        if !calling(|| self.store.save(&self.key(account), generation, &tombstone))?
+                        {
                             continue;
                         }
                     }
@@ -396,7 +424,9 @@ impl Inner {
                     (Some((generation, seen)), Some(held.unwrap_or(grant)))
                 }
                 // Another key's is somebody else's; what is damaged nobody can use.
-                Some((_, _, Err(error))) if error.code() == ErrorCode::StoreKey => return Err(error),
+                Some((_, _, Err(error))) if error.code() == ErrorCode::StoreKey => {
+                    return Err(error);
+                }
                 Some((generation, seen, Err(_))) => (Some((generation, seen)), held),
             };
             if grant.as_ref().is_some_and(|grant| uninstalled.is_before(grant)) {
@@ -424,12 +454,14 @@ impl Inner {
         Err(busy(account))
     }
 
-    /// Returns `true` if an account is one of this app's: it has a grant, or is a location whose installation is remembered. Asks the
-    /// store; other processes may have stored the grant.
+    /// Returns `true` if an account is one of this app's: it has a grant, or is a location whose
+    /// installation is remembered. Asks the store; other processes may have stored the grant.
     pub(super) fn knows(&self, account: &Account) -> Result<bool> {
         self.check_open()?;
         self.check_process()?;
-        if self.is_unsaved(account) || self.load(account)?.is_some_and(|record| record.grant.is_some()) {
+        if self.is_unsaved(account)
+            || self.load(account)?.is_some_and(|record| record.grant.is_some())
+        {
             return Ok(true);
         }
         Ok(account.kind() == AccountKind::Location
@@ -448,7 +480,9 @@ impl Inner {
                 Ok(Some((grant, record.back_off.is_some_and(|back_off| back_off.refused))))
             }
             // What is damaged may be replaced.
-            Err(error) if matches!(error.code(), ErrorCode::NoGrant | ErrorCode::StoreCorrupt) => Ok(None),
+            Err(error) if matches!(error.code(), ErrorCode::NoGrant | ErrorCode::StoreCorrupt) => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -487,13 +521,19 @@ impl Inner {
         Ok(accounts)
     }
 
-    fn remember_install(&self, location: &Account, company: Option<&Account>, at: Timestamp) -> Result<()> {
+    fn remember_install(
+        &self,
+        location: &Account,
+        company: Option<&Account>,
+        at: Timestamp,
+    ) -> Result<()> {
         let now = self.clock.now();
         let until = now.plus(REMEMBERED);
         let app = &self.settings.app;
         // The location last: who finds it finds the others too.
         let company = company.map(|company| (company, of_company(location, company)));
-        let over = self.tombstone(location)?.map(|(generation, _)| over_tombstone(location, generation));
+        let over =
+            self.tombstone(location)?.map(|(generation, _)| over_tombstone(location, generation));
         for id in company.map(|(_, id)| id).into_iter().chain(over).chain([of_location(location)]) {
             if !calling(|| self.store.claim(app, &id, until, now))? {
                 // An older installation's: this one is remembered as long as any.
@@ -527,8 +567,8 @@ impl Inner {
         }
     }
 
-    /// After a company's grant came: mints those locations whose installation waited for it here. What fails waits on. A location
-    /// that has its own waits no more.
+    /// After a company's grant came: mints those locations whose installation waited for it here.
+    /// What fails waits on. A location that has its own waits no more.
     pub(crate) fn finish_installs(&self, company: &Account) {
         if company.kind() != AccountKind::Company {
             let waited = lock(&self.installs.waiting).contains_key(company);
@@ -559,10 +599,12 @@ impl Inner {
         }
     }
 
-    /// A location without a grant, for which `error` says so, may be one whose installation is remembered: then it is minted.
+    /// A location without a grant, for which `error` says so, may be one whose installation is
+    /// remembered: then it is minted.
     #[cold]
     pub(crate) fn finish_install(&self, location: &Account, error: Error) -> Result<Arc<Snapshot>> {
-        let about_it = error.code() == ErrorCode::NoGrant && error.account().is_none_or(|of| of == location);
+        let about_it =
+            error.code() == ErrorCode::NoGrant && error.account().is_none_or(|of| of == location);
         if !about_it || location.kind() != AccountKind::Location || self.oauth().is_err() {
             return Err(error);
         }
@@ -583,7 +625,8 @@ impl Inner {
         }
     }
 
-    /// Mints a location whose installation is remembered; `false` if none is, or its company's grant is not here yet.
+    /// Mints a location whose installation is remembered; `false` if none is, or its company's
+    /// grant is not here yet.
     fn mint_remembered(&self, location: &Account) -> Result<bool> {
         let here = lock(&self.installs.waiting).get(location).cloned();
         match self.is_install_stored(location)? {

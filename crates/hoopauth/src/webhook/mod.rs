@@ -1,11 +1,13 @@
 //! Webhooks: keys, verification, replay, events.
 //!
-//! A [`WebhookVerifier`] checks that a request is a genuine, fresh event for this app that nobody has handled yet, and
-//! [`Client::apply`] does what an installation means for the grants.
+//! A [`WebhookVerifier`] checks that a request is a genuine, fresh event for this app that nobody
+//! has handled yet, and [`Client::apply`] does what an installation means for the grants.
 //!
-//! The platform sends an event again only if it was answered with 429, at least under one of its documented policies. So a receiver
-//! answers 200 to what it handled, to `WEBHOOK_REPLAYED` and to `WEBHOOK_FOREIGN`; 401 to `SIGNATURE_MISSING` and
-//! `SIGNATURE_INVALID`; 400 to `WEBHOOK_MALFORMED` and `WEBHOOK_STALE`; and **429 to everything else**, its own failures included.
+//! The platform sends an event again only if it was answered with 429, at least under one of its
+//! documented policies. So a receiver answers 200 to what it handled, to `WEBHOOK_REPLAYED` and to
+//! `WEBHOOK_FOREIGN`; 401 to `SIGNATURE_MISSING` and `SIGNATURE_INVALID`; 400 to
+//! `WEBHOOK_MALFORMED` and `WEBHOOK_STALE`; and **429 to everything else**, its own failures
+//! included.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +40,8 @@ use crate::options::OptionSet;
 use crate::sync::Mutex;
 
 impl Client {
-    /// Configures a verifier of webhooks for this client's app: `app_id` from `client_id`, replay memory in the client's store.
+    /// Configures a verifier of webhooks for this client's app: `app_id` from `client_id`, replay
+    /// memory in the client's store.
     pub fn webhook_verifier(&self) -> WebhookVerifierBuilder {
         WebhookVerifierBuilder::new(Some(Arc::clone(&self.inner)))
     }
@@ -56,7 +59,13 @@ pub struct WebhookVerifierBuilder {
 
 impl WebhookVerifierBuilder {
     fn new(client: Option<Arc<Inner>>) -> Self {
-        Self { client, keys: Vec::new(), options: OptionSet::of(WEBHOOK_OPTIONS), clock: None, error: None }
+        Self {
+            client,
+            keys: Vec::new(),
+            options: OptionSet::of(WEBHOOK_OPTIONS),
+            clock: None,
+            error: None,
+        }
     }
 
     /// Adds a key beside the platform's own.
@@ -92,7 +101,8 @@ impl WebhookVerifierBuilder {
             keys.insert(0, WebhookKey::platform()?);
         }
         let keys = KeySet::new(keys)?;
-        let settings = Settings::read(&options, client.as_ref().and_then(|inner| inner.credential.app_id()));
+        let settings =
+            Settings::read(&options, client.as_ref().and_then(|inner| inner.credential.app_id()));
         if keys.has_public() && settings.app_id.is_none() && !settings.any_app {
             return Err(Error::config(
                 "the platform signs the webhooks of all apps with one key, so a verifier must know its app: set `app_id`, make the \
@@ -138,8 +148,10 @@ impl WebhookVerifierBuilder {
             (None, Some(inner)) => VerifierClock::Client(Arc::clone(inner)),
             (clock, _) => VerifierClock::Own(ClientClock::new(clock, false)),
         };
-        // Its grants tell whose an event is that names no app, unless the verifier is for another app.
-        let grants = oauth.filter(|inner| settings.app_id.as_deref() == inner.credential.app_id()).cloned();
+        // Its grants tell whose an event is that names no app, unless the verifier is for another
+        // app.
+        let grants =
+            oauth.filter(|inner| settings.app_id.as_deref() == inner.credential.app_id()).cloned();
         let client = client.map(|inner| inner.settings.app.as_str().into());
         Ok(WebhookVerifier {
             shared: Arc::new(Shared { keys, settings, client, grants, replay, lives, clock }),
@@ -163,24 +175,28 @@ pub struct WebhookVerifier {
 }
 
 impl WebhookVerifier {
-    /// Configures a verifier without a client: it remembers in this process, and `app_id` or `any_app` must be set. It has no grants
-    /// to look at, so an event that names no app is `WEBHOOK_FOREIGN` unless a shared secret signed it or `any_app` is set.
+    /// Configures a verifier without a client: it remembers in this process, and `app_id` or
+    /// `any_app` must be set. It has no grants to look at, so an event that names no app is
+    /// `WEBHOOK_FOREIGN` unless a shared secret signed it or `any_app` is set.
     pub fn builder() -> WebhookVerifierBuilder {
         WebhookVerifierBuilder::new(None)
     }
 
-    /// Verifies signature, event, app, age and that it was not handled before; claims it until it is
-    /// [confirmed](WebhookDelivery::confirm) or [released](WebhookDelivery::release).
+    /// Verifies signature, event, app, age and that it was not handled before; claims it until it
+    /// is [confirmed](WebhookDelivery::confirm) or [released](WebhookDelivery::release).
     ///
-    /// `headers` are all those of the request, in any case and order; `body` is what came, byte for byte.
+    /// `headers` are all those of the request, in any case and order; `body` is what came, byte for
+    /// byte.
     ///
-    /// The platform signs the events of all apps with one key. An event that names another app is foreign. One that names no app is
-    /// accepted if the client has a grant for its account or for its company (the store is asked, the platform is not), or if a
-    /// shared secret signed it. `any_app` accepts both. INSTALL and UNINSTALL must name this app.
+    /// The platform signs the events of all apps with one key. An event that names another app is
+    /// foreign. One that names no app is accepted if the client has a grant for its account or for
+    /// its company (the store is asked, the platform is not), or if a shared secret signed it.
+    /// `any_app` accepts both. INSTALL and UNINSTALL must name this app.
     ///
-    /// Errors, and what to answer to the platform: `WEBHOOK_REPLAYED` and `WEBHOOK_FOREIGN` (200, do nothing), `SIGNATURE_MISSING`
-    /// and `SIGNATURE_INVALID` (401), `WEBHOOK_MALFORMED` and `WEBHOOK_STALE` (400); `LEASE_TIMEOUT` while another worker handles
-    /// it, and those of the store (429: the platform then sends it again).
+    /// Errors, and what to answer to the platform: `WEBHOOK_REPLAYED` and `WEBHOOK_FOREIGN` (200,
+    /// do nothing), `SIGNATURE_MISSING` and `SIGNATURE_INVALID` (401), `WEBHOOK_MALFORMED` and
+    /// `WEBHOOK_STALE` (400); `LEASE_TIMEOUT` while another worker handles it, and those of the
+    /// store (429: the platform then sends it again).
     pub fn verify<'h>(
         &self,
         headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
@@ -206,7 +222,8 @@ impl WebhookVerifier {
         let ids = Ids::of(&event);
         let (now, moment) = shared.clock.both();
         if let Err(stale) = settings.check_age(&event, &verified, now) {
-            // One that was handled is told as such, so that the platform is answered as it should be.
+            // One that was handled is told as such, so that the platform is answered as it should
+            // be.
             return Err(if shared.replay.is_done(&ids, now)? { replay::replayed() } else { stale });
         }
         shared.replay.claim(&ids, &event, shared.lives, now)?;
@@ -228,7 +245,8 @@ impl WebhookVerifier {
         remembering.or_else(|| self.shared.grants.clone().map(|inner| Client { inner }))
     }
 
-    /// The longest body that is accepted, in bytes: whoever reads one off a connection may stop there.
+    /// The longest body that is accepted, in bytes: whoever reads one off a connection may stop
+    /// there.
     pub fn max_body(&self) -> usize {
         self.shared.settings.max_body
     }
@@ -238,13 +256,17 @@ impl WebhookVerifier {
         self.verify(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())), body)
     }
 
-    /// Verifies only the signature, and returns the key that made it. Nothing is claimed: you check replays, age and app yourself.
+    /// Verifies only the signature, and returns the key that made it. Nothing is claimed: you check
+    /// replays, age and app yourself.
     pub fn verify_signature<'h>(
         &self,
         headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
         body: &[u8],
     ) -> Result<&WebhookKey> {
-        self.shared.keys.verify(headers, body, || self.shared.clock.now()).map(|verified| verified.key)
+        self.shared
+            .keys
+            .verify(headers, body, || self.shared.clock.now())
+            .map(|verified| verified.key)
     }
 }
 
@@ -257,8 +279,8 @@ impl fmt::Debug for WebhookVerifier {
     }
 }
 
-/// A verified event, claimed by this process. Dropped without [`confirm`](Self::confirm) it is released, so that the platform's retry is
-/// accepted.
+/// A verified event, claimed by this process. Dropped without [`confirm`](Self::confirm) it is
+/// released, so that the platform's retry is accepted.
 pub struct WebhookDelivery {
     event: WebhookEvent,
     key: String,
@@ -280,8 +302,8 @@ impl WebhookDelivery {
         &self.key
     }
 
-    /// It was handled: from now on it is `WEBHOOK_REPLAYED`. If that can't be stored it may be tried again, and the claim is kept
-    /// until it ends. `INVALID_STATE` after a release.
+    /// It was handled: from now on it is `WEBHOOK_REPLAYED`. If that can't be stored it may be
+    /// tried again, and the claim is kept until it ends. `INVALID_STATE` after a release.
     pub fn confirm(&self) -> Result<()> {
         match self.state.compare_exchange(CLAIMED, HANDLED, Ordering::SeqCst, Ordering::SeqCst) {
             Err(CONFIRMED) => return Ok(()),
@@ -299,7 +321,8 @@ impl WebhookDelivery {
         Ok(())
     }
 
-    /// It was not handled: the next try of the platform is accepted. `INVALID_STATE` after [`confirm`](Self::confirm).
+    /// It was not handled: the next try of the platform is accepted. `INVALID_STATE` after
+    /// [`confirm`](Self::confirm).
     pub fn release(&self) -> Result<()> {
         match self.state.compare_exchange(CLAIMED, RELEASED, Ordering::SeqCst, Ordering::SeqCst) {
             Err(RELEASED) => Ok(()),
@@ -393,7 +416,9 @@ impl Shared {
         let (own, is_lifecycle) = (settings.app_id.as_deref(), event.lifecycle().is_some());
         let why = match (own, event.app()) {
             (Some(own), NamedApp::One(theirs)) if own == theirs => {
-                event.set_verified(self.client.clone().map_or(VerifiedFor::AppId, VerifiedFor::Client));
+                event.set_verified(
+                    self.client.clone().map_or(VerifiedFor::AppId, VerifiedFor::Client),
+                );
                 return Ok(());
             }
             (None, _) if is_lifecycle => {
@@ -420,7 +445,9 @@ impl Shared {
         };
         Err(Error::new(
             ErrorCode::WebhookForeign,
-            format!("the webhook is genuine, but not for this app: {why}. Do nothing, and answer 200"),
+            format!(
+                "the webhook is genuine, but not for this app: {why}. Do nothing, and answer 200"
+            ),
         ))
     }
 
@@ -437,7 +464,12 @@ impl Shared {
 }
 
 impl Settings {
-    fn check_age(&self, event: &WebhookEvent, verified: &Verified<'_>, now: Timestamp) -> Result<()> {
+    fn check_age(
+        &self,
+        event: &WebhookEvent,
+        verified: &Verified<'_>,
+        now: Timestamp,
+    ) -> Result<()> {
         let stale = |message: String| Err(Error::new(ErrorCode::WebhookStale, message));
         let moment = match event.time() {
             EventTime::At(moment) => moment,
@@ -509,9 +541,11 @@ const RELEASED: u8 = 3;
 const FUTURE: Duration = Duration::from_secs(300);
 /// The default of `max_age`.
 const USUAL_AGE: Duration = Duration::from_secs(259_200);
-/// How much longer than it is accepted a delivery is remembered: an event may be from the future, and clocks may be set.
+/// How much longer than it is accepted a delivery is remembered: an event may be from the future,
+/// and clocks may be set.
 const DONE_SLACK: Duration = Duration::from_secs(3_600);
-/// How long an event is remembered that has neither an id nor a time: longer than the platform waits before it sends again what was
-/// handled but whose answer was lost (10 minutes and some), and not so long that a second event of the same bytes is taken for it.
+/// How long an event is remembered that has neither an id nor a time: longer than the platform
+/// waits before it sends again what was handled but whose answer was lost (10 minutes and some),
+/// and not so long that a second event of the same bytes is taken for it.
 const INDISTINCT: Duration = Duration::from_secs(900);
 const CLOSE: Duration = Duration::from_secs(5);

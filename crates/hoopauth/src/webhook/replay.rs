@@ -1,7 +1,8 @@
 //! That each delivery is handled once: who has it, and which ones were handled.
 //!
-//! A delivery is claimed while it is handled. The claim ends by itself, so that the platform's next try is accepted where a handler
-//! died with it; confirmed, it is remembered for as long as it could come again.
+//! A delivery is claimed while it is handled. The claim ends by itself, so that the platform's next
+//! try is accepted where a handler died with it; confirmed, it is remembered for as long as it
+//! could come again.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -47,12 +48,16 @@ pub(super) struct Ids {
 
 impl Ids {
     pub(super) fn of(event: &WebhookEvent) -> Self {
-        Self { claim: id(CLAIM_LABEL, event.webhook_id()), done: id(DONE_LABEL, event.webhook_id()) }
+        Self {
+            claim: id(CLAIM_LABEL, event.webhook_id()),
+            done: id(DONE_LABEL, event.webhook_id()),
+        }
     }
 }
 
 impl Replay {
-    /// Refuses a client that was closed, and a forked child: what its parent remembers it does not learn of. `INVALID_STATE`.
+    /// Refuses a client that was closed, and a forked child: what its parent remembers it does not
+    /// learn of. `INVALID_STATE`.
     pub(super) fn check(&self) -> Result<()> {
         match self {
             Self::Off => Ok(()),
@@ -76,9 +81,15 @@ impl Replay {
         }
     }
 
-    /// Claims a delivery. `WEBHOOK_REPLAYED` if it was handled, `LEASE_TIMEOUT` while it is being handled, `WEBHOOK_STALE` if
-    /// that can't be told any more.
-    pub(super) fn claim(&self, ids: &Ids, event: &WebhookEvent, lives: Lives, now: Timestamp) -> Result<()> {
+    /// Claims a delivery. `WEBHOOK_REPLAYED` if it was handled, `LEASE_TIMEOUT` while it is being
+    /// handled, `WEBHOOK_STALE` if that can't be told any more.
+    pub(super) fn claim(
+        &self,
+        ids: &Ids,
+        event: &WebhookEvent,
+        lives: Lives,
+        now: Timestamp,
+    ) -> Result<()> {
         let until = now.plus(lives.claim);
         match self {
             Self::Off => Ok(()),
@@ -130,14 +141,19 @@ fn claim_in_store(inner: &Inner, ids: &Ids, until: Timestamp, now: Timestamp) ->
         return Err(replayed());
     }
     if !claim(inner, &ids.claim, until, now)? {
-        return Err(if claimed(inner, &ids.done, now)? == Some(true) { replayed() } else { being_handled() });
+        return Err(if claimed(inner, &ids.done, now)? == Some(true) {
+            replayed()
+        } else {
+            being_handled()
+        });
     }
-    // Whoever had it may have confirmed it since the first look. A store that can't be asked is asked by claiming, which
-    // nobody else does who has no claim of the delivery.
+    // Whoever had it may have confirmed it since the first look. A store that can't be asked is
+    // asked by claiming, which nobody else does who has no claim of the delivery.
     let done = match claimed(inner, &ids.done, now) {
         Ok(Some(done)) => Ok(done),
-        Ok(None) => claim(inner, &ids.done, now.plus(LOOK), now)
-            .and_then(|free| if free { unclaim(inner, &ids.done).map(|()| false) } else { Ok(true) }),
+        Ok(None) => claim(inner, &ids.done, now.plus(LOOK), now).and_then(|free| {
+            if free { unclaim(inner, &ids.done).map(|()| false) } else { Ok(true) }
+        }),
         Err(error) => Err(error),
     };
     match done {
@@ -166,7 +182,8 @@ fn unclaim(inner: &Inner, id: &Fingerprint) -> Result<()> {
     calling(|| inner.store.unclaim(&inner.settings.app, id))
 }
 
-/// A bounded memory. What it forgets for want of room it takes for handled, and with it all that is as old.
+/// A bounded memory. What it forgets for want of room it takes for handled, and with it all that is
+/// as old.
 #[derive(Debug)]
 pub(super) struct Memory {
     room: usize,
@@ -265,8 +282,10 @@ impl Memory {
 
     fn keep(&mut self, id: Fingerprint, entry: Entry, now: Timestamp) {
         self.forget(&id);
-        while let Some((_, ended)) = self.by_end.first().copied().filter(|(until, _)| *until <= now) {
-            // The clock may be set back. What has no date was no event of a date that could come again.
+        while let Some((_, ended)) = self.by_end.first().copied().filter(|(until, _)| *until <= now)
+        {
+            // The clock may be set back. What has no date was no event of a date that could come
+            // again.
             if let Some(entry) =
                 self.forget(&ended).filter(|entry| entry.state == State::Done && entry.is_dated)
             {
@@ -292,7 +311,8 @@ impl Memory {
     }
 }
 
-/// What something is remembered by: the same in every process, whatever its keys, for those change. What is hashed is no secret.
+/// What something is remembered by: the same in every process, whatever its keys, for those change.
+/// What is hashed is no secret.
 pub(super) fn id(label: &str, text: &str) -> Fingerprint {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(&(label.len() as u64).to_be_bytes());
@@ -352,7 +372,8 @@ mod tests {
             memory.claim(&ids(name), None, at(10), at(now)).unwrap();
             memory.confirm(&ids(name), None, at(10), at(now));
         }
-        // One was forgotten for want of room, the others at their end: an older event with a date is still accepted.
+        // One was forgotten for want of room, the others at their end: an older event with a date
+        // is still accepted.
         memory.claim(&ids("d"), Some(at(0)), at(100), at(20)).unwrap();
         // The same bytes again are another event by then.
         memory.claim(&ids("c"), None, at(100), at(20)).unwrap();

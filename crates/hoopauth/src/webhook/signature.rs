@@ -26,7 +26,9 @@ impl KeySet {
     /// `CONFIG` without a key, and for one that could never count.
     pub(super) fn new(keys: Vec<WebhookKey>) -> Result<Self> {
         if keys.is_empty() {
-            return Err(Error::config("a webhook verifier needs a key: add one, or leave `platform_key` on"));
+            return Err(Error::config(
+                "a webhook verifier needs a key: add one, or leave `platform_key` on",
+            ));
         }
         keys.iter().try_for_each(WebhookKey::check_dates)?;
         let dated = keys.iter().any(WebhookKey::is_dated);
@@ -38,7 +40,8 @@ impl KeySet {
         self.keys.iter().any(|key| key.scheme() != SignatureScheme::HmacSha256)
     }
 
-    /// Checks every signature that there is a key for; all of them must be good, and at least one there.
+    /// Checks every signature that there is a key for; all of them must be good, and at least one
+    /// there.
     pub(super) fn verify<'h>(
         &self,
         headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
@@ -72,7 +75,8 @@ impl KeySet {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Option<&WebhookKey>> {
-        let mut counting = self.of(found.scheme).filter(|key| key.out_of_dates(now).is_none()).peekable();
+        let mut counting =
+            self.of(found.scheme).filter(|key| key.out_of_dates(now).is_none()).peekable();
         if counting.peek().is_none() {
             return Ok(None);
         }
@@ -104,8 +108,12 @@ impl KeySet {
                 ));
             }
             let cure = match scheme {
-                SignatureScheme::Ed25519 => "leave `platform_key` on, or add the key that signed it",
-                SignatureScheme::RsaSha256 => "set `platform_rsa_key`, or add the key that signed it",
+                SignatureScheme::Ed25519 => {
+                    "leave `platform_key` on, or add the key that signed it"
+                }
+                SignatureScheme::RsaSha256 => {
+                    "set `platform_rsa_key`, or add the key that signed it"
+                }
                 SignatureScheme::HmacSha256 => "add the webhook's secret as a key",
             };
             return invalid(format!(
@@ -136,8 +144,11 @@ impl KeySet {
     }
 
     fn labels(&self, scheme: SignatureScheme, wanted: impl Fn(&WebhookKey) -> bool) -> String {
-        let labels: Vec<_> =
-            self.of(scheme).filter(|key| wanted(key)).map(|key| format!("`{}`", key.label())).collect();
+        let labels: Vec<_> = self
+            .of(scheme)
+            .filter(|key| wanted(key))
+            .map(|key| format!("`{}`", key.label()))
+            .collect();
         labels.join(" or ")
     }
 
@@ -159,7 +170,8 @@ struct Found<'h> {
 }
 
 impl<'h> Found<'h> {
-    /// Adds a value: one that was said before is the same one. Some servers join them with commas, which no signature holds.
+    /// Adds a value: one that was said before is the same one. Some servers join them with commas,
+    /// which no signature holds.
     fn add(&mut self, value: &'h [u8]) -> Result<()> {
         for value in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
             if self.value.is_some_and(|before| before != value) {

@@ -2,8 +2,9 @@
 
 use crate::clock::Timestamp;
 
-/// Reads `2026-01-31T12:00:00.123Z`: with a fraction or without, with an offset (`+02:00`, `-0530`, `+01`) or, without one, in
-/// UTC; a space may stand for the `T`, and seconds may be left out. What is finer than milliseconds is cut.
+/// Reads `2026-01-31T12:00:00.123Z`: with a fraction or without, with an offset (`+02:00`, `-0530`,
+/// `+01`) or, without one, in UTC; a space may stand for the `T`, and seconds may be left out. What
+/// is finer than milliseconds is cut.
 pub(super) fn read(text: &str) -> Option<Timestamp> {
     let mut rest = Rest(text.as_bytes());
     let year = rest.number(4)?;
@@ -24,12 +25,13 @@ pub(super) fn read(text: &str) -> Option<Timestamp> {
         }
     }
     let offset = rest.offset()?;
-    let seconds = ((days_since_epoch(year, month, day) * 24 + hour) * 60 + minute) * 60 + second - offset;
+    let seconds =
+        ((days_since_epoch(year, month, day) * 24 + hour) * 60 + minute) * 60 + second - offset;
     Some(Timestamp(seconds * 1000 + millis))
 }
 
-/// Reads a number of seconds, milliseconds, microseconds or nanoseconds since 1970: for the years of this age their sizes tell them
-/// apart.
+/// Reads a number of seconds, milliseconds, microseconds or nanoseconds since 1970: for the years
+/// of this age their sizes tell them apart.
 pub(super) fn from_number(text: &str) -> Option<Timestamp> {
     let number = text.parse::<f64>().ok().filter(|number| number.abs() < 1e20)?;
     let millis = match number.abs() {
@@ -51,7 +53,9 @@ impl Rest<'_> {
     fn number(&mut self, digits: usize) -> Option<i64> {
         let (number, rest) = self.0.split_at_checked(digits)?;
         self.0 = rest;
-        number.iter().try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))
+        number
+            .iter()
+            .try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))
     }
 
     fn one_of(&mut self, bytes: &[u8]) -> Option<u8> {
@@ -64,7 +68,8 @@ impl Rest<'_> {
     /// Digits behind the point, in milliseconds.
     fn fraction(&mut self) -> Option<i64> {
         let length = self.0.iter().take_while(|b| b.is_ascii_digit()).count();
-        let (digits, rest) = self.0.split_at_checked(length).filter(|(digits, _)| !digits.is_empty())?;
+        let (digits, rest) =
+            self.0.split_at_checked(length).filter(|(digits, _)| !digits.is_empty())?;
         self.0 = rest;
         let digit = |place: usize| digits.get(place).map_or(0, |b| i64::from(b - b'0'));
         Some(digit(0) * 100 + digit(1) * 10 + digit(2))
@@ -97,7 +102,8 @@ fn days_of(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1 January 1970, in the Gregorian calendar; years count from March, so that the leap day is the last.
+/// Days from 1 January 1970, in the Gregorian calendar; years count from March, so that the leap
+/// day is the last.
 fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);

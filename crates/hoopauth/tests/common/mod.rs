@@ -17,7 +17,8 @@ use std::time::Duration;
 use hoopauth::store::{MemoryStore, TokenStore};
 use hoopauth::{Account, Client, ClientBuilder, Grant, ManualClock, Timestamp};
 use hoopauth_emulator::{
-    Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_LOCATION_IDS, DEFAULT_SCOPES, Emulator,
+    Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_LOCATION_IDS, DEFAULT_SCOPES,
+    Emulator,
 };
 
 pub struct World {
@@ -119,13 +120,15 @@ impl Captured {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// What this process logs from now on, for all of its tests: one that logs and one that reads the log call this first. A
-    /// subscriber of one thread may miss what another thread logs for the first time just then.
+    /// What this process logs from now on, for all of its tests: one that logs and one that reads
+    /// the log call this first. A subscriber of one thread may miss what another thread logs for
+    /// the first time just then.
     pub fn of_process() -> &'static Self {
         static LOG: LazyLock<Captured> = LazyLock::new(|| {
             let log = Captured::default();
             let writer = log.clone();
-            let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false);
+            let subscriber =
+                tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false);
             tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
             log
         });

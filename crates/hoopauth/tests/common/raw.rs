@@ -1,4 +1,5 @@
-//! A bare HTTP server that answers as a test tells it, and remembers what came; and clocks for tests that wait.
+//! A bare HTTP server that answers as a test tells it, and remembers what came; and clocks for
+//! tests that wait.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -40,7 +41,10 @@ pub enum Reply {
 
 /// An answer with a body.
 pub fn answer(status: u16, headers: &str, body: &str) -> Reply {
-    Reply::Keep(format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len()))
+    Reply::Keep(format!(
+        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    ))
 }
 
 /// Listens on 127.0.0.1 until the process ends.
@@ -61,7 +65,8 @@ impl Raw {
         let reply = Arc::new(reply);
         thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
-                let (seen, closed, reply) = (Arc::clone(&seen), Arc::clone(&closed), Arc::clone(&reply));
+                let (seen, closed, reply) =
+                    (Arc::clone(&seen), Arc::clone(&closed), Arc::clone(&reply));
                 thread::spawn(move || {
                     serve(stream.unwrap(), connection, &seen, &*reply);
                     *closed.0.lock().unwrap() += 1;
@@ -176,7 +181,8 @@ impl Clock for SleepLog {
     }
 }
 
-/// A clock for many threads: it moves on when all of them sleep, to the moment when the first wakes.
+/// A clock for many threads: it moves on when all of them sleep, to the moment when the first
+/// wakes.
 #[derive(Debug, Default)]
 pub struct VirtualClock {
     state: Mutex<Virtual>,

@@ -8,8 +8,9 @@ use std::sync::{Arc, mpsc};
 use hoopauth::ErrorCode;
 use hoopauth::webhook::{WebhookDelivery, WebhookVerifier};
 
-/// Serves webhooks as a program would: verifies, handles, answers. `handle` says whether it could be handled.
-/// What could not is answered with 429, after which the platform sends it again whatever its policy.
+/// Serves webhooks as a program would: verifies, handles, answers. `handle` says whether it could
+/// be handled. What could not is answered with 429, after which the platform sends it again
+/// whatever its policy.
 pub fn serve(
     verifier: WebhookVerifier,
     handle: impl Fn(&WebhookDelivery) -> bool + Send + Sync + 'static,
@@ -33,7 +34,8 @@ pub fn serve(
                         None => {}
                     }
                 }
-                let length = lines.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+                let length =
+                    lines.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
                 let mut body = vec![0; length.unwrap().1.parse().unwrap()];
                 reader.read_exact(&mut body).unwrap();
                 let headers = lines.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
@@ -48,7 +50,8 @@ pub fn serve(
                     },
                 };
                 sender.send(status).unwrap();
-                write!(reader.into_inner(), "HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n").unwrap();
+                write!(reader.into_inner(), "HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n")
+                    .unwrap();
             });
         }
     });

@@ -1,5 +1,11 @@
 //! A store of the host's own for tests that look at it.
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used, reason = "each test uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "each test uses a part"
+)]
 
 use std::collections::HashMap;
 use std::sync::Mutex;

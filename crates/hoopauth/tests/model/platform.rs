@@ -1,4 +1,5 @@
-//! The platform as the facts tell: single-use refresh tokens, the same answer again for 30 seconds, tokens of a day.
+//! The platform as the facts tell: single-use refresh tokens, the same answer again for 30 seconds,
+//! tokens of a day.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -147,20 +148,30 @@ impl Platform {
         let too_late = family.spent.get(token).is_some_and(late);
         state.sent.push(Sent { at: now, account, token: token.to_owned(), too_late });
         let family = &state.families[account];
-        let again =
-            family.spent.get(token).is_some_and(|spent| !late(spent) && spent.successor == family.current);
+        let again = family
+            .spent
+            .get(token)
+            .is_some_and(|spent| !late(spent) && spent.successor == family.current);
         if family.revoked || !(again || family.current == token) {
-            let body = br#"{"error":"invalid_grant","error_description":"This refresh token is invalid"}"#;
+            let body =
+                br#"{"error":"invalid_grant","error_description":"This refresh token is invalid"}"#;
             return TransportResponse { status: 400, headers: vec![].into(), body: body.to_vec() };
         }
-        let (access, refresh) =
-            if again { (family.access.clone(), family.current.clone()) } else { self.rotate(state, account) };
+        let (access, refresh) = if again {
+            (family.access.clone(), family.current.clone())
+        } else {
+            self.rotate(state, account)
+        };
         let left = state.expiries[&access].saturating_sub(now) / 1000;
         let body = serde_json::json!({
             "access_token": access, "refresh_token": refresh, "expires_in": left, "token_type": "Bearer",
             "userType": "Location", "locationId": super::world::id(account), "companyId": "company",
         });
-        TransportResponse { status: 200, headers: vec![].into(), body: body.to_string().into_bytes() }
+        TransportResponse {
+            status: 200,
+            headers: vec![].into(),
+            body: body.to_string().into_bytes(),
+        }
     }
 }
 
@@ -170,7 +181,11 @@ impl Transport for Platform {
             url::form_urlencoded::parse(request.body.as_bytes()).into_owned().collect();
         let token = &form["refresh_token"];
         let account: usize = token.split('-').nth(1).unwrap().parse().unwrap();
-        let lost = |sent| TransportError { kind: TransportErrorKind::Network, message: "lost".into(), sent };
+        let lost = |sent| TransportError {
+            kind: TransportErrorKind::Network,
+            message: "lost".into(),
+            sent,
+        };
         let mut state = self.state();
         match state.faults.pop_front() {
             None => Ok(self.refresh(&mut state, account, token)),
@@ -185,7 +200,11 @@ impl Transport for Platform {
             }
             Some(Fault::Garbage) => {
                 self.refresh(&mut state, account, token);
-                Ok(TransportResponse { status: 200, headers: vec![].into(), body: b"<html>".to_vec() })
+                Ok(TransportResponse {
+                    status: 200,
+                    headers: vec![].into(),
+                    body: b"<html>".to_vec(),
+                })
             }
         }
     }

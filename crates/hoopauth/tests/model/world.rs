@@ -1,4 +1,5 @@
-//! Two clients over one store, others that come in between, what they were made to do, and what must hold whatever that was.
+//! Two clients over one store, others that come in between, what they were made to do, and what
+//! must hold whatever that was.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -67,7 +68,8 @@ pub(crate) struct Shared {
     known: Mutex<Vec<Known>>,
     /// The other process, which neither crashes nor fails.
     other: OnceLock<Client>,
-    /// A process stood still between its slot of the budget and its request, which nothing can make up for.
+    /// A process stood still between its slot of the budget and its request, which nothing can make
+    /// up for.
     late: Mutex<bool>,
     /// Sends that were checked.
     looked_at: Mutex<usize>,
@@ -121,7 +123,8 @@ impl Shared {
         look(&mut self.known.lock().unwrap()[number])
     }
 
-    /// Checks what a call answered and draws the model's conclusions from what the store has now: what a next process finds.
+    /// Checks what a call answered and draws the model's conclusions from what the store has now:
+    /// what a next process finds.
     fn conclude(&self, number: usize, result: Option<&Result<Option<hoopauth::Headers>>>) {
         if let Some(Ok(Some(headers))) = result {
             let token = headers.authorization().strip_prefix("Bearer ").unwrap();
@@ -141,7 +144,9 @@ impl Shared {
             self.known(number, |known| (known.seed.clone().unwrap(), known.stored));
         // As old as it is: the seed is the same at every start.
         let expires = if stored { Timestamp(1) } else { self.clock.now().plus(LIFE) };
-        let grant = Grant::new(account(number), access).with_refresh_token(refresh).with_expires_at(expires);
+        let grant = Grant::new(account(number), access)
+            .with_refresh_token(refresh)
+            .with_expires_at(expires);
         if client.import(grant, false).unwrap() == hoopauth::Import::Imported {
             self.known(number, |known| known.stored = true);
         }
@@ -153,7 +158,8 @@ impl Shared {
         let mut known = self.known.lock().unwrap();
         for known in &mut *known {
             let since = known.at_risk_since;
-            known.may_be_lost |= since.is_some_and(|since| Duration::from_millis(now - since) >= WINDOW);
+            known.may_be_lost |=
+                since.is_some_and(|since| Duration::from_millis(now - since) >= WINDOW);
         }
         let sent = self.platform.sent();
         let before = std::mem::replace(&mut *self.looked_at.lock().unwrap(), sent.len());
@@ -239,7 +245,9 @@ impl World {
             .step_hook(move |step, account| {
                 loop {
                     let mut stops = armed.lock().unwrap();
-                    let Some(next) = stops.iter().position(|(at, _)| *at == step) else { return Ok(()) };
+                    let Some(next) = stops.iter().position(|(at, _)| *at == step) else {
+                        return Ok(());
+                    };
                     let (_, stop) = stops.remove(next);
                     drop(stops);
                     match stop {
@@ -256,7 +264,9 @@ impl World {
     }
 
     pub(crate) fn headers(&mut self, client: usize, number: usize) {
-        self.call(client, number, |client, account| client.headers_for(account.as_str(), "GET").map(Some));
+        self.call(client, number, |client, account| {
+            client.headers_for(account.as_str(), "GET").map(Some)
+        });
     }
 
     pub(crate) fn refuse(&mut self, client: usize, number: usize) {
@@ -304,7 +314,8 @@ impl World {
         }
     }
 
-    /// Replaces a client that crashed. What it held is not dropped in order: nothing more may be saved.
+    /// Replaces a client that crashed. What it held is not dropped in order: nothing more may be
+    /// saved.
     fn bury(&mut self, client: usize) {
         self.armed[client].lock().unwrap().clear();
         let new = self.client(&self.armed[client]);
@@ -359,11 +370,15 @@ impl World {
             }
         }
         for window in first_sends.windows(PER_MINUTE + 1) {
-            assert!(window[PER_MINUTE] - window[0] >= 60_000, "more than the budget in a minute: {window:?}");
+            assert!(
+                window[PER_MINUTE] - window[0] >= 60_000,
+                "more than the budget in a minute: {window:?}"
+            );
         }
     }
 
-    /// With all faults gone, every account that can come back does so within a few calls, each a back-off after the other.
+    /// With all faults gone, every account that can come back does so within a few calls, each a
+    /// back-off after the other.
     pub(crate) fn check_the_end(&mut self) {
         self.shared.platform.clear_faults();
         for client in 0..2 {
@@ -413,7 +428,8 @@ impl World {
     }
 }
 
-/// In memory, but nobody waits for a lease: whoever has it may be a refresh further up on this very thread.
+/// In memory, but nobody waits for a lease: whoever has it may be a refresh further up on this very
+/// thread.
 #[derive(Debug, Default)]
 struct Store(MemoryStore);
 

@@ -41,13 +41,19 @@ impl Cluster {
 
     /// One for tests that stop it.
     pub fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("hoopauth-postgres-").tempdir().unwrap().keep();
+        let folder =
+            tempfile::Builder::new().prefix("hoopauth-postgres-").tempdir().unwrap().keep();
         own(&folder);
         let (data, key) = (folder.join("data"), folder.join("password"));
         fs::write(&key, PASSWORD).unwrap();
         own(&key);
         let made = as_server(&program("initdb"))
-            .args(["--username=postgres", "--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync"])
+            .args([
+                "--username=postgres",
+                "--auth-local=trust",
+                "--auth-host=scram-sha-256",
+                "--no-sync",
+            ])
             .args(["--encoding=UTF8", "--locale=C"])
             .arg(format!("--pwfile={}", key.display()))
             .arg("--pgdata")
@@ -64,7 +70,11 @@ impl Cluster {
                 "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\nmax_connections = 300\n\
                  shared_buffers = 32MB\nlisten_addresses = '127.0.0.1'\nssl = on\n",
             );
-            let _ = writeln!(settings, "port = {port}\nunix_socket_directories = '{}'", folder.display());
+            let _ = writeln!(
+                settings,
+                "port = {port}\nunix_socket_directories = '{}'",
+                folder.display()
+            );
             for (name, file) in [("ssl_cert_file", "server.crt"), ("ssl_key_file", "server.key")] {
                 let _ = writeln!(settings, "{name} = '{}'", folder.join(file).display());
             }
@@ -93,7 +103,10 @@ impl Cluster {
     }
 
     pub fn url_of(&self, schema: &str) -> String {
-        format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres?hoopauth_schema={schema}", self.port)
+        format!(
+            "postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres?hoopauth_schema={schema}",
+            self.port
+        )
     }
 
     /// A connection of the tests' own, which sees the tables of the store at `url` first.
@@ -104,8 +117,10 @@ impl Cluster {
     }
 
     fn try_admin(&self) -> Result<Client, postgres::Error> {
-        let url =
-            format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres?connect_timeout=5", self.port);
+        let url = format!(
+            "postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres?connect_timeout=5",
+            self.port
+        );
         Client::connect(&url, NoTls)
     }
 
@@ -119,8 +134,8 @@ impl Cluster {
         self.order("crash");
     }
 
-    /// Stops all its processes where they are, as a machine does whose network is gone: connections stay open.
-    /// They go on when the answer is dropped.
+    /// Stops all its processes where they are, as a machine does whose network is gone: connections
+    /// stay open. They go on when the answer is dropped.
     pub fn stand_still(&self) -> Stopped<'_> {
         self.signal(nix::sys::signal::Signal::SIGSTOP);
         Stopped(self)
@@ -131,7 +146,8 @@ impl Cluster {
 
         let file = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
         let server = file.lines().next().unwrap();
-        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
+        let children =
+            fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
         // The first one makes the others.
         for process in std::iter::once(server).chain(children.split_whitespace()) {
             // A child may have ended meanwhile.
@@ -216,7 +232,8 @@ impl Pooler {
     /// With more `settings`, and no TLS.
     pub fn start(cluster: &Cluster, settings: &str) -> Self {
         for _ in 0..10 {
-            let folder = tempfile::Builder::new().prefix("hoopauth-pooler-").tempdir().unwrap().keep();
+            let folder =
+                tempfile::Builder::new().prefix("hoopauth-pooler-").tempdir().unwrap().keep();
             let (port, file) = (free_port(), folder.join("pgbouncer.ini"));
             let text = format!(
                 "[databases]\npostgres = host=127.0.0.1 port={} user=postgres password={PASSWORD}\n[pgbouncer]\n\
@@ -306,7 +323,8 @@ fn server_user() -> Option<(u32, u32)> {
     Some(user.map_or((65_534, 65_534), |user| (user.uid.as_raw(), user.gid.as_raw())))
 }
 
-/// Two roots, and the server's certificate, which the first one signed for `localhost` and not for 127.0.0.1.
+/// Two roots, and the server's certificate, which the first one signed for `localhost` and not for
+/// 127.0.0.1.
 fn certificates(folder: &Path) {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 

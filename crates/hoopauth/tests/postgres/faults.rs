@@ -1,5 +1,5 @@
-//! Servers that can't write or restart, at each step of a refresh: the error names the cause, and the old or the new grant is
-//! there.
+//! Servers that can't write or restart, at each step of a refresh: the error names the cause, and
+//! the old or the new grant is there.
 
 use std::sync::Arc;
 
@@ -93,7 +93,11 @@ fn a_server_that_restarts_at_any_step_loses_no_grant() {
             };
             let client = site.builder().step_hook(hook).build().unwrap();
             if let Err(error) = client.headers_for(account.as_str(), "GET") {
-                assert_eq!((error.code(), error.is_retryable()), (ErrorCode::Store, true), "{case}: {error}");
+                assert_eq!(
+                    (error.code(), error.is_retryable()),
+                    (ErrorCode::Store, true),
+                    "{case}: {error}"
+                );
             }
             site.client().export(&account).unwrap();
             // As if it had died there, and nothing been saved at its end.
@@ -105,8 +109,8 @@ fn a_server_that_restarts_at_any_step_loses_no_grant() {
     }
 }
 
-/// Like a host that died: the server ends a session that says nothing. The lease is free, and what the stopped one saves later
-/// loses.
+/// Like a host that died: the server ends a session that says nothing. The lease is free, and what
+/// the stopped one saves later loses.
 #[test]
 fn a_stopped_holder_loses_its_lease_and_its_late_save() {
     let site = Site::new();
@@ -127,7 +131,8 @@ fn a_stopped_holder_loses_its_lease_and_its_late_save() {
     // What is stored is good for it too.
     assert_eq!(holder.line(), "OK");
     assert_eq!(site.client().export(&account).unwrap().access_token().expose(), stored);
-    let generation: i64 = site.admin().query_one("SELECT generation FROM account", &[]).unwrap().get(0);
+    let generation: i64 =
+        site.admin().query_one("SELECT generation FROM account", &[]).unwrap().get(0);
     assert_eq!(generation, 2);
     let statistics = site.world.emulator.statistics();
     assert_eq!((statistics.rotations, statistics.reuse_inside_window), (1, 1));

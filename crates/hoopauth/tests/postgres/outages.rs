@@ -11,7 +11,8 @@ use crate::site::Site;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// Ends the sessions that hold leases of the site's accounts, as an administrator could; how many there were.
+/// Ends the sessions that hold leases of the site's accounts, as an administrator could; how many
+/// there were.
 fn end_holders(site: &Site, admin: &mut postgres::Client) -> usize {
     let query = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted \
                  AND pid IN (SELECT pid FROM pg_stat_activity WHERE application_name = $1)";
@@ -91,7 +92,11 @@ fn sessions_ended_at_each_step_lose_no_grant() {
         let client = site.builder().step_hook(hook).build().unwrap();
         let result = client.headers_for(account.as_str(), "GET");
         if let Err(error) = &result {
-            assert_eq!((error.code(), error.is_retryable()), (ErrorCode::Store, true), "{step:?}: {error}");
+            assert_eq!(
+                (error.code(), error.is_retryable()),
+                (ErrorCode::Store, true),
+                "{step:?}: {error}"
+            );
         }
         drop(client);
         site.works(&site.client(), &account);
@@ -204,8 +209,9 @@ fn a_server_that_hangs_delays_no_fresh_token_and_no_call_beyond_its_timeout() {
     let cluster = Cluster::start();
     let site = Site::on(&cluster);
     let clock = site.world.clock.clone();
-    let builder =
-        || site.builder().clock(clock.clone()).option("timeout", "1").option("connect_timeout", "1");
+    let builder = || {
+        site.builder().clock(clock.clone()).option("timeout", "1").option("connect_timeout", "1")
+    };
     let (fresh, ended) = (location(0), location(1));
     let client = builder().build().unwrap();
     client.import(site.world.grant(&fresh), false).unwrap();
@@ -218,7 +224,8 @@ fn a_server_that_hangs_delays_no_fresh_token_and_no_call_beyond_its_timeout() {
         clock.advance(Duration::from_secs(5));
         assert_eq!(client.headers_for(fresh.as_str(), "GET").unwrap().authorization(), token);
     }
-    // One look waited for half a second, the others for nothing. Each of them took a quarter of a minute before.
+    // One look waited for half a second, the others for nothing. Each of them took a quarter of a
+    // minute before.
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let start = std::time::Instant::now();
     std::thread::scope(|scope| {

@@ -20,7 +20,8 @@ fn grant(account: &Account) -> Grant {
 
 #[test]
 fn a_database_needs_a_key() {
-    let builder = || Client::builder().client_id("i").client_secret("s").store("postgres://u:p@127.0.0.1/d");
+    let builder =
+        || Client::builder().client_id("i").client_secret("s").store("postgres://u:p@127.0.0.1/d");
     let error = builder().build().unwrap_err();
     assert_eq!(error.code(), ErrorCode::Config);
     assert!(error.message().contains("`store_key`"), "{error}");
@@ -31,7 +32,8 @@ fn a_database_needs_a_key() {
 #[test]
 fn a_static_token_connects_to_nothing() {
     let nowhere = format!("postgres://u:p@127.0.0.1:{}/d", free_port());
-    let client = Client::builder().private_integration_token("pit-1").store(nowhere).build().unwrap();
+    let client =
+        Client::builder().private_integration_token("pit-1").store(nowhere).build().unwrap();
     client.headers("GET").unwrap();
     client.accounts().unwrap();
 }
@@ -88,7 +90,8 @@ impl Write for Log {
 
 #[test]
 fn the_password_is_in_no_error_and_no_log() {
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| Log);
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| Log);
     tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
     let cluster = Cluster::shared();
     let schema = schema_of(&cluster.url()).to_owned();

@@ -85,8 +85,9 @@ fn storm(threads: &str) {
     say(&all_at_once(&client, threads, &AtomicUsize::new(0)).to_string());
 }
 
-/// After the first call, for another account, a refresh that is open is to be finished. That fails, for its holder lives, but
-/// not before all callers had time to wait for how it ends. Says when one comes to wait for the lease.
+/// After the first call, for another account, a refresh that is open is to be finished. That fails,
+/// for its holder lives, but not before all callers had time to wait for how it ends. Says when one
+/// comes to wait for the lease.
 fn storm_behind_a_holder(threads: &str) {
     let others = threads.parse::<usize>().unwrap();
     let (begun, flights) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
@@ -167,14 +168,16 @@ fn hold(step: &str) {
     say(outcome(&client.headers_for(location(0).as_str(), "GET")));
 }
 
-/// Asks for the headers of every account there is; says how many it got, and the error of the others.
+/// Asks for the headers of every account there is; says how many it got, and the error of the
+/// others.
 fn spend() {
     let client = client();
     let accounts = client.accounts().unwrap();
     wait_for_go();
     let results: Vec<_> =
         accounts.iter().map(|account| client.headers_for(account.as_str(), "GET")).collect();
-    let codes: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).map(Error::code).collect();
+    let codes: Vec<_> =
+        results.iter().filter_map(|result| result.as_ref().err()).map(Error::code).collect();
     say(&format!(
         "{} {}",
         results.len() - codes.len(),
@@ -182,9 +185,10 @@ fn spend() {
     ));
 }
 
-/// Serves all accounts until it dies: when it comes to a named point for the nth time (`Send 2 7`), or after some milliseconds,
-/// wherever it is then (`Moment 350 7`). It begins with the account of that last number: those who die soon must not all begin
-/// with the same, or nobody comes to the others while the platform's window is open.
+/// Serves all accounts until it dies: when it comes to a named point for the nth time (`Send 2 7`),
+/// or after some milliseconds, wherever it is then (`Moment 350 7`). It begins with the account of
+/// that last number: those who die soon must not all begin with the same, or nobody comes to the
+/// others while the platform's window is open.
 fn doomed(argument: &str) {
     let words: Vec<&str> = argument.split(' ').collect();
     let [point, number, first] = words[..] else { panic!("{argument}") };
@@ -240,14 +244,17 @@ fn fork_midway() {
     panic!("the refresh ended");
 }
 
-/// Forks with the store open: the child leaves what it inherited alone and makes its own, and both go on.
+/// Forks with the store open: the child leaves what it inherited alone and makes its own, and both
+/// go on.
 fn fork_and_go_on() {
     let before = client();
     before.headers_for(location(0).as_str(), "GET").unwrap();
-    // SAFETY: no other thread of ours runs; the harness's one waits. glibc keeps its allocator usable in the child.
+    // SAFETY: no other thread of ours runs; the harness's one waits. glibc keeps its allocator
+    // usable in the child.
     match unsafe { fork() }.unwrap() {
         ForkResult::Child => {
-            // Fresh headers are memory and nothing else; all that would use what was inherited is refused.
+            // Fresh headers are memory and nothing else; all that would use what was inherited is
+            // refused.
             before.headers_for(location(0).as_str(), "GET").unwrap();
             let error = before.headers_for(location(1).as_str(), "GET").unwrap_err();
             assert_eq!(error.code(), hoopauth::ErrorCode::InvalidState);
@@ -280,7 +287,8 @@ fn import_until_full() {
     let token = "x".repeat(4000);
     for number in 0..100_000 {
         let account = Account::location(&format!("n{number}")).unwrap();
-        let grant = hoopauth::Grant::new(account, token.clone()).with_refresh_token(format!("r{number}"));
+        let grant =
+            hoopauth::Grant::new(account, token.clone()).with_refresh_token(format!("r{number}"));
         if let Err(error) = client.import(grant, false) {
             say(&format!("{number} {} {}", error.code().name(), error.message()));
             // What was stored before is still there for this process too.
@@ -316,7 +324,8 @@ fn watch() {
 }
 
 fn use_a_static_token() {
-    let tokens = [Client::builder().private_integration_token("pit-1"), Client::builder().access_token("a")];
+    let tokens =
+        [Client::builder().private_integration_token("pit-1"), Client::builder().access_token("a")];
     for builder in tokens {
         let client = builder.build().unwrap();
         client.headers("GET").unwrap();

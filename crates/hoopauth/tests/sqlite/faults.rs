@@ -35,7 +35,8 @@ impl Fault {
     fn begin(self) {
         match self {
             Self::Full => {
-                // SAFETY: ignoring a signal runs no code. Then the write fails instead, as under Python.
+                // SAFETY: ignoring a signal runs no code. Then the write fails instead, as under
+                // Python.
                 unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.unwrap();
                 let (_, most) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
                 setrlimit(Resource::RLIMIT_FSIZE, 0, most).unwrap();
@@ -69,8 +70,9 @@ impl fmt::Display for Fault {
     }
 }
 
-/// In a child process: meets a fault at a step of a refresh and says how that ended; once it may go on the fault is over, and
-/// it says how the next call ended and whether something is unsaved still.
+/// In a child process: meets a fault at a step of a refresh and says how that ended; once it may go
+/// on the fault is over, and it says how the next call ended and whether something is unsaved
+/// still.
 pub(crate) fn meet(argument: &str) {
     let (step, fault) = argument.split_once(' ').unwrap();
     let step = step_named(step).unwrap();
@@ -147,7 +149,9 @@ fn a_limit_of_the_file_size_keeps_what_is_there() {
     let role = site.command("import until full");
     // The limit's signal ignored, as Python does: then the write fails instead.
     let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 1000; exec \"$0\" \"$@\""]).arg(role.get_program());
+    limited
+        .args(["-c", "trap '' XFSZ; ulimit -f 1000; exec \"$0\" \"$@\""])
+        .arg(role.get_program());
     limited.args(role.get_args());
     limited.envs(role.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
     let mut process = Process::start(&mut limited);
@@ -163,11 +167,14 @@ fn a_limit_of_the_file_size_keeps_what_is_there() {
     }
 }
 
-/// A process that plays `role` without the rights of root, where these tests have them. It may enter the site's folder.
+/// A process that plays `role` without the rights of root, where these tests have them. It may
+/// enter the site's folder.
 fn without_rights(site: &Site, role: &str) -> Command {
     let program = site.folder.path().join("program");
-    // By a process of its own: one that another test forks meanwhile would hold a copy of ours open for writing, too busy to run.
-    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
+    // By a process of its own: one that another test forks meanwhile would hold a copy of ours open
+    // for writing, too busy to run.
+    let copied =
+        Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
     assert!(copied.success());
     for path in [site.folder.path(), &program] {
         set_mode(path, 0o755);
@@ -212,7 +219,10 @@ fn a_store_that_can_only_be_read_sends_nothing() {
         }
     }
     let line = Process::start(&mut command).line();
-    assert!(line.starts_with("STORE ") && line.contains("read-only: give this user the right"), "{line}");
+    assert!(
+        line.starts_with("STORE ") && line.contains("read-only: give this user the right"),
+        "{line}"
+    );
     assert_eq!(site.world.emulator.statistics().token_requests, 0);
     set_mode(&site.path(), 0o600);
     site.works(&site.client(), &account);

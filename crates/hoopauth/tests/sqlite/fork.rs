@@ -14,8 +14,8 @@ impl Drop for Orphan {
     }
 }
 
-/// Over a connection, the child keeps the parent's socket open and the server does not see the parent die: it ends the silent
-/// session.
+/// Over a connection, the child keeps the parent's socket open and the server does not see the
+/// parent die: it ends the silent session.
 #[test]
 fn a_child_forked_mid_refresh_does_not_hold_the_lease() {
     let site = Site::new();

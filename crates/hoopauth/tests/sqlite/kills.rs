@@ -1,6 +1,7 @@
 //! Many processes, killed again and again: no grant is lost.
 //!
-//! `HOOPAUTH_KILLS` and `HOOPAUTH_SEED` choose another length and another course; `make soak` runs long ones.
+//! `HOOPAUTH_KILLS` and `HOOPAUTH_SEED` choose another length and another course; `make soak` runs
+//! long ones.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -12,7 +13,8 @@ use hoopauth_emulator::{Config, DEFAULT_COMPANY_ID};
 
 use crate::site::{Process, Site};
 
-/// Whoever comes back within the platform's window finds the pair that a dead process was about to get.
+/// Whoever comes back within the platform's window finds the pair that a dead process was about to
+/// get.
 #[test]
 fn no_kill_loses_a_grant() {
     let site = Site::with(Config::default().lifetime(LIFE).window(30));
@@ -26,15 +28,18 @@ fn no_kill_loses_a_grant() {
     assert!(statistics.reuse_inside_window > 0, "no process was killed where it matters");
 }
 
-/// Processes stand still at any moment, some of them for so long that others take over, and most of them die afterwards.
+/// Processes stand still at any moment, some of them for so long that others take over, and most of
+/// them die afterwards.
 #[test]
 fn no_standstill_loses_a_grant() {
     let site = Site::with(Config::default().lifetime(LIFE).window(30));
     let accounts = add_accounts(&site);
     let course = Course::chosen(32);
     let kills = course.run_with(|number| {
-        let process =
-            site.start("doomed", &format!("Moment {} {number}", 400 + course.chance(number, 0) % 1_500));
+        let process = site.start(
+            "doomed",
+            &format!("Moment {} {number}", 400 + course.chance(number, 0) % 1_500),
+        );
         for stop in 1..=3 {
             std::thread::sleep(Duration::from_millis(course.chance(number, stop) % 300));
             process.freeze();
@@ -51,7 +56,8 @@ fn no_standstill_loses_a_grant() {
     assert_eq!(site.world.emulator.statistics().reuse_outside_window, 0);
 }
 
-/// A platform that answers no token twice: what dies with a process is minted from the company's grant.
+/// A platform that answers no token twice: what dies with a process is minted from the company's
+/// grant.
 #[test]
 fn without_a_window_every_account_comes_back_by_minting() {
     let site = Site::with(Config::default().window(0));
@@ -61,7 +67,8 @@ fn without_a_window_every_account_comes_back_by_minting() {
     site.world.emulator.configure(|settings| settings.lifetime = LIFE);
     let accounts = add_accounts(&site);
     let course = Course::chosen(45);
-    // What was minted once is not at risk any more: so it is authorized anew, in the middle of whatever goes on.
+    // What was minted once is not at risk any more: so it is authorized anew, in the middle of
+    // whatever goes on.
     let client = site.client();
     let kills = course.run(&site, |number| {
         client.import(site.world.grant(&accounts[number % accounts.len()]), true).unwrap();
@@ -87,14 +94,16 @@ fn add_accounts(site: &Site) -> Vec<Account> {
 }
 
 fn every_account_works(site: &Site, accounts: &[Account]) {
-    // A token of two seconds may end on its way, be it to the call or from an answer that had to be fetched a second time.
+    // A token of two seconds may end on its way, be it to the call or from an answer that had to be
+    // fetched a second time.
     site.world.emulator.freeze();
     let next = site.client();
     for account in accounts {
         let path = format!("/locations/{}", account.id());
         let mut headers = next.headers_for(account.as_str(), "GET").unwrap();
         let (mut status, mut body) = site.world.call(&headers, &path);
-        if let Report::Repeat(again) = next.report(&headers, status, &[], body.as_bytes()).unwrap() {
+        if let Report::Repeat(again) = next.report(&headers, status, &[], body.as_bytes()).unwrap()
+        {
             headers = again;
             (status, body) = site.world.call(&headers, &path);
         }
@@ -112,14 +121,15 @@ impl Course {
     fn chosen(kills: usize) -> Self {
         let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
         let kills = number("HOOPAUTH_KILLS").map_or(kills, |kills| usize::try_from(kills).unwrap());
-        let seed = number("HOOPAUTH_SEED")
-            .unwrap_or_else(|| u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
+        let seed = number("HOOPAUTH_SEED").unwrap_or_else(|| {
+            u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap()
+        });
         println!("HOOPAUTH_SEED={seed} HOOPAUTH_KILLS={kills}");
         Self { seed, kills }
     }
 
-    /// Always eight processes; for each that died a next one, as many as there are to be killed. `before` the nth starts,
-    /// something more may happen. How many died where.
+    /// Always eight processes; for each that died a next one, as many as there are to be killed.
+    /// `before` the nth starts, something more may happen. How many died where.
     fn run(&self, site: &Site, before: impl Fn(usize) + Sync) -> BTreeMap<String, u64> {
         self.run_with(|number| {
             before(number);

@@ -1,4 +1,5 @@
-//! What is sealed opens for its key, app and account only, and nothing sealed is overwritten with another key.
+//! What is sealed opens for its key, app and account only, and nothing sealed is overwritten with
+//! another key.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -24,12 +25,17 @@ fn grant(account: &Account) -> Grant {
 
 #[test]
 fn a_path_of_its_own_needs_a_key() {
-    let builder = || Client::builder().client_id("i").client_secret("s").store("sqlite:somewhere.db");
+    let builder =
+        || Client::builder().client_id("i").client_secret("s").store("sqlite:somewhere.db");
     let error = builder().build().unwrap_err();
     assert_eq!(error.code(), ErrorCode::Config);
     assert!(error.message().contains("`store_key`"), "{error}");
     for store in ["sqlite", "sqlite://x", "sqlit:x", "memory:x", "postgres:x"] {
-        assert_eq!(code(builder().store_key(KEY).store(store).build()), ErrorCode::Config, "{store}");
+        assert_eq!(
+            code(builder().store_key(KEY).store(store).build()),
+            ErrorCode::Config,
+            "{store}"
+        );
     }
     builder().store_key(KEY).build().unwrap();
     assert!(!fs::exists("somewhere.db").unwrap());
@@ -124,7 +130,9 @@ fn maintenance_seals_all_with_the_first_key() {
     assert_eq!(only_new.accounts().unwrap().len(), accounts.len());
     assert_eq!(site.world.emulator.statistics().token_requests, 0);
     // The first key alone may now replace what it could not have opened before.
-    only_new.import(Grant::new(accounts[3].clone(), "again").with_refresh_token("again"), true).unwrap();
+    only_new
+        .import(Grant::new(accounts[3].clone(), "again").with_refresh_token("again"), true)
+        .unwrap();
 }
 
 #[test]
@@ -156,7 +164,9 @@ fn rows_open_where_they_belong_only() {
     }
     client.export(&one).unwrap();
     // What is damaged may be authorized again.
-    client.import(Grant::new(two.clone(), "again").with_refresh_token("again-refresh"), true).unwrap();
+    client
+        .import(Grant::new(two.clone(), "again").with_refresh_token("again-refresh"), true)
+        .unwrap();
     client.export(&two).unwrap();
 }
 
@@ -168,7 +178,9 @@ fn an_older_grant_that_is_put_back_is_never_sent() {
     let columns = "sealed, expires_at, seen, generation";
     let client = site.client();
     client.import(site.expired(&account), false).unwrap();
-    database.execute_batch(&format!("CREATE TEMP TABLE older AS SELECT {columns} FROM account")).unwrap();
+    database
+        .execute_batch(&format!("CREATE TEMP TABLE older AS SELECT {columns} FROM account"))
+        .unwrap();
     site.works(&client, &account);
     let put_back = |columns: &str| {
         let query = format!("UPDATE account SET ({columns}) = (SELECT {columns} FROM older)");
@@ -204,7 +216,9 @@ fn flipped_bits_are_that_accounts_trouble() {
         .query_row("SELECT sealed FROM account WHERE name = ?1", [one.as_str()], |row| row.get(0))
         .unwrap();
     let set = |bytes: &[u8]| {
-        database.execute("UPDATE account SET sealed = ?1 WHERE name = ?2", (bytes, one.as_str())).unwrap();
+        database
+            .execute("UPDATE account SET sealed = ?1 WHERE name = ?2", (bytes, one.as_str()))
+            .unwrap();
     };
     for at in 0..whole.len() {
         let mut flipped = whole.clone();
@@ -226,7 +240,11 @@ fn no_token_can_be_read_in_the_files() {
         let path = entry.unwrap().path();
         let bytes = fs::read(&path).unwrap();
         for planted in [&b"planted"[..], KEY.as_bytes()] {
-            assert!(!bytes.windows(planted.len()).any(|window| window == planted), "{}", path.display());
+            assert!(
+                !bytes.windows(planted.len()).any(|window| window == planted),
+                "{}",
+                path.display()
+            );
         }
     }
 }

@@ -52,15 +52,18 @@ impl Site {
     }
 
     pub(crate) fn builder(&self) -> ClientBuilder {
-        self.options().iter().fold(Client::builder(), |builder, (name, value)| builder.option(name, value))
+        self.options()
+            .iter()
+            .fold(Client::builder(), |builder, (name, value)| builder.option(name, value))
     }
 
     pub(crate) fn client(&self) -> Client {
         self.builder().build().unwrap()
     }
 
-    /// What any other program does that looks into the store and is gone. SQLite's takes itself for the last one, and removes
-    /// the write-ahead log at its end unless others hold locks of their own.
+    /// What any other program does that looks into the store and is gone. SQLite's takes itself for
+    /// the last one, and removes the write-ahead log at its end unless others hold locks of their
+    /// own.
     pub(crate) fn visit(&self) {
         let shell = rusqlite::Connection::open(self.path()).unwrap();
         shell.query_row("SELECT count(*) FROM account", [], |row| row.get::<_, i64>(0)).unwrap();

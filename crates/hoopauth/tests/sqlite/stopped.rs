@@ -12,12 +12,15 @@ use crate::site::Site;
 fn behind_a_stopped_holder_callers_get_the_living_token_or_lease_timeout() {
     let site = Site::new();
     let account = location(0);
-    // For the holder it has ended; for clients whose clock is behind it lives, and is as good as ended.
+    // For the holder it has ended; for clients whose clock is behind it lives, and is as good as
+    // ended.
     let ends = SystemClock.now();
     let behind = Arc::new(ManualClock::new(ends.minus(Duration::from_secs(86_400))));
     let living = site.builder().clock(behind.clone()).max_wait(0.05).build().unwrap();
     let refresh_token = site.world.grant(&account).refresh_token().unwrap().clone();
-    let grant = Grant::new(account.clone(), "living").with_refresh_token(refresh_token).with_expires_at(ends);
+    let grant = Grant::new(account.clone(), "living")
+        .with_refresh_token(refresh_token)
+        .with_expires_at(ends);
     living.import(grant, false).unwrap();
     behind.advance(Duration::from_secs(86_370));
 

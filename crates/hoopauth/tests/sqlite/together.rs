@@ -50,11 +50,14 @@ fn killed_at_each_step_the_lease_is_free_and_the_grant_lives() {
         let mut process = site.start("park", &format!("{step:?}"));
         assert_eq!(process.line(), "there");
 
-        // From taking the lease until the new grant is saved, the others wait; nobody takes the lease away.
+        // From taking the lease until the new grant is saved, the others wait; nobody takes the
+        // lease away.
         let impatient = site.builder().max_wait(0.05).build().unwrap();
         let result = impatient.headers_for(account.as_str(), "GET");
         match step {
-            Step::Lease | Step::Publish | Step::Release => assert!(result.is_ok(), "{step:?}: {result:?}"),
+            Step::Lease | Step::Publish | Step::Release => {
+                assert!(result.is_ok(), "{step:?}: {result:?}")
+            }
             _ => assert_eq!(result.unwrap_err().code(), ErrorCode::LeaseTimeout, "{step:?}"),
         }
         // Another account is refreshed meanwhile.
@@ -135,7 +138,9 @@ fn two_processes_have_one_budget() {
 #[test]
 fn a_redirect_is_claimed_once_over_all_processes() {
     let site = Site::new();
-    let begin = || site.builder().redirect_uri("https://app.example/cb").scopes("contacts.readonly").build();
+    let begin = || {
+        site.builder().redirect_uri("https://app.example/cb").scopes("contacts.readonly").build()
+    };
     let (one, two) = (begin().unwrap(), begin().unwrap());
     let pending = one.begin(one.authorization_request().unwrap()).unwrap();
     let redirect = format!("https://app.example/cb?code=wrong&state={}", pending.state().expose());

@@ -34,7 +34,8 @@ fn verify(
     builder.build().unwrap().verify(headers, body.as_bytes())
 }
 
-/// In a child process: verifies a delivery when it may, says what came of it, and confirms it when it may.
+/// In a child process: verifies a delivery when it may, says what came of it, and confirms it when
+/// it may.
 pub(crate) fn handle(argument: &str) {
     let (key, headers, body): (String, Vec<(String, String)>, String) =
         serde_json::from_str(argument).unwrap();
@@ -51,7 +52,8 @@ pub(crate) fn handle(argument: &str) {
     say("done");
 }
 
-/// In a child process: a worker forked from it is refused by the verifier that was made before, and leaves its parent's delivery alone.
+/// In a child process: a worker forked from it is refused by the verifier that was made before, and
+/// leaves its parent's delivery alone.
 pub(crate) fn handle_in_a_fork(argument: &str) {
     let (key, headers, body): (String, Vec<(String, String)>, String) =
         serde_json::from_str(argument).unwrap();
@@ -63,7 +65,8 @@ pub(crate) fn handle_in_a_fork(argument: &str) {
     let before = verify().unwrap();
     before.release().unwrap();
     let parents = verify().unwrap();
-    // SAFETY: no other thread of ours runs; the harness's one waits. glibc keeps its allocator usable in the child.
+    // SAFETY: no other thread of ours runs; the harness's one waits. glibc keeps its allocator
+    // usable in the child.
     match unsafe { fork() }.unwrap() {
         ForkResult::Child => {
             assert_eq!(parents.confirm().unwrap_err().code(), ErrorCode::InvalidState);
@@ -135,7 +138,8 @@ fn a_killed_holders_delivery_is_accepted_once_its_claim_has_ended() {
     let key = site.world.emulator.webhook_key(WebhookScheme::Ed25519).key;
     let clock = std::sync::Arc::new(hoopauth::ManualClock::new(hoopauth::SystemClock.now()));
     let client = site.builder().clock(clock.clone()).build().unwrap();
-    let again = || verify(with_key(client.webhook_verifier(), &key), &webhook.headers, &webhook.body);
+    let again =
+        || verify(with_key(client.webhook_verifier(), &key), &webhook.headers, &webhook.body);
     let error = again().unwrap_err();
     assert!(error.code() == ErrorCode::LeaseTimeout && error.is_retryable());
     // Ten minutes, and what passed since it was claimed.

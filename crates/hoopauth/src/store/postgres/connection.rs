@@ -20,7 +20,8 @@ use super::{IDLE_HOLDER, LOCK_TIMEOUT, STATEMENT_TIMEOUT};
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) client: Arc<Client>,
-    /// The server process that serves it: always this one, else somebody between us and the server mixes sessions.
+    /// The server process that serves it: always this one, else somebody between us and the server
+    /// mixes sessions.
     pub(super) backend: i32,
     task: AbortHandle,
 }
@@ -35,7 +36,8 @@ impl Connection {
         let (client, task) = connect(settings, tls.clone(), alive.clone()).await?;
         let mut connection = Self { client: Arc::new(client), backend: 0, task };
         let prepared = async {
-            connection.backend = limited(STATEMENT_TIMEOUT, prepare(&connection.client, settings)).await?;
+            connection.backend =
+                limited(STATEMENT_TIMEOUT, prepare(&connection.client, settings)).await?;
             pooler::check(&connection, settings, tls, alive).await
         };
         match prepared.await {
@@ -74,7 +76,8 @@ pub(super) async fn connect(
             tracing::debug!(%error, "a connection to PostgreSQL ended");
         }
     });
-    let major: u32 = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or("").parse().unwrap_or(0);
+    let major: u32 =
+        version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or("").parse().unwrap_or(0);
     if major < OLDEST_SERVER {
         return Err(store(format!(
             "the server {} is PostgreSQL {version}: {OLDEST_SERVER} or later is needed",
@@ -86,7 +89,10 @@ pub(super) async fn connect(
 }
 
 /// `work` within a time.
-pub(super) async fn limited<T>(longest: Duration, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+pub(super) async fn limited<T>(
+    longest: Duration,
+    work: impl Future<Output = Outcome<T>>,
+) -> Outcome<T> {
     timeout(longest, work).await.unwrap_or(Err(Failure::TimedOut))
 }
 
@@ -100,7 +106,8 @@ pub(super) fn number(answer: &[SimpleQueryMessage]) -> Option<i32> {
 
 /// Makes the settings of the session; answers its server process.
 async fn prepare(client: &Client, settings: &Settings) -> Outcome<i32> {
-    // What is committed is on the disk, whatever the server's or the user's default. No other schema's tables are meant.
+    // What is committed is on the disk, whatever the server's or the user's default. No other
+    // schema's tables are meant.
     let answer = client
         .simple_query(&format!(
             "SET search_path TO {schema}, pg_temp; SET synchronous_commit TO on; \
@@ -133,5 +140,6 @@ async fn prepare(client: &Client, settings: &Settings) -> Outcome<i32> {
 
 /// The first release with `idle_session_timeout`, by which the lease of a silent holder ends.
 const OLDEST_SERVER: u32 = 14;
-/// When the server ends a connection that is not used, which a forked child might otherwise keep open for ever.
+/// When the server ends a connection that is not used, which a forked child might otherwise keep
+/// open for ever.
 pub(super) const IDLE_CONNECTION: Duration = Duration::from_secs(15 * 60);

@@ -1,8 +1,9 @@
 //! The one thread that talks to the server.
 //!
-//! The driver is asynchronous and its connections have to be attended to all the time: they notice a server that goes away,
-//! and send the heartbeats of leases. So a thread of ours does that, and callers wait for it with plain locks. This also
-//! works inside the host's async runtime, where a second runtime can't be driven.
+//! The driver is asynchronous and its connections have to be attended to all the time: they notice
+//! a server that goes away, and send the heartbeats of leases. So a thread of ours does that, and
+//! callers wait for it with plain locks. This also works inside the host's async runtime, where a
+//! second runtime can't be driven.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -45,13 +46,15 @@ impl Engine {
         let run = move || {
             runtime.block_on(async {
                 let _ = stopped.await;
-                // Those who hold a connection are gone by now: it takes its leave of the server and ends.
+                // Those who hold a connection are gone by now: it takes its leave of the server and
+                // ends.
                 let _ = timeout(FAREWELL, all_gone.recv()).await;
             });
             // A look-up of a name may still hang.
             runtime.shutdown_background();
         };
-        let thread = Builder::new().name(THREAD.to_owned()).spawn(run).map_err(|error| failed(&error))?;
+        let thread =
+            Builder::new().name(THREAD.to_owned()).spawn(run).map_err(|error| failed(&error))?;
         Ok(Self { handle, alive: Some(alive), stop: Some(stop), thread: Some(thread) })
     }
 

@@ -80,7 +80,8 @@ pub(super) fn store(message: impl Into<String>) -> Error {
 }
 
 fn ends_the_session(state: &SqlState) -> bool {
-    // Idle for too long: these two classes, and the last one by its number, for the driver does not know it.
+    // Idle for too long: these two classes, and the last one by its number, for the driver does not
+    // know it.
     let code = state.code();
     code.starts_with("08") || code.starts_with("57P") || matches!(code, "25P03" | "25P04" | "XX000")
 }
@@ -97,9 +98,10 @@ fn driver(error: &tokio_postgres::Error, place: &str) -> Error {
     };
     let said = clean(database.message());
     let (what, retryable) = match database.code() {
-        &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-            ("authentication failed: check user and password in `store`, and the server's pg_hba.conf", false)
-        }
+        &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => (
+            "authentication failed: check user and password in `store`, and the server's pg_hba.conf",
+            false,
+        ),
         &SqlState::UNDEFINED_DATABASE => {
             ("there is no such database: make it first, or name another in `store`", false)
         }
@@ -108,7 +110,9 @@ fn driver(error: &tokio_postgres::Error, place: &str) -> Error {
             false,
         ),
         &SqlState::DISK_FULL => ("the server's disk is full: free some space", true),
-        &SqlState::OUT_OF_MEMORY => ("the server is out of memory: try again, and give it more", true),
+        &SqlState::OUT_OF_MEMORY => {
+            ("the server is out of memory: try again, and give it more", true)
+        }
         &SqlState::TOO_MANY_CONNECTIONS => (
             "too many connections: raise the server's `max_connections` or the user's limit, or run fewer processes",
             true,
@@ -126,7 +130,9 @@ fn driver(error: &tokio_postgres::Error, place: &str) -> Error {
         &SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE => {
             ("the server gave up a statement in favour of others: try again", true)
         }
-        &SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_COLUMN | &SqlState::INVALID_SCHEMA_NAME => (
+        &SqlState::UNDEFINED_TABLE
+        | &SqlState::UNDEFINED_COLUMN
+        | &SqlState::INVALID_SCHEMA_NAME => (
             "the store's tables were removed or changed while it was open: restore them, and restart the programs that \
              use it",
             false,

@@ -1,7 +1,8 @@
 //! The store of many hosts: a PostgreSQL database.
 //!
-//! A lease is an advisory lock of the session of its own connection; the server frees it when that connection ends. Work is
-//! done in single statements, each a transaction of its own, so nothing is locked while an answer travels.
+//! A lease is an advisory lock of the session of its own connection; the server frees it when that
+//! connection ends. Work is done in single statements, each a transaction of its own, so nothing is
+//! locked while an answer travels.
 
 use std::fmt;
 use std::future::Future;
@@ -45,8 +46,8 @@ use self::failure::{Failure, Outcome, bad_row, store};
 use self::pool::{Pool, Pooled, Purpose};
 pub(crate) use self::settings::Settings;
 use super::{
-    BackOff, Begin, Due, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest, TokenStore,
-    WINDOW, changed_of,
+    BackOff, Begin, Due, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest,
+    TokenStore, WINDOW, changed_of,
 };
 use crate::account::{Account, AccountKind};
 use crate::budget::SlidingLog;
@@ -54,7 +55,8 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::patience::{self, Patience, TO_SAVE};
 
-/// Grants in a PostgreSQL database. Connects at the first use; nothing of it is used in a forked child, which makes its own.
+/// Grants in a PostgreSQL database. Connects at the first use; nothing of it is used in a forked
+/// child, which makes its own.
 pub(crate) struct PostgresStore {
     settings: Arc<Settings>,
     process: u32,
@@ -76,7 +78,9 @@ impl PostgresStore {
                 "this process was forked after the store was opened: make a new client in this process",
             ));
         }
-        let pool = self.pool.get_or_try_init(|| Pool::new(Arc::clone(&self.settings)).map(Inherited::new))?;
+        let pool = self
+            .pool
+            .get_or_try_init(|| Pool::new(Arc::clone(&self.settings)).map(Inherited::new))?;
         pool.0.as_ref().ok_or_else(|| Error::state("the store is closed"))
     }
 
@@ -189,9 +193,12 @@ impl TokenStore for PostgresStore {
             let left = left.min(patience::at_most(Duration::MAX).saturating_sub(ON_THE_WAY));
             let longest = left.saturating_add(ANSWER_TIMEOUT);
             match pooled.run_within(longest, |client, backend| lock(client, backend, place, left)) {
-                Ok(true) => return Ok(Some(Box::new(PostgresLease::new(pool, pooled, place, key)))),
+                Ok(true) => {
+                    return Ok(Some(Box::new(PostgresLease::new(pool, pooled, place, key))));
+                }
                 Ok(false) if left.is_zero() => return Ok(None),
-                // A statement that failed while it waited for the lock may have been given it all the same.
+                // A statement that failed while it waited for the lock may have been given it all
+                // the same.
                 Ok(false) => {
                     pooled.give_up();
                     return Ok(None);
@@ -257,21 +264,23 @@ impl TokenStore for PostgresStore {
         let pool = self.pool()?;
         let (app, id) = (app.to_owned(), *id);
         let forgotten = pool.write(|client, _| async move {
-            let query = "DELETE FROM claim WHERE app = (SELECT id FROM app WHERE name = $1) AND id = $2";
+            let query =
+                "DELETE FROM claim WHERE app = (SELECT id FROM app WHERE name = $1) AND id = $2";
             client.execute_typed(query, &[(&app, Type::TEXT), (&&id[..], Type::BYTEA)]).await?;
             Ok(())
         });
         forgotten.map_err(|failure| failure.of(pool.place()))
     }
 
-    /// Who has little time, and a server that takes longer, gets the count of the time before: it is older than the moment,
-    /// and moves all the same.
+    /// Who has little time, and a server that takes longer, gets the count of the time before: it
+    /// is older than the moment, and moves all the same.
     fn changes(&self) -> Result<u64> {
         let found = self.pool()?.read(|client, _| {
             let late = Arc::clone(&self.late);
             async move {
                 let row = client.query_typed_one("SELECT changes FROM counter", &[]).await?;
-                let count = u64::try_from(row.try_get::<_, i64>(0)?).map_err(|_| bad_row("counter"))?;
+                let count =
+                    u64::try_from(row.try_get::<_, i64>(0)?).map_err(|_| bad_row("counter"))?;
                 *late.lock().unwrap_or_else(PoisonError::into_inner) = Some(count);
                 Ok(count)
             }
@@ -312,8 +321,8 @@ struct PostgresLease<'a> {
 impl<'a> PostgresLease<'a> {
     fn new(pool: &'a Pool, pooled: Pooled<'a>, place: i64, key: &Key<'_>) -> Self {
         let client = pooled.client();
-        // The server ends a silent holder's session. A connection that a forked child inherited is silent: the thread that
-        // would speak is not there.
+        // The server ends a silent holder's session. A connection that a forked child inherited is
+        // silent: the thread that would speak is not there.
         let heartbeat = pool.engine.spawn(async move {
             let Some(client) = client else { return };
             loop {
@@ -386,10 +395,12 @@ impl Lease for PostgresLease<'_> {
         let _some = Patience::at_least(TO_SAVE);
         let change = Change::new(&self.key.borrowed(), expected, record)?;
         let failure = match self.pooled() {
-            Ok(pooled) => match pooled.run(|client, backend| save(client, backend, Arc::clone(&change))) {
-                Ok(saved) => return Ok(saved),
-                Err(failure) => failure,
-            },
+            Ok(pooled) => {
+                match pooled.run(|client, backend| save(client, backend, Arc::clone(&change))) {
+                    Ok(saved) => return Ok(saved),
+                    Err(failure) => failure,
+                }
+            }
             Err(error) if error.is_retryable() => Failure::TimedOut,
             Err(error) => return Err(error),
         };
@@ -443,7 +454,8 @@ impl Drop for PostgresLease<'_> {
 
 /// Takes the lock of a session, waiting at most `wait`; whether it did.
 async fn lock(client: Arc<Client>, backend: i32, place: i64, wait: Duration) -> Outcome<bool> {
-    // One text is one transaction: where the lock is not had in time, the settings are as they were.
+    // One text is one transaction: where the lock is not had in time, the settings are as they
+    // were.
     let holder = format!("SET idle_session_timeout TO {}", IDLE_HOLDER.as_millis());
     if wait.as_millis() == 0 {
         let query = "SELECT pg_try_advisory_lock($1), pg_backend_pid()";
@@ -464,7 +476,9 @@ async fn lock(client: Arc<Client>, backend: i32, place: i64, wait: Duration) -> 
         STATEMENT_TIMEOUT.as_millis(),
     );
     match client.simple_query(&query).await {
-        Ok(answer) if connection::number(&answer[answer.len().saturating_sub(2)..]) == Some(1) => Ok(true),
+        Ok(answer) if connection::number(&answer[answer.len().saturating_sub(2)..]) == Some(1) => {
+            Ok(true)
+        }
         Ok(_) => Err(pooler::refused().into()),
         Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(false),
         Err(error) => Err(error.into()),
@@ -473,7 +487,8 @@ async fn lock(client: Arc<Client>, backend: i32, place: i64, wait: Duration) -> 
 
 /// Gives it back; whether the session had it.
 async fn unlock(client: Arc<Client>, place: i64) -> Outcome<bool> {
-    let row = client.query_typed_one("SELECT pg_advisory_unlock($1)", &[(&place, Type::INT8)]).await?;
+    let row =
+        client.query_typed_one("SELECT pg_advisory_unlock($1)", &[(&place, Type::INT8)]).await?;
     let idle = format!("SET idle_session_timeout TO {}", IDLE_CONNECTION.as_millis());
     client.batch_execute(&idle).await?;
     Ok(row.try_get(0)?)
@@ -498,7 +513,8 @@ async fn load(
     check_backend(&row, 0, backend)?;
     let here: i64 = row.try_get(1)?;
     // Clocks that agree are one clock: then every moment comes back as it was given.
-    let ahead = Some(here.saturating_sub(now.0)).filter(|ahead| ahead.abs() >= ONE_CLOCK).unwrap_or(0);
+    let ahead =
+        Some(here.saturating_sub(now.0)).filter(|ahead| ahead.abs() >= ONE_CLOCK).unwrap_or(0);
     let Some(generation) = row.try_get::<_, Option<i64>>(2)? else { return Ok((None, ahead)) };
     let (seen, rest) = row.try_get::<_, &[u8]>(5)?.as_chunks::<16>();
     if !rest.is_empty() {
@@ -513,9 +529,10 @@ async fn load(
         grant: row.try_get(3)?,
         expires_at: Timestamp(row.try_get(4)?),
         seen: seen.to_vec(),
-        mark: mark
-            .zip(marked_at)
-            .map(|(fingerprint, at)| Mark { fingerprint, age: Timestamp(here).since(Timestamp(at)) }),
+        mark: mark.zip(marked_at).map(|(fingerprint, at)| Mark {
+            fingerprint,
+            age: Timestamp(here).since(Timestamp(at)),
+        }),
         back_off: until
             .zip(back_off)
             .map(|(until, text)| read(text, Timestamp(until.saturating_sub(ahead))))
@@ -589,13 +606,15 @@ async fn save(client: Arc<Client>, backend: i32, change: Arc<Change>) -> Outcome
     }
 }
 
-/// Saves over another connection after one that broke with `failure`, where the save may have been done all the same.
+/// Saves over another connection after one that broke with `failure`, where the save may have been
+/// done all the same.
 fn save_again(pool: &Pool, change: &Arc<Change>, failure: Failure) -> Result<bool> {
     let error = |failure: Failure| failure.of(pool.place()).with_account(&change.account);
     if !failure.is_broken() {
         return Err(error(failure));
     }
-    let saved = pool.write(|client, backend| save(client, backend, Arc::clone(change))).map_err(error)?;
+    let saved =
+        pool.write(|client, backend| save(client, backend, Arc::clone(change))).map_err(error)?;
     if saved {
         return Ok(true);
     }
@@ -692,8 +711,15 @@ async fn begin(
     })
 }
 
-async fn take_slot(client: &Client, backend: i32, app: &str, request: SlotRequest) -> Outcome<Option<Slot>> {
-    let Some((mut log, turn, now, in_doubt)) = log(client, backend, app).await? else { return Ok(None) };
+async fn take_slot(
+    client: &Client,
+    backend: i32,
+    app: &str,
+    request: SlotRequest,
+) -> Outcome<Option<Slot>> {
+    let Some((mut log, turn, now, in_doubt)) = log(client, backend, app).await? else {
+        return Ok(None);
+    };
     if let Slot::Wait(wait) = log.take(request, now, in_doubt) {
         return Ok(Some(Slot::Wait(wait)));
     }
@@ -713,8 +739,8 @@ async fn exhaust(
     Ok(write_log(client, app, &log, turn).await?.then_some(()))
 }
 
-/// The times of an app's last token requests, their turn, the server's time, and `true` if an answer of the last seconds is
-/// in doubt. `None`: the app was not there, and is now.
+/// The times of an app's last token requests, their turn, the server's time, and `true` if an
+/// answer of the last seconds is in doubt. `None`: the app was not there, and is now.
 async fn log(
     client: &Client,
     backend: i32,
@@ -809,7 +835,8 @@ fn read(text: &str, until: Timestamp) -> Result<BackOff> {
         return Ok(BackOff { until, ..back_off });
     }
     // As the first releases wrote it.
-    let (refused, failures, code, message) = serde_json::from_str(text).map_err(|_| bad_row("back-off"))?;
+    let (refused, failures, code, message) =
+        serde_json::from_str(text).map_err(|_| bad_row("back-off"))?;
     Ok(BackOff { refused, until, failures, code, message, ..BackOff::default() })
 }
 

@@ -1,12 +1,13 @@
 //! The connections of one store.
 //!
-//! Short work, the leases of locations and the leases of companies have a bound each. So a holder of a lease never waits for
-//! what other holders have: its own work goes over the connection of its lease, and a location's refresh that needs its
-//! company's waits for no other location.
+//! Short work, the leases of locations and the leases of companies have a bound each. So a holder
+//! of a lease never waits for what other holders have: its own work goes over the connection of its
+//! lease, and a location's refresh that needs its company's waits for no other location.
 
 //!
-//! Work that its caller can't wait for any longer goes on to its end on the engine's thread, and keeps its connection until
-//! then: a server that hangs is asked by no more connections than one that works.
+//! Work that its caller can't wait for any longer goes on to its end on the engine's thread, and
+//! keeps its connection until then: a server that hangs is asked by no more connections than one
+//! that works.
 
 use std::fmt;
 use std::future::Future;
@@ -123,7 +124,12 @@ impl Purpose {
 
 impl Pool {
     pub(super) fn new(settings: Arc<Settings>) -> Result<Self> {
-        Ok(Self { settings, engine: Engine::start()?, tls: OnceCell::new(), shared: Arc::default() })
+        Ok(Self {
+            settings,
+            engine: Engine::start()?,
+            tls: OnceCell::new(),
+            shared: Arc::default(),
+        })
     }
 
     pub(super) fn place(&self) -> &str {
@@ -134,7 +140,8 @@ impl Pool {
         &self.settings.schema
     }
 
-    /// Reads: over a new connection again if the first one was an old one that turns out to be broken.
+    /// Reads: over a new connection again if the first one was an old one that turns out to be
+    /// broken.
     pub(super) fn read<T, F>(&self, work: impl Fn(Arc<Client>, i32) -> F) -> Result<T>
     where
         T: Send + 'static,
@@ -193,7 +200,11 @@ impl Pool {
         while let Some(connection) = state.idle.pop() {
             if !connection.is_closed() {
                 drop(state);
-                return Ok(Some(Pooled { pool: self, loan: Some((connection, turn)), fresh: false }));
+                return Ok(Some(Pooled {
+                    pool: self,
+                    loan: Some((connection, turn)),
+                    fresh: false,
+                }));
             }
         }
         drop(state);
@@ -201,7 +212,8 @@ impl Pool {
         Ok(Some(Pooled { pool: self, loan: Some(loan), fresh: true }))
     }
 
-    /// A new connection to a server with our tables. While the server is known to be away: its error, at once.
+    /// A new connection to a server with our tables. While the server is known to be away: its
+    /// error, at once.
     fn connect(&self, turn: Turn) -> Result<(Connection, Turn)> {
         let tls = self.tls.get_or_try_init(|| tls::connector(&self.settings))?.clone();
         let now = Instant::now();
@@ -243,7 +255,9 @@ impl Pool {
         });
         match told.recv_timeout(patience::at_most(Duration::MAX)) {
             Ok((opened, turn)) => opened.map(|connection| (connection, turn)),
-            Err(std_mpsc::RecvTimeoutError::Timeout) => Err(Failure::TimedOut.of_connecting(self.place())),
+            Err(std_mpsc::RecvTimeoutError::Timeout) => {
+                Err(Failure::TimedOut.of_connecting(self.place()))
+            }
             Err(std_mpsc::RecvTimeoutError::Disconnected) => Err(Engine::ended()),
         }
     }
@@ -313,7 +327,8 @@ pub(super) struct Pooled<'a> {
 }
 
 impl Pooled<'_> {
-    /// Does `work` and waits for its end; a connection that breaks, or does not answer, is given up.
+    /// Does `work` and waits for its end; a connection that breaks, or does not answer, is given
+    /// up.
     pub(super) fn run<T, F>(&mut self, work: impl FnOnce(Arc<Client>, i32) -> F) -> Outcome<T>
     where
         T: Send + 'static,
@@ -322,8 +337,9 @@ impl Pooled<'_> {
         self.run_within(ANSWER_TIMEOUT, work)
     }
 
-    /// The work itself takes `longest` at most. A call that ends earlier leaves it alone: it is done to its end, and the
-    /// connection is then kept for others, unless its session may hold a lease.
+    /// The work itself takes `longest` at most. A call that ends earlier leaves it alone: it is
+    /// done to its end, and the connection is then kept for others, unless its session may hold a
+    /// lease.
     pub(super) fn run_within<T, F>(
         &mut self,
         longest: Duration,
@@ -368,8 +384,8 @@ impl Pooled<'_> {
         }
     }
 
-    /// Gives back the lock that its session holds, and then the connection. One whose session may still hold it is ended. Takes
-    /// no longer than the call may; what is left is done without it.
+    /// Gives back the lock that its session holds, and then the connection. One whose session may
+    /// still hold it is ended. Takes no longer than the call may; what is left is done without it.
     pub(super) fn give_back_lease(mut self, place: i64) {
         let Some((connection, turn)) = self.loan.take() else { return };
         let (tell, told) = std_mpsc::sync_channel(1);

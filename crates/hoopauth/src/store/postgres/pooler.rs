@@ -1,8 +1,9 @@
 //! Whether somebody between us and the server hands sessions around.
 //!
-//! A lease is a lock that a session holds. A connection pooler in transaction mode gives each transaction whichever session
-//! is free: locks would be taken in one and given back in another, and two processes could hold one lease. So such a pooler
-//! is found and refused; one in session mode is as good as none.
+//! A lease is a lock that a session holds. A connection pooler in transaction mode gives each
+//! transaction whichever session is free: locks would be taken in one and given back in another,
+//! and two processes could hold one lease. So such a pooler is found and refused; one in session
+//! mode is as good as none.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -59,19 +60,25 @@ async fn probe(
     let second = async {
         let (second, _) = connect(settings, tls, alive).await?;
         let backend =
-            backend(&second, "BEGIN; SELECT pg_backend_pid()").await.map_err(|failure| match failure {
-                // A pooler that allows no transactions says so itself, in the name of the protocol; a server never does here.
-                Failure::Driver(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {
-                    refused().into()
+            backend(&second, "BEGIN; SELECT pg_backend_pid()").await.map_err(|failure| {
+                match failure {
+                    // A pooler that allows no transactions says so itself, in the name of the
+                    // protocol; a server never does here.
+                    Failure::Driver(error)
+                        if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) =>
+                    {
+                        refused().into()
+                    }
+                    failure => failure,
                 }
-                failure => failure,
             })?;
         Ok((second, backend))
     };
     let second = match second.await {
         Ok((_, other)) if other == Some(connection.backend) => return Err(refused().into()),
         Ok((second, _)) => Some(second),
-        // A pool in session mode may have no second session to give. What else fails says so itself.
+        // A pool in session mode may have no second session to give. What else fails says so
+        // itself.
         Err(Failure::TimedOut) => None,
         Err(failure) => return Err(failure),
     };
@@ -89,15 +96,16 @@ async fn probe(
     Ok(())
 }
 
-/// The process that was named at the start. The driver tells it in the request to cancel a query only.
+/// The process that was named at the start. The driver tells it in the request to cancel a query
+/// only.
 async fn named_backend(client: &Client) -> Option<i32> {
     let mut request = Request::default();
     client.cancel_token().cancel_query_raw(&mut request, SameStream).await.ok()?;
     process_to_cancel(&request.0)
 }
 
-/// The process in a request to cancel: length, code, process, secret key, each 4 bytes; before it, with TLS, the question
-/// for that.
+/// The process in a request to cancel: length, code, process, secret key, each 4 bytes; before it,
+/// with TLS, the question for that.
 fn process_to_cancel(request: &[u8]) -> Option<i32> {
     let (_, request) = request.split_last_chunk::<16>()?;
     let (head, rest) = request.split_first_chunk::<8>()?;
@@ -124,7 +132,11 @@ impl AsyncRead for Request {
 }
 
 impl AsyncWrite for Request {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.0.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }

@@ -7,7 +7,8 @@ use tokio_postgres::types::Type;
 use super::failure::{Failure, Outcome, store};
 use crate::error::Error;
 
-/// Makes the tables, or brings older ones forward, unless all is there. Processes that start together do it once.
+/// Makes the tables, or brings older ones forward, unless all is there. Processes that start
+/// together do it once.
 pub(super) async fn ensure(client: &Client, schema: &str, migrations: &[&str]) -> Outcome<()> {
     if version(client, schema, migrations.len()).await? == migrations.len() {
         return Ok(());
@@ -26,8 +27,9 @@ async fn set_up(client: &Client, schema: &str, migrations: &[&str]) -> Outcome<(
         return Ok(());
     }
     // Asked for first: who may not make schemas may not say this even of one that is there.
-    let there =
-        client.query_typed("SELECT FROM pg_namespace WHERE nspname = $1", &[(&schema, Type::TEXT)]).await?;
+    let there = client
+        .query_typed("SELECT FROM pg_namespace WHERE nspname = $1", &[(&schema, Type::TEXT)])
+        .await?;
     if there.is_empty() {
         client.batch_execute(&format!("CREATE SCHEMA {schema}")).await?;
     }

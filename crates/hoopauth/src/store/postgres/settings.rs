@@ -1,4 +1,5 @@
-//! What the option `store` says of a server: PostgreSQL's own URL, with what the driver does not know taken out first.
+//! What the option `store` says of a server: PostgreSQL's own URL, with what the driver does not
+//! know taken out first.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,17 +25,24 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads `url`. No I/O. `ca_file` and `connect_timeout` are the client's options of these names.
-    pub(crate) fn parse(url: &str, ca_file: Option<PathBuf>, connect_timeout: Duration) -> Result<Self> {
+    /// Reads `url`. No I/O. `ca_file` and `connect_timeout` are the client's options of these
+    /// names.
+    pub(crate) fn parse(
+        url: &str,
+        ca_file: Option<PathBuf>,
+        connect_timeout: Duration,
+    ) -> Result<Self> {
         let (rest, own) = Own::take(url)?;
         // What the driver says names parameters, never their values.
         let mut config: Config = rest.parse().map_err(|error: tokio_postgres::Error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let cause =
+                std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             refuse(&format!("the URL is not usable ({cause})"))
         })?;
         let place = place(&config)?;
         let tls = match (own.tls, &own.root) {
-            // As libpq does: all the world has a certificate of one of the system's roots, so the name has to be looked at.
+            // As libpq does: all the world has a certificate of one of the system's roots, so the
+            // name has to be looked at.
             (None, Some(Root::System)) => Tls::VerifyFull,
             // As libpq does: who names a root certificate wants it looked at.
             (Some(Tls::Require), Some(Root::File(_))) => Tls::VerifyCa,
@@ -42,9 +50,12 @@ impl Settings {
             (None, _) if is_local(&config) => Tls::Prefer,
             (None, _) => Tls::VerifyFull,
         };
-        if config.get_ssl_negotiation() == SslNegotiation::Direct && matches!(tls, Tls::Disable | Tls::Prefer)
+        if config.get_ssl_negotiation() == SslNegotiation::Direct
+            && matches!(tls, Tls::Disable | Tls::Prefer)
         {
-            return Err(refuse("`sslnegotiation=direct` needs `sslmode=require` or a stricter one"));
+            return Err(refuse(
+                "`sslnegotiation=direct` needs `sslmode=require` or a stricter one",
+            ));
         }
         if config.get_target_session_attrs() == TargetSessionAttrs::ReadOnly {
             return Err(refuse(
@@ -91,7 +102,8 @@ impl Settings {
 }
 
 impl Settings {
-    /// Refuses settings under which a stranger's server would be told the password. Asked before anything connects.
+    /// Refuses settings under which a stranger's server would be told the password. Asked before
+    /// anything connects.
     pub(super) fn check_roots(&self) -> Result<()> {
         if self.roots == Roots::System && self.tls != Tls::VerifyFull {
             return Err(refuse(
@@ -171,7 +183,9 @@ impl Own {
                 "sslmode" => own.tls = Some(tls(&decoded(name, value)?)?),
                 "sslrootcert" => {
                     own.root = Some(match &*decoded(name, value)? {
-                        "" => return Err(refuse("`sslrootcert` is empty: name a file, or `system`")),
+                        "" => {
+                            return Err(refuse("`sslrootcert` is empty: name a file, or `system`"));
+                        }
                         "system" => Root::System,
                         path => Root::File(path.into()),
                     });
@@ -223,7 +237,9 @@ fn place(config: &Config) -> Result<String> {
     let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
     let named = |(at, host): (usize, &Host)| match host {
         // An unencoded `@` or `:` in a password would end up here, and then in messages.
-        Host::Tcp(name) if name.contains(|c: char| !(c.is_ascii_alphanumeric() || ".-_:".contains(c))) => {
+        Host::Tcp(name)
+            if name.contains(|c: char| !(c.is_ascii_alphanumeric() || ".-_:".contains(c))) =>
+        {
             Err(refuse(
                 "the host is not one: encode `@`, `:`, `/` and `?` in the password as `%40`, `%3A`, `%2F` and `%3F`",
             ))
@@ -248,7 +264,8 @@ fn place(config: &Config) -> Result<String> {
 fn is_local(config: &Config) -> bool {
     let by_name = config.get_hosts().iter().all(|host| match host {
         Host::Tcp(name) => {
-            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+            name == "localhost"
+                || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
         }
         #[cfg(unix)]
         Host::Unix(_) => true,
@@ -257,7 +274,9 @@ fn is_local(config: &Config) -> bool {
 }
 
 fn refuse(why: &str) -> Error {
-    Error::config(format!("`store`: {why}; the form is `postgres://user:password@host:port/database`"))
+    Error::config(format!(
+        "`store`: {why}; the form is `postgres://user:password@host:port/database`"
+    ))
 }
 
 const SCHEMA: &str = "hoopauth_schema";
@@ -284,8 +303,14 @@ mod tests {
         assert_eq!(mode("postgres://u:p@db.example/d"), Tls::VerifyFull);
         assert_eq!(mode("postgres://u:p@localhost,db.example/d"), Tls::VerifyFull);
         assert_eq!(mode("postgres://u:p@db.example/d?sslmode=disable"), Tls::Disable);
-        assert_eq!(mode("postgres://u:p@db.example/d?sslmode=require&connect_timeout=3"), Tls::Require);
-        assert_eq!(mode("postgres://u:p@db.example/d?sslmode=require&sslrootcert=x.pem"), Tls::VerifyCa);
+        assert_eq!(
+            mode("postgres://u:p@db.example/d?sslmode=require&connect_timeout=3"),
+            Tls::Require
+        );
+        assert_eq!(
+            mode("postgres://u:p@db.example/d?sslmode=require&sslrootcert=x.pem"),
+            Tls::VerifyCa
+        );
         assert_eq!(mode("postgres://u:p@db.example/d?sslmode=verify-ca"), Tls::VerifyCa);
     }
 
@@ -301,11 +326,17 @@ mod tests {
         };
         for host in ["db.example", "127.0.0.1"] {
             // The system's roots sign for everybody.
-            for query in
-                ["sslrootcert=system", "sslrootcert=s%79stem", "sslmode=verify-full&sslrootcert=system"]
-            {
+            for query in [
+                "sslrootcert=system",
+                "sslrootcert=s%79stem",
+                "sslmode=verify-full&sslrootcert=system",
+            ] {
                 let settings = parse(query, host).unwrap();
-                assert_eq!((settings.tls, &settings.roots), (Tls::VerifyFull, &Roots::System), "{query}");
+                assert_eq!(
+                    (settings.tls, &settings.roots),
+                    (Tls::VerifyFull, &Roots::System),
+                    "{query}"
+                );
                 settings.check_roots().unwrap();
             }
             for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
@@ -345,8 +376,9 @@ mod tests {
 
     #[test]
     fn what_is_ours_does_not_reach_the_driver() {
-        let settings =
-            parse("postgres://u:p@h:7/d?hoopauth_schema=a_1&sslrootcert=%2Fx%20y&application_name=z");
+        let settings = parse(
+            "postgres://u:p@h:7/d?hoopauth_schema=a_1&sslrootcert=%2Fx%20y&application_name=z",
+        );
         let settings = settings.unwrap();
         assert_eq!((settings.schema.as_str(), settings.place.as_str()), ("a_1", "h:7"));
         assert_eq!(settings.roots, Roots::Only(PathBuf::from("/x y")));

@@ -40,8 +40,10 @@ impl Bench for Shared {
         for row in admin.query("SELECT id, sent FROM app", &[]).unwrap() {
             let (id, sent): (i32, Vec<u8>) = (row.get(0), row.get(1));
             let (times, _) = sent.as_chunks::<8>();
-            let sent: Vec<u8> =
-                times.iter().flat_map(|at| (i64::from_be_bytes(*at) - back).to_be_bytes()).collect();
+            let sent: Vec<u8> = times
+                .iter()
+                .flat_map(|at| (i64::from_be_bytes(*at) - back).to_be_bytes())
+                .collect();
             admin.execute("UPDATE app SET sent = $2 WHERE id = $1", &[&id, &sent]).unwrap();
         }
         admin
@@ -88,7 +90,11 @@ fn eventually(what: &str, mut done: impl FnMut() -> bool) {
 fn ask(pooled: &mut Pooled<'_>, query: &str) -> String {
     let query = query.to_owned();
     let answer = pooled.run(|client, _| async move {
-        Ok(client.query_typed_one(&query, &[]).await?.try_get::<_, Option<String>>(0)?.unwrap_or_default())
+        Ok(client
+            .query_typed_one(&query, &[])
+            .await?
+            .try_get::<_, Option<String>>(0)?
+            .unwrap_or_default())
     });
     answer.unwrap()
 }
@@ -105,7 +111,8 @@ fn named_url() -> String {
 }
 
 fn end_sessions(url: &str) {
-    let query = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = $1";
+    let query =
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = $1";
     Cluster::shared().admin(url).query(query, &[&schema_of(url)]).unwrap();
 }
 
@@ -136,7 +143,8 @@ fn a_session_has_limits() {
     ] {
         assert_eq!(show(&store, name), value, "{name}");
     }
-    // A lease's session ends with a silent holder; one that waited, or waited in vain, is as before.
+    // A lease's session ends with a silent holder; one that waited, or waited in vain, is as
+    // before.
     let pool = store.pool().unwrap();
     let account = location("l");
     let other = at(&Cluster::shared().url_of(&store.settings.schema));
@@ -180,7 +188,8 @@ fn the_databases_clock_decides() {
 
     // Ten minutes from now are ten minutes from now everywhere.
     let pause = Duration::from_secs(600);
-    let back_off = BackOff { until: behind.plus(pause), failures: 1, code: 20, ..BackOff::default() };
+    let back_off =
+        BackOff { until: behind.plus(pause), failures: 1, code: 20, ..BackOff::default() };
     lease.load(behind).unwrap();
     lease.note(1, false, Some(&back_off)).unwrap();
     let seen = lease.load(ahead).unwrap().unwrap().back_off.unwrap().until.since(ahead);
@@ -200,8 +209,11 @@ fn the_tables_are_made_once_however_many_start() {
             scope.spawn(|| at(&url).load(&key(&account), system_now()).unwrap());
         }
     });
-    let rows: i64 =
-        Cluster::shared().admin(&url).query_one("SELECT count(*) FROM hoopauth", &[]).unwrap().get(0);
+    let rows: i64 = Cluster::shared()
+        .admin(&url)
+        .query_one("SELECT count(*) FROM hoopauth", &[])
+        .unwrap()
+        .get(0);
     assert_eq!(rows, 1);
 }
 
@@ -219,12 +231,16 @@ fn older_tables_go_forward_and_later_ones_are_refused() {
         schema::ensure(&client, &schema, &migrations).await
     });
     forward.unwrap();
-    let row = Cluster::shared().admin(&url).query_one("SELECT sealed, more FROM account", &[]).unwrap();
+    let row =
+        Cluster::shared().admin(&url).query_one("SELECT sealed, more FROM account", &[]).unwrap();
     assert_eq!((row.get::<_, Vec<u8>>(0), row.get::<_, Option<i32>>(1)), (b"kept".to_vec(), None));
     let error = at(&url).changes().unwrap_err();
     assert_eq!(error.code(), ErrorCode::Store);
     let later = format!("is {}", schema::MIGRATIONS.len() + 1);
-    assert!(error.message().contains("later release") && error.message().contains(&later), "{error}");
+    assert!(
+        error.message().contains("later release") && error.message().contains(&later),
+        "{error}"
+    );
 }
 
 #[test]
@@ -232,7 +248,10 @@ fn another_programs_tables_are_left_alone() {
     let url = Cluster::shared().url();
     let mut admin = Cluster::shared().admin(&url);
     admin
-        .batch_execute(&format!("CREATE SCHEMA {0}; CREATE TABLE {0}.account (mine int)", schema_of(&url)))
+        .batch_execute(&format!(
+            "CREATE SCHEMA {0}; CREATE TABLE {0}.account (mine int)",
+            schema_of(&url)
+        ))
         .unwrap();
     let error = at(&url).changes().unwrap_err();
     assert_eq!(error.code(), ErrorCode::Config);
@@ -308,7 +327,10 @@ fn what_the_server_says_is_named() {
             .unwrap();
         let error = store.take_slot("app", SLOT, system_now()).unwrap_err();
         assert_eq!((error.code(), error.is_retryable()), (ErrorCode::Store, retryable), "{error}");
-        assert!(error.message().contains(words) && error.message().contains("the server's words"), "{error}");
+        assert!(
+            error.message().contains(words) && error.message().contains("the server's words"),
+            "{error}"
+        );
     }
 }
 
@@ -321,12 +343,21 @@ fn a_row_that_does_not_parse_is_that_accounts_trouble() {
         store.save(&key(account), 0, &new_record(b"a")).unwrap();
     }
     let mut admin = Cluster::shared().admin(&url);
-    for broken in
-        ["seen = '\\x00'", "back_off = 'x', back_off_until = 1", "generation = -1", "mark = '\\x00'"]
-    {
-        admin.batch_execute(&format!("UPDATE account SET {broken} WHERE name = 'location:l'")).unwrap();
+    for broken in [
+        "seen = '\\x00'",
+        "back_off = 'x', back_off_until = 1",
+        "generation = -1",
+        "mark = '\\x00'",
+    ] {
+        admin
+            .batch_execute(&format!("UPDATE account SET {broken} WHERE name = 'location:l'"))
+            .unwrap();
         let error = store.load(&key(&one), system_now()).unwrap_err();
-        assert_eq!((error.code(), error.account()), (ErrorCode::StoreCorrupt, Some(&one)), "{broken}");
+        assert_eq!(
+            (error.code(), error.account()),
+            (ErrorCode::StoreCorrupt, Some(&one)),
+            "{broken}"
+        );
         assert!(store.load(&key(&two), system_now()).unwrap().is_some());
         let mended = "UPDATE account SET seen = '', back_off = NULL, back_off_until = NULL, generation = 1, mark = NULL";
         admin.batch_execute(mended).unwrap();
@@ -382,7 +413,8 @@ fn connections_are_few_and_waiting_for_one_ends() {
     drop(all);
     let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
     let name = store.settings.schema.clone();
-    let open: i64 = Cluster::shared().admin("hoopauth_schema=x").query_one(count, &[&name]).unwrap().get(0);
+    let open: i64 =
+        Cluster::shared().admin("hoopauth_schema=x").query_one(count, &[&name]).unwrap().get(0);
     assert_eq!(open, 4);
 }
 
@@ -519,7 +551,10 @@ fn connections_that_the_server_ended_are_replaced_unseen() {
     for round in 0..5 {
         assert!(store.save(&key(&account), round, &new_record(b"a")).unwrap());
         end_sessions(&url);
-        assert_eq!(store.load(&key(&account), system_now()).unwrap().unwrap().generation, round + 1);
+        assert_eq!(
+            store.load(&key(&account), system_now()).unwrap().unwrap().generation,
+            round + 1
+        );
         end_sessions(&url);
         assert!(store.lease(&key(&account), LONG).unwrap().is_some());
         end_sessions(&url);
@@ -537,7 +572,10 @@ fn a_server_that_is_away_fails_fast_and_comes_back_by_itself() {
     // Nobody tries while it is known to be away.
     store.pool().unwrap().refuse_connections();
     let error = store.changes().unwrap_err();
-    assert!(error.message().contains("can't connect") && error.retry_after().is_some(), "{error:?}");
+    assert!(
+        error.message().contains("can't connect") && error.retry_after().is_some(),
+        "{error:?}"
+    );
     cluster.start_again();
     assert!(store.changes().is_err(), "the pause is over only when it is over");
     store.pool().unwrap().end_pause();
@@ -548,7 +586,8 @@ fn a_server_that_is_away_fails_fast_and_comes_back_by_itself() {
     eventually("the server is used again", || store.changes().is_ok());
 }
 
-/// Between a store and the server: after a while nothing goes through any more, and neither side hears of it.
+/// Between a store and the server: after a while nothing goes through any more, and neither side
+/// hears of it.
 struct Wire {
     port: u16,
     cut: Arc<AtomicBool>,
@@ -562,14 +601,17 @@ impl Wire {
         let is_cut = Arc::clone(&cut);
         thread::spawn(move || {
             for client in listener.incoming() {
-                let (client, server) = (client.unwrap(), TcpStream::connect(("127.0.0.1", server)).unwrap());
+                let (client, server) =
+                    (client.unwrap(), TcpStream::connect(("127.0.0.1", server)).unwrap());
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                     let is_cut = Arc::clone(&is_cut);
                     thread::spawn(move || {
                         let mut bytes = [0; 4096];
                         while let Ok(count @ 1..) = from.read(&mut bytes) {
-                            if !is_cut.load(Ordering::SeqCst) && to.write_all(&bytes[..count]).is_err() {
+                            if !is_cut.load(Ordering::SeqCst)
+                                && to.write_all(&bytes[..count]).is_err()
+                            {
                                 break;
                             }
                         }
@@ -628,7 +670,8 @@ fn sslmode_decides_who_is_trusted() {
         let store = at(&url);
         store.changes()?;
         let mut pooled = store.pool()?.take(Purpose::Work, LONG)?.unwrap();
-        Ok(ask(&mut pooled, "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == "true")
+        Ok(ask(&mut pooled, "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+            == "true")
     };
     let refused = |result: Result<bool>| {
         let error = result.unwrap_err();
@@ -650,7 +693,8 @@ fn sslmode_decides_who_is_trusted() {
     let url = format!("{}&sslmode=verify-full", cluster.url().replace("127.0.0.1", "localhost"));
     let settings = Settings::parse(&url, Some(root.clone()), Duration::from_secs(5)).unwrap();
     PostgresStore::new(settings).changes().unwrap();
-    let settings = Settings::parse(&url, Some("/no/such.pem".into()), Duration::from_secs(5)).unwrap();
+    let settings =
+        Settings::parse(&url, Some("/no/such.pem".into()), Duration::from_secs(5)).unwrap();
     assert_eq!(PostgresStore::new(settings).changes().unwrap_err().code(), ErrorCode::Config);
 }
 
@@ -707,12 +751,16 @@ fn a_session_that_changes_is_noticed() {
     let owned = OwnedKey::of(&key(&account));
     let change = Change::new(&key(&account), 1, &new_record(b"b")).unwrap();
     let other = |backend: i32| backend ^ 1;
-    elsewhere(pool.write(|client, at| load(client, other(at), owned.clone(), system_now())).map(|_| ()));
+    elsewhere(
+        pool.write(|client, at| load(client, other(at), owned.clone(), system_now())).map(|_| ()),
+    );
     elsewhere(pool.write(|client, at| save(client, other(at), change)).map(|_| ()));
     for wait in [Duration::ZERO, LONG] {
         elsewhere(pool.write(|client, at| lock(client, other(at), 1, wait)).map(|_| ()));
         // And what was locked there is free again.
-        eventually("it is free", || pool.write(|client, at| lock(client, at, 1, Duration::ZERO)).unwrap());
+        eventually("it is free", || {
+            pool.write(|client, at| lock(client, at, 1, Duration::ZERO)).unwrap()
+        });
         assert!(pool.write(|client, _| unlock(client, 1)).unwrap());
     }
 }
@@ -722,14 +770,18 @@ fn the_list_of_changes_keeps_the_last_thousand() {
     let url = Cluster::shared().url();
     let (store, account) = (at(&url), location("a"));
     let start = store.changes().unwrap();
-    let save = |generation| assert!(store.save(&key(&account), generation, &new_record(b"x")).unwrap());
+    let save =
+        |generation| assert!(store.save(&key(&account), generation, &new_record(b"x")).unwrap());
     let mut admin = Cluster::shared().admin(&url);
     let mut kept = || -> Vec<u64> {
         let rows = admin.query("SELECT number FROM change ORDER BY number", &[]).unwrap();
         rows.iter().map(|row| row.get::<_, i64>(0).cast_unsigned() - start).collect()
     };
     save(0);
-    Cluster::shared().admin(&url).batch_execute("UPDATE counter SET changes = changes + 998").unwrap();
+    Cluster::shared()
+        .admin(&url)
+        .batch_execute("UPDATE counter SET changes = changes + 998")
+        .unwrap();
     save(1);
     assert_eq!(kept(), [1, 1000]);
     save(2);
@@ -739,7 +791,8 @@ fn the_list_of_changes_keeps_the_last_thousand() {
     assert_eq!(store.changed("app", start + 998).unwrap(), None);
 }
 
-/// Sessions of the store at `url`, which has a name of its own, since its server started to count them.
+/// Sessions of the store at `url`, which has a name of its own, since its server started to count
+/// them.
 fn connections_of(url: &str) -> usize {
     let log = std::fs::read_to_string(Cluster::shared().folder.join("log")).unwrap();
     let name = format!("application_name={}", schema_of(url));
@@ -754,7 +807,8 @@ fn a_plain_server_is_connected_to_once() {
     admin.execute("SELECT pg_reload_conf()", &[]).unwrap();
     // Sessions go by what it was when they began.
     eventually("connections are logged", || {
-        let on: String = Cluster::shared().admin(&url).query_one("SHOW log_connections", &[]).unwrap().get(0);
+        let on: String =
+            Cluster::shared().admin(&url).query_one("SHOW log_connections", &[]).unwrap().get(0);
         on != "off"
     });
     for sslmode in ["disable", "require"] {
@@ -813,7 +867,8 @@ fn a_session_that_may_hold_a_lease_unknown_is_ended() {
     // Cancelled by somebody, which is no broken connection.
     store.changes().unwrap();
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| store.lease(&key(&account), LONG).map(|lease| lease.is_some()));
+        let waiting =
+            scope.spawn(|| store.lease(&key(&account), LONG).map(|lease| lease.is_some()));
         eventually("the wait is cancelled", || {
             let query = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity \
                  WHERE application_name = $1 AND wait_event_type = 'Lock'";
@@ -874,7 +929,9 @@ fn a_server_that_stands_still_holds_nobody_up_for_longer_than_the_call() {
 #[test]
 fn the_systems_roots_are_no_excuse_for_a_weaker_mode() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = |query: &str| at(&format!("postgres://u:planted@{}/d?{query}", listener.local_addr().unwrap()));
+    let at = |query: &str| {
+        at(&format!("postgres://u:planted@{}/d?{query}", listener.local_addr().unwrap()))
+    };
     for mode in ["disable", "prefer", "require", "verify-ca"] {
         let error = at(&format!("sslmode={mode}&sslrootcert=system")).changes().unwrap_err();
         assert_eq!(error.code(), ErrorCode::Config, "{mode}: {error}");

@@ -7,7 +7,9 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use tokio_postgres::config::SslNegotiation;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -20,7 +22,8 @@ pub(super) fn connector(settings: &Settings) -> Result<MakeRustlsConnect> {
     settings.check_roots()?;
     // Named here: a process-wide default provider is the host program's to choose.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let failed = |error: &dyn std::fmt::Display| Error::config(format!("TLS can't be set up: {error}"));
+    let failed =
+        |error: &dyn std::fmt::Display| Error::config(format!("TLS can't be set up: {error}"));
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error))?;
@@ -30,7 +33,8 @@ pub(super) fn connector(settings: &Settings) -> Result<MakeRustlsConnect> {
             let chain = if mode == Tls::VerifyCa {
                 let roots = Arc::new(roots(settings)?);
                 let verifier =
-                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
+                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+                        .build();
                 Some(verifier.map_err(|error| failed(&error))?)
             } else {
                 None
@@ -63,7 +67,9 @@ fn roots(settings: &Settings) -> Result<RootCertStore> {
         add(&mut roots, path, "`ca_file`")?;
     }
     if roots.is_empty() {
-        return Err(Error::config(format!("`store`: no authority is trusted: {trouble}; or set `ca_file`")));
+        return Err(Error::config(format!(
+            "`store`: no authority is trusted: {trouble}; or set `ca_file`"
+        )));
     }
     Ok(roots)
 }
@@ -75,7 +81,8 @@ fn add(roots: &mut RootCertStore, path: &Path, option: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes a certificate for whichever name: one that a root signed if there is a chain to verify, else any.
+/// Takes a certificate for whichever name: one that a root signed if there is a chain to verify,
+/// else any.
 #[derive(Debug)]
 struct AnyName {
     chain: Option<Arc<WebPkiServerVerifier>>,
@@ -109,7 +116,12 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -118,7 +130,12 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -1,9 +1,10 @@
 //! One open database of this process: its connections, shared by all stores on one file.
 //!
-//! A forked child must not use its parent's connections. But SQLite remembers per process which files it has open, and a
-//! new connection in the child would trust locks that only the parent has. So the child closes the inherited ones before it
-//! opens its own: with no transaction under way and no checkpoint at close this touches the child's memory and descriptors
-//! only. Where the fork hit the middle of a transaction, nothing can be done, and the store is refused there.
+//! A forked child must not use its parent's connections. But SQLite remembers per process which
+//! files it has open, and a new connection in the child would trust locks that only the parent has.
+//! So the child closes the inherited ones before it opens its own: with no transaction under way
+//! and no checkpoint at close this touches the child's memory and descriptors only. Where the fork
+//! hit the middle of a transaction, nothing can be done, and the store is refused there.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -55,8 +56,9 @@ impl Registry {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => self.wait_for_known()?,
         };
-        let found =
-            Identity::at(&lock_path).ok().and_then(|identity| known.iter().find(|(of, _)| *of == identity));
+        let found = Identity::at(&lock_path)
+            .ok()
+            .and_then(|identity| known.iter().find(|(of, _)| *of == identity));
         if let Some((_, found)) = found {
             if found.process == process::id() {
                 return Ok(Arc::clone(found));
@@ -89,7 +91,9 @@ impl Registry {
             match self.known.try_lock() {
                 Ok(known) => return Ok(known),
                 Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) if patience::is_over() => return Err(in_use("another store")),
+                Err(TryLockError::WouldBlock) if patience::is_over() => {
+                    return Err(in_use("another store"));
+                }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
             }
         }
@@ -160,7 +164,8 @@ impl Database {
         let _writing = self.begin_writing()?;
         let mut connection = self.take()?;
         let run = || {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&transaction)?;
             transaction.commit()?;
             Ok(value)
@@ -173,8 +178,11 @@ impl Database {
     }
 
     fn attach(&self) -> Result<()> {
-        let mut state =
-            self.wait_while(|state| state.turning, &self.turned, "another thread opens or closes it")?;
+        let mut state = self.wait_while(
+            |state| state.turning,
+            &self.turned,
+            "another thread opens or closes it",
+        )?;
         if state.stores > 0 {
             state.stores += 1;
             return Ok(());
@@ -183,7 +191,8 @@ impl Database {
         drop(state);
         let _turning = Turning(self);
 
-        let entered = self.lock.enter().map_err(|error| failure::io(&error, &self.path, "locking"))?;
+        let entered =
+            self.lock.enter().map_err(|error| failure::io(&error, &self.path, "locking"))?;
         if !entered {
             return Err(Error::state(
                 "another copy of hoopauth in this process has the store open, and SQLite can't share a file between \
@@ -209,7 +218,8 @@ impl Database {
         drop(state);
         let _turning = Turning(self);
         if let Some(connection) = idle.first() {
-            // So that the file alone is whole, where nobody else is at it. If not, the next one does it.
+            // So that the file alone is whole, where nobody else is at it. If not, the next one
+            // does it.
             let _ = connection.busy_timeout(Duration::ZERO);
             let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
@@ -280,9 +290,11 @@ impl Database {
 
     fn take(&self) -> Result<Pooled<'_>> {
         let all_busy = |state: &State| state.busy >= MOST_CONNECTIONS;
-        let mut state = self.wait_while(all_busy, &self.returned, "other threads of this process use it")?;
+        let mut state =
+            self.wait_while(all_busy, &self.returned, "other threads of this process use it")?;
         // Who removes or replaces the file of a running program would have it write into nothing.
-        let now = Identity::now_at(&self.path).map_err(|error| failure::io(&error, &self.path, "reading"))?;
+        let now = Identity::now_at(&self.path)
+            .map_err(|error| failure::io(&error, &self.path, "reading"))?;
         if state.identity != now {
             return Err(Error::new(
                 ErrorCode::Store,
@@ -315,12 +327,17 @@ impl Database {
 
     fn begin_writing(&self) -> Result<Writing<'_>> {
         let others_write = |state: &State| state.writing;
-        self.wait_while(others_write, &self.written, "other threads of this process write to it")?.writing =
-            true;
+        self.wait_while(
+            others_write,
+            &self.written,
+            "other threads of this process write to it",
+        )?
+        .writing = true;
         Ok(Writing(self))
     }
 
-    /// The state once it is not `so` any more; an error that says `why` if it stays so for longer than the call may take.
+    /// The state once it is not `so` any more; an error that says `why` if it stays so for longer
+    /// than the call may take.
     fn wait_while(
         &self,
         so: impl Fn(&State) -> bool,
@@ -466,7 +483,8 @@ fn in_use(what: &str) -> Error {
 
 /// How long a statement waits for other processes, unless the call ends earlier.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a thread waits for the others of its process, unless the call ends earlier: those come to an end.
+/// How long a thread waits for the others of its process, unless the call ends earlier: those come
+/// to an end.
 const LONGEST_QUEUE: Duration = Duration::from_secs(60);
 /// How long another thread may hold the list of databases. It opens a file under it, nothing else.
 const LONGEST_OPENING: Duration = Duration::from_secs(2);

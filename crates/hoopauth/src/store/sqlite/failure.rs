@@ -41,8 +41,12 @@ pub(super) fn io(error: &io::Error, path: &Path, what: &str) -> Error {
     let next = match error.kind() {
         io::ErrorKind::NotFound => "make the folder first, or give another path in `store`",
         io::ErrorKind::PermissionDenied => "give this user the right to write there",
-        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: give another path in `store`",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full: free some space",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "the file system is read-only: give another path in `store`"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "the disk is full: free some space"
+        }
         _ => "check the path in `store`",
     };
     Error::new(ErrorCode::Store, format!("{what} `{}` failed ({error}): {next}", path.display()))

@@ -1,14 +1,16 @@
 //! The lock file beside a database: leases, and which copy of the library has the database open.
 //!
-//! A lease is one byte of the file, at a place that comes from app and account, locked by a POSIX record lock: the kernel
-//! frees it when its process dies, and a forked child does not have it. Such locks do not exclude threads of one process, so
-//! a table does that; and closing *any* descriptor of the file drops all locks of the process, so it is opened once per
-//! process and never closed.
+//! A lease is one byte of the file, at a place that comes from app and account, locked by a POSIX
+//! record lock: the kernel frees it when its process dies, and a forked child does not have it.
+//! Such locks do not exclude threads of one process, so a table does that; and closing *any*
+//! descriptor of the file drops all locks of the process, so it is opened once per process and
+//! never closed.
 //!
-//! Both tables, ours and SQLite's, exist once per copy of the library. Two copies in one process (a Python module and a
-//! system library, say) would drop each other's locks, which breaks the database too. So each process has a byte of its own
-//! in the file, and a copy that opens the database holds it by an open-file-description lock, which does exclude two copies
-//! in one process: the second one is refused. Linux has such locks; elsewhere two copies are not detected.
+//! Both tables, ours and SQLite's, exist once per copy of the library. Two copies in one process (a
+//! Python module and a system library, say) would drop each other's locks, which breaks the
+//! database too. So each process has a byte of its own in the file, and a copy that opens the
+//! database holds it by an open-file-description lock, which does exclude two copies in one
+//! process: the second one is refused. Linux has such locks; elsewhere two copies are not detected.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata, OpenOptions};
@@ -66,12 +68,17 @@ impl LockFile {
             if left.is_zero() {
                 return Ok(false);
             }
-            held = self.freed.wait_timeout(held, left).unwrap_or_else(std::sync::PoisonError::into_inner).0;
+            held = self
+                .freed
+                .wait_timeout(held, left)
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .0;
         }
         held.insert(place, None);
         drop(held);
 
-        // Against other processes there is no lock that waits for a limited time: ask again and again, ever less often.
+        // Against other processes there is no lock that waits for a limited time: ask again and
+        // again, ever less often.
         let mut pause = FIRST_PAUSE;
         let result = loop {
             match system::try_lock(&self.file, &self.path, place) {
@@ -100,7 +107,8 @@ impl LockFile {
         self.forget(place);
     }
 
-    /// Says that this copy of the library has the database open; `false` if another copy in this process has.
+    /// Says that this copy of the library has the database open; `false` if another copy in this
+    /// process has.
     pub(super) fn enter(&self) -> io::Result<bool> {
         system::enter(&self.file)
     }
@@ -214,8 +222,8 @@ mod system {
         Ok(())
     }
 
-    /// A place for this process alone: neither a later process of the same number nor one in another container has it.
-    /// `None` without `/proc`.
+    /// A place for this process alone: neither a later process of the same number nor one in
+    /// another container has it. `None` without `/proc`.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn own_place() -> Option<u64> {
         let space = std::fs::read_link("/proc/self/ns/pid").ok()?;
@@ -251,7 +259,8 @@ mod system {
     pub(super) fn try_lock(_file: &File, path: &Path, place: u64) -> io::Result<Option<Guard>> {
         let mut name = path.as_os_str().to_owned();
         name.push(format!("-{place:x}"));
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(name)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(name)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),

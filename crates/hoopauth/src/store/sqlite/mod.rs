@@ -17,8 +17,8 @@ pub(crate) use self::database::sync_folder;
 use self::database::{Handle, REGISTRY};
 use self::failure::{Failure, bad_row};
 use super::{
-    BackOff, Begin, Due, Fingerprint, KNOWN_CHANGES, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest,
-    TokenStore, WINDOW, changed_of,
+    BackOff, Begin, Due, Fingerprint, KNOWN_CHANGES, Key, Lease, Mark, NewRecord, Record, Slot,
+    SlotRequest, TokenStore, WINDOW, changed_of,
 };
 use crate::account::Account;
 use crate::backoff::LONGEST;
@@ -27,9 +27,11 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::patience::{self, Patience, TO_SAVE};
 
-/// Grants in a SQLite file. Opened at the first use; nothing of it is used in a forked child, which makes its own.
+/// Grants in a SQLite file. Opened at the first use; nothing of it is used in a forked child, which
+/// makes its own.
 ///
-/// Beside the database lie SQLite's own `-wal` and `-shm`, and `-lock`, which must never be removed while a program runs.
+/// Beside the database lie SQLite's own `-wal` and `-shm`, and `-lock`, which must never be removed
+/// while a program runs.
 #[derive(Debug)]
 pub(crate) struct SqliteStore {
     path: PathBuf,
@@ -68,7 +70,8 @@ impl SqliteStore {
         if let Some(handle) = self.handle.get() {
             return Ok(handle);
         }
-        // Threads that start at once don't wait here but at the database, each no longer than its call may take.
+        // Threads that start at once don't wait here but at the database, each no longer than its
+        // call may take.
         let opened = REGISTRY.open(&self.path)?;
         Ok(self.handle.try_insert(opened).unwrap_or_else(|(first, _)| first))
     }
@@ -382,7 +385,10 @@ fn record(row: &Row<'_>, now: Timestamp) -> std::result::Result<Record, Failure>
     let marked_at: Option<i64> = row.get("marked_at")?;
     let back_off: Option<String> = row.get("back_off")?;
     Ok(Record {
-        generation: row.get::<_, i64>("generation")?.try_into().map_err(|_| bad_row("generation"))?,
+        generation: row
+            .get::<_, i64>("generation")?
+            .try_into()
+            .map_err(|_| bad_row("generation"))?,
         grant: row.get("sealed")?,
         expires_at: Timestamp(row.get("expires_at")?),
         seen: seen.to_vec(),
@@ -431,7 +437,9 @@ fn save(
             .prepare_cached("INSERT INTO change SELECT changes, ?1, ?2, ?3 + 1 FROM counter")?
             .execute(params![app, key.account.as_str(), number(expected)?])?;
         transaction
-            .prepare_cached("DELETE FROM change WHERE number <= (SELECT changes FROM counter) - ?1")?
+            .prepare_cached(
+                "DELETE FROM change WHERE number <= (SELECT changes FROM counter) - ?1",
+            )?
             .execute([KNOWN_CHANGES.cast_signed()])?;
     }
     Ok(changed == 1)
@@ -468,7 +476,11 @@ fn log(transaction: &Transaction<'_>, app: i64) -> std::result::Result<SlidingLo
     Ok(SlidingLog::from_bytes(&sent))
 }
 
-fn write_log(transaction: &Transaction<'_>, app: i64, log: &SlidingLog) -> std::result::Result<(), Failure> {
+fn write_log(
+    transaction: &Transaction<'_>,
+    app: i64,
+    log: &SlidingLog,
+) -> std::result::Result<(), Failure> {
     transaction
         .prepare_cached("UPDATE app SET sent = ?2 WHERE id = ?1")?
         .execute(params![app, log.to_bytes()])?;
@@ -512,7 +524,8 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// std's lock in every build: the model checker's can't be static. No panic leaves something half-done behind one of these.
+/// std's lock in every build: the model checker's can't be static. No panic leaves something
+/// half-done behind one of these.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

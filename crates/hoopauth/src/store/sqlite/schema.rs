@@ -15,7 +15,8 @@ pub(super) fn is_current(connection: &Connection) -> Result<bool, Failure> {
 /// Makes the tables, or brings older ones forward. One process at a time.
 pub(super) fn set_up(connection: &mut Connection) -> Result<(), Failure> {
     if check(connection)? == 0 {
-        // Only in an empty file does this have an effect. A grant is a few kilobytes: on small pages half of each is lost.
+        // Only in an empty file does this have an effect. A grant is a few kilobytes: on small
+        // pages half of each is lost.
         connection.pragma_update(None, "page_size", PAGE_SIZE)?;
     }
     let journal: String =
@@ -33,7 +34,11 @@ pub(super) fn set_up(connection: &mut Connection) -> Result<(), Failure> {
         transaction.execute_batch(migration)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION)?;
-    transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))?;
+    transaction.pragma_update(
+        None,
+        "user_version",
+        i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX),
+    )?;
     transaction.commit()?;
     Ok(())
 }
@@ -42,7 +47,8 @@ pub(super) fn set_up(connection: &mut Connection) -> Result<(), Failure> {
 fn check(connection: &Connection) -> Result<usize, Failure> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application, version) = (number("application_id")?, number("user_version")?);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if application != APPLICATION && (application, version, tables) != (0, 0, 0) {
         return Err(Error::config(
             "`store`: the file is the database of another program: give a path of its own",

@@ -59,12 +59,17 @@ fn key(account: &Account) -> Key<'_> {
 }
 
 fn new_record(bytes: &[u8]) -> NewRecord {
-    NewRecord { grant: Some(bytes.to_vec()), expires_at: Timestamp(7), seen: vec![[1; 16], [2; 16]] }
+    NewRecord {
+        grant: Some(bytes.to_vec()),
+        expires_at: Timestamp(7),
+        seen: vec![[1; 16], [2; 16]],
+    }
 }
 
 fn pragma(store: &SqliteStore, name: &str) -> String {
     let value = |connection: &Connection| {
-        Ok(connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))?)
+        Ok(connection
+            .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))?)
     };
     format!("{:?}", store.handle().unwrap().read(value).unwrap())
 }
@@ -75,7 +80,8 @@ fn a_reader_does_not_wait_for_a_transaction() {
     let store = folder.store();
     let account = account();
     store.save(&key(&account), 0, &new_record(b"a")).unwrap();
-    let inside = store.handle().unwrap().write(|_| Ok(store.load(&key(&account), NOW).unwrap().is_some()));
+    let inside =
+        store.handle().unwrap().write(|_| Ok(store.load(&key(&account), NOW).unwrap().is_some()));
     assert!(inside.unwrap());
 }
 
@@ -130,7 +136,8 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
         assert_eq!(fs::read(folder.path()).ok(), before);
         (error.code(), error.message().to_owned())
     };
-    let run = |path: &Path, batch: &str| Connection::open(path).unwrap().execute_batch(batch).unwrap();
+    let run =
+        |path: &Path, batch: &str| Connection::open(path).unwrap().execute_batch(batch).unwrap();
 
     let (code, message) = refused(&|path| fs::write(path, [b'x'; 5000]).unwrap());
     assert!(code == ErrorCode::StoreCorrupt && message.contains("not a database"), "{message}");
@@ -140,19 +147,25 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
         SqliteStore::new(path.to_owned()).changes().unwrap();
         run(path, "PRAGMA user_version = 99");
     });
-    assert!(code == ErrorCode::Store && message.contains("later release") && message.contains("99"));
+    assert!(
+        code == ErrorCode::Store && message.contains("later release") && message.contains("99")
+    );
     let (code, _) = refused(&|path| fs::create_dir(path).unwrap());
     assert_eq!(code, ErrorCode::Config);
 
     let missing = SqliteStore::new(Folder::new().path());
     let error = missing.changes().unwrap_err();
-    assert!(error.code() == ErrorCode::Store && error.message().contains("make the folder"), "{error}");
+    assert!(
+        error.code() == ErrorCode::Store && error.message().contains("make the folder"),
+        "{error}"
+    );
 }
 
 /// Limits the database to `pages`, or to what it has if that is more.
 fn limit(store: &SqliteStore, pages: i64) {
     let set = |connection: &Connection| {
-        Ok(connection.pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))?)
+        Ok(connection
+            .pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))?)
     };
     store.handle().unwrap().read(set).unwrap();
 }
@@ -199,11 +212,16 @@ fn the_list_of_changes_does_not_grow() {
     let account = account();
     let count = |from: i64| {
         let batch = format!("UPDATE counter SET changes = {from}");
-        store.handle().unwrap().write(|transaction| Ok(transaction.execute_batch(&batch)?)).unwrap();
+        store
+            .handle()
+            .unwrap()
+            .write(|transaction| Ok(transaction.execute_batch(&batch)?))
+            .unwrap();
     };
     let listed = || {
         store.handle().unwrap().read(|connection| {
-            Ok(connection.query_row("SELECT count(*) FROM change", [], |row| row.get::<_, i64>(0))?)
+            Ok(connection
+                .query_row("SELECT count(*) FROM change", [], |row| row.get::<_, i64>(0))?)
         })
     };
     for (generation, from, left) in [(0, 0, 1), (1, 999, 2), (2, 1000, 2), (3, 5000, 1)] {
@@ -211,7 +229,10 @@ fn the_list_of_changes_does_not_grow() {
         assert!(store.save(&key(&account), generation, &new_record(b"a")).unwrap());
         assert_eq!(listed().unwrap(), left, "from {from}");
         let from = u64::try_from(from).unwrap();
-        assert_eq!(store.changed("app", from).unwrap(), Some(vec![(account.clone(), generation + 1)]));
+        assert_eq!(
+            store.changed("app", from).unwrap(),
+            Some(vec![(account.clone(), generation + 1)])
+        );
     }
 }
 
@@ -242,7 +263,11 @@ impl Transport for Growing {
             "access_token": "a".repeat(60_000), "refresh_token": format!("r{number}"), "expires_in": 86_399,
             "userType": "Location", "locationId": "l",
         });
-        Ok(TransportResponse { status: 200, headers: vec![].into(), body: body.to_string().into_bytes() })
+        Ok(TransportResponse {
+            status: 200,
+            headers: vec![].into(),
+            body: body.to_string().into_bytes(),
+        })
     }
 }
 
@@ -254,7 +279,11 @@ fn a_database_that_is_full_at_any_step_keeps_the_old_or_the_new_grant() {
         let builder = || {
             let store: Arc<dyn TokenStore> = Arc::<SqliteStore>::clone(&store);
             let platform: Arc<dyn Transport> = Arc::<Growing>::clone(&platform);
-            Client::builder().client_id("i").client_secret("s").token_store(store).transport(platform)
+            Client::builder()
+                .client_id("i")
+                .client_secret("s")
+                .token_store(store)
+                .transport(platform)
         };
         let account = account();
         let grant = Grant::new(account.clone(), "old").with_refresh_token("r");
@@ -313,12 +342,24 @@ fn a_row_that_does_not_parse_is_that_accounts_trouble() {
     }
     for broken in ["seen = x'00'", "back_off = 'x'", "generation = -1"] {
         let batch = format!("UPDATE account SET {broken} WHERE name = 'location:l'");
-        store.handle().unwrap().write(|transaction| Ok(transaction.execute_batch(&batch)?)).unwrap();
+        store
+            .handle()
+            .unwrap()
+            .write(|transaction| Ok(transaction.execute_batch(&batch)?))
+            .unwrap();
         let error = store.load(&key(&one), NOW).unwrap_err();
-        assert_eq!((error.code(), error.account()), (ErrorCode::StoreCorrupt, Some(&one)), "{broken}");
+        assert_eq!(
+            (error.code(), error.account()),
+            (ErrorCode::StoreCorrupt, Some(&one)),
+            "{broken}"
+        );
         assert!(store.load(&key(&two), NOW).unwrap().is_some());
         let mended = "UPDATE account SET seen = x'', back_off = NULL, generation = 1";
-        store.handle().unwrap().write(|transaction| Ok(transaction.execute_batch(mended)?)).unwrap();
+        store
+            .handle()
+            .unwrap()
+            .write(|transaction| Ok(transaction.execute_batch(mended)?))
+            .unwrap();
     }
 }
 
@@ -336,7 +377,10 @@ fn removed_files_are_noticed() {
 
     fs::rename(folder.path(), folder.folder.path().join("moved")).unwrap();
     let error = store.changes().unwrap_err();
-    assert!(error.code() == ErrorCode::Store && error.message().contains("removed or replaced"), "{error}");
+    assert!(
+        error.code() == ErrorCode::Store && error.message().contains("removed or replaced"),
+        "{error}"
+    );
     fs::rename(folder.folder.path().join("moved"), folder.path()).unwrap();
     store.changes().unwrap();
 }
