@@ -3,13 +3,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
-use std::{fmt, str};
 
 use aws_lc_rs::digest;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use url::Url;
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
@@ -17,6 +15,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::mistake::{self, Form};
 use crate::secret::Secret;
 use crate::store::seal::{KeyRing, random};
+use crate::web_url;
 
 /// An authorization request being put together (RFC 6749, 4.1.1).
 ///
@@ -243,7 +242,7 @@ impl PendingAuthorization {
         if let Some(version_id) = &self.version_id {
             pairs.push(("version_id", version_id));
         }
-        encode_after(base, &pairs)
+        web_url::encode_after(base, &pairs)
     }
 }
 
@@ -286,10 +285,16 @@ impl Redirect {
                 text.len()
             )));
         }
+        let broken = || {
+            Error::argument(
+                "the redirect holds a broken percent-escape or bytes that are not UTF-8: give the URL exactly as the user \
+                 came back to it",
+            )
+        };
         let mut redirect = Self { code: None, state: None, error: None, error_description: None };
         for pair in query_of(text.trim_ascii()).split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name)?;
+            let name = web_url::decode_form(name).ok_or_else(broken)?;
             let slot = match name.expose() {
                 "code" => &mut redirect.code,
                 "state" => &mut redirect.state,
@@ -303,7 +308,7 @@ impl Redirect {
                     name.expose()
                 )));
             }
-            *slot = Some(decode(value)?);
+            *slot = Some(web_url::decode_form(value).ok_or_else(broken)?);
         }
         Ok(redirect)
     }
@@ -441,62 +446,6 @@ pub(crate) fn validate_scopes<S: AsRef<str>>(
     Ok(unique)
 }
 
-/// `application/x-www-form-urlencoded` text, for requests to the token endpoint (RFC 6749, appendix
-/// B).
-pub(crate) fn encode_form(pairs: &[(&str, &str)]) -> Secret {
-    encode_after("", pairs)
-}
-
-/// Spaces become `%20`, not `+`: form decoders and URI decoders both read that rightly.
-fn encode_after(prefix: &str, pairs: &[(&str, &str)]) -> Secret {
-    // An escape has three bytes. Roomy from the start: growing it would leave copies behind.
-    let room: usize = pairs.iter().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
-    let mut text = Zeroizing::new(String::with_capacity(prefix.len() + room));
-    text.push_str(prefix);
-    for (index, (name, value)) in pairs.iter().enumerate() {
-        if index > 0 {
-            text.push('&');
-        }
-        text.extend(utf8_percent_encode(name, ESCAPED));
-        text.push('=');
-        text.extend(utf8_percent_encode(value, ESCAPED));
-    }
-    Secret::new(text.as_str())
-}
-
-/// One name or value of a query, `+` and escapes resolved.
-fn decode(text: &str) -> Result<Secret> {
-    let broken = || {
-        Error::argument(
-            "the redirect holds a broken percent-escape or bytes that are not UTF-8: give the URL exactly as the user \
-             came back to it",
-        )
-    };
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let high = rest.next().and_then(hex_value).ok_or_else(broken)?;
-                let low = rest.next().and_then(hex_value).ok_or_else(broken)?;
-                high << 4 | low
-            }
-            byte => byte,
-        });
-    }
-    Ok(Secret::new(str::from_utf8(&bytes).map_err(|_| broken())?))
-}
-
-fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
-}
-
 /// The query of a URL, of a path with a query, or of a query alone.
 fn query_of(text: &str) -> &str {
     let text = text.split_once('#').map_or(text, |(before, _fragment)| before);
@@ -537,7 +486,7 @@ pub(crate) fn validate_redirect_uri(label: &str, text: &str) -> Result<()> {
     // The server compares the text as it stands: whether a host is a good international name is not
     // for us to say.
     let ascii: String = text.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
-    let Some(url) = http_url(&ascii) else {
+    let Ok(url) = web_url::parse(&ascii) else {
         return refuse(
             "is not a whole URL: write it with `https://` in front, exactly as it is registered with the app",
         );
@@ -579,7 +528,7 @@ fn validate_version_id(text: &str) -> Result<()> {
 
 /// The authorization page's URL, ready for more parameters. Its own query stays (RFC 6749, 3.1).
 fn extensible(authorize_url: &str) -> Result<String> {
-    let url = http_url(authorize_url).filter(|url| url.fragment().is_none()).ok_or_else(|| {
+    let url = web_url::parse(authorize_url).ok().filter(|url| url.fragment().is_none()).ok_or_else(|| {
         Error::config(
             "`authorize_url` is not a whole URL, or has a fragment (`#…`): write it as `https://host/path`",
         )
@@ -596,13 +545,6 @@ fn extensible(authorize_url: &str) -> Result<String> {
         Some(_) => text.push('&'),
     }
     Ok(text)
-}
-
-/// The parser alone would also take `https:host` and `https:///host`, and put the slashes right.
-fn http_url(text: &str) -> Option<Url> {
-    let (scheme, rest) = text.split_once("://")?;
-    let http = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
-    if http && !rest.starts_with('/') { Url::parse(text).ok() } else { None }
 }
 
 fn is_scope_byte(byte: u8) -> bool {
@@ -657,9 +599,6 @@ const SEALED_LIMIT: usize = 16 * 1024;
 /// Room for the longest redirect URI, of whose characters JSON escapes none but the backslash,
 /// which it can't have.
 const RECORD_ROOM: usize = REDIRECT_URI_LIMIT + 512;
-/// Everything but the unreserved characters of RFC 3986, 2.3.
-pub(crate) const ESCAPED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// RFC 3986, appendix A, has no place for them; letters outside ASCII are let through as
 /// registered.
 const NOT_IN_URI: &[char] = &['"', '<', '>', '\\', '^', '`', '{', '|', '}'];
@@ -680,6 +619,7 @@ const OUR_PARAMETERS: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use url::Url;
 
     use super::*;
     use crate::store::seal::PENDING_LABEL;
@@ -1096,48 +1036,8 @@ mod tests {
         assert!(printed.contains("https://host.example/callback"));
     }
 
-    #[test]
-    fn forms_are_encoded_exactly() {
-        let form = encode_form(&[
-            ("a b", "1+1=2&/é"),
-            ("empty", ""),
-            ("plain", "AZaz09-._~"),
-            ("x", "\u{1F600}%*'()!"),
-        ]);
-        assert_eq!(
-            form.expose(),
-            "a%20b=1%2B1%3D2%26%2F%C3%A9&empty=&plain=AZaz09-._~&x=%F0%9F%98%80%25%2A%27%28%29%21"
-        );
-        assert!(encode_form(&[]).is_empty());
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
-
-        #[test]
-        fn forms_come_back_as_they_went(pairs in prop::collection::vec((any::<String>(), any::<String>()), 0..6)) {
-            let borrowed: Vec<_> = pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
-            let form = encode_form(&borrowed);
-            let decoded: Vec<(String, String)> =
-                url::form_urlencoded::parse(form.expose().as_bytes()).into_owned().collect();
-            prop_assert_eq!(decoded, pairs);
-        }
-
-        #[test]
-        fn our_decoder_reads_our_encoder(text in any::<String>()) {
-            let form = encode_form(&[("k", &text)]);
-            let value = decode(form.expose().strip_prefix("k=").unwrap()).unwrap();
-            prop_assert_eq!(value.expose(), text);
-        }
-
-        #[test]
-        fn our_decoder_agrees_with_the_url_crate(text in "[a-z+%=0-9A-F/?é -]{0,40}") {
-            if let Ok(value) = decode(&text) {
-                let whole = format!("k={text}");
-                let (_, expected) = url::form_urlencoded::parse(whole.as_bytes()).next().unwrap();
-                prop_assert_eq!(value.expose(), &*expected);
-            }
-        }
 
         #[test]
         fn redirect_uris_round_trip_through_the_url(path in "[a-zA-Z0-9/._~%&=+?é-]{0,60}") {

@@ -23,6 +23,7 @@ use crate::sorted::sorted;
 use crate::store::NewRecord;
 use crate::sync::lock;
 use crate::token_endpoint::FailureClass;
+use crate::web_url::{self, Flaw};
 
 /// Authenticates a program's requests to HoopAI: any number of accounts with one credential.
 ///
@@ -122,22 +123,16 @@ impl Client {
     /// the API's (`api_base`) nor a token endpoint's. Adapters of HTTP libraries ask before they
     /// put headers on a request. `INVALID_ARGUMENT`.
     pub fn check_url(&self, url: &str) -> Result<()> {
-        let parsed = url::Url::parse(url).map_err(|_| Error::argument(NOT_WHOLE))?;
-        // What one parser reads as a host, another reads as a user or a path: only what all read
-        // alike is let through.
-        let start = url.split_once("://").map_or("", |(scheme, _)| scheme);
-        let odd = |c: char| c == '\\' || c.is_control() || c.is_whitespace();
-        if !matches!(&*start.to_ascii_lowercase(), "http" | "https")
-            || url.contains(odd)
-            || url.contains(":///")
-            || !parsed.username().is_empty()
-            || parsed.password().is_some()
-        {
-            return Err(Error::argument(
-                "the request's URL does not begin with `https://`, or holds a user, a backslash, white space or a control \
-                 character: the token is not sent there",
-            ));
-        }
+        let parsed = match web_url::parse(url) {
+            Ok(parsed) if !web_url::has_user(&parsed) => parsed,
+            Err(Flaw::NotWhole) => return Err(Error::argument(NOT_WHOLE)),
+            _ => {
+                return Err(Error::argument(
+                    "the request's URL does not begin with `https://`, or holds a user, a backslash, white space or a control \
+                     character: the token is not sent there",
+                ));
+            }
+        };
         let origin = parsed.origin();
         if self.inner.settings.origins.contains(&origin) {
             return Ok(());

@@ -59,6 +59,7 @@ mod store_name;
 mod sync;
 mod token_answer;
 mod token_endpoint;
+mod web_url;
 
 pub mod store;
 pub mod transport;

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::keys::check_store_key;
 use crate::mistake::{self, Form};
 use crate::secret::Secret;
+use crate::web_url::{self, Flaw};
 use crate::{proxy, store_name};
 
 /// One row of the table.
@@ -438,43 +439,32 @@ fn check_secret(name: &str, label: &str, value: &str) -> Result<()> {
 }
 
 fn check_url(label: &str, value: &str) -> Result<Url> {
-    let refuse = |what: &str| Error::config(format!("{label} {what}"));
-    let url = Url::parse(value).map_err(|_| {
-        refuse("is not a whole URL: write it as `https://host/path`, with `https://` in front")
-    })?;
-    // Other spellings (`https:/host`, `https:///host`) are read as this one by some and not by
-    // others.
-    let plain = value.split_once("://").is_some_and(|(scheme, rest)| {
-        scheme.eq_ignore_ascii_case(url.scheme()) && !rest.starts_with(['/', '\\'])
-    });
-    if !plain && url.has_host() {
-        return Err(refuse("must be written as `https://host/path`, with `https://` in front"));
-    }
-    let loopback = match url.host() {
-        Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => return Err(refuse("names no host: write it as `https://host/path`")),
-    };
-    if url.host_str().is_some_and(|host| {
-        host.contains(|c: char| !(c.is_ascii_alphanumeric() || "-._:[]".contains(c)))
-    }) {
-        return Err(refuse(
-            "has a host name with a character that no host name has: write the name of the real host",
-        ));
-    }
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        "http" => {
-            return Err(refuse(
-                "must begin with `https://`: `http://` is for this computer only (`localhost`)",
-            ));
+    let refuse = |what: &str| Err(Error::config(format!("{label} {what}")));
+    let url = match web_url::parse(value) {
+        Ok(url) => url,
+        Err(Flaw::NotWhole) => {
+            return refuse(
+                "is not a whole URL: write it as `https://host/path`, with `https://` in front",
+            );
         }
-        _ => return Err(refuse("must begin with `https://`")),
+        Err(Flaw::NoHost) => return refuse("names no host: write it as `https://host/path`"),
+        Err(Flaw::Ambiguous) => {
+            return refuse("must be written as `https://host/path`, with `https://` in front");
+        }
+        Err(Flaw::Scheme) => return refuse("must begin with `https://`"),
+    };
+    if !web_url::has_usable_host(&url) {
+        return refuse(
+            "has a host name with a character that no host name has: write the name of the real host",
+        );
     }
-    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err(refuse("must hold no user, password or fragment (`#…`): remove it"));
+    if !web_url::is_private(&url) {
+        return refuse(
+            "must begin with `https://`: `http://` is for this computer only (`localhost`)",
+        );
+    }
+    if web_url::has_user(&url) || url.fragment().is_some() {
+        return refuse("must hold no user, password or fragment (`#…`): remove it");
     }
     Ok(url)
 }

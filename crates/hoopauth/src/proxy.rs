@@ -7,9 +7,10 @@
 #[cfg(feature = "reqwest")]
 use std::ffi::OsString;
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::mistake::{self, Form};
+use crate::web_url;
 
 /// Reads a proxy's name: `http://user:password@host:port`, or without the scheme. The error goes on
 /// after the option's name.
@@ -51,14 +52,11 @@ pub(crate) fn parse(text: &str) -> Result<Url, &'static str> {
         return Err(SOCKS);
     }
     let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| FORM)?;
-    let known = match url.host() {
-        Some(Host::Domain(name)) => {
-            name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
-        }
-        Some(_) => true,
-        None => false,
-    };
-    if known && url.as_str().parse::<http::Uri>().is_ok() { Ok(url) } else { Err(FORM) }
+    if web_url::has_usable_host(&url) && url.as_str().parse::<http::Uri>().is_ok() {
+        Ok(url)
+    } else {
+        Err(FORM)
+    }
 }
 
 /// Checks the variables that the HTTP library takes proxies from, and answers which of them names

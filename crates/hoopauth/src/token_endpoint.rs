@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::account::{Account, AccountKind};
-use crate::authorize::encode_form;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, hide};
 use crate::headers::Constants;
@@ -15,6 +14,7 @@ use crate::token_answer::TokenAnswer;
 use crate::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
+use crate::web_url;
 
 /// What the requests need beside the tokens.
 pub(crate) struct TokenEndpoint<'a> {
@@ -151,7 +151,7 @@ impl TokenEndpoint<'_> {
                 Asks::Mint => self.location_token_url.to_owned(),
             },
             headers,
-            body: encode_form(form).into(),
+            body: web_url::encode_form(form).into(),
             timeout,
             max_body: LARGEST_ANSWER,
         };

@@ -1,8 +1,9 @@
 //! Which redirects are followed.
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::transport::TransportResponse;
+use crate::web_url;
 
 /// Where an answer sends a request that may go elsewhere without a second thought.
 pub(super) fn location<'a>(method: &str, answer: &'a TransportResponse) -> Option<&'a str> {
@@ -16,31 +17,17 @@ pub(super) fn target(from: &str, location: &str, loopback: bool) -> Result<Url, 
     let from = Url::parse(from).map_err(|_| NO_URL)?;
     let mut to = from.join(location).map_err(|_| NO_URL)?;
     to.set_fragment(None);
-    if !to.username().is_empty() || to.password().is_some() {
+    if web_url::has_user(&to) {
         return Err(
             "it redirects to a URL that holds a user or a password, which is not followed; check the path and `api_base`",
         );
     }
     match (from.scheme(), to.scheme()) {
         (_, "https") => Ok(to),
-        ("http", "http") if loopback && is_here(&to) => Ok(to),
+        ("http", "http") if loopback && web_url::is_loopback(&to) => Ok(to),
         _ => Err(
             "it redirects to a URL without `https://`, which is not followed; check the path and `api_base`",
         ),
-    }
-}
-
-/// Whether a URL leads to this computer.
-pub(super) fn is_loopback(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| is_here(&url))
-}
-
-fn is_here(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
     }
 }
 
@@ -79,7 +66,8 @@ mod tests {
             ("https://localhost/x", "http://localhost/x", true, None),
             ("https://a.example/x", "http://127.0.0.1/x", false, None),
             ("http://127.0.0.1:1/x", "http://[::1]:2/x", true, Some("http://[::1]:2/x")),
-            ("http://127.0.0.1:1/x", "http://a.localhost/x", true, Some("http://a.localhost/x")),
+            ("http://127.0.0.1:1/x", "http://localhost/x", true, Some("http://localhost/x")),
+            ("http://127.0.0.1:1/x", "http://a.localhost/x", true, None),
             ("http://127.0.0.1:1/x", "http://a.example/x", true, None),
             ("http://127.0.0.1:1/x", "https://a.example/x", true, Some("https://a.example/x")),
             ("https://a.example/x", "https://u:p@a.example/x", false, None),

@@ -27,6 +27,7 @@ use crate::token_endpoint::Refusal;
 use crate::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
+use crate::web_url;
 
 pub(super) fn send(builder: &RequestBuilder) -> Result<Response> {
     let RequestBuilder { client, params, headers, is_json, .. } = builder;
@@ -281,7 +282,8 @@ impl Exchange<'_> {
     /// Goes where a redirect points, or says why not.
     fn follow(&mut self, location: &str) -> std::result::Result<(), &'static str> {
         let first = self.hops.first().unwrap_or(&self.request.url);
-        let to = redirect::target(&self.request.url, location, redirect::is_loopback(first))?;
+        let is_here = Url::parse(first).is_ok_and(|first| web_url::is_loopback(&first));
+        let to = redirect::target(&self.request.url, location, is_here)?;
         let (origin, here) = (to.origin(), Url::parse(&self.request.url).map(|url| url.origin()));
         let keeps_token =
             here.is_ok_and(|here| here == origin) && self.inner.settings.origins.contains(&origin);

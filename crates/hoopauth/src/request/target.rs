@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use percent_encoding::utf8_percent_encode;
 use url::{Url, form_urlencoded};
 
-use crate::authorize::ESCAPED;
 use crate::client::{Client, NOT_WHOLE};
 use crate::error::{Error, Result};
+use crate::web_url;
 
 /// The option `api_base` in the form that paths are joined to.
 #[derive(Debug)]
@@ -84,9 +83,7 @@ impl Target {
             if !url.ends_with('&') && own_query.as_ref().is_none_or(|own| own.start != url.len()) {
                 url.push(if url.len() == start + path.len().max(1) { '?' } else { '&' });
             }
-            url.extend(utf8_percent_encode(name, ESCAPED));
-            url.push('=');
-            url.extend(utf8_percent_encode(value, ESCAPED));
+            web_url::push_pair(&mut url, name, value);
             if url.len() > LONGEST_URL {
                 return Err(too_long());
             }
@@ -152,7 +149,7 @@ fn check_path(path: &str) -> Result<()> {
     while let Some(byte) = bytes.next() {
         has_dots |= byte == b'.';
         match byte {
-            b'%' => match escaped(bytes.next(), bytes.next()) {
+            b'%' => match web_url::escape(&mut bytes) {
                 Some(b'/' | b'\\' | b'.' | 0..=0x1f | 0x7f) => {
                     return Err(Error::argument(
                         "the path holds an encoded slash, backslash, dot or control character (`%2F`, `%5C`, `%2E`, `%00`): \
@@ -183,7 +180,7 @@ fn check_query(query: &str) -> Result<()> {
     while let Some(byte) = bytes.next() {
         match byte {
             b'%' => {
-                escaped(bytes.next(), bytes.next()).ok_or_else(|| bad_escape("query"))?;
+                web_url::escape(&mut bytes).ok_or_else(|| bad_escape("query"))?;
             }
             b'"' | b'#' | b'<' | b'>' | b'\\' => return Err(bad_character("query")),
             _ if byte.is_ascii_graphic() => {}
@@ -191,13 +188,6 @@ fn check_query(query: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn escaped(high: Option<u8>, low: Option<u8>) -> Option<u8> {
-    let digit = |byte: Option<u8>| {
-        char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-    };
-    Some(digit(high)? << 4 | digit(low)?)
 }
 
 fn bad_escape(part: &str) -> Error {

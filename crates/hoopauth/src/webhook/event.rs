@@ -14,11 +14,11 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 
-use super::keys::hex_byte;
 use super::timestamp;
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
+use crate::web_url::hex_byte;
 
 /// What a webhook says.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::mistake;
+use crate::web_url::hex_byte;
 
 /// How a webhook is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -277,12 +278,6 @@ fn is_public(bytes: &[u8]) -> bool {
 fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_chunks::<2>();
     rest.is_empty().then(|| pairs.iter().map(|pair| hex_byte(*pair)).collect())?
-}
-
-/// The byte that two hexadecimal digits of either case write.
-pub(super) fn hex_byte([high, low]: [u8; 2]) -> Option<u8> {
-    let digit = |b: u8| char::from(b).to_digit(16);
-    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
 /// Whether this is one DER sequence and nothing behind it.

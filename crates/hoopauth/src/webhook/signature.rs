@@ -3,9 +3,10 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::keys::{SignatureScheme, WebhookKey, hex_byte};
+use super::keys::{SignatureScheme, WebhookKey};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
+use crate::web_url::hex_byte;
 
 /// The keys of a verifier.
 #[derive(Debug)]

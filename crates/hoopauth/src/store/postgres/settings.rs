@@ -12,6 +12,7 @@ use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 
 use super::IDLE_HOLDER;
 use crate::error::{Error, Result};
+use crate::web_url;
 
 /// Where the store is and how to get there.
 pub(crate) struct Settings {
@@ -237,13 +238,9 @@ fn place(config: &Config) -> Result<String> {
     let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
     let named = |(at, host): (usize, &Host)| match host {
         // An unencoded `@` or `:` in a password would end up here, and then in messages.
-        Host::Tcp(name)
-            if name.contains(|c: char| !(c.is_ascii_alphanumeric() || ".-_:".contains(c))) =>
-        {
-            Err(refuse(
-                "the host is not one: encode `@`, `:`, `/` and `?` in the password as `%40`, `%3A`, `%2F` and `%3F`",
-            ))
-        }
+        Host::Tcp(name) if !web_url::is_host(name) => Err(refuse(
+            "the host is not one: encode `@`, `:`, `/` and `?` in the password as `%40`, `%3A`, `%2F` and `%3F`",
+        )),
         Host::Tcp(name) if name.contains(':') => Ok(format!("[{name}]:{}", port(at))),
         Host::Tcp(name) => Ok(format!("{name}:{}", port(at))),
         #[cfg(unix)]
@@ -263,14 +260,11 @@ fn place(config: &Config) -> Result<String> {
 /// Whether nothing of it leaves this computer.
 fn is_local(config: &Config) -> bool {
     let by_name = config.get_hosts().iter().all(|host| match host {
-        Host::Tcp(name) => {
-            name == "localhost"
-                || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
+        Host::Tcp(name) => web_url::is_loopback_host(name),
         #[cfg(unix)]
         Host::Unix(_) => true,
     });
-    by_name && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback)
+    by_name && config.get_hostaddrs().iter().copied().all(web_url::is_loopback_address)
 }
 
 fn refuse(why: &str) -> Error {
