@@ -2,17 +2,17 @@
 //! the host program keeps in between.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
-use crate::mistake::{self, Form};
+use crate::options::{REDIRECT_URI_LIMIT, validate_redirect_uri, validate_scopes};
 use crate::secret::Secret;
 use crate::store::seal::{KeyRing, random};
 use crate::web_url;
@@ -111,7 +111,7 @@ impl AuthorizationRequest {
 /// What an authorization request takes from the client's options.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorizeDefaults {
-    pub(crate) authorize_url: String,
+    pub(crate) authorize_url: Url,
     pub(crate) client_id: String,
     pub(crate) redirect_uri: Option<String>,
     pub(crate) scopes: Vec<String>,
@@ -384,68 +384,6 @@ impl Redirect {
     }
 }
 
-/// The scopes without repetitions, in their order; `CONFIG` if there is none, or one is not a
-/// `scope-token` (RFC 6749, 3.3) of the platform's kind. `label` names the option.
-pub(crate) fn validate_scopes<S: AsRef<str>>(
-    label: &str,
-    scopes: impl IntoIterator<Item = S>,
-) -> Result<Vec<String>> {
-    let mut seen = HashSet::new();
-    let mut unique = Vec::new();
-    let mut total = 0;
-    for (index, scope) in scopes.into_iter().enumerate() {
-        let scope = scope.as_ref();
-        // Counted, not quoted: a token given here by mistake must not end up in a log.
-        let refuse = |what: &str| {
-            Err(Error::config(format!(
-                "{label}: number {} {what}; one scope is a word such as `contacts.readonly`, and several are separated by \
-                 spaces or are items of a list",
-                index + 1
-            )))
-        };
-        if scope.is_empty() || scope.len() > SCOPE_LIMIT {
-            return refuse(&format!("is empty or longer than {SCOPE_LIMIT} characters"));
-        }
-        // RFC 6749 allows commas, but no scope of the platform has one, and lists of programs do.
-        if scope.contains([',', ';']) {
-            return refuse("holds a comma or a semicolon: put a space in its place");
-        }
-        if let Some(what) = mistake::found(scope, Form::Text) {
-            return refuse(what);
-        }
-        if !scope.bytes().all(is_scope_byte) {
-            return refuse(
-                "holds a space, a quotation mark, a backslash, a control character or one outside ASCII",
-            );
-        }
-        if scope.starts_with(['\'', '`', '[', '{', '<'])
-            || scope.ends_with(['\'', '`', ']', '}', '>'])
-        {
-            return refuse("begins or ends with a quotation mark or a bracket: remove it");
-        }
-        if ["%20", "%2c", "%2C"].iter().any(|separator| scope.contains(separator)) {
-            return refuse("holds a separator as a URL writes it: put a space in its place");
-        }
-        if seen.contains(scope) {
-            continue;
-        }
-        total += scope.len() + 1;
-        if total > SCOPES_LIMIT + 1 {
-            return Err(Error::config(format!(
-                "{label}: all together they have more than {SCOPES_LIMIT} bytes: ask for fewer scopes"
-            )));
-        }
-        seen.insert(scope.to_owned());
-        unique.push(scope.to_owned());
-    }
-    if unique.is_empty() {
-        return Err(Error::config(format!(
-            "{label}: name at least one scope that the app was given, such as `contacts.readonly`"
-        )));
-    }
-    Ok(unique)
-}
-
 /// The query of a URL, of a path with a query, or of a query alone.
 fn query_of(text: &str) -> &str {
     let text = text.split_once('#').map_or(text, |(before, _fragment)| before);
@@ -465,44 +403,6 @@ fn present(value: Option<&Secret>) -> Option<&Secret> {
 
 fn mismatch(message: &str) -> Error {
     Error::new(ErrorCode::StateMismatch, message)
-}
-
-/// Checks a redirect URI as it is registered with the app; `label` names the option.
-pub(crate) fn validate_redirect_uri(label: &str, text: &str) -> Result<()> {
-    let refuse = |what: &str| Err(Error::config(format!("{label} {what}")));
-    if text.len() > REDIRECT_URI_LIMIT {
-        return refuse(&format!(
-            "has {} bytes, more than {REDIRECT_URI_LIMIT}: register a shorter one with the app",
-            text.len()
-        ));
-    }
-    // The URL parser would repair these in silence, and the server compares the exact text.
-    if text.chars().any(|c| c.is_control() || c.is_whitespace() || NOT_IN_URI.contains(&c)) {
-        return refuse(
-            "holds a space, a control character or one of \" < > \\ ^ ` { | }: percent-encode it, as it is registered \
-             with the app",
-        );
-    }
-    // The server compares the text as it stands: whether a host is a good international name is not
-    // for us to say.
-    let ascii: String = text.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
-    let Ok(url) = web_url::parse(&ascii) else {
-        return refuse(
-            "is not a whole URL: write it with `https://` in front, exactly as it is registered with the app",
-        );
-    };
-    if url.fragment().is_some() {
-        return refuse(
-            "has a fragment (`#…`), which no redirect URI may have: remove it, and register it without",
-        );
-    }
-    if let Some((name, _)) = url.query_pairs().find(|(name, _)| ITS_PARAMETERS.contains(&&**name)) {
-        return refuse(&format!(
-            "has a parameter `{name}` of its own, which the platform adds itself and would be there twice: give yours \
-             another name, or keep its value in the user's session, and register the URL without it"
-        ));
-    }
-    Ok(())
 }
 
 fn validate_client_id(text: &str) -> Result<()> {
@@ -527,28 +427,19 @@ fn validate_version_id(text: &str) -> Result<()> {
 }
 
 /// The authorization page's URL, ready for more parameters. Its own query stays (RFC 6749, 3.1).
-fn extensible(authorize_url: &str) -> Result<String> {
-    let url = web_url::parse(authorize_url).ok().filter(|url| url.fragment().is_none()).ok_or_else(|| {
-        Error::config(
-            "`authorize_url` is not a whole URL, or has a fragment (`#…`): write it as `https://host/path`",
-        )
-    })?;
+fn extensible(url: &Url) -> Result<String> {
     if let Some((name, _)) = url.query_pairs().find(|(name, _)| OUR_PARAMETERS.contains(&&**name)) {
         return Err(Error::config(format!(
             "`authorize_url` already has the parameter `{name}`, which hoopauth adds: remove it there"
         )));
     }
-    let mut text = String::from(url);
+    let mut text = String::from(url.clone());
     match text.split_once('?') {
         None => text.push('?'),
         Some((_, query)) if query.is_empty() || query.ends_with('&') => {}
         Some(_) => text.push('&'),
     }
     Ok(text)
-}
-
-fn is_scope_byte(byte: u8) -> bool {
-    matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)
 }
 
 /// 32 random bytes as 43 characters: RFC 7636, 4.1 asks that of a verifier.
@@ -586,9 +477,6 @@ struct Record<'a> {
 }
 
 const LIFETIME: Duration = Duration::from_secs(600);
-const REDIRECT_URI_LIMIT: usize = 2048;
-const SCOPE_LIMIT: usize = 128;
-const SCOPES_LIMIT: usize = 8 * 1024;
 const VERSION_ID_LIMIT: usize = 128;
 const CODE_LIMIT: usize = 4096;
 const REDIRECT_LIMIT: usize = 16 * 1024;
@@ -599,11 +487,6 @@ const SEALED_LIMIT: usize = 16 * 1024;
 /// Room for the longest redirect URI, of whose characters JSON escapes none but the backslash,
 /// which it can't have.
 const RECORD_ROOM: usize = REDIRECT_URI_LIMIT + 512;
-/// RFC 3986, appendix A, has no place for them; letters outside ASCII are let through as
-/// registered.
-const NOT_IN_URI: &[char] = &['"', '<', '>', '\\', '^', '`', '{', '|', '}'];
-/// Parameters that the platform adds to a redirect URI (RFC 6749, 4.1.2).
-const ITS_PARAMETERS: &[&str] = &["state", "code", "error", "error_description", "error_uri"];
 const OUR_PARAMETERS: &[&str] = &[
     "response_type",
     "client_id",
@@ -619,7 +502,6 @@ const OUR_PARAMETERS: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use url::Url;
 
     use super::*;
     use crate::store::seal::PENDING_LABEL;
@@ -629,7 +511,7 @@ mod tests {
 
     fn defaults() -> AuthorizeDefaults {
         AuthorizeDefaults {
-            authorize_url: "https://marketplace.example/oauth/chooselocation".into(),
+            authorize_url: Url::parse("https://marketplace.example/oauth/chooselocation").unwrap(),
             client_id: "app-suffix".into(),
             redirect_uri: Some("https://host.example/callback".into()),
             scopes: vec!["contacts.readonly".into(), "contacts.write".into()],
@@ -705,7 +587,7 @@ mod tests {
     fn the_authorize_urls_own_query_stays() {
         let url_of = |base: &str| {
             let mut request = request();
-            request.defaults.authorize_url = base.into();
+            request.defaults.authorize_url = Url::parse(base).unwrap();
             request.build(NOW).map(|pending| pending.url().to_owned())
         };
         for (base, start) in [
@@ -720,17 +602,9 @@ mod tests {
             let url = url_of(base).unwrap();
             assert!(url.starts_with(start), "{base}: {url}");
         }
-        for base in [
-            "",
-            "m.example",
-            "ftp://m.example/",
-            "https://m.example/#f",
-            "https://m.example/?state=1",
-        ] {
-            let error = url_of(base).unwrap_err();
-            assert_eq!(error.code(), ErrorCode::Config, "{base}");
-            assert!(error.message().contains("`authorize_url`"));
-        }
+        let error = url_of("https://m.example/?state=1").unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Config);
+        assert!(error.message().contains("`authorize_url`"));
     }
 
     #[test]
@@ -771,29 +645,6 @@ mod tests {
         request.defaults.redirect_uri = None;
         let error = request.build(NOW).unwrap_err();
         assert!(error.code() == ErrorCode::Config && error.message().contains("`redirect_uri`"));
-    }
-
-    #[test]
-    fn scopes_are_checked() {
-        assert_eq!(validate_scopes("`scopes`", ["b", "a", "b"]).unwrap(), ["b", "a"]);
-        assert!(validate_scopes("`scopes`", ["!#[]~"]).is_ok());
-        assert!(validate_scopes("`scopes`", [&"x".repeat(SCOPE_LIMIT)]).is_ok());
-        let long = "x".repeat(SCOPE_LIMIT + 1);
-        let illegal = ["", "a b", "a\"", "a\\b", "é", "a\n", "\0", "\x7f", &long];
-        let mistaken = [
-            "a,b", "a,", "a;b", "\"a\"", "'a'", "'a", "[a", "a]", "{a}", "<a>", "${A}", "$SCOPES",
-            "a%20b", "a%2Cb",
-        ];
-        for scope in illegal.into_iter().chain(mistaken) {
-            let error = validate_scopes("`scopes`", ["ok", scope]).unwrap_err();
-            assert_eq!(error.code(), ErrorCode::Config);
-            assert!(error.message().starts_with("`scopes`: number 2 "), "{error}");
-        }
-        assert_eq!(code(validate_scopes::<&str>("`scopes`", [])), ErrorCode::Config);
-        // 64 of 127 characters with 63 spaces between: 8191 bytes.
-        let many: Vec<_> = (0..65).map(|n| format!("{n:0>127}")).collect();
-        assert!(validate_scopes("`scopes`", &many[..64]).is_ok());
-        assert_eq!(code(validate_scopes("`scopes`", &many)), ErrorCode::Config);
     }
 
     #[test]

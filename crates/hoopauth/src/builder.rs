@@ -1,12 +1,11 @@
-//! How a client is configured: the builder, and the options in the form they are used in.
+//! The builder: it turns options and parts of the host program into a client.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
-use std::time::Duration;
 
-use crate::account::{Account, AccountKind};
+use crate::account::Account;
 use crate::cache::Cache;
 use crate::client::{Change, Client};
 use crate::clock::{ClientClock, Clock};
@@ -17,21 +16,22 @@ use crate::flight::Flights;
 use crate::headers::Constants;
 use crate::inner::Inner;
 use crate::keys::{KeySource, LazyKeys};
-use crate::limits::{Limits, Pacing};
-use crate::options::OptionSet;
-use crate::preflight::{FactsOfGrants, ScopePreflight};
+use crate::limits::Limits;
+use crate::options::{self, OptionSet, client_options, setters};
+use crate::preflight::FactsOfGrants;
 use crate::refresh::Step;
-use crate::request::ApiBase;
+use crate::settings::Settings;
 use crate::store::{HostStore, MemoryStore, RowStore, TokenStore};
 #[cfg(feature = "postgres")]
 use crate::store::{PostgresSettings, PostgresStore};
 #[cfg(feature = "sqlite")]
 use crate::store::{SqliteStore, UserStore};
+use crate::store_key::StoreKey;
 use crate::store_name::StoreName;
 use crate::sync::Mutex;
 use crate::transport::Transport;
 use crate::watch::Watch;
-use crate::webhook::Installs;
+use crate::webhook::{Installs, WEBHOOK_OPTIONS};
 
 /// Configures a [`Client`]. A wrong value is reported by [`build`](Self::build).
 #[derive(Default)]
@@ -126,26 +126,17 @@ impl ClientBuilder {
         }
         let options = &self.options;
         let credential = Credential::from_options(options)?;
-        let settings = Settings::read(options, &credential)?;
-        let user_agent = options.text("user_agent").unwrap_or_else(|| {
-            format!(
-                "hoopauth/{} ({})",
-                env!("CARGO_PKG_VERSION"),
-                self.language.as_deref().unwrap_or("rust")
-            )
-        });
+        let settings = Settings::read(options, &credential, self.language.as_deref())?;
+        let constants = Arc::new(Constants::new(&settings.api_version, &settings.user_agent));
         let own_store = self.store.is_some();
-        let version = options.text("api_version").unwrap_or_default();
-        let constants = Arc::new(Constants::new(&version, &user_agent));
         // A memory store of the client's own is nobody else's to change, and a static token is in
         // none.
-        let shared = !credential.is_static()
-            && (own_store || options.text("store").as_deref() != Some("memory:"));
+        let shared = !credential.is_static() && (own_store || settings.store != StoreName::Memory);
         let (store, source) = match self.store.take() {
-            Some(store) => (store, KeySource::parse(options.secret("store_key").as_ref())?),
-            None => open_store(options, &credential)?,
+            Some(store) => (store, settings.store_key.clone().into()),
+            None => open_store(&settings, &credential)?,
         };
-        let default_account = options.account("default_account")?;
+        let default_account = settings.default_account.clone();
         let static_name = credential.is_static().then(String::new);
         let default_name =
             default_account.as_ref().map(|account| account.as_str().to_owned()).or(static_name);
@@ -157,14 +148,9 @@ impl ClientBuilder {
         };
         let transport = match self.transport.take() {
             Some(transport) => Some(transport),
-            None => default_transport(options),
+            None => default_transport(&settings),
         };
-        // A static token speaks for any name that it is asked for: those that a program makes up
-        // must not fill the memory.
-        let cache = Cache::new(match options.number("cache_accounts") {
-            0 if credential.is_static() => STATIC_ACCOUNTS,
-            limit => limit,
-        });
+        let cache = Cache::new(settings.cache_accounts);
         Ok(Client {
             inner: Arc::new_cyclic(|me| Inner {
                 me: me.clone(),
@@ -202,115 +188,46 @@ impl ClientBuilder {
     }
 }
 
+/// Adds a method for each option.
+impl ClientBuilder {
+    client_options!(setters);
+}
+
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder").field("options", &self.options).finish_non_exhaustive()
     }
 }
 
-/// The options in the form they are used in.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    /// Origin of the token endpoint and client id: what everything stored is keyed by.
-    pub(crate) app: String,
-    /// The origins that a bearer may be sent to: the API's and the token endpoints'.
-    pub(crate) origins: Vec<url::Origin>,
-    pub(crate) authorize_url: String,
-    pub(crate) token_url: String,
-    pub(crate) location_token_url: String,
-    pub(crate) redirect_uri: Option<String>,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) user_type: Option<AccountKind>,
-    pub(crate) refresh_before: Duration,
-    pub(crate) timeout: Duration,
-    pub(crate) attempt_timeout: Duration,
-    pub(crate) max_wait: Duration,
-    pub(crate) max_retries: u32,
-    pub(crate) token_requests_per_minute: u32,
-    pub(crate) api_base: ApiBase,
-    pub(crate) max_response_bytes: usize,
-    pub(crate) documented_version: bool,
-    pub(crate) scope_preflight: ScopePreflight,
-    /// `None`: requests are not held back.
-    pub(crate) pacing: Option<Pacing>,
-}
-
-impl Settings {
-    fn read(options: &OptionSet, credential: &Credential) -> Result<Self> {
-        let text = |name: &str| options.text(name).unwrap_or_default();
-        let token_url = text("token_url");
-        let origin = url::Url::parse(&token_url)
-            .map_err(|_| Error::config("`token_url` is not a URL"))?
-            .origin()
-            .ascii_serialization();
-        let app = match credential {
-            Credential::OAuth { client_id, .. } => format!("{origin} {client_id}"),
-            _ => origin,
-        };
-        let origins = ["api_base", "token_url", "location_token_url"]
-            .iter()
-            .filter_map(|name| url::Url::parse(&text(name)).ok())
-            .map(|url| url.origin())
-            .collect();
-        let number = |name: &str| u32::try_from(options.number(name)).unwrap_or(u32::MAX);
-        Ok(Self {
-            app,
-            origins,
-            authorize_url: text("authorize_url"),
-            token_url,
-            location_token_url: text("location_token_url"),
-            redirect_uri: options.text("redirect_uri"),
-            scopes: options.list("scopes"),
-            user_type: options.user_type(),
-            refresh_before: options.seconds("refresh_before"),
-            timeout: options.seconds("timeout"),
-            attempt_timeout: options.seconds("attempt_timeout"),
-            max_wait: options.seconds("max_wait"),
-            max_retries: number("max_retries"),
-            token_requests_per_minute: number("token_requests_per_minute"),
-            api_base: ApiBase::read(&text("api_base"))?,
-            max_response_bytes: usize::try_from(options.number("max_response_bytes"))
-                .unwrap_or(usize::MAX),
-            documented_version: options.boolean("documented_version"),
-            scope_preflight: ScopePreflight::read(options),
-            pacing: options.boolean("pacing").then(|| Pacing::read(options)),
-        })
-    }
-}
-
-/// Opens the store that the options name, and tells where its key comes from.
+/// Opens the store that the settings name, and tells where its key comes from.
 fn open_store(
-    options: &OptionSet,
+    settings: &Settings,
     credential: &Credential,
 ) -> Result<(Arc<dyn TokenStore>, KeySource)> {
-    let text = options.text("store").unwrap_or_default();
-    let key = options.secret("store_key");
-    let source = KeySource::parse(key.as_ref())?;
-    match StoreName::parse(&text).map_err(|what| Error::config(format!("`store` {what}")))? {
-        StoreName::Memory => Ok((Arc::new(MemoryStore::new()), source)),
-        StoreName::SqliteOfUser => open_sqlite("", key.is_some(), source, credential),
-        StoreName::Sqlite(path) => open_sqlite(path, key.is_some(), source, credential),
-        StoreName::Postgres(url) => open_postgres(url, options, source, credential),
+    let key = settings.store_key.clone();
+    // A static token is never stored: no file, no connection, no key.
+    let is_static = credential.is_static();
+    match &settings.store {
+        StoreName::Memory => Ok((Arc::new(MemoryStore::new()), key.into())),
+        StoreName::SqliteOfUser | StoreName::Sqlite(_) if is_static => {
+            Ok((Arc::new(MemoryStore::new()), key.into()))
+        }
+        StoreName::SqliteOfUser => open_sqlite_of_user(key),
+        StoreName::Sqlite(path) => open_sqlite(path, key),
+        StoreName::Postgres(url) => open_postgres(url.expose(), settings, key, is_static),
     }
 }
 
 #[cfg(feature = "sqlite")]
-fn open_sqlite(
-    path: &str,
-    has_key: bool,
-    source: KeySource,
-    credential: &Credential,
-) -> Result<(Arc<dyn TokenStore>, KeySource)> {
-    // A static token is never stored: no file, no key.
-    if credential.is_static() {
-        return Ok((Arc::new(MemoryStore::new()), source));
-    }
-    if path.is_empty() {
-        let store = Arc::new(UserStore::of_this_user()?);
-        let source = if has_key { source } else { KeySource::User(Arc::clone(&store)) };
-        return Ok((store, source));
-    }
-    if !has_key {
+fn open_sqlite_of_user(key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+    let store = Arc::new(UserStore::of_this_user()?);
+    let source = if key.is_some() { key.into() } else { KeySource::User(Arc::clone(&store)) };
+    Ok((store, source))
+}
+
+#[cfg(feature = "sqlite")]
+fn open_sqlite(path: &str, key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+    if key.is_none() {
         return Err(Error::config(
             "`store_key` is missing: a store at a path of your own is sealed with a key that you keep; set `store_key` \
              to a random secret of at least 16 bytes, or to `file:PATH` for a file that holds one",
@@ -322,16 +239,16 @@ fn open_sqlite(
             "`store`: the current folder is not known ({error}): give a whole path"
         ))
     })?;
-    Ok((Arc::new(SqliteStore::new(path)), source))
+    Ok((Arc::new(SqliteStore::new(path)), key.into()))
 }
 
 #[cfg(not(feature = "sqlite"))]
-fn open_sqlite(
-    _: &str,
-    _: bool,
-    _: KeySource,
-    _: &Credential,
-) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+fn open_sqlite_of_user(key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+    open_sqlite("", key)
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn open_sqlite(_: &str, _: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     Err(Error::config(
         "`store`: this build of hoopauth has no SQLite; use `memory:`, bring a store of your own, or turn the feature `sqlite` on",
     ))
@@ -340,32 +257,33 @@ fn open_sqlite(
 #[cfg(feature = "postgres")]
 fn open_postgres(
     url: &str,
-    options: &OptionSet,
-    source: KeySource,
-    credential: &Credential,
+    settings: &Settings,
+    key: Option<StoreKey>,
+    is_static: bool,
 ) -> Result<(Arc<dyn TokenStore>, KeySource)> {
-    let ca_file = options.text("ca_file").map(Into::into);
-    let settings = PostgresSettings::parse(url, ca_file, options.seconds("connect_timeout"))?;
-    // A static token is never stored: no connection, no key.
-    if credential.is_static() {
-        return Ok((Arc::new(MemoryStore::new()), source));
+    let server = PostgresSettings::parse(url, settings.ca_file.clone(), settings.connect_timeout)?;
+    if is_static {
+        return Ok((Arc::new(MemoryStore::new()), key.into()));
     }
-    if !options.is_set("store_key") {
+    if key.is_none() {
         return Err(Error::config(
             "`store_key` is missing: what is kept in a database is sealed with a key that you keep; set `store_key` to \
              a random secret of at least 16 bytes, or to `file:PATH` for a file that holds one",
         ));
     }
-    Ok((Arc::new(PostgresStore::new(settings)), source))
+    Ok((Arc::new(PostgresStore::new(server)), key.into()))
 }
 
 #[cfg(not(feature = "postgres"))]
 fn open_postgres(
     _: &str,
-    _: &OptionSet,
-    _: KeySource,
-    _: &Credential,
+    _: &Settings,
+    key: Option<StoreKey>,
+    is_static: bool,
 ) -> Result<(Arc<dyn TokenStore>, KeySource)> {
+    if is_static {
+        return Ok((Arc::new(MemoryStore::new()), key.into()));
+    }
     Err(Error::config(
         "`store`: this build of hoopauth has no PostgreSQL; use `sqlite:PATH`, bring a store of your own, or turn the feature \
          `postgres` on",
@@ -374,24 +292,25 @@ fn open_postgres(
 
 #[cfg(feature = "reqwest")]
 #[allow(clippy::unnecessary_wraps, reason = "without the feature there is none")]
-fn default_transport(options: &OptionSet) -> Option<Arc<dyn Transport>> {
+fn default_transport(settings: &Settings) -> Option<Arc<dyn Transport>> {
     use crate::transport::{ReqwestTransport, TransportSettings};
 
     Some(Arc::new(ReqwestTransport::new(TransportSettings {
-        connect_timeout: options.seconds("connect_timeout"),
-        ca_file: options.text("ca_file").map(Into::into),
-        proxy: options.text("proxy"),
+        connect_timeout: settings.connect_timeout,
+        ca_file: settings.ca_file.clone(),
+        proxy: settings.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
     })))
 }
 
 #[cfg(not(feature = "reqwest"))]
-fn default_transport(_options: &OptionSet) -> Option<Arc<dyn Transport>> {
+fn default_transport(_: &Settings) -> Option<Arc<dyn Transport>> {
     None
 }
 
-/// The most accounts that a client with a static token keeps headers of, where the option says no
-/// other number.
-const STATIC_ACCOUNTS: u64 = 4_096;
+/// Writes the documentation page of the options in Markdown; `docs/options.md` is this text.
+pub fn options_page() -> String {
+    options::page(WEBHOOK_OPTIONS)
+}
 
 pub(crate) type ChangeHook = Box<dyn Fn(&Change) + Send + Sync>;
 pub(crate) type StepHook = Box<dyn Fn(Step, &Account) -> Result<()> + Send + Sync>;
@@ -399,6 +318,7 @@ pub(crate) type StepHook = Box<dyn Fn(Step, &Account) -> Result<()> + Send + Syn
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::STATIC_ACCOUNTS;
     use crate::sync::lock;
 
     /// A static token answers for any name; a program that makes names up must not fill the memory
@@ -433,5 +353,11 @@ mod tests {
         }
         assert_eq!(client.inner.cache.len(), 0);
         assert!(lock(&client.inner.refused).is_empty());
+    }
+
+    #[test]
+    fn the_page_is_the_committed_one() {
+        let committed = include_str!("../../../docs/options.md");
+        assert_eq!(committed, options_page(), "run `make docs`");
     }
 }

@@ -21,9 +21,9 @@ use crate::report::Report;
 use crate::secret::Secret;
 use crate::sorted::sorted;
 use crate::store::NewRecord;
+use crate::store_name::StoreName;
 use crate::sync::lock;
 use crate::token_endpoint::FailureClass;
-use crate::web_url::{self, Flaw};
 
 /// Authenticates a program's requests to HoopAI: any number of accounts with one credential.
 ///
@@ -123,24 +123,7 @@ impl Client {
     /// the API's (`api_base`) nor a token endpoint's. Adapters of HTTP libraries ask before they
     /// put headers on a request. `INVALID_ARGUMENT`.
     pub fn check_url(&self, url: &str) -> Result<()> {
-        let parsed = match web_url::parse(url) {
-            Ok(parsed) if !web_url::has_user(&parsed) => parsed,
-            Err(Flaw::NotWhole) => return Err(Error::argument(NOT_WHOLE)),
-            _ => {
-                return Err(Error::argument(
-                    "the request's URL does not begin with `https://`, or holds a user, a backslash, white space or a control \
-                     character: the token is not sent there",
-                ));
-            }
-        };
-        let origin = parsed.origin();
-        if self.inner.settings.origins.contains(&origin) {
-            return Ok(());
-        }
-        Err(Error::argument(format!(
-            "the request goes to `{}`, which is none of the configured hosts, so the token is not sent there: correct the URL, or set `api_base` to that host",
-            origin.ascii_serialization()
-        )))
+        self.inner.settings.bearer_url(url).map(drop)
     }
 
     /// A builder with this client's options, the environment's included: what a forked child makes
@@ -151,10 +134,7 @@ impl Client {
     /// that has them.
     pub fn again(&self) -> Result<ClientBuilder> {
         let inner = &self.inner;
-        if !inner.own_store
-            && inner.oauth().is_ok()
-            && inner.options.text("store").as_deref() == Some("memory:")
-        {
+        if !inner.own_store && inner.oauth().is_ok() && inner.settings.store == StoreName::Memory {
             return Err(Error::state(
                 "a forked process can't use its parent's memory store: make the client after the fork, or use a store that processes share",
             ));
@@ -645,6 +625,4 @@ pub enum ChangeKind {
 
 pub(crate) const NO_ACCOUNT: &str =
     "no account is named and `default_account` is not set: name an account, or set the option";
-pub(crate) const NOT_WHOLE: &str =
-    "the request's URL is not whole: write it as `https://host/path`";
 const REFRESH_TOKEN_LIFE: Duration = Duration::from_secs(365 * 86_400);

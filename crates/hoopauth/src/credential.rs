@@ -33,10 +33,10 @@ impl Credential {
 
     /// Reads the one credential; none or two are `CONFIG`.
     pub(crate) fn from_options(options: &OptionSet) -> Result<Self> {
-        let integration = options.secret("private_integration_token");
-        let access = options.secret("access_token");
-        let id = options.text("client_id");
-        let secret = options.secret("client_secret");
+        let integration = options.secret("private_integration_token")?;
+        let access = options.secret("access_token")?;
+        let id = options.text("client_id")?;
+        let secret = options.secret("client_secret")?;
         if options.is_set("private_integration_token_next") && integration.is_none() {
             return Err(Error::config(
                 "`private_integration_token_next` is set and `private_integration_token` is not: put the current token into \
@@ -45,7 +45,7 @@ impl Credential {
         }
         match (integration, access, id, secret) {
             (Some(token), None, None, None) => {
-                let next = options.secret("private_integration_token_next");
+                let next = options.secret("private_integration_token_next")?;
                 Ok(Self::PrivateIntegration(Rotation::new(token, next)))
             }
             (None, Some(token), None, None) => Ok(Self::AccessToken { token }),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::account::Account;
-use crate::builder::{ChangeHook, Settings, StepHook};
+use crate::builder::{ChangeHook, StepHook};
 use crate::cache::{Cache, Moment, Served, Snapshot};
 use crate::callback::{calling, refuse_reentry};
 use crate::client::{Change, ChangeKind};
@@ -26,6 +26,7 @@ use crate::patience::{self, Patience, QUICK};
 use crate::preflight::FactsOfGrants;
 use crate::refresh::{Need, Step, no_grant};
 use crate::secret::Secret;
+use crate::settings::Settings;
 use crate::store::seal::{Fingerprinter, KeyRing, is_sealed, is_unnumbered};
 use crate::store::{Fingerprint, Key, NewRecord, Priority, Record, TokenStore};
 use crate::sync::{Mutex, lock};

@@ -12,11 +12,11 @@ use once_cell::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::mistake::{self, Form};
 use crate::secret::Secret;
 #[cfg(feature = "sqlite")]
 use crate::store::UserStore;
 use crate::store::seal::{FINGERPRINT_LABEL, Fingerprinter, GRANT_LABEL, KeyRing, PENDING_LABEL};
+use crate::store_key::{LEAST_KEY, StoreKey, key_mistake, split};
 
 /// The keys of an OAuth client, each derived with its own label.
 pub(crate) struct Keys {
@@ -79,22 +79,17 @@ pub(crate) enum KeySource {
     User(std::sync::Arc<UserStore>),
 }
 
-impl KeySource {
-    /// Reads the option `store_key`, which was checked.
-    pub(crate) fn parse(text: Option<&Secret>) -> Result<Self> {
-        let Some(text) = text else { return Ok(Self::Given(Vec::new())) };
-        let Some(path) = text.expose().strip_prefix(FILE_PREFIX) else {
-            return Ok(Self::Given(split(text.expose())));
-        };
-        // From here on it means the same file, wherever the program goes.
-        let path = std::path::absolute(file_of(path)).map_err(|error| {
-            Error::config(format!(
-                "`store_key`: the current folder is not known ({error}): give a whole path"
-            ))
-        })?;
-        Ok(Self::File(path))
+impl From<Option<StoreKey>> for KeySource {
+    fn from(key: Option<StoreKey>) -> Self {
+        match key {
+            None => Self::Given(Vec::new()),
+            Some(StoreKey::Given(secrets)) => Self::Given(secrets),
+            Some(StoreKey::File(path)) => Self::File(path),
+        }
     }
+}
 
+impl KeySource {
     fn read(&self) -> Result<Vec<Secret>> {
         match self {
             Self::Given(secrets) => Ok(secrets.clone()),
@@ -108,74 +103,6 @@ impl KeySource {
             Self::User(store) => read_or_make(store),
         }
     }
-}
-
-/// Checks the option `store_key` as far as its text tells; `label` names it.
-pub(crate) fn check_store_key(label: &str, text: &str) -> Result<()> {
-    let refuse = |what: &str| Err(Error::config(format!("{label} {what}")));
-    if let Some(path) = text.strip_prefix(FILE_PREFIX) {
-        let path = file_of(path);
-        if path.is_empty() {
-            return refuse("has no path behind `file:`: write `file:/folder/store.key`");
-        }
-        if path.starts_with("//") {
-            return refuse(
-                "names a file on another computer: write `file:` and a path, as in `file:/folder/store.key`",
-            );
-        }
-        if let Some(what) = mistake::found(path, Form::Path)
-            && !Path::new(path).exists()
-        {
-            return refuse(&format!("names a file whose path {what}"));
-        }
-        if Path::new(path).is_dir() {
-            return refuse("names a folder: give the path of the file in it that holds the key");
-        }
-        return Ok(());
-    }
-    if let Some(what) = mistake::found(text, Form::Text) {
-        return refuse(what);
-    }
-    let keys: Vec<_> = text.split_ascii_whitespace().collect();
-    if mistake::names_a_file(text) {
-        return refuse(
-            "names a file, but not as `file:PATH`: write `file:` in lower case, without a space",
-        );
-    }
-    for (index, key) in keys.iter().enumerate() {
-        if let Some(what) = key_mistake(key) {
-            let which = if keys.len() > 1 {
-                format!("key number {} in {label}", index + 1)
-            } else {
-                label.to_owned()
-            };
-            return Err(Error::config(format!("{which} {what}")));
-        }
-    }
-    if keys.iter().any(|key| key.len() < LEAST_KEY) {
-        return refuse(
-            "needs at least 16 bytes for each key: draw a random one (`openssl rand -base64 32`), or write `file:PATH` \
-             for a file that holds it",
-        );
-    }
-    Ok(())
-}
-
-/// Finds the mistake in one key: anybody could guess it, or it only says where the key is.
-fn key_mistake(key: &str) -> Option<&'static str> {
-    if mistake::names_a_file(key) {
-        return Some("names a file: `store_key` is either keys, or one `file:PATH`");
-    }
-    if mistake::is_path(key) {
-        return Some("is a path: write `file:` in front of it");
-    }
-    mistake::found(key, Form::Text)
-}
-
-/// Returns the path behind `file:`, also where it is written as a URL, `file:///folder/file`.
-fn file_of(path: &str) -> &str {
-    let path = path.trim_ascii();
-    path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path)
 }
 
 #[cfg(feature = "sqlite")]
@@ -347,19 +274,13 @@ fn restrict(_path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn split(text: &str) -> Vec<Secret> {
-    text.split_ascii_whitespace().map(Secret::from).collect()
-}
-
 fn key_error(path: &Path, what: &str) -> Error {
     Error::new(ErrorCode::StoreKey, format!("the key file `{}` {what}", path.display()))
 }
 
-const FILE_PREFIX: &str = "file:";
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 const UTF16: &str =
     "is UTF-16 text: save it as UTF-8 or ASCII (in PowerShell with `-Encoding ascii`)";
-const LEAST_KEY: usize = 16;
 
 #[cfg(test)]
 #[cfg(feature = "sqlite")]
@@ -436,9 +357,7 @@ mod tests {
     fn key_files_are_checked() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a key");
-        let read = || {
-            KeySource::parse(Some(&Secret::new(format!("file:{}", path.display())))).unwrap().read()
-        };
+        let read = || KeySource::File(path.clone()).read();
         let missing = read().unwrap_err();
         assert!(
             missing.code() == ErrorCode::StoreKey && missing.message().contains("is not there")
@@ -542,7 +461,7 @@ mod tests {
 
     #[test]
     fn the_option_is_checked_as_far_as_its_text_tells() {
-        let check = |text: &str| check_store_key("`store_key`", text);
+        let check = |text: &str| StoreKey::parse("`store_key`", text).map(drop);
         for good in [
             "0123456789abcdef",
             "0123456789abcdef fedcba9876543210",

@@ -54,7 +54,9 @@ mod report;
 mod request;
 mod reseal;
 mod secret;
+mod settings;
 mod sorted;
+mod store_key;
 mod store_name;
 mod sync;
 mod token_answer;
@@ -68,7 +70,7 @@ pub mod webhook;
 
 pub use crate::account::{Account, AccountKind};
 pub use crate::authorize::{AuthorizationRequest, PendingAuthorization, Redirect};
-pub use crate::builder::ClientBuilder;
+pub use crate::builder::{ClientBuilder, options_page};
 #[doc(hidden)]
 pub use crate::cache::Snapshot;
 #[doc(hidden)]
@@ -88,7 +90,7 @@ pub use crate::headers::{carries_body, with_nuls};
 pub use crate::installed::{InstalledLocation, MintProgress, MintSummary};
 pub use crate::limits::RateLimit;
 pub use crate::maintain::Maintenance;
-pub use crate::options::{OPTIONS, OptionKind, OptionRow, options_page};
+pub use crate::options::{OPTIONS, OptionKind, OptionRow};
 #[doc(hidden)]
 pub use crate::refresh::Step;
 pub use crate::report::Report;

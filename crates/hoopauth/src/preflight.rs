@@ -16,9 +16,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::headers::Headers;
 use crate::inner::Inner;
 use crate::operations::Operation;
-use crate::options::OptionSet;
 use crate::patience::{Patience, QUICK};
 use crate::report::{Asked, TokenKind};
+use crate::settings::ScopePreflight;
 use crate::sync::{Mutex, lock};
 use crate::webhook::MintFor;
 
@@ -290,24 +290,6 @@ impl Inner {
         let (record, grant) = self.open_live(&account, record)?;
         let generation = Some(record.generation);
         Ok(self.facts.keep(snapshot.name(), generation, grant.scopes, grant.company_id))
-    }
-}
-
-/// What `request` does before it sends what the grant's scopes do not cover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ScopePreflight {
-    Off,
-    Warn,
-    Refuse,
-}
-
-impl ScopePreflight {
-    pub(crate) fn read(options: &OptionSet) -> Self {
-        match options.text("scope_preflight").as_deref() {
-            Some("warn") => Self::Warn,
-            Some("refuse") => Self::Refuse,
-            _ => Self::Off,
-        }
     }
 }
 

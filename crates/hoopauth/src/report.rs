@@ -105,11 +105,8 @@ impl Client {
             return Operation::find(&method, path);
         }
         let url = Url::parse(path).ok()?;
-        let base = Url::parse(&self.inner.options.text("api_base")?).ok()?;
-        let below = url.path().strip_prefix(base.path().trim_end_matches('/'))?;
-        if url.origin() != base.origin() || !below.starts_with('/') {
-            return None;
-        }
+        let base = &self.inner.settings.api_base;
+        let below = base.below(&url[..url::Position::AfterPath])?;
         Operation::find(&method, below)
     }
 }

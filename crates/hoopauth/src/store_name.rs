@@ -2,25 +2,25 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
 use crate::mistake::{self, Form};
+use crate::secret::Secret;
 
 /// A store, by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StoreName<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StoreName {
     /// `memory:`.
     Memory,
     /// `sqlite:`, the store of this user in its default place.
     SqliteOfUser,
     /// `sqlite:PATH`.
-    Sqlite(&'a str),
-    /// `postgres://…`.
-    Postgres(&'a str),
+    Sqlite(String),
+    /// `postgres://…`, which may hold a password.
+    Postgres(Secret),
 }
 
-impl<'a> StoreName<'a> {
-    /// Reads the name. The error goes on after the option's name and shows nothing of the value.
-    pub(crate) fn parse(text: &'a str) -> std::result::Result<Self, String> {
+impl StoreName {
+    /// Parses the name. Its only look at the disk is whether the path is a folder. The error goes on after the option's name and shows nothing of the value.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(match text.to_ascii_lowercase().as_str() {
                 word @ ("memory" | "sqlite") => format!("lacks a colon: write `{word}:`"),
@@ -36,7 +36,7 @@ impl<'a> StoreName<'a> {
             "sqlite" => sqlite(rest),
             "postgres" | "postgresql" => match mistake::found(text, Form::Url) {
                 Some(what) => Err(what.to_owned()),
-                None => Ok(Self::Postgres(text)),
+                None => Ok(Self::Postgres(Secret::new(text))),
             },
             _ => Err(match scheme.to_ascii_lowercase().as_str() {
                 known @ ("memory" | "sqlite" | "postgres" | "postgresql") => {
@@ -57,12 +57,7 @@ impl<'a> StoreName<'a> {
     }
 }
 
-/// Checks the option `store`. Its only look at the disk is whether the path is a folder.
-pub(crate) fn check(label: &str, text: &str) -> Result<()> {
-    StoreName::parse(text).map(drop).map_err(|what| Error::config(format!("{label} {what}")))
-}
-
-fn sqlite(path: &str) -> std::result::Result<StoreName<'_>, String> {
+fn sqlite(path: &str) -> Result<StoreName, String> {
     if path.is_empty() {
         return Ok(StoreName::SqliteOfUser);
     }
@@ -109,7 +104,7 @@ fn sqlite(path: &str) -> std::result::Result<StoreName<'_>, String> {
             "names a folder: write the path of a file in it, `sqlite:/folder/grants.db`",
         );
     }
-    Ok(StoreName::Sqlite(path))
+    Ok(StoreName::Sqlite(path.to_owned()))
 }
 
 const FORMS: &str =
@@ -133,10 +128,13 @@ mod tests {
             "/it's/a.db",
             "memory.db",
         ] {
-            assert_eq!(StoreName::parse(&format!("sqlite:{path}")), Ok(StoreName::Sqlite(path)));
+            assert_eq!(
+                StoreName::parse(&format!("sqlite:{path}")),
+                Ok(StoreName::Sqlite(path.to_owned()))
+            );
         }
         let url = "postgres://u:p$s\"x@h:1/d?sslmode=disable";
-        assert_eq!(StoreName::parse(url), Ok(StoreName::Postgres(url)));
+        assert_eq!(StoreName::parse(url), Ok(StoreName::Postgres(Secret::new(url))));
     }
 
     #[test]

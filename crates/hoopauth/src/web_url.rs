@@ -20,8 +20,8 @@ pub(crate) enum Flaw {
     NotWhole,
     /// The URL names no host, as in `mailto:a` or `h.example:8080`.
     NoHost,
-    /// Parsers read the text differently: `https:/host`, `https:///host`, a percent-escape in the
-    /// host, a backslash, white space or a control character anywhere.
+    /// Parsers read the text differently: `https:/host`, `https:///host`, `https://@host`, a
+    /// percent-escape in the host, a backslash, white space or a control character anywhere.
     Ambiguous,
     /// The scheme is neither `http` nor `https`.
     Scheme,
@@ -43,6 +43,7 @@ pub(crate) fn parse(text: &str) -> Result<Url, Flaw> {
     if !scheme.eq_ignore_ascii_case(url.scheme())
         || authority.is_empty()
         || host.contains('%')
+        || (authority.contains('@') && !has_user(&url))
         || text.contains(odd)
     {
         return Err(Flaw::Ambiguous);
@@ -198,6 +199,7 @@ mod tests {
             ("https://\\h.example", Flaw::Ambiguous),
             ("https://h.example\\@evil.example/", Flaw::Ambiguous),
             ("https://%68.example/", Flaw::Ambiguous),
+            ("https://@h.example/", Flaw::Ambiguous),
             ("https://h.example/a\tb", Flaw::Ambiguous),
             (" https://h.example", Flaw::Ambiguous),
         ] {

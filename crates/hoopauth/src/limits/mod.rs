@@ -15,7 +15,6 @@ use crate::sync::{Mutex, lock};
 
 mod pacing;
 
-pub(crate) use self::pacing::Pacing;
 use self::pacing::{Held, Turn, Window};
 
 /// The API's limits of one account, as its last answer told them. What was not told is `None`.

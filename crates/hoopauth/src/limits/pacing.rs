@@ -6,37 +6,7 @@ use std::time::Duration;
 
 use super::{LONGEST_DAY_MS, RateLimit, day_of, next_day};
 use crate::clock::Timestamp;
-use crate::options::OptionSet;
-
-/// The limits to stay below. Times are milliseconds.
-#[derive(Debug)]
-pub(crate) struct Pacing {
-    per_interval: usize,
-    interval: u64,
-    /// The interval and a little more: what travelled slowly and what travelled fast must not meet
-    /// in one interval over there.
-    span: u64,
-    per_day: u64,
-}
-
-impl Pacing {
-    pub(crate) fn read(options: &OptionSet) -> Self {
-        let per_interval =
-            usize::try_from(options.number("requests_per_interval")).unwrap_or(usize::MAX);
-        let interval =
-            u64::try_from(options.seconds("request_interval").as_millis()).unwrap_or(u64::MAX);
-        Self::new(per_interval, interval.max(1), options.number("requests_per_day"))
-    }
-
-    fn new(per_interval: usize, interval: u64, per_day: u64) -> Self {
-        Self {
-            per_interval,
-            interval,
-            span: interval + (interval / 50).clamp(1, MOST_SLACK),
-            per_day,
-        }
-    }
-}
+use crate::settings::Pacing;
 
 /// The requests of one account. All moments are on the monotonic clock, but for those of the day.
 #[derive(Debug, Default)]
@@ -233,7 +203,6 @@ impl Window {
     }
 }
 
-const MOST_SLACK: u64 = 200;
 const LONGEST_HOLD_MS: u64 = 86_400_000;
 
 #[cfg(test)]

@@ -21,8 +21,6 @@ mod retry;
 mod send;
 mod target;
 
-pub(crate) use self::target::ApiBase;
-
 impl Client {
     /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one
     /// of the configured hosts.

@@ -3,25 +3,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
-use crate::client::{Client, NOT_WHOLE};
+use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::web_url;
-
-/// The option `api_base` in the form that paths are joined to.
-#[derive(Debug)]
-pub(crate) struct ApiBase {
-    /// Origin and path, without a `/` at its end.
-    prefix: String,
-}
-
-impl ApiBase {
-    pub(crate) fn read(text: &str) -> Result<Self> {
-        let url = Url::parse(text).map_err(|_| Error::config("`api_base` is not a URL"))?;
-        Ok(Self { prefix: url.origin().ascii_serialization() + url.path().trim_end_matches('/') })
-    }
-}
 
 /// The URL of a request, checked.
 pub(super) struct Target {
@@ -50,7 +36,7 @@ impl Target {
                     "the path begins with `//`, which names a host: begin it with one `/`",
                 ));
             }
-            (Cow::Borrowed(base.prefix.as_str()), given)
+            (Cow::Borrowed(base.prefix()), given)
         } else {
             let (origin, rest) = split_absolute(client, given)?;
             (Cow::Owned(origin), rest)
@@ -70,8 +56,7 @@ impl Target {
         let below = if given.starts_with('/') {
             Some(start..url.len())
         } else {
-            let path = url.strip_prefix(&base.prefix).filter(|path| path.starts_with('/'));
-            path.map(|path| url.len() - path.len()..url.len())
+            base.below(&url).map(|path| url.len() - path.len()..url.len())
         };
         let own_query = query.map(|query| {
             url.push('?');
@@ -123,22 +108,13 @@ pub(super) fn path_of(url: &str) -> &str {
 
 /// Origin and rest of an absolute URL that the bearer may be sent to.
 fn split_absolute<'a>(client: &Client, given: &'a str) -> Result<(String, &'a str)> {
-    let Some((scheme, behind)) = given.split_once("://") else {
+    let Some((_, behind)) = given.split_once("://") else {
         return Err(Error::argument(
             "the path must begin with `/`, as in `/contacts/`; or give a whole URL, beginning with `https://`",
         ));
     };
-    let end = behind.find(['/', '?']).unwrap_or(behind.len());
-    let (authority, rest) = behind.split_at(end);
-    let plain =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']');
-    if !scheme.bytes().all(|b| b.is_ascii_alphanumeric()) || !authority.bytes().all(plain) {
-        return Err(Error::argument(
-            "the URL's host holds a user, a space, an escape or another character that a host can't have",
-        ));
-    }
-    client.check_url(given)?;
-    let url = Url::parse(given).map_err(|_| Error::argument(NOT_WHOLE))?;
+    let url = client.inner.settings.bearer_url(given)?;
+    let rest = behind.find(['/', '?', '#']).map_or("", |start| &behind[start..]);
     Ok((url.origin().ascii_serialization(), rest))
 }
 
@@ -213,6 +189,8 @@ const LONGEST_URL: usize = 60_000;
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use super::*;
 
     fn client(base: &str) -> Client {

@@ -94,15 +94,15 @@ impl WebhookVerifierBuilder {
         if let Some(error) = error {
             return Err(error);
         }
-        if options.boolean("platform_rsa_key") {
+        if options.is_on("platform_rsa_key")? {
             keys.insert(0, WebhookKey::platform_rsa()?);
         }
-        if options.boolean("platform_key") {
+        if options.is_on("platform_key")? {
             keys.insert(0, WebhookKey::platform()?);
         }
         let keys = KeySet::new(keys)?;
         let settings =
-            Settings::read(&options, client.as_ref().and_then(|inner| inner.credential.app_id()));
+            Settings::read(&options, client.as_ref().and_then(|inner| inner.credential.app_id()))?;
         if keys.has_public() && settings.app_id.is_none() && !settings.any_app {
             return Err(Error::config(
                 "the platform signs the webhooks of all apps with one key, so a verifier must know its app: set `app_id`, make the \
@@ -110,8 +110,8 @@ impl WebhookVerifierBuilder {
             ));
         }
         let oauth = client.as_ref().filter(|inner| inner.oauth().is_ok());
-        let room = usize::try_from(options.number("replay_memory")).unwrap_or(usize::MAX);
-        let replay = match (options.text("replay").as_deref(), oauth) {
+        let room = options.size("replay_memory")?;
+        let replay = match (options.choice("replay")?, oauth) {
             (Some("off"), _) => Replay::Off,
             // A memory store of the client's own keeps no more for it than the process can.
             (Some("store") | None, Some(inner)) if inner.watch.is_none() => {

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::WebhookVerifierBuilder;
-use crate::options::{OptionKind, OptionSet, table};
+use crate::error::Result;
+use crate::options::{OptionRow, OptionSet, rows, setters};
 
-table! {
-    /// The options of a verifier, by name as text: the same in every language.
-    WEBHOOK_OPTIONS of WebhookVerifierBuilder:
+macro_rules! verifier_options {
+    ($then:ident) => {
+        $then! {
     platform_key OptionKind::Boolean, Some("true"), "Whether the platform's Ed25519 key counts, under the label `platform`.";
     platform_rsa_key OptionKind::Boolean, Some("false"), "Whether the platform's older RSA key counts, under the label `platform-rsa`; its end is announced for 1 September 2026.";
     app_id OptionKind::Text, None, "The app whose events are accepted: the platform signs the events of all apps with one key. Unset: the part of the client's `client_id` before the `-`. An event that names no app is accepted if the client has a grant for its account or company, or if a shared secret signed it.";
@@ -18,6 +19,16 @@ table! {
     replay_memory OptionKind::Number(1, 100_000_000), Some("100000"), "How many deliveries `memory` remembers. Events as old as one that it had to forget are refused.";
     claim_seconds OptionKind::Seconds(1.0, 86_400.0), Some("600"), "Seconds that handling a delivery may take: one that is neither confirmed nor released by then is accepted again.";
     max_body OptionKind::Number(1, 1 << 30), Some("1048576"), "The longest body to accept, in bytes. Adapters stop reading there.";
+        }
+    };
+}
+
+/// The options of a verifier, by name as text: the same in every language.
+pub static WEBHOOK_OPTIONS: &[OptionRow] = verifier_options!(rows);
+
+/// Adds a method for each option.
+impl WebhookVerifierBuilder {
+    verifier_options!(setters);
 }
 
 /// The options in the form they are used in.
@@ -33,16 +44,25 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn read(options: &OptionSet, client_app_id: Option<&str>) -> Self {
-        Self {
-            app_id: options.text("app_id").or_else(|| client_app_id.map(str::to_owned)),
-            any_app: options.boolean("any_app"),
-            max_age: options.seconds("max_age"),
-            without_timestamp: options
-                .is_set("without_timestamp")
-                .then(|| options.boolean("without_timestamp")),
-            claim: options.seconds("claim_seconds"),
-            max_body: usize::try_from(options.number("max_body")).unwrap_or(usize::MAX),
-        }
+    pub(super) fn read(options: &OptionSet, client_app_id: Option<&str>) -> Result<Self> {
+        Ok(Self {
+            app_id: options.text("app_id")?.or_else(|| client_app_id.map(str::to_owned)),
+            any_app: options.is_on("any_app")?,
+            max_age: options.seconds("max_age")?,
+            without_timestamp: options.boolean("without_timestamp")?,
+            claim: options.seconds("claim_seconds")?,
+            max_body: options.size("max_body")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::tests::refuses_every_mistake;
+
+    #[test]
+    fn every_option_refuses_every_mistake() {
+        refuses_every_mistake(WEBHOOK_OPTIONS);
     }
 }
