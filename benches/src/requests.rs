@@ -132,8 +132,12 @@ fn time(mut request: impl FnMut()) -> f64 {
 }
 
 fn client_of(url: &str) -> Client {
-    let client =
-        fixture::builder().api_base(url).default_account(ACCOUNT).store("memory:").build().unwrap();
+    let client = fixture::builder()
+        .api_base(url)
+        .default_account(&Account::parse(ACCOUNT).unwrap())
+        .store("memory:")
+        .build()
+        .unwrap();
     let tomorrow = SystemClock.now().plus(Duration::from_secs(86_400));
     let grant =
         Grant::new(Account::parse(ACCOUNT).unwrap(), fixture::token(0)).with_expires_at(tomorrow);

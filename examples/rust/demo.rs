@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .client_id(DEFAULT_CLIENT_ID)
         .client_secret(DEFAULT_CLIENT_SECRET)
         .redirect_uri("https://app.example/callback")
-        .scopes("contacts.readonly locations.readonly")
+        .scopes(["contacts.readonly", "locations.readonly"])
         .store("memory:")
         .authorize_url(emulator.authorize_url())
         .token_url(emulator.token())

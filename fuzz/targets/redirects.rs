@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
             .client_id("0123456789abcdef01234567-fuzz")
             .client_secret("planted-client-secret")
             .redirect_uri("https://app.example/callback")
-            .scopes("contacts.readonly")
+            .scopes(["contacts.readonly"])
             .store("memory:")
             .build()
             .expect("a client");

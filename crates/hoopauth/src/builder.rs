@@ -49,9 +49,14 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Sets an option of the table by name. The last value wins.
-    pub fn option(mut self, name: &str, value: &str) -> Self {
-        if let Err(error) = self.options.set(name, value) {
+    /// Sets an option of the table by name, from text: seconds as decimals, lists separated by
+    /// spaces. The last value wins.
+    pub fn option(self, name: &str, value: &str) -> Self {
+        self.set(|options| options.set(name, value))
+    }
+
+    fn set(mut self, set: impl FnOnce(&mut OptionSet) -> Result<()>) -> Self {
+        if let Err(error) = set(&mut self.options) {
             self.error.get_or_insert(error);
         }
         self
@@ -188,7 +193,7 @@ impl ClientBuilder {
     }
 }
 
-/// Adds a method for each option.
+/// One method for each option; the last value wins.
 impl ClientBuilder {
     client_options!(setters);
 }

@@ -3,8 +3,10 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{World, approve, http, location};
-use hoopauth::{Account, ErrorCode};
+use hoopauth::{Account, AccountKind, ErrorCode};
 use hoopauth_emulator::DEFAULT_COMPANY_ID;
 
 #[test]
@@ -27,7 +29,12 @@ fn login_stores_a_grant_that_the_api_accepts() {
 #[test]
 fn a_login_goes_before_early_refreshes() {
     let world = World::new();
-    let client = world.builder().token_requests_per_minute(5).max_wait(0.05).build().unwrap();
+    let client = world
+        .builder()
+        .token_requests_per_minute(5)
+        .max_wait(Duration::from_millis(50))
+        .build()
+        .unwrap();
     let ids = world.emulator.add_locations(DEFAULT_COMPANY_ID, 8).unwrap();
     let accounts: Vec<_> = ids.iter().map(|id| Account::location(id).unwrap()).collect();
     for account in &accounts {
@@ -85,7 +92,7 @@ fn denial_is_told() {
 #[test]
 fn the_other_class_is_not_stored() {
     let world = World::new();
-    let client = world.builder().user_type("Location").build().unwrap();
+    let client = world.builder().user_type(AccountKind::Location).build().unwrap();
     let pending = client.begin(client.authorization_request().unwrap()).unwrap();
     let company = Account::company(DEFAULT_COMPANY_ID).unwrap();
     let error = client.complete(&pending, &approve(pending.url(), &company)).unwrap_err();

@@ -192,7 +192,12 @@ impl Transport for Hanging {
 fn behind_a_hanging_transport_callers_give_up_or_are_served() {
     let world = World::new();
     let transport = Arc::new(Hanging { entered: Barrier::new(2), leave: Barrier::new(2) });
-    let client = world.builder().transport(transport.clone()).max_wait(0.01).build().unwrap();
+    let client = world
+        .builder()
+        .transport(transport.clone())
+        .max_wait(Duration::from_millis(10))
+        .build()
+        .unwrap();
     let (dead, living) = (location(0), location(1));
     client.import(world.grant(&dead), false).unwrap();
     world.pass(86_399);

@@ -21,12 +21,12 @@ const SECOND: Duration = Duration::from_secs(1);
 fn paced(url: &str, clock: Arc<dyn Clock>, per_interval: usize) -> ClientBuilder {
     Client::builder()
         .private_integration_token("pit-1")
-        .default_account(location(0))
+        .default_account(&location(0))
         .api_base(url)
         .clock(clock)
         .pacing(true)
-        .requests_per_interval(per_interval)
-        .timeout(3_600)
+        .requests_per_interval(u64::try_from(per_interval).unwrap())
+        .timeout(Duration::from_secs(3_600))
 }
 
 fn limited(result: hoopauth::Result<Response>) -> Error {
@@ -40,7 +40,7 @@ fn limited(result: hoopauth::Result<Response>) -> Error {
 #[test]
 fn the_last_answer_tells_the_limits_of_its_account() {
     let world = World::new();
-    let client = world.builder().default_account(location(0)).build().unwrap();
+    let client = world.builder().default_account(&location(0)).build().unwrap();
     for index in 0..2 {
         client.import(world.grant(&location(index)), false).unwrap();
     }
@@ -81,7 +81,12 @@ fn a_limit_that_is_reached_is_waited_for() {
     let world = World::with(
         Config::default().settings(|settings| settings.api_requests_per_10_seconds = Some(2)),
     );
-    let client = world.builder().default_account(location(0)).timeout(5).build().unwrap();
+    let client = world
+        .builder()
+        .default_account(&location(0))
+        .timeout(Duration::from_secs(5))
+        .build()
+        .unwrap();
     client.import(world.grant(&location(0)), false).unwrap();
     client.request("GET", "/contacts/").send().unwrap();
     client.request("GET", "/contacts/").send().unwrap();
@@ -97,7 +102,7 @@ fn a_spent_day_fails_at_once_until_it_is_over() {
         let world = World::with(
             Config::default().settings(|settings| settings.api_requests_per_day = Some(1)),
         );
-        let client = world.builder().default_account(location(0)).pacing(pacing).build().unwrap();
+        let client = world.builder().default_account(&location(0)).pacing(pacing).build().unwrap();
         client.import(world.grant(&location(0)), false).unwrap();
         client.request("GET", "/contacts/").send().unwrap();
         let error = limited(client.request("GET", "/contacts/").send());
@@ -200,7 +205,13 @@ fn who_comes_first_is_sent_first() {
 #[test]
 fn accounts_do_not_wait_for_each_other() {
     let world = World::new();
-    let client = world.builder().pacing(true).requests_per_interval(1).timeout(5).build().unwrap();
+    let client = world
+        .builder()
+        .pacing(true)
+        .requests_per_interval(1)
+        .timeout(Duration::from_secs(5))
+        .build()
+        .unwrap();
     for index in 0..3 {
         let account = location(index);
         client.import(world.grant(&account), false).unwrap();
@@ -271,7 +282,7 @@ fn minting() -> (Raw, Arc<SleepLog>, Client) {
         .clock(Arc::<SleepLog>::clone(&clock))
         .pacing(true)
         .requests_per_interval(2)
-        .timeout(3_600)
+        .timeout(Duration::from_secs(3_600))
         .build()
         .unwrap();
     let company = Account::company("co").unwrap();

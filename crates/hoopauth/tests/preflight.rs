@@ -85,7 +85,7 @@ fn a_company_on_a_locations_operation_uses_the_locations_grant() {
 #[test]
 fn the_path_goes_before_the_query_and_the_query_before_the_body() {
     let world = World::new();
-    let client = agency(&world, world.builder().default_account(company()));
+    let client = agency(&world, world.builder().default_account(&company()));
     let ids = [0, 1, 2].map(|index| location(index).id().to_owned());
     let send = |path: String, body: Value| {
         client
@@ -105,7 +105,7 @@ fn the_path_goes_before_the_query_and_the_query_before_the_body() {
 #[test]
 fn a_company_that_names_no_location_is_told_to() {
     let world = World::new();
-    let client = agency(&world, world.builder().default_account(company()));
+    let client = agency(&world, world.builder().default_account(&company()));
     let long = json!({ "a": "x".repeat(1 << 20), "locationId": location(0).id() }).to_string();
     let bodies: [&[u8]; 7] = [
         b"",
@@ -146,7 +146,7 @@ fn a_location_on_a_companys_operation_is_not_sent() {
 fn a_location_that_nothing_is_stored_of_is_minted_from_the_clients_company() {
     for builder in [
         |world: &World| world.builder(),
-        |world: &World| world.builder().default_account(company()),
+        |world: &World| world.builder().default_account(&company()),
     ] {
         let world = World::new();
         let client = agency(&world, builder(&world));
@@ -179,7 +179,7 @@ fn nothing_is_minted_without_one_company_to_mint_from() {
     no_grant(&client);
     assert_eq!(world.emulator.statistics().location_token_requests, 0);
     // The default account says.
-    let client = world.builder().default_account(company()).build().unwrap();
+    let client = world.builder().default_account(&company()).build().unwrap();
     get(&client, location(0).as_str(), "/contacts/").unwrap();
     assert_eq!(minted(&world), 1);
     // A company that is not authorized is what is missing.
@@ -394,7 +394,7 @@ fn the_documented_version_is_sent_where_there_is_one() {
         let client = world
             .builder()
             .transport(noting.clone())
-            .default_account(location(0))
+            .default_account(&location(0))
             .api_version("v9")
             .documented_version(documented)
             .build()
@@ -525,7 +525,7 @@ fn static_tokens_are_of_the_class_that_the_default_account_says() {
     };
     let client = base()
         .private_integration_token(DEFAULT_COMPANY_PRIVATE_INTEGRATION)
-        .default_account(company())
+        .default_account(&company())
         .build()
         .unwrap();
     let message =
@@ -536,7 +536,7 @@ fn static_tokens_are_of_the_class_that_the_default_account_says() {
     );
     let client = base()
         .private_integration_token(DEFAULT_LOCATION_PRIVATE_INTEGRATION)
-        .default_account(location(0))
+        .default_account(&location(0))
         .build()
         .unwrap();
     class(client.request("GET", "/companies/x").send().unwrap_err());

@@ -156,7 +156,12 @@ fn answers_lost_twice_come_back_with_the_next_call() {
 #[test]
 fn a_lost_answer_stays_in_doubt_when_the_next_try_is_turned_away() {
     let world = World::new();
-    let client = world.builder().token_requests_per_minute(5).max_wait(0).build().unwrap();
+    let client = world
+        .builder()
+        .token_requests_per_minute(5)
+        .max_wait(Duration::from_secs(0))
+        .build()
+        .unwrap();
     let account = location(0);
     client.import(world.grant(&account), false).unwrap();
     world.pass(DAY);

@@ -42,7 +42,7 @@ fn authorized_with(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (World, 
     let world = World::with(
         Config::default().settings(|settings| settings.api_requests_per_10_seconds = None),
     );
-    let client = set(world.builder().default_account(location(0))).build().unwrap();
+    let client = set(world.builder().default_account(&location(0))).build().unwrap();
     client.import(world.grant(&location(0)), false).unwrap();
     (world, client)
 }
@@ -332,7 +332,7 @@ fn what_a_status_is_worth() {
     ] {
         let server = Raw::start(move |_, _| answer(status, "", ""));
         // Two waits of ten seconds do not fit.
-        let (client, _) = build(&server.url, |builder| builder.timeout(15));
+        let (client, _) = build(&server.url, |builder| builder.timeout(Duration::from_secs(15)));
         let request = client.request(method, "/a").repeatable(repeatable);
         let request =
             if matches!(method, "GET" | "HEAD") { request } else { request.body("planted") };
@@ -360,7 +360,8 @@ fn max_retries_counts_and_any_status_changes_nothing_of_it() {
 #[test]
 fn waits_are_random_below_a_doubling_ceiling() {
     let server = Raw::answering(502, "", "");
-    let (client, clock) = build(&server.url, |builder| builder.max_retries(6).timeout(3_600));
+    let (client, clock) =
+        build(&server.url, |builder| builder.max_retries(6).timeout(Duration::from_secs(3_600)));
     let mut differ = false;
     for _ in 0..4 {
         fail(client.request("GET", "/a").send(), ErrorCode::HttpStatus);
@@ -386,7 +387,8 @@ fn named(slept: &[Duration], seconds: &[u64]) {
 #[test]
 fn what_the_server_says_of_waiting_is_not_the_same_for_all() {
     let server = Raw::answering(503, "Retry-After: 7\r\n", "");
-    let (client, clock) = build(&server.url, |builder| builder.max_retries(6).timeout(3_600));
+    let (client, clock) =
+        build(&server.url, |builder| builder.max_retries(6).timeout(Duration::from_secs(3_600)));
     fail(client.request("GET", "/a").send(), ErrorCode::HttpStatus);
     let slept = clock.take();
     assert!(slept.len() == 6 && slept.iter().any(|slept| *slept > 7 * SECOND), "{slept:?}");
@@ -460,7 +462,8 @@ fn one_deadline_over_all_tries_and_waits() {
     named(&clock.take(), &[2, 2]);
     assert_eq!(server.seen().len(), 3);
     assert_eq!(error.retry_after(), Some(2 * SECOND));
-    let (client, clock) = build(&server.url, |builder| builder.max_retries(10).timeout(3));
+    let (client, clock) =
+        build(&server.url, |builder| builder.max_retries(10).timeout(Duration::from_secs(3)));
     fail(client.request("GET", "/a").send(), ErrorCode::HttpStatus);
     named(&clock.take(), &[2]);
 }
@@ -493,7 +496,8 @@ fn a_broken_connection_is_tried_again_where_that_is_safe() {
 fn where_nothing_listens_every_method_is_tried_again() {
     for method in ["GET", "POST", "PATCH"] {
         // A wait of nothing is not slept.
-        let (client, clock) = build(NOBODY, |builder| builder.max_retries(10).timeout(3_600));
+        let (client, clock) =
+            build(NOBODY, |builder| builder.max_retries(10).timeout(Duration::from_secs(3_600)));
         let error = fail(client.request(method, "/a").send(), ErrorCode::Network);
         assert!(error.is_retryable() && error.response().is_none());
         assert!(clock.take().len() >= 9, "{method}");

@@ -29,7 +29,7 @@ fn client(world: &World) -> Client {
     Client::builder()
         .private_integration_token(OLD)
         .private_integration_token_next(NEW)
-        .default_account(location(0))
+        .default_account(&location(0))
         .api_base(world.emulator.api())
         .clock(world.clock.clone())
         .build()

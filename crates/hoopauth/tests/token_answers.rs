@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{Captured, World, approve, location};
 use hoopauth::store::MemoryStore;
-use hoopauth::{Account, Client, Clock, Error, ErrorCode, Grant, Step};
+use hoopauth::{Account, AccountKind, Client, Clock, Error, ErrorCode, Grant, Step};
 use hoopauth_emulator::{DEFAULT_COMPANY_ID, Endpoint, Fault, FaultKind};
 use serde_json::{Map, Value, json};
 
@@ -123,7 +123,7 @@ fn a_login_keeps_every_usable_pair() {
         let nameless = matches!(&kind, FaultKind::OddAnswer { members, omit, .. }
             if omit.iter().any(|name| name == "locationId") || members.contains_key("locationId"));
         let world = World::new();
-        let client = world.builder().user_type("Location").build().unwrap();
+        let client = world.builder().user_type(AccountKind::Location).build().unwrap();
         let pending = client.begin(client.authorization_request().unwrap()).unwrap();
         let redirect = approve(pending.url(), &location(0));
         world.emulator.add_fault(Fault::new(Endpoint::Token, kind.clone()));
@@ -363,7 +363,7 @@ fn an_answer_without_scopes_means_those_that_were_asked_for() {
     ] {
         let world = World::new();
         let client =
-            world.builder().scopes("contacts.readonly locations.readonly").build().unwrap();
+            world.builder().scopes(["contacts.readonly", "locations.readonly"]).build().unwrap();
         let request = || client.authorization_request().unwrap();
         let fewer = request().scopes(["locations.readonly"]);
         for (request, sealed, scopes) in [

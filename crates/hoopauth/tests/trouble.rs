@@ -25,7 +25,7 @@ fn world() -> World {
 }
 
 fn client(world: &World) -> Client {
-    world.builder().token_requests_per_minute(5).max_wait(0).build().unwrap()
+    world.builder().token_requests_per_minute(5).max_wait(Duration::from_secs(0)).build().unwrap()
 }
 
 fn ask(client: &Client, account: &Account) -> Result<(), Error> {
@@ -264,7 +264,12 @@ fn many_failing_accounts_together_leave_the_budget_to_the_healthy() {
 fn a_clean_refusal_is_final_at_once_however_little_time_there_is() {
     for timeout in [0.5, 1.0, 2.0, 30.0] {
         let world = world();
-        let client = world.builder().token_requests_per_minute(5).timeout(timeout).build().unwrap();
+        let client = world
+            .builder()
+            .token_requests_per_minute(5)
+            .timeout(Duration::from_secs_f64(timeout))
+            .build()
+            .unwrap();
         let account = &ended(&world, &client, 1)[0];
         world.emulator.uninstall(account.as_str()).unwrap();
         for _ in 0..4 {
@@ -293,7 +298,7 @@ fn a_refusal_in_doubt_is_looked_at_twice_if_there_is_time_and_never_lost() {
             .unwrap();
         ask(&dies, account).unwrap_err();
         world.emulator.uninstall(account.as_str()).unwrap();
-        let client = world.builder().timeout(timeout).build().unwrap();
+        let client = world.builder().timeout(Duration::from_secs_f64(timeout)).build().unwrap();
         assert_eq!(ask(&client, account).unwrap_err().code(), ErrorCode::ReauthorizationRequired);
         assert_eq!(world.emulator.statistics().token_requests, looks, "{timeout}");
     }
@@ -529,7 +534,7 @@ fn a_clock_that_was_wrong_for_a_while_locks_no_troubled_account_out() {
 #[test]
 fn a_very_short_timeout_can_refresh_too() {
     let world = World::new();
-    let client = world.builder().timeout(0.05).build().unwrap();
+    let client = world.builder().timeout(Duration::from_millis(50)).build().unwrap();
     let account = &ended(&world, &client, 1)[0];
     world.emulator.uninstall(account.as_str()).unwrap();
     assert_eq!(ask(&client, account).unwrap_err().code(), ErrorCode::ReauthorizationRequired);
@@ -572,7 +577,12 @@ fn maintenance_pauses_behind_a_holder() {
 fn maintenance_goes_on_behind_a_company_that_is_limited() {
     let world =
         World::with(Config::default().settings(|settings| settings.location_refresh_token = false));
-    let client = world.builder().token_requests_per_minute(5).max_wait(0).build().unwrap();
+    let client = world
+        .builder()
+        .token_requests_per_minute(5)
+        .max_wait(Duration::from_secs(0))
+        .build()
+        .unwrap();
     let (company, account) = (Account::company(DEFAULT_COMPANY_ID).unwrap(), location(0));
     client.import(world.grant(&company), false).unwrap();
     client.mint(&account, &company).unwrap();

@@ -586,7 +586,7 @@ fn a_claim_ends_by_itself_and_then_is_nobodys_to_give_back() {
         second.confirm().unwrap();
         refuse(verify(&verifier, &webhook), WebhookReplayed, "200");
     }
-    let quick = builder(&world).claim_seconds(2).build().unwrap();
+    let quick = builder(&world).claim_seconds(Duration::from_secs(2)).build().unwrap();
     let webhook = event(&world, json!({}));
     let slow = verify(&quick, &webhook).unwrap();
     world.pass(2);
@@ -678,10 +678,10 @@ fn age_is_judged_by_the_clients_clock() {
             refuse(result, WebhookStale, if millis > 0 { "future" } else { "`max_age`" });
         }
     }
-    let strict = builder(&world).max_age(300).build().unwrap();
+    let strict = builder(&world).max_age(Duration::from_secs(300)).build().unwrap();
     // What others on a store handled is forgotten after three days.
-    refuse(builder(&world).max_age(259_201).build(), Config, "`max_age`");
-    builder(&world).max_age(259_201).replay("memory").build().unwrap();
+    refuse(builder(&world).max_age(Duration::from_secs(259_201)).build(), Config, "`max_age`");
+    builder(&world).max_age(Duration::from_secs(259_201)).replay("memory").build().unwrap();
     verify(&strict, &at(-300_000)).unwrap();
     refuse(verify(&strict, &at(-300_001)), WebhookStale, "300 seconds old");
     // One that was handled in time is not stale when it comes again, but done.
@@ -930,7 +930,12 @@ fn what_memory_forgets_shortens_the_age_it_accepts() {
         assert!(handle(webhook).is_err());
     }
     // What is over leaves room.
-    let roomy = builder(&world).replay("memory").replay_memory(2).max_age(60).build().unwrap();
+    let roomy = builder(&world)
+        .replay("memory")
+        .replay_memory(2)
+        .max_age(Duration::from_secs(60))
+        .build()
+        .unwrap();
     for _ in 0..10 {
         verify(&roomy, &at(0)).unwrap().confirm().unwrap();
         world.pass(3_700);
@@ -1124,7 +1129,11 @@ fn options_are_checked_by_name() {
     );
     refuse(client.webhook_verifier().option("client_id", "1").build(), Config, "no option");
     // The first wrong one is told.
-    refuse(client.webhook_verifier().option("x", "1").any_app("no").build(), Config, "`x`");
+    refuse(
+        client.webhook_verifier().option("x", "1").option("any_app", "no").build(),
+        Config,
+        "`x`",
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod value;
 
 pub(crate) use self::checks::{REDIRECT_URI_LIMIT, validate_redirect_uri, validate_scopes};
 pub(crate) use self::set::OptionSet;
+pub(crate) use self::value::Value;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -111,22 +112,75 @@ macro_rules! rows {
     };
 }
 
-/// Makes a method of a builder for each row of a table.
+/// Makes a method of a builder for each row of a table. The row's kind decides what the method
+/// takes.
 macro_rules! setters {
     ($($name:ident OptionKind::$kind:ident $(($($limit:expr),*))?, $default:expr, $meaning:literal;)*) => {
-        $(
-            #[doc = $meaning]
-            ///
-            /// The same as `option` with this name: durations in seconds, lists separated by
-            /// spaces.
-            pub fn $name(self, value: impl std::fmt::Display) -> Self {
-                self.option(stringify!($name), &value.to_string())
-            }
-        )*
+        $($crate::options::setter! { $kind $name $meaning })*
     };
 }
 
-pub(crate) use {client_options, rows, setters};
+/// Makes the method of one row.
+macro_rules! setter {
+    (Text $name:ident $meaning:literal) => {
+        #[doc = $meaning]
+        pub fn $name(self, text: impl Into<String>) -> Self {
+            self.option(stringify!($name), &text.into())
+        }
+    };
+    (Url $name:ident $meaning:literal) => {
+        #[doc = $meaning]
+        pub fn $name(self, url: impl Into<String>) -> Self {
+            self.option(stringify!($name), &url.into())
+        }
+    };
+    (Choice $name:ident $meaning:literal) => {
+        #[doc = $meaning]
+        pub fn $name(self, word: &str) -> Self {
+            self.option(stringify!($name), word)
+        }
+    };
+    (Secret $name:ident $meaning:literal) => {
+        #[doc = $meaning]
+        pub fn $name(self, secret: impl Into<$crate::secret::Secret>) -> Self {
+            self.option(stringify!($name), secret.into().expose())
+        }
+    };
+    (List $name:ident $meaning:literal) => {
+        #[doc = $meaning]
+        ///
+        /// Here each is an item.
+        pub fn $name<S: AsRef<str>>(self, items: impl IntoIterator<Item = S>) -> Self {
+            self.set(|options| options.set_list(stringify!($name), items))
+        }
+    };
+    (Seconds $name:ident $meaning:literal) => {
+        $crate::options::setter! { $name span std::time::Duration, Seconds(span), $meaning }
+    };
+    (Number $name:ident $meaning:literal) => {
+        $crate::options::setter! { $name number u64, Number(number), $meaning }
+    };
+    (Boolean $name:ident $meaning:literal) => {
+        $crate::options::setter! { $name on bool, Boolean(on), $meaning }
+    };
+    (Account $name:ident $meaning:literal) => {
+        $crate::options::setter! {
+            $name account &$crate::account::Account, Account(account.clone()), $meaning
+        }
+    };
+    (UserType $name:ident $meaning:literal) => {
+        $crate::options::setter! { $name kind $crate::account::AccountKind, UserType(kind), $meaning }
+    };
+    ($name:ident $value:ident $type:ty, $kind:ident($content:expr), $meaning:literal) => {
+        #[doc = $meaning]
+        pub fn $name(self, $value: $type) -> Self {
+            let value = $crate::options::Value::$kind($content);
+            self.set(|options| options.set_value(stringify!($name), value))
+        }
+    };
+}
+
+pub(crate) use {client_options, rows, setter, setters};
 
 /// Every option there is.
 pub static OPTIONS: &[OptionRow] = client_options!(rows);

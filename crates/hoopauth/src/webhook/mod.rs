@@ -75,8 +75,12 @@ impl WebhookVerifierBuilder {
     }
 
     /// Sets an option of [`WEBHOOK_OPTIONS`] by name. The last value wins.
-    pub fn option(mut self, name: &str, value: &str) -> Self {
-        if let Err(error) = self.options.set(name, value) {
+    pub fn option(self, name: &str, value: &str) -> Self {
+        self.set(|options| options.set(name, value))
+    }
+
+    fn set(mut self, set: impl FnOnce(&mut OptionSet) -> Result<()>) -> Self {
+        if let Err(error) = set(&mut self.options) {
             self.error.get_or_insert(error);
         }
         self

@@ -26,7 +26,7 @@ macro_rules! verifier_options {
 /// The options of a verifier, by name as text: the same in every language.
 pub static WEBHOOK_OPTIONS: &[OptionRow] = verifier_options!(rows);
 
-/// Adds a method for each option.
+/// One method for each option; the last value wins.
 impl WebhookVerifierBuilder {
     verifier_options!(setters);
 }

@@ -51,7 +51,7 @@ impl World {
             .client_id(DEFAULT_CLIENT_ID)
             .client_secret(DEFAULT_CLIENT_SECRET)
             .redirect_uri("https://app.example/callback?from=hoop")
-            .scopes(DEFAULT_SCOPES.join(" "))
+            .scopes(DEFAULT_SCOPES)
             .api_base(self.emulator.api())
             .authorize_url(self.emulator.authorize_url())
             .token_url(self.emulator.token())

@@ -101,7 +101,7 @@ impl Shared {
         Client::builder()
             .client_id("app-1")
             .client_secret("secret")
-            .token_requests_per_minute(PER_MINUTE)
+            .token_requests_per_minute(u64::try_from(PER_MINUTE).unwrap())
             .token_store(store)
             .transport(Arc::new(self.platform.clone()))
             .clock(self.clock.clone())

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::process::Command;
+use std::time::Duration;
 
 use hoopauth::{Client, ClientBuilder};
 use hoopauth_emulator::Config;
@@ -25,7 +26,7 @@ impl Site {
     }
 
     /// The server's, for a holder that fell silent, and much more for a busy machine.
-    pub(crate) const PATIENCE: u32 = 120;
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
     /// On a server that the test may stop.
     pub(crate) fn on(cluster: &Cluster) -> Self {

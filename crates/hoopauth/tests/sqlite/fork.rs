@@ -1,5 +1,7 @@
 //! Forked children: they hold no lease, and what they inherited hurts nobody.
 
+use std::time::Duration;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -24,7 +26,8 @@ fn a_child_forked_mid_refresh_does_not_hold_the_lease() {
     let mut parent = site.start("fork midway", "");
     let child = Orphan(Pid::from_raw(parent.line().parse().unwrap()));
     parent.kill();
-    let client = site.builder().max_wait(Site::PATIENCE).timeout(120).build().unwrap();
+    let client =
+        site.builder().max_wait(Site::PATIENCE).timeout(Duration::from_secs(120)).build().unwrap();
     site.works(&client, &account);
     kill(child.0, None).unwrap();
     assert_eq!(site.world.emulator.statistics().rotations, 1);

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use hoopauth::{Account, Client, ClientBuilder, Grant};
 use hoopauth_emulator::{Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET};
@@ -24,8 +25,8 @@ impl Site {
         Self::with(Config::default())
     }
 
-    /// Seconds within which the lease of a dead process is free, whatever it left behind.
-    pub(crate) const PATIENCE: u32 = 1;
+    /// Time within which the lease of a dead process is free, whatever it left behind.
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
     /// On real time: the processes go by the system's clock.
     pub(crate) fn with(config: Config) -> Self {

@@ -16,7 +16,8 @@ fn behind_a_stopped_holder_callers_get_the_living_token_or_lease_timeout() {
     // ended.
     let ends = SystemClock.now();
     let behind = Arc::new(ManualClock::new(ends.minus(Duration::from_secs(86_400))));
-    let living = site.builder().clock(behind.clone()).max_wait(0.05).build().unwrap();
+    let living =
+        site.builder().clock(behind.clone()).max_wait(Duration::from_millis(50)).build().unwrap();
     let refresh_token = site.world.grant(&account).refresh_token().unwrap().clone();
     let grant = Grant::new(account.clone(), "living")
         .with_refresh_token(refresh_token)
@@ -28,7 +29,7 @@ fn behind_a_stopped_holder_callers_get_the_living_token_or_lease_timeout() {
     assert_eq!(holder.line(), "there");
     holder.stop();
 
-    let impatient = site.builder().max_wait(0.05).build().unwrap();
+    let impatient = site.builder().max_wait(Duration::from_millis(50)).build().unwrap();
     for _ in 0..3 {
         let headers = living.headers_for(account.as_str(), "GET").unwrap();
         assert_eq!(headers.authorization(), "Bearer living");

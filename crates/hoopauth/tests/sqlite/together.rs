@@ -52,7 +52,7 @@ fn killed_at_each_step_the_lease_is_free_and_the_grant_lives() {
 
         // From taking the lease until the new grant is saved, the others wait; nobody takes the
         // lease away.
-        let impatient = site.builder().max_wait(0.05).build().unwrap();
+        let impatient = site.builder().max_wait(Duration::from_millis(50)).build().unwrap();
         let result = impatient.headers_for(account.as_str(), "GET");
         match step {
             Step::Lease | Step::Publish | Step::Release => {
@@ -139,7 +139,7 @@ fn two_processes_have_one_budget() {
 fn a_redirect_is_claimed_once_over_all_processes() {
     let site = Site::new();
     let begin = || {
-        site.builder().redirect_uri("https://app.example/cb").scopes("contacts.readonly").build()
+        site.builder().redirect_uri("https://app.example/cb").scopes(["contacts.readonly"]).build()
     };
     let (one, two) = (begin().unwrap(), begin().unwrap());
     let pending = one.begin(one.authorization_request().unwrap()).unwrap();
