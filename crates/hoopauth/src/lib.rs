@@ -49,10 +49,12 @@ mod options;
 mod patience;
 mod preflight;
 mod proxy;
+mod redact;
 mod refresh;
 mod report;
 mod request;
 mod reseal;
+mod response;
 mod secret;
 mod settings;
 mod sorted;
@@ -80,8 +82,6 @@ pub use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use crate::context::Context;
 #[doc(hidden)]
 pub use crate::context::HeadersWork;
-#[doc(hidden)]
-pub use crate::error::clean as clean_text;
 pub use crate::error::{Error, ErrorCode, Result};
 pub use crate::grant::Grant;
 pub use crate::headers::Headers;
@@ -92,9 +92,12 @@ pub use crate::limits::RateLimit;
 pub use crate::maintain::Maintenance;
 pub use crate::options::{OPTIONS, OptionKind, OptionRow};
 #[doc(hidden)]
+pub use crate::redact::clean as clean_text;
+#[doc(hidden)]
 pub use crate::refresh::Step;
 pub use crate::report::Report;
 #[doc(hidden)]
 pub use crate::request::LONGEST_BODY;
-pub use crate::request::{RequestBuilder, Response};
+pub use crate::request::RequestBuilder;
+pub use crate::response::Response;
 pub use crate::secret::Secret;

@@ -10,7 +10,8 @@ use std::fmt;
 
 use self::table::{METHODS, NODES, ROWS, SCOPES, SEGMENTS, VERSIONS};
 use crate::account::AccountKind;
-use crate::error::{Error, Result, clean};
+use crate::error::{Error, Result};
+use crate::redact::clean;
 use crate::sorted::sorted;
 
 /// One documented operation. Copying costs nothing.

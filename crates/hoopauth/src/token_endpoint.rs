@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::account::{Account, AccountKind};
 use crate::clock::Clock;
-use crate::error::{Error, ErrorCode, hide};
+use crate::error::{Error, ErrorCode};
 use crate::headers::Constants;
 use crate::limits::retry_after;
 use crate::members::{Members, text, texts};
+use crate::redact::{clean, hide};
 use crate::secret::Secret;
 use crate::token_answer::TokenAnswer;
 use crate::transport::{
@@ -256,7 +257,7 @@ fn lost(error: &TransportError, asks: Asks) -> TokenFailure {
     } else {
         "the token endpoint gave no answer"
     };
-    let why = crate::error::clean(&error.message);
+    let why = clean(&error.message);
     let message =
         if next.is_empty() { format!("{what}: {why}") } else { format!("{what} ({why}): {next}") };
     TokenFailure::new(

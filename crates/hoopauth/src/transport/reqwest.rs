@@ -35,7 +35,7 @@ use super::{
     ResponseHeaders, Transport, TransportError, TransportErrorKind, TransportRequest,
     TransportResponse,
 };
-use crate::error::clean;
+use crate::redact::clean;
 use crate::secret::{Secret, note_traffic, wipe_stack_after_traffic};
 use crate::web_url::is_loopback;
 use crate::{certificates, proxy};

@@ -4,7 +4,8 @@ use std::error::Error as _;
 
 use tokio_postgres::error::SqlState;
 
-use crate::error::{Error, ErrorCode, clean};
+use crate::error::{Error, ErrorCode};
+use crate::redact::clean;
 
 /// What work on a connection answers.
 pub(super) type Outcome<T> = Result<T, Failure>;
