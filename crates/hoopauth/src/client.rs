@@ -17,7 +17,7 @@ use crate::grant::Grant;
 use crate::headers::Headers;
 use crate::inner::{Inner, SAVE_TRIES, busy};
 use crate::options::OptionSet;
-use crate::report::Report;
+use crate::request::Report;
 use crate::secret::Secret;
 use crate::sorted::sorted;
 use crate::store::NewRecord;

@@ -23,7 +23,7 @@ use crate::grant::Grant;
 use crate::inner::Inner;
 use crate::operations::Operation;
 use crate::patience::Patience;
-use crate::report::{Asked, Meaning, classify};
+use crate::refusal::{ApiCall, Meaning, classify};
 use crate::store::{
     BackOff, Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest, WINDOW,
 };
@@ -627,13 +627,13 @@ impl Inner {
                     return Ok(grant);
                 }
                 Err(failure) if failure.error.status() == Some(401) && !repeated => {
-                    let asked = Asked {
+                    let call = ApiCall {
                         account: Some(company),
                         operation: Operation::find("POST", "/oauth/locationToken"),
                         bearer: bearer.token(),
-                        ..Asked::default()
+                        ..ApiCall::default()
                     };
-                    let refused = match classify(&asked, 401, &failure.body) {
+                    let refused = match classify(&call, 401, &failure.body) {
                         Meaning::Refreshable(error) => error,
                         Meaning::Final(error) | Meaning::PrivateIntegration(error) => {
                             return Err(error);

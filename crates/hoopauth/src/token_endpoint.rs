@@ -1,4 +1,4 @@
-//! The token endpoint on the wire: exchange, refresh, mint; and what its refusals mean.
+//! The token endpoint on the wire: exchange, refresh, mint.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,8 +8,9 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorCode};
 use crate::headers::Constants;
 use crate::limits::retry_after;
-use crate::members::{Members, text, texts};
-use crate::redact::{clean, hide};
+use crate::redact::clean;
+pub(crate) use crate::refusal::FailureClass;
+use crate::refusal::{Asks, Refusal, TokenRefusal, classify_token_refusal, look_between};
 use crate::secret::Secret;
 use crate::token_answer::TokenAnswer;
 use crate::transport::{
@@ -28,27 +29,6 @@ pub(crate) struct TokenEndpoint<'a> {
     pub(crate) clock: &'a dyn Clock,
 }
 
-/// What a token request asks with, which decides what its refusal means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asks {
-    /// With an authorization code.
-    Code,
-    /// With a refresh token.
-    Refresh,
-    /// With the token of a location's company.
-    Mint,
-}
-
-impl Asks {
-    /// The option that says where it goes.
-    fn url_option(self) -> &'static str {
-        match self {
-            Self::Code | Self::Refresh => "token_url",
-            Self::Mint => "location_token_url",
-        }
-    }
-}
-
 /// Why a token request gave no tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenFailure {
@@ -62,19 +42,6 @@ impl TokenFailure {
     pub(crate) fn new(error: Error, class: FailureClass) -> Self {
         Self { error, class, body: Vec::new() }
     }
-}
-
-/// What a failure says about the refresh token that was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FailureClass {
-    /// It is expired, revoked or spent.
-    InvalidGrant,
-    /// Nothing: the request was refused before the token was looked at, or never arrived. It is as
-    /// good as before.
-    Untouched,
-    /// It may have been spent: the answer was lost, cut or made by something else than the
-    /// endpoint.
-    Unknown,
 }
 
 impl TokenEndpoint<'_> {
@@ -196,7 +163,7 @@ impl TokenEndpoint<'_> {
                 }
                 Ok(answer) => Ok(answer.dated(response.header("date"))),
                 // Some servers refuse with a status of success.
-                Err(_) if Refusal::parse(&response.body).oauth_code().is_some() => {
+                Err(_) if Refusal::parse(&response.body).has_oauth_code() => {
                     Err(self.refusal(&response, asks, secrets))
                 }
                 Err(error) => unknown(error),
@@ -216,12 +183,12 @@ impl TokenEndpoint<'_> {
     ) -> TokenFailure {
         let mut body = Refusal::parse(&response.body);
         let status = response.status;
-        let Refused { code, class, message, is_transient } = classify(status, &body, asks);
+        let TokenRefusal { code, class, message, is_transient } =
+            classify_token_refusal(status, &body, asks);
         secrets.for_each(|secret| body.hide(secret));
-        let mut error = Error::new(code, message)
-            .with_status(status)
+        let mut error = body
+            .describe(Error::new(code, message), status)
             .with_server_message(body.message.as_deref().or(body.code.as_deref()))
-            .with_trace_id(body.trace_id.as_deref())
             .with_retryable(is_transient);
         // What stands in the way may be gone by the time that it names; a refusal of the request
         // itself stays.
@@ -264,309 +231,6 @@ fn lost(error: &TransportError, asks: Asks) -> TokenFailure {
         Error::new(code, message).with_retryable(retryable),
         if error.sent { FailureClass::Unknown } else { FailureClass::Untouched },
     )
-}
-
-/// The next step where something else than the endpoint answered.
-fn look_between(asks: Asks) -> String {
-    format!(
-        "check `{}`, and whether a firewall, a proxy or a login page on the way answers in its place",
-        asks.url_option()
-    )
-}
-
-/// The meaning of a refusal.
-struct Refused {
-    code: ErrorCode,
-    class: FailureClass,
-    message: String,
-    /// The same request can succeed later with nothing changed by a person.
-    is_transient: bool,
-}
-
-impl Refused {
-    fn new(code: ErrorCode, class: FailureClass, message: impl Into<String>) -> Self {
-        Self { code, class, message: message.into(), is_transient: false }
-    }
-
-    fn transient(code: ErrorCode, class: FailureClass, message: impl Into<String>) -> Self {
-        Self { is_transient: true, ..Self::new(code, class, message) }
-    }
-
-    fn rejected(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::TokenRequestRejected, FailureClass::Untouched, message)
-    }
-
-    /// The endpoint did not see the request: something on the way answered.
-    fn between(status: u16, asks: Asks) -> Self {
-        Self::new(
-            ErrorCode::MalformedResponse,
-            FailureClass::Untouched,
-            format!(
-                "an answer of status {status} came that is not the token endpoint's: {}",
-                look_between(asks)
-            ),
-        )
-    }
-}
-
-/// Reads a refusal: first statuses that mean the same whoever sends them, then the code of RFC
-/// 6749. Words are read only where there is no code, for they quote each other: those of
-/// `invalid_grant` name an authorization code.
-fn classify(status: u16, body: &Refusal, asks: Asks) -> Refused {
-    use FailureClass::{Unknown, Untouched};
-    match status {
-        429 => {
-            return Refused::transient(
-                ErrorCode::RateLimited,
-                Untouched,
-                match asks {
-                    Asks::Mint => {
-                        "the platform's rate limit for this company is reached: try again after `retry_after`"
-                    }
-                    _ => {
-                        "the token endpoint's limit is reached: try again after `retry_after`; if this happens often, lower \
-                         `token_requests_per_minute`, because other programs of the same app share the limit"
-                    }
-                },
-            );
-        }
-        500.. => {
-            return Refused::transient(
-                ErrorCode::HttpStatus,
-                Unknown,
-                format!("the token endpoint failed with status {status}: try again later"),
-            );
-        }
-        300..=399 => {
-            return Refused::new(
-                ErrorCode::MalformedResponse,
-                Untouched,
-                format!(
-                    "the token endpoint answered with a redirect, which is not followed: {}",
-                    look_between(asks)
-                ),
-            );
-        }
-        407 => {
-            return Refused::new(
-                ErrorCode::MalformedResponse,
-                Untouched,
-                "the proxy on the way to the token endpoint asks for a user and a password: write them into the proxy's URL, in \
-                 the option `proxy` or in the environment's `HTTPS_PROXY`",
-            );
-        }
-        _ => {}
-    }
-    if let Some(code) = body.oauth_code() {
-        return by_code(code, asks);
-    }
-    match status {
-        // Something waited for the endpoint in vain, and that may have had the request.
-        408 => {
-            return Refused::transient(
-                ErrorCode::HttpStatus,
-                Unknown,
-                "the token endpoint, or a proxy on the way, gave up waiting (status 408): try again",
-            );
-        }
-        425 => {
-            return Refused::transient(
-                ErrorCode::HttpStatus,
-                Untouched,
-                "the token endpoint does not take the request this early in a connection (status 425): try again",
-            );
-        }
-        _ => {}
-    }
-    by_words(status, body, asks)
-}
-
-fn by_code(code: OAuthCode, asks: Asks) -> Refused {
-    match (code, asks) {
-        (_, Asks::Mint) => not_minted(),
-        (OAuthCode::InvalidGrant, Asks::Refresh) => refresh_token_refused(),
-        (OAuthCode::InvalidGrant, Asks::Code) => code_refused(),
-        (OAuthCode::InvalidClient, _) => client_refused(),
-        (OAuthCode::UnauthorizedClient, _) => Refused::rejected(
-            "the platform does not let this app ask for tokens this way: check that `client_id` is the one of the app that the \
-             user installed, and that the app is active",
-        ),
-        (OAuthCode::UnsupportedGrantType, _) => Refused::rejected(
-            "the server does not know this kind of token request: check that `token_url` is the platform's token endpoint",
-        ),
-        (OAuthCode::InvalidScope, _) => Refused::rejected(
-            "the platform refuses the scopes: ask only for `scopes` that the app was given",
-        ),
-        (OAuthCode::InvalidRequest, _) => parameter_refused(asks),
-    }
-}
-
-fn by_words(status: u16, body: &Refusal, asks: Asks) -> Refused {
-    let words = [&body.message, &body.code].into_iter().flatten();
-    let words = words.map(|text| text.to_ascii_lowercase()).collect::<Vec<_>>().join(" ");
-    if words.is_empty() {
-        return Refused::between(status, asks);
-    }
-    let says = |part: &str| words.contains(part);
-    let ended = ["invalid", "expired", "revoked", "not found", "used"].into_iter().any(says);
-    match asks {
-        _ if says("not active") || says("inactive") => Refused::new(
-            ErrorCode::AccountInactive,
-            FailureClass::Untouched,
-            "the platform says that the account is paused or unpaid: activate it there. Its grant is kept, and works again then",
-        ),
-        Asks::Mint if says("access to this location") || says("not accessible from this token") => {
-            Refused::new(
-                ErrorCode::WrongAccount,
-                FailureClass::Untouched,
-                "the company's token has no access to this location: check that the location belongs to the company and that \
-                 the app is installed in it",
-            )
-        }
-        _ if says("cannot post") => Refused::between(status, asks),
-        Asks::Mint => not_minted(),
-        _ if says("invalid client") => client_refused(),
-        Asks::Refresh
-            if says("invalid grant") || says("refresh token") && ended && !says("parameter") =>
-        {
-            refresh_token_refused()
-        }
-        Asks::Code
-            if says("authorization code")
-                || says("authorization_code")
-                || says("invalid grant") =>
-        {
-            code_refused()
-        }
-        _ if says("parameter") || status == 422 => parameter_refused(asks),
-        // Those that RFC 6749 §5.2 has; a token endpoint has no other.
-        _ if matches!(status, 400 | 401) => Refused::rejected(match asks {
-            Asks::Code => {
-                "the platform refuses the code exchange; `server_message` says why: check `client_id`, `client_secret` and \
-                     `redirect_uri`"
-            }
-            _ => {
-                "the platform refuses the refresh; `server_message` says why: check `client_id` and `client_secret`"
-            }
-        }),
-        _ => Refused::between(status, asks),
-    }
-}
-
-fn refresh_token_refused() -> Refused {
-    Refused::new(
-        ErrorCode::ReauthorizationRequired,
-        FailureClass::InvalidGrant,
-        "the platform refuses the refresh token: it has expired, was revoked or was used elsewhere. Send the user through \
-         authorization again",
-    )
-}
-
-fn code_refused() -> Refused {
-    Refused::rejected(
-        "the platform refuses the authorization code: it is wrong, has expired or was used before. Send the user through \
-         authorization again",
-    )
-}
-
-fn client_refused() -> Refused {
-    Refused::rejected(
-        "the platform does not know the app or refuses its secret: check `client_id` and `client_secret`",
-    )
-}
-
-fn parameter_refused(asks: Asks) -> Refused {
-    Refused::rejected(match asks {
-        Asks::Code => {
-            "the platform refuses a parameter of the code exchange; `server_message` names it: `redirect_uri` must be exactly as \
-             registered with the app, and `user_type` must be the class of the account"
-        }
-        _ => {
-            "the platform refuses a parameter of the refresh; `server_message` names it: check `client_id` and `client_secret`"
-        }
-    })
-}
-
-fn not_minted() -> Refused {
-    Refused::rejected(
-        "the platform gives no token for this location; `server_message` says why: check that the location belongs to the \
-         company, that the app is installed in it, and that the company's grant has the scope `oauth.write`",
-    )
-}
-
-/// A code of RFC 6749 §5.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OAuthCode {
-    InvalidRequest,
-    InvalidClient,
-    InvalidGrant,
-    UnauthorizedClient,
-    UnsupportedGrantType,
-    InvalidScope,
-}
-
-impl OAuthCode {
-    /// Reads a code, in the spellings that servers have for it: `invalid_grant`, `INVALID_GRANT`,
-    /// `Invalid grant`.
-    fn read(text: &str) -> Option<Self> {
-        let plain: String = text
-            .trim()
-            .chars()
-            .map(|c| if matches!(c, ' ' | '-') { '_' } else { c.to_ascii_lowercase() })
-            .collect();
-        Some(match plain.as_str() {
-            "invalid_request" => Self::InvalidRequest,
-            "invalid_client" => Self::InvalidClient,
-            "invalid_grant" => Self::InvalidGrant,
-            "unauthorized_client" => Self::UnauthorizedClient,
-            "unsupported_grant_type" => Self::UnsupportedGrantType,
-            "invalid_scope" => Self::InvalidScope,
-            _ => return None,
-        })
-    }
-}
-
-/// The parts of a refusal that are read, wherever they stand.
-#[derive(Default)]
-pub(crate) struct Refusal {
-    pub(crate) code: Option<String>,
-    pub(crate) message: Option<String>,
-    pub(crate) trace_id: Option<String>,
-}
-
-impl Refusal {
-    pub(crate) fn parse(body: &[u8]) -> Self {
-        let body = String::from_utf8_lossy(&body[..body.len().min(LARGEST_ANSWER)]);
-        let members = Members::read(&body);
-        let error = members.find(["error", "code"], Some);
-        let wrapped = error.filter(|error| error.starts_with('{')).map(Members::read);
-        let inner = |names| wrapped.as_ref().and_then(|members| members.find(names, joined));
-        Self {
-            code: inner(["code", "error"]).or_else(|| members.find(["error", "code"], joined)),
-            message: members
-                .find(["error_description", "message"], joined)
-                .or_else(|| inner(["message", "error_description"])),
-            trace_id: members.find(["traceId", "trace_id"], joined),
-        }
-    }
-
-    fn oauth_code(&self) -> Option<OAuthCode> {
-        self.code.as_deref().and_then(OAuthCode::read)
-    }
-
-    /// Takes a secret out of it, as a server may have echoed it: whole or cut short, as text (not
-    /// as JSON writes it).
-    pub(crate) fn hide(&mut self, secret: &str) {
-        for text in [&mut self.code, &mut self.message, &mut self.trace_id].into_iter().flatten() {
-            hide(text, secret);
-        }
-    }
-}
-
-/// Reads a text, or those of a list one after another.
-fn joined(value: &str) -> Option<String> {
-    let joined = text(value).map_or_else(|| texts(value).join("; "), Cow::into_owned);
-    (!joined.is_empty()).then_some(joined)
 }
 
 /// The `Version` that the library's own calls were written for, whatever version the program's

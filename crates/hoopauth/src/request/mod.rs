@@ -12,10 +12,14 @@ use crate::error::{Error, Result};
 use crate::response::Response;
 
 mod fields;
+mod preflight;
 mod redirect;
+mod report;
 mod retry;
 mod send;
 mod target;
+
+pub use self::report::Report;
 
 impl Client {
     /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use url::Url;
 
+use super::preflight::{Outgoing, Prepared};
+use super::report::Report;
 use super::target::{Target, no_method, path_of};
 use super::{LONGEST_BODY, RequestBuilder, Response, fields, redirect, retry};
 use crate::account::Account;
@@ -20,11 +22,9 @@ use crate::headers::Headers;
 use crate::inner::Inner;
 use crate::limits::Told;
 use crate::operations::Operation;
-use crate::preflight::{Outgoing, Prepared};
 use crate::redact::clean;
-use crate::report::{Asked, Meaning, Report, classify};
+use crate::refusal::{ApiCall, Meaning, classify, may_refuse, status_error};
 use crate::secret::Secret;
-use crate::token_endpoint::Refusal;
 use crate::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
@@ -206,7 +206,7 @@ impl Exchange<'_> {
             None => return Ok(None),
         };
         let error = match why {
-            Some(why) => self.status_error(&response, why),
+            Some(why) => self.status_error(&response, Some(why)),
             None => error,
         };
         let error = match told.wait {
@@ -219,22 +219,22 @@ impl Exchange<'_> {
     /// The error of an answer that is none of 2xx; nothing where it was cured.
     fn refusal(&mut self, response: &Response) -> Option<Error> {
         let status = response.status();
-        if !self.has_token || !matches!(status, 400 | 401 | 403 | 429) {
-            return Some(self.status_error(response, next_step(status)));
+        if !self.has_token || !may_refuse(status) {
+            return Some(self.status_error(response, None));
         }
         let headers: Vec<_> = response.fields().iter().collect();
         let account = self.account();
         let bearer = self.headers.snapshot().token();
-        let asked = Asked {
+        let call = ApiCall {
             account: account.as_ref(),
             operation: self.operation,
             bearer,
-            ..Asked::default()
+            ..ApiCall::default()
         };
         // Of two Private Integration tokens, the report says that both are refused.
         if self.cured
             && matches!(self.inner.credential, Credential::OAuth { .. })
-            && let Meaning::Refreshable(error) = classify(&asked, status, response.body())
+            && let Meaning::Refreshable(error) = classify(&call, status, response.body())
         {
             // A new token was refused as well: another one costs a refresh and changes nothing.
             return Some(match &account {
@@ -255,15 +255,13 @@ impl Exchange<'_> {
         match reported {
             // Of two static tokens both were refused by now, and others had the first one tried
             // again.
-            Ok(Report::Repeat(_)) if self.cured => {
-                Some(self.status_error(response, next_step(status)))
-            }
+            Ok(Report::Repeat(_)) if self.cured => Some(self.status_error(response, None)),
             Ok(Report::Repeat(headers)) => {
                 self.cured = true;
                 self.renew(headers);
                 None
             }
-            Ok(Report::Pass) => Some(self.status_error(response, next_step(status))),
+            Ok(Report::Pass) => Some(self.status_error(response, None)),
             Err(error) => Some(error),
         }
     }
@@ -330,19 +328,9 @@ impl Exchange<'_> {
         self.inner.at_most(left_of_caller())
     }
 
-    fn status_error(&self, response: &Response, message: &str) -> Error {
-        let mut refusal = Refusal::parse(response.body());
-        refusal.hide(self.headers.snapshot().token());
-        let said = refusal.message.or(refusal.code);
-        let status = response.status();
-        Error::new(
-            ErrorCode::HttpStatus,
-            format!("the API answered with status {status}: {message}"),
-        )
-        .with_status(status)
-        .with_server_message(said.as_deref())
-        .with_trace_id(refusal.trace_id.as_deref())
-        .with_retryable(status >= 500 || matches!(status, 408 | 425))
+    fn status_error(&self, response: &Response, next_step: Option<&str>) -> Error {
+        let bearer = self.headers.snapshot().token();
+        status_error(response.status(), response.body(), bearer, next_step)
     }
 
     fn about(&self, error: Error) -> Error {
@@ -425,27 +413,6 @@ fn too_long(max_body: usize) -> Error {
     Error::malformed(format!(
         "the answer is longer than {max_body} bytes; raise `max_response_bytes`, or ask for less"
     ))
-}
-
-fn next_step(status: u16) -> &'static str {
-    match status {
-        300..=399 => {
-            "it redirects, and only a GET or HEAD follows that; send the request to the URL in the answer's `Location`"
-        }
-        404 => "nothing is there; check the path and the ids in it",
-        409 => "it conflicts with what is stored there; read that again, then send the change anew",
-        405 => "it does not take this method here; check the method and the path",
-        407 => {
-            "a proxy on the way asks for a user and a password; write them into the proxy's URL, in the option `proxy` or in the \
-             environment's `HTTPS_PROXY`"
-        }
-        408 | 425 => "it, or a proxy on the way, did not take the request in time; try again",
-        413 => "the body is too long for it; send less at a time",
-        422 | 400 => "it refuses what was sent; `server_message` and the answer's body say what",
-        429 => "its rate limit is reached; try again after `retry_after`",
-        500.. => "it failed; try again later",
-        _ => "see `server_message` and the answer's body",
-    }
 }
 
 const JSON: &str = "application/json";

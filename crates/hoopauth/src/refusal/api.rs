@@ -1,178 +1,36 @@
-//! What an API answer means for the token it was asked with.
+//! The meaning of an API answer for the token that was sent.
 
-use std::sync::Arc;
-
-use url::Url;
-
+use super::body::{Refusal, Words};
 use crate::account::{Account, AccountKind};
-use crate::cache::{Served, Snapshot};
-use crate::client::Client;
-use crate::clock::Clock;
-use crate::credential::{Credential, Rotation, Verdict};
-use crate::error::{Error, ErrorCode, Result};
-use crate::headers::Headers;
-use crate::inner::Inner;
+use crate::credential::Credential;
+use crate::error::{Error, ErrorCode};
 use crate::operations::Operation;
-use crate::token_endpoint::Refusal;
-
-/// What to do after an API answer was reported.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Report {
-    /// The answer is no matter of authentication: use it.
-    Pass,
-    /// The token was refused and there is a new one: repeat the request once, with these headers.
-    Repeat(Headers),
-}
-
-impl Client {
-    /// What an answer means, and what can be done about it; `sent`: method and path, where the host
-    /// tells.
-    pub(crate) fn judge(
-        &self,
-        headers: &Headers,
-        sent: Option<(&str, &str)>,
-        status: u16,
-        answer_headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Result<Report> {
-        let inner = &self.inner;
-        inner.check_open()?;
-        if matches!(status, 401 | 403) {
-            // The cause may be what another process did to the account.
-            inner.clock.look_soon();
-        }
-        let told = inner.note_limits(headers.account(), status, answer_headers.iter().copied());
-        let snapshot = headers.snapshot();
-        if let 200..=299 = status {
-            inner.note_accepted(snapshot);
-        }
-        if !may_refuse(status) {
-            return Ok(Report::Pass);
-        }
-        let operation = sent.and_then(|(method, path)| self.operation_of(method, path));
-        let account = Account::parse(snapshot.name()).ok();
-        let token = TokenKind::of(&inner.credential);
-        let asked = Asked { account: account.as_ref(), operation, token, bearer: snapshot.token() };
-        let error = match classify(&asked, status, body) {
-            Meaning::Pass => return Ok(Report::Pass),
-            Meaning::Final(error) => {
-                return Err(match told.wait {
-                    Some(wait) => error.with_retry_after(wait),
-                    None => error,
-                });
-            }
-            // Of two tokens the other is tried whatever the platform says of the one in use: that
-            // costs nothing.
-            Meaning::PrivateIntegration(error) if token == TokenKind::Grant => return Err(error),
-            Meaning::PrivateIntegration(error) | Meaning::Refreshable(error) => error,
-        };
-        let snapshot = match (&inner.credential, account) {
-            (Credential::OAuth { .. }, Some(account)) => {
-                inner.replace_refused(&account, snapshot, &error)?
-            }
-            (Credential::PrivateIntegration(rotation), account) => {
-                inner.rotate(rotation, snapshot).map_err(|message| {
-                    let refused = Error::new(ErrorCode::InvalidPrivateIntegration, message)
-                        .with_status(status)
-                        .with_server_message(error.server_message())
-                        .with_trace_id(error.trace_id());
-                    match account {
-                        Some(account) => refused.with_account(&account),
-                        None => refused,
-                    }
-                })?
-            }
-            _ => return Err(error),
-        };
-        let repeat = Headers::new(
-            Served::from_inner(snapshot),
-            if headers.content_type().is_some() { b"POST" } else { b"GET" },
-        );
-        let same_version = headers.version() == repeat.version();
-        Ok(Report::Repeat(if same_version {
-            repeat
-        } else {
-            repeat.with_version(headers.version())?
-        }))
-    }
-
-    /// The documented operation of a request that was sent: a path below `api_base`, or the whole
-    /// URL.
-    pub(crate) fn operation_of(&self, method: &str, path: &str) -> Option<Operation> {
-        let method = method.to_ascii_uppercase();
-        if path.starts_with('/') {
-            return Operation::find(&method, path);
-        }
-        let url = Url::parse(path).ok()?;
-        let base = &self.inner.settings.api_base;
-        let below = base.below(&url[..url::Position::AfterPath])?;
-        Operation::find(&method, below)
-    }
-}
-
-impl Inner {
-    /// Takes in that the platform took a token.
-    #[inline]
-    pub(crate) fn note_accepted(&self, sent: &Snapshot) {
-        if let Credential::PrivateIntegration(rotation) = &self.credential {
-            rotation.accepted(sent.token());
-        }
-    }
-
-    /// After the platform refused a Private Integration token: headers with the other one, or what
-    /// to tell the user.
-    fn rotate(
-        &self,
-        rotation: &Rotation,
-        reported: &Snapshot,
-    ) -> std::result::Result<Arc<Snapshot>, &'static str> {
-        let alone = "the platform refuses the Private Integration token: copy the current one from the account's settings";
-        match rotation.refused(reported.token(), self.clock.monotonic(), || self.cache.clear()) {
-            Verdict::Switched { refused, used } => {
-                tracing::warn!(
-                    option = refused,
-                    "the platform refuses the Private Integration token of `{refused}`: that of `{used}` is used from now on; \
-                     take the refused one out of the configuration, or replace it by the current one from the account's settings",
-                );
-            }
-            Verdict::Late => {}
-            Verdict::Alone => return Err(alone),
-            Verdict::Both => {
-                return Err(
-                    "both Private Integration tokens are refused, that of `private_integration_token` and that of \
-                     `private_integration_token_next`: copy the current one from the account's settings",
-                );
-            }
-        }
-        self.static_snapshot(reported.name()).ok_or(alone)
-    }
-}
 
 /// The meaning of a status and body.
 #[derive(Debug)]
 pub(crate) enum Meaning {
+    /// The answer says nothing about the token.
     Pass,
-    /// The token is expired, revoked or of the wrong kind: a refresh can cure it.
+    /// The token is expired, revoked or of the wrong kind: a refresh can help.
     Refreshable(Error),
     /// The Private Integration token is wrong.
     PrivateIntegration(Error),
-    /// Nothing about the token can be cured by a refresh.
+    /// A refresh can't help.
     Final(Error),
 }
 
-/// What is known of a request that was refused, or will be.
+/// An API call whose refusal is explained, before or after it is sent.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Asked<'a> {
-    /// Whose token it carries.
+pub(crate) struct ApiCall<'a> {
+    /// Account of the token.
     pub(crate) account: Option<&'a Account>,
     pub(crate) operation: Option<Operation>,
     pub(crate) token: TokenKind,
-    /// What it carries, which the answer may echo.
+    /// The token itself. The answer may echo it.
     pub(crate) bearer: &'a str,
 }
 
-/// Where a token came from, which decides what a user can do about it.
+/// Origin of a token. It decides the user's next step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum TokenKind {
     #[default]
@@ -191,8 +49,8 @@ impl TokenKind {
     }
 }
 
-impl Asked<'_> {
-    /// The token's scopes do not cover the operation.
+impl ApiCall<'_> {
+    /// Error of a token whose scopes do not cover the operation.
     pub(crate) fn lacks_scope(&self) -> Error {
         let named = self.operation.and_then(Operation::scope);
         let what = named.map_or_else(
@@ -209,7 +67,7 @@ impl Asked<'_> {
         self.error(ErrorCode::InsufficientScope, format!("{what}: {cure}"))
     }
 
-    /// The token is not of a class that the operation serves.
+    /// Error of a token whose class the operation does not serve.
     pub(crate) fn wrong_class(&self) -> Error {
         let name = self.name();
         let message = match (self.needed_class(), self.token) {
@@ -239,7 +97,7 @@ impl Asked<'_> {
         self.error(ErrorCode::WrongTokenClass, message)
     }
 
-    /// The class that would do, as far as it can be told.
+    /// The class that the operation serves, if it is known.
     fn needed_class(&self) -> Option<AccountKind> {
         let own = self.account.map(Account::kind);
         let other = AccountKind::ALL.into_iter().find(|kind| own.is_some_and(|own| own != *kind));
@@ -273,31 +131,27 @@ impl Asked<'_> {
     }
 }
 
-/// Whether an answer with this status may be a refusal of the token, or of the pace.
-fn may_refuse(status: u16) -> bool {
+/// Returns `true` for the statuses that may refuse the token or the pace.
+pub(crate) fn may_refuse(status: u16) -> bool {
     matches!(status, 400 | 401 | 403 | 429)
 }
 
-/// Reads an answer. The rows are those that integrators recorded against the live service.
-pub(crate) fn classify(asked: &Asked<'_>, status: u16, body: &[u8]) -> Meaning {
+/// Reads an answer. Integrators recorded these rows against the live service.
+pub(crate) fn classify(call: &ApiCall<'_>, status: u16, body: &[u8]) -> Meaning {
     if !may_refuse(status) {
         return Meaning::Pass;
     }
     let mut refusal = Refusal::parse(body);
-    let lower = match &refusal.message {
-        Some(text) => text.to_ascii_lowercase(),
-        None => String::from_utf8_lossy(&body[..body.len().min(2_000)]).to_ascii_lowercase(),
+    let words = match &refusal.message {
+        Some(text) => Words::new(text),
+        None => Words::new(&String::from_utf8_lossy(&body[..body.len().min(2_000)])),
     };
-    // What it says is read first: a secret may be a word of it.
-    refusal.hide(asked.bearer);
-    let says = |part: &str| lower.contains(part);
-    let told = |error: Error| {
-        error
-            .with_status(status)
-            .with_server_message(refusal.message.as_deref())
-            .with_trace_id(refusal.trace_id.as_deref())
-    };
-    let build = |code: ErrorCode, message: &str| told(asked.error(code, message));
+    // Only after the words were read: the secret may be one of them.
+    refusal.hide(call.bearer);
+    let says = |part: &str| words.say(part);
+    let told =
+        |error| refusal.describe(error, status).with_server_message(refusal.message.as_deref());
+    let build = |code: ErrorCode, message: &str| told(call.error(code, message));
     match status {
         429 => Meaning::Final(build(
             ErrorCode::RateLimited,
@@ -319,26 +173,24 @@ pub(crate) fn classify(asked: &Asked<'_>, status: u16, body: &[u8]) -> Meaning {
             "the API does not know the version in the `Version` header: set `api_version` to one that is documented, such as \
              `2021-07-28`",
         )),
-        _ if says("not authorized for this scope") => Meaning::Final(told(asked.lacks_scope())),
+        _ if says("not authorized for this scope") => Meaning::Final(told(call.lacks_scope())),
         _ if says("authclass type")
             || says("user type mismatch")
             || says("user type is not yet supported") =>
         {
-            Meaning::Final(told(asked.wrong_class()))
+            Meaning::Final(told(call.wrong_class()))
         }
-        _ if says("access to this location") || says("not accessible from this token") => {
-            Meaning::Final(build(
-                ErrorCode::WrongAccount,
-                "the token belongs to another account than the request asks for: name the account that the request's ids belong to",
-            ))
-        }
+        _ if words.deny_the_location() => Meaning::Final(build(
+            ErrorCode::WrongAccount,
+            "the token belongs to another account than the request asks for: name the account that the request's ids belong to",
+        )),
         403 if says("1010") => Meaning::Final(build(
             ErrorCode::HttpStatus,
             "the platform refuses the request's `User-Agent`: send the one that hoopauth's headers hold, or set the option `user_agent`",
         )),
         401 => Meaning::Refreshable(build(
             ErrorCode::ReauthorizationRequired,
-            match asked.token {
+            match call.token {
                 TokenKind::Static => {
                     "the API refuses the access token: set `access_token` to one that is valid"
                 }
@@ -350,6 +202,45 @@ pub(crate) fn classify(asked: &Asked<'_>, status: u16, body: &[u8]) -> Meaning {
             "the API refuses this request (status 403); `server_message` says why: check what the user and the app may do, and \
              whether a firewall or a proxy on the way answers in the API's place",
         )),
+    }
+}
+
+/// Error of an answer whose status is not 2xx and that says nothing about the token. `next_step`:
+/// replaces the usual advice for the status.
+pub(crate) fn status_error(
+    status: u16,
+    body: &[u8],
+    bearer: &str,
+    next_step: Option<&str>,
+) -> Error {
+    let mut refusal = Refusal::parse(body);
+    refusal.hide(bearer);
+    let next_step = next_step.unwrap_or_else(|| usual_step(status));
+    let message = format!("the API answered with status {status}: {next_step}");
+    refusal
+        .describe(Error::new(ErrorCode::HttpStatus, message), status)
+        .with_server_message(refusal.message.as_deref().or(refusal.code.as_deref()))
+        .with_retryable(status >= 500 || matches!(status, 408 | 425))
+}
+
+fn usual_step(status: u16) -> &'static str {
+    match status {
+        300..=399 => {
+            "it redirects, and only a GET or HEAD follows that; send the request to the URL in the answer's `Location`"
+        }
+        404 => "nothing is there; check the path and the ids in it",
+        409 => "it conflicts with what is stored there; read that again, then send the change anew",
+        405 => "it does not take this method here; check the method and the path",
+        407 => {
+            "a proxy on the way asks for a user and a password; write them into the proxy's URL, in the option `proxy` or in the \
+             environment's `HTTPS_PROXY`"
+        }
+        408 | 425 => "it, or a proxy on the way, did not take the request in time; try again",
+        413 => "the body is too long for it; send less at a time",
+        422 | 400 => "it refuses what was sent; `server_message` and the answer's body say what",
+        429 => "its rate limit is reached; try again after `retry_after`",
+        500.. => "it failed; try again later",
+        _ => "see `server_message` and the answer's body",
     }
 }
 
@@ -406,7 +297,8 @@ mod tests {
         ] {
             let body = serde_json::json!({ "statusCode": status, "message": text, "traceId": "t" })
                 .to_string();
-            let (error, can_refresh) = match classify(&Asked::default(), status, body.as_bytes()) {
+            let (error, can_refresh) = match classify(&ApiCall::default(), status, body.as_bytes())
+            {
                 Meaning::Refreshable(error) => (error, true),
                 Meaning::PrivateIntegration(error) | Meaning::Final(error) => (error, false),
                 Meaning::Pass => panic!("{text}"),
@@ -414,7 +306,7 @@ mod tests {
             assert_eq!((error.code(), can_refresh), (code, refreshable), "{text}");
             assert_eq!((error.trace_id(), error.status()), (Some("t"), Some(status)));
         }
-        let edge = classify(&Asked::default(), 403, b"<html>Error 1010</html>");
+        let edge = classify(&ApiCall::default(), 403, b"<html>Error 1010</html>");
         assert!(matches!(edge, Meaning::Final(error) if error.message().contains("User-Agent")));
     }
 
@@ -426,7 +318,7 @@ mod tests {
             (500, b"Invalid JWT"),
             (400, b"{\"message\":\"name\"}"),
         ] {
-            assert!(matches!(classify(&Asked::default(), status, body), Meaning::Pass));
+            assert!(matches!(classify(&ApiCall::default(), status, body), Meaning::Pass));
         }
     }
 }

@@ -2,7 +2,6 @@
 //! which `Version`.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
@@ -13,13 +12,13 @@ use crate::cache::{Served, Snapshot};
 use crate::client::{Client, NO_ACCOUNT};
 use crate::credential::Credential;
 use crate::error::{Error, ErrorCode, Result};
+use crate::facts::GrantFacts;
 use crate::headers::Headers;
 use crate::inner::Inner;
 use crate::operations::Operation;
 use crate::patience::{Patience, QUICK};
-use crate::report::{Asked, TokenKind};
+use crate::refusal::{ApiCall, TokenKind};
 use crate::settings::ScopePreflight;
-use crate::sync::{Mutex, lock};
 use crate::webhook::MintFor;
 
 /// A request that is about to be sent.
@@ -92,7 +91,7 @@ impl Client {
                 inner.default_account.as_ref().filter(|own| !operation.allows(own.kind()));
             let headers = self.headers_for(name, request.method)?;
             return match refused {
-                Some(account) => Err(inner.asked(Some(account), operation).wrong_class()),
+                Some(account) => Err(inner.call_of(Some(account), operation).wrong_class()),
                 None => Ok(headers),
             };
         }
@@ -101,11 +100,11 @@ impl Client {
             return self.headers_or_minted(name, request.method);
         }
         let account = Account::parse(name)?;
-        let asked = inner.asked(Some(&account), operation);
+        let call = inner.call_of(Some(&account), operation);
         if account.kind() != AccountKind::Company {
-            return Err(asked.wrong_class());
+            return Err(call.wrong_class());
         }
-        let Some(location) = request.location(operation)? else { return Err(asked.wrong_class()) };
+        let Some(location) = request.location(operation)? else { return Err(call.wrong_class()) };
         let headers = match self.headers_for(location.as_str(), request.method) {
             Err(error) if is_about(&error, &location) => {
                 serving(inner.mint_first(&location, Some(&account), error)?, request.method)
@@ -189,8 +188,8 @@ impl<'a> Ids<'a> {
 }
 
 impl Inner {
-    fn asked<'a>(&self, account: Option<&'a Account>, operation: Operation) -> Asked<'a> {
-        Asked {
+    fn call_of<'a>(&self, account: Option<&'a Account>, operation: Operation) -> ApiCall<'a> {
+        ApiCall {
             account,
             operation: Some(operation),
             token: TokenKind::of(&self.credential),
@@ -247,7 +246,7 @@ impl Inner {
         let error = match &self.credential {
             Credential::PrivateIntegration(_) if !operation.allows_private_integration() => {
                 let account = Account::parse(headers.account()).ok();
-                self.asked(account.as_ref(), operation).wrong_class()
+                self.call_of(account.as_ref(), operation).wrong_class()
             }
             Credential::OAuth { .. } => {
                 let Some(scope) = operation.scope() else { return Ok(()) };
@@ -266,7 +265,7 @@ impl Inner {
                     return Ok(());
                 }
                 let account = Account::parse(headers.account()).ok();
-                self.asked(account.as_ref(), operation).lacks_scope()
+                self.call_of(account.as_ref(), operation).lacks_scope()
             }
             _ => return Ok(()),
         };
@@ -277,73 +276,17 @@ impl Inner {
         Ok(())
     }
 
-    /// What is known of the grant behind a snapshot; read from the store once per generation.
-    fn facts(&self, snapshot: &Snapshot) -> Result<Facts> {
+    /// Facts about the grant behind a snapshot.
+    fn facts(&self, snapshot: &Snapshot) -> Result<GrantFacts> {
         let account = Account::parse(snapshot.name())?;
         if let Some((grant, _)) = self.unsaved_grant(&account) {
-            return Ok(self.facts.keep(snapshot.name(), None, grant.scopes, grant.company_id));
+            return Ok(self.facts.of_unsaved(grant));
         }
-        if let Some(known) = self.facts.find(snapshot.name(), snapshot.generation) {
-            return Ok(known);
-        }
-        let record = self.load(&account)?;
-        let (record, grant) = self.open_live(&account, record)?;
-        let generation = Some(record.generation);
-        Ok(self.facts.keep(snapshot.name(), generation, grant.scopes, grant.company_id))
-    }
-}
-
-/// What preflights ask of a grant, kept beside the snapshots: those of clients that ask nothing
-/// stay as small as they are.
-#[derive(Debug, Default)]
-pub(crate) struct FactsOfGrants {
-    known: Mutex<Known>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    of: HashMap<Box<str>, (u64, Facts)>,
-    /// The scopes that came last: most grants of an app have the same.
-    scopes: Arc<[String]>,
-}
-
-#[derive(Clone, Debug)]
-struct Facts {
-    scopes: Arc<[String]>,
-    company_id: Option<Arc<str>>,
-}
-
-impl FactsOfGrants {
-    /// What is known of a generation, or of a later one.
-    fn find(&self, name: &str, generation: u64) -> Option<Facts> {
-        let known = lock(&self.known);
-        known.of.get(name).filter(|(of, _)| *of >= generation).map(|(_, facts)| facts.clone())
-    }
-
-    /// Keeps it, unless it is of no stored generation.
-    fn keep(
-        &self,
-        name: &str,
-        generation: Option<u64>,
-        scopes: Vec<String>,
-        company_id: Option<String>,
-    ) -> Facts {
-        let mut known = lock(&self.known);
-        if *known.scopes != *scopes {
-            known.scopes = scopes.into();
-        }
-        let facts =
-            Facts { scopes: Arc::clone(&known.scopes), company_id: company_id.map(Into::into) };
-        if let Some(generation) = generation {
-            if known.of.len() >= MOST_KNOWN
-                && !known.of.contains_key(name)
-                && let Some(other) = known.of.keys().next().cloned()
-            {
-                known.of.remove(&other);
-            }
-            known.of.insert(name.into(), (generation, facts.clone()));
-        }
-        facts
+        self.facts.of_stored(snapshot.name(), snapshot.generation, || {
+            let record = self.load(&account)?;
+            let (record, grant) = self.open_live(&account, record)?;
+            Ok((record.generation, grant))
+        })
     }
 }
 
@@ -358,5 +301,3 @@ fn serving(snapshot: Arc<Snapshot>, method: &str) -> Headers {
 
 /// The longest JSON body that is looked into for its location.
 const LONGEST_BODY: usize = 1 << 20;
-/// A few megabytes, where all have scopes of their own.
-const MOST_KNOWN: usize = 16_384;
