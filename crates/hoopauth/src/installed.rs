@@ -192,7 +192,10 @@ impl Inner {
             pace.wait(&self.clock);
             self.check_open().map_err(Failure::OfAll)?;
             let _call = self.begin_call();
-            let minted = self.await_turn(company.as_str()).and_then(|()| {
+            let left = || self.at_most(Duration::MAX);
+            let pacing = self.settings.pacing.as_ref();
+            let turn = self.limits.await_turn(&self.clock, pacing, company.as_str(), left);
+            let minted = turn.and_then(|()| {
                 self.mint_counted(company, location, None, self.settings.attempt_timeout)
             });
             match minted {

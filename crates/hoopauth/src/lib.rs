@@ -48,6 +48,7 @@ mod mistake;
 pub mod operations;
 mod options;
 mod patience;
+mod process;
 mod proxy;
 mod redact;
 mod refresh;
@@ -91,6 +92,8 @@ pub use crate::installed::{InstalledLocation, MintProgress, MintSummary};
 pub use crate::limits::RateLimit;
 pub use crate::maintain::Maintenance;
 pub use crate::options::{OPTIONS, OptionKind, OptionRow};
+#[doc(hidden)]
+pub use crate::process::Process;
 #[doc(hidden)]
 pub use crate::redact::clean as clean_text;
 #[doc(hidden)]

@@ -586,7 +586,7 @@ impl Inner {
         timeout: Duration,
     ) -> Result<Grant> {
         // It is no request that could wait its turn: someone's lease or call waits for it.
-        self.count_turn(company.as_str());
+        self.limits.count_turn(&self.clock, self.settings.pacing.as_ref(), company.as_str());
         self.mint_counted(company, location, before, timeout)
     }
 
@@ -599,7 +599,14 @@ impl Inner {
         timeout: Duration,
     ) -> Result<Grant> {
         let heard = |answer: &TransportResponse| {
-            self.note_limits(company.as_str(), answer.status, answer.headers.iter());
+            let pacing = self.settings.pacing.as_ref();
+            self.limits.note(
+                &self.clock,
+                pacing,
+                company.as_str(),
+                answer.status,
+                answer.headers.iter(),
+            );
         };
         let mut bearer = self.serve(company).map_err(|error| error.with_account(company))?;
         let mut repeated = false;
@@ -644,7 +651,11 @@ impl Inner {
                     // A refusal that no new token cures must not spend one refresh token per
                     // location.
                     bearer = self.replace_refused(company, &bearer, &refused)?;
-                    self.count_turn(company.as_str());
+                    self.limits.count_turn(
+                        &self.clock,
+                        self.settings.pacing.as_ref(),
+                        company.as_str(),
+                    );
                 }
                 Err(failure) => return Err(failure.error),
             }

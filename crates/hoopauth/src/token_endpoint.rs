@@ -204,21 +204,20 @@ impl TokenEndpoint<'_> {
 
 fn lost(error: &TransportError, asks: Asks) -> TokenFailure {
     let between = look_between(asks);
-    let (code, retryable, next) = match error.kind {
-        TransportErrorKind::Network => {
-            (ErrorCode::Network, true, "check the network, then try again")
-        }
+    let (retryable, next) = match error.kind {
+        TransportErrorKind::Network => (true, "check the network, then try again"),
         TransportErrorKind::Timeout => {
-            (ErrorCode::Timeout, true, "try again, and raise `attempt_timeout` if this stays")
+            (true, "try again, and raise `attempt_timeout` if this stays")
         }
         // The message itself says what to do.
-        TransportErrorKind::Tls => (ErrorCode::Tls, false, ""),
-        TransportErrorKind::Config => (ErrorCode::Config, false, ""),
-        TransportErrorKind::Callback => (ErrorCode::CallbackFailed, false, ""),
+        TransportErrorKind::Tls | TransportErrorKind::Config | TransportErrorKind::Callback => {
+            (false, "")
+        }
         TransportErrorKind::BodyTooLarge | TransportErrorKind::Malformed => {
-            (ErrorCode::MalformedResponse, false, between.as_str())
+            (false, between.as_str())
         }
     };
+    let code = error.kind.code();
     let what = if code == ErrorCode::Config {
         "nothing was sent"
     } else {

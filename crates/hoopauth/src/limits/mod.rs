@@ -1,4 +1,4 @@
-//! What the API's answers say of its rate limits, and pacing that keeps requests below them.
+//! The API's rate limits as its answers tell them, and pacing that keeps requests below them.
 
 use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -6,18 +6,19 @@ use std::time::{Duration, UNIX_EPOCH};
 use foldhash::fast::RandomState;
 
 use crate::account::Account;
-use crate::client::Client;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorCode, Result};
-use crate::inner::Inner;
+use crate::process::Process;
+use crate::settings::Pacing;
 use crate::sorted::sorted;
 use crate::sync::{Mutex, lock};
 
 mod pacing;
 
-use self::pacing::{Held, Turn, Window};
+use self::pacing::{Exhausted, Turn, Window};
 
-/// The API's limits of one account, as its last answer told them. What was not told is `None`.
+/// The API's limits of one account, as its last answer told them. A limit that the answer did not
+/// tell is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimit {
@@ -31,25 +32,14 @@ pub struct RateLimit {
     pub daily_limit: Option<u64>,
     /// Requests left today.
     pub daily_remaining: Option<u64>,
-    /// When the daily limit starts anew.
+    /// Moment at which the daily limit starts anew.
     pub daily_reset: Option<Timestamp>,
-    /// When the answer came.
+    /// Moment at which the answer came.
     pub seen_at: Timestamp,
 }
 
-impl Client {
-    /// The API's limits of `account`, as the last answer to this client told them: by
-    /// [`request`](Self::request) or [`report`](Self::report). `None` before the first. The account
-    /// of a static token that has none is the empty text.
-    pub fn rate_limit(&self, account: &str) -> Option<RateLimit> {
-        // A forked child may have inherited the map while it was locked.
-        self.inner.check_process().ok()?;
-        self.inner.limits.shard(account).get(account)?.seen
-    }
-}
-
 impl RateLimit {
-    /// Reads the headers of an answer; `None` where they tell nothing.
+    /// Reads the headers of an answer. Returns `None` if they tell no limit.
     fn read<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: Timestamp) -> Option<Self> {
         let mut limit = Self { seen_at: now, ..Self::default() };
         let mut told = false;
@@ -77,8 +67,8 @@ impl RateLimit {
         told.then_some(limit)
     }
 
-    /// When the daily limit starts anew, if it is spent. What is no day ahead is taken for
-    /// midnight.
+    /// Returns the moment at which the daily limit starts anew, if the limit is spent. A moment that
+    /// is more than a day ahead counts as midnight.
     fn day_spent_until(&self) -> Option<Timestamp> {
         let believed = |reset: &Timestamp| {
             *reset > self.seen_at
@@ -89,100 +79,116 @@ impl RateLimit {
     }
 }
 
-/// What an answer says of waiting.
+/// The wait that an answer asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
-    /// How long to wait before the next request.
+pub(crate) struct WaitHint {
+    /// Time to wait before the next request.
     pub(crate) wait: Option<Duration>,
-    /// Whether that is because nothing is left of the day.
+    /// Nothing is left of the day's requests.
     pub(crate) day_spent: bool,
 }
 
-impl Inner {
-    /// Keeps what an answer says of the limits of an account, and tells what a refused request
-    /// should wait for.
-    pub(crate) fn note_limits<'a>(
+/// The limits of all accounts of a client, in parts with a lock each.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+    /// A forked child may have inherited a shard while it was locked.
+    process: Process,
+    #[cfg(test)]
+    pub(crate) answers_noted: std::sync::atomic::AtomicUsize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::default(),
+            process: Process::this(),
+            #[cfg(test)]
+            answers_noted: std::sync::atomic::AtomicUsize::default(),
+        }
+    }
+}
+
+impl Limits {
+    /// Returns the limits of `account` as its last answer told them.
+    pub(crate) fn seen(&self, account: &str) -> Option<RateLimit> {
+        self.process.is_this().then(|| self.shard(account).get(account)?.seen).flatten()
+    }
+
+    /// Keeps the limits that an answer tells, and returns the wait that the answer asks for.
+    pub(crate) fn note<'a>(
         &self,
+        clock: &dyn Clock,
+        pacing: Option<&Pacing>,
         account: &str,
         status: u16,
         headers: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-    ) -> Told {
-        // Most answers say nothing of it.
+    ) -> WaitHint {
+        #[cfg(test)]
+        self.answers_noted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // Most answers tell nothing.
         if !matches!(status, 429 | 502..=504)
             && !headers.clone().any(|(name, _)| told_by(name).is_some())
         {
-            return Told::default();
+            return WaitHint::default();
         }
-        let (now, monotonic) = self.clock.both();
+        let (now, monotonic) = clock.both();
         let seen = RateLimit::read(headers.clone(), now);
-        let told = told(status, headers, seen.as_ref(), now);
-        let hold = told.wait.filter(|_| status == 429 && !told.day_spent);
-        let pacing = self.settings.pacing.as_ref();
-        // A forked child may have inherited the map while it was locked.
-        if (seen.is_some() || pacing.is_some() && hold.is_some()) && self.check_process().is_ok() {
-            let mut shard = self.limits.shard(account);
-            let state = shard.state(account, monotonic);
+        let hint = wait_hint(status, headers, seen.as_ref(), now);
+        let hold = hint.wait.filter(|_| status == 429 && !hint.day_spent);
+        if (seen.is_some() || pacing.is_some() && hold.is_some()) && self.process.is_this() {
+            let mut shard = self.shard(account);
+            let limits = shard.of(account, monotonic);
             if let Some(pacing) = pacing {
-                state.window.note(pacing, seen.as_ref(), hold, monotonic);
+                limits.window.note(pacing, seen.as_ref(), hold, monotonic);
             }
-            state.seen = seen.or(state.seen);
+            limits.seen = seen.or(limits.seen);
         }
-        told
+        hint
     }
 
-    /// Counts a request that is sent at once: others wait for it.
-    pub(crate) fn count_turn(&self, account: &str) {
-        if let Some(pacing) = self.settings.pacing.as_ref().filter(|_| self.check_process().is_ok())
-        {
-            let (now, monotonic) = self.clock.both();
-            self.limits
-                .shard(account)
-                .state(account, monotonic)
-                .window
-                .count(pacing, (now, monotonic));
+    /// Counts a request that is sent at once, so that others wait for it.
+    pub(crate) fn count_turn(&self, clock: &dyn Clock, pacing: Option<&Pacing>, account: &str) {
+        if let Some(pacing) = pacing.filter(|_| self.process.is_this()) {
+            let (now, monotonic) = clock.both();
+            let mut shard = self.shard(account);
+            shard.of(account, monotonic).window.count(pacing, (now, monotonic));
         }
     }
 
-    /// Waits for an account's turn to send a request, where requests are paced. `RATE_LIMITED`, at
-    /// once, where the turn comes too late.
-    pub(crate) fn await_turn(&self, account: &str) -> Result<()> {
-        let Some(pacing) = &self.settings.pacing else { return Ok(()) };
-        self.check_process()?;
+    /// Waits until pacing lets a request of `account` go. `left` returns the time that the caller
+    /// can wait; if the request's turn comes later, the error is `RATE_LIMITED`, at once.
+    pub(crate) fn await_turn(
+        &self,
+        clock: &dyn Clock,
+        pacing: Option<&Pacing>,
+        account: &str,
+        left: impl Fn() -> Duration,
+    ) -> Result<()> {
+        let Some(pacing) = pacing else { return Ok(()) };
+        self.process.check()?;
         let mut ticket = None;
         loop {
-            let left = u64::try_from(self.at_most(Duration::MAX).as_millis()).unwrap_or(u64::MAX);
-            let (now, monotonic) = self.clock.both();
+            let left = u64::try_from(left().as_millis()).unwrap_or(u64::MAX);
+            let (now, monotonic) = clock.both();
             let turn = {
-                let mut shard = self.limits.shard(account);
-                shard.state(account, monotonic).window.take(pacing, ticket, (now, monotonic), left)
+                let mut shard = self.shard(account);
+                shard.of(account, monotonic).window.take(pacing, ticket, (now, monotonic), left)
             };
             match turn {
                 Turn::Now => return Ok(()),
                 Turn::Later { ticket: mine, wait } => {
                     ticket = Some(mine);
                     tracing::debug!(account, ?wait, "the request is held back by pacing");
-                    self.clock.sleep(wait);
+                    clock.sleep(wait);
                 }
-                Turn::TooLate { held, wait } => return Err(too_late(account, held, wait)),
+                Turn::TooLate { limit, wait } => return Err(too_late(account, limit, wait)),
             }
         }
     }
-}
 
-/// The limits of all accounts, in parts of their own locks.
-#[derive(Debug)]
-pub(crate) struct Limits {
-    shards: [Mutex<Shard>; SHARDS],
-    hasher: RandomState,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::default() }
-    }
-}
-
-impl Limits {
     fn shard(&self, account: &str) -> crate::sync::MutexGuard<'_, Shard> {
         use std::hash::BuildHasher as _;
 
@@ -195,11 +201,11 @@ impl Limits {
 
 #[derive(Debug, Default)]
 struct Shard {
-    accounts: HashMap<Box<str>, State, RandomState>,
+    accounts: HashMap<Box<str>, AccountLimits, RandomState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct AccountLimits {
     seen: Option<RateLimit>,
     window: Window,
     /// On the monotonic clock.
@@ -207,56 +213,57 @@ struct State {
 }
 
 impl Shard {
-    fn get(&self, account: &str) -> Option<&State> {
+    fn get(&self, account: &str) -> Option<&AccountLimits> {
         self.accounts.get(account)
     }
 
-    /// An account's state. Where there are too many accounts, those are forgotten that were not
-    /// used for longest.
-    fn state(&mut self, account: &str, now: u64) -> &mut State {
+    /// Returns the limits of `account`. If the shard is full, it forgets the accounts that were
+    /// unused for longest.
+    fn of(&mut self, account: &str, now: u64) -> &mut AccountLimits {
         if self.accounts.len() >= MOST_PER_SHARD && !self.accounts.contains_key(account) {
-            let used = sorted(self.accounts.values().map(|state| state.used_at).collect());
+            let used = sorted(self.accounts.values().map(|limits| limits.used_at).collect());
             let oldest = used.get(MOST_PER_SHARD / 4).copied().unwrap_or_default();
-            self.accounts.retain(|_, state| state.used_at > oldest || state.window.is_waited_for());
+            self.accounts
+                .retain(|_, limits| limits.used_at > oldest || limits.window.is_waited_for());
         }
-        let state = self.accounts.entry(account.into()).or_default();
-        state.used_at = now;
-        state
+        let limits = self.accounts.entry(account.into()).or_default();
+        limits.used_at = now;
+        limits
     }
 }
 
-/// What a header says of the limits, if it does.
+/// Returns the name of a limit header behind its prefix, or `None` for another header.
 fn told_by(name: &str) -> Option<&str> {
     name.get(..PREFIX.len())
         .filter(|prefix| prefix.eq_ignore_ascii_case(PREFIX))
         .and(name.get(PREFIX.len()..))
 }
 
-/// What to wait for before a request that was answered like this is sent again.
-fn told<'a>(
+/// Returns the wait before a request with this answer is sent again.
+fn wait_hint<'a>(
     status: u16,
     headers: impl Iterator<Item = (&'a str, &'a str)>,
     seen: Option<&RateLimit>,
     now: Timestamp,
-) -> Told {
+) -> WaitHint {
     if !matches!(status, 429 | 502..=504) {
-        return Told::default();
+        return WaitHint::default();
     }
     if status == 429
         && let Some(reset) = seen.and_then(RateLimit::day_spent_until)
     {
-        return Told { wait: Some(reset.since(now)), day_spent: true };
+        return WaitHint { wait: Some(reset.since(now)), day_spent: true };
     }
     let asked = retry_after(headers, now);
     let interval =
         || (status == 429).then(|| seen.and_then(|seen| seen.interval).unwrap_or(DEFAULT_INTERVAL));
-    Told { wait: asked.or_else(interval), day_spent: false }
+    WaitHint { wait: asked.or_else(interval), day_spent: false }
 }
 
-/// Reads `Retry-After`, in either of its forms (RFC 9110, 10.2.3). What is neither says nothing.
+/// Reads `Retry-After`, in either of its forms (RFC 9110, 10.2.3). Anything else counts as absent.
 ///
-/// A date is counted from the answer's own `Date`, where it has one: the server's clock may differ
-/// from ours.
+/// A date counts from the answer's own `Date`, if there is one, because the server's clock may
+/// differ from ours.
 pub(crate) fn retry_after<'a>(
     headers: impl Iterator<Item = (&'a str, &'a str)>,
     now: Timestamp,
@@ -287,8 +294,8 @@ fn date(text: &str) -> Option<Timestamp> {
     Some(Timestamp(0).plus(date))
 }
 
-/// The header is documented as milliseconds, but not whether from now or since 1970; neither can be
-/// taken for the other.
+/// The header is documented as milliseconds, but not as "from now" or "since 1970". The two can't be
+/// mistaken for each other.
 fn reset_at(number: u64, now: Timestamp) -> Timestamp {
     let millis = i64::try_from(number).unwrap_or(i64::MAX);
     match number {
@@ -308,12 +315,12 @@ fn day_of(now: Timestamp) -> i64 {
     now.0.div_euclid(DAY_MS)
 }
 
-fn too_late(account: &str, held: Held, wait: Duration) -> Error {
-    let message = match held {
-        Held::Interval => {
+fn too_late(account: &str, limit: Exhausted, wait: Duration) -> Error {
+    let message = match limit {
+        Exhausted::Interval => {
             "pacing holds the request back for longer than is left of its `timeout`: try again after `retry_after`, or send fewer requests at once"
         }
-        Held::Day => {
+        Exhausted::Day => {
             "the account's requests of this day are used up (`requests_per_day`): try again after `retry_after`"
         }
     };
@@ -414,7 +421,7 @@ mod tests {
     #[test]
     fn what_an_answer_says_of_waiting() {
         let wait = |status: u16, headers: &[(&str, &str)]| {
-            let told = told(status, headers.iter().copied(), read(headers).as_ref(), NOON);
+            let told = wait_hint(status, headers.iter().copied(), read(headers).as_ref(), NOON);
             (told.wait.map(|wait| wait.as_secs()), told.day_spent)
         };
         assert_eq!(wait(200, &[("retry-after", "3")]), (None, false));
@@ -447,7 +454,7 @@ mod tests {
     fn the_memory_is_bounded() {
         let mut shard = Shard::default();
         for number in 0..3 * MOST_PER_SHARD as u64 {
-            shard.state(&format!("location:{number}"), number).seen = Some(RateLimit::default());
+            shard.of(&format!("location:{number}"), number).seen = Some(RateLimit::default());
             assert!(shard.accounts.len() <= MOST_PER_SHARD);
         }
         let last = format!("location:{}", 3 * MOST_PER_SHARD - 1);

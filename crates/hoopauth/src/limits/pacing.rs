@@ -1,5 +1,4 @@
-//! Pacing: a sliding window of one account's requests, in which those who must wait have a place in
-//! the queue.
+//! Pacing: a sliding window of one account's requests, with a queue of the requests that wait.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,43 +10,43 @@ use crate::settings::Pacing;
 /// The requests of one account. All moments are on the monotonic clock, but for those of the day.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    /// When the requests of the last span were sent, oldest first.
+    /// Moments at which the requests of the last span were sent, oldest first.
     sent: VecDeque<u64>,
-    /// Those who wait, in the order they came: ticket, and the moment they wait for.
+    /// The requests that wait, in the order they came: ticket and the moment they wait for.
     waiting: VecDeque<(u64, u64)>,
     next_ticket: u64,
-    /// How many requests of ours fit into the span until the moment behind it: others use up the
-    /// rest.
+    /// Number of our requests that fit into the span, and the moment until which that holds. Other
+    /// programs use up the rest.
     room: Option<(usize, u64)>,
-    /// The platform said to wait until then.
+    /// Moment until which the platform told us to wait.
     held_until: u64,
-    /// A day since 1970, and how many requests were sent in it.
+    /// A day since 1970, and the number of requests sent in it.
     day: (i64, u64),
-    /// The platform said that nothing is left until then.
+    /// Moment until which the platform has nothing left for us.
     day_spent_until: Option<Timestamp>,
 }
 
-/// What to do with a request.
+/// Answer to a request that asks for its turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// It is counted: send it.
+    /// Send the request; it is counted.
     Now,
     /// Wait, then ask again with this ticket.
     Later { ticket: u64, wait: Duration },
-    /// It would have to wait for longer than it can, and has no place any more.
-    TooLate { held: Held, wait: Duration },
+    /// The request can't wait that long and lost its place in the queue.
+    TooLate { limit: Exhausted, wait: Duration },
 }
 
-/// What holds a request back.
+/// The limit that holds a request back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Held {
+pub(super) enum Exhausted {
     Interval,
     Day,
 }
 
 impl Window {
-    /// Asks for a turn, for the first time or again with the ticket; `left`: how long the caller
-    /// can wait.
+    /// Asks for a turn, for the first time or again with the ticket. `left`: milliseconds that the
+    /// caller can wait.
     pub(super) fn take(
         &mut self,
         pacing: &Pacing,
@@ -61,7 +60,7 @@ impl Window {
         let ahead = place.unwrap_or(self.waiting.len());
         if let Some(wait) = self.day_spent(pacing, wall, ahead) {
             self.leave(place);
-            return Turn::TooLate { held: Held::Day, wait };
+            return Turn::TooLate { limit: Exhausted::Day, wait };
         }
         let at = self.earliest(pacing, now, ahead);
         let wait = at - now;
@@ -73,7 +72,7 @@ impl Window {
         let length = Duration::from_millis(wait);
         if wait >= left {
             self.leave(place);
-            return Turn::TooLate { held: Held::Interval, wait: length };
+            return Turn::TooLate { limit: Exhausted::Interval, wait: length };
         }
         let ticket = if let Some(entry) = place.and_then(|place| self.waiting.get_mut(place)) {
             entry.1 = at;
@@ -98,8 +97,8 @@ impl Window {
         self.day.1 += 1;
     }
 
-    /// Takes in what an answer said. `hold`: how long the platform wants all requests of the
-    /// account to wait.
+    /// Takes in the limits that an answer told. `hold`: time that all requests of the account have to
+    /// wait.
     pub(super) fn note(
         &mut self,
         pacing: &Pacing,
@@ -145,7 +144,7 @@ impl Window {
         !self.waiting.is_empty()
     }
 
-    /// When a request can be sent that `ahead` waiting ones go before.
+    /// Returns the moment at which a request can go that has `ahead` requests before it in the queue.
     fn earliest(&self, pacing: &Pacing, now: u64, ahead: usize) -> u64 {
         let before =
             ahead.checked_sub(1).and_then(|last| self.waiting.get(last)).map_or(0, |(_, at)| *at);
@@ -159,7 +158,7 @@ impl Window {
         }
     }
 
-    /// When there is room for one more in a window that `most` fit into.
+    /// Returns the moment at which a window of `most` requests has room for one more.
     fn after(&self, pacing: &Pacing, most: usize, ahead: usize) -> u64 {
         if most == 0 {
             return u64::MAX;
@@ -278,7 +277,8 @@ mod tests {
     fn who_can_not_wait_takes_no_place() {
         let (pacing, mut window) = (pacing(1), Window::default());
         assert_eq!(ask(&mut window, &pacing, None, 1, 0), Turn::Now);
-        let too_late = Turn::TooLate { held: Held::Interval, wait: Duration::from_millis(10_200) };
+        let too_late =
+            Turn::TooLate { limit: Exhausted::Interval, wait: Duration::from_millis(10_200) };
         for _ in 0..3 {
             assert_eq!(ask(&mut window, &pacing, None, 1, 10_200), too_late);
         }
@@ -342,7 +342,10 @@ mod tests {
         assert_eq!(ask(&mut window, NOON), Turn::Now);
         assert_eq!(ask(&mut window, NOON), Turn::Now);
         let half_a_day = Duration::from_secs(12 * 3_600);
-        assert_eq!(ask(&mut window, NOON), Turn::TooLate { held: Held::Day, wait: half_a_day });
+        assert_eq!(
+            ask(&mut window, NOON),
+            Turn::TooLate { limit: Exhausted::Day, wait: half_a_day }
+        );
         assert_eq!(ask(&mut window, NOON.plus(half_a_day)), Turn::Now);
 
         let mut window = Window::default();
@@ -355,7 +358,7 @@ mod tests {
         window.note(&pacing, Some(&spent(0)), None, 1);
         assert_eq!(
             ask(&mut window, NOON),
-            Turn::TooLate { held: Held::Day, wait: Duration::from_secs(5) }
+            Turn::TooLate { limit: Exhausted::Day, wait: Duration::from_secs(5) }
         );
         assert_eq!(ask(&mut window, NOON.plus(Duration::from_secs(5))), Turn::Now);
         window.note(&pacing, Some(&spent(0)), None, 1);
@@ -374,7 +377,7 @@ mod tests {
             |window: &mut Window, wall: Timestamp| window.take(&pacing, None, (wall, 1), u64::MAX);
         let spent = RateLimit { daily_remaining: Some(0), seen_at: NOON, ..RateLimit::default() };
         window.note(&pacing, Some(&spent), None, 1);
-        assert!(matches!(ask(&mut window, NOON), Turn::TooLate { held: Held::Day, .. }));
+        assert!(matches!(ask(&mut window, NOON), Turn::TooLate { limit: Exhausted::Day, .. }));
         let set_back = NOON.minus(Duration::from_secs(14 * 86_400));
         assert_eq!(ask(&mut window, set_back), Turn::Now);
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::limits::RateLimit;
 use crate::response::Response;
 
 mod fields;
@@ -44,6 +45,15 @@ impl Client {
             repeatable: false,
             error: None,
         }
+    }
+}
+
+impl Client {
+    /// The API's limits of `account`, as the last answer to this client told them: by
+    /// [`request`](Self::request) or [`report`](Self::report). `None` before the first. The account
+    /// of a static token that has none is the empty text.
+    pub fn rate_limit(&self, account: &str) -> Option<RateLimit> {
+        self.inner.limits.seen(account)
     }
 }
 

@@ -42,7 +42,13 @@ impl Client {
             // The cause may be what another process did to the account.
             inner.clock.look_soon();
         }
-        let told = inner.note_limits(headers.account(), status, answer_headers.iter().copied());
+        let told = inner.limits.note(
+            &inner.clock,
+            inner.settings.pacing.as_ref(),
+            headers.account(),
+            status,
+            answer_headers.iter().copied(),
+        );
         let snapshot = headers.snapshot();
         if let 200..=299 = status {
             inner.note_accepted(snapshot);

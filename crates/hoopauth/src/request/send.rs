@@ -20,7 +20,7 @@ use crate::deadline::timed_out;
 use crate::error::{Error, ErrorCode, Result};
 use crate::headers::Headers;
 use crate::inner::Inner;
-use crate::limits::Told;
+use crate::limits::WaitHint;
 use crate::operations::Operation;
 use crate::redact::clean;
 use crate::refusal::{ApiCall, Meaning, classify, may_refuse, status_error};
@@ -119,7 +119,9 @@ impl Exchange<'_> {
     fn run(mut self) -> Result<Response> {
         loop {
             if self.has_token {
-                self.inner.await_turn(self.headers.account())?;
+                let Inner { limits, clock, settings, .. } = self.inner;
+                let left = || self.inner.at_most(Duration::MAX);
+                limits.await_turn(clock, settings.pacing.as_ref(), self.headers.account(), left)?;
             }
             self.request.timeout = self.left();
             if self.request.timeout.is_zero() {
@@ -168,9 +170,11 @@ impl Exchange<'_> {
             return Err(self.about(too_long(self.request.max_body)).with_status(status));
         }
         let told = if self.has_token {
-            self.inner.note_limits(self.headers.account(), status, answer.headers.iter())
+            let Inner { limits, clock, settings, .. } = self.inner;
+            let (pacing, account) = (settings.pacing.as_ref(), self.headers.account());
+            limits.note(clock, pacing, account, status, answer.headers.iter())
         } else {
-            Told::default()
+            WaitHint::default()
         };
         if let 200..=299 = status {
             if self.has_token {
@@ -384,16 +388,7 @@ fn wire_headers(
 }
 
 fn no_answer(error: &TransportError) -> Error {
-    let code = match error.kind {
-        TransportErrorKind::Network => ErrorCode::Network,
-        TransportErrorKind::Timeout => ErrorCode::Timeout,
-        TransportErrorKind::Tls => ErrorCode::Tls,
-        TransportErrorKind::Config => ErrorCode::Config,
-        TransportErrorKind::Callback => ErrorCode::CallbackFailed,
-        TransportErrorKind::BodyTooLarge | TransportErrorKind::Malformed => {
-            ErrorCode::MalformedResponse
-        }
-    };
+    let code = error.kind.code();
     let hint = match error.kind {
         TransportErrorKind::BodyTooLarge => "; raise `max_response_bytes`, or ask for less",
         TransportErrorKind::Timeout if error.sent => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::error::ErrorCode;
 use crate::secret::Secret;
 
 #[cfg(feature = "reqwest")]
@@ -320,6 +321,20 @@ pub enum TransportErrorKind {
     Config,
     /// A callback of the host program failed.
     Callback,
+}
+
+impl TransportErrorKind {
+    /// Code of the error that the caller gets.
+    pub(crate) fn code(self) -> ErrorCode {
+        match self {
+            Self::Network => ErrorCode::Network,
+            Self::Timeout => ErrorCode::Timeout,
+            Self::Tls => ErrorCode::Tls,
+            Self::Config => ErrorCode::Config,
+            Self::Callback => ErrorCode::CallbackFailed,
+            Self::BodyTooLarge | Self::Malformed => ErrorCode::MalformedResponse,
+        }
+    }
 }
 
 #[cfg(test)]
