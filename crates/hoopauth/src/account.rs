@@ -171,6 +171,9 @@ impl fmt::Display for AccountKind {
 const MAX_LENGTH: usize = 137;
 const NOT_IN_IDS: &[char] = &['"', '\'', '`', '$', '%', '<', '>', '{', '}', '\\'];
 
+pub(crate) const NO_ACCOUNT: &str =
+    "no account is named and `default_account` is not set: name an account, or set the option";
+
 #[cfg(test)]
 mod tests {
     use super::*;

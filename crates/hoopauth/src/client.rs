@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::account::{Account, AccountKind};
+use crate::account::{Account, AccountKind, NO_ACCOUNT};
 use crate::authorize::{AuthorizationRequest, AuthorizeDefaults, PendingAuthorization, Redirect};
 use crate::builder::ClientBuilder;
 use crate::cache::{Served, Slot, Snapshot};
@@ -17,7 +17,7 @@ use crate::grant::Grant;
 use crate::headers::Headers;
 use crate::inner::{Inner, SAVE_TRIES, busy};
 use crate::options::OptionSet;
-use crate::request::Report;
+use crate::request::{Report, report};
 use crate::secret::Secret;
 use crate::sorted::sorted;
 use crate::store::NewRecord;
@@ -415,7 +415,7 @@ impl Client {
         answer_headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Report> {
-        self.judge(headers, None, status, answer_headers, body)
+        report(&self.inner, headers, None, status, answer_headers, body)
     }
 
     /// As [`report`](Self::report), for a host that knows what it sent: then the error names the
@@ -430,7 +430,7 @@ impl Client {
         answer_headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Report> {
-        self.judge(headers, Some((method, path)), status, answer_headers, body)
+        report(&self.inner, headers, Some((method, path)), status, answer_headers, body)
     }
 
     /// The option whose Private Integration token the platform refused: `private_integration_token`
@@ -623,6 +623,4 @@ pub enum ChangeKind {
     Refused,
 }
 
-pub(crate) const NO_ACCOUNT: &str =
-    "no account is named and `default_account` is not set: name an account, or set the option";
 const REFRESH_TOKEN_LIFE: Duration = Duration::from_secs(365 * 86_400);

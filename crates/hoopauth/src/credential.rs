@@ -72,6 +72,14 @@ impl Credential {
         !matches!(self, Self::OAuth { .. })
     }
 
+    /// Takes in that the platform accepted a token.
+    #[inline]
+    pub(crate) fn note_accepted(&self, token: &str) {
+        if let Self::PrivateIntegration(rotation) = self {
+            rotation.accepted(token);
+        }
+    }
+
     /// Does `work` with the static token in use, which stays in use meanwhile.
     pub(crate) fn with_static_token<T>(&self, work: impl FnOnce(&Secret) -> T) -> Option<T> {
         match self {

@@ -117,6 +117,17 @@ impl Headers {
         map
     }
 
+    /// Returns the same headers with the token of another snapshot.
+    pub(crate) fn with_token_of(&self, snapshot: Served) -> Self {
+        let same_version = snapshot.constants().version() == self.version();
+        let version = if same_version {
+            None
+        } else {
+            self.version.clone().or_else(|| Some(format!("{}\0", self.version()).into()))
+        };
+        Self { snapshot, content_type: self.content_type, version }
+    }
+
     pub(crate) fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }

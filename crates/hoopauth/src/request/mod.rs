@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,10 +10,13 @@ use serde::Serialize;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::inner::Inner;
 use crate::limits::RateLimit;
 use crate::response::Response;
 
 mod fields;
+mod method;
+mod outgoing;
 mod preflight;
 mod redirect;
 mod report;
@@ -20,7 +24,9 @@ mod retry;
 mod send;
 mod target;
 
+use self::method::Method;
 pub use self::report::Report;
+pub(crate) use self::report::report;
 
 impl Client {
     /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one
@@ -29,22 +35,7 @@ impl Client {
     /// It goes out with the headers of its account; set what differs, then
     /// [`send`](RequestBuilder::send) it.
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
-        RequestBuilder {
-            client: self.clone(),
-            method: target::method(method),
-            path: path.to_owned(),
-            account: None,
-            params: Vec::new(),
-            headers: Vec::new(),
-            body: None,
-            is_json: false,
-            version: None,
-            timeout: None,
-            max_body: None,
-            any_status: false,
-            repeatable: false,
-            error: None,
-        }
+        RequestBuilder::new(Arc::clone(&self.inner), method, path)
     }
 }
 
@@ -61,9 +52,9 @@ impl Client {
 #[must_use]
 #[derive(Clone)]
 pub struct RequestBuilder {
-    client: Client,
-    /// In capitals; none for one that there is not.
-    method: Option<&'static str>,
+    inner: Arc<Inner>,
+    /// `None` for an unknown method.
+    method: Option<Method>,
     path: String,
     account: Option<String>,
     params: Vec<(String, String)>,
@@ -79,6 +70,25 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
+    fn new(inner: Arc<Inner>, method: &str, path: &str) -> Self {
+        Self {
+            inner,
+            method: Method::parse(method),
+            path: path.to_owned(),
+            account: None,
+            params: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            is_json: false,
+            version: None,
+            timeout: None,
+            max_body: None,
+            any_status: false,
+            repeatable: false,
+            error: None,
+        }
+    }
+
     /// Whose headers it carries, as `location:<id>` or `company:<id>`; otherwise those of the
     /// default account.
     pub fn account(mut self, account: &str) -> Self {
@@ -214,7 +224,9 @@ impl io::Write for Capped {
 
 impl fmt::Debug for RequestBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestBuilder").field("method", &self.method).finish_non_exhaustive()
+        f.debug_struct("RequestBuilder")
+            .field("method", &self.method.map(Method::as_str))
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,4 @@
-//! What a request needs before it is sent: whose token, of which class, with which scopes, and
-//! which `Version`.
+//! The choice of a request's headers before it is sent: account, class, scopes and `Version`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,9 +6,10 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
-use crate::account::{Account, AccountKind};
+use super::method::Method;
+use super::outgoing::Outgoing;
+use crate::account::{Account, AccountKind, NO_ACCOUNT};
 use crate::cache::{Served, Snapshot};
-use crate::client::{Client, NO_ACCOUNT};
 use crate::credential::Credential;
 use crate::error::{Error, ErrorCode, Result};
 use crate::facts::GrantFacts;
@@ -21,98 +21,67 @@ use crate::refusal::{ApiCall, TokenKind};
 use crate::settings::ScopePreflight;
 use crate::webhook::MintFor;
 
-/// A request that is about to be sent.
-#[derive(Debug)]
-pub(crate) struct Outgoing<'a> {
-    /// Whose token is asked for; else the default account's.
-    pub(crate) account: Option<&'a str>,
-    /// In capitals.
-    pub(crate) method: &'a str,
-    /// The path below `api_base`, from its `/` on, encoded as it is sent, without the query. `None`
-    /// for a URL that is not below it.
-    pub(crate) path: Option<&'a str>,
-    /// The query, decoded.
-    pub(crate) query: &'a [(String, String)],
-    /// The body, if there is one.
-    pub(crate) body: Option<&'a [u8]>,
-    /// The `Version` that the caller asks for.
-    pub(crate) version: Option<&'a str>,
-}
-
-/// What it is sent with.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) headers: Headers,
-    pub(crate) operation: Option<Operation>,
-}
-
-impl Client {
-    /// Finds the token for a request, refuses what the platform would refuse, and chooses the
-    /// `Version`.
-    ///
-    /// With a fresh token and the options' defaults it costs two lookups, and nothing is copied.
-    pub(crate) fn prepare(&self, request: &Outgoing<'_>) -> Result<Prepared> {
-        let settings = &self.inner.settings;
-        let operation = request.path.and_then(|path| Operation::find_path(request.method, path));
-        let Some(name) = request.account.or_else(|| self.default_account()) else {
-            return Err(Error::config(NO_ACCOUNT));
-        };
-        let mut headers = match operation {
-            Some(operation) => self.headers_of_class(name, operation, request)?,
-            None => self.headers_or_minted(name, request.method)?,
-        };
-        if let Some(operation) = operation
-            && settings.scope_preflight != ScopePreflight::Off
-        {
-            self.inner.check_scope(&headers, operation)?;
-        }
-        let documented =
-            operation.filter(|_| settings.documented_version).and_then(Operation::version);
-        if let Some(version) = request.version.or(documented)
-            && version != headers.version()
-        {
-            headers = headers.with_version(version)?;
-        }
-        Ok(Prepared { headers, operation })
+/// Finds the headers of a request, refuses what the platform would refuse, and chooses the
+/// `Version`.
+///
+/// With a fresh token and the options' defaults that costs one lookup, and copies nothing.
+pub(super) fn prepare(inner: &Inner, request: &Outgoing<'_>) -> Result<Headers> {
+    let settings = &inner.settings;
+    let Some(name) = request.account else { return Err(Error::config(NO_ACCOUNT)) };
+    let mut headers = match request.operation {
+        Some(operation) => headers_of_class(inner, name, operation, request)?,
+        None => headers_or_minted(inner, name, request.method)?,
+    };
+    if let Some(operation) = request.operation
+        && settings.scope_preflight != ScopePreflight::Off
+    {
+        check_scope(inner, &headers, operation)?;
     }
+    let documented =
+        request.operation.filter(|_| settings.documented_version).and_then(Operation::version);
+    if let Some(version) = request.version.or(documented)
+        && version != headers.version()
+    {
+        headers = headers.with_version(version)?;
+    }
+    Ok(headers)
+}
 
-    /// The headers of `name`, or of the location that the request names where only those may call
-    /// the operation.
-    fn headers_of_class(
-        &self,
-        name: &str,
-        operation: Operation,
-        request: &Outgoing<'_>,
-    ) -> Result<Headers> {
-        let inner = &self.inner;
-        if inner.credential.is_static() {
-            // What a static token speaks for is known only where the program said so.
-            let refused =
-                inner.default_account.as_ref().filter(|own| !operation.allows(own.kind()));
-            let headers = self.headers_for(name, request.method)?;
-            return match refused {
-                Some(account) => Err(inner.call_of(Some(account), operation).wrong_class()),
-                None => Ok(headers),
-            };
-        }
-        let class = AccountKind::of_name(name);
-        if class.is_none_or(|class| operation.allows(class)) {
-            return self.headers_or_minted(name, request.method);
-        }
-        let account = Account::parse(name)?;
-        let call = inner.call_of(Some(&account), operation);
-        if account.kind() != AccountKind::Company {
-            return Err(call.wrong_class());
-        }
-        let Some(location) = request.location(operation)? else { return Err(call.wrong_class()) };
-        let headers = match self.headers_for(location.as_str(), request.method) {
-            Err(error) if is_about(&error, &location) => {
-                serving(inner.mint_first(&location, Some(&account), error)?, request.method)
-            }
-            headers => headers?,
+/// Returns the headers of `name`, or those of the location in the request if only locations may
+/// call the operation.
+fn headers_of_class(
+    inner: &Inner,
+    name: &str,
+    operation: Operation,
+    request: &Outgoing<'_>,
+) -> Result<Headers> {
+    if inner.credential.is_static() {
+        // The account of a static token is known only if the program named it.
+        let refused = inner.default_account.as_ref().filter(|own| !operation.allows(own.kind()));
+        let headers = headers_for(inner, name, request.method)?;
+        return match refused {
+            Some(account) => Err(call_of(inner, Some(account), operation).wrong_class()),
+            None => Ok(headers),
         };
-        // Who may speak for a company may not speak for another one's locations.
-        match inner.facts(headers.snapshot())?.company_id {
+    }
+    let class = AccountKind::of_name(name);
+    if class.is_none_or(|class| operation.allows(class)) {
+        return headers_or_minted(inner, name, request.method);
+    }
+    let account = Account::parse(name)?;
+    let call = call_of(inner, Some(&account), operation);
+    if account.kind() != AccountKind::Company {
+        return Err(call.wrong_class());
+    }
+    let Some(location) = request.location(operation)? else { return Err(call.wrong_class()) };
+    let headers = match headers_for(inner, location.as_str(), request.method) {
+        Err(error) if is_about(&error, &location) => {
+            serving(mint_first(inner, &location, Some(&account), error)?, request.method)
+        }
+        headers => headers?,
+    };
+    // A company's token must not be used for another company's locations.
+    match facts_of(inner, headers.snapshot())?.company_id {
             Some(of) if *of == *account.id() => Ok(headers),
             Some(_) => Err(Error::new(
                 ErrorCode::WrongAccount,
@@ -120,30 +89,130 @@ impl Client {
                  the location itself",
             )
             .with_account(&location)),
-            None => Ok(serving(inner.mint_anew(&location, &account)?, request.method)),
+            None => Ok(serving(mint_anew(inner, &location, &account)?, request.method)),
         }
-    }
+}
 
-    /// The headers of an account; a location that there is nothing of is minted.
-    fn headers_or_minted(&self, name: &str, method: &str) -> Result<Headers> {
-        match self.headers_for(name, method) {
-            Err(error) if error.code() == ErrorCode::NoGrant => {
-                let location = Account::parse(name)?;
-                if location.kind() != AccountKind::Location || !is_about(&error, &location) {
-                    return Err(error);
-                }
-                Ok(serving(self.inner.mint_first(&location, None, error)?, method))
+/// Returns the headers of an account. Mints a location of which nothing is stored.
+fn headers_or_minted(inner: &Inner, name: &str, method: Method) -> Result<Headers> {
+    match headers_for(inner, name, method) {
+        Err(error) if error.code() == ErrorCode::NoGrant => {
+            let location = Account::parse(name)?;
+            if location.kind() != AccountKind::Location || !is_about(&error, &location) {
+                return Err(error);
             }
-            headers => headers,
+            Ok(serving(mint_first(inner, &location, None, error)?, method))
         }
+        headers => headers,
     }
 }
 
+fn call_of<'a>(inner: &Inner, account: Option<&'a Account>, operation: Operation) -> ApiCall<'a> {
+    ApiCall {
+        account,
+        operation: Some(operation),
+        token: TokenKind::of(&inner.credential),
+        bearer: "",
+    }
+}
+
+/// Mints a location of which nothing is stored from its company, if the client has that. Returns
+/// `error` otherwise, and for a location that was removed.
+fn mint_first(
+    inner: &Inner,
+    location: &Account,
+    company: Option<&Account>,
+    error: Error,
+) -> Result<Arc<Snapshot>> {
+    let _call = inner.begin_call();
+    match inner.load(location)? {
+        None => {}
+        Some(record) if record.grant.is_some() => return inner.obtain(location),
+        Some(_) => return Err(error),
+    }
+    let company = match company {
+        Some(company) => company.clone(),
+        None => match own_company(inner)? {
+            Some(company) => company,
+            None => return Err(error),
+        },
+    };
+    inner.mint_installed(location, &company, MintFor::Request)?;
+    inner.serve(location)
+}
+
+/// Mints a location whose grant does not name its company. Only its own company can mint it, and
+/// the new grant names that.
+fn mint_anew(inner: &Inner, location: &Account, company: &Account) -> Result<Arc<Snapshot>> {
+    let _call = inner.begin_call();
+    let grant = inner.mint_grant(company, location, None, inner.settings.attempt_timeout)?;
+    inner.adopt(grant);
+    inner.serve(location)
+}
+
+/// Returns the company from which locations are minted if the request names none: the default
+/// account, or the only company that is stored.
+fn own_company(inner: &Inner) -> Result<Option<Account>> {
+    match inner.default_account.as_ref().filter(|account| account.kind() == AccountKind::Company) {
+        Some(default) => Ok(Some(default.clone())),
+        None => inner.only_company(),
+    }
+}
+
+/// Refuses an operation that the token's scopes do not cover, or logs a warning.
+fn check_scope(inner: &Inner, headers: &Headers, operation: Operation) -> Result<()> {
+    let error = match &inner.credential {
+        Credential::PrivateIntegration(_) if !operation.allows_private_integration() => {
+            let account = Account::parse(headers.account()).ok();
+            call_of(inner, account.as_ref(), operation).wrong_class()
+        }
+        Credential::OAuth { .. } => {
+            let Some(scope) = operation.scope() else { return Ok(()) };
+            // The token is at hand, so a store that hangs delays the request only for a moment.
+            let quick = Patience::of(QUICK);
+            let facts = facts_of(inner, headers.snapshot());
+            drop(quick);
+            let scopes = match facts {
+                Ok(facts) => facts.scopes,
+                Err(error) => {
+                    tracing::debug!(%error, "the scopes of a grant can't be read; the request is sent");
+                    return Ok(());
+                }
+            };
+            if scopes.is_empty() || scopes.iter().any(|own| own == scope) {
+                return Ok(());
+            }
+            let account = Account::parse(headers.account()).ok();
+            call_of(inner, account.as_ref(), operation).lacks_scope()
+        }
+        _ => return Ok(()),
+    };
+    if inner.settings.scope_preflight == ScopePreflight::Refuse {
+        return Err(error);
+    }
+    tracing::warn!(account = headers.account(), %error, "the platform will refuse this request");
+    Ok(())
+}
+
+/// Facts about the grant behind a snapshot.
+fn facts_of(inner: &Inner, snapshot: &Snapshot) -> Result<GrantFacts> {
+    let account = Account::parse(snapshot.name())?;
+    if let Some((grant, _)) = inner.unsaved_grant(&account) {
+        return Ok(inner.facts.of_unsaved(grant));
+    }
+    inner.facts.of_stored(snapshot.name(), snapshot.generation, || {
+        let record = inner.load(&account)?;
+        let (record, grant) = inner.open_live(&account, record)?;
+        Ok((record.generation, grant))
+    })
+}
+
 impl Outgoing<'_> {
-    /// The location that the request names: in its path, else its query, else its JSON body.
+    /// Returns the location that the request names: in its path, else its query, else its JSON body.
     fn location(&self, operation: Operation) -> Result<Option<Account>> {
         let in_path = self
-            .path
+            .target
+            .below()
             .and_then(|path| operation.location_id(path))
             .map(|id| percent_decode_str(id).decode_utf8().unwrap_or(Cow::Borrowed(id)));
         let id = in_path.or_else(|| self.location_in_query()).or_else(|| self.location_in_body());
@@ -161,15 +230,15 @@ impl Outgoing<'_> {
     }
 
     fn location_in_body(&self) -> Option<Cow<'_, str>> {
-        let body = self.body.filter(|body| body.len() <= LONGEST_BODY)?;
-        if body.trim_ascii_start().first() != Some(&b'{') {
+        let is_object = self.body.trim_ascii_start().first() == Some(&b'{');
+        if !is_object || self.body.len() > LONGEST_BODY {
             return None;
         }
-        serde_json::from_slice::<Ids<'_>>(body).ok()?.location()
+        serde_json::from_slice::<Ids<'_>>(&self.body).ok()?.location()
     }
 }
 
-/// Where requests name their location.
+/// The members that name a request's location.
 #[derive(Deserialize)]
 struct Ids<'a> {
     #[serde(borrow, rename = "locationId", alias = "location_id")]
@@ -187,117 +256,21 @@ impl<'a> Ids<'a> {
     }
 }
 
-impl Inner {
-    fn call_of<'a>(&self, account: Option<&'a Account>, operation: Operation) -> ApiCall<'a> {
-        ApiCall {
-            account,
-            operation: Some(operation),
-            token: TokenKind::of(&self.credential),
-            bearer: "",
-        }
-    }
-
-    /// Mints a location that nothing is stored of from its company, where the client has one; else
-    /// the error stands. One that was removed stays removed.
-    fn mint_first(
-        &self,
-        location: &Account,
-        company: Option<&Account>,
-        error: Error,
-    ) -> Result<Arc<Snapshot>> {
-        let _call = self.begin_call();
-        match self.load(location)? {
-            None => {}
-            Some(record) if record.grant.is_some() => return self.obtain(location),
-            Some(_) => return Err(error),
-        }
-        let company = match company {
-            Some(company) => company.clone(),
-            None => match self.own_company()? {
-                Some(company) => company,
-                None => return Err(error),
-            },
-        };
-        self.mint_installed(location, &company, MintFor::Request)?;
-        self.serve(location)
-    }
-
-    /// Mints a location whose grant does not say of which company it is: only its own company can,
-    /// and the new grant says it.
-    fn mint_anew(&self, location: &Account, company: &Account) -> Result<Arc<Snapshot>> {
-        let _call = self.begin_call();
-        let grant = self.mint_grant(company, location, None, self.settings.attempt_timeout)?;
-        self.adopt(grant);
-        self.serve(location)
-    }
-
-    /// The company that locations are minted from where none is named: the default account, or the
-    /// only one there is.
-    fn own_company(&self) -> Result<Option<Account>> {
-        match self.default_account.as_ref().filter(|account| account.kind() == AccountKind::Company)
-        {
-            Some(default) => Ok(Some(default.clone())),
-            None => self.only_company(),
-        }
-    }
-
-    /// Warns of what the token's scopes do not cover, or refuses it.
-    fn check_scope(&self, headers: &Headers, operation: Operation) -> Result<()> {
-        let error = match &self.credential {
-            Credential::PrivateIntegration(_) if !operation.allows_private_integration() => {
-                let account = Account::parse(headers.account()).ok();
-                self.call_of(account.as_ref(), operation).wrong_class()
-            }
-            Credential::OAuth { .. } => {
-                let Some(scope) = operation.scope() else { return Ok(()) };
-                // The token is at hand: a store that hangs holds its request up for a moment only.
-                let quick = Patience::of(QUICK);
-                let facts = self.facts(headers.snapshot());
-                drop(quick);
-                let scopes = match facts {
-                    Ok(facts) => facts.scopes,
-                    Err(error) => {
-                        tracing::debug!(%error, "the scopes of a grant can't be read; the request is sent");
-                        return Ok(());
-                    }
-                };
-                if scopes.is_empty() || scopes.iter().any(|own| own == scope) {
-                    return Ok(());
-                }
-                let account = Account::parse(headers.account()).ok();
-                self.call_of(account.as_ref(), operation).lacks_scope()
-            }
-            _ => return Ok(()),
-        };
-        if self.settings.scope_preflight == ScopePreflight::Refuse {
-            return Err(error);
-        }
-        tracing::warn!(account = headers.account(), %error, "the platform will refuse this request");
-        Ok(())
-    }
-
-    /// Facts about the grant behind a snapshot.
-    fn facts(&self, snapshot: &Snapshot) -> Result<GrantFacts> {
-        let account = Account::parse(snapshot.name())?;
-        if let Some((grant, _)) = self.unsaved_grant(&account) {
-            return Ok(self.facts.of_unsaved(grant));
-        }
-        self.facts.of_stored(snapshot.name(), snapshot.generation, || {
-            let record = self.load(&account)?;
-            let (record, grant) = self.open_live(&account, record)?;
-            Ok((record.generation, grant))
-        })
-    }
-}
-
-/// Whether the error says that there is nothing of this very location.
+/// Returns `true` if nothing is stored of this very location.
 fn is_about(error: &Error, location: &Account) -> bool {
     error.code() == ErrorCode::NoGrant && error.account() == Some(location)
 }
 
-fn serving(snapshot: Arc<Snapshot>, method: &str) -> Headers {
-    Headers::new(Served::from_inner(snapshot), method.as_bytes())
+fn headers_for(inner: &Inner, name: &str, method: Method) -> Result<Headers> {
+    match inner.cache.fresh(name.as_bytes(), &inner.clock) {
+        Some(served) => Ok(Headers::new(served, method.as_str().as_bytes())),
+        None => Ok(serving(inner.slow(name)?, method)),
+    }
 }
 
-/// The longest JSON body that is looked into for its location.
+fn serving(snapshot: Arc<Snapshot>, method: Method) -> Headers {
+    Headers::new(Served::from_inner(snapshot), method.as_str().as_bytes())
+}
+
+/// The longest JSON body that is searched for its location.
 const LONGEST_BODY: usize = 1 << 20;

@@ -1,20 +1,20 @@
-//! Which redirects are followed.
+//! Rules for following redirects.
 
 use url::Url;
 
+use super::method::Method;
 use crate::transport::TransportResponse;
 use crate::web_url;
 
-/// Where an answer sends a request that may go elsewhere without a second thought.
-pub(super) fn location<'a>(method: &str, answer: &'a TransportResponse) -> Option<&'a str> {
+/// Returns the `Location` of a redirect that the request may follow.
+pub(super) fn location(method: Method, answer: &TransportResponse) -> Option<&str> {
     let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
-    answer.header("location").filter(|_| is_redirect && matches!(method, "GET" | "HEAD"))
+    answer.header("location").filter(|_| is_redirect && method.only_reads())
 }
 
-/// The URL that a redirect leads to, or why it is not followed. `loopback`: whether the first
-/// request went to this computer.
-pub(super) fn target(from: &str, location: &str, loopback: bool) -> Result<Url, &'static str> {
-    let from = Url::parse(from).map_err(|_| NO_URL)?;
+/// Returns the URL that a redirect leads to, or the reason why hoopauth does not follow it.
+/// `loopback`: the first request went to this computer.
+pub(super) fn target(from: &Url, location: &str, loopback: bool) -> Result<Url, &'static str> {
     let mut to = from.join(location).map_err(|_| NO_URL)?;
     to.set_fragment(None);
     if web_url::has_user(&to) {
@@ -32,7 +32,8 @@ pub(super) fn target(from: &str, location: &str, loopback: bool) -> Result<Url, 
 }
 
 pub(super) const MOST_HOPS: usize = 5;
-const NO_URL: &str = "it redirects to something that is no URL; check the path and `api_base`";
+pub(super) const NO_URL: &str =
+    "it redirects to something that is no URL; check the path and `api_base`";
 
 #[cfg(test)]
 mod tests {
@@ -41,13 +42,13 @@ mod tests {
     #[test]
     fn only_gets_are_sent_elsewhere() {
         for (method, status, location, followed) in [
-            ("GET", 302, Some("/b"), true),
-            ("HEAD", 308, Some("/b"), true),
-            ("GET", 301, None, false),
-            ("GET", 200, Some("/b"), false),
-            ("GET", 304, Some("/b"), false),
-            ("POST", 303, Some("/b"), false),
-            ("OPTIONS", 307, Some("/b"), false),
+            (Method::Get, 302, Some("/b"), true),
+            (Method::Head, 308, Some("/b"), true),
+            (Method::Get, 301, None, false),
+            (Method::Get, 200, Some("/b"), false),
+            (Method::Get, 304, Some("/b"), false),
+            (Method::Post, 303, Some("/b"), false),
+            (Method::Options, 307, Some("/b"), false),
         ] {
             let headers: Vec<_> =
                 location.map(|to| ("Location".to_owned(), to.to_owned())).into_iter().collect();
@@ -74,7 +75,7 @@ mod tests {
             ("https://a.example/x", "file:///etc/passwd", false, None),
             ("https://a.example/x", "https://", false, None),
         ] {
-            let found = target(from, location, loopback);
+            let found = target(&Url::parse(from).unwrap(), location, loopback);
             assert_eq!(found.as_ref().ok().map(Url::as_str), to, "{from} {location}");
         }
     }

@@ -1,36 +1,30 @@
-//! Which requests are sent again, and after what wait.
+//! Rules for sending a request again.
 
 use std::time::Duration;
 
 use crate::store::seal::random;
 use crate::transport::{TransportError, TransportErrorKind};
 
-/// Whether sending a request of this method twice has the effect of sending it once (RFC 9110,
-/// 9.2.2).
-pub(super) fn is_idempotent(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
-}
-
-/// Whether a request that met this failure may be sent again; `repeatable`: whether sending it
-/// twice does no harm.
+/// Returns `true` if a request may be sent again after this failure. `repeatable`: sending it twice
+/// does no harm.
 pub(super) fn after_failure(error: &TransportError, repeatable: bool) -> bool {
     let passing = match error.kind {
         TransportErrorKind::Network => true,
-        // Only the connection has a time of its own: what was sent may take all that is left of the
-        // call.
+        // Only the connection has its own timeout. A request that was sent may use all that is left
+        // of the call.
         TransportErrorKind::Timeout => !error.sent,
         _ => false,
     };
     passing && (repeatable || !error.sent)
 }
 
-/// Whether an answer of this status is worth another try.
+/// Returns `true` if another try can help after this status.
 pub(super) fn after_status(status: u16) -> bool {
     matches!(status, 429 | 502..=504)
 }
 
-/// The wait before the next try, `tries` after the first: anything up to a ceiling that doubles, so
-/// that clients which failed together do not come back together.
+/// Returns the wait before the next try, `tries` after the first: anything up to a ceiling that
+/// doubles, so that clients that failed together do not come back together.
 pub(super) fn jitter(tries: u32) -> Duration {
     let ceiling = FIRST_CEILING.saturating_mul(1 << tries.min(16)).min(LAST_CEILING);
     // Without a random source nothing else of the client works either.

@@ -1,18 +1,18 @@
-//! The way of one request: its tries, hops and cure, all by one deadline.
+//! The way of one request: tries, redirects and a new token after a refusal, all by one deadline.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
-use url::Url;
+use url::{Position, Url};
 
-use super::preflight::{Outgoing, Prepared};
-use super::report::Report;
-use super::target::{Target, no_method, path_of};
-use super::{LONGEST_BODY, RequestBuilder, Response, fields, redirect, retry};
+use super::method::Method;
+use super::outgoing::Outgoing;
+use super::preflight::prepare;
+use super::report::{Answer, Report};
+use super::target::path_of;
+use super::{RequestBuilder, Response, redirect, retry};
 use crate::account::Account;
 use crate::callback::calling;
-use crate::client::Client;
 use crate::clock::Clock;
 use crate::context::left_of_caller;
 use crate::credential::Credential;
@@ -23,7 +23,7 @@ use crate::inner::Inner;
 use crate::limits::WaitHint;
 use crate::operations::Operation;
 use crate::redact::clean;
-use crate::refusal::{ApiCall, Meaning, classify, may_refuse, status_error};
+use crate::refusal::{Meaning, may_refuse, status_error};
 use crate::secret::Secret;
 use crate::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
@@ -31,59 +31,39 @@ use crate::transport::{
 use crate::web_url;
 
 pub(super) fn send(builder: &RequestBuilder) -> Result<Response> {
-    let RequestBuilder { client, params, headers, is_json, .. } = builder;
     if let Some(error) = &builder.error {
         return Err(error.clone());
     }
-    let inner = &client.inner;
-    // Counted before it is looked at: a client that closes waits for what it let through.
+    let inner = &*builder.inner;
+    // Counted before the client is checked: a client that closes waits for the calls it let
+    // through.
     let call = inner.begin_call_of(builder.timeout.unwrap_or(inner.settings.timeout));
     inner.check_open()?;
     if !call.is_at_home() {
         inner.check_process()?;
     }
-    let method = builder.method.ok_or_else(no_method)?;
-    let target = Target::new(client, &builder.path, params)?;
-    fields::check(headers)?;
-    let body = builder.body.clone().unwrap_or_default();
-    check_body(method, &body)?;
+    let outgoing = Outgoing::parse(builder, &inner.settings, inner.default_name.as_deref())?;
     let transport = inner.transport.clone().ok_or_else(|| {
         Error::config("no transport: enable the feature `reqwest` or give the builder a transport")
     })?;
-
-    let query: Cow<'_, [(String, String)]> = {
-        let mut own: Vec<_> = target.own_query().collect();
-        if own.is_empty() {
-            Cow::Borrowed(params)
-        } else {
-            own.extend_from_slice(params);
-            Cow::Owned(own)
-        }
-    };
-    let Prepared { headers: own, operation } = client.prepare(&Outgoing {
-        account: builder.account.as_deref(),
-        method,
-        path: target.below(),
-        query: &query,
-        body: (!body.is_empty()).then_some(&body[..]),
-        version: builder.version.as_deref(),
-    })?;
+    let headers = prepare(inner, &outgoing)?;
+    let Outgoing { method, target, operation, body, .. } = outgoing;
     let request = TransportRequest {
-        method,
+        method: method.as_str(),
         url: target.url,
-        headers: wire_headers(&own, headers, *is_json),
+        headers: wire_headers(&headers, &builder.headers, builder.is_json),
         body: body.into(),
         timeout: Duration::ZERO,
         max_body: builder.max_body.unwrap_or(inner.settings.max_response_bytes),
     };
-    Exchange {
-        client,
+    Sending {
         inner,
         transport: &*transport,
+        method,
         request,
-        headers: own,
+        headers,
         operation,
-        repeatable: builder.repeatable || retry::is_idempotent(method),
+        repeatable: builder.repeatable || method.is_idempotent(),
         any_status: builder.any_status,
         has_token: true,
         cured: false,
@@ -94,28 +74,28 @@ pub(super) fn send(builder: &RequestBuilder) -> Result<Response> {
 }
 
 /// A request under way.
-#[allow(clippy::struct_excessive_bools, reason = "each is asked for on its own")]
-struct Exchange<'a> {
-    client: &'a Client,
+#[allow(clippy::struct_excessive_bools, reason = "each stands for a fact of its own")]
+struct Sending<'a> {
     inner: &'a Inner,
     transport: &'a dyn Transport,
+    method: Method,
     request: TransportRequest,
     headers: Headers,
     operation: Option<Operation>,
-    /// Whether sending it twice does no harm.
+    /// Sending it twice does no harm.
     repeatable: bool,
     any_status: bool,
-    /// Not any more where a redirect led to another origin.
+    /// Not any more after a redirect to another origin.
     has_token: bool,
-    /// Whether a refused token was replaced already.
+    /// A refused token was replaced already.
     cured: bool,
-    /// How often it was tried again.
+    /// Number of tries after the first.
     tries: u32,
-    /// Where redirects came from.
-    hops: Vec<String>,
+    /// The URLs that redirected.
+    hops: Vec<Url>,
 }
 
-impl Exchange<'_> {
+impl Sending<'_> {
     fn run(mut self) -> Result<Response> {
         loop {
             if self.has_token {
@@ -156,7 +136,7 @@ impl Exchange<'_> {
         Err(self.about(no_answer(error)))
     }
 
-    /// What the caller gets, or nothing where the request is to be sent again.
+    /// Returns the caller's answer, or `None` if the request is to be sent again.
     fn after_answer(&mut self, answer: TransportResponse) -> Result<Option<Response>> {
         let status = answer.status;
         tracing::debug!(
@@ -169,7 +149,7 @@ impl Exchange<'_> {
         if answer.body.len() > self.request.max_body {
             return Err(self.about(too_long(self.request.max_body)).with_status(status));
         }
-        let told = if self.has_token {
+        let hint = if self.has_token {
             let Inner { limits, clock, settings, .. } = self.inner;
             let (pacing, account) = (settings.pacing.as_ref(), self.headers.account());
             limits.note(clock, pacing, account, status, answer.headers.iter())
@@ -178,22 +158,22 @@ impl Exchange<'_> {
         };
         if let 200..=299 = status {
             if self.has_token {
-                self.inner.note_accepted(self.headers.snapshot());
+                self.inner.credential.note_accepted(self.headers.snapshot().token());
             }
             return Ok(Some(Response::new(status, answer.headers, answer.body)));
         }
         let mut why = None;
-        if let Some(location) = redirect::location(self.request.method, &answer) {
+        if let Some(location) = redirect::location(self.method, &answer) {
             match self.follow(location) {
                 Ok(()) => return Ok(None),
                 Err(message) => why = Some(message),
             }
         }
-        if self.repeatable && retry::after_status(status) && !told.day_spent {
+        if self.repeatable && retry::after_status(status) && !hint.day_spent {
             let jitter = retry::jitter(self.tries);
-            // Those who were told the same moment shall not all come at it, unless it is the last
-            // one that there is.
-            let wait = match told.wait.map(|wait| (wait, wait.saturating_add(jitter))) {
+            // Many clients may have been told the same moment. The jitter spreads them, unless the
+            // moment is the last one that there is.
+            let wait = match hint.wait.map(|wait| (wait, wait.saturating_add(jitter))) {
                 None => jitter,
                 Some((_, later)) if later < self.left() => later,
                 Some((wait, _)) => wait,
@@ -204,7 +184,7 @@ impl Exchange<'_> {
             }
         }
         let response = Response::new(status, answer.headers, answer.body);
-        let error = match self.refusal(&response) {
+        let error = match self.refusal(&response, hint.wait) {
             Some(_) if self.any_status => return Ok(Some(response)),
             Some(error) => error,
             None => return Ok(None),
@@ -213,51 +193,38 @@ impl Exchange<'_> {
             Some(why) => self.status_error(&response, Some(why)),
             None => error,
         };
-        let error = match told.wait {
+        let error = match hint.wait {
             Some(wait) => error.with_retry_after(wait),
             None => error,
         };
         Err(self.about(error).with_response(response))
     }
 
-    /// The error of an answer that is none of 2xx; nothing where it was cured.
-    fn refusal(&mut self, response: &Response) -> Option<Error> {
+    /// Returns the error of an answer that is not 2xx, or `None` after a new token was found.
+    fn refusal(&mut self, response: &Response, wait: Option<Duration>) -> Option<Error> {
         let status = response.status();
         if !self.has_token || !may_refuse(status) {
             return Some(self.status_error(response, None));
         }
-        let headers: Vec<_> = response.fields().iter().collect();
-        let account = self.account();
-        let bearer = self.headers.snapshot().token();
-        let call = ApiCall {
-            account: account.as_ref(),
-            operation: self.operation,
-            bearer,
-            ..ApiCall::default()
-        };
+        let answer = Answer::new(&self.headers, self.operation, status, response.body(), wait);
+        let meaning = answer.meaning(&self.inner.credential);
         // Of two Private Integration tokens, the report says that both are refused.
         if self.cured
             && matches!(self.inner.credential, Credential::OAuth { .. })
-            && let Meaning::Refreshable(error) = classify(&call, status, response.body())
+            && let Meaning::Refreshable(error) = meaning
         {
-            // A new token was refused as well: another one costs a refresh and changes nothing.
-            return Some(match &account {
+            // The API refused the new token as well. Another one costs a refresh and changes
+            // nothing.
+            return Some(match answer.account() {
                 Some(account) => Inner::refused_again(account, Duration::ZERO)
                     .with_server_message(error.server_message())
                     .with_trace_id(error.trace_id()),
                 None => error,
             });
         }
-        let reported = self.client.report_request(
-            &self.headers,
-            self.request.method,
-            &self.request.url,
-            status,
-            &headers,
-            response.body(),
-        );
-        match reported {
-            // Of two static tokens both were refused by now, and others had the first one tried
+        let settled = self.inner.check_open().and_then(|()| answer.settle(self.inner, meaning));
+        match settled {
+            // Both static tokens were refused by now, and another caller had the first one tried
             // again.
             Ok(Report::Repeat(_)) if self.cured => Some(self.status_error(response, None)),
             Ok(Report::Repeat(headers)) => {
@@ -270,7 +237,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Puts new headers of the library's own in the places of the old.
+    /// Replaces the library's own headers by new ones.
     fn renew(&mut self, headers: Headers) {
         for (name, value) in &mut self.request.headers {
             if let Some((_, new)) =
@@ -282,16 +249,14 @@ impl Exchange<'_> {
         self.headers = headers;
     }
 
-    /// Goes where a redirect points, or says why not.
+    /// Follows a redirect, or returns the reason why hoopauth does not.
     fn follow(&mut self, location: &str) -> std::result::Result<(), &'static str> {
-        let first = self.hops.first().unwrap_or(&self.request.url);
-        let is_here = Url::parse(first).is_ok_and(|first| web_url::is_loopback(&first));
-        let to = redirect::target(&self.request.url, location, is_here)?;
-        let (origin, here) = (to.origin(), Url::parse(&self.request.url).map(|url| url.origin()));
-        let keeps_token =
-            here.is_ok_and(|here| here == origin) && self.inner.settings.origins.contains(&origin);
-        let to = String::from(to);
-        if to == self.request.url || self.hops.contains(&to) {
+        let from = Url::parse(&self.request.url).map_err(|_| redirect::NO_URL)?;
+        let is_here = web_url::is_loopback(self.hops.first().unwrap_or(&from));
+        let to = redirect::target(&from, location, is_here)?;
+        let origin = to.origin();
+        let keeps_token = from.origin() == origin && self.inner.settings.origins.contains(&origin);
+        if to == from || self.hops.contains(&to) {
             return Err("it redirects in a circle; check the path and `api_base`");
         }
         if self.hops.len() >= redirect::MOST_HOPS {
@@ -306,13 +271,16 @@ impl Exchange<'_> {
             "following a redirect"
         );
         if !keeps_token && self.has_token {
-            // For good: who leads back may have chosen the path.
+            // For good: the other server may choose the path of the way back.
             self.has_token = false;
             self.request.headers.retain(|(name, _)| {
                 ["Accept", "User-Agent"].iter().any(|kept| kept.eq_ignore_ascii_case(name))
             });
         }
-        self.hops.push(std::mem::replace(&mut self.request.url, to));
+        let path = self.inner.settings.api_base.below(&to[..Position::AfterPath]);
+        self.operation = path.and_then(|path| Operation::find_path(self.method.as_str(), path));
+        self.request.url = to.into();
+        self.hops.push(from);
         Ok(())
     }
 
@@ -327,7 +295,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// What is left of the call.
+    /// Returns the time that is left of the call.
     fn left(&self) -> Duration {
         self.inner.at_most(left_of_caller())
     }
@@ -344,22 +312,10 @@ impl Exchange<'_> {
         }
     }
 
-    /// Whose token it carries; none for a static token without an account.
+    /// Account of the token; `None` for a static token without an account.
     fn account(&self) -> Option<Account> {
         Account::parse(self.headers.account()).ok()
     }
-}
-
-fn check_body(method: &str, body: &Bytes) -> Result<()> {
-    if body.len() > LONGEST_BODY {
-        return Err(Error::argument("the body is longer than 512 MiB: send less at a time"));
-    }
-    if !body.is_empty() && matches!(method, "GET" | "HEAD") {
-        return Err(Error::argument(format!(
-            "a {method} carries no body: give the data as `param`, or use the method that the operation has"
-        )));
-    }
-    Ok(())
 }
 
 fn wire_headers(
@@ -411,3 +367,58 @@ fn too_long(max_body: usize) -> Error {
 }
 
 const JSON: &str = "application/json";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::Client;
+
+    /// Refuses the first token, takes any other.
+    #[derive(Debug)]
+    struct Refusing;
+
+    impl Transport for Refusing {
+        fn send(
+            &self,
+            request: &TransportRequest,
+        ) -> std::result::Result<TransportResponse, TransportError> {
+            let old = request.headers.iter().any(|(_, value)| value.expose() == "Bearer pit-1");
+            let (status, body) = if old {
+                (401, &b"{\"message\":\"Invalid Private Integration token\"}"[..])
+            } else {
+                (200, &b"{}"[..])
+            };
+            let headers = vec![("x-ratelimit-remaining".to_owned(), "7".to_owned())].into();
+            Ok(TransportResponse { status, headers, body: body.into() })
+        }
+    }
+
+    #[test]
+    fn each_answer_counts_once_for_the_limits() {
+        let client = Client::builder()
+            .private_integration_token("pit-1")
+            .private_integration_token_next("pit-2")
+            .transport(Arc::new(Refusing))
+            .build()
+            .unwrap();
+        let response = client.request("post", "/contacts/").body("{}").send().unwrap();
+        assert_eq!(response.status(), 200);
+        // The refused request and its repeat.
+        assert_eq!(client.inner.limits.answers_noted.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_refusal_that_nothing_cures_counts_once() {
+        let client = Client::builder()
+            .private_integration_token("pit-1")
+            .transport(Arc::new(Refusing))
+            .build()
+            .unwrap();
+        let error = client.request("GET", "/contacts/").send().unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidPrivateIntegration);
+        assert_eq!(client.inner.limits.answers_noted.load(Ordering::Relaxed), 1);
+    }
+}

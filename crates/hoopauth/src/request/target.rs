@@ -1,35 +1,40 @@
-//! Where a request goes: the URL rules.
+//! The URL of a request.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use url::form_urlencoded;
 
-use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::settings::Settings;
 use crate::web_url;
 
-/// The URL of a request, checked.
+/// The checked URL of a request.
+#[derive(Debug)]
 pub(super) struct Target {
     /// Absolute, with the query.
     pub(super) url: String,
-    /// Where in it the path below `api_base` stands.
+    /// Place of the path below `api_base` in `url`.
     below: Option<Range<usize>>,
-    /// Where the query begins that the path brought along.
+    /// Place of the query that the path brought along.
     own_query: Option<Range<usize>>,
 }
 
 impl Target {
-    /// Of a path below `api_base` or an absolute URL on one of the configured origins, and
-    /// parameters yet to be encoded.
+    /// Builds the URL from a path below `api_base`, or from an absolute URL on one of the configured
+    /// origins, and from parameters that still need encoding.
     ///
-    /// Only what every parser on the way reads alike is let through: nobody shall see another path,
-    /// host or second request in it.
-    pub(super) fn new(client: &Client, given: &str, params: &[(String, String)]) -> Result<Self> {
+    /// Refuses URLs that parsers read differently, so that no parser on the way sees another path,
+    /// another host or a second request in them.
+    pub(super) fn new(
+        settings: &Settings,
+        given: &str,
+        params: &[(String, String)],
+    ) -> Result<Self> {
         if given.len() > LONGEST_URL {
             return Err(too_long());
         }
-        let base = &client.inner.settings.api_base;
+        let base = &settings.api_base;
         let (origin, rest) = if given.starts_with('/') {
             if given.starts_with("//") {
                 return Err(Error::argument(
@@ -38,7 +43,7 @@ impl Target {
             }
             (Cow::Borrowed(base.prefix()), given)
         } else {
-            let (origin, rest) = split_absolute(client, given)?;
+            let (origin, rest) = split_absolute(settings, given)?;
             (Cow::Owned(origin), rest)
         };
         let (path, query) = match rest.split_once('?') {
@@ -89,16 +94,6 @@ impl Target {
     }
 }
 
-/// The methods there are, in capitals.
-pub(super) fn method(name: &str) -> Option<&'static str> {
-    METHODS.into_iter().find(|method| method.eq_ignore_ascii_case(name))
-}
-
-#[cold]
-pub(super) fn no_method() -> Error {
-    Error::argument("the method must be one of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS")
-}
-
 /// The path of a URL, for the log.
 pub(super) fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -107,13 +102,13 @@ pub(super) fn path_of(url: &str) -> &str {
 }
 
 /// Origin and rest of an absolute URL that the bearer may be sent to.
-fn split_absolute<'a>(client: &Client, given: &'a str) -> Result<(String, &'a str)> {
+fn split_absolute<'a>(settings: &Settings, given: &'a str) -> Result<(String, &'a str)> {
     let Some((_, behind)) = given.split_once("://") else {
         return Err(Error::argument(
             "the path must begin with `/`, as in `/contacts/`; or give a whole URL, beginning with `https://`",
         ));
     };
-    let url = client.inner.settings.bearer_url(given)?;
+    let url = settings.bearer_url(given)?;
     let rest = behind.find(['/', '?', '#']).map_or("", |start| &behind[start..]);
     Ok((url.origin().ascii_serialization(), rest))
 }
@@ -183,7 +178,6 @@ fn too_long() -> Error {
     Error::argument(format!("the URL is longer than {LONGEST_URL} bytes: send the data in a body"))
 }
 
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// Below what HTTP libraries take.
 const LONGEST_URL: usize = 60_000;
 
@@ -193,14 +187,14 @@ mod tests {
 
     use super::*;
 
-    fn client(base: &str) -> Client {
-        Client::builder().private_integration_token("pit-1").api_base(base).build().unwrap()
+    fn client(base: &str) -> crate::Client {
+        crate::Client::builder().private_integration_token("pit-1").api_base(base).build().unwrap()
     }
 
     fn target(base: &str, given: &str, params: &[(&str, &str)]) -> Target {
         let params: Vec<_> =
             params.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        Target::new(&client(base), given, &params)
+        Target::new(&client(base).inner.settings, given, &params)
             .unwrap_or_else(|error| panic!("{given}: {error}"))
     }
 
@@ -358,21 +352,13 @@ mod tests {
             "https://h\u{e9}.example/",
             &long,
         ] {
-            let error = Target::new(&client("https://h.example"), bad, &[])
+            let error = Target::new(&client("https://h.example").inner.settings, bad, &[])
                 .err()
                 .unwrap_or_else(|| panic!("{bad:.40}"));
             assert_eq!(error.code(), crate::ErrorCode::InvalidArgument, "{bad:.40}");
         }
         let params = [("a".to_owned(), "x".repeat(LONGEST_URL))];
-        assert!(Target::new(&client("https://h.example"), "/a", &params).is_err());
-    }
-
-    #[test]
-    fn methods_in_any_case() {
-        assert_eq!(method("pAtCh").unwrap(), "PATCH");
-        for bad in ["", "GETS", "CONNECT", "TRACE", "G ET", "GET\r\n", "\u{130}"] {
-            assert!(method(bad).is_none(), "{bad}");
-        }
+        assert!(Target::new(&client("https://h.example").inner.settings, "/a", &params).is_err());
     }
 
     #[test]
