@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hoopauth._errors import HttpStatus
 from hoopauth._hoopauth import Context
 
 TYPE_CHECKING = False
@@ -10,13 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
     from typing import Any, AnyStr
 
-    from hoopauth._errors import Error
     from hoopauth._hoopauth import Client
-
-AUTHENTICATION = frozenset({400, 401, 403, 429})
-"""The answers that may be about the token; only their bodies are read."""
-
-UNAUTHORIZED = 401
 
 
 def auth(library: str, client: Client, account: str | None) -> object:
@@ -49,20 +42,6 @@ def put(
 
 NAMES = {name: name.lower() for name in ("Authorization", "Version", "User-Agent", "Content-Type")}
 """Of hoopauth's headers, in lower case."""
-
-
-def not_repeated(account: str | None) -> Error:
-    """Say why a 401 that a refresh has cured is handed out all the same."""
-    message = "the token was refused and is replaced now, but this request's body can't be sent twice: send it anew"
-    return HttpStatus(message, status=401, retryable=True, account=account)
-
-
-def refused_again(account: str | None) -> Error:
-    """Say that a second refresh is not tried."""
-    message = (
-        "the API refuses the refreshed token, too: wait, and check that the app is still installed"
-    )
-    return HttpStatus(message, status=401, account=account)
 
 
 def is_default(user_agent: str | bytes) -> bool:

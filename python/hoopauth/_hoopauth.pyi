@@ -18,6 +18,7 @@ __all__ = [
     "Change",
     "Client",
     "Context",
+    "ForeignRequest",
     "Grant",
     "Health",
     "InstalledLocation",
@@ -230,6 +231,31 @@ class Context:
     def cancel(self) -> None: ...
     @property
     def cancelled(self) -> bool: ...
+
+@final
+class ForeignRequest:
+    def __new__(cls, client: Client, account: str | None) -> Self: ...
+    @property
+    def error(self) -> Error | None: ...
+    def look(
+        self,
+        headers: Mapping[str, str],
+        status: int,
+        answer_headers: Iterable[tuple[str | bytes, str | bytes]],
+        url: object,
+    ) -> bool: ...
+    def report(
+        self,
+        headers: Mapping[str, str],
+        status: int,
+        answer_headers: Mapping[str, str],
+        body: bytes,
+        method: str,
+        url: str,
+        *,
+        context: Context | None = None,
+    ) -> dict[str, str] | None: ...
+    def not_repeated(self) -> Error: ...
 
 @final
 class Grant:

@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from hoopauth._adapter import (
-    AUTHENTICATION,
-    NAMES,
-    UNAUTHORIZED,
-    in_thread,
-    not_repeated,
-    put,
-    refused_again,
-)
-from hoopauth._errors import Error
+from hoopauth._adapter import NAMES, in_thread, put
+from hoopauth._hoopauth import ForeignRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -50,16 +42,17 @@ class Auth(httpx.Auth):
         """Serve `httpx.Client`."""
         self._check(request.url)
         body = self._prepare(request, self._client.headers(request.method, self._account))
+        course = ForeignRequest(self._client, self._account)
         response = yield request
-        if not self._concerns(response):
+        if not _looked(course, response):
             return
         response.read()
-        headers = self._told(response, self._report(response))
-        if headers is not None and self._repeatable(response, body):
-            repeated = yield self._again(response, headers)
-            if self._refused(repeated):
+        headers = _reported(course, response)
+        if headers is not None and _repeatable(course, response, body):
+            repeated = yield _again(response, headers)
+            if _looked(course, repeated):
                 repeated.read()
-                self._told(repeated, self._report(repeated))
+                _reported(course, repeated)
 
     async def async_auth_flow(
         self, request: httpx.Request
@@ -70,16 +63,17 @@ class Auth(httpx.Auth):
         if headers is None:
             headers = await in_thread(self._client.headers, request.method, self._account)
         body = self._prepare(request, headers)
+        course = ForeignRequest(self._client, self._account)
         response = yield request
-        if not self._concerns(response):
+        if not _looked(course, response):
             return
         await response.aread()
-        again = self._told(response, await in_thread(self._report, response))
-        if again is not None and self._repeatable(response, body):
-            repeated = yield self._again(response, again)
-            if self._refused(repeated):
+        again = await in_thread(_reported, course, response)
+        if again is not None and _repeatable(course, response, body):
+            repeated = yield _again(response, again)
+            if _looked(course, repeated):
                 await repeated.aread()
-                self._told(repeated, await in_thread(self._report, repeated))
+                await in_thread(_reported, course, repeated)
 
     def _check(self, url: httpx.URL) -> None:
         """Refuse a URL that is not the API's; most are of the origin that the last one had, and plain behind it."""
@@ -93,70 +87,43 @@ class Auth(httpx.Auth):
         put(headers, request.headers, there, _NAMES)
         return None if isinstance(request.stream, httpx.ByteStream) else _Body(request.stream)
 
-    def _concerns(self, response: httpx.Response) -> bool:
-        """Whether the answer is about the token; after a redirect it may be another's, about another's token."""
-        response.hoopauth_error = None  # type: ignore[attr-defined]
-        sent, status = response.request.headers, response.status_code
-        if status not in AUTHENTICATION:
-            self._client._note_limits(sent, status, response.headers.raw, self._account)  # noqa: SLF001
-            return False
-        if "Authorization" not in sent:
-            return False
-        try:
-            self._check(response.request.url)
-        except Error:
-            return False
-        return True
-
-    def _report(
-        self, response: httpx.Response, context: Context | None = None
-    ) -> dict[str, str] | Error | None:
-        try:
-            return self._client.report(
-                response.request.headers,
-                response.status_code,
-                response.headers,
-                response.content,
-                response.request.method,
-                str(response.request.url),
-                account=self._account,
-                context=context,
-            )
-        except Error as error:
-            return error
-
-    def _told(
-        self, response: httpx.Response, report: dict[str, str] | Error | None
-    ) -> dict[str, str] | None:
-        if isinstance(report, Error):
-            response.hoopauth_error = report  # type: ignore[attr-defined]
-            return None
-        return report
-
-    def _repeatable(self, response: httpx.Response, body: _Body | None) -> bool:
-        if body is None or body.rewind():
-            return True
-        response.hoopauth_error = not_repeated(self._account)  # type: ignore[attr-defined]
-        return False
-
-    def _again(self, response: httpx.Response, headers: dict[str, str]) -> httpx.Request:
-        """Repeat what was refused: after redirects that is the last request, not the first, which was carried out."""
-        request = response.request
-        request.headers["Authorization"] = headers["Authorization"]
-        return request
-
-    def _refused(self, repeated: httpx.Response) -> bool:
-        """Whether the repeat's answer, too, is about the token and not yet told."""
-        if not self._concerns(repeated):
-            return False
-        if repeated.status_code != UNAUTHORIZED:
-            return True
-        repeated.hoopauth_error = refused_again(self._account)  # type: ignore[attr-defined]
-        return False
-
     def __repr__(self) -> str:
         """Show the account."""
         return f"<hoopauth httpx auth of {self._account or 'the default account'}>"
+
+
+def _looked(course: ForeignRequest, response: httpx.Response) -> bool:
+    """Let the core look at an answer; tell whether it needs the body."""
+    sent, answer = response.request, response.headers.raw
+    needs_body = course.look(sent.headers, response.status_code, answer, sent.url)
+    response.hoopauth_error = course.error  # type: ignore[attr-defined]
+    return needs_body
+
+
+def _reported(
+    course: ForeignRequest, response: httpx.Response, context: Context | None = None
+) -> dict[str, str] | None:
+    """Tell the core about an answer; return the headers for a repeat."""
+    sent, status, answer = response.request, response.status_code, response.headers
+    headers = course.report(
+        sent.headers, status, answer, response.content, sent.method, str(sent.url), context=context
+    )
+    response.hoopauth_error = course.error  # type: ignore[attr-defined]
+    return headers
+
+
+def _repeatable(course: ForeignRequest, response: httpx.Response, body: _Body | None) -> bool:
+    if body is None or body.rewind():
+        return True
+    response.hoopauth_error = course.not_repeated()  # type: ignore[attr-defined]
+    return False
+
+
+def _again(response: httpx.Response, headers: dict[str, str]) -> httpx.Request:
+    """Repeat what was refused: after redirects that is the last request, not the first, which was carried out."""
+    request = response.request
+    request.headers["Authorization"] = headers["Authorization"]
+    return request
 
 
 _NAMES = {name: lower.encode() for name, lower in NAMES.items()}

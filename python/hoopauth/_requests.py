@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
 
-from hoopauth._adapter import AUTHENTICATION, NAMES, UNAUTHORIZED, not_repeated, put, refused_again
-from hoopauth._errors import Error
+from hoopauth._adapter import NAMES, put
+from hoopauth._hoopauth import ForeignRequest
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -47,28 +47,12 @@ class Auth(AuthBase):
         return request
 
     def _answered(self, response: Response, start: int | None, sending: dict[str, Any]) -> Response:
-        response.hoopauth_error = None  # type: ignore[attr-defined]
-        sent = response.request.headers
-        status = response.status_code
-        if status not in AUTHENTICATION:
-            self._client._note_limits(sent, status, response.headers.lower_items(), self._account)  # noqa: SLF001
-            return response
-        if "Authorization" not in sent:
-            return response
-        try:
-            # After a redirect it may be another's answer, about another's token.
-            method, url = response.request.method, response.request.url or ""
-            self._client.check_url(url)
-            headers = self._client.report(
-                sent, status, response.headers, response.content, method, url, account=self._account
-            )
-        except Error as error:
-            response.hoopauth_error = error  # type: ignore[attr-defined]
-            return response
+        request = ForeignRequest(self._client, self._account)
+        headers = _judged(request, response)
         if headers is None:
             return response
         if not _rewound(response.request.body, start):
-            response.hoopauth_error = not_repeated(self._account)  # type: ignore[attr-defined]
+            response.hoopauth_error = request.not_repeated()  # type: ignore[attr-defined]
             return response
         response.close()
         again = response.request.copy()
@@ -76,34 +60,23 @@ class Auth(AuthBase):
         repeated: Response = response.connection.send(again, **sending)
         repeated.history.append(response)
         repeated.request = again
-        self._repeated(repeated)
+        _judged(request, repeated)
         return repeated
-
-    def _repeated(self, response: Response) -> None:
-        sent, status, error = response.request.headers, response.status_code, None
-        if status == UNAUTHORIZED:
-            error = refused_again(self._account)
-        elif status in AUTHENTICATION:
-            try:
-                method, url = response.request.method, response.request.url
-                self._client.report(
-                    sent,
-                    status,
-                    response.headers,
-                    response.content,
-                    method,
-                    url,
-                    account=self._account,
-                )
-            except Error as refused:
-                error = refused
-        else:
-            self._client._note_limits(sent, status, response.headers.lower_items(), self._account)  # noqa: SLF001
-        response.hoopauth_error = error  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         """Show the account."""
         return f"<hoopauth requests auth of {self._account or 'the default account'}>"
+
+
+def _judged(request: ForeignRequest, response: Response) -> dict[str, str] | None:
+    """Tell the core about an answer; return the headers for a repeat."""
+    sent, status, answer = response.request, response.status_code, response.headers
+    url, headers = sent.url or "", None
+    if request.look(sent.headers, status, answer.lower_items(), url):
+        method, body = sent.method or "GET", response.content
+        headers = request.report(sent.headers, status, answer, body, method, url)
+    response.hoopauth_error = request.error  # type: ignore[attr-defined]
+    return headers
 
 
 def _position(body: object) -> int | None:

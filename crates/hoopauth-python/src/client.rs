@@ -395,26 +395,7 @@ impl Client {
         answer_headers: &Bound<'_, PyAny>,
         account: Option<Str<'_, arg::account>>,
     ) -> PyResult<()> {
-        let limits = prefixed(answer_headers, "x-ratelimit-")?;
-        let core = self.live.current();
-        let Some(client) = core.as_ref().map(|core| &core.client).filter(|client| {
-            !limits.is_empty() || matches!(status, 200..=299) && client.any_refused_token()
-        }) else {
-            return Ok(());
-        };
-        let token = headers.call_method1(intern!(py, "get"), (intern!(py, "Authorization"),))?;
-        let Ok(token) = token.cast::<PyString>() else { return Ok(()) };
-        // Whatever it is, it was not ours.
-        let Ok(token) = token.to_str() else { return Ok(()) };
-        let pairs: Vec<_> =
-            limits.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        // Nothing depends on it.
-        let _ = watched(|| {
-            let account =
-                account.as_deref().or_else(|| client.default_account()).unwrap_or_default();
-            client.report(&client.sent_headers(account, "GET", token)?, status, &pairs, b"")
-        });
-        Ok(())
+        self.take_limits(py, headers, status, answer_headers, account.as_deref())
     }
 
     /// A verifier of webhooks for this client's app: it takes its own events only, and remembers
@@ -484,47 +465,21 @@ impl Client {
         timeout: Option<Seconds>,
         context: Option<&Bound<'py, Context>>,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let context = of_call(py, timeout, context)?;
-        let status = status.status().ok_or_else(|| {
-            refused(py, "`status` is no HTTP status: give a whole number from 100 to 599")
-        })?;
-        let sent = pairs(headers)?;
-        let answer_headers = answer_headers.map_or_else(|| Ok(Vec::new()), pairs)?;
-        let body = body.map(|body| body[..body.len().min(BODY_READ)].to_vec()).unwrap_or_default();
-        let account = account.map(|account| account.to_owned());
-        let (method, url) = (method.map(|method| method.to_owned()), url.map(|url| url.to_owned()));
-        let report = call(py, &self.live, context, move |client| {
-            let find = |name: &str| {
-                sent.iter()
-                    .find(|(n, _)| n.eq_ignore_ascii_case(name))
-                    .map(|(_, value)| value.as_str())
-            };
-            let account = account.as_deref().or_else(|| client.default_account()).ok_or_else(|| {
-                Error::new(ErrorCode::Config, "no account is named and `default_account` is not set: pass `account=`, or set the option")
-            })?;
-            let like = if find("content-type").is_some() { "POST" } else { "GET" };
-            let mut headers =
-                client.sent_headers(account, like, find("authorization").unwrap_or_default())?;
-            if let Some(version) = find("version").filter(|version| *version != headers.version()) {
-                headers = headers.with_version(version)?;
-            }
-            let answer_headers: Vec<_> = answer_headers
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()))
-                .collect();
-            match (&method, &url) {
-                (Some(method), Some(url)) => {
-                    client.report_request(&headers, method, url, status, &answer_headers, &body)
-                }
-                _ => client.report(&headers, status, &answer_headers, &body),
-            }
-        })?;
+        let sent = method.as_deref().zip(url.as_deref());
+        let account = account.as_deref();
+        let report = self.report_to_core(
+            py,
+            headers,
+            status,
+            answer_headers,
+            body,
+            sent,
+            account,
+            timeout,
+            context,
+        )?;
         match report {
-            Report::Repeat(headers) => {
-                let dict = self.dict(py, &headers)?;
-                dict.set_item(intern!(py, "Version"), headers.version())?;
-                Ok(Some(dict))
-            }
+            Report::Repeat(headers) => self.repeat_dict(py, &headers).map(Some),
             _ => Ok(None),
         }
     }
@@ -756,6 +711,103 @@ impl Client {
         let live = Arc::new(Live::new(py, builder.language("python"), objects)?);
         note_client(&live);
         Ok(Self { live, has_clock, constants: PyOnceLock::new() })
+    }
+
+    /// Tells the core about an answer. `request`: method and URL.
+    #[allow(clippy::too_many_arguments, reason = "each has a name in Python")]
+    pub(crate) fn report_to_core(
+        &self,
+        py: Python<'_>,
+        headers: &Bound<'_, PyAny>,
+        status: Whole,
+        answer_headers: Option<&Bound<'_, PyAny>>,
+        body: Option<Data<arg::body>>,
+        request: Option<(&str, &str)>,
+        account: Option<&str>,
+        timeout: Option<Seconds>,
+        context: Option<&Bound<'_, Context>>,
+    ) -> PyResult<Report> {
+        let context = of_call(py, timeout, context)?;
+        let status = status.status().ok_or_else(|| {
+            refused(py, "`status` is no HTTP status: give a whole number from 100 to 599")
+        })?;
+        let sent = pairs(headers)?;
+        let answer_headers = answer_headers.map_or_else(|| Ok(Vec::new()), pairs)?;
+        let body = body.map(|body| body[..body.len().min(BODY_READ)].to_vec()).unwrap_or_default();
+        let account = account.map(str::to_owned);
+        let request = request.map(|(method, url)| (method.to_owned(), url.to_owned()));
+        call(py, &self.live, context, move |client| {
+            let find = |name: &str| {
+                sent.iter()
+                    .find(|(n, _)| n.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value.as_str())
+            };
+            let account = account.as_deref().or_else(|| client.default_account()).ok_or_else(|| {
+                Error::new(ErrorCode::Config, "no account is named and `default_account` is not set: pass `account=`, or set the option")
+            })?;
+            let like = if find("content-type").is_some() { "POST" } else { "GET" };
+            let mut headers =
+                client.sent_headers(account, like, find("authorization").unwrap_or_default())?;
+            if let Some(version) = find("version").filter(|version| *version != headers.version()) {
+                headers = headers.with_version(version)?;
+            }
+            let answer_headers: Vec<_> = answer_headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
+            match &request {
+                Some((method, url)) => {
+                    client.report_request(&headers, method, url, status, &answer_headers, &body)
+                }
+                _ => client.report(&headers, status, &answer_headers, &body),
+            }
+        })
+    }
+
+    /// Headers for a repeat, with the version of the refused request.
+    pub(crate) fn repeat_dict<'py>(
+        &self,
+        py: Python<'py>,
+        headers: &Headers,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let dict = self.dict(py, headers)?;
+        dict.set_item(intern!(py, "Version"), headers.version())?;
+        Ok(dict)
+    }
+
+    /// Returns `true` if the token may be sent to this URL.
+    pub(crate) fn may_go_to(&self, py: Python<'_>, url: &str) -> bool {
+        self.live.core(py).is_ok_and(|core| core.client.check_url(url).is_ok())
+    }
+
+    /// Keeps the limits that an answer tells, if its request carried a token.
+    pub(crate) fn take_limits(
+        &self,
+        py: Python<'_>,
+        headers: &Bound<'_, PyAny>,
+        status: u16,
+        answer_headers: &Bound<'_, PyAny>,
+        account: Option<&str>,
+    ) -> PyResult<()> {
+        let limits = prefixed(answer_headers, "x-ratelimit-")?;
+        let core = self.live.current();
+        let Some(client) = core.as_ref().map(|core| &core.client).filter(|client| {
+            !limits.is_empty() || matches!(status, 200..=299) && client.any_refused_token()
+        }) else {
+            return Ok(());
+        };
+        let token = headers.call_method1(intern!(py, "get"), (intern!(py, "Authorization"),))?;
+        let Ok(token) = token.cast::<PyString>() else { return Ok(()) };
+        // Whatever it is, it was not ours.
+        let Ok(token) = token.to_str() else { return Ok(()) };
+        let pairs: Vec<_> =
+            limits.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        // Nothing depends on it.
+        let _ = watched(|| {
+            let account = account.or_else(|| client.default_account()).unwrap_or_default();
+            client.report(&client.sent_headers(account, "GET", token)?, status, &pairs, b"")
+        });
+        Ok(())
     }
 
     #[inline]

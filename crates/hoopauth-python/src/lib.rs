@@ -16,6 +16,7 @@ mod clock;
 mod context;
 mod error;
 mod exit;
+mod foreign;
 mod grant;
 mod green;
 mod header;
@@ -54,6 +55,8 @@ mod _hoopauth {
     use crate::context::Context;
     #[pymodule_export]
     use crate::exit::close_all;
+    #[pymodule_export]
+    use crate::foreign::ForeignRequest;
     #[pymodule_export]
     use crate::grant::Grant;
     #[pymodule_export]

@@ -102,5 +102,7 @@ pub use crate::refresh::Step;
 pub use crate::request::LONGEST_BODY;
 pub use crate::request::Report;
 pub use crate::request::RequestBuilder;
+#[doc(hidden)]
+pub use crate::request::{ForeignRequest, Look};
 pub use crate::response::Response;
 pub use crate::secret::Secret;

@@ -15,6 +15,7 @@ use crate::limits::RateLimit;
 use crate::response::Response;
 
 mod fields;
+mod foreign;
 mod method;
 mod outgoing;
 mod preflight;
@@ -24,6 +25,7 @@ mod retry;
 mod send;
 mod target;
 
+pub use self::foreign::{ForeignRequest, Look};
 use self::method::Method;
 pub use self::report::Report;
 pub(crate) use self::report::report;
