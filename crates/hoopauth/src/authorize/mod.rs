@@ -84,7 +84,7 @@ impl AuthorizationRequest {
         })?;
         validate_redirect_uri("`redirect_uri`", &redirect_uri)?;
         validate_client_id(&client_id)?;
-        let scope = validate_scopes("`scopes`", &scopes)?.join(" ");
+        let scopes = validate_scopes("`scopes`", scopes)?;
         if let Some(version_id) = &self.version_id {
             validate_version_id(version_id)?;
         }
@@ -95,13 +95,14 @@ impl AuthorizationRequest {
         let mut pending = PendingAuthorization {
             url: Secret::public(""),
             state,
+            scopes,
             redirect_uri,
             verifier,
             login_window_self: self.login_window_self,
             version_id: self.version_id,
             expires_at: now.plus(LIFETIME),
         };
-        pending.url = pending.url_with(&base, &client_id, &scope);
+        pending.url = pending.url_with(&base, &client_id);
         if pending.url.expose().len() > URL_LIMIT {
             return Err(Error::config(format!(
                 "the authorization URL would have {} bytes, more than {URL_LIMIT}: ask for fewer `scopes` or shorten \

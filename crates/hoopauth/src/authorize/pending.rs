@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{AuthorizeDefaults, challenge, extensible, mismatch};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
-use crate::options::{REDIRECT_URI_LIMIT, validate_scopes};
+use crate::options::REDIRECT_URI_LIMIT;
 use crate::secret::Secret;
 use crate::store::seal::KeyRing;
 use crate::web_url;
@@ -25,6 +25,7 @@ use crate::web_url;
 pub struct PendingAuthorization {
     pub(super) url: Secret,
     pub(super) state: Secret,
+    pub(super) scopes: Vec<String>,
     pub(super) redirect_uri: String,
     pub(super) verifier: Option<Secret>,
     pub(super) login_window_self: bool,
@@ -52,6 +53,11 @@ impl PendingAuthorization {
     /// From this moment on the redirect is refused.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
+    }
+
+    /// Scopes that the URL asks for.
+    pub(crate) fn scopes(&self) -> &[String] {
+        &self.scopes
     }
 
     /// The PKCE verifier (RFC 7636, 4.1), if a challenge was sent.
@@ -107,26 +113,26 @@ impl PendingAuthorization {
         let mut pending = Self {
             url: Secret::public(""),
             state: Secret::new(record.state),
+            scopes: defaults.scopes.clone(),
             redirect_uri: record.redirect_uri.into_owned(),
             verifier: record.verifier.map(Secret::new),
             login_window_self: record.login_window_self,
             version_id: record.version_id.map(Cow::into_owned),
             expires_at: record.expires_at,
         };
-        let scope = validate_scopes("`scopes`", &defaults.scopes).unwrap_or_default().join(" ");
-        pending.url =
-            pending.url_with(&extensible(&defaults.authorize_url)?, &defaults.client_id, &scope);
+        pending.url = pending.url_with(&extensible(&defaults.authorize_url)?, &defaults.client_id);
         Ok(pending)
     }
 
     /// The URL to send the user to, on the authorization page `base`.
-    pub(super) fn url_with(&self, base: &str, client_id: &str, scope: &str) -> Secret {
+    pub(super) fn url_with(&self, base: &str, client_id: &str) -> Secret {
+        let scope = self.scopes.join(" ");
         let challenge = self.verifier.as_ref().map(|verifier| challenge(verifier.expose()));
         let mut pairs = vec![
             ("response_type", "code"),
             ("client_id", client_id),
             ("redirect_uri", &*self.redirect_uri),
-            ("scope", scope),
+            ("scope", &scope),
             ("state", self.state.expose()),
         ];
         if let Some(challenge) = &challenge {
