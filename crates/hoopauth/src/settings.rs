@@ -101,7 +101,7 @@ impl Settings {
             max_retries: number("max_retries")?,
             token_requests_per_minute: number("token_requests_per_minute")?,
             api_base: ApiBase::new(&api_base),
-            api_version: options.text("api_version")?.unwrap_or_default(),
+            api_version: options.need_text("api_version")?,
             user_agent,
             max_response_bytes: options.size("max_response_bytes")?,
             documented_version: options.is_on("documented_version")?,

@@ -225,7 +225,7 @@ impl HostStore {
                 return Ok(true);
             }
         }
-        Err(crate::inner::busy(key.account))
+        Err(super::busy(key.account))
     }
 
     fn listed(&self, app: &str, wanted: impl Fn(&Listed) -> bool) -> Result<Vec<Account>> {

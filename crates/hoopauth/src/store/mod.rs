@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::account::Account;
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 
 #[cfg(test)]
 mod contract;
@@ -262,6 +262,13 @@ impl Mark {
     }
 }
 
+/// Makes the error of a row that others change faster than it can be written.
+pub(crate) fn busy(account: &Account) -> Error {
+    Error::new(ErrorCode::Store, "the grant changes faster than it can be written; try again")
+        .with_retryable(true)
+        .with_account(account)
+}
+
 /// The time after a refresh request in which the same request surely gets the same answer. The
 /// platform promises 30 seconds and does not say when they begin; this is less, to be on the safe
 /// side.
@@ -302,6 +309,9 @@ pub struct BackOff {
 }
 
 impl BackOff {
+    /// The longest pause of all.
+    pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
     /// Returns `true` if the trouble is this account's alone. Such accounts are tried last, from a
     /// small part of the budget.
     pub fn is_troubled(&self) -> bool {
