@@ -84,7 +84,8 @@ impl TokenStore for MemoryStore {
         let ripe = |(_, account): &&(Timestamp, Account)| !waits(account);
         let troubled = live.troubled.iter().take_while(|(until, _)| *until <= now);
         // Those of a clock that was far ahead stand at the end.
-        let wrong = live.troubled.iter().rev().take_while(|(until, _)| until.since(now) > BackOff::LONGEST);
+        let wrong =
+            live.troubled.iter().rev().take_while(|(until, _)| until.since(now) > BackOff::LONGEST);
         let troubled = troubled.chain(wrong).filter(ripe).take(limit);
         Ok(Due {
             total: live.deadlines.len() as u64,
