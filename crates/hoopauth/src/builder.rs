@@ -234,8 +234,9 @@ fn open_sqlite_of_user(key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, Ke
 fn open_sqlite(path: &str, key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     if key.is_none() {
         return Err(Error::config(
-            "`store_key` is missing: a store at a path of your own is sealed with a key that you keep; set `store_key` \
-             to a random secret of at least 16 bytes, or to `file:PATH` for a file that holds one",
+            "`store_key` is missing: a store at a path of your own is sealed with a key that you \
+             keep; set `store_key` to a random secret of at least 16 bytes, or to `file:PATH` for \
+             a file that holds one",
         ));
     }
     // From here on it means the same file, wherever the program goes.
@@ -255,7 +256,8 @@ fn open_sqlite_of_user(key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, Ke
 #[cfg(not(feature = "sqlite"))]
 fn open_sqlite(_: &str, _: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     Err(Error::config(
-        "`store`: this build of hoopauth has no SQLite; use `memory:`, bring a store of your own, or turn the feature `sqlite` on",
+        "`store`: this build of hoopauth has no SQLite; use `memory:`, bring a store of your own, \
+         or turn the feature `sqlite` on",
     ))
 }
 
@@ -272,8 +274,9 @@ fn open_postgres(
     }
     if key.is_none() {
         return Err(Error::config(
-            "`store_key` is missing: what is kept in a database is sealed with a key that you keep; set `store_key` to \
-             a random secret of at least 16 bytes, or to `file:PATH` for a file that holds one",
+            "`store_key` is missing: what is kept in a database is sealed with a key that you \
+             keep; set `store_key` to a random secret of at least 16 bytes, or to `file:PATH` for \
+             a file that holds one",
         ));
     }
     Ok((Arc::new(PostgresStore::new(server)), key.into()))
@@ -290,8 +293,8 @@ fn open_postgres(
         return Ok((Arc::new(MemoryStore::new()), key.into()));
     }
     Err(Error::config(
-        "`store`: this build of hoopauth has no PostgreSQL; use `sqlite:PATH`, bring a store of your own, or turn the feature \
-         `postgres` on",
+        "`store`: this build of hoopauth has no PostgreSQL; use `sqlite:PATH`, bring a store of \
+         your own, or turn the feature `postgres` on",
     ))
 }
 

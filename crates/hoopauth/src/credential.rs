@@ -39,8 +39,8 @@ impl Credential {
         let secret = options.secret("client_secret")?;
         if options.is_set("private_integration_token_next") && integration.is_none() {
             return Err(Error::config(
-                "`private_integration_token_next` is set and `private_integration_token` is not: put the current token into \
-             `private_integration_token`",
+                "`private_integration_token_next` is set and `private_integration_token` is not: \
+                 put the current token into `private_integration_token`",
             ));
         }
         match (integration, access, id, secret) {
@@ -59,10 +59,12 @@ impl Credential {
                 Err(Error::config("`client_id` is missing: set it beside `client_secret`"))
             }
             (None, None, None, None) => Err(Error::config(
-                "no credential: set `private_integration_token`, `access_token`, or `client_id` and `client_secret`",
+                "no credential: set `private_integration_token`, `access_token`, or `client_id` \
+                 and `client_secret`",
             )),
             _ => Err(Error::config(
-                "two credentials: set only one of `private_integration_token`, `access_token`, and `client_id` with `client_secret`",
+                "two credentials: set only one of `private_integration_token`, `access_token`, and \
+                 `client_id` with `client_secret`",
             )),
         }
     }

@@ -119,8 +119,8 @@ fn read_or_make(store: &UserStore) -> Result<Vec<Secret>> {
     if sealed {
         return Err(key_error(
             path,
-            "is not there, and the store's grants were sealed with it: restore it from your backup; if it is lost, remove the \
-             store beside it and let the users authorize again",
+            "is not there, and the store's grants were sealed with it: restore it from your \
+             backup; if it is lost, remove the store beside it and let the users authorize again",
         ));
     }
     make_file(path)?;
@@ -174,10 +174,13 @@ fn read_file(path: &Path) -> Result<Option<Vec<Secret>>> {
             let what = match error.kind() {
                 ErrorKind::NotFound => return Ok(None),
                 ErrorKind::PermissionDenied => {
-                    "may not be read by this user: make this user its owner (`chown`), or start the program as its owner"
+                    "may not be read by this user: make this user its owner (`chown`), or start \
+                     the program as its owner"
                         .to_owned()
                 }
-                ErrorKind::IsADirectory => "is a folder: give the path of the file in it that holds the key".to_owned(),
+                ErrorKind::IsADirectory => {
+                    "is a folder: give the path of the file in it that holds the key".to_owned()
+                }
                 _ => format!("could not be read ({error}): check the disk and the path"),
             };
             return Err(key_error(path, &what));
@@ -198,7 +201,8 @@ fn read_file(path: &Path) -> Result<Option<Vec<Secret>>> {
     if secrets.iter().any(|secret| secret.expose().len() < LEAST_KEY) {
         return Err(key_error(
             path,
-            "holds a key of less than 16 bytes: restore the file, or draw a new key (`openssl rand -base64 32`)",
+            "holds a key of less than 16 bytes: restore the file, or draw a new key (`openssl rand \
+             -base64 32`)",
         ));
     }
     if !mark {
@@ -249,7 +253,10 @@ fn restrict(path: &Path) -> Result<()> {
     }
     match fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)) {
         Ok(()) => {
-            tracing::warn!(path = %path.display(), "others could read the key file: their rights are taken away");
+            tracing::warn!(
+                path = %path.display(),
+                "others could read the key file: their rights are taken away"
+            );
             Ok(())
         }
         // A secret that an orchestrator mounted: its rights are not ours to change, and only this
@@ -261,7 +268,8 @@ fn restrict(path: &Path) -> Result<()> {
         Err(_) => Err(key_error(
             path,
             &format!(
-                "can be read by others than its owner: run `chmod 600 {}` as its owner, then try again",
+                "can be read by others than its owner: run `chmod 600 {}` as its owner, then try \
+                 again",
                 path.display()
             ),
         )),

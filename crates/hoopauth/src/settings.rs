@@ -134,8 +134,9 @@ impl Settings {
             }
             _ => {
                 return Err(Error::argument(
-                    "the request's URL does not begin with `https://`, or holds a user, an escape in its host, a backslash, \
-                     white space or a control character: the token is not sent there",
+                    "the request's URL does not begin with `https://`, or holds a user, an escape \
+                     in its host, a backslash, white space or a control character: the token is \
+                     not sent there",
                 ));
             }
         };
@@ -144,8 +145,8 @@ impl Settings {
             return Ok(url);
         }
         Err(Error::argument(format!(
-            "the request goes to `{}`, which is none of the configured hosts, so the token is not sent there: correct the \
-             URL, or set `api_base` to that host",
+            "the request goes to `{}`, which is none of the configured hosts, so the token is not \
+             sent there: correct the URL, or set `api_base` to that host",
             origin.ascii_serialization()
         )))
     }

@@ -79,7 +79,8 @@ impl AuthorizationRequest {
         let AuthorizeDefaults { authorize_url, client_id, redirect_uri, scopes } = self.defaults;
         let redirect_uri = redirect_uri.ok_or_else(|| {
             Error::config(
-                "`redirect_uri` is missing: set it to the redirect URL that is registered with the app",
+                "`redirect_uri` is missing: set it to the redirect URL that is registered with the \
+                 app",
             )
         })?;
         validate_redirect_uri("`redirect_uri`", &redirect_uri)?;
@@ -105,8 +106,8 @@ impl AuthorizationRequest {
         pending.url = pending.url_with(&base, &client_id);
         if pending.url.expose().len() > URL_LIMIT {
             return Err(Error::config(format!(
-                "the authorization URL would have {} bytes, more than {URL_LIMIT}: ask for fewer `scopes` or shorten \
-                 `redirect_uri`",
+                "the authorization URL would have {} bytes, more than {URL_LIMIT}: ask for fewer \
+                 `scopes` or shorten `redirect_uri`",
                 pending.url.expose().len()
             )));
         }
@@ -130,8 +131,8 @@ fn mismatch(message: &str) -> Error {
 fn validate_client_id(text: &str) -> Result<()> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::config(
-            "`client_id` is empty or holds a space, a control character or a character outside ASCII: copy it again from \
-             the app's page on the marketplace",
+            "`client_id` is empty or holds a space, a control character or a character outside \
+             ASCII: copy it again from the app's page on the marketplace",
         ));
     }
     Ok(())
@@ -141,8 +142,8 @@ fn validate_version_id(text: &str) -> Result<()> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     if text.is_empty() || text.len() > VERSION_ID_LIMIT || !text.bytes().all(allowed) {
         return Err(Error::argument(format!(
-            "`version_id` has 1 to {VERSION_ID_LIMIT} characters, and only letters, digits, `-`, `.`, `_` and `~`: copy it \
-             from the app's install link"
+            "`version_id` has 1 to {VERSION_ID_LIMIT} characters, and only letters, digits, `-`, \
+             `.`, `_` and `~`: copy it from the app's install link"
         )));
     }
     Ok(())
@@ -152,7 +153,8 @@ fn validate_version_id(text: &str) -> Result<()> {
 fn extensible(url: &Url) -> Result<String> {
     if let Some((name, _)) = url.query_pairs().find(|(name, _)| OUR_PARAMETERS.contains(&&**name)) {
         return Err(Error::config(format!(
-            "`authorize_url` already has the parameter `{name}`, which hoopauth adds: remove it there"
+            "`authorize_url` already has the parameter `{name}`, which hoopauth adds: remove it \
+             there"
         )));
     }
     let mut text = String::from(url.clone());

@@ -97,14 +97,15 @@ impl PendingAuthorization {
     ) -> Result<Self> {
         if text.len() > SEALED_LIMIT {
             return Err(Error::argument(format!(
-                "the sealed login has {} bytes, more than {SEALED_LIMIT}: give exactly the text that sealing gave you",
+                "the sealed login has {} bytes, more than {SEALED_LIMIT}: give exactly the text \
+                 that sealing gave you",
                 text.len()
             )));
         }
         let unreadable = || {
             mismatch(
-                "the sealed login can't be opened: it was changed or cut short on the way, or it was sealed by another app \
-                 or with another key; begin the login again",
+                "the sealed login can't be opened: it was changed or cut short on the way, or it \
+                 was sealed by another app or with another key; begin the login again",
             )
         };
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| unreadable())?;

@@ -40,7 +40,8 @@ impl Value {
     pub(super) fn parse(row: &OptionRow, label: &str, text: &str) -> Result<Self> {
         if text.len() > MAX_VALUE {
             return Err(Error::config(format!(
-                "{label} is longer than {MAX_VALUE} bytes: give the value itself, not the content of a file"
+                "{label} is longer than {MAX_VALUE} bytes: give the value itself, not the content \
+                 of a file"
             )));
         }
         let text = text.trim_ascii();
