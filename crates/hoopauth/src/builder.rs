@@ -62,7 +62,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Lets the environment fill what is not set explicitly.
+    /// Lets the environment fill the options that are not set.
     pub fn environment(mut self) -> Self {
         self.environment = true;
         self
@@ -119,9 +119,9 @@ impl ClientBuilder {
         Self { options, language, ..Self::default() }
     }
 
-    /// Checks everything and makes the client. Nothing is read or opened here, beyond a look
-    /// whether paths are folders. All errors are `CONFIG` and name the option, and the variable if
-    /// the value came from the environment.
+    /// Checks everything and makes the client. Nothing is read or opened here; the only look at the
+    /// disk is whether a path is a folder. All errors are `CONFIG` and name the option, and the
+    /// variable if the value came from the environment.
     pub fn build(mut self) -> Result<Client> {
         if let Some(error) = self.error.take() {
             return Err(error);
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(all.inner.cache.len(), 1);
     }
 
-    /// What there is no grant for leaves nothing behind.
+    /// Names without a grant leave nothing behind.
     #[test]
     fn names_without_a_grant_are_not_remembered() {
         let client = Client::builder()

@@ -8,7 +8,7 @@ use crate::options::OptionSet;
 use crate::secret::{Secret, constant_time_eq};
 use crate::sync::{Mutex, lock};
 
-/// What the app was given.
+/// Credential that the app was given.
 #[derive(Debug)]
 pub(crate) enum Credential {
     /// A Private Integration token, and the one that replaces it while it is rotated.
@@ -69,7 +69,7 @@ impl Credential {
         }
     }
 
-    /// Whether it is one token, which nothing refreshes.
+    /// Returns `true` for a single token, which nothing refreshes.
     pub(crate) fn is_static(&self) -> bool {
         !matches!(self, Self::OAuth { .. })
     }
@@ -93,17 +93,17 @@ pub(crate) struct Rotation {
     token: Secret,
     next: Option<Secret>,
     standing: Mutex<Standing>,
-    /// Whether any is marked as refused: what a good answer asks first.
+    /// `true` if a token is marked as refused. A good answer looks here first, without the lock.
     any_refused: AtomicBool,
 }
 
-/// What a refusal of a token led to.
+/// Outcome of the refusal of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The other one is in use from now on; the name of the option that was refused, and of the one
     /// in use.
     Switched { refused: &'static str, used: &'static str },
-    /// It is not in use any more.
+    /// The refused token is not in use any more.
     Late,
     /// There is no other.
     Alone,
@@ -113,9 +113,9 @@ pub(crate) enum Verdict {
 
 #[derive(Debug, Default)]
 struct Standing {
-    /// Whether the second one is in use.
+    /// `true` if the second token is in use.
     next_in_use: bool,
-    /// When each was last refused, on the monotonic clock; the first, then the second.
+    /// Time of the last refusal of the first and of the second token, on the monotonic clock.
     refused: [Option<u64>; 2],
 }
 
@@ -166,7 +166,7 @@ impl Rotation {
         Verdict::Switched { refused: OPTIONS[own], used: OPTIONS[other] }
     }
 
-    /// Whether a token was refused and did not work since.
+    /// Returns `true` if a token was refused and did not work since.
     pub(crate) fn any_refused(&self) -> bool {
         self.any_refused.load(Ordering::Relaxed)
     }

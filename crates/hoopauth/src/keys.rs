@@ -23,7 +23,7 @@ pub(crate) struct Keys {
     pub(crate) grants: Option<KeyRing>,
     pub(crate) pending: KeyRing,
     pub(crate) fingerprint: Fingerprinter,
-    /// Those of the keys that only open.
+    /// Fingerprinters of the keys that only open.
     pub(crate) older_fingerprints: Vec<Fingerprinter>,
 }
 
@@ -68,7 +68,7 @@ impl LazyKeys {
     }
 }
 
-/// Where the secret of the keys comes from.
+/// Source of the secret of the keys.
 pub(crate) enum KeySource {
     /// Given; the first seals, all open. Empty: nothing is sealed.
     Given(Vec<Secret>),

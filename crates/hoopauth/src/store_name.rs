@@ -1,4 +1,4 @@
-//! What the option `store` says, as far as its text tells.
+//! The option `store`, as far as its text tells.
 
 use std::path::Path;
 
@@ -19,8 +19,8 @@ pub(crate) enum StoreName {
 }
 
 impl StoreName {
-    /// Parses the name. Its only look at the disk is whether the path is a folder. The error goes on
-    /// after the option's name and shows nothing of the value.
+    /// Parses the name. Its only look at the disk is whether the path is a folder. The error goes
+    /// on after the option's name and shows nothing of the value.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(match text.to_ascii_lowercase().as_str() {

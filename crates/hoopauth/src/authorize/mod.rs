@@ -1,5 +1,5 @@
-//! Sending the user to the authorization page, and reading the redirect back: `state`, PKCE, what
-//! the host program keeps in between.
+//! Authorization: sending the user to the authorization page, and reading the redirect back, with
+//! `state` and PKCE.
 
 mod pending;
 mod redirect;
@@ -24,8 +24,8 @@ pub use self::redirect::Redirect;
 
 /// An authorization request being put together (RFC 6749, 4.1.1).
 ///
-/// It starts with the client's own redirect URI and scopes; what is set here counts for this
-/// request only. Values are checked when the request is built.
+/// The request starts with the client's own redirect URI and scopes; values that are set here count
+/// for this request only. They are checked when the request is built.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct AuthorizationRequest {
@@ -40,7 +40,7 @@ impl AuthorizationRequest {
         Self { defaults, pkce: false, login_window_self: false, version_id: None }
     }
 
-    /// Where the user comes back to; exactly as registered with the app.
+    /// Sets the URL that the user comes back to, exactly as registered with the app.
     ///
     /// An absolute `http` or `https` URL without a fragment (RFC 6749, 3.1.2), at most 2048 bytes.
     pub fn redirect_uri(mut self, redirect_uri: &str) -> Self {
@@ -48,8 +48,8 @@ impl AuthorizationRequest {
         self
     }
 
-    /// What to ask for, one scope per item, instead of the client's scopes. Repeated ones are asked
-    /// for once.
+    /// Sets the scopes to ask for, one per item, instead of the client's scopes. Repetitions are
+    /// dropped.
     pub fn scopes<S: AsRef<str>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.defaults.scopes = scopes.into_iter().map(|scope| scope.as_ref().to_owned()).collect();
         self
@@ -115,7 +115,7 @@ impl AuthorizationRequest {
     }
 }
 
-/// What an authorization request takes from the client's options.
+/// Options of the client that an authorization request starts with.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorizeDefaults {
     pub(crate) authorize_url: Url,

@@ -17,9 +17,9 @@ use crate::web_url;
 /// An authorization that was begun: send the user to [`url`](Self::url), keep this until the
 /// redirect arrives.
 ///
-/// It serves one redirect, and only the browser that was sent away may bring it: keep it where that
-/// browser's session is. Sealed, it holds what completing needs and none of the scopes; where a
-/// token answer names no scopes, those of the client's option `scopes` then count as granted.
+/// A pending authorization serves one redirect, and only the browser that was sent away may bring
+/// it: keep it where that browser's session is. The sealed form holds none of the scopes; if a token
+/// answer names no scopes, those of the client's option `scopes` then count as granted.
 /// `Debug` shows neither the URL nor the `state`.
 #[derive(Clone)]
 pub struct PendingAuthorization {
@@ -45,7 +45,7 @@ impl PendingAuthorization {
         &self.state
     }
 
-    /// Where the user comes back to. The exchange of the code repeats it.
+    /// The URL that the user comes back to. The exchange of the code repeats it.
     pub fn redirect_uri(&self) -> &str {
         &self.redirect_uri
     }
@@ -168,10 +168,10 @@ pub(super) fn associated(app: &str) -> [&[u8]; 2] {
     [b"pending", app.as_bytes()]
 }
 
-/// What is in a sealed pending authorization. Borrowed, so that reading leaves no copies behind.
+/// Content of a sealed pending authorization. Borrowed, so that reading leaves no copies behind.
 ///
-/// Earlier versions sealed the URL, too, which grows with the scopes; it is passed over, and made
-/// anew of the client's options.
+/// Earlier versions sealed the URL, too, which grows with the scopes. We ignore it and make it anew
+/// of the client's options.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Record<'a> {
     #[serde(borrow)]

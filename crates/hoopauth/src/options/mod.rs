@@ -16,11 +16,11 @@ pub(crate) use self::value::Value;
 pub struct OptionRow {
     /// The option's name, the same in every language.
     pub name: &'static str,
-    /// What its text must be.
+    /// The form that its text must have.
     pub kind: OptionKind,
     /// The default, as text; `None` where there is none.
     pub default: Option<&'static str>,
-    /// What it does, its unit and limits.
+    /// Its effect, unit and limits.
     pub meaning: &'static str,
 }
 
@@ -31,7 +31,7 @@ impl OptionRow {
     }
 }
 
-/// What the text of an option must be.
+/// Form that the text of an option must have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum OptionKind {

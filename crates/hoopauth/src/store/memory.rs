@@ -254,7 +254,7 @@ struct Inner {
     marked: HashMap<String, HashSet<Account>>,
     leased: HashSet<OwnedKey>,
     budgets: HashMap<String, SlidingLog>,
-    /// Those of each app.
+    /// Claims of each app.
     claims: HashMap<String, Claims>,
     changes: u64,
     /// The last of them, with the generations they made.

@@ -44,12 +44,12 @@ impl SqliteStore {
         Self { path, process: std::process::id(), handle: OnceCell::new() }
     }
 
-    /// Whether it was used yet.
+    /// Returns `true` if the store was used.
     pub(crate) fn is_open(&self) -> bool {
         self.handle.get().is_some()
     }
 
-    /// Whether any account of any app has a grant.
+    /// Returns `true` if any account of any app has a grant.
     pub(crate) fn has_grants(&self) -> Result<bool> {
         self.handle()?.read(|connection| {
             Ok(connection.query_row(
