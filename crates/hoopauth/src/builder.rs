@@ -368,4 +368,59 @@ mod tests {
         let committed = include_str!("../../../docs/options.md");
         assert_eq!(committed, options_page(), "run `make docs`");
     }
+
+    /// Features do not change a default: a store that was not built in is missed when it is needed.
+    #[test]
+    #[cfg(not(feature = "sqlite"))]
+    fn a_store_that_was_not_built_in_is_named() {
+        assert!(Client::builder().access_token("token").build().is_ok());
+        let oauth = || Client::builder().client_id("app-1").client_secret("secret");
+        assert!(oauth().store("memory:").build().is_ok());
+        for store in ["sqlite:", "sqlite:grants.db"] {
+            let error = oauth().store(store).store_key("0123456789abcdef").build().unwrap_err();
+            assert_eq!(error.code(), crate::ErrorCode::Config);
+            assert!(error.message().contains("feature `sqlite`"), "{error}");
+        }
+        assert!(oauth().build().is_err());
+    }
+
+    /// A typed setter has the limits of the text, and the last value wins.
+    #[test]
+    fn typed_values_have_the_limits_of_texts() {
+        use std::time::Duration;
+
+        let refused = |builder: ClientBuilder, name: &str| {
+            let error = builder.access_token("token").build().unwrap_err();
+            assert_eq!(error.code(), crate::ErrorCode::Config);
+            assert!(error.message().starts_with(&format!("`{name}`")), "{error}");
+        };
+        refused(Client::builder().timeout(Duration::ZERO), "timeout");
+        refused(Client::builder().attempt_timeout(Duration::from_millis(9_001)), "attempt_timeout");
+        refused(Client::builder().max_retries(11), "max_retries");
+        refused(Client::builder().scopes(["a b"]).scopes(["a"]), "scopes");
+        refused(Client::builder().scopes::<&str>([]), "scopes");
+        refused(Client::builder().scope_preflight("perhaps"), "scope_preflight");
+        refused(Client::builder().api_base("http://a.localhost/"), "api_base");
+
+        let account = Account::location("a").unwrap();
+        let client = Client::builder()
+            .access_token("token")
+            .timeout(Duration::from_millis(1_500))
+            .option("timeout", "2.5")
+            .max_retries(3)
+            .pacing(true)
+            .scopes(["a", "b", "a"])
+            .user_type(crate::AccountKind::Company)
+            .default_account(&account)
+            .api_base("http://127.0.0.1:1/base/".to_owned())
+            .build()
+            .unwrap();
+        let settings = &client.inner.settings;
+        assert_eq!(settings.timeout, Duration::from_millis(2_500));
+        assert_eq!((settings.max_retries, settings.pacing.is_some()), (3, true));
+        assert_eq!(settings.scopes, ["a", "b"]);
+        assert_eq!(settings.user_type, Some(crate::AccountKind::Company));
+        assert_eq!(settings.default_account.as_ref(), Some(&account));
+        assert_eq!(settings.api_base.prefix(), "http://127.0.0.1:1/base");
+    }
 }
