@@ -126,7 +126,8 @@ impl Settings {
     /// shows the URL beyond its origin.
     pub(crate) fn bearer_url(&self, text: &str) -> Result<Url> {
         let url = match web_url::parse(text) {
-            Ok(url) if !web_url::has_user(&url) => url,
+            // Other parsers may look for a host behind `:///`, wherever it stands.
+            Ok(url) if !web_url::has_user(&url) && !text.contains(":///") => url,
             Err(Flaw::NotWhole) => {
                 return Err(Error::argument(
                     "the request's URL is not whole: write it as `https://host/path`",
