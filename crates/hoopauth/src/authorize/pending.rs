@@ -155,6 +155,7 @@ impl fmt::Debug for PendingAuthorization {
         f.debug_struct("PendingAuthorization")
             .field("url", &self.url)
             .field("state", &self.state)
+            .field("scopes", &self.scopes)
             .field("redirect_uri", &self.redirect_uri)
             .field("verifier", &self.verifier)
             .field("login_window_self", &self.login_window_self)
