@@ -66,7 +66,7 @@ impl Failed<'_> {
             first.saturating_mul(growth).min(longest)
         };
         let pause = match self.outcome {
-            Outcome::Refused => return grown(REFUSED, 4, LONGEST),
+            Outcome::Refused => return grown(REFUSED, 4, BackOff::LONGEST),
             Outcome::InDoubt { age, first } => {
                 // The new pair may wait at the platform: each window has a repeat while that is
                 // given out. Between the windows the pauses grow. A limit of the endpoint passes
@@ -117,7 +117,7 @@ impl BackOff {
     /// it out.
     pub(crate) fn lasts(&self, now: Timestamp) -> bool {
         let wait = self.until.since(now);
-        !wait.is_zero() && wait <= LONGEST
+        !wait.is_zero() && wait <= BackOff::LONGEST
     }
 
     /// The error for a caller that comes too early, if `now` is too early. `settings`: see
@@ -173,8 +173,6 @@ const LONGEST_TRANSIENT: Duration = Duration::from_secs(15 * 60);
 const LOCAL: Duration = Duration::from_secs(3);
 const LONGEST_LOCAL: Duration = Duration::from_secs(60);
 const REFUSED: Duration = Duration::from_secs(60);
-/// The longest pause of all.
-pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 const SHORTEST_TOLD: Duration = Duration::from_secs(1);
 /// The longest wait that a `Retry-After` is obeyed for.
 const LONGEST_TOLD: Duration = Duration::from_secs(3_600);
@@ -254,7 +252,7 @@ mod tests {
         assert_eq!(told.retry_after(), Some(Duration::from_secs(20)));
         assert!(note.error_until(NOW.plus(Duration::from_secs(30)), || None).is_none());
         // Two days back: the clock was set.
-        assert!(note.error_until(NOW.minus(2 * LONGEST), || None).is_none());
+        assert!(note.error_until(NOW.minus(2 * BackOff::LONGEST), || None).is_none());
     }
 
     #[test]

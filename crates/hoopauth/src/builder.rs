@@ -62,7 +62,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Lets the environment fill what is not set explicitly.
+    /// Lets the environment fill the options that are not set.
     pub fn environment(mut self) -> Self {
         self.environment = true;
         self
@@ -119,9 +119,9 @@ impl ClientBuilder {
         Self { options, language, ..Self::default() }
     }
 
-    /// Checks everything and makes the client. Nothing is read or opened here, beyond a look
-    /// whether paths are folders. All errors are `CONFIG` and name the option, and the variable if
-    /// the value came from the environment.
+    /// Checks everything and makes the client. Nothing is read or opened here; the only look at the
+    /// disk is whether a path is a folder. All errors are `CONFIG` and name the option, and the
+    /// variable if the value came from the environment.
     pub fn build(mut self) -> Result<Client> {
         if let Some(error) = self.error.take() {
             return Err(error);
@@ -234,8 +234,9 @@ fn open_sqlite_of_user(key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, Ke
 fn open_sqlite(path: &str, key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     if key.is_none() {
         return Err(Error::config(
-            "`store_key` is missing: a store at a path of your own is sealed with a key that you keep; set `store_key` \
-             to a random secret of at least 16 bytes, or to `file:PATH` for a file that holds one",
+            "`store_key` is missing: a store at a path of your own is sealed with a key that you \
+             keep; set `store_key` to a random secret of at least 16 bytes, or to `file:PATH` for \
+             a file that holds one",
         ));
     }
     // From here on it means the same file, wherever the program goes.
@@ -255,7 +256,8 @@ fn open_sqlite_of_user(key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, Ke
 #[cfg(not(feature = "sqlite"))]
 fn open_sqlite(_: &str, _: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     Err(Error::config(
-        "`store`: this build of hoopauth has no SQLite; use `memory:`, bring a store of your own, or turn the feature `sqlite` on",
+        "`store`: this build of hoopauth has no SQLite; use `memory:`, bring a store of your own, \
+         or turn the feature `sqlite` on",
     ))
 }
 
@@ -272,8 +274,9 @@ fn open_postgres(
     }
     if key.is_none() {
         return Err(Error::config(
-            "`store_key` is missing: what is kept in a database is sealed with a key that you keep; set `store_key` to \
-             a random secret of at least 16 bytes, or to `file:PATH` for a file that holds one",
+            "`store_key` is missing: what is kept in a database is sealed with a key that you \
+             keep; set `store_key` to a random secret of at least 16 bytes, or to `file:PATH` for \
+             a file that holds one",
         ));
     }
     Ok((Arc::new(PostgresStore::new(server)), key.into()))
@@ -290,8 +293,8 @@ fn open_postgres(
         return Ok((Arc::new(MemoryStore::new()), key.into()));
     }
     Err(Error::config(
-        "`store`: this build of hoopauth has no PostgreSQL; use `sqlite:PATH`, bring a store of your own, or turn the feature \
-         `postgres` on",
+        "`store`: this build of hoopauth has no PostgreSQL; use `sqlite:PATH`, bring a store of \
+         your own, or turn the feature `postgres` on",
     ))
 }
 
@@ -341,7 +344,7 @@ mod tests {
         assert_eq!(all.inner.cache.len(), 1);
     }
 
-    /// What there is no grant for leaves nothing behind.
+    /// Names without a grant leave nothing behind.
     #[test]
     fn names_without_a_grant_are_not_remembered() {
         let client = Client::builder()
@@ -364,5 +367,60 @@ mod tests {
     fn the_page_is_the_committed_one() {
         let committed = include_str!("../../../docs/options.md");
         assert_eq!(committed, options_page(), "run `make docs`");
+    }
+
+    /// Features do not change a default: a store that was not built in is missed when it is needed.
+    #[test]
+    #[cfg(not(feature = "sqlite"))]
+    fn a_store_that_was_not_built_in_is_named() {
+        assert!(Client::builder().access_token("token").build().is_ok());
+        let oauth = || Client::builder().client_id("app-1").client_secret("secret");
+        assert!(oauth().store("memory:").build().is_ok());
+        for store in ["sqlite:", "sqlite:grants.db"] {
+            let error = oauth().store(store).store_key("0123456789abcdef").build().unwrap_err();
+            assert_eq!(error.code(), crate::ErrorCode::Config);
+            assert!(error.message().contains("feature `sqlite`"), "{error}");
+        }
+        assert!(oauth().build().is_err());
+    }
+
+    /// A typed setter has the limits of the text, and the last value wins.
+    #[test]
+    fn typed_values_have_the_limits_of_texts() {
+        use std::time::Duration;
+
+        let refused = |builder: ClientBuilder, name: &str| {
+            let error = builder.access_token("token").build().unwrap_err();
+            assert_eq!(error.code(), crate::ErrorCode::Config);
+            assert!(error.message().starts_with(&format!("`{name}`")), "{error}");
+        };
+        refused(Client::builder().timeout(Duration::ZERO), "timeout");
+        refused(Client::builder().attempt_timeout(Duration::from_millis(9_001)), "attempt_timeout");
+        refused(Client::builder().max_retries(11), "max_retries");
+        refused(Client::builder().scopes(["a b"]).scopes(["a"]), "scopes");
+        refused(Client::builder().scopes::<&str>([]), "scopes");
+        refused(Client::builder().scope_preflight("perhaps"), "scope_preflight");
+        refused(Client::builder().api_base("http://a.localhost/"), "api_base");
+
+        let account = Account::location("a").unwrap();
+        let client = Client::builder()
+            .access_token("token")
+            .timeout(Duration::from_millis(1_500))
+            .option("timeout", "2.5")
+            .max_retries(3)
+            .pacing(true)
+            .scopes(["a", "b", "a"])
+            .user_type(crate::AccountKind::Company)
+            .default_account(&account)
+            .api_base("http://127.0.0.1:1/base/".to_owned())
+            .build()
+            .unwrap();
+        let settings = &client.inner.settings;
+        assert_eq!(settings.timeout, Duration::from_millis(2_500));
+        assert_eq!((settings.max_retries, settings.pacing.is_some()), (3, true));
+        assert_eq!(settings.scopes, ["a", "b"]);
+        assert_eq!(settings.user_type, Some(crate::AccountKind::Company));
+        assert_eq!(settings.default_account.as_ref(), Some(&account));
+        assert_eq!(settings.api_base.prefix(), "http://127.0.0.1:1/base");
     }
 }

@@ -15,12 +15,12 @@ use crate::credential::Credential;
 use crate::error::{Error, ErrorCode, Result};
 use crate::grant::Grant;
 use crate::headers::Headers;
-use crate::inner::{Inner, SAVE_TRIES, busy};
+use crate::inner::{Inner, SAVE_TRIES};
 use crate::options::OptionSet;
 use crate::request::{Report, report};
 use crate::secret::Secret;
 use crate::sorted::sorted;
-use crate::store::NewRecord;
+use crate::store::{NewRecord, busy};
 use crate::store_name::StoreName;
 use crate::sync::lock;
 use crate::token_endpoint::FailureClass;
@@ -218,9 +218,8 @@ impl Client {
                  one",
             ));
         }
-        let scopes = self.asked_scopes(pending);
-        let result =
-            inner.exchange(code, Some(pending.redirect_uri()), pending.verifier(), &scopes, None);
+        let (redirect_uri, scopes) = (Some(pending.redirect_uri()), pending.scopes());
+        let result = inner.exchange(code, redirect_uri, pending.verifier(), scopes, None);
         if let Err((_, FailureClass::Untouched)) = &result {
             // The code was not looked at: the same redirect may be tried again.
             if let Err(error) = calling(|| inner.store.unclaim(&inner.settings.app, &id)) {
@@ -228,17 +227,6 @@ impl Client {
             }
         }
         result.map_err(|(error, _)| error)
-    }
-
-    /// The scopes that an authorization asked for; the client's own where the pending one does not
-    /// hold its URL any more.
-    fn asked_scopes(&self, pending: &PendingAuthorization) -> Vec<String> {
-        let url = url::Url::parse(pending.url()).ok();
-        let asked = url.and_then(|url| {
-            let (_, scope) = url.query_pairs().find(|(name, _)| name == "scope")?;
-            Some(scope.split_ascii_whitespace().map(str::to_owned).collect())
-        });
-        asked.unwrap_or_else(|| self.inner.settings.scopes.clone())
     }
 
     /// Completes an installation that began on the marketplace page and so carries no `state`.

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use crate::callback::{Marks, calling};
 
-/// Where the client takes the time from. Called on the hot path: it must be quick and must not
-/// block.
+/// Source of the client's time. The hot path calls it: it must be quick and must not block.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Milliseconds since the Unix epoch, as the system believes. May jump.
     fn now(&self) -> Timestamp;
@@ -57,7 +56,7 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// How long from `earlier` to this; zero if `earlier` is later.
+    /// Returns the time from `earlier` to this; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -131,8 +130,9 @@ impl ClientClock {
         (Timestamp(system::wall_at(tick)), tick)
     }
 
-    /// Whether neither these moments, on the wall clock and the monotonic one, nor that of the next
-    /// look have come: what [`quick`](Self::quick) is asked for, in fewer steps.
+    /// Returns `true` if neither these moments, on the wall clock and the monotonic one, nor that
+    /// of the next look have come. It answers the question of [`quick`](Self::quick) in fewer
+    /// steps.
     #[inline]
     #[allow(
         clippy::trivially_copy_pass_by_ref,
@@ -161,7 +161,8 @@ impl ClientClock {
         if now.1 < self.look_at.load(Ordering::Relaxed) { now } else { END_OF_TIME }
     }
 
-    /// Whether a look is due and the caller's to do: one caller's. The next is due after `pause`.
+    /// Returns `true` to one caller if a look is due, which that caller then does. The next look is
+    /// due after `pause`.
     pub(crate) fn take_look(&self, pause: Duration) -> bool {
         let now = self.monotonic();
         let due = self.look_at.load(Ordering::Relaxed);

@@ -8,7 +8,7 @@ use crate::options::OptionSet;
 use crate::secret::{Secret, constant_time_eq};
 use crate::sync::{Mutex, lock};
 
-/// What the app was given.
+/// Credential that the app was given.
 #[derive(Debug)]
 pub(crate) enum Credential {
     /// A Private Integration token, and the one that replaces it while it is rotated.
@@ -39,8 +39,8 @@ impl Credential {
         let secret = options.secret("client_secret")?;
         if options.is_set("private_integration_token_next") && integration.is_none() {
             return Err(Error::config(
-                "`private_integration_token_next` is set and `private_integration_token` is not: put the current token into \
-             `private_integration_token`",
+                "`private_integration_token_next` is set and `private_integration_token` is not: \
+                 put the current token into `private_integration_token`",
             ));
         }
         match (integration, access, id, secret) {
@@ -59,15 +59,17 @@ impl Credential {
                 Err(Error::config("`client_id` is missing: set it beside `client_secret`"))
             }
             (None, None, None, None) => Err(Error::config(
-                "no credential: set `private_integration_token`, `access_token`, or `client_id` and `client_secret`",
+                "no credential: set `private_integration_token`, `access_token`, or `client_id` \
+                 and `client_secret`",
             )),
             _ => Err(Error::config(
-                "two credentials: set only one of `private_integration_token`, `access_token`, and `client_id` with `client_secret`",
+                "two credentials: set only one of `private_integration_token`, `access_token`, and \
+                 `client_id` with `client_secret`",
             )),
         }
     }
 
-    /// Whether it is one token, which nothing refreshes.
+    /// Returns `true` for a single token, which nothing refreshes.
     pub(crate) fn is_static(&self) -> bool {
         !matches!(self, Self::OAuth { .. })
     }
@@ -99,17 +101,17 @@ pub(crate) struct Rotation {
     token: Secret,
     next: Option<Secret>,
     standing: Mutex<Standing>,
-    /// Whether any is marked as refused: what a good answer asks first.
+    /// `true` if a token is marked as refused. A good answer looks here first, without the lock.
     any_refused: AtomicBool,
 }
 
-/// What a refusal of a token led to.
+/// Outcome of the refusal of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The other one is in use from now on; the name of the option that was refused, and of the one
     /// in use.
     Switched { refused: &'static str, used: &'static str },
-    /// It is not in use any more.
+    /// The refused token is not in use any more.
     Late,
     /// There is no other.
     Alone,
@@ -119,9 +121,9 @@ pub(crate) enum Verdict {
 
 #[derive(Debug, Default)]
 struct Standing {
-    /// Whether the second one is in use.
+    /// `true` if the second token is in use.
     next_in_use: bool,
-    /// When each was last refused, on the monotonic clock; the first, then the second.
+    /// Time of the last refusal of the first and of the second token, on the monotonic clock.
     refused: [Option<u64>; 2],
 }
 
@@ -172,7 +174,7 @@ impl Rotation {
         Verdict::Switched { refused: OPTIONS[own], used: OPTIONS[other] }
     }
 
-    /// Whether a token was refused and did not work since.
+    /// Returns `true` if a token was refused and did not work since.
     pub(crate) fn any_refused(&self) -> bool {
         self.any_refused.load(Ordering::Relaxed)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::account::Account;
 use crate::redact::clean;
 
-/// What every fallible function of this crate answers.
+/// Result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A failure: what went wrong, what to do next, and what the server said.
@@ -48,12 +48,12 @@ impl Error {
         }
     }
 
-    /// Which failure this is.
+    /// Returns the code of the failure.
     pub fn code(&self) -> ErrorCode {
         self.inner.code
     }
 
-    /// What happened and what to do next.
+    /// Says what happened and what to do next.
     pub fn message(&self) -> &str {
         &self.inner.message
     }
@@ -73,13 +73,13 @@ impl Error {
         self.inner.trace_id.as_deref()
     }
 
-    /// How long to wait before the next try, where that is known. After a failed refresh the same
-    /// call gets the same error until then.
+    /// Returns the time to wait before the next try, if it is known. After a failed refresh the
+    /// same call gets the same error until then.
     pub fn retry_after(&self) -> Option<Duration> {
         self.inner.retry_after
     }
 
-    /// Whether the same call can succeed later with nothing changed by a person.
+    /// Returns `true` if the same call can succeed later with nothing changed by a person.
     pub fn is_retryable(&self) -> bool {
         self.inner.retryable
     }
@@ -97,7 +97,8 @@ impl Error {
             .and_then(|attachment| (attachment as &dyn Any).downcast_ref())
     }
 
-    /// Attaches a value of a higher layer, which knows its type: the answer that the error is about.
+    /// Attaches a value of a higher layer, which knows its type: the answer that the error is
+    /// about.
     pub(crate) fn with_attachment<T>(mut self, attachment: T) -> Self
     where
         T: Any + Send + Sync + UnwindSafe + RefUnwindSafe,
@@ -207,8 +208,8 @@ struct Inner {
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $number:literal $name:literal,)*) => {
-        /// Which failure an [`Error`] is. The number is the same in every language; unknown numbers
-        /// mean failure.
+        /// Kind of failure of an [`Error`]. The number is the same in every language; unknown
+        /// numbers mean failure.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[repr(i32)]

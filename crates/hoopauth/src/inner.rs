@@ -28,7 +28,7 @@ use crate::refresh::{Need, Step, no_grant};
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::store::seal::{Fingerprinter, KeyRing, is_sealed, is_unnumbered};
-use crate::store::{Fingerprint, Key, NewRecord, Priority, Record, TokenStore};
+use crate::store::{Fingerprint, Key, NewRecord, Priority, Record, TokenStore, busy};
 use crate::sync::{Mutex, lock};
 use crate::token_endpoint::{FailureClass, TokenEndpoint};
 use crate::transport::Transport;
@@ -763,12 +763,6 @@ fn rolled_back(account: &Account) -> Error {
          the row or of the store; authorize the account again, or restart the programs to go on with the older grant",
     )
     .with_account(account)
-}
-
-pub(crate) fn busy(account: &Account) -> Error {
-    Error::new(ErrorCode::Store, "the grant changes faster than it can be written; try again")
-        .with_retryable(true)
-        .with_account(account)
 }
 
 /// How many times as long as a try to save took there is none.

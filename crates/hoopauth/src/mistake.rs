@@ -46,13 +46,14 @@ fn whole(value: &str) -> Option<&'static str> {
 pub(crate) fn around(value: &str) -> Option<&'static str> {
     if value.starts_with(BYTE_ORDER_MARK) || value.ends_with(BYTE_ORDER_MARK) {
         return Some(
-            "begins with a byte order mark, an invisible character that some editors write: save the text as UTF-8 \
-             without a byte order mark",
+            "begins with a byte order mark, an invisible character that some editors write: save \
+             the text as UTF-8 without a byte order mark",
         );
     }
     if value.starts_with(is_odd_space) || value.ends_with(is_odd_space) {
         return Some(
-            "begins or ends with an invisible character, as text copied from a web page or a document does: type it anew",
+            "begins or ends with an invisible character, as text copied from a web page or a \
+             document does: type it anew",
         );
     }
     if is_quoted(value) {
@@ -60,8 +61,8 @@ pub(crate) fn around(value: &str) -> Option<&'static str> {
     }
     if is_placeholder(value) {
         return Some(
-            "is a placeholder that nothing replaced: set it to the real value; env files and many programs do not \
-             replace variables",
+            "is a placeholder that nothing replaced: set it to the real value; env files and many \
+             programs do not replace variables",
         );
     }
     value
@@ -78,7 +79,8 @@ pub(crate) fn around(value: &str) -> Option<&'static str> {
 fn place(value: &str) -> Option<&'static str> {
     if names_a_file(value) {
         return Some(
-            "names a file, and only `store_key` reads files: read the file in your program and give its content",
+            "names a file, and only `store_key` reads files: read the file in your program and \
+             give its content",
         );
     }
     if is_path(value) {
@@ -105,8 +107,9 @@ fn word(value: &str) -> Option<&'static str> {
     }
     if value.contains(NOT_IN_WORDS) {
         return Some(
-            "holds a character that it can't have, such as `$`, `{`, `<` or `*`: a placeholder that nothing replaced, \
-             or a copy of a masked value; copy it again from where it was made",
+            "holds a character that it can't have, such as `$`, `{`, `<` or `*`: a placeholder \
+             that nothing replaced, or a copy of a masked value; copy it again from where it was \
+             made",
         );
     }
     None
@@ -120,8 +123,8 @@ fn url(value: &str) -> Option<&'static str> {
     let behind_user = authority.rfind('@').map_or(rest, |at| &rest[at..]);
     if scheme.contains(odd) || behind_user.contains(odd) {
         return Some(
-            "holds a space, a quotation mark or another character that no URL has: remove it, or write it as `%` and \
-             its two hexadecimal digits",
+            "holds a space, a quotation mark or another character that no URL has: remove it, or \
+             write it as `%` and its two hexadecimal digits",
         );
     }
     has_placeholder(value, &['/', ':', '@', '?', '&', '=', '#', ',']).then_some(PART)

@@ -56,11 +56,11 @@ pub(crate) fn is_over() -> bool {
     at_most(Duration::MAX).is_zero()
 }
 
-/// How long a caller whose token is good may wait for the store: a look at it takes less, and one
-/// that hangs delays nobody.
+/// Longest time that a caller whose token is good may wait for the store. A look at the store takes
+/// less, and a store that hangs delays nobody.
 pub(crate) const QUICK: Duration = Duration::from_millis(500);
-/// How long a store tries to save a grant whose call has no time left: the refresh token before it
-/// is spent.
+/// Time that a store gets to save a grant whose call has no time left, because the refresh token
+/// before it is spent.
 pub(crate) const TO_SAVE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

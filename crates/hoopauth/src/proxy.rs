@@ -114,12 +114,15 @@ fn wrong_exceptions(value: &str) -> Option<&'static str> {
     }
     value.split(',').map(str::trim_ascii).filter(|entry| !entry.is_empty()).find_map(|entry| {
         if mistake::found(entry, Form::Text).is_some() {
-            return Some("holds an entry in quotes or a placeholder: write host names and addresses, separated by commas");
+            return Some(
+                "holds an entry in quotes or a placeholder: write host names and addresses, \
+                 separated by commas",
+            );
         }
         if entry.contains("://") {
             return Some("holds a URL: write the host's name alone, without `http://` and path");
         }
-        if entry.contains(|c: char| c.is_whitespace() || matches!(c, ';' | '|' | '"' | '\'' | '<' | '>' | '{' | '}')) {
+        if entry.contains(|c: char| c.is_whitespace() || IN_NO_HOST.contains(&c)) {
             return Some(SEPARATE);
         }
         let (address, bits) = entry.split_once('/')?;
@@ -138,6 +141,9 @@ fn wrong_exceptions(value: &str) -> Option<&'static str> {
 #[cfg(feature = "reqwest")]
 const PROXY_VARIABLES: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
+/// Characters that separate entries in other lists, or stand in placeholders.
+#[cfg(feature = "reqwest")]
+const IN_NO_HOST: &[char] = &[';', '|', '"', '\'', '<', '>', '{', '}'];
 const FORM: &str =
     "is not the name of a proxy: write `http://host:port`, or `http://user:password@host:port`";
 const BACKSLASH: &str =

@@ -54,8 +54,10 @@ fn in_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '=')
 }
 
-/// Returns `true` for a word that looks like a token, because a server may echo what it was sent. JWTs and Private Integration tokens have a shape; long
-/// unbroken runs with digits are treated alike. Ids (24 characters, UUIDs) stay readable.
+/// Returns `true` for a word that looks like a token, because a server may echo what it was sent.
+///
+/// JWTs and Private Integration tokens have a shape; long unbroken runs with digits are treated
+/// alike. Ids (24 characters, UUIDs) stay readable.
 fn looks_secret(word: &str) -> bool {
     word.starts_with("eyJ") && word.len() > 16
         || word.starts_with("pit-") && word.len() > 12

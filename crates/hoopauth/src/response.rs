@@ -101,7 +101,7 @@ impl fmt::Debug for Response {
 }
 
 impl Error {
-    /// The answer that it is about, headers and body at hand, where a
+    /// Returns the answer that the error is about, with headers and body, if a
     /// [`request`](crate::Client::request) ended in one.
     pub fn response(&self) -> Option<&Response> {
         self.attachment()

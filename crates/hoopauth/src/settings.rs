@@ -101,7 +101,7 @@ impl Settings {
             max_retries: number("max_retries")?,
             token_requests_per_minute: number("token_requests_per_minute")?,
             api_base: ApiBase::new(&api_base),
-            api_version: options.text("api_version")?.unwrap_or_default(),
+            api_version: options.need_text("api_version")?,
             user_agent,
             max_response_bytes: options.size("max_response_bytes")?,
             documented_version: options.is_on("documented_version")?,
@@ -126,7 +126,8 @@ impl Settings {
     /// shows the URL beyond its origin.
     pub(crate) fn bearer_url(&self, text: &str) -> Result<Url> {
         let url = match web_url::parse(text) {
-            Ok(url) if !web_url::has_user(&url) => url,
+            // Other parsers may look for a host behind `:///`, wherever it stands.
+            Ok(url) if !web_url::has_user(&url) && !text.contains(":///") => url,
             Err(Flaw::NotWhole) => {
                 return Err(Error::argument(
                     "the request's URL is not whole: write it as `https://host/path`",
@@ -134,8 +135,9 @@ impl Settings {
             }
             _ => {
                 return Err(Error::argument(
-                    "the request's URL does not begin with `https://`, or holds a user, an escape in its host, a backslash, \
-                     white space or a control character: the token is not sent there",
+                    "the request's URL does not begin with `https://`, or holds a user, an escape \
+                     in its host, a backslash, white space or a control character: the token is \
+                     not sent there",
                 ));
             }
         };
@@ -144,8 +146,8 @@ impl Settings {
             return Ok(url);
         }
         Err(Error::argument(format!(
-            "the request goes to `{}`, which is none of the configured hosts, so the token is not sent there: correct the \
-             URL, or set `api_base` to that host",
+            "the request goes to `{}`, which is none of the configured hosts, so the token is not \
+             sent there: correct the URL, or set `api_base` to that host",
             origin.ascii_serialization()
         )))
     }

@@ -27,7 +27,8 @@ impl StoreKey {
             }
             if path.starts_with("//") {
                 return refuse(
-                    "names a file on another computer: write `file:` and a path, as in `file:/folder/store.key`",
+                    "names a file on another computer: write `file:` and a path, as in \
+                     `file:/folder/store.key`",
                 );
             }
             if let Some(what) = mistake::found(path, Form::Path)
@@ -54,7 +55,8 @@ impl StoreKey {
         let keys: Vec<_> = text.split_ascii_whitespace().collect();
         if mistake::names_a_file(text) {
             return refuse(
-                "names a file, but not as `file:PATH`: write `file:` in lower case, without a space",
+                "names a file, but not as `file:PATH`: write `file:` in lower case, without a \
+                 space",
             );
         }
         for (index, key) in keys.iter().enumerate() {
@@ -69,8 +71,8 @@ impl StoreKey {
         }
         if keys.iter().any(|key| key.len() < LEAST_KEY) {
             return refuse(
-                "needs at least 16 bytes for each key: draw a random one (`openssl rand -base64 32`), or write `file:PATH` \
-                 for a file that holds it",
+                "needs at least 16 bytes for each key: draw a random one (`openssl rand -base64 \
+                 32`), or write `file:PATH` for a file that holds it",
             );
         }
         Ok(Self::Given(split(text)))

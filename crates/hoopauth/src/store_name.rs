@@ -1,4 +1,4 @@
-//! What the option `store` says, as far as its text tells.
+//! The option `store`, as far as its text tells.
 
 use std::path::Path;
 
@@ -19,7 +19,8 @@ pub(crate) enum StoreName {
 }
 
 impl StoreName {
-    /// Parses the name. Its only look at the disk is whether the path is a folder. The error goes on after the option's name and shows nothing of the value.
+    /// Parses the name. Its only look at the disk is whether the path is a folder. The error goes
+    /// on after the option's name and shows nothing of the value.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(match text.to_ascii_lowercase().as_str() {
@@ -68,13 +69,14 @@ fn sqlite(path: &str) -> Result<StoreName, String> {
         || lower.trim_matches(':') == "memory"
     {
         return refuse(
-            "names SQLite's database in memory, which is no file: write `memory:` for a store in memory",
+            "names SQLite's database in memory, which is no file: write `memory:` for a store in \
+             memory",
         );
     }
     if path.starts_with("//") {
         return refuse(
-            "is written as a URL: write `sqlite:/folder/file` for an absolute path, `sqlite:file` for one below the \
-             current folder",
+            "is written as a URL: write `sqlite:/folder/file` for an absolute path, `sqlite:file` \
+             for one below the current folder",
         );
     }
     if mistake::names_a_file(path) {

@@ -1,5 +1,5 @@
-//! Sending the user to the authorization page, and reading the redirect back: `state`, PKCE, what
-//! the host program keeps in between.
+//! Authorization: sending the user to the authorization page, and reading the redirect back, with
+//! `state` and PKCE.
 
 mod pending;
 mod redirect;
@@ -24,8 +24,8 @@ pub use self::redirect::Redirect;
 
 /// An authorization request being put together (RFC 6749, 4.1.1).
 ///
-/// It starts with the client's own redirect URI and scopes; what is set here counts for this
-/// request only. Values are checked when the request is built.
+/// The request starts with the client's own redirect URI and scopes; values that are set here count
+/// for this request only. They are checked when the request is built.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct AuthorizationRequest {
@@ -40,7 +40,7 @@ impl AuthorizationRequest {
         Self { defaults, pkce: false, login_window_self: false, version_id: None }
     }
 
-    /// Where the user comes back to; exactly as registered with the app.
+    /// Sets the URL that the user comes back to, exactly as registered with the app.
     ///
     /// An absolute `http` or `https` URL without a fragment (RFC 6749, 3.1.2), at most 2048 bytes.
     pub fn redirect_uri(mut self, redirect_uri: &str) -> Self {
@@ -48,8 +48,8 @@ impl AuthorizationRequest {
         self
     }
 
-    /// What to ask for, one scope per item, instead of the client's scopes. Repeated ones are asked
-    /// for once.
+    /// Sets the scopes to ask for, one per item, instead of the client's scopes. Repetitions are
+    /// dropped.
     pub fn scopes<S: AsRef<str>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.defaults.scopes = scopes.into_iter().map(|scope| scope.as_ref().to_owned()).collect();
         self
@@ -79,12 +79,13 @@ impl AuthorizationRequest {
         let AuthorizeDefaults { authorize_url, client_id, redirect_uri, scopes } = self.defaults;
         let redirect_uri = redirect_uri.ok_or_else(|| {
             Error::config(
-                "`redirect_uri` is missing: set it to the redirect URL that is registered with the app",
+                "`redirect_uri` is missing: set it to the redirect URL that is registered with the \
+                 app",
             )
         })?;
         validate_redirect_uri("`redirect_uri`", &redirect_uri)?;
         validate_client_id(&client_id)?;
-        let scope = validate_scopes("`scopes`", &scopes)?.join(" ");
+        let scopes = validate_scopes("`scopes`", scopes)?;
         if let Some(version_id) = &self.version_id {
             validate_version_id(version_id)?;
         }
@@ -95,17 +96,18 @@ impl AuthorizationRequest {
         let mut pending = PendingAuthorization {
             url: Secret::public(""),
             state,
+            scopes,
             redirect_uri,
             verifier,
             login_window_self: self.login_window_self,
             version_id: self.version_id,
             expires_at: now.plus(LIFETIME),
         };
-        pending.url = pending.url_with(&base, &client_id, &scope);
+        pending.url = pending.url_with(&base, &client_id);
         if pending.url.expose().len() > URL_LIMIT {
             return Err(Error::config(format!(
-                "the authorization URL would have {} bytes, more than {URL_LIMIT}: ask for fewer `scopes` or shorten \
-                 `redirect_uri`",
+                "the authorization URL would have {} bytes, more than {URL_LIMIT}: ask for fewer \
+                 `scopes` or shorten `redirect_uri`",
                 pending.url.expose().len()
             )));
         }
@@ -113,7 +115,7 @@ impl AuthorizationRequest {
     }
 }
 
-/// What an authorization request takes from the client's options.
+/// Options of the client that an authorization request starts with.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorizeDefaults {
     pub(crate) authorize_url: Url,
@@ -129,8 +131,8 @@ fn mismatch(message: &str) -> Error {
 fn validate_client_id(text: &str) -> Result<()> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::config(
-            "`client_id` is empty or holds a space, a control character or a character outside ASCII: copy it again from \
-             the app's page on the marketplace",
+            "`client_id` is empty or holds a space, a control character or a character outside \
+             ASCII: copy it again from the app's page on the marketplace",
         ));
     }
     Ok(())
@@ -140,8 +142,8 @@ fn validate_version_id(text: &str) -> Result<()> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     if text.is_empty() || text.len() > VERSION_ID_LIMIT || !text.bytes().all(allowed) {
         return Err(Error::argument(format!(
-            "`version_id` has 1 to {VERSION_ID_LIMIT} characters, and only letters, digits, `-`, `.`, `_` and `~`: copy it \
-             from the app's install link"
+            "`version_id` has 1 to {VERSION_ID_LIMIT} characters, and only letters, digits, `-`, \
+             `.`, `_` and `~`: copy it from the app's install link"
         )));
     }
     Ok(())
@@ -151,7 +153,8 @@ fn validate_version_id(text: &str) -> Result<()> {
 fn extensible(url: &Url) -> Result<String> {
     if let Some((name, _)) = url.query_pairs().find(|(name, _)| OUR_PARAMETERS.contains(&&**name)) {
         return Err(Error::config(format!(
-            "`authorize_url` already has the parameter `{name}`, which hoopauth adds: remove it there"
+            "`authorize_url` already has the parameter `{name}`, which hoopauth adds: remove it \
+             there"
         )));
     }
     let mut text = String::from(url.clone());

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{AuthorizeDefaults, challenge, extensible, mismatch};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
-use crate::options::{REDIRECT_URI_LIMIT, validate_scopes};
+use crate::options::REDIRECT_URI_LIMIT;
 use crate::secret::Secret;
 use crate::store::seal::KeyRing;
 use crate::web_url;
@@ -17,14 +17,15 @@ use crate::web_url;
 /// An authorization that was begun: send the user to [`url`](Self::url), keep this until the
 /// redirect arrives.
 ///
-/// It serves one redirect, and only the browser that was sent away may bring it: keep it where that
-/// browser's session is. Sealed, it holds what completing needs and none of the scopes; where a
-/// token answer names no scopes, those of the client's option `scopes` then count as granted.
+/// A pending authorization serves one redirect, and only the browser that was sent away may bring
+/// it: keep it where that browser's session is. The sealed form holds none of the scopes; if a token
+/// answer names no scopes, those of the client's option `scopes` then count as granted.
 /// `Debug` shows neither the URL nor the `state`.
 #[derive(Clone)]
 pub struct PendingAuthorization {
     pub(super) url: Secret,
     pub(super) state: Secret,
+    pub(super) scopes: Vec<String>,
     pub(super) redirect_uri: String,
     pub(super) verifier: Option<Secret>,
     pub(super) login_window_self: bool,
@@ -44,7 +45,7 @@ impl PendingAuthorization {
         &self.state
     }
 
-    /// Where the user comes back to. The exchange of the code repeats it.
+    /// The URL that the user comes back to. The exchange of the code repeats it.
     pub fn redirect_uri(&self) -> &str {
         &self.redirect_uri
     }
@@ -52,6 +53,11 @@ impl PendingAuthorization {
     /// From this moment on the redirect is refused.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
+    }
+
+    /// Scopes that the URL asks for.
+    pub(crate) fn scopes(&self) -> &[String] {
+        &self.scopes
     }
 
     /// The PKCE verifier (RFC 7636, 4.1), if a challenge was sent.
@@ -91,14 +97,15 @@ impl PendingAuthorization {
     ) -> Result<Self> {
         if text.len() > SEALED_LIMIT {
             return Err(Error::argument(format!(
-                "the sealed login has {} bytes, more than {SEALED_LIMIT}: give exactly the text that sealing gave you",
+                "the sealed login has {} bytes, more than {SEALED_LIMIT}: give exactly the text \
+                 that sealing gave you",
                 text.len()
             )));
         }
         let unreadable = || {
             mismatch(
-                "the sealed login can't be opened: it was changed or cut short on the way, or it was sealed by another app \
-                 or with another key; begin the login again",
+                "the sealed login can't be opened: it was changed or cut short on the way, or it \
+                 was sealed by another app or with another key; begin the login again",
             )
         };
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| unreadable())?;
@@ -107,26 +114,26 @@ impl PendingAuthorization {
         let mut pending = Self {
             url: Secret::public(""),
             state: Secret::new(record.state),
+            scopes: defaults.scopes.clone(),
             redirect_uri: record.redirect_uri.into_owned(),
             verifier: record.verifier.map(Secret::new),
             login_window_self: record.login_window_self,
             version_id: record.version_id.map(Cow::into_owned),
             expires_at: record.expires_at,
         };
-        let scope = validate_scopes("`scopes`", &defaults.scopes).unwrap_or_default().join(" ");
-        pending.url =
-            pending.url_with(&extensible(&defaults.authorize_url)?, &defaults.client_id, &scope);
+        pending.url = pending.url_with(&extensible(&defaults.authorize_url)?, &defaults.client_id);
         Ok(pending)
     }
 
     /// The URL to send the user to, on the authorization page `base`.
-    pub(super) fn url_with(&self, base: &str, client_id: &str, scope: &str) -> Secret {
+    pub(super) fn url_with(&self, base: &str, client_id: &str) -> Secret {
+        let scope = self.scopes.join(" ");
         let challenge = self.verifier.as_ref().map(|verifier| challenge(verifier.expose()));
         let mut pairs = vec![
             ("response_type", "code"),
             ("client_id", client_id),
             ("redirect_uri", &*self.redirect_uri),
-            ("scope", scope),
+            ("scope", &scope),
             ("state", self.state.expose()),
         ];
         if let Some(challenge) = &challenge {
@@ -148,6 +155,7 @@ impl fmt::Debug for PendingAuthorization {
         f.debug_struct("PendingAuthorization")
             .field("url", &self.url)
             .field("state", &self.state)
+            .field("scopes", &self.scopes)
             .field("redirect_uri", &self.redirect_uri)
             .field("verifier", &self.verifier)
             .field("login_window_self", &self.login_window_self)
@@ -161,10 +169,10 @@ pub(super) fn associated(app: &str) -> [&[u8]; 2] {
     [b"pending", app.as_bytes()]
 }
 
-/// What is in a sealed pending authorization. Borrowed, so that reading leaves no copies behind.
+/// Content of a sealed pending authorization. Borrowed, so that reading leaves no copies behind.
 ///
-/// Earlier versions sealed the URL, too, which grows with the scopes; it is passed over, and made
-/// anew of the client's options.
+/// Earlier versions sealed the URL, too, which grows with the scopes. We ignore it and make it anew
+/// of the client's options.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Record<'a> {
     #[serde(borrow)]

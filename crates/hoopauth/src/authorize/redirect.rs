@@ -27,14 +27,15 @@ impl Redirect {
     pub fn read(text: &str) -> Result<Self> {
         if text.len() > REDIRECT_LIMIT {
             return Err(Error::argument(format!(
-                "a redirect has at most {REDIRECT_LIMIT} bytes, this one has {}: give the URL the user came back to",
+                "a redirect has at most {REDIRECT_LIMIT} bytes, this one has {}: give the URL the \
+                 user came back to",
                 text.len()
             )));
         }
         let broken = || {
             Error::argument(
-                "the redirect holds a broken percent-escape or bytes that are not UTF-8: give the URL exactly as the user \
-                 came back to it",
+                "the redirect holds a broken percent-escape or bytes that are not UTF-8: give the \
+                 URL exactly as the user came back to it",
             )
         };
         let mut redirect = Self { code: None, state: None, error: None, error_description: None };
@@ -50,7 +51,8 @@ impl Redirect {
             };
             if slot.is_some() {
                 return Err(Error::argument(format!(
-                    "duplicate parameter `{}` in the redirect: give the URL exactly as the user came back to it",
+                    "duplicate parameter `{}` in the redirect: give the URL exactly as the user \
+                     came back to it",
                     name.expose()
                 )));
             }
@@ -76,33 +78,37 @@ impl Redirect {
         let Some(state) = present(self.state.as_ref()) else {
             return Err(match self.denial() {
                 Some(said) => mismatch(
-                    "the authorization page says that the login was refused (`server_message` has its words), but the \
-                     redirect carries no `state`, so that it can't be told whose login that was: nothing was stored; ask \
-                     the user, and begin the login again",
+                    "the authorization page says that the login was refused (`server_message` has \
+                     its words), but the redirect carries no `state`, so that it can't be told \
+                     whose login that was: nothing was stored; ask the user, and begin the login \
+                     again",
                 )
                 .with_server_message(Some(&said)),
                 None => mismatch(
-                    "the redirect carries no `state`, so that it can't be told whose login it ends: give the whole URL that \
-                     the user came back to; for installations that begin on the marketplace, use `complete_unsolicited`",
+                    "the redirect carries no `state`, so that it can't be told whose login it \
+                     ends: give the whole URL that the user came back to; for installations that \
+                     begin on the marketplace, use `complete_unsolicited`",
                 ),
             });
         };
         if *state != pending.state {
             return Err(mismatch(
-                "the redirect belongs to another login than this one (its `state` is another): begin the login again, and \
-                 finish it in the same browser session",
+                "the redirect belongs to another login than this one (its `state` is another): \
+                 begin the login again, and finish it in the same browser session",
             ));
         }
         if now >= pending.expires_at {
             return Err(mismatch(
-                "the login took longer than ten minutes and is no longer accepted: begin the login again",
+                "the login took longer than ten minutes and is no longer accepted: begin the login \
+                 again",
             ));
         }
         if let Some(said) = self.denial() {
             return Err(Error::new(
                 ErrorCode::AuthorizationDenied,
-                "the user or the platform refused the login; `server_message` says why: ask the user to agree, or correct \
-                 what it names, such as `scopes` or `redirect_uri`, then begin the login again",
+                "the user or the platform refused the login; `server_message` says why: ask the \
+                 user to agree, or correct what it names, such as `scopes` or `redirect_uri`, then \
+                 begin the login again",
             )
             .with_server_message(Some(&said)));
         }
@@ -113,8 +119,8 @@ impl Redirect {
         })?;
         if code.expose().len() > CODE_LIMIT || code.expose().chars().any(char::is_control) {
             return Err(Error::argument(format!(
-                "the redirect's `code` is longer than {CODE_LIMIT} bytes or holds a control character: give the URL \
-                 exactly as the user came back to it"
+                "the redirect's `code` is longer than {CODE_LIMIT} bytes or holds a control \
+                 character: give the URL exactly as the user came back to it"
             )));
         }
         Ok(code)

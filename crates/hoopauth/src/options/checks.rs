@@ -23,8 +23,8 @@ pub(crate) fn validate_scopes<S: AsRef<str>>(
         // Counted, not quoted: a token given here by mistake must not end up in a log.
         let refuse = |what: &str| {
             Err(Error::config(format!(
-                "{label}: number {} {what}; one scope is a word such as `contacts.readonly`, and several are separated by \
-                 spaces or are items of a list",
+                "{label}: number {} {what}; one scope is a word such as `contacts.readonly`, and \
+                 several are separated by spaces or are items of a list",
                 index + 1
             )))
         };
@@ -40,7 +40,8 @@ pub(crate) fn validate_scopes<S: AsRef<str>>(
         }
         if !scope.bytes().all(is_scope_byte) {
             return refuse(
-                "holds a space, a quotation mark, a backslash, a control character or one outside ASCII",
+                "holds a space, a quotation mark, a backslash, a control character or one outside \
+                 ASCII",
             );
         }
         if scope.starts_with(['\'', '`', '[', '{', '<'])
@@ -57,7 +58,8 @@ pub(crate) fn validate_scopes<S: AsRef<str>>(
         total += scope.len() + 1;
         if total > SCOPES_LIMIT + 1 {
             return Err(Error::config(format!(
-                "{label}: all together they have more than {SCOPES_LIMIT} bytes: ask for fewer scopes"
+                "{label}: all together they have more than {SCOPES_LIMIT} bytes: ask for fewer \
+                 scopes"
             )));
         }
         seen.insert(scope.to_owned());
@@ -83,8 +85,8 @@ pub(crate) fn validate_redirect_uri(label: &str, text: &str) -> Result<()> {
     // The URL parser would repair these in silence, and the server compares the exact text.
     if text.chars().any(|c| c.is_control() || c.is_whitespace() || NOT_IN_URI.contains(&c)) {
         return refuse(
-            "holds a space, a control character or one of \" < > \\ ^ ` { | }: percent-encode it, as it is registered \
-             with the app",
+            "holds a space, a control character or one of \" < > \\ ^ ` { | }: percent-encode it, \
+             as it is registered with the app",
         );
     }
     // The server compares the text as it stands: whether a host is a good international name is not
@@ -92,18 +94,21 @@ pub(crate) fn validate_redirect_uri(label: &str, text: &str) -> Result<()> {
     let ascii: String = text.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
     let Ok(url) = web_url::parse(&ascii) else {
         return refuse(
-            "is not a whole URL: write it with `https://` in front, exactly as it is registered with the app",
+            "is not a whole URL: write it with `https://` in front, exactly as it is registered \
+             with the app",
         );
     };
     if url.fragment().is_some() {
         return refuse(
-            "has a fragment (`#…`), which no redirect URI may have: remove it, and register it without",
+            "has a fragment (`#…`), which no redirect URI may have: remove it, and register it \
+             without",
         );
     }
     if let Some((name, _)) = url.query_pairs().find(|(name, _)| ITS_PARAMETERS.contains(&&**name)) {
         return refuse(&format!(
-            "has a parameter `{name}` of its own, which the platform adds itself and would be there twice: give yours \
-             another name, or keep its value in the user's session, and register the URL without it"
+            "has a parameter `{name}` of its own, which the platform adds itself and would be \
+             there twice: give yours another name, or keep its value in the user's session, and \
+             register the URL without it"
         ));
     }
     Ok(())
@@ -127,7 +132,8 @@ pub(super) fn check_url(label: &str, value: &str) -> Result<Url> {
     };
     if !web_url::has_usable_host(&url) {
         return refuse(
-            "has a host name with a character that no host name has: write the name of the real host",
+            "has a host name with a character that no host name has: write the name of the real \
+             host",
         );
     }
     if !web_url::is_private(&url) {

@@ -115,6 +115,10 @@ impl OptionSet {
         Ok(self.secret(name)?.map(|text| text.expose().to_owned()))
     }
 
+    pub(crate) fn need_text(&self, name: &str) -> Result<String> {
+        self.need(name, pick!(Text)).map(|text| text.expose().to_owned())
+    }
+
     pub(crate) fn seconds(&self, name: &str) -> Result<Duration> {
         self.need(name, pick!(Seconds))
     }

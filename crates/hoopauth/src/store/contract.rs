@@ -1,4 +1,4 @@
-//! What every store of ours promises, as tests that each of them runs.
+//! The promises of every store of ours, as tests that each of them runs.
 
 use std::sync::Arc;
 use std::thread;
@@ -8,7 +8,7 @@ use super::{BackOff, Begin, Key, NewRecord, Priority, Slot, SlotRequest, TokenSt
 use crate::account::Account;
 use crate::clock::Timestamp;
 
-/// Where a store is tried out.
+/// Place where a store is tried out.
 pub(super) trait Bench {
     /// A store, over the same records each time.
     fn open(&self) -> Arc<dyn TokenStore>;

@@ -92,7 +92,7 @@ pub trait RowStore: Send + Sync + fmt::Debug {
 pub struct Row {
     /// Counts up at each save of this row; never restarts.
     pub version: u64,
-    /// What was saved. UTF-8 text; grants in it are sealed if `store_key` is set, and secret if
+    /// The saved bytes. UTF-8 text; grants in it are sealed if `store_key` is set, and secret if
     /// not.
     pub bytes: Vec<u8>,
 }
@@ -129,22 +129,22 @@ impl fmt::Debug for NewRow<'_> {
 /// A row as it is listed: its columns as they were last saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Whose row.
+    /// Account of the row.
     pub account: Account,
-    /// Whether there is a grant; else the row is a tombstone, which must be kept.
+    /// `true` if there is a grant; else the row is a tombstone, which must be kept.
     pub live: bool,
-    /// Whether a refresh stands open.
+    /// `true` if a refresh stands open.
     pub marked: bool,
-    /// When the access token ends.
+    /// End of the access token.
     pub expires_at: Timestamp,
     /// Before this moment maintenance leaves it alone.
     pub not_before: Timestamp,
 }
 
-/// What [`RowStore::lease`] did.
+/// Outcome of [`RowStore::lease`].
 #[derive(Debug)]
 pub enum Leased<'a> {
-    /// It is held until this is dropped.
+    /// The lease is held until this is dropped.
     Held(Box<dyn Held + 'a>),
     /// Another holder kept it.
     Busy,
@@ -225,7 +225,7 @@ impl HostStore {
                 return Ok(true);
             }
         }
-        Err(crate::inner::busy(key.account))
+        Err(super::busy(key.account))
     }
 
     fn listed(&self, app: &str, wanted: impl Fn(&Listed) -> bool) -> Result<Vec<Account>> {
@@ -384,7 +384,7 @@ impl Lease for HostLease<'_> {
     }
 }
 
-/// What is in a row.
+/// Content of a row.
 #[derive(Default, Serialize, Deserialize)]
 struct Content {
     form: u32,

@@ -8,7 +8,6 @@ use super::{
     SlotRequest, TokenStore, WINDOW, changed_of,
 };
 use crate::account::Account;
-use crate::backoff::LONGEST;
 use crate::budget::SlidingLog;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -85,7 +84,8 @@ impl TokenStore for MemoryStore {
         let ripe = |(_, account): &&(Timestamp, Account)| !waits(account);
         let troubled = live.troubled.iter().take_while(|(until, _)| *until <= now);
         // Those of a clock that was far ahead stand at the end.
-        let wrong = live.troubled.iter().rev().take_while(|(until, _)| until.since(now) > LONGEST);
+        let wrong =
+            live.troubled.iter().rev().take_while(|(until, _)| until.since(now) > BackOff::LONGEST);
         let troubled = troubled.chain(wrong).filter(ripe).take(limit);
         Ok(Due {
             total: live.deadlines.len() as u64,
@@ -254,7 +254,7 @@ struct Inner {
     marked: HashMap<String, HashSet<Account>>,
     leased: HashSet<OwnedKey>,
     budgets: HashMap<String, SlidingLog>,
-    /// Those of each app.
+    /// Claims of each app.
     claims: HashMap<String, Claims>,
     changes: u64,
     /// The last of them, with the generations they made.

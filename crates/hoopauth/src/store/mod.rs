@@ -1,4 +1,4 @@
-//! Where grants live.
+//! Stores, which keep grants.
 //!
 //! A store keeps one [`Record`] per (app, account), the sliding log of token-endpoint requests, and
 //! short-lived claims. What is secret in a record is opaque bytes to it, sealed when a `store_key`
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::account::Account;
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 
 #[cfg(test)]
 mod contract;
@@ -82,7 +82,8 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     /// Remembers `id` until `until`; `false` if it was remembered already.
     fn claim(&self, app: &str, id: &Fingerprint, until: Timestamp, now: Timestamp) -> Result<bool>;
 
-    /// Whether [`claim`](Self::claim) remembers `id`. `None`: not known without claiming it.
+    /// Returns `true` if [`claim`](Self::claim) remembers `id`, and `None` if the store cannot tell
+    /// without claiming it.
     fn claimed(&self, _app: &str, _id: &Fingerprint, _now: Timestamp) -> Result<Option<bool>> {
         Ok(None)
     }
@@ -128,7 +129,7 @@ pub trait Lease: fmt::Debug {
     fn note(&mut self, expected: u64, close_mark: bool, back_off: Option<&BackOff>) -> Result<()>;
 }
 
-/// Which record.
+/// Key of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key<'a> {
     /// The origin of the token endpoint and the client id.
@@ -137,22 +138,22 @@ pub struct Key<'a> {
     pub account: &'a Account,
 }
 
-/// What is stored of an account.
+/// Stored state of one account.
 #[derive(Clone)]
 pub struct Record {
     /// Counts up at each save, tombstones included; never restarts.
     pub generation: u64,
     /// The grant as opaque bytes; `None` is a tombstone.
     pub grant: Option<Vec<u8>>,
-    /// When the access token ends, for those who look for the next to refresh; of a tombstone the
-    /// moment of the UNINSTALL.
+    /// End of the access token, by which the store finds the next one to refresh. In a tombstone:
+    /// the moment of the UNINSTALL.
     pub expires_at: Timestamp,
     /// Keyed hashes of the refresh tokens this account was ever imported or refreshed with, oldest
     /// first; before them one that says that its grants are sealed with their generation.
     pub seen: Vec<Fingerprint>,
     /// A refresh of this generation was sent and its outcome is not known.
     pub mark: Option<Mark>,
-    /// When to try again after a failure; bound to this generation.
+    /// Time of the next try after a failure; bound to this generation.
     pub back_off: Option<BackOff>,
 }
 
@@ -172,7 +173,7 @@ impl fmt::Debug for Record {
 pub struct NewRecord {
     /// The grant as opaque bytes; `None` leaves a tombstone.
     pub grant: Option<Vec<u8>>,
-    /// When the access token ends.
+    /// End of the access token.
     pub expires_at: Timestamp,
     /// See [`Record::seen`].
     pub seen: Vec<Fingerprint>,
@@ -186,7 +187,7 @@ impl fmt::Debug for NewRecord {
     }
 }
 
-/// What [`TokenStore::due`] found.
+/// Accounts that [`TokenStore::due`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Due {
     /// The number of accounts that have a grant and are not [troubled](BackOff::is_troubled).
@@ -243,7 +244,7 @@ pub type Fingerprint = [u8; 16];
 pub struct Mark {
     /// Of the refresh token that was sent.
     pub fingerprint: Fingerprint,
-    /// How long ago the first request of the current window was sent, by the store's clock.
+    /// Time since the first request of the current window, by the store's clock.
     pub age: Duration,
 }
 
@@ -260,6 +261,13 @@ impl Mark {
             _ => now,
         }
     }
+}
+
+/// Makes the error of a row that others change faster than it can be written.
+pub(crate) fn busy(account: &Account) -> Error {
+    Error::new(ErrorCode::Store, "the grant changes faster than it can be written; try again")
+        .with_retryable(true)
+        .with_account(account)
 }
 
 /// The time after a refresh request in which the same request surely gets the same answer. The
@@ -302,6 +310,9 @@ pub struct BackOff {
 }
 
 impl BackOff {
+    /// The longest pause of all.
+    pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
     /// Returns `true` if the trouble is this account's alone. Such accounts are tried last, from a
     /// small part of the budget.
     pub fn is_troubled(&self) -> bool {
@@ -320,7 +331,7 @@ impl BackOff {
     }
 }
 
-/// What [`Lease::begin`] did.
+/// Outcome of [`Lease::begin`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
     /// Slot taken, mark written.
@@ -336,11 +347,11 @@ pub enum Begin {
 pub struct SlotRequest {
     /// `token_requests_per_minute`.
     pub per_minute: u32,
-    /// Who asks.
+    /// Rank of the request.
     pub priority: Priority,
 }
 
-/// Who goes first.
+/// Rank of a request for the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
     /// An early refresh: leaves the last slot of a minute to others.
@@ -353,7 +364,7 @@ pub enum Priority {
     Recovery,
 }
 
-/// What [`TokenStore::take_slot`] did.
+/// Outcome of [`TokenStore::take_slot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
     /// Taken.
@@ -384,7 +395,7 @@ fn changed_of(
     Ok((last != since).then_some(found))
 }
 
-/// How many of the last changes a store knows by name.
+/// Number of the last changes that a store knows by name.
 const KNOWN_CHANGES: u64 = 1000;
 
 /// A number for a list of words. The same in every process and release, so not of std's hasher.

@@ -139,7 +139,7 @@ impl KeyRing {
         }
     }
 
-    /// Whether there are keys that only open.
+    /// Returns `true` if there are keys that only open.
     pub(crate) fn has_older(&self) -> bool {
         !self.rest.is_empty()
     }

@@ -122,7 +122,7 @@ impl TokenStore for UserStore {
     }
 }
 
-/// Where the system wants the data of a user's programs: on Linux `$XDG_DATA_HOME`, else
+/// Folder that the system has for the data of a user's programs: on Linux `$XDG_DATA_HOME`, else
 /// `~/.local/share`.
 ///
 /// A relative path is passed over, as the specification asks. One in quotes or with a placeholder

@@ -1,4 +1,4 @@
-//! What carries HTTP: reqwest by default, or the host program's own.
+//! Transports, which carry HTTP: reqwest by default, or the host program's own.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -46,8 +46,8 @@ pub struct TransportRequest {
 
 /// The body of a request. `Debug` does not show it.
 ///
-/// That of a token request is secret and wiped when dropped; that of an API request is shared by
-/// all tries of it.
+/// The body of a token request is secret and wiped when dropped. All tries of an API request share
+/// one body.
 #[derive(Clone, Default)]
 pub struct Body {
     kind: BodyKind,
@@ -66,7 +66,7 @@ impl Default for BodyKind {
 }
 
 impl Body {
-    /// What to send.
+    /// Returns the bytes to send.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.kind {
             BodyKind::Secret(text) => text.expose().as_bytes(),
@@ -74,7 +74,7 @@ impl Body {
         }
     }
 
-    /// Whether there is nothing to send.
+    /// Returns `true` if there is nothing to send.
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
     }
@@ -137,7 +137,7 @@ impl fmt::Debug for TransportRequest {
 pub struct TransportResponse {
     /// The HTTP status.
     pub status: u16,
-    /// What came before the body; `vec![...].into()` makes it of names and values.
+    /// The headers; `vec![...].into()` makes them of names and values.
     pub headers: ResponseHeaders,
     /// The body, decompressed.
     pub body: Vec<u8>,
@@ -198,7 +198,7 @@ impl ResponseHeaders {
         Pairs::of(self)
     }
 
-    /// What [`iter`](Self::iter) gives, where it is at hand as text.
+    /// Returns the pairs that [`iter`](Self::iter) gives, if they are at hand as text.
     pub(crate) fn as_pairs(&self) -> Option<&[(String, String)]> {
         match &self.kind {
             HeadersKind::Own(pairs) => Some(pairs),
@@ -207,7 +207,7 @@ impl ResponseHeaders {
         }
     }
 
-    /// What is no UTF-8 in values is replaced by U+FFFD.
+    /// Replaces bytes of values that are not UTF-8 by U+FFFD.
     #[cfg(feature = "reqwest")]
     fn of_http(map: http::HeaderMap) -> Self {
         if map.values().all(|value| value.to_str().is_ok()) {
@@ -295,11 +295,11 @@ impl Clone for Pairs<'_> {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct TransportError {
-    /// What failed.
+    /// Kind of failure.
     pub kind: TransportErrorKind,
     /// For people; no secrets, no bodies.
     pub message: String,
-    /// Whether any byte of the request may have reached the server. When in doubt, `true`.
+    /// `true` if any byte of the request may have reached the server, and in doubt.
     pub sent: bool,
 }
 

@@ -18,9 +18,9 @@ use crate::client::{ChangeKind, Client};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorCode, Result};
 use crate::grant::Grant;
-use crate::inner::{Inner, SAVE_TRIES, busy};
+use crate::inner::{Inner, SAVE_TRIES};
 use crate::refresh::{Step, no_grant};
-use crate::store::{Fingerprint, NewRecord};
+use crate::store::{Fingerprint, NewRecord, busy};
 use crate::sync::{Mutex, lock};
 
 impl Client {

@@ -6,19 +6,49 @@ use super::WebhookVerifierBuilder;
 use crate::error::Result;
 use crate::options::{OptionRow, OptionSet, rows, setters};
 
+#[rustfmt::skip] // It moves the continued lines of texts to the left, each time it runs.
 macro_rules! verifier_options {
     ($then:ident) => {
         $then! {
-    platform_key OptionKind::Boolean, Some("true"), "Whether the platform's Ed25519 key counts, under the label `platform`.";
-    platform_rsa_key OptionKind::Boolean, Some("false"), "Whether the platform's older RSA key counts, under the label `platform-rsa`; its end is announced for 1 September 2026.";
-    app_id OptionKind::Text, None, "The app whose events are accepted: the platform signs the events of all apps with one key. Unset: the part of the client's `client_id` before the `-`. An event that names no app is accepted if the client has a grant for its account or company, or if a shared secret signed it.";
-    any_app OptionKind::Boolean, Some("false"), "`true` accepts events of other apps, and those that name no app and whose account the client has no grant for. An INSTALL or UNINSTALL that does not name this app is never accepted.";
-    max_age OptionKind::Seconds(1.0, 31_536_000.0), Some("259200"), "The oldest event to accept, in seconds. The platform sends again for an hour and more what was answered with 429: `300` refuses such tries. With `replay` in a store, which others share, at most the default.";
-    without_timestamp OptionKind::Boolean, None, "`true` accepts events without a `timestamp`, or with one in an unknown form; `false` refuses them. Unset: they are accepted if a shared secret signed them. One that was handled is refused for as long as `max_age`, and no longer; one that has no `webhookId` either for 15 minutes, because its next occurrence looks the same.";
-    replay OptionKind::Choice(&["store", "memory", "off"]), None, "Where the ids of deliveries are remembered: `store` (the client's, by all processes that share it), `memory` (by this process, until it ends) or `off` (the program does it). Unset: `store` with a client of OAuth, else `memory`. With a client whose own store is `memory:` both are the same bounded memory.";
-    replay_memory OptionKind::Number(1, 100_000_000), Some("100000"), "How many deliveries `memory` remembers. Events as old as one that it had to forget are refused.";
-    claim_seconds OptionKind::Seconds(1.0, 86_400.0), Some("600"), "Seconds that handling a delivery may take: one that is neither confirmed nor released by then is accepted again.";
-    max_body OptionKind::Number(1, 1 << 30), Some("1048576"), "The longest body to accept, in bytes. Adapters stop reading there.";
+            platform_key OptionKind::Boolean, Some("true"),
+                "`true` accepts signatures of the platform's Ed25519 key, under the label \
+                 `platform`.";
+            platform_rsa_key OptionKind::Boolean, Some("false"),
+                "`true` accepts signatures of the platform's older RSA key, under the label \
+                 `platform-rsa`; the platform announced its end for 1 September 2026.";
+            app_id OptionKind::Text, None,
+                "The app whose events are accepted: the platform signs the events of all apps \
+                 with one key. Unset: the part of the client's `client_id` before the `-`. An \
+                 event that names no app is accepted if the client has a grant for its account \
+                 or company, or if a shared secret signed it.";
+            any_app OptionKind::Boolean, Some("false"),
+                "`true` accepts events of other apps, and events that name no app and belong to \
+                 an account without a grant of the client. An INSTALL or UNINSTALL that does not \
+                 name this app is never accepted.";
+            max_age OptionKind::Seconds(1.0, 31_536_000.0), Some("259200"),
+                "The age, in seconds, of the oldest event to accept. For an hour and more, the \
+                 platform repeats an event that was answered with 429; `300` refuses such \
+                 repeats. With `replay` in a store, which others share, at most the default.";
+            without_timestamp OptionKind::Boolean, None,
+                "`true` accepts events without a `timestamp`, or with one in an unknown form; \
+                 `false` refuses them. Unset: they are accepted if a shared secret signed them. \
+                 Such an event, once handled, is refused for as long as `max_age`, and no \
+                 longer; without a `webhookId` too, for 15 minutes, because its next occurrence \
+                 looks the same.";
+            replay OptionKind::Choice(&["store", "memory", "off"]), None,
+                "The place that remembers the ids of deliveries: `store` (the client's store, \
+                 for all processes that share it), `memory` (this process, until it ends) or \
+                 `off` (the program does it). Unset: `store` with a client of OAuth, else \
+                 `memory`. With a client whose own store is `memory:` both are the same bounded \
+                 memory.";
+            replay_memory OptionKind::Number(1, 100_000_000), Some("100000"),
+                "Deliveries that `memory` remembers. Events as old as one that it had to forget \
+                 are refused.";
+            claim_seconds OptionKind::Seconds(1.0, 86_400.0), Some("600"),
+                "Seconds that the handling of a delivery may take: a delivery that is neither \
+                 confirmed nor released by then is accepted again.";
+            max_body OptionKind::Number(1, 1 << 30), Some("1048576"),
+                "The longest body to accept, in bytes. Adapters stop reading there.";
         }
     };
 }

@@ -140,6 +140,6 @@ async fn prepare(client: &Client, settings: &Settings) -> Outcome<i32> {
 
 /// The first release with `idle_session_timeout`, by which the lease of a silent holder ends.
 const OLDEST_SERVER: u32 = 14;
-/// When the server ends a connection that is not used, which a forked child might otherwise keep
+/// Time after which the server ends an idle connection, which a forked child might otherwise keep
 /// open for ever.
 pub(super) const IDLE_CONNECTION: Duration = Duration::from_secs(15 * 60);

@@ -68,7 +68,7 @@ impl Engine {
         self.handle.spawn(work).abort_handle()
     }
 
-    /// What a connection holds as long as it is there.
+    /// Returns a sender that a connection holds as long as it is there.
     pub(super) fn alive(&self) -> Option<mpsc::Sender<Infallible>> {
         self.alive.clone()
     }

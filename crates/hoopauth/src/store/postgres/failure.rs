@@ -1,4 +1,4 @@
-//! What the server, the driver and the network say, in this crate's words.
+//! Failures of the server, the driver and the network, in this crate's words.
 
 use std::error::Error as _;
 
@@ -7,7 +7,7 @@ use tokio_postgres::error::SqlState;
 use crate::error::{Error, ErrorCode};
 use crate::redact::clean;
 
-/// What work on a connection answers.
+/// Result of work on a connection.
 pub(super) type Outcome<T> = Result<T, Failure>;
 
 /// A failure that does not know yet of which store.
@@ -20,7 +20,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Whether the connection is of no use any more.
+    /// Returns `true` if the connection is of no use any more.
     pub(super) fn is_broken(&self) -> bool {
         match self {
             Self::Driver(error) => error.code().is_none_or(ends_the_session),

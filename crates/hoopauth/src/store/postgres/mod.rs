@@ -272,8 +272,8 @@ impl TokenStore for PostgresStore {
         forgotten.map_err(|failure| failure.of(pool.place()))
     }
 
-    /// Who has little time, and a server that takes longer, gets the count of the time before: it
-    /// is older than the moment, and moves all the same.
+    /// A caller with little time, before a server that takes longer, gets the count of the look
+    /// before. That count is older, and moves all the same.
     fn changes(&self) -> Result<u64> {
         let found = self.pool()?.read(|client, _| {
             let late = Arc::clone(&self.late);
@@ -314,7 +314,7 @@ struct PostgresLease<'a> {
     process: u32,
     place: i64,
     key: OwnedKey,
-    /// How much the database's clock is ahead of the client's, in milliseconds.
+    /// Milliseconds by which the database's clock is ahead of the client's.
     ahead: i64,
 }
 
@@ -803,7 +803,7 @@ async fn add_app(client: &Client, app: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether it is still the session it was.
+/// Checks that the connection still has the same session.
 fn check_backend(row: &Row, column: usize, backend: i32) -> Outcome<()> {
     if row.try_get::<_, i32>(column)? != backend {
         return Err(pooler::refused().into());
@@ -861,7 +861,7 @@ impl OwnedKey {
     }
 }
 
-/// What a forked child must not drop: that would speak to the server in the parent's name.
+/// A value that a forked child must not drop: that would speak to the server in the parent's name.
 struct Inherited<T>(Option<T>, u32);
 
 impl<T> Inherited<T> {
@@ -882,7 +882,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the server's own limits, which leave the connection usable.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-/// What a question and its answer take at most, in most networks.
+/// Longest time of a question and its answer in most networks.
 const ON_THE_WAY: Duration = Duration::from_millis(250);
 const GIVE_BACK_TIMEOUT: Duration = Duration::from_secs(2);
 /// After so long without a word from a lease's holder, its session ends.

@@ -36,7 +36,7 @@ pub(super) struct Pool {
     pub(super) engine: Engine,
 }
 
-/// What also those use who do work that nobody waits for any more.
+/// State that abandoned work uses, too.
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
@@ -46,10 +46,10 @@ struct Shared {
 #[derive(Default)]
 struct State {
     idle: Vec<Connection>,
-    /// How many are on loan, by purpose.
+    /// Connections on loan, by purpose.
     out: [usize; 3],
     outage: Option<Outage>,
-    /// Whether the tables are known to be there.
+    /// `true` if the tables are known to be there.
     ready: bool,
     /// The store is gone: nothing is kept any more.
     closed: bool,
@@ -104,7 +104,7 @@ struct Outage {
     until: Instant,
 }
 
-/// What a connection is wanted for.
+/// Purpose of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     Work,
@@ -172,7 +172,7 @@ impl Pool {
         self.take(Purpose::Work, LONGEST_QUEUE)?.ok_or_else(|| self.exhausted())
     }
 
-    /// What to say where all connections stayed in use.
+    /// Makes the error for a caller that found all connections in use.
     pub(super) fn exhausted(&self) -> Error {
         store(format!(
             "all connections of this process to the PostgreSQL server {} are in use: try again; if it stays so, check the \
@@ -439,7 +439,7 @@ impl fmt::Debug for Pooled<'_> {
 }
 
 const MOST_IDLE: usize = 4;
-/// How long a caller waits for a connection in use.
+/// Longest wait of a caller for a connection in use.
 const LONGEST_QUEUE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! Whether somebody between us and the server hands sessions around.
+//! Finds out if a pooler between us and the server hands sessions around.
 //!
 //! A lease is a lock that a session holds. A connection pooler in transaction mode gives each
 //! transaction whichever session is free: locks would be taken in one and given back in another,
@@ -113,7 +113,7 @@ fn process_to_cancel(request: &[u8]) -> Option<i32> {
     (*head == CANCEL_REQUEST).then(|| i32::from_be_bytes(*process))
 }
 
-/// Its length, 16, and its code.
+/// Length, 16, and code of the request.
 const CANCEL_REQUEST: [u8; 8] = [0, 0, 0, 16, 4, 210, 22, 46];
 
 /// Keeps what is written; to the question whether there is TLS it answers yes.

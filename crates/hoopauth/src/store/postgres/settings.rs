@@ -1,5 +1,5 @@
-//! What the option `store` says of a server: PostgreSQL's own URL, with what the driver does not
-//! know taken out first.
+//! The option `store` of a server: PostgreSQL's own URL, from which we first take the parameters
+//! that the driver does not know.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use super::IDLE_HOLDER;
 use crate::error::{Error, Result};
 use crate::web_url;
 
-/// Where the store is and how to get there.
+/// Address of the store and the way to connect.
 pub(crate) struct Settings {
     pub(super) config: Config,
     pub(super) tls: Tls,
@@ -147,7 +147,7 @@ pub(super) enum Roots {
     System,
     /// The system's, and those in the client's `ca_file`.
     SystemAnd(Option<PathBuf>),
-    /// Those in the PEM file of `sslrootcert`, as libpq means it.
+    /// The certificates in the PEM file of `sslrootcert`, as libpq means it.
     Only(PathBuf),
 }
 
@@ -257,7 +257,7 @@ fn place(config: &Config) -> Result<String> {
     Ok(places.join(", "))
 }
 
-/// Whether nothing of it leaves this computer.
+/// Returns `true` if no connection leaves this computer.
 fn is_local(config: &Config) -> bool {
     let by_name = config.get_hosts().iter().all(|host| match host {
         Host::Tcp(name) => web_url::is_loopback_host(name),

@@ -29,7 +29,7 @@ pub(super) static REGISTRY: Registry = Registry::new();
 
 type Known = Vec<(Identity, Arc<Database>)>;
 
-/// Which databases are open, by the identity of their lock files. What was once in it stays.
+/// The open databases, by the identity of their lock files. An entry stays for ever.
 #[derive(Debug)]
 pub(super) struct Registry {
     known: Mutex<Known>,
@@ -481,12 +481,13 @@ fn in_use(what: &str) -> Error {
         .with_retryable(true)
 }
 
-/// How long a statement waits for other processes, unless the call ends earlier.
+/// Longest wait of a statement for other processes, unless the call ends earlier.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a thread waits for the others of its process, unless the call ends earlier: those come
-/// to an end.
+/// Longest wait of a thread for the others of its process, unless the call ends earlier. The others
+/// come to an end.
 const LONGEST_QUEUE: Duration = Duration::from_secs(60);
-/// How long another thread may hold the list of databases. It opens a file under it, nothing else.
+/// Longest time that another thread may hold the list of databases, under which it only opens a
+/// file.
 const LONGEST_OPENING: Duration = Duration::from_secs(2);
 const MOST_CONNECTIONS: usize = 8;
 /// Pages in the write-ahead log before they are moved into the database: four megabytes.

@@ -1,4 +1,4 @@
-//! What SQLite and the file system say, in this crate's words.
+//! Failures of SQLite and the file system, in this crate's words.
 
 use std::io;
 use std::path::Path;

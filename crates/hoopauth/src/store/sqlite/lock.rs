@@ -53,7 +53,7 @@ impl LockFile {
         self.identity
     }
 
-    /// Whether the path still names this file. If not, others lock another file.
+    /// Returns `true` if the path still names this file. If not, others lock another file.
     pub(super) fn is_in_place(&self) -> io::Result<bool> {
         Ok(Identity::now_at(&self.path)? == Some(self.identity))
     }
@@ -134,7 +134,7 @@ pub(super) fn place(app: &str, account: &str) -> u64 {
 /// The place that is held while the database is set up.
 pub(super) const SETUP: u64 = 0;
 
-/// Which file: the same for all names of one file.
+/// Identity of a file: the same for all its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Identity(u64, u64);
 

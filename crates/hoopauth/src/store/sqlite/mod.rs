@@ -21,7 +21,6 @@ use super::{
     SlotRequest, TokenStore, WINDOW, changed_of,
 };
 use crate::account::Account;
-use crate::backoff::LONGEST;
 use crate::budget::SlidingLog;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -45,12 +44,12 @@ impl SqliteStore {
         Self { path, process: std::process::id(), handle: OnceCell::new() }
     }
 
-    /// Whether it was used yet.
+    /// Returns `true` if the store was used.
     pub(crate) fn is_open(&self) -> bool {
         self.handle.get().is_some()
     }
 
-    /// Whether any account of any app has a grant.
+    /// Returns `true` if any account of any app has a grant.
     pub(crate) fn has_grants(&self) -> Result<bool> {
         self.handle()?.read(|connection| {
             Ok(connection.query_row(
@@ -113,7 +112,7 @@ impl TokenStore for SqliteStore {
                 .query_row([app], |row| row.get(0))?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             // One that ends later than any is of a clock that was wrong.
-            let longest = now.plus(LONGEST).0;
+            let longest = now.plus(BackOff::LONGEST).0;
             let list = |condition: &str| -> std::result::Result<Vec<(Account, Timestamp)>, Failure> {
                 let mut statement = connection.prepare_cached(&format!(
                     "SELECT name, expires_at FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \

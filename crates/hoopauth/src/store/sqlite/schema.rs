@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::Failure;
 use crate::error::{Error, ErrorCode};
 
-/// Whether there is nothing left to do; an error if the file is not ours to use.
+/// Returns `true` if there is nothing left to do. Fails if the file is not ours to use.
 pub(super) fn is_current(connection: &Connection) -> Result<bool, Failure> {
     let version = check(connection)?;
     let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
