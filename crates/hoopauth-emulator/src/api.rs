@@ -11,12 +11,13 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
 
 use crate::account::{Account, Class};
+use crate::answer::answered_status;
 use crate::fault::Endpoint;
 use crate::limits::Standing;
 use crate::refusal::Refusal;
 use crate::request::{Caller, JSON, Parameters, check_edge, check_version, has_content_type, read};
-use crate::server::answered_status;
-use crate::state::{Contact, Shared, State};
+use crate::shared::Shared;
+use crate::state::{Contact, State};
 use crate::tokens::{id, uuid};
 
 pub(crate) async fn api(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Response {

@@ -10,7 +10,8 @@ use axum::response::{Html, IntoResponse as _, Response};
 
 use crate::account::Account;
 use crate::request::{Parameters, read};
-use crate::state::{Code, Shared, State};
+use crate::shared::Shared;
+use crate::state::{Code, State};
 
 pub(crate) async fn page(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();

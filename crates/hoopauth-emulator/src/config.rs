@@ -2,7 +2,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::account::Account;
-use crate::webhook::{HmacStyle, RetryPolicy};
+use crate::webhook::delivery::RetryPolicy;
+use crate::webhook::keys::HmacStyle;
 
 /// What an emulator begins with.
 ///

@@ -10,7 +10,8 @@ use crate::error::ControlError;
 use crate::fault::{Endpoint, Fault};
 use crate::gate::Stage;
 use crate::grants::{Grant, Presented};
-use crate::state::{Code, Shared};
+use crate::shared::Shared;
+use crate::state::Code;
 use crate::statistics::Statistics;
 use crate::tokens;
 

@@ -18,8 +18,9 @@ use crate::config::{App, Company, PrivateIntegration, Settings};
 use crate::control::Control;
 use crate::error::ControlError;
 use crate::fault::{Endpoint, Fault, FaultKind};
-use crate::state::Shared;
-use crate::{tokens, webhook};
+use crate::shared::Shared;
+use crate::tokens;
+use crate::webhook::sender::check_url;
 
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()
@@ -45,7 +46,6 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/clock", get(clock).post(set_clock))
         .route("/statistics", get(statistics))
         .route("/reset", post(reset))
-        .merge(webhook::control_http::routes())
         .fallback(unknown)
 }
 
@@ -248,7 +248,7 @@ async fn configure(Extract(control): Extract<Control>, body: Bytes) -> Answer {
     let settings: Settings =
         serde_json::from_value(settings).map_err(|why| malformed(&why.to_string()))?;
     if let Some(url) = &settings.webhook_url {
-        webhook::check_url(url).map_err(ControlError::Malformed)?;
+        check_url(url).map_err(ControlError::Malformed)?;
     }
     control.configure(|current| *current = settings);
     Ok(Json(json!(control.settings())))

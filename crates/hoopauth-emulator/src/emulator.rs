@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 use crate::config::Config;
 use crate::control::Control;
 use crate::server::serve;
-use crate::state::{Shared, State};
-use crate::webhook;
+use crate::shared::Shared;
+use crate::state::State;
+use crate::webhook::sender;
 
 /// A running emulator. It stops when it is dropped, with whatever connections are open.
 ///
@@ -42,7 +43,7 @@ impl Emulator {
         let thread = thread::Builder::new().name("hoopauth-emulator".into()).spawn(move || {
             runtime.block_on(async {
                 if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-                    tokio::spawn(webhook::run(shared.clone()));
+                    tokio::spawn(sender::run(shared.clone()));
                     serve(listener, shared, stopped).await;
                 }
             });

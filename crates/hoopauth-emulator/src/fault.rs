@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::server::NoAnswer;
+use crate::answer::NoAnswer;
 use crate::tokens::random;
 
 /// Where a fault strikes or a request is held.

@@ -12,7 +12,8 @@ use crate::account::Account;
 use crate::fault::Endpoint;
 use crate::refusal::Refusal;
 use crate::request::{Caller, Parameters, check_edge, check_version};
-use crate::state::{Shared, State};
+use crate::shared::Shared;
+use crate::state::State;
 use crate::tokens::uuid;
 
 pub(crate) async fn installed_locations(

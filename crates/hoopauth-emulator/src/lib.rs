@@ -22,8 +22,11 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod announce;
+mod answer;
 mod api;
 mod authorize;
+mod changes;
 mod clock;
 mod config;
 mod control;
@@ -39,6 +42,7 @@ mod location_token;
 mod refusal;
 mod request;
 mod server;
+mod shared;
 mod state;
 mod statistics;
 mod style;

@@ -12,7 +12,8 @@ use crate::fault::Endpoint;
 use crate::grants::Grant;
 use crate::refusal::Refusal;
 use crate::request::{Caller, FORM, Parameters, check_edge, check_version, has_content_type, read};
-use crate::state::{Shared, State};
+use crate::shared::Shared;
+use crate::state::State;
 
 pub(crate) async fn location_token(
     Extract(shared): Extract<Arc<Shared>>,
@@ -26,7 +27,10 @@ pub(crate) async fn location_token(
 fn answer(state: &mut State, parts: &Parts, body: &[u8]) -> Response {
     let style = state.style(&parts.headers);
     match mint(state, parts, body) {
-        Ok(grant) => style.grant(StatusCode::CREATED, &grant, state),
+        Ok(grant) => {
+            let approved = state.approved_locations(&grant);
+            style.grant(StatusCode::CREATED, &grant, &approved, &state.settings)
+        }
         Err(refusal) => style.refuse(&refusal),
     }
 }

@@ -1,11 +1,9 @@
 use std::convert::Infallible;
-use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::http::Request;
 use axum::http::header::DATE;
-use axum::http::{Request, Response};
 use axum::routing::{get, post};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -15,25 +13,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::state::Shared;
+use crate::answer::NoAnswer;
+use crate::shared::Shared;
+use crate::webhook::control_http as webhooks;
 use crate::{api, authorize, control_http, installed_locations, location_token, token};
-
-/// Marks a response that must not be sent: its connection is closed instead.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NoAnswer;
-
-impl fmt::Display for NoAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("closed without an answer, as told")
-    }
-}
-
-impl std::error::Error for NoAnswer {}
-
-/// The status a client will see, 0 if none.
-pub(crate) fn answered_status(answer: &Response<Body>) -> u16 {
-    if answer.extensions().get::<NoAnswer>().is_some() { 0 } else { answer.status().as_u16() }
-}
 
 /// Accepts connections until told to stop.
 pub(crate) async fn serve(
@@ -94,7 +77,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/oauth/location-token", post(location_token::location_token))
         .route("/oauth/installedLocations", get(installed_locations::installed_locations))
         .route("/oauth/installed-locations", get(installed_locations::installed_locations))
-        .nest("/control", control_http::routes())
+        .nest("/control", control_http::routes().merge(webhooks::routes()))
         .fallback(api::api)
         .with_state(shared)
 }

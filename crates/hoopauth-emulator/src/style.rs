@@ -3,11 +3,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
 
-use crate::account::{Account, Class};
+use crate::account::Class;
 use crate::config::{Casing, ErrorStyle, Settings};
 use crate::grants::Grant;
 use crate::refusal::Refusal;
-use crate::state::State;
 use crate::tokens::uuid;
 
 /// How one request wants to be answered.
@@ -31,12 +30,19 @@ impl Style {
     }
 
     /// The answer that carries a new pair.
-    pub(crate) fn grant(self, status: StatusCode, grant: &Grant, state: &State) -> Response {
-        let mut members = members(grant, state);
-        for name in &state.settings.answer_omit {
+    /// `approved`: the locations that a company's user approved.
+    pub(crate) fn grant(
+        self,
+        status: StatusCode,
+        grant: &Grant,
+        approved: &[String],
+        settings: &Settings,
+    ) -> Response {
+        let mut members = members(grant, approved);
+        for name in &settings.answer_omit {
             members.remove(name);
         }
-        members.extend(state.settings.answer.clone());
+        members.extend(settings.answer.clone());
         if self.casing == Casing::Camel {
             members = members.into_iter().map(|(name, value)| (camel(&name), value)).collect();
         }
@@ -44,7 +50,7 @@ impl Style {
     }
 }
 
-fn members(grant: &Grant, state: &State) -> Map<String, Value> {
+fn members(grant: &Grant, approved: &[String]) -> Map<String, Value> {
     let class = grant.account.class();
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
@@ -65,15 +71,6 @@ fn members(grant: &Grant, state: &State) -> Map<String, Value> {
         put("locationId", id.as_str().into());
     }
     if class == Class::Company {
-        let locations =
-            state.companies.get(grant.company_id.as_str()).map(|company| &company.locations);
-        let approved: Vec<_> = locations
-            .into_iter()
-            .flatten()
-            .take(APPROVED_AT_MOST)
-            .filter(|id| !state.grants.is_uninstalled(&Account::Location((*id).clone())))
-            .map(ToString::to_string)
-            .collect();
         put("approvedLocations", json!(approved));
         put("installToFutureLocations", true.into());
         put("approveAllLocations", true.into());
@@ -94,5 +91,3 @@ fn camel(name: &str) -> String {
 }
 
 pub(crate) const PLAN_ID: &str = "hoopPlan000000000001";
-/// An answer for a company of a hundred thousand locations would be megabytes long.
-const APPROVED_AT_MOST: usize = 100;

@@ -10,12 +10,13 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::answer::answered_status;
 use crate::fault::Endpoint;
 use crate::grants::Grant;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::request::{FORM, JSON, Parameters, check_edge, has_content_type, read};
-use crate::server::answered_status;
-use crate::state::{Shared, State};
+use crate::shared::Shared;
+use crate::state::State;
 
 pub(crate) async fn token(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = read(request).await;
@@ -54,7 +55,10 @@ fn arrive(state: &mut State, form: &Parameters) -> bool {
 fn answer(state: &mut State, parts: &Parts, form: &Parameters) -> Response {
     let style = state.style(&parts.headers);
     match pair(state, parts, form) {
-        Ok(grant) => style.grant(StatusCode::OK, &grant, state),
+        Ok(grant) => {
+            let approved = state.approved_locations(&grant);
+            style.grant(StatusCode::OK, &grant, &approved, &state.settings)
+        }
         Err(refusal) => style.refuse(&refusal),
     }
 }

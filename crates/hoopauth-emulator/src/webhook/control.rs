@@ -31,7 +31,7 @@ impl Control {
 
     /// Signs a webhook and gives it back, for tests that bring it to the receiver themselves.
     pub fn sign_webhook(&self, webhook: &Webhook) -> Result<SignedWebhook, ControlError> {
-        let prepared = webhook.prepare(&self.shared.lock())?;
+        let prepared = self.shared.lock().prepare(webhook)?;
         Ok(prepared.sign())
     }
 
@@ -63,7 +63,7 @@ impl Control {
             return Err(ControlError::Malformed("`times` is at least 1".into()));
         }
         let mut state = self.shared.lock();
-        let webhook = webhook.prepare(&state)?;
+        let webhook = state.prepare(webhook)?;
         let now_ms = state.clock.now_ms();
         Ok(state.deliveries.push(url, webhook, times, retry, now_ms))
     }

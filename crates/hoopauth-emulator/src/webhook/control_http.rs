@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::control::Control;
 use crate::control_http::{Answer, malformed, read};
 use crate::error::ControlError;
-use crate::state::Shared;
+use crate::shared::Shared;
 use crate::webhook::control::is_answered;
 use crate::webhook::delivery::{Delivery, DeliveryState, RetryPolicy};
 use crate::webhook::event::Webhook;

@@ -2,13 +2,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::account::{Account, Class};
-use crate::state::State;
 use crate::tokens::random;
-use crate::webhook::event::{Prepared, Webhook};
+use crate::webhook::event::Prepared;
 
 /// When a delivery is sent again, by the emulator's clock. What the platform does is documented in
 /// two ways, and both send again what was answered with 429. A receiver that answers anything else
@@ -222,60 +219,6 @@ impl Deliveries {
     }
 }
 
-impl State {
-    /// Tells the app's webhook that it was installed. Installing it in a company installs it in the
-    /// company's locations, each of which is told of by its own.
-    pub(crate) fn announce_install(&mut self, app: usize, account: &Account) {
-        if self.settings.webhook_url.is_none() {
-            return;
-        }
-        self.announce(app, json!({ "type": "INSTALL", id_of(account): account.id() }));
-        if let Account::Company(id) = account {
-            let locations =
-                self.companies.get(id).map(|company| company.locations.clone()).unwrap_or_default();
-            let locations = locations.into_iter().map(Account::Location);
-            let installed: Vec<_> = locations
-                .filter(|location| !self.grants.is_uninstalled(location))
-                .take(TOLD_AT_MOST)
-                .collect();
-            for location in installed {
-                self.announce(app, json!({ "type": "INSTALL", "locationId": location.id() }));
-            }
-        }
-    }
-
-    /// Tells of a location that came to a company with the app: the platform knows no user then and
-    /// names no company.
-    pub(crate) fn announce_future_location(&mut self, app: usize, id: &str) {
-        self.announce(
-            app,
-            json!({ "type": "INSTALL", "locationId": id, "companyId": null, "userId": null }),
-        );
-    }
-
-    pub(crate) fn announce_uninstall(&mut self, app: usize, account: &Account) {
-        self.announce(app, json!({ "type": "UNINSTALL", id_of(account): account.id() }));
-    }
-
-    /// Queues an event of the install flow, if there is a webhook to send it to.
-    fn announce(&mut self, app: usize, event: Value) {
-        let Some(url) = self.settings.webhook_url.clone() else { return };
-        let webhook = Webhook::event(event).client_id(&self.apps[app].client_id);
-        let now_ms = self.clock.now_ms();
-        if let Ok(webhook) = webhook.prepare(self) {
-            self.deliveries.push(&url, webhook, 1, self.settings.webhook_retry, now_ms);
-        }
-    }
-}
-
-/// The member of an event that names the account.
-fn id_of(account: &Account) -> &'static str {
-    match account.class() {
-        Class::Location => "locationId",
-        Class::Company => "companyId",
-    }
-}
-
 fn seconds_up(ms: i64) -> i64 {
     ms.div_euclid(1_000) + i64::from(ms.rem_euclid(1_000) > 0)
 }
@@ -283,8 +226,6 @@ fn seconds_up(ms: i64) -> i64 {
 const MAX_JITTER_MS: u16 = 60_000;
 /// More deliveries than any test looks through.
 const KEPT_AT_MOST: usize = 10_000;
-/// As many as an answer's `approvedLocations` has.
-const TOLD_AT_MOST: usize = 100;
 
 #[cfg(test)]
 mod tests {

@@ -1,13 +1,8 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::account::{Account, Class};
-use crate::error::ControlError;
-use crate::state::State;
-use crate::style::PLAN_ID;
-use crate::tokens::uuid;
 use crate::webhook::keys::{HmacStyle, SigningKey, WebhookScheme};
 
 /// A webhook to be signed or sent: what it says, and with which keys it is signed.
@@ -68,33 +63,6 @@ impl Webhook {
         self.client_id = Some(client_id.into());
         self
     }
-
-    /// Makes the body and finds the keys. Signing is left for later, as it needs no lock.
-    pub(crate) fn prepare(&self, state: &State) -> Result<Prepared, ControlError> {
-        let app = match &self.client_id {
-            None => state.apps.first(),
-            Some(id) => state.app_index(id).map(|app| &state.apps[app]),
-        };
-        let unknown = || {
-            ControlError::Unknown(format!(
-                "the app {}",
-                self.client_id.as_deref().unwrap_or("(default)")
-            ))
-        };
-        let find = |scheme: &WebhookScheme| state.webhook_keys.find(*scheme, self.key.as_deref());
-        let keys = self.schemes.iter().map(find).collect::<Result<_, _>>()?;
-        let style = state.settings.webhook_hmac;
-        if let Some(body) = &self.body {
-            if !self.event.is_empty() {
-                return Err(ControlError::Malformed("give `event` or `body`, not both".into()));
-            }
-            let event = serde_json::from_str(body).unwrap_or_default();
-            return Ok(Prepared { event, body: body.clone(), keys, style });
-        }
-        let app_id = app.ok_or_else(unknown)?.app_id();
-        let event = fill(self.event.clone(), app_id, state);
-        Ok(Prepared { body: Value::Object(event.clone()).to_string(), event, keys, style })
-    }
 }
 
 /// A webhook as it goes over the wire.
@@ -112,9 +80,9 @@ pub struct SignedWebhook {
 pub(crate) struct Prepared {
     /// What the body says; empty if it is no JSON object.
     pub(crate) event: Map<String, Value>,
-    body: String,
-    keys: Vec<Arc<SigningKey>>,
-    style: HmacStyle,
+    pub(crate) body: String,
+    pub(crate) keys: Vec<Arc<SigningKey>>,
+    pub(crate) style: HmacStyle,
 }
 
 impl Prepared {
@@ -128,52 +96,8 @@ impl Prepared {
     }
 }
 
-/// Adds what the event leaves out, then takes out what it says is `null`.
-fn fill(mut event: Map<String, Value>, app_id: &str, state: &State) -> Map<String, Value> {
-    let now_ms = state.clock.now_ms();
-    let mut put = |name: &str, value: Value| {
-        event.entry(name).or_insert(value);
-    };
-    put("type", "ContactCreate".into());
-    put("webhookId", uuid().into());
-    put("timestamp", iso8601(now_ms).into());
-    put("appId", app_id.into());
-    if event["type"] == "INSTALL" {
-        fill_install(&mut event, app_id, state);
-    }
-    event.retain(|_, value| !value.is_null());
-    event
-}
-
-fn fill_install(event: &mut Map<String, Value>, app_id: &str, state: &State) {
-    let text = |event: &Map<String, Value>, name| {
-        event.get(name).and_then(Value::as_str).map(ToOwned::to_owned)
-    };
-    let location = text(event, "locationId").map(|id| Account::location(&id));
-    let known = location
-        .as_ref()
-        .and_then(|location| state.company_of(location).ok())
-        .map(ToString::to_string);
-    let company_id = text(event, "companyId").or_else(|| known.clone());
-    let company = company_id.as_deref().and_then(|id| state.companies.get(id));
-    let class = if location.is_some() { Class::Location } else { Class::Company };
-    let trial_start = iso8601(state.clock.now_ms());
-    let mut put = |name: &str, value: Value| {
-        event.entry(name).or_insert(value);
-    };
-    put("versionId", app_id.into());
-    put("installType", class.as_str().into());
-    put("companyId", json!(company_id));
-    put("userId", json!(company.map(|company| &company.user_id)));
-    put("planId", PLAN_ID.into());
-    put("trial", json!({ "onTrial": true, "trialDuration": 10, "trialStartDate": trial_start }));
-    put("isWhitelabelCompany", false.into());
-    put("whitelabelDetails", json!({}));
-    put("companyName", json!(company.map(|company| &company.name)));
-}
-
 /// `2026-01-31T23:59:59.999Z`
-fn iso8601(ms: i64) -> String {
+pub(crate) fn iso8601(ms: i64) -> String {
     let (days, in_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
     let (year, month, day) = civil(days);
     let (hour, minute) = (in_day / 3_600_000, in_day / 60_000 % 60);

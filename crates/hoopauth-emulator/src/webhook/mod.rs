@@ -3,15 +3,12 @@
 
 mod control;
 pub(crate) mod control_http;
-mod delivery;
-mod event;
-mod keys;
-mod sender;
+pub(crate) mod delivery;
+pub(crate) mod event;
+pub(crate) mod keys;
+pub(crate) mod progress;
+pub(crate) mod sender;
 
 pub use delivery::{Attempt, Delivery, DeliveryState, RetryPolicy};
 pub use event::{SignedWebhook, Webhook};
 pub use keys::{HmacStyle, WebhookKey, WebhookScheme};
-
-pub(crate) use delivery::Deliveries;
-pub(crate) use keys::Keys;
-pub(crate) use sender::{Progress, check_url, run};

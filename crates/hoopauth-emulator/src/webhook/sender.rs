@@ -1,7 +1,7 @@
 //! Brings webhooks to receivers on this machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Condvar, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -9,10 +9,10 @@ use axum::http::{Request, Uri};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::state::{Shared, State};
+use crate::shared::Shared;
+use crate::state::State;
 use crate::webhook::delivery::{Attempt, Round};
 use crate::webhook::event::SignedWebhook;
 
@@ -28,54 +28,6 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             None => wake.notified().await,
             Some(wait) => drop(timeout(wait, wake.notified()).await),
         }
-    }
-}
-
-/// Tells those who wait that a delivery came further.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    notify: Notify,
-    blocking: Condvar,
-}
-
-impl Progress {
-    fn announce(&self) {
-        self.notify.notify_waiters();
-        self.blocking.notify_all();
-    }
-}
-
-impl Shared {
-    /// Waits until the deliveries are as wanted; false if that takes longer than `at_most`.
-    pub(crate) async fn wait_for_deliveries(
-        &self,
-        at_most: Duration,
-        mut wanted: impl FnMut(&State) -> bool,
-    ) -> bool {
-        let until = async {
-            loop {
-                let moved = self.deliveries_progress.notify.notified();
-                if wanted(&self.lock()) {
-                    return;
-                }
-                moved.await;
-            }
-        };
-        timeout(at_most, until).await.is_ok()
-    }
-
-    /// The same for threads outside the emulator.
-    pub(crate) fn wait_for_deliveries_blocking(
-        &self,
-        at_most: Duration,
-        mut wanted: impl FnMut(&State) -> bool,
-    ) -> bool {
-        let (state, _) = self
-            .deliveries_progress
-            .blocking
-            .wait_timeout_while(self.lock(), at_most, |state| !wanted(state))
-            .unwrap_or_else(PoisonError::into_inner);
-        wanted(&state)
     }
 }
 
