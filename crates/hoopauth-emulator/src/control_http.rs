@@ -358,7 +358,7 @@ async fn release(Extract(control): Extract<Control>, body: Bytes) -> Answer {
     }
     match read::<Asked>(&body)? {
         Asked { endpoint: Some(endpoint), count: Some(count) } => {
-            control.release_some(endpoint, count)
+            control.release_some(endpoint, count);
         }
         Asked { endpoint: Some(endpoint), count: None } => control.release(endpoint),
         Asked { endpoint: None, count: None } => control.release_all(),

@@ -172,7 +172,7 @@ fn many_threads_report_the_old_token_and_it_is_switched_once() {
                             Ok(Report::Repeat(again)) => assert!(uses(&again, NEW)),
                             Ok(_) => panic!(),
                             Err(error) => {
-                                assert!(dead && error.message().starts_with("both"), "{error}")
+                                assert!(dead && error.message().starts_with("both"), "{error}");
                             }
                         }
                         // From the first report on, nobody gets the old one again.
