@@ -332,7 +332,7 @@ fn too_late(account: &str, limit: Exhausted, wait: Duration) -> Error {
 }
 
 const PREFIX: &str = "x-ratelimit-";
-/// What the platform documents.
+/// The platform's documented interval.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 const DAY_MS: i64 = 86_400_000;
 /// A day, and the hour that is added where clocks are put back.

@@ -167,7 +167,7 @@ impl Window {
         let Some(index) = (count + ahead).checked_sub(most) else { return 0 };
         let sent = |index: usize| self.sent.get(index).copied();
         let waiting = || self.waiting.get(index - count).map(|(_, at)| *at);
-        // What was sent counts too where those who wait have overslept their moments.
+        // Requests that were sent count too, in case those that wait overslept their moments.
         let blocking = sent(index).or_else(waiting).max(count.checked_sub(most).and_then(sent));
         blocking.map_or(0, |blocking| blocking.saturating_add(pacing.span))
     }

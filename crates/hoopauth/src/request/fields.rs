@@ -37,7 +37,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// What the library sets, and what to use instead.
+/// Headers that the library sets, and what to use instead.
 const OWNED: &[(&str, &str)] = &[
     ("Authorization", "say whose token it is with `account`"),
     ("Version", "use the request's `version` or the option `api_version`"),

@@ -1,4 +1,4 @@
-//! Sending API requests: what is tried again, and what an answer means.
+//! API requests: building, checking and sending them, and the reaction to their answers.
 
 use std::fmt;
 use std::io;
@@ -34,7 +34,7 @@ impl Client {
     /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one
     /// of the configured hosts.
     ///
-    /// It goes out with the headers of its account; set what differs, then
+    /// The request carries the headers of its account. Set what differs, then
     /// [`send`](RequestBuilder::send) it.
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         RequestBuilder::new(Arc::clone(&self.inner), method, path)
@@ -50,7 +50,7 @@ impl Client {
     }
 }
 
-/// A request to be sent. What is wrong with it is reported by [`send`](Self::send).
+/// A request to be sent. [`send`](Self::send) reports what is wrong with it.
 #[must_use]
 #[derive(Clone)]
 pub struct RequestBuilder {
@@ -91,8 +91,8 @@ impl RequestBuilder {
         }
     }
 
-    /// Whose headers it carries, as `location:<id>` or `company:<id>`; otherwise those of the
-    /// default account.
+    /// Sets the account whose headers the request carries, as `location:<id>` or `company:<id>`. The
+    /// default account serves requests that name none.
     pub fn account(mut self, account: &str) -> Self {
         self.set_account(account);
         self
@@ -147,19 +147,20 @@ impl RequestBuilder {
         self
     }
 
-    /// Another `Version` than `api_version`, for this request.
+    /// Sets the `Version` of this request, in place of `api_version`.
     pub fn version(mut self, version: &str) -> Self {
         self.version = Some(version.to_owned());
         self
     }
 
-    /// For the whole request with all its tries and waits, instead of the option `timeout`.
+    /// Sets the time for the whole request with all its tries and waits, in place of the option
+    /// `timeout`.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// The longest body to accept in the answer, in bytes after decompression, instead of the
+    /// Sets the longest body to accept in the answer, in bytes after decompression, in place of the
     /// option `max_response_bytes`.
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = Some(bytes);
@@ -179,7 +180,7 @@ impl RequestBuilder {
         self
     }
 
-    /// Sends it, again where that can help, and answers with what came back.
+    /// Sends the request, again where that can help, and returns the answer.
     ///
     /// A GET, HEAD, OPTIONS, PUT or DELETE is tried again, at most `max_retries` times, after a
     /// failed or broken connection and the statuses 429, 502, 503 and 504; any other only if
@@ -197,7 +198,7 @@ impl RequestBuilder {
         send::send(&self)
     }
 
-    /// As [`send`](Self::send), for one that is kept.
+    /// As [`send`](Self::send), for a builder that is kept.
     #[doc(hidden)]
     pub fn send_kept(&self) -> Result<Response> {
         send::send(self)

@@ -16,11 +16,11 @@ use crate::operations::Operation;
 use crate::refusal::{ApiCall, Meaning, TokenKind, classify, may_refuse};
 use crate::settings::ApiBase;
 
-/// What to do after an API answer was reported.
+/// Next step after an API answer was reported.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Report {
-    /// The answer is no matter of authentication: use it.
+    /// The answer is not about authentication: use it.
     Pass,
     /// The token was refused and there is a new one: repeat the request once, with these headers.
     Repeat(Headers),
