@@ -22,6 +22,7 @@ test-python: setup ## the Python module alone
 lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked $(PROFILE) --workspace --all-targets -- -D warnings
+	python3 -m doctest tools/prose.py && tools/prose.py # lines and openings of comments
 
 bench: setup setup-postgres libraries ## the promised figures, as JSON lines
 	$(CARGO) fetch --quiet --locked
