@@ -8,21 +8,22 @@ use std::time::Duration;
 use crate::account::{Account, AccountKind};
 use crate::authorize::{AuthorizationRequest, AuthorizeDefaults, PendingAuthorization, Redirect};
 use crate::builder::ClientBuilder;
-use crate::cache::{Served, Slot, Snapshot};
+use crate::cache::Slot;
+use crate::snapshot::{Served, Snapshot};
 use crate::callback::{calling, refuse_reentry};
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credential;
 use crate::error::{Error, ErrorCode, Result};
-use crate::grant::Grant;
+use crate::grants::Grant;
 use crate::headers::Headers;
 use crate::inner::{Inner, SAVE_TRIES, busy};
 use crate::options::OptionSet;
-use crate::report::Report;
+use crate::request::report::Report;
 use crate::secret::Secret;
-use crate::sorted::sorted;
+use crate::sync::sorted;
 use crate::store::NewRecord;
 use crate::sync::lock;
-use crate::token_endpoint::FailureClass;
+use crate::refresh::token_endpoint::FailureClass;
 
 /// Authenticates a program's requests to HoopAI: any number of accounts with one credential.
 ///

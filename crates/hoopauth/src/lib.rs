@@ -69,7 +69,7 @@ pub use crate::account::{Account, AccountKind};
 pub use crate::authorize::{AuthorizationRequest, PendingAuthorization, Redirect};
 pub use crate::builder::ClientBuilder;
 #[doc(hidden)]
-pub use crate::cache::Snapshot;
+pub use crate::snapshot::Snapshot;
 #[doc(hidden)]
 pub use crate::callback::{outside, set_let_others_run};
 pub use crate::client::{AccountHandle, Change, ChangeKind, Client, Health, Import};
@@ -80,7 +80,7 @@ pub use crate::context::HeadersWork;
 #[doc(hidden)]
 pub use crate::error::clean as clean_text;
 pub use crate::error::{Error, ErrorCode, Result};
-pub use crate::grant::Grant;
+pub use crate::grants::Grant;
 pub use crate::headers::Headers;
 #[doc(hidden)]
 pub use crate::headers::{carries_body, with_nuls};
@@ -90,7 +90,7 @@ pub use crate::maintain::Maintenance;
 pub use crate::options::{OPTIONS, OptionKind, OptionRow, options_page};
 #[doc(hidden)]
 pub use crate::refresh::Step;
-pub use crate::report::Report;
+pub use crate::request::report::Report;
 #[doc(hidden)]
 pub use crate::request::LONGEST_BODY;
 pub use crate::request::{RequestBuilder, Response};

@@ -11,7 +11,7 @@ use std::fmt;
 use self::table::{METHODS, NODES, ROWS, SCOPES, SEGMENTS, VERSIONS};
 use crate::account::AccountKind;
 use crate::error::{Error, Result, clean};
-use crate::sorted::sorted;
+use crate::sync::sorted;
 
 /// One documented operation. Copying costs nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -25,3 +25,6 @@ pub(crate) fn wait<'a, T>(
 ) -> MutexGuard<'a, T> {
     condvar.wait_timeout(guard, longest).unwrap_or_else(std::sync::PoisonError::into_inner).0
 }
+/// nothing here sorts often.
+pub(crate) fn sorted<T: Ord>(items: Vec<T>) -> Vec<T> {
+    BinaryHeap::from(items).into_sorted_vec()

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorCode, Result};
 use crate::inner::Inner;
-use crate::sorted::sorted;
+use crate::sync::sorted;
 use crate::sync::{Mutex, lock};
 
 mod pacing;

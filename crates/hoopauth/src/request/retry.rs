@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::seal::random;
+use crate::seal::random;
 use crate::transport::{TransportError, TransportErrorKind};
 
 /// Whether sending a request of this method twice has the effect of sending it once (RFC 9110,

@@ -12,18 +12,18 @@ use crate::account::Account;
 use crate::callback::calling;
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::context::left_of_caller;
+use crate::jobs::left_of_caller;
 use crate::credential::Credential;
-use crate::deadline::timed_out;
+use crate::calls::timed_out;
 use crate::error::{Error, ErrorCode, Result, clean};
 use crate::headers::Headers;
 use crate::inner::Inner;
 use crate::limits::Told;
 use crate::operations::Operation;
-use crate::preflight::{Outgoing, Prepared};
-use crate::report::{Asked, Meaning, Report, classify};
+use crate::request::preflight::{Outgoing, Prepared};
+use crate::request::report::{Asked, Meaning, Report, classify};
 use crate::secret::Secret;
-use crate::token_endpoint::Refusal;
+use crate::refresh::token_endpoint::Refusal;
 use crate::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };

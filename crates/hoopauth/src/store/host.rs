@@ -17,7 +17,7 @@ use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
 use crate::patience;
-use crate::sorted::sorted;
+use crate::sync::sorted;
 
 /// Rows of a host program, one per (app, account): what is in them is this library's matter.
 ///

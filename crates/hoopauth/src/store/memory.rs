@@ -8,8 +8,8 @@ use super::{
     SlotRequest, TokenStore, WINDOW, changed_of,
 };
 use crate::account::Account;
-use crate::backoff::LONGEST;
-use crate::budget::SlidingLog;
+use crate::refresh::backoff::LONGEST;
+use crate::store::budget::SlidingLog;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::patience;

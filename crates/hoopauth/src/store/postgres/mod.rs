@@ -50,7 +50,7 @@ use super::{
     TokenStore, WINDOW, changed_of,
 };
 use crate::account::{Account, AccountKind};
-use crate::budget::SlidingLog;
+use crate::store::budget::SlidingLog;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::patience::{self, Patience, TO_SAVE};

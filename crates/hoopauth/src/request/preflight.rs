@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use crate::account::{Account, AccountKind};
-use crate::cache::{Served, Snapshot};
+use crate::snapshot::{Served, Snapshot};
 use crate::client::{Client, NO_ACCOUNT};
 use crate::credential::Credential;
 use crate::error::{Error, ErrorCode, Result};
@@ -18,7 +18,7 @@ use crate::inner::Inner;
 use crate::operations::Operation;
 use crate::options::OptionSet;
 use crate::patience::{Patience, QUICK};
-use crate::report::{Asked, TokenKind};
+use crate::request::report::{Asked, TokenKind};
 use crate::sync::{Mutex, lock};
 use crate::webhook::MintFor;
 

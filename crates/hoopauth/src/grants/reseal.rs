@@ -11,7 +11,7 @@ use crate::callback::calling;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::inner::Inner;
-use crate::store::seal::KeyRing;
+use crate::seal::KeyRing;
 
 /// Where a maintainer is in the store.
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ mod tests {
     use crate::client::Client;
     use crate::clock::Timestamp;
     use crate::error::ErrorCode;
-    use crate::grant::Grant;
+    use crate::grants::Grant;
     use crate::store::{MemoryStore, NewRecord};
 
     const NEW: &str = "the-first-key-0123456789";

@@ -12,23 +12,23 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::account::{Account, AccountKind};
-use crate::backoff::{Failed, Outcome, share};
-use crate::cache::{Moment, Snapshot};
+use crate::refresh::backoff::{Failed, Outcome, share};
+use crate::snapshot::{Moment, Snapshot};
 use crate::callback::calling;
 use crate::client::ChangeKind;
 use crate::clock::{Clock, Timestamp};
-use crate::deadline::timed_out;
+use crate::calls::timed_out;
 use crate::error::{Error, ErrorCode, Result};
-use crate::grant::Grant;
+use crate::grants::Grant;
 use crate::inner::Inner;
 use crate::operations::Operation;
 use crate::patience::Patience;
-use crate::report::{Asked, Meaning, classify};
+use crate::request::report::{Asked, Meaning, classify};
 use crate::store::{
     BackOff, Begin, Fingerprint, Lease, Priority, Record, Slot, SlotRequest, WINDOW,
 };
-use crate::token_answer::TokenAnswer;
-use crate::token_endpoint::{FailureClass, TokenFailure};
+use crate::refresh::token_answer::TokenAnswer;
+use crate::refresh::token_endpoint::{FailureClass, TokenFailure};
 use crate::transport::TransportResponse;
 
 /// The named points of a refresh, in their order. A test can stop or fail at each.

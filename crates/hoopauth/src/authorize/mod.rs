@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
 use crate::mistake::{self, Form};
 use crate::secret::Secret;
-use crate::store::seal::{KeyRing, random};
+use crate::seal::{KeyRing, random};
 
 /// An authorization request being put together (RFC 6749, 4.1.1).
 ///
@@ -682,7 +682,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::seal::PENDING_LABEL;
+    use crate::seal::PENDING_LABEL;
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
     const APP: &str = "https://services.example client-1";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::account::{Account, AccountKind};
-use crate::cache::{Served, Snapshot};
+use crate::snapshot::{Served, Snapshot};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::credential::{Credential, Rotation, Verdict};
@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::headers::Headers;
 use crate::inner::Inner;
 use crate::operations::Operation;
-use crate::token_endpoint::Refusal;
+use crate::refresh::token_endpoint::Refusal;
 
 /// What to do after an API answer was reported.
 #[derive(Clone, Debug)]

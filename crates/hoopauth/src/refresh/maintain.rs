@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::account::Account;
-use crate::backoff::share;
-use crate::cache::Snapshot;
+use crate::refresh::backoff::share;
+use crate::snapshot::Snapshot;
 use crate::callback::calling;
 use crate::client::Client;
 use crate::clock::{Clock, Timestamp};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 use crate::account::Account;
-use crate::cache::{Moment, Snapshot};
+use crate::snapshot::{Moment, Snapshot};
 use crate::callback::calling;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::inner::Inner;
 use crate::members::{number, text};
 use crate::sync::lock;
-use crate::token_endpoint::OWN_VERSION;
+use crate::refresh::token_endpoint::OWN_VERSION;
 
 /// A location of a company, as the platform lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]

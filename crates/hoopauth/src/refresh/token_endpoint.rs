@@ -7,11 +7,11 @@ use crate::account::{Account, AccountKind};
 use crate::authorize::encode_form;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, hide};
-use crate::headers::Constants;
+use crate::snapshot::Constants;
 use crate::limits::retry_after;
 use crate::members::{Members, text, texts};
 use crate::secret::Secret;
-use crate::token_answer::TokenAnswer;
+use crate::refresh::token_answer::TokenAnswer;
 use crate::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
