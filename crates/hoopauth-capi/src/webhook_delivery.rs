@@ -53,7 +53,11 @@ impl hoopauth_webhook_delivery_t {
         context: *const hoopauth_context_t,
         how: fn(&WebhookDelivery) -> Result<()>,
     ) -> Result<()> {
-        let store = if context.is_null() { None } else { self.delivery.remembered_by() };
+        let store = if context.is_null() {
+            None
+        } else {
+            hoopauth_core::binding::remembered_by(&self.delivery)
+        };
         match store {
             None => how(&self.delivery),
             Some(client) => {

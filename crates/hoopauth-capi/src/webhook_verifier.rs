@@ -88,7 +88,8 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_verify(
             let verifier = &the(verifier, "verifier")?.0;
             let headers = signed_headers(headers, header_count)?;
             let body = bytes("body", body, body_len)?;
-            let store = if context.is_null() { None } else { verifier.waits_for() };
+            let store =
+                if context.is_null() { None } else { hoopauth_core::binding::waits_for(verifier) };
             let delivery = match store {
                 None => verifier.verify(headers, body),
                 Some(client) => {

@@ -1,37 +1,68 @@
 //! The builder: it turns options and parts of the host program into a client.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 
 use crate::account::Account;
-use crate::cache::Cache;
-use crate::client::{Change, Client};
+use crate::client::Client;
 use crate::clock::{ClientClock, Clock};
-use crate::context::Calls;
 use crate::credential::Credential;
 use crate::error::{Error, Result};
-use crate::facts::FactsOfGrants;
-use crate::flight::Flights;
-use crate::headers::Constants;
+use crate::grants::{Change, ChangeHook, Grants, Parts, Vault};
 use crate::inner::Inner;
+use crate::installs::Installs;
 use crate::keys::{KeySource, LazyKeys};
-use crate::limits::Limits;
 use crate::options::{self, OptionSet, client_options, setters};
-use crate::refresh::Step;
+use crate::refresh::Refresher;
 use crate::settings::Settings;
-use crate::store::{HostStore, MemoryStore, RowStore, TokenStore};
+use crate::steps::{Step, StepHook, Steps};
+use crate::store::{AppStore, HostStore, MemoryStore, RowStore, TokenStore};
 #[cfg(feature = "postgres")]
 use crate::store::{PostgresSettings, PostgresStore};
 #[cfg(feature = "sqlite")]
 use crate::store::{SqliteStore, UserStore};
 use crate::store_key::StoreKey;
 use crate::store_name::StoreName;
-use crate::sync::Mutex;
 use crate::transport::Transport;
-use crate::watch::Watch;
-use crate::webhook::{Installs, WEBHOOK_OPTIONS};
+use crate::webhook::WEBHOOK_OPTIONS;
+
+impl Client {
+    /// Starts to configure a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Checks an option and its value as [`ClientBuilder::option`] would, without a builder.
+    #[doc(hidden)]
+    pub fn check_option(name: &str, value: &str) -> Result<()> {
+        OptionSet::default().set(name, value)
+    }
+
+    /// Makes a client that the environment alone configures: `HOOPAUTH_<OPTION>`, `HOOPAI_TOKEN`,
+    /// `LOCATION_ID`.
+    pub fn from_env() -> Result<Self> {
+        Self::builder().environment().build()
+    }
+
+    /// Returns a builder with this client's options, the environment's included. A forked child makes
+    /// a client of its own with it.
+    ///
+    /// Store, transport, clock and hooks that were given as objects are not among them.
+    /// `INVALID_STATE` for OAuth with the store `memory:`: the grants in it stay with the process
+    /// that has them.
+    pub fn again(&self) -> Result<ClientBuilder> {
+        let inner = &self.inner;
+        let is_oauth = !inner.refresher.credential.is_static();
+        if !inner.own_store && is_oauth && inner.settings().store == StoreName::Memory {
+            return Err(Error::state(
+                "a forked process can't use its parent's memory store: make the client after the \
+                 fork, or use a store that processes share",
+            ));
+        }
+        let (options, language) = (inner.options.clone(), inner.language.clone());
+        Ok(ClientBuilder { options, language, ..ClientBuilder::default() })
+    }
+}
 
 /// Configures a [`Client`]. A wrong value is reported by [`build`](Self::build).
 #[derive(Default)]
@@ -114,11 +145,6 @@ impl ClientBuilder {
         self
     }
 
-    /// The same options again, as [`Client::again`] gives them.
-    pub(crate) fn with_options(options: OptionSet, language: Option<String>) -> Self {
-        Self { options, language, ..Self::default() }
-    }
-
     /// Checks everything and makes the client. Nothing is read or opened here; the only look at the
     /// disk is whether a path is a folder. All errors are `CONFIG` and name the option, and the
     /// variable if the value came from the environment.
@@ -132,19 +158,18 @@ impl ClientBuilder {
         let options = &self.options;
         let credential = Credential::from_options(options)?;
         let settings = Settings::read(options, &credential, self.language.as_deref())?;
-        let constants = Arc::new(Constants::new(&settings.api_version, &settings.user_agent));
         let own_store = self.store.is_some();
-        // A memory store of the client's own is nobody else's to change, and a static token is in
-        // none.
-        let shared = !credential.is_static() && (own_store || settings.store != StoreName::Memory);
+        // Nobody else can change a memory store of the client's own, and a static token is in no
+        // store.
+        let is_shared =
+            !credential.is_static() && (own_store || settings.store != StoreName::Memory);
         let (store, source) = match self.store.take() {
             Some(store) => (store, settings.store_key.clone().into()),
             None => open_store(&settings, &credential)?,
         };
-        let default_account = settings.default_account.clone();
         let static_name = credential.is_static().then(String::new);
-        let default_name =
-            default_account.as_ref().map(|account| account.as_str().to_owned()).or(static_name);
+        let default_name = settings.default_account.as_ref();
+        let default_name = default_name.map(|account| account.as_str().to_owned()).or(static_name);
         let keys = match &credential {
             Credential::OAuth { client_secret, .. } => {
                 Some(LazyKeys::new(source, client_secret.clone()))
@@ -155,39 +180,26 @@ impl ClientBuilder {
             Some(transport) => Some(transport),
             None => default_transport(&settings),
         };
-        let cache = Cache::new(settings.cache_accounts);
+        let app = settings.app.clone();
+        let grants = Grants::new(Parts {
+            settings: Arc::new(settings),
+            clock: ClientClock::new(self.clock.take(), is_shared),
+            vault: Vault::new(app.clone(), keys),
+            store: AppStore::new(store, app),
+            is_shared,
+            steps: Steps(self.step_hook.take()),
+            on_change: self.on_change.take(),
+        });
         Ok(Client {
-            inner: Arc::new_cyclic(|me| Inner {
-                me: me.clone(),
-                last_success: AtomicI64::new(0),
+            inner: Arc::new(Inner {
                 options: self.options,
                 language: self.language.take(),
-                cache,
-                clock: ClientClock::new(self.clock.take(), shared),
-                settings,
-                credential,
-                constants,
-                default_name,
-                default_account,
-                keys,
-                store,
-                watch: shared.then(Watch::default),
                 own_store,
-                transport,
-                flights: Flights::new(),
-                unsaved: Mutex::new(HashMap::new()),
-                unsaved_count: AtomicUsize::new(0),
-                refused: Mutex::new(HashMap::new()),
+                default_name,
+                refresher: Refresher::new(grants, credential, transport),
                 installs: Installs::default(),
-                limits: Limits::default(),
-                facts: FactsOfGrants::default(),
-                closed: AtomicBool::new(false),
-                maintainers: AtomicUsize::new(0),
-                calls: Arc::new(Calls::default()),
+                deliveries: OnceLock::new(),
                 jobs: Arc::default(),
-                process: std::process::id(),
-                on_change: self.on_change.take(),
-                step_hook: self.step_hook.take(),
             }),
         })
     }
@@ -320,14 +332,10 @@ pub fn options_page() -> String {
     options::page(WEBHOOK_OPTIONS)
 }
 
-pub(crate) type ChangeHook = Box<dyn Fn(&Change) + Send + Sync>;
-pub(crate) type StepHook = Box<dyn Fn(Step, &Account) -> Result<()> + Send + Sync>;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::settings::STATIC_ACCOUNTS;
-    use crate::sync::lock;
 
     /// A static token answers for any name; a program that makes names up must not fill the memory
     /// with them.
@@ -338,10 +346,10 @@ mod tests {
             let name = format!("location:{number}");
             assert_eq!(client.headers_for(&name, "GET").unwrap().account(), name);
         }
-        assert!(client.inner.cache.len() <= usize::try_from(STATIC_ACCOUNTS).unwrap());
+        assert!(client.inner.grants().cache.len() <= usize::try_from(STATIC_ACCOUNTS).unwrap());
         let all = Client::builder().access_token("token").cache_accounts(0).build().unwrap();
         all.headers_for("location:1", "GET").unwrap();
-        assert_eq!(all.inner.cache.len(), 1);
+        assert_eq!(all.inner.grants().cache.len(), 1);
     }
 
     /// Names without a grant leave nothing behind.
@@ -359,8 +367,8 @@ mod tests {
             client.account(&name).unwrap().headers("GET").unwrap_err();
             client.headers_within(&crate::Context::new(), &name, "GET").unwrap_err();
         }
-        assert_eq!(client.inner.cache.len(), 0);
-        assert!(lock(&client.inner.refused).is_empty());
+        assert_eq!(client.inner.grants().cache.len(), 0);
+        assert!(client.inner.refresher.has_no_refused_tokens());
     }
 
     #[test]
@@ -415,7 +423,7 @@ mod tests {
             .api_base("http://127.0.0.1:1/base/".to_owned())
             .build()
             .unwrap();
-        let settings = &client.inner.settings;
+        let settings = client.inner.settings();
         assert_eq!(settings.timeout, Duration::from_millis(2_500));
         assert_eq!((settings.max_retries, settings.pacing.is_some()), (3, true));
         assert_eq!(settings.scopes, ["a", "b"]);

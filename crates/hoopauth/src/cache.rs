@@ -1,4 +1,4 @@
-//! Snapshots: the ready-to-send headers of each account, found without a lock.
+//! The cache: the snapshot of each account, found without a lock.
 //!
 //! The table is open addressing over (tag, snapshot) pairs: one line of the table and one of the
 //! snapshot make a hit. Readers load atomics only; writers of one shard take turns.
@@ -9,201 +9,12 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use arc_swap::{ArcSwap, Guard};
-use zeroize::Zeroizing;
+use arc_swap::ArcSwap;
 
 use crate::account::Account;
-use crate::clock::{ClientClock, Clock, Timestamp};
-use crate::headers::Constants;
-use crate::secret::constant_time_eq;
+use crate::clock::ClientClock;
+use crate::snapshot::{Moment, Served, Snapshot};
 use crate::sync::{Mutex, lock};
-
-/// The immutable headers of one account, with the moments at which they stop being good.
-///
-/// Public for the C ABI, which counts references to it; not part of the crate's interface.
-#[repr(C)]
-pub struct Snapshot {
-    /// Until here, on both clocks, it is served with no further thought.
-    soft: Moment,
-    /// The account, beside the check: the first line of a snapshot is all that a hit reads.
-    name: Name,
-    /// With a NUL behind it, for C.
-    authorization: Zeroizing<Box<str>>,
-    constants: Arc<Constants>,
-    /// From here on callers wait for a refresh.
-    hard: Moment,
-    expires: Moment,
-    pub(crate) generation: u64,
-    /// The store may hold something newer: it is read again before this is served.
-    suspect: bool,
-}
-
-/// A moment on the wall clock and on the monotonic one. It has come when it has come on either: the
-/// wall clock counts through a suspended machine, the monotonic one through a clock set back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moment {
-    wall: i64,
-    monotonic: u64,
-}
-
-impl Moment {
-    pub(crate) const NEVER: Self = Self { wall: i64::MAX, monotonic: u64::MAX };
-    pub(crate) const PAST: Self = Self { wall: i64::MIN, monotonic: 0 };
-
-    pub(crate) fn at(when: Timestamp, clock: &dyn Clock) -> Self {
-        let left = u64::try_from(when.0.saturating_sub(clock.now().0)).unwrap_or(0);
-        Self { wall: when.0, monotonic: clock.monotonic().saturating_add(left) }
-    }
-
-    pub(crate) fn earlier(self, other: Self) -> Self {
-        Self { wall: self.wall.min(other.wall), monotonic: self.monotonic.min(other.monotonic) }
-    }
-
-    #[inline]
-    pub(crate) fn has_come(self, clock: &(impl Clock + ?Sized)) -> bool {
-        self.had_come(clock.both())
-    }
-
-    /// Whether it had come when a clock said [this](Clock::both).
-    #[inline]
-    fn had_come(self, (wall, monotonic): (Timestamp, u64)) -> bool {
-        wall.0 >= self.wall || monotonic >= self.monotonic
-    }
-}
-
-impl Snapshot {
-    pub(crate) fn new(name: &str, token: &str, constants: Arc<Constants>, generation: u64) -> Self {
-        let mut authorization = String::with_capacity(BEARER.len() + token.len() + 1);
-        authorization.push_str(BEARER);
-        authorization.push_str(token);
-        authorization.push('\0');
-        Self {
-            soft: Moment::NEVER,
-            name: Name::new(name),
-            authorization: Zeroizing::new(authorization.into_boxed_str()),
-            constants,
-            hard: Moment::NEVER,
-            expires: Moment::NEVER,
-            generation,
-            suspect: false,
-        }
-    }
-
-    /// What stands where there is no snapshot: nobody's, and never fresh.
-    fn nothing() -> Self {
-        let constants = Arc::new(Constants::new("", ""));
-        Self::new("", "", constants, 0).with_moments(Moment::PAST, Moment::PAST, Moment::PAST)
-    }
-
-    pub(crate) fn with_moments(mut self, soft: Moment, hard: Moment, expires: Moment) -> Self {
-        (self.soft, self.hard, self.expires) = (soft, hard, expires);
-        self
-    }
-
-    /// The same token with another soft moment.
-    pub(crate) fn with_soft(&self, soft: Moment) -> Self {
-        let mut same =
-            Self::new(self.name(), self.token(), Arc::clone(&self.constants), self.generation)
-                .with_moments(soft, self.hard, self.expires);
-        same.suspect = self.suspect;
-        same
-    }
-
-    /// The same token, to be read again from `soft` on.
-    pub(crate) fn suspected(&self, soft: Moment) -> Self {
-        let mut suspect = self.with_soft(soft);
-        suspect.suspect = true;
-        suspect
-    }
-
-    pub(crate) fn is_suspect(&self) -> bool {
-        self.suspect
-    }
-
-    /// Whether nobody tried yet to read it again.
-    pub(crate) fn is_unread(&self) -> bool {
-        self.suspect && self.soft == Moment::PAST
-    }
-
-    /// The same token, read at another time: it is as old as the older of the two says.
-    pub(crate) fn aged_as(&self, older: &Self) -> Self {
-        let soft = self.soft.earlier(older.hard);
-        self.with_soft(soft).with_moments(
-            soft,
-            self.hard.earlier(older.hard),
-            self.expires.earlier(older.expires),
-        )
-    }
-
-    /// Whether it is served with no further thought: it is fresh, and no look into the store is
-    /// due.
-    #[inline]
-    pub(crate) fn is_ready(&self, clock: &ClientClock) -> bool {
-        clock.is_before(&self.soft.wall, &self.soft.monotonic)
-    }
-
-    pub(crate) fn is_fresh(&self, clock: &(impl Clock + ?Sized)) -> bool {
-        !self.soft.has_come(clock)
-    }
-
-    pub(crate) fn is_hard(&self, clock: &dyn Clock) -> bool {
-        self.hard.has_come(clock)
-    }
-
-    /// When the token ends, by the wall clock.
-    pub(crate) fn ends(&self) -> Timestamp {
-        Timestamp(self.expires.wall)
-    }
-
-    pub(crate) fn hard(&self) -> Moment {
-        self.hard
-    }
-
-    pub(crate) fn is_expired(&self, clock: &dyn Clock) -> bool {
-        self.expires.has_come(clock)
-    }
-
-    pub(crate) fn authorization(&self) -> &str {
-        without_nul(&self.authorization)
-    }
-
-    pub(crate) fn authorization_with_nul(&self) -> &str {
-        &self.authorization
-    }
-
-    pub(crate) fn token(&self) -> &str {
-        &self.authorization()[BEARER.len()..]
-    }
-
-    pub(crate) fn constants(&self) -> &Constants {
-        &self.constants
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        self.name.as_str()
-    }
-
-    pub(crate) fn same_token(&self, other: &Self) -> bool {
-        constant_time_eq(self.authorization.as_bytes(), other.authorization.as_bytes())
-    }
-}
-
-impl fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshot")
-            .field("account", &self.name())
-            .field("generation", &self.generation)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The text of one that has a NUL behind it.
-pub(crate) fn without_nul(text: &str) -> &str {
-    text.strip_suffix('\0').unwrap_or(text)
-}
-
-/// A snapshot in use: it costs two atomic operations and leaves the snapshot's own memory alone.
-pub(crate) type Served = Guard<Arc<Snapshot>>;
 
 /// Where a handle finds its account's snapshot; [`Snapshot::nothing`] where there is none.
 pub(crate) struct Slot {
@@ -293,7 +104,7 @@ impl Cache {
             let _unmoved = lock(&shard.writer);
             shard.find(tag, name, || ())
         });
-        found.map(|(snapshot, ())| Guard::into_inner(snapshot))
+        found.map(|(snapshot, ())| Served::into_inner(snapshot))
     }
 
     /// Makes `snapshot` the one that all callers get from now on.
@@ -364,7 +175,7 @@ impl Cache {
         let tag = self.tag(name.as_bytes());
         self.shard(tag)
             .find(tag, name.as_bytes(), || ())
-            .map(|(snapshot, ())| Guard::into_inner(snapshot))
+            .map(|(snapshot, ())| Served::into_inner(snapshot))
     }
 
     /// Forgets the snapshot of an account.
@@ -413,7 +224,7 @@ impl Cache {
         }
         let found = shard.find(tag, account.as_str().as_bytes(), || ());
         let snapshot = found
-            .map_or_else(|| Arc::clone(&shard.nothing), |(found, ())| Guard::into_inner(found));
+            .map_or_else(|| Arc::clone(&shard.nothing), |(found, ())| Served::into_inner(found));
         let slot = Arc::new(Slot::new(snapshot));
         writer.slots.insert(account.as_str().into(), Arc::downgrade(&slot));
         slot
@@ -635,56 +446,16 @@ fn home(tag: u64) -> usize {
     (tag >> 1) as usize
 }
 
-/// An account's text, inside the snapshot where it is short, as the platform's are.
-enum Name {
-    Inline(u8, [u8; INLINE]),
-    Boxed(Box<str>),
-}
-
-impl Name {
-    fn new(text: &str) -> Self {
-        let mut bytes = [0; INLINE];
-        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
-            (Some(place), Ok(length)) => {
-                place.copy_from_slice(text.as_bytes());
-                Self::Inline(length, bytes)
-            }
-            _ => Self::Boxed(text.into()),
-        }
-    }
-
-    /// Compares bytes: a hit does not pay for a check of UTF-8.
-    #[inline]
-    fn is(&self, text: &[u8]) -> bool {
-        match self {
-            Self::Inline(length, bytes) => bytes.get(..usize::from(*length)) == Some(text),
-            Self::Boxed(own) => own.as_bytes() == text,
-        }
-    }
-
-    fn as_str(&self) -> &str {
-        match self {
-            // Copied from a `str` as a whole, so it is one.
-            Self::Inline(length, bytes) => bytes
-                .get(..usize::from(*length))
-                .and_then(|bytes| std::str::from_utf8(bytes).ok())
-                .unwrap_or_default(),
-            Self::Boxed(text) => text,
-        }
-    }
-}
-
-const BEARER: &str = "Bearer ";
 const SHARDS: usize = 16;
 const SMALLEST: usize = 8;
 /// The largest level has 2³⁰ buckets.
 const LEVELS: usize = 28;
-const INLINE: usize = 30;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::ManualClock;
+    use crate::clock::{ManualClock, Timestamp};
+    use crate::snapshot::Constants;
     use std::time::Duration;
 
     fn snapshot(name: &str, token: &str) -> Arc<Snapshot> {

@@ -1,60 +1,46 @@
-//! The front door: the client and what it answers.
+//! The client: the calls of a program, each passed on to the part that does it.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::account::{Account, AccountKind, NO_ACCOUNT};
-use crate::authorize::{AuthorizationRequest, AuthorizeDefaults, PendingAuthorization, Redirect};
-use crate::builder::ClientBuilder;
-use crate::cache::{Served, Slot, Snapshot};
-use crate::callback::{calling, refuse_reentry};
-use crate::clock::{Clock, Timestamp};
+use crate::authorize::{AuthorizationRequest, PendingAuthorization};
+use crate::cache::Slot;
+use crate::callback::refuse_reentry;
+use crate::clock::Timestamp;
+use crate::context::Context;
 use crate::credential::Credential;
-use crate::error::{Error, ErrorCode, Result};
-use crate::grant::Grant;
+use crate::error::{Error, Result};
+use crate::grants::{self, Grant, Health, Import};
 use crate::headers::Headers;
-use crate::inner::{Inner, SAVE_TRIES};
-use crate::options::OptionSet;
-use crate::request::{Report, report};
-use crate::secret::Secret;
-use crate::sorted::sorted;
-use crate::store::{NewRecord, busy};
-use crate::store_name::StoreName;
-use crate::sync::lock;
-use crate::token_endpoint::FailureClass;
+use crate::inner::Inner;
+use crate::installs::{
+    self, Applied, InstalledLocation, LOCATIONS_PATH, MintProgress, MintSummary, Pace,
+};
+use crate::limits::RateLimit;
+use crate::login;
+use crate::refresh::{self, Maintenance, OWN_VERSION};
+use crate::request::{Report, RequestBuilder, report};
+use crate::response::Response;
+use crate::serve;
+use crate::snapshot::{Served, Snapshot};
+use crate::webhook::{self, WebhookEvent, WebhookVerifierBuilder};
+use crate::within::{self, HeadersWork, Wait};
 
 /// Authenticates a program's requests to HoopAI: any number of accounts with one credential.
 ///
 /// Cloning is cheap and shares everything; any thread may call any method at any time. Getting
 /// headers of an account whose token is fresh takes no lock, allocates nothing and does no I/O.
-/// When a refresh is due, the caller's own thread does it; and every few seconds one caller looks
-/// whether others changed anything in a store that they share.
+/// If a refresh is due, the caller's own thread does it. Every few seconds, one caller looks for
+/// changes that others made in a shared store.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
 }
 
 impl Client {
-    /// Starts to configure a client.
-    pub fn builder() -> ClientBuilder {
-        ClientBuilder::default()
-    }
-
-    /// Checks an option and its value as [`ClientBuilder::option`] would, without a builder.
-    #[doc(hidden)]
-    pub fn check_option(name: &str, value: &str) -> Result<()> {
-        OptionSet::default().set(name, value)
-    }
-
-    /// A client configured by the environment alone: `HOOPAUTH_<OPTION>`, `HOOPAI_TOKEN`,
-    /// `LOCATION_ID`.
-    pub fn from_env() -> Result<Self> {
-        Self::builder().environment().build()
-    }
-
-    /// The headers for a request of the default account. The method's case does not matter.
+    /// Returns the headers for a request of the default account. The method's case does not matter.
     #[inline]
     pub fn headers(&self, method: &str) -> Result<Headers> {
         match &self.inner.default_name {
@@ -63,37 +49,35 @@ impl Client {
         }
     }
 
-    /// The headers for a request of `account` (`location:<id>` or `company:<id>`).
+    /// Returns the headers for a request of `account` (`location:<id>` or `company:<id>`).
     ///
-    /// Errors: `NO_GRANT`, `REAUTHORIZATION_REQUIRED` and what a refresh can meet.
+    /// Errors: `NO_GRANT`, `REAUTHORIZATION_REQUIRED` and those of a refresh.
     #[inline]
     pub fn headers_for(&self, account: &str, method: &str) -> Result<Headers> {
-        let served = match self.inner.cache.fresh(account.as_bytes(), &self.inner.clock) {
-            Some(served) => served,
-            None => Served::from_inner(self.inner.slow(account)?),
-        };
-        Ok(Headers::new(served, method.as_bytes()))
+        serve::headers_for(&self.inner, account, method.as_bytes())
     }
 
-    /// The headers for a request of `account`, if they are cached and fresh: never waits, never
-    /// does I/O.
+    /// Returns the headers for a request of `account` if they are cached and fresh. Never waits, and
+    /// does no I/O.
     #[inline]
     pub fn fresh_headers(&self, account: &str, method: &str) -> Option<Headers> {
-        let served = self.inner.cache.fresh(account.as_bytes(), &self.inner.clock)?;
+        let grants = self.inner.grants();
+        let served = grants.cache.fresh(account.as_bytes(), &grants.clock)?;
         Some(Headers::new(served, method.as_bytes()))
     }
 
-    /// What [`fresh_headers`](Self::fresh_headers) are made of, counted, for a text that nobody
-    /// checked to be UTF-8.
+    /// Returns the counted snapshot behind [`fresh_headers`](Self::fresh_headers). Nobody needs to
+    /// have checked that `account` is UTF-8.
     #[doc(hidden)]
     #[allow(clippy::inline_always, reason = "the hot path of the C library")]
     #[inline(always)]
     pub fn fresh_snapshot(&self, account: &[u8]) -> Option<Arc<Snapshot>> {
-        self.inner.cache.fresh(account, &self.inner.clock).map(Served::into_inner)
+        let grants = self.inner.grants();
+        grants.cache.fresh(account, &grants.clock).map(Served::into_inner)
     }
 
-    /// Headers as they were sent, put together again from the value of `Authorization`: for a host
-    /// that kept no [`Headers`] until the answer came and now wants to [`report`](Self::report) it.
+    /// Puts headers that were sent together again from the value of `Authorization`, for a program
+    /// that kept no [`Headers`] until the answer came and wants to [`report`](Self::report) it.
     pub fn sent_headers(
         &self,
         account: &str,
@@ -106,296 +90,209 @@ impl Client {
             .ok_or_else(|| {
                 Error::argument("`Authorization` is `Bearer ` and the token that was sent")
             })?;
-        if !(account.is_empty() && self.inner.credential.is_static()) {
-            Account::parse(account)?;
-        }
-        let snapshot = Snapshot::new(account, token, Arc::clone(&self.inner.constants), 0);
+        self.check_name(account)?;
+        let constants = Arc::clone(&self.inner.grants().constants);
+        let snapshot = Snapshot::new(account, token, constants, 0);
         Ok(Headers::new(Served::from_inner(Arc::new(snapshot)), method.as_bytes()))
     }
 
-    /// The name of the default account: `default_account`, or empty for a static token without one;
-    /// `None` where there is neither.
+    /// Refuses a name that is no account. A static token without an account has the empty name.
+    fn check_name(&self, account: &str) -> Result<()> {
+        if !(account.is_empty() && self.inner.refresher.credential.is_static()) {
+            Account::parse(account)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the name of the default account: `default_account`, or the empty text for a static
+    /// token without one; `None` if there is neither.
     pub fn default_account(&self) -> Option<&str> {
         self.inner.default_name.as_deref()
     }
 
-    /// Refuses a `url` that this client's bearer must not be sent to: any whose origin is neither
-    /// the API's (`api_base`) nor a token endpoint's. Adapters of HTTP libraries ask before they
-    /// put headers on a request. `INVALID_ARGUMENT`.
+    /// Refuses a `url` that this client's token must not be sent to: any whose origin is neither the
+    /// API's (`api_base`) nor a token endpoint's. Adapters of HTTP libraries ask before they put
+    /// headers on a request. Error: `INVALID_ARGUMENT`.
     pub fn check_url(&self, url: &str) -> Result<()> {
-        self.inner.settings.bearer_url(url).map(drop)
+        self.inner.settings().bearer_url(url).map(drop)
     }
 
-    /// A builder with this client's options, the environment's included: what a forked child makes
-    /// a client of its own with.
-    ///
-    /// Store, transport, clock and hooks that were given as objects are not among them.
-    /// `INVALID_STATE` for OAuth with the store `memory:`: the grants in it stay with the process
-    /// that has them.
-    pub fn again(&self) -> Result<ClientBuilder> {
-        let inner = &self.inner;
-        if !inner.own_store && inner.oauth().is_ok() && inner.settings.store == StoreName::Memory {
-            return Err(Error::state(
-                "a forked process can't use its parent's memory store: make the client after the fork, or use a store that processes share",
-            ));
-        }
-        Ok(ClientBuilder::with_options(inner.options.clone(), inner.language.clone()))
-    }
-
-    /// A handle of one account: its headers without looking the account up again.
+    /// Returns a handle of one account, which gets headers without looking the account up again.
     pub fn account(&self, account: &str) -> Result<AccountHandle> {
         let account = Account::parse(account)?;
-        self.inner.check_static_account(account.as_str())?;
-        let slot = self.inner.cache.slot(&account);
+        serve::check_static_account(&self.inner, account.as_str())?;
+        let slot = self.inner.grants().cache.slot(&account);
         Ok(AccountHandle { inner: Arc::clone(&self.inner), account, slot })
     }
 
-    /// Starts an authorization: set what differs from the options, then [`begin`](Self::begin) it.
+    /// Starts an authorization request with the client's options. Set what differs, then
+    /// [`begin`](Self::begin) it.
     pub fn authorization_request(&self) -> Result<AuthorizationRequest> {
-        self.authorize_defaults().map(AuthorizationRequest::new)
+        login::request(&self.inner)
     }
 
-    fn authorize_defaults(&self) -> Result<AuthorizeDefaults> {
-        let (client_id, _) = self.inner.oauth()?;
-        let settings = &self.inner.settings;
-        Ok(AuthorizeDefaults {
-            authorize_url: settings.authorize_url.clone(),
-            client_id: client_id.to_owned(),
-            redirect_uri: settings.redirect_uri.clone(),
-            scopes: settings.scopes.clone(),
-        })
-    }
-
-    /// Makes the URL to send the user to, and what must be kept until the user comes back (at most
-    /// 10 minutes).
+    /// Makes the URL to send the user to, and the value to keep until the user comes back (at most 10
+    /// minutes).
     pub fn begin(&self, request: AuthorizationRequest) -> Result<PendingAuthorization> {
-        self.inner.check_open()?;
-        request.build(self.inner.clock.now())
+        login::begin(&self.inner, request)
     }
 
     /// Seals a pending authorization as text, for a cookie or another process of the same app: some
     /// hundred characters, whatever the number of scopes.
     ///
-    /// It holds what completing needs: state, redirect URI, PKCE verifier and end. Where the answer
-    /// to the code names no scopes, those of the option `scopes` then count as granted, and not
-    /// those that this request asked for.
+    /// The text holds state, redirect URI, PKCE verifier and end. If the answer to the code names no
+    /// scopes, those of the option `scopes` then count as granted, and not those that this request
+    /// asked for.
     pub fn seal_pending(&self, pending: &PendingAuthorization) -> Result<String> {
-        pending.seal(self.inner.pending_ring()?, &self.inner.settings.app)
+        login::seal_pending(&self.inner, pending)
     }
 
-    /// Opens what [`seal_pending`](Self::seal_pending) made. `STATE_MISMATCH` if it was made by
-    /// another app or changed.
+    /// Opens the text that [`seal_pending`](Self::seal_pending) made. `STATE_MISMATCH` if another app
+    /// made it, or if it was changed.
     pub fn open_pending(&self, sealed: &str) -> Result<PendingAuthorization> {
-        let defaults = self.authorize_defaults()?;
-        PendingAuthorization::open(
-            sealed,
-            self.inner.pending_ring()?,
-            &self.inner.settings.app,
-            &defaults,
-        )
+        login::open_pending(&self.inner, sealed)
     }
 
-    /// Completes an authorization with the redirect the user came back by: the whole URL, or its
-    /// query.
+    /// Completes an authorization with the redirect by which the user came back: the whole URL, or
+    /// its query.
     ///
-    /// Checks `state` (once only), exchanges the code and stores the grant. Answers whose it is.
-    /// Errors: `STATE_MISMATCH`, `AUTHORIZATION_DENIED`, `WRONG_TOKEN_CLASS`, and those of the
-    /// token endpoint.
+    /// Checks `state` (once only), exchanges the code and stores the grant. Returns the account of
+    /// the grant. Errors: `STATE_MISMATCH`, `AUTHORIZATION_DENIED`, `WRONG_TOKEN_CLASS`, and those
+    /// of the token endpoint.
     pub fn complete(&self, pending: &PendingAuthorization, redirect: &str) -> Result<Account> {
-        let inner = &self.inner;
-        inner.check_open()?;
-        inner.oauth()?;
-        let redirect = Redirect::read(redirect)?;
-        let _call = inner.begin_call();
-        let now = inner.clock.now();
-        let code = redirect.check(pending, now)?;
-        let id = inner.fingerprinter()?.of("state", pending.state().expose());
-        let until = pending.expires_at().plus(Duration::from_secs(60));
-        if !calling(|| inner.store.claim(&inner.settings.app, &id, until, now))? {
-            return Err(Error::new(
-                ErrorCode::StateMismatch,
-                "this redirect was used before, as when the browser loads the page again: if the login did not succeed, begin a new \
-                 one",
-            ));
-        }
-        let (redirect_uri, scopes) = (Some(pending.redirect_uri()), pending.scopes());
-        let result = inner.exchange(code, redirect_uri, pending.verifier(), scopes, None);
-        if let Err((_, FailureClass::Untouched)) = &result {
-            // The code was not looked at: the same redirect may be tried again.
-            if let Err(error) = calling(|| inner.store.unclaim(&inner.settings.app, &id)) {
-                tracing::warn!(%error, "the redirect of a login that failed could not be released in the store: the user has to begin a new login");
-            }
-        }
-        result.map_err(|(error, _)| error)
+        login::complete(&self.inner, pending, redirect)
     }
 
     /// Completes an installation that began on the marketplace page and so carries no `state`.
     ///
-    /// Without `state` anybody can make a user's browser bring a code of a foreign account; so the
-    /// caller says for which account the code must be, and anything else is `WRONG_ACCOUNT` and not
-    /// stored.
+    /// Without `state` anybody can make a user's browser bring the code of a foreign account. So you
+    /// say for which account the code must be; anything else is `WRONG_ACCOUNT` and is not stored.
     pub fn complete_unsolicited(&self, code: &str, expected: &Account) -> Result<Account> {
-        self.inner.check_open()?;
-        if code.is_empty() || code.len() > 4096 || !code.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Error::argument(
-                "a code has 1 to 4096 printable ASCII characters: give the parameter `code` of the URL that the user came to, \
-                 percent-escapes decoded",
-            ));
-        }
-        let redirect_uri = self.inner.settings.redirect_uri.as_deref();
-        self.inner
-            .exchange(&Secret::new(code), redirect_uri, None, &[], Some(expected))
-            .map_err(|(error, _)| error)
+        login::complete_unsolicited(&self.inner, code, expected)
     }
 
     /// Mints a location's grant from its company's, and stores it.
     pub fn mint(&self, location: &Account, company: &Account) -> Result<()> {
-        let _call = self.inner.begin_call();
-        self.inner.check_open()?;
+        let inner = &self.inner;
+        let _call = inner.begin_call();
+        inner.check_open()?;
         if location.kind() != AccountKind::Location || company.kind() != AccountKind::Company {
             return Err(Error::argument(
-                "a location's grant is minted from its company's: give the location as `location:<id>`, and the company as \
-                 `company:<id>`",
+                "a location's grant is minted from its company's: give the location as \
+                 `location:<id>`, and the company as `company:<id>`",
             ));
         }
-        let timeout = self.inner.settings.attempt_timeout;
-        let grant = self.inner.mint_grant(company, location, None, timeout)?;
-        self.inner.adopt(grant);
-        self.inner.finish_installs(location);
+        let timeout = inner.settings().attempt_timeout;
+        let grant = refresh::mint_grant(&inner.refresher, company, location, None, timeout)?;
+        inner.refresher.adopt(grant);
+        inner.installations().finish_installs(location);
         Ok(())
+    }
+
+    /// Returns all locations that `company` installed the app in, page by page until there are as
+    /// many as the platform counts, or none are left. Needs the scope `oauth.readonly`.
+    ///
+    /// Errors: those of a [`request`](Self::request); `MALFORMED_RESPONSE` for a list that repeats
+    /// itself or does not end.
+    pub fn installed_locations(&self, company: &Account) -> Result<Vec<InstalledLocation>> {
+        let fetch = |params: &[(&str, &str)]| self.fetch_locations(company, params);
+        let mut pace = Pace::default();
+        installs::list_locations(&self.inner.refresher, company, &mut pace, &fetch)
+    }
+
+    /// Mints a grant for each location that `company` installed the app in and that has none. Begun
+    /// again after a break, it goes on where it was. `progress` is told after each location, and
+    /// must not call the client; `false` ends the run.
+    ///
+    /// It sends no more than the platform lets one company send, and takes as long as that needs. A
+    /// grant that the platform refused for good is minted anew, and so is one that was removed. An
+    /// error for one location is reported and skipped. An error that affects all locations stops the
+    /// run: a company whose token is refused, a store that does not save, and, as `RATE_LIMITED`, a
+    /// limit that waits do not cure or that asks for a wait of over a minute. Go on after
+    /// `retry_after`.
+    pub fn mint_all(
+        &self,
+        company: &Account,
+        progress: impl FnMut(&MintProgress) -> bool,
+    ) -> Result<MintSummary> {
+        let fetch = |params: &[(&str, &str)]| self.fetch_locations(company, params);
+        installs::mint_all(&self.inner.refresher, company, &fetch, progress)
+    }
+
+    fn fetch_locations(&self, company: &Account, params: &[(&str, &str)]) -> Result<Response> {
+        let request = self.request("GET", LOCATIONS_PATH).account(company.as_str());
+        let request = request.version(OWN_VERSION);
+        params.iter().fold(request, |request, (name, value)| request.param(name, value)).send()
     }
 
     /// Imports a grant from elsewhere.
     ///
-    /// A grant whose refresh token this account was ever imported or refreshed with changes
-    /// nothing, so that an app may import its seed at every start. Another live grant is kept
-    /// unless `replace` is said.
-    pub fn import(&self, mut grant: Grant, replace: bool) -> Result<Import> {
+    /// A grant whose refresh token this account was ever imported or refreshed with changes nothing,
+    /// so that an app may import its seed at every start. Another live grant is kept, unless
+    /// `replace` is `true`.
+    pub fn import(&self, grant: Grant, replace: bool) -> Result<Import> {
         let inner = &self.inner;
         inner.check_open()?;
-        inner.oauth()?;
-        grant.validate()?;
-        let _call = inner.begin_call();
-        let now = inner.clock.now();
-        grant.obtained_at = now;
-        grant.authorized_at = now;
+        inner.refresher.credential.oauth()?;
         let account = grant.account.clone();
-        let token = grant.refresh_token.as_ref().unwrap_or(&grant.access_token);
-        let fingerprint = inner.fingerprint(&account, token.expose());
-        for _ in 0..SAVE_TRIES {
-            let seen_changes = inner.seen();
-            let record = inner.load(&account)?;
-            if let Some(record) = &record {
-                inner.check_replaceable(&account, record)?;
-            }
-            let (expected, seen, live) = record.map_or((0, vec![], false), |record| {
-                (record.generation, record.seen, record.grant.is_some())
-            });
-            if inner.has_seen(&account, token.expose(), &seen)? {
-                return Ok(Import::Known);
-            }
-            if live && !replace {
-                return Ok(Import::Kept);
-            }
-            let new = inner.new_record(&grant, expected, &seen, Some(fingerprint))?;
-            if calling(|| inner.store.save(&inner.key(&account), expected, &new))? {
-                inner.forget_unsaved(&account);
-                inner.publish(inner.snapshot_of(&grant, expected + 1), seen_changes);
-                inner.changed(&account, expected + 1, ChangeKind::Saved);
-                inner.finish_installs(&account);
-                return Ok(Import::Imported);
-            }
+        let imported = grants::import(inner.grants(), grant, replace)?;
+        if imported == Import::Imported {
+            inner.installations().finish_installs(&account);
         }
-        Err(busy(&account))
+        Ok(imported)
     }
 
-    /// The stored grant of an account, tokens included, for moving it elsewhere.
+    /// Returns the stored grant of an account, tokens included, for moving it elsewhere.
     pub fn export(&self, account: &Account) -> Result<Grant> {
         self.inner.check_open()?;
-        if let Some((grant, _)) = self.inner.unsaved_grant(account) {
-            return Ok(grant);
-        }
-        let _call = self.inner.begin_call();
-        let record = self.inner.load(account)?;
-        self.inner.open_live(account, record).map(|(_, grant)| grant)
+        self.inner.grants().export(account)
     }
 
-    /// The accounts that have a grant, sorted.
+    /// Returns the accounts that have a grant, sorted.
     pub fn accounts(&self) -> Result<Vec<Account>> {
         self.inner.check_open()?;
         let _call = self.inner.begin_call();
-        let accounts = calling(|| self.inner.store.accounts(&self.inner.settings.app))?;
-        Ok(sorted(accounts))
+        let mut accounts = self.inner.grants().store.accounts()?;
+        accounts.sort_unstable();
+        Ok(accounts)
     }
 
-    /// Removes an account's grant and leaves a tombstone; whether there was one.
+    /// Removes an account's grant and leaves a tombstone. Returns `true` if there was a grant.
     pub fn remove(&self, account: &Account) -> Result<bool> {
         let inner = &self.inner;
         inner.check_open()?;
         let _call = inner.begin_call();
-        inner.forget_install(account)?;
-        for _ in 0..SAVE_TRIES {
-            let record = inner.load(account)?;
-            let Some(record) = record.filter(|record| record.grant.is_some()) else {
-                inner.forget_unsaved(account);
-                inner.cache.forget(account.as_str());
-                return Ok(false);
-            };
-            inner.check_replaceable(account, &record)?;
-            let tombstone = NewRecord { grant: None, expires_at: Timestamp(0), seen: record.seen };
-            if calling(|| inner.store.save(&inner.key(account), record.generation, &tombstone))? {
-                inner.forget_unsaved(account);
-                inner.cache.forget(account.as_str());
-                inner.changed(account, record.generation + 1, ChangeKind::Removed);
-                return Ok(true);
-            }
-        }
-        Err(busy(account))
+        inner.installs.forget(inner.grants(), account)?;
+        inner.grants().remove(account)
     }
 
-    /// How an account's grant stands.
+    /// Returns the state of an account's grant.
     pub fn health(&self, account: &Account) -> Result<Health> {
-        let inner = &self.inner;
-        inner.check_open()?;
-        let _call = inner.begin_call();
-        let unsaved = inner.unsaved_grant(account);
-        let is_unsaved = unsaved.is_some();
-        let unsaved_error = lock(&inner.unsaved).get(account).map(|held| held.error.clone());
-        let record = match inner.load(account) {
-            Ok(record) => record,
-            Err(error) if !is_unsaved => return Err(error),
-            Err(_) => None,
-        };
-        let back_off = record.as_ref().and_then(|record| record.back_off.clone());
-        let grant = match unsaved {
-            Some((grant, _)) => grant,
-            None => inner.open_live(account, record)?.1,
-        };
-        let now = inner.clock.now();
-        let idle_ends = grant.obtained_at.plus(REFRESH_TOKEN_LIFE);
-        Ok(Health {
-            expires_at: grant.trusted_expiry(now),
-            refreshed_at: grant.obtained_at,
-            authorized_at: grant.authorized_at,
-            last_error: unsaved_error
-                .map(|error| error.message().to_owned())
-                .or(back_off.as_ref().map(|b| b.message.clone())),
-            needs_reauthorization: back_off.is_some_and(|back_off| back_off.refused),
-            unsaved: is_unsaved,
-            idle_days_left: grant
-                .refresh_token
-                .as_ref()
-                .map(|_| idle_ends.since(now).as_secs() / 86_400),
-            scopes: grant.scopes,
-        })
+        self.inner.check_open()?;
+        grants::health(self.inner.grants(), account)
     }
 
-    /// Tells what came back for a request that was sent with `headers`.
+    /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one of
+    /// the configured hosts.
     ///
-    /// A 401 that a refresh can cure is cured, once, and answered with [`Report::Repeat`]; what a
-    /// refresh can't cure is a typed error; what is no matter of authentication is
-    /// [`Report::Pass`]. `answer_headers` are those of the answer; of its body the first kilobytes
-    /// are enough.
+    /// The request carries the headers of its account. Set what differs, then
+    /// [`send`](RequestBuilder::send) it.
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        RequestBuilder::new(Arc::clone(&self.inner), method, path)
+    }
+
+    /// Returns the API's limits of `account`, as the last answer to this client told them: by
+    /// [`request`](Self::request) or [`report`](Self::report). `None` before the first answer. The
+    /// account of a static token that has none is the empty text.
+    pub fn rate_limit(&self, account: &str) -> Option<RateLimit> {
+        self.inner.refresher.limits.seen(account)
+    }
+
+    /// Takes in the answer to a request that was sent with `headers`.
+    ///
+    /// A 401 that a refresh can cure is cured, once, and answered with [`Report::Repeat`]. A refusal
+    /// that a refresh can't cure is a typed error. Any other answer is [`Report::Pass`].
+    /// `answer_headers` are those of the answer; of its body the first kilobytes are enough.
     pub fn report(
         &self,
         headers: &Headers,
@@ -406,7 +303,7 @@ impl Client {
         report(&self.inner, headers, None, status, answer_headers, body)
     }
 
-    /// As [`report`](Self::report), for a host that knows what it sent: then the error names the
+    /// As [`report`](Self::report), for a program that knows what it sent: then the error names the
     /// scope or the class that the operation needs. `path` is a path below `api_base` or the whole
     /// URL, with or without a query.
     pub fn report_request(
@@ -421,52 +318,210 @@ impl Client {
         report(&self.inner, headers, Some((method, path)), status, answer_headers, body)
     }
 
-    /// The option whose Private Integration token the platform refused: `private_integration_token`
-    /// or `private_integration_token_next`. Put another token there, or leave the option out if the
-    /// other one stays in use.
+    /// Configures a verifier of webhooks for this client's app: `app_id` from `client_id`, replay
+    /// memory in the client's store.
+    pub fn webhook_verifier(&self) -> WebhookVerifierBuilder {
+        WebhookVerifierBuilder::new(Some(Arc::clone(&self.inner)))
+    }
+
+    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client. Doing it again
+    /// changes nothing; other events mean nothing.
     ///
-    /// `None` while none was refused, and again once that token works.
+    /// INSTALL mints the location's grant from its company's. UNINSTALL removes the grant, a
+    /// company's with those of its locations, unless the user authorized it anew since: both are
+    /// dated by the platform's clock, so that ours need not be right. Errors: `INVALID_ARGUMENT` for
+    /// an event that was not verified to be of this client's app, and those of minting and of the
+    /// store: release the delivery then, and answer 429 so that it comes again.
+    pub fn apply(&self, event: &WebhookEvent) -> Result<Applied> {
+        webhook::apply(&self.inner, event)
+    }
+
+    /// Renews tokens until `until`, by the client's clock, one at a time, as fast as the budget
+    /// allows and as early as the size of the fleet demands. While it runs, callers do not refresh
+    /// early themselves.
+    ///
+    /// Refreshes that a crash interrupted come first, within seconds. Then come tokens that live,
+    /// whichever ends first, and after them those that have ended. Accounts that keep failing while
+    /// others are served, and grants that the platform refused, share a tenth of the budget. Rows
+    /// that this client can't read are put aside for 15 minutes.
+    ///
+    /// Any number of threads and processes may do this on one store: no token is renewed twice. With
+    /// several store keys, grants that an older one sealed are sealed with the first. Blocks;
+    /// failures are logged and tried again. Errors: `INVALID_STATE` without OAuth, once the client
+    /// is closed, and in a forked child.
+    pub fn maintain(&self, until: Timestamp) -> Result<()> {
+        self.maintain_within(until, &Context::new())
+    }
+
+    /// As [`maintain`](Self::maintain), until `context` ends: `CANCELLED`, `TIMEOUT`. A refresh under
+    /// way is finished first.
+    pub fn maintain_within(&self, until: Timestamp, context: &Context) -> Result<()> {
+        refresh::maintain(&self.inner.refresher, until, context)
+    }
+
+    /// As [`maintain`](Self::maintain), on a thread of its own, until the answer is dropped or the
+    /// client closed.
+    ///
+    /// You may drop it anywhere, also in a hook that runs on its own thread: that thread then ends
+    /// by itself.
+    pub fn maintain_in_background(&self) -> Result<Maintenance> {
+        self.maintain_in_background_holding(())
+    }
+
+    /// As [`maintain_in_background`](Self::maintain_in_background); the thread drops `held` when it
+    /// ends.
+    #[doc(hidden)]
+    pub fn maintain_in_background_holding<T: Send + 'static>(
+        &self,
+        held: T,
+    ) -> Result<Maintenance> {
+        refresh::maintain_in_background(&self.inner, held)
+    }
+
+    /// Does `work` with this client, for as long as `context` allows.
+    ///
+    /// The work runs on a thread of its own. If the context ends first, this returns `CANCELLED` or
+    /// `TIMEOUT` at once, and the work goes on to its end: [`close`](Self::close) waits for it. While
+    /// many calls go on like that, further ones wait on their own threads, within their contexts,
+    /// until one of those ends: so threads never pile up. For headers use
+    /// [`headers_within`](Self::headers_within): callers of one account then share a thread.
+    pub fn within<T: Send + 'static>(
+        &self,
+        context: &Context,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.within_checking(context, Duration::MAX, || Ok(()), work)
+    }
+
+    /// As [`headers_for`](Self::headers_for), for as long as `context` allows.
+    ///
+    /// Callers wait on their own threads. An account's refresh is done once for all of them, on a
+    /// thread that goes on when they give up: so a refresh under way is finished and saved, and there
+    /// are never more threads than accounts that need one.
+    pub fn headers_within(
+        &self,
+        context: &Context,
+        account: &str,
+        method: &str,
+    ) -> Result<Headers> {
+        self.headers_within_checking(
+            context,
+            Duration::MAX,
+            || Ok(()),
+            account,
+            method,
+            || Box::new(|client, name| client.headers_for(name, "GET")),
+        )
+    }
+
+    /// As [`headers_within`](Self::headers_within). Calls `check` on the calling thread, `every` so
+    /// often; its error ends the wait. `work` makes the work that gets the headers of an account.
+    #[doc(hidden)]
+    pub fn headers_within_checking(
+        &self,
+        context: &Context,
+        every: Duration,
+        mut check: impl FnMut() -> Result<()>,
+        account: &str,
+        method: &str,
+        work: impl Fn() -> ClientHeadersWork,
+    ) -> Result<Headers> {
+        if let Some(headers) = self.fresh_headers(account, method) {
+            return Ok(headers);
+        }
+        self.check_name(account)?;
+        let mut wait = Wait { context, every, check: &mut check };
+        let work = || -> HeadersWork {
+            let work = work();
+            Box::new(move |inner, name| work(&Self::of(inner), name))
+        };
+        within::headers(&self.inner, &mut wait, account, method, &work)
+    }
+
+    /// As [`within`](Self::within). Calls `check` on the calling thread, `every` so often; its error
+    /// ends the wait.
+    #[doc(hidden)]
+    pub fn within_checking<T: Send + 'static>(
+        &self,
+        context: &Context,
+        every: Duration,
+        mut check: impl FnMut() -> Result<()>,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let mut wait = Wait { context, every, check: &mut check };
+        within::work(&self.inner, &mut wait, |inner| work(&Self::of(inner)))
+    }
+
+    /// As [`within`](Self::within). Without a context, does the work here and now.
+    #[doc(hidden)]
+    pub fn within_if<T: Send + 'static>(
+        &self,
+        context: Option<&Context>,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match context {
+            Some(context) => self.within(context, work),
+            None => work(self),
+        }
+    }
+
+    /// Returns the option whose Private Integration token the platform refused:
+    /// `private_integration_token` or `private_integration_token_next`. Put another token there, or
+    /// leave the option out if the other token stays in use.
+    ///
+    /// `None` while no token was refused, and again once that token works.
     pub fn refused_private_integration_token(&self) -> Option<&'static str> {
-        match &self.inner.credential {
+        match &self.inner.refresher.credential {
             Credential::PrivateIntegration(rotation) => rotation.refused_option(),
             _ => None,
         }
     }
 
-    /// Whether that is any, without asking which: for those who would report every good answer
-    /// otherwise.
+    /// Returns `true` if a Private Integration token was refused, for those who would report every
+    /// good answer otherwise.
     #[doc(hidden)]
     pub fn any_refused_token(&self) -> bool {
-        matches!(&self.inner.credential, Credential::PrivateIntegration(rotation) if rotation.any_refused())
+        matches!(
+            &self.inner.refresher.credential,
+            Credential::PrivateIntegration(rotation) if rotation.any_refused()
+        )
     }
 
-    /// Saves what is unsaved and ends this client and its clones; later calls are `INVALID_STATE`.
+    /// Saves unsaved grants and ends this client and its clones. Later calls are `INVALID_STATE`.
     ///
-    /// Calls under way are waited for, at most `timeout`, those too whose callers left
-    /// ([`within`](Self::within)): what was sent is saved. Closing again waits and saves again: for
-    /// those who gave the first one up.
+    /// Waits for the calls under way, at most `timeout`, also for those whose callers left
+    /// ([`within`](Self::within)): what was sent is saved. Closing again waits and saves again.
     pub fn close(&self) -> Result<()> {
         refuse_reentry()?;
-        self.inner.closed.store(true, Ordering::SeqCst);
-        self.inner.cache.close();
+        let grants = self.inner.grants();
+        grants.calls.close();
+        grants.cache.close();
         self.finish();
-        self.inner.save_all_unsaved()
+        grants.save_all_unsaved()
     }
 
-    /// Waits for the calls under way, at most `timeout`: what the last reference does in languages
-    /// where freeing it may end the program's hold on them.
+    /// Waits for the calls under way, at most `timeout`. The last reference does this in languages
+    /// in which freeing it may end the program's hold on them.
     #[doc(hidden)]
     pub fn finish(&self) {
         // A forked child has none of those threads; a callback would wait for itself.
         if self.inner.check_process().is_ok() && refuse_reentry().is_ok() {
-            self.inner.calls.finish(self.inner.settings.timeout);
+            self.inner.grants().calls.finish(self.inner.settings().timeout);
         }
+    }
+
+    fn of(inner: &Arc<Inner>) -> Self {
+        Self { inner: Arc::clone(inner) }
     }
 }
 
+/// Work that gets the headers of a named account, on a thread that its caller may leave.
+#[doc(hidden)]
+pub type ClientHeadersWork = Box<dyn FnOnce(&Client, &str) -> Result<Headers> + Send>;
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("app", &self.inner.settings.app).finish_non_exhaustive()
+        f.debug_struct("Client").field("app", &self.inner.settings().app).finish_non_exhaustive()
     }
 }
 
@@ -479,7 +534,7 @@ pub struct AccountHandle {
 }
 
 impl AccountHandle {
-    /// The headers for a request of this account.
+    /// Returns the headers for a request of this account.
     #[allow(
         clippy::inline_always,
         reason = "a fifth of a hit is the call itself: registers saved, the result copied"
@@ -487,7 +542,7 @@ impl AccountHandle {
     #[inline(always)]
     pub fn headers(&self, method: &str) -> Result<Headers> {
         let mut served = self.slot.load();
-        if !served.is_ready(&self.inner.clock) {
+        if !served.is_ready(self.inner.clock()) {
             drop(served);
             served = self.slow()?;
         }
@@ -497,9 +552,10 @@ impl AccountHandle {
     #[cold]
     #[inline(never)]
     fn slow(&self) -> Result<Served> {
-        self.inner.slow(self.account.as_str()).map(Served::from_inner).or_else(|error| {
-            // In a forked child the table may have had no room for what this handle has.
-            let has = |own: &Snapshot| !own.name().is_empty() && !own.is_expired(&self.inner.clock);
+        serve::slow(&self.inner, self.account.as_str()).map(Served::from_inner).or_else(|error| {
+            // In a forked child, the handle may have a snapshot that the table had no room for.
+            let has =
+                |own: &Snapshot| !own.name().is_empty() && !own.is_expired(self.inner.clock());
             let own = self.slot.load();
             if self.inner.check_process().is_err() && self.inner.check_open().is_ok() && has(&own) {
                 return Ok(own);
@@ -508,38 +564,38 @@ impl AccountHandle {
         })
     }
 
-    /// Whose handle it is.
+    /// Returns the account of the handle.
     pub fn account(&self) -> &Account {
         &self.account
     }
 
-    /// Whether it was made with this client or a clone of it.
+    /// Returns `true` if it was made with this client or a clone of it.
     #[doc(hidden)]
     #[inline]
     pub fn is_of(&self, client: &Client) -> bool {
         Arc::ptr_eq(&self.inner, &client.inner)
     }
 
-    /// The headers for a request of this account, if they are cached and fresh: never waits, never
-    /// does I/O.
+    /// Returns the headers for a request of this account if they are cached and fresh. Never waits,
+    /// and does no I/O.
     #[inline]
     pub fn fresh_headers(&self, method: &str) -> Option<Headers> {
         let served = self.slot.load();
-        served.is_ready(&self.inner.clock).then(|| Headers::new(served, method.as_bytes()))
+        served.is_ready(self.inner.clock()).then(|| Headers::new(served, method.as_bytes()))
     }
 
-    /// Changes with each snapshot that is published for this account.
+    /// Returns a number that changes with each snapshot that is published for this account.
     #[doc(hidden)]
     #[inline]
     pub fn version(&self) -> u64 {
         self.slot.version()
     }
 
-    /// Whether a snapshot that stood here at `version` is still what everybody gets.
+    /// Returns `true` while a snapshot that stood here at `version` is still the one that is served.
     #[doc(hidden)]
     #[inline]
     pub fn is_current(&self, version: u64, snapshot: &Snapshot) -> bool {
-        self.slot.version() == version && snapshot.is_ready(&self.inner.clock)
+        self.slot.version() == version && snapshot.is_ready(self.inner.clock())
     }
 }
 
@@ -548,67 +604,3 @@ impl fmt::Debug for AccountHandle {
         f.debug_tuple("AccountHandle").field(&self.account).finish()
     }
 }
-
-/// What an import did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Import {
-    /// The grant is stored.
-    Imported,
-    /// This refresh token was seen before: nothing changed.
-    Known,
-    /// Another live grant is there and was kept.
-    Kept,
-}
-
-/// How an account's grant stands.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Health {
-    /// When the access token ends.
-    pub expires_at: Timestamp,
-    /// When the token pair was asked for or imported.
-    pub refreshed_at: Timestamp,
-    /// When the user authorized it.
-    pub authorized_at: Timestamp,
-    /// The last failure since then.
-    pub last_error: Option<String>,
-    /// Whether the platform refused the refresh token and only the user can help.
-    pub needs_reauthorization: bool,
-    /// Whether the current pair is held in memory because the store failed.
-    pub unsaved: bool,
-    /// Days until an unused refresh token ends (it lives one year); `None` without a refresh token.
-    pub idle_days_left: Option<u64>,
-    /// The scopes.
-    pub scopes: Vec<String>,
-}
-
-/// Something happened to an account's grant.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Change {
-    /// Whose grant.
-    pub account: Account,
-    /// The stored generation it is about.
-    pub generation: u64,
-    /// What happened.
-    pub kind: ChangeKind,
-}
-
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ChangeKind {
-    /// A new authorization or import was stored.
-    Saved,
-    /// The tokens were refreshed or minted.
-    Refreshed,
-    /// A new pair could not be saved and is held in memory.
-    Unsaved,
-    /// The grant was removed.
-    Removed,
-    /// The platform refused the grant for good.
-    Refused,
-}
-
-const REFRESH_TOKEN_LIFE: Duration = Duration::from_secs(365 * 86_400);

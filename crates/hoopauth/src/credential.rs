@@ -69,6 +69,17 @@ impl Credential {
         }
     }
 
+    /// Returns client id and client secret: `INVALID_STATE` for a static token.
+    pub(crate) fn oauth(&self) -> Result<(&str, &Secret)> {
+        match self {
+            Self::OAuth { client_id, client_secret } => Ok((client_id, client_secret)),
+            _ => Err(Error::state(
+                "this needs OAuth: the client has a static token; set `client_id` and \
+                 `client_secret`",
+            )),
+        }
+    }
+
     /// Returns `true` for a single token, which nothing refreshes.
     pub(crate) fn is_static(&self) -> bool {
         !matches!(self, Self::OAuth { .. })

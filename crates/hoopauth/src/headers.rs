@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::cache::{Served, Snapshot, without_nul};
 use crate::error::{Error, Result};
-use crate::secret::Secret;
+use crate::secret::{Part, Secret};
+use crate::snapshot::{Served, Snapshot, without_nul};
 
 /// Ready-made headers of one account for one method. Immutable; cloning shares it.
 ///
@@ -134,18 +134,16 @@ impl Headers {
 
     /// As [`iter`](Self::iter), to be sent: the token is not copied.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = (&'static str, Secret)> {
+        let lent = |part| Secret::lent(Arc::<Snapshot>::clone(&self.snapshot), part);
         let version = match &self.version {
             Some(version) => Secret::new(without_nul(version)),
-            None => Secret::of(&self.snapshot, |snapshot| snapshot.constants().version()),
+            None => lent(Part::Version),
         };
         let content_type = self.content_type().map(|value| ("Content-Type", Secret::public(value)));
         [
-            Some(("Authorization", Secret::of(&self.snapshot, Snapshot::authorization))),
+            Some(("Authorization", lent(Part::Authorization))),
             Some(("Version", version)),
-            Some((
-                "User-Agent",
-                Secret::of(&self.snapshot, |snapshot| snapshot.constants().user_agent()),
-            )),
+            Some(("User-Agent", lent(Part::UserAgent))),
             content_type,
         ]
         .into_iter()
@@ -187,31 +185,6 @@ pub fn with_nuls<'a>(
         Some(("User-Agent\0", &*constants.user_agent)),
         content_type.then_some(("Content-Type\0", JSON)),
     ]
-}
-
-/// The parts of the headers that are the same for all accounts of a client.
-#[derive(Debug)]
-pub(crate) struct Constants {
-    /// These have NULs behind them, for C.
-    version: Box<str>,
-    user_agent: Box<str>,
-}
-
-impl Constants {
-    pub(crate) fn new(version: &str, user_agent: &str) -> Self {
-        Self {
-            version: format!("{version}\0").into(),
-            user_agent: format!("{user_agent}\0").into(),
-        }
-    }
-
-    pub(crate) fn version(&self) -> &str {
-        without_nul(&self.version)
-    }
-
-    pub(crate) fn user_agent(&self) -> &str {
-        without_nul(&self.user_agent)
-    }
 }
 
 /// RFC 9110: methods are case-sensitive, but people write `post`.

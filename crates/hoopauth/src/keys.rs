@@ -12,10 +12,10 @@ use once_cell::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::seal::{FINGERPRINT_LABEL, Fingerprinter, GRANT_LABEL, KeyRing, PENDING_LABEL};
 use crate::secret::Secret;
 #[cfg(feature = "sqlite")]
 use crate::store::UserStore;
-use crate::store::seal::{FINGERPRINT_LABEL, Fingerprinter, GRANT_LABEL, KeyRing, PENDING_LABEL};
 use crate::store_key::{LEAST_KEY, StoreKey, key_mistake, split};
 
 /// The keys of an OAuth client, each derived with its own label.
@@ -137,7 +137,7 @@ fn make_file(path: &Path) -> Result<()> {
 
     use crate::store::{private, sync_folder};
 
-    let random = || crate::store::seal::random::<32>().map(Zeroizing::new);
+    let random = || crate::seal::random::<32>().map(Zeroizing::new);
     let text = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(*random()?) + "\n");
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}", &BASE64_URL_SAFE_NO_PAD.encode(*random()?)[..16]));

@@ -19,30 +19,30 @@
 
 mod account;
 mod authorize;
-mod backoff;
-mod budget;
+#[doc(hidden)]
+pub mod binding;
 mod builder;
 mod cache;
 mod callback;
+mod calls;
 #[cfg(any(feature = "postgres", feature = "reqwest"))]
 mod certificates;
 mod client;
 mod clock;
 mod context;
 mod credential;
-mod deadline;
+mod deliveries;
 mod error;
-mod facts;
-mod flight;
-mod grant;
+mod grants;
 mod headers;
 #[doc(hidden)]
 pub mod host_log;
 mod inner;
-mod installed;
+mod installs;
+mod jobs;
 mod keys;
 mod limits;
-mod maintain;
+mod login;
 mod members;
 mod mistake;
 pub mod operations;
@@ -54,55 +54,53 @@ mod redact;
 mod refresh;
 mod refusal;
 mod request;
-mod reseal;
 mod response;
+mod seal;
 mod secret;
+mod serve;
 mod settings;
-mod sorted;
+mod snapshot;
+mod steps;
+pub mod store;
 mod store_key;
 mod store_name;
 mod sync;
-mod token_answer;
-mod token_endpoint;
-mod web_url;
-
-pub mod store;
 pub mod transport;
-mod watch;
+mod web_url;
 pub mod webhook;
+mod within;
 
 pub use crate::account::{Account, AccountKind};
 pub use crate::authorize::{AuthorizationRequest, PendingAuthorization, Redirect};
 pub use crate::builder::{ClientBuilder, options_page};
 #[doc(hidden)]
-pub use crate::cache::Snapshot;
-#[doc(hidden)]
 pub use crate::callback::{outside, set_let_others_run};
-pub use crate::client::{AccountHandle, Change, ChangeKind, Client, Health, Import};
+#[doc(hidden)]
+pub use crate::client::ClientHeadersWork as HeadersWork;
+pub use crate::client::{AccountHandle, Client};
 pub use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use crate::context::Context;
-#[doc(hidden)]
-pub use crate::context::HeadersWork;
 pub use crate::error::{Error, ErrorCode, Result};
-pub use crate::grant::Grant;
+pub use crate::grants::{Change, ChangeKind, Grant, Health, Import};
 pub use crate::headers::Headers;
 #[doc(hidden)]
 pub use crate::headers::{carries_body, with_nuls};
-pub use crate::installed::{InstalledLocation, MintProgress, MintSummary};
+pub use crate::installs::{InstalledLocation, MintProgress, MintSummary};
 pub use crate::limits::RateLimit;
-pub use crate::maintain::Maintenance;
 pub use crate::options::{OPTIONS, OptionKind, OptionRow};
 #[doc(hidden)]
 pub use crate::process::Process;
 #[doc(hidden)]
 pub use crate::redact::clean as clean_text;
-#[doc(hidden)]
-pub use crate::refresh::Step;
+pub use crate::refresh::Maintenance;
 #[doc(hidden)]
 pub use crate::request::LONGEST_BODY;
-pub use crate::request::Report;
-pub use crate::request::RequestBuilder;
 #[doc(hidden)]
 pub use crate::request::{ForeignRequest, Look};
+pub use crate::request::{Report, RequestBuilder};
 pub use crate::response::Response;
 pub use crate::secret::Secret;
+#[doc(hidden)]
+pub use crate::snapshot::Snapshot;
+#[doc(hidden)]
+pub use crate::steps::Step;

@@ -12,7 +12,6 @@ use self::table::{METHODS, NODES, ROWS, SCOPES, SEGMENTS, VERSIONS};
 use crate::account::AccountKind;
 use crate::error::{Error, Result};
 use crate::redact::clean;
-use crate::sorted::sorted;
 
 /// One documented operation. Copying costs nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -153,7 +152,7 @@ pub fn scopes_for<'a>(operations: impl IntoIterator<Item = &'a str>) -> Result<V
             .ok_or_else(|| undocumented(text))?;
         scopes.extend(operation.scope());
     }
-    let mut scopes = sorted(scopes);
+    scopes.sort_unstable();
     scopes.dedup();
     Ok(scopes)
 }

@@ -19,6 +19,12 @@ impl Process {
         self == Self::this()
     }
 
+    /// A process that is not this one.
+    #[cfg(test)]
+    pub(crate) fn other() -> Self {
+        Self(std::process::id() ^ 1)
+    }
+
     /// Refuses to go on in a forked child: `INVALID_STATE`.
     pub(crate) fn check(self) -> Result<()> {
         if self.is_this() {

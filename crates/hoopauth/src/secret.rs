@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::cache::Snapshot;
-
 /// A token, secret or key: prints as `[redacted]`, is wiped when dropped, compares in constant
 /// time.
 #[derive(Clone)]
@@ -16,10 +14,10 @@ pub struct Secret(Text);
 #[derive(Clone)]
 enum Text {
     Own(Box<str>),
-    /// None, that is.
+    /// A text that is no secret.
     Public(&'static str),
-    /// A text of a snapshot, which wipes what is secret of it.
-    Of(Arc<Snapshot>, fn(&Snapshot) -> &str),
+    /// A text that its owner lends and wipes.
+    Lent(Arc<dyn Lends>, Part),
 }
 
 impl Secret {
@@ -33,9 +31,9 @@ impl Secret {
         Self(Text::Public(text))
     }
 
-    /// A text of `snapshot`, without a copy.
-    pub(crate) fn of(snapshot: &Arc<Snapshot>, text: fn(&Snapshot) -> &str) -> Self {
-        Self(Text::Of(Arc::clone(snapshot), text))
+    /// A text of `owner`, without a copy.
+    pub(crate) fn lent(owner: Arc<dyn Lends>, part: Part) -> Self {
+        Self(Text::Lent(owner, part))
     }
 
     /// The text itself, for the moment it is needed.
@@ -43,7 +41,7 @@ impl Secret {
         match &self.0 {
             Text::Own(text) => text,
             Text::Public(text) => text,
-            Text::Of(snapshot, text) => text(snapshot),
+            Text::Lent(owner, part) => owner.lend(*part),
         }
     }
 
@@ -58,6 +56,20 @@ impl Secret {
         let (own, other) = (self.expose(), other.expose());
         std::ptr::eq(own, other) || own == other
     }
+}
+
+/// An owner of ready-made header values, which lends them without a copy.
+pub(crate) trait Lends: Send + Sync {
+    /// The value of a header.
+    fn lend(&self, part: Part) -> &str;
+}
+
+/// The header whose value is lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Authorization,
+    Version,
+    UserAgent,
 }
 
 impl Zeroize for Secret {

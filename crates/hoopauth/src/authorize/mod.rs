@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
 use crate::options::{validate_redirect_uri, validate_scopes};
+use crate::seal::random;
 use crate::secret::Secret;
-use crate::store::seal::random;
 
 pub use self::pending::PendingAuthorization;
 pub use self::redirect::Redirect;

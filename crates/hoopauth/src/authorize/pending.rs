@@ -10,8 +10,8 @@ use super::{AuthorizeDefaults, challenge, extensible, mismatch};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
 use crate::options::REDIRECT_URI_LIMIT;
+use crate::seal::KeyRing;
 use crate::secret::Secret;
-use crate::store::seal::KeyRing;
 use crate::web_url;
 
 /// An authorization that was begun: send the user to [`url`](Self::url), keep this until the

@@ -6,7 +6,7 @@ use super::pending::{SEALED_LIMIT, associated};
 use super::redirect::{CODE_LIMIT, REDIRECT_LIMIT};
 use super::*;
 use crate::options::REDIRECT_URI_LIMIT;
-use crate::store::seal::{KeyRing, PENDING_LABEL};
+use crate::seal::{KeyRing, PENDING_LABEL};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 const APP: &str = "https://services.example client-1";

@@ -10,7 +10,6 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorCode, Result};
 use crate::process::Process;
 use crate::settings::Pacing;
-use crate::sorted::sorted;
 use crate::sync::{Mutex, lock};
 
 mod pacing;
@@ -221,7 +220,8 @@ impl Shard {
     /// unused for longest.
     fn of(&mut self, account: &str, now: u64) -> &mut AccountLimits {
         if self.accounts.len() >= MOST_PER_SHARD && !self.accounts.contains_key(account) {
-            let used = sorted(self.accounts.values().map(|limits| limits.used_at).collect());
+            let mut used: Vec<_> = self.accounts.values().map(|limits| limits.used_at).collect();
+            used.sort_unstable();
             let oldest = used.get(MOST_PER_SHARD / 4).copied().unwrap_or_default();
             self.accounts
                 .retain(|_, limits| limits.used_at > oldest || limits.window.is_waited_for());

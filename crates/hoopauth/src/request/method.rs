@@ -35,6 +35,10 @@ impl Method {
         }
     }
 
+    pub(super) fn bytes(self) -> &'static [u8] {
+        self.as_str().as_bytes()
+    }
+
     /// Returns `true` if sending a request twice has the effect of sending it once (RFC 9110,
     /// 9.2.2).
     pub(super) fn is_idempotent(self) -> bool {

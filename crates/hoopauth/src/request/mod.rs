@@ -8,10 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::inner::Inner;
-use crate::limits::RateLimit;
 use crate::response::Response;
 
 mod fields;
@@ -29,26 +27,6 @@ pub use self::foreign::{ForeignRequest, Look};
 use self::method::Method;
 pub use self::report::Report;
 pub(crate) use self::report::report;
-
-impl Client {
-    /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one
-    /// of the configured hosts.
-    ///
-    /// The request carries the headers of its account. Set what differs, then
-    /// [`send`](RequestBuilder::send) it.
-    pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
-        RequestBuilder::new(Arc::clone(&self.inner), method, path)
-    }
-}
-
-impl Client {
-    /// The API's limits of `account`, as the last answer to this client told them: by
-    /// [`request`](Self::request) or [`report`](Self::report). `None` before the first. The account
-    /// of a static token that has none is the empty text.
-    pub fn rate_limit(&self, account: &str) -> Option<RateLimit> {
-        self.inner.limits.seen(account)
-    }
-}
 
 /// A request to be sent. [`send`](Self::send) reports what is wrong with it.
 #[must_use]
@@ -72,7 +50,7 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    fn new(inner: Arc<Inner>, method: &str, path: &str) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>, method: &str, path: &str) -> Self {
         Self {
             inner,
             method: Method::parse(method),
@@ -190,8 +168,8 @@ impl RequestBuilder {
     /// they lead to another origin, be it a configured one. A refused token is refreshed and the
     /// request repeated, once.
     ///
-    /// Errors: `INVALID_ARGUMENT` (nothing was sent), those of [`headers_for`](Client::headers_for)
-    /// and [`report`](Client::report), `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`,
+    /// Errors: `INVALID_ARGUMENT` (nothing was sent), those of [`headers_for`](crate::Client::headers_for)
+    /// and [`report`](crate::Client::report), `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`,
     /// `MALFORMED_RESPONSE` (the body is too long), and `HTTP_STATUS` for any other status than
     /// 2xx. Where an answer came, [`Error::response`] holds it.
     pub fn send(self) -> Result<Response> {
@@ -261,7 +239,7 @@ mod tests {
                 Err(serde::ser::Error::custom("planted"))
             }
         }
-        let client = Client::builder().private_integration_token("pit-1").build().unwrap();
+        let client = crate::Client::builder().private_integration_token("pit-1").build().unwrap();
         let refused = client.request("POST", "/a").json(&Failing).send().unwrap_err();
         let response =
             Response::new(200, ResponseHeaders::default(), b"{\n\"token\": \"planted\"}".into());
@@ -272,7 +250,8 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        let client = Client::builder().private_integration_token("pit-planted").build().unwrap();
+        let client =
+            crate::Client::builder().private_integration_token("pit-planted").build().unwrap();
         let request =
             client.request("POST", "/planted").param("planted", "planted").body("planted");
         let response = Response::new(

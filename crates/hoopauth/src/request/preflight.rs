@@ -9,24 +9,25 @@ use serde::Deserialize;
 use super::method::Method;
 use super::outgoing::Outgoing;
 use crate::account::{Account, AccountKind, NO_ACCOUNT};
-use crate::cache::{Served, Snapshot};
 use crate::credential::Credential;
 use crate::error::{Error, ErrorCode, Result};
-use crate::facts::GrantFacts;
 use crate::headers::Headers;
 use crate::inner::Inner;
+use crate::installs::{MintFor, mint_installed};
 use crate::operations::Operation;
 use crate::patience::{Patience, QUICK};
+use crate::refresh::mint_grant;
 use crate::refusal::{ApiCall, TokenKind};
+use crate::serve::headers_for;
 use crate::settings::ScopePreflight;
-use crate::webhook::MintFor;
+use crate::snapshot::{Served, Snapshot};
 
 /// Finds the headers of a request, refuses what the platform would refuse, and chooses the
 /// `Version`.
 ///
 /// With a fresh token and the options' defaults that costs one lookup, and copies nothing.
-pub(super) fn prepare(inner: &Inner, request: &Outgoing<'_>) -> Result<Headers> {
-    let settings = &inner.settings;
+pub(super) fn prepare(inner: &Arc<Inner>, request: &Outgoing<'_>) -> Result<Headers> {
+    let settings = inner.settings();
     let Some(name) = request.account else { return Err(Error::config(NO_ACCOUNT)) };
     let mut headers = match request.operation {
         Some(operation) => headers_of_class(inner, name, operation, request)?,
@@ -50,15 +51,16 @@ pub(super) fn prepare(inner: &Inner, request: &Outgoing<'_>) -> Result<Headers> 
 /// Returns the headers of `name`, or those of the location in the request if only locations may
 /// call the operation.
 fn headers_of_class(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     name: &str,
     operation: Operation,
     request: &Outgoing<'_>,
 ) -> Result<Headers> {
-    if inner.credential.is_static() {
+    if inner.refresher.credential.is_static() {
         // The account of a static token is known only if the program named it.
-        let refused = inner.default_account.as_ref().filter(|own| !operation.allows(own.kind()));
-        let headers = headers_for(inner, name, request.method)?;
+        let refused =
+            inner.settings().default_account.as_ref().filter(|own| !operation.allows(own.kind()));
+        let headers = headers_for(inner, name, request.method.bytes())?;
         return match refused {
             Some(account) => Err(call_of(inner, Some(account), operation).wrong_class()),
             None => Ok(headers),
@@ -74,14 +76,14 @@ fn headers_of_class(
         return Err(call.wrong_class());
     }
     let Some(location) = request.location(operation)? else { return Err(call.wrong_class()) };
-    let headers = match headers_for(inner, location.as_str(), request.method) {
+    let headers = match headers_for(inner, location.as_str(), request.method.bytes()) {
         Err(error) if is_about(&error, &location) => {
             serving(mint_first(inner, &location, Some(&account), error)?, request.method)
         }
         headers => headers?,
     };
     // A company's token must not be used for another company's locations.
-    match facts_of(inner, headers.snapshot())?.company_id {
+    match inner.grants().facts_of(headers.snapshot())?.company_id {
             Some(of) if *of == *account.id() => Ok(headers),
             Some(_) => Err(Error::new(
                 ErrorCode::WrongAccount,
@@ -94,8 +96,8 @@ fn headers_of_class(
 }
 
 /// Returns the headers of an account. Mints a location of which nothing is stored.
-fn headers_or_minted(inner: &Inner, name: &str, method: Method) -> Result<Headers> {
-    match headers_for(inner, name, method) {
+fn headers_or_minted(inner: &Arc<Inner>, name: &str, method: Method) -> Result<Headers> {
+    match headers_for(inner, name, method.bytes()) {
         Err(error) if error.code() == ErrorCode::NoGrant => {
             let location = Account::parse(name)?;
             if location.kind() != AccountKind::Location || !is_about(&error, &location) {
@@ -107,11 +109,15 @@ fn headers_or_minted(inner: &Inner, name: &str, method: Method) -> Result<Header
     }
 }
 
-fn call_of<'a>(inner: &Inner, account: Option<&'a Account>, operation: Operation) -> ApiCall<'a> {
+fn call_of<'a>(
+    inner: &Arc<Inner>,
+    account: Option<&'a Account>,
+    operation: Operation,
+) -> ApiCall<'a> {
     ApiCall {
         account,
         operation: Some(operation),
-        token: TokenKind::of(&inner.credential),
+        token: TokenKind::of(&inner.refresher.credential),
         bearer: "",
     }
 }
@@ -119,15 +125,15 @@ fn call_of<'a>(inner: &Inner, account: Option<&'a Account>, operation: Operation
 /// Mints a location of which nothing is stored from its company, if the client has that. Returns
 /// `error` otherwise, and for a location that was removed.
 fn mint_first(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     location: &Account,
     company: Option<&Account>,
     error: Error,
 ) -> Result<Arc<Snapshot>> {
     let _call = inner.begin_call();
-    match inner.load(location)? {
+    match inner.grants().load(location)? {
         None => {}
-        Some(record) if record.grant.is_some() => return inner.obtain(location),
+        Some(record) if record.grant.is_some() => return inner.refresher.obtain(location),
         Some(_) => return Err(error),
     }
     let company = match company {
@@ -137,31 +143,37 @@ fn mint_first(
             None => return Err(error),
         },
     };
-    inner.mint_installed(location, &company, MintFor::Request)?;
-    inner.serve(location)
+    mint_installed(&inner.refresher, location, &company, MintFor::Request)?;
+    inner.refresher.serve(location)
 }
 
 /// Mints a location whose grant does not name its company. Only its own company can mint it, and
 /// the new grant names that.
-fn mint_anew(inner: &Inner, location: &Account, company: &Account) -> Result<Arc<Snapshot>> {
+fn mint_anew(inner: &Arc<Inner>, location: &Account, company: &Account) -> Result<Arc<Snapshot>> {
     let _call = inner.begin_call();
-    let grant = inner.mint_grant(company, location, None, inner.settings.attempt_timeout)?;
-    inner.adopt(grant);
-    inner.serve(location)
+    let grant =
+        mint_grant(&inner.refresher, company, location, None, inner.settings().attempt_timeout)?;
+    inner.refresher.adopt(grant);
+    inner.refresher.serve(location)
 }
 
 /// Returns the company from which locations are minted if the request names none: the default
 /// account, or the only company that is stored.
-fn own_company(inner: &Inner) -> Result<Option<Account>> {
-    match inner.default_account.as_ref().filter(|account| account.kind() == AccountKind::Company) {
+fn own_company(inner: &Arc<Inner>) -> Result<Option<Account>> {
+    match inner
+        .settings()
+        .default_account
+        .as_ref()
+        .filter(|account| account.kind() == AccountKind::Company)
+    {
         Some(default) => Ok(Some(default.clone())),
-        None => inner.only_company(),
+        None => only_company(inner),
     }
 }
 
 /// Refuses an operation that the token's scopes do not cover, or logs a warning.
-fn check_scope(inner: &Inner, headers: &Headers, operation: Operation) -> Result<()> {
-    let error = match &inner.credential {
+fn check_scope(inner: &Arc<Inner>, headers: &Headers, operation: Operation) -> Result<()> {
+    let error = match &inner.refresher.credential {
         Credential::PrivateIntegration(_) if !operation.allows_private_integration() => {
             let account = Account::parse(headers.account()).ok();
             call_of(inner, account.as_ref(), operation).wrong_class()
@@ -170,7 +182,7 @@ fn check_scope(inner: &Inner, headers: &Headers, operation: Operation) -> Result
             let Some(scope) = operation.scope() else { return Ok(()) };
             // The token is at hand, so a store that hangs delays the request only for a moment.
             let quick = Patience::of(QUICK);
-            let facts = facts_of(inner, headers.snapshot());
+            let facts = inner.grants().facts_of(headers.snapshot());
             drop(quick);
             let scopes = match facts {
                 Ok(facts) => facts.scopes,
@@ -187,24 +199,18 @@ fn check_scope(inner: &Inner, headers: &Headers, operation: Operation) -> Result
         }
         _ => return Ok(()),
     };
-    if inner.settings.scope_preflight == ScopePreflight::Refuse {
+    if inner.settings().scope_preflight == ScopePreflight::Refuse {
         return Err(error);
     }
     tracing::warn!(account = headers.account(), %error, "the platform will refuse this request");
     Ok(())
 }
 
-/// Facts about the grant behind a snapshot.
-fn facts_of(inner: &Inner, snapshot: &Snapshot) -> Result<GrantFacts> {
-    let account = Account::parse(snapshot.name())?;
-    if let Some((grant, _)) = inner.unsaved_grant(&account) {
-        return Ok(inner.facts.of_unsaved(grant));
-    }
-    inner.facts.of_stored(snapshot.name(), snapshot.generation, || {
-        let record = inner.load(&account)?;
-        let (record, grant) = inner.open_live(&account, record)?;
-        Ok((record.generation, grant))
-    })
+/// Returns the company whose grant is stored, if there is exactly one.
+fn only_company(inner: &Inner) -> Result<Option<Account>> {
+    let mut companies = inner.grants().companies()?;
+    let company = companies.pop();
+    Ok(company.filter(|_| companies.is_empty()))
 }
 
 impl Outgoing<'_> {
@@ -261,15 +267,8 @@ fn is_about(error: &Error, location: &Account) -> bool {
     error.code() == ErrorCode::NoGrant && error.account() == Some(location)
 }
 
-fn headers_for(inner: &Inner, name: &str, method: Method) -> Result<Headers> {
-    match inner.cache.fresh(name.as_bytes(), &inner.clock) {
-        Some(served) => Ok(Headers::new(served, method.as_str().as_bytes())),
-        None => Ok(serving(inner.slow(name)?, method)),
-    }
-}
-
 fn serving(snapshot: Arc<Snapshot>, method: Method) -> Headers {
-    Headers::new(Served::from_inner(snapshot), method.as_str().as_bytes())
+    Headers::new(Served::from_inner(snapshot), method.bytes())
 }
 
 /// The longest JSON body that is searched for its location.

@@ -6,15 +6,17 @@ use std::time::Duration;
 use url::{Position, Url};
 
 use crate::account::Account;
-use crate::cache::{Served, Snapshot};
 use crate::clock::Clock;
 use crate::credential::{Credential, Rotation, Verdict};
 use crate::error::{Error, ErrorCode, Result};
 use crate::headers::Headers;
 use crate::inner::Inner;
 use crate::operations::Operation;
+use crate::refresh::replace_refused;
 use crate::refusal::{ApiCall, Meaning, TokenKind, classify, may_refuse};
+use crate::serve::static_snapshot;
 use crate::settings::ApiBase;
+use crate::snapshot::{Served, Snapshot};
 
 /// Next step after an API answer was reported.
 #[derive(Clone, Debug)]
@@ -37,26 +39,19 @@ pub(crate) fn report(
     body: &[u8],
 ) -> Result<Report> {
     inner.check_open()?;
-    let wait = inner
-        .limits
-        .note(
-            &inner.clock,
-            inner.settings.pacing.as_ref(),
-            headers.account(),
-            status,
-            answer_headers.iter().copied(),
-        )
-        .wait;
+    let (limits, pacing) = (&inner.refresher.limits, inner.settings().pacing.as_ref());
+    let told = answer_headers.iter().copied();
+    let hint = limits.note(inner.clock(), pacing, headers.account(), status, told);
     if let 200..=299 = status {
-        inner.credential.note_accepted(headers.snapshot().token());
+        inner.refresher.credential.note_accepted(headers.snapshot().token());
     }
     if !may_refuse(status) {
         return Ok(Report::Pass);
     }
-    let base = &inner.settings.api_base;
+    let base = &inner.settings().api_base;
     let operation = sent.and_then(|(method, path)| operation_of(base, method, path));
-    let answer = Answer::new(headers, operation, status, body, wait);
-    let meaning = answer.meaning(&inner.credential);
+    let answer = Answer::new(headers, operation, status, body, hint.wait);
+    let meaning = answer.meaning(&inner.refresher.credential);
     answer.settle(inner, meaning)
 }
 
@@ -110,9 +105,9 @@ impl<'a> Answer<'a> {
     pub(super) fn settle(&self, inner: &Inner, meaning: Meaning) -> Result<Report> {
         if matches!(self.status, 401 | 403) {
             // Another process may have changed the account.
-            inner.clock.look_soon();
+            inner.clock().look_soon();
         }
-        let is_grant = TokenKind::of(&inner.credential) == TokenKind::Grant;
+        let is_grant = TokenKind::of(&inner.refresher.credential) == TokenKind::Grant;
         let error = match meaning {
             Meaning::Pass => return Ok(Report::Pass),
             Meaning::Final(error) => {
@@ -127,9 +122,9 @@ impl<'a> Answer<'a> {
             Meaning::PrivateIntegration(error) | Meaning::Refreshable(error) => error,
         };
         let refused = self.headers.snapshot();
-        let snapshot = match (&inner.credential, &self.account) {
+        let snapshot = match (&inner.refresher.credential, &self.account) {
             (Credential::OAuth { .. }, Some(account)) => {
-                inner.replace_refused(account, refused, &error)?
+                replace_refused(&inner.refresher, account, refused, &error)?
             }
             (Credential::PrivateIntegration(rotation), account) => rotate(inner, rotation, refused)
                 .map_err(|message| {
@@ -156,7 +151,9 @@ fn rotate(
     reported: &Snapshot,
 ) -> std::result::Result<Arc<Snapshot>, &'static str> {
     let alone = "the platform refuses the Private Integration token: copy the current one from the account's settings";
-    match rotation.refused(reported.token(), inner.clock.monotonic(), || inner.cache.clear()) {
+    match rotation
+        .refused(reported.token(), inner.clock().monotonic(), || inner.grants().cache.clear())
+    {
         Verdict::Switched { refused, used } => {
             tracing::warn!(
                 option = refused,
@@ -173,5 +170,5 @@ fn rotate(
             );
         }
     }
-    inner.static_snapshot(reported.name()).ok_or(alone)
+    static_snapshot(inner, reported.name()).ok_or(alone)
 }

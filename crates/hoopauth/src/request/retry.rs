@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::seal::random;
+use crate::seal::random;
 use crate::transport::{TransportError, TransportErrorKind};
 
 /// Returns `true` if a request may be sent again after this failure. `repeatable`: sending it twice

@@ -13,20 +13,21 @@ use super::target::path_of;
 use super::{RequestBuilder, Response, redirect, retry};
 use crate::account::Account;
 use crate::callback::calling;
+use crate::calls::timed_out;
 use crate::clock::Clock;
-use crate::context::left_of_caller;
 use crate::credential::Credential;
-use crate::deadline::timed_out;
 use crate::error::{Error, ErrorCode, Result};
 use crate::headers::Headers;
 use crate::inner::Inner;
+use crate::jobs::left_of_caller;
 use crate::limits::WaitHint;
 use crate::operations::Operation;
 use crate::redact::clean;
+use crate::refresh::refused_again;
 use crate::refusal::{Meaning, may_refuse, status_error};
 use crate::secret::Secret;
 use crate::transport::{
-    Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
+    self, Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
 use crate::web_url;
 
@@ -34,18 +35,19 @@ pub(super) fn send(builder: &RequestBuilder) -> Result<Response> {
     if let Some(error) = &builder.error {
         return Err(error.clone());
     }
-    let inner = &*builder.inner;
+    let inner = &builder.inner;
     // Counted before the client is checked: a client that closes waits for the calls it let
     // through.
-    let call = inner.begin_call_of(builder.timeout.unwrap_or(inner.settings.timeout));
+    let call = inner
+        .grants()
+        .calls
+        .begin(inner.clock(), builder.timeout.unwrap_or(inner.settings().timeout));
     inner.check_open()?;
     if !call.is_at_home() {
         inner.check_process()?;
     }
-    let outgoing = Outgoing::parse(builder, &inner.settings, inner.default_name.as_deref())?;
-    let transport = inner.transport.clone().ok_or_else(|| {
-        Error::config("no transport: enable the feature `reqwest` or give the builder a transport")
-    })?;
+    let outgoing = Outgoing::parse(builder, inner.settings(), inner.default_name.as_deref())?;
+    let transport = transport::of(inner.refresher.transport.as_ref())?;
     let headers = prepare(inner, &outgoing)?;
     let Outgoing { method, target, operation, body, .. } = outgoing;
     let request = TransportRequest {
@@ -54,11 +56,11 @@ pub(super) fn send(builder: &RequestBuilder) -> Result<Response> {
         headers: wire_headers(&headers, &builder.headers, builder.is_json),
         body: body.into(),
         timeout: Duration::ZERO,
-        max_body: builder.max_body.unwrap_or(inner.settings.max_response_bytes),
+        max_body: builder.max_body.unwrap_or(inner.settings().max_response_bytes),
     };
     Sending {
         inner,
-        transport: &*transport,
+        transport,
         method,
         request,
         headers,
@@ -99,9 +101,10 @@ impl Sending<'_> {
     fn run(mut self) -> Result<Response> {
         loop {
             if self.has_token {
-                let Inner { limits, clock, settings, .. } = self.inner;
-                let left = || self.inner.at_most(Duration::MAX);
-                limits.await_turn(clock, settings.pacing.as_ref(), self.headers.account(), left)?;
+                let (inner, account) = (self.inner, self.headers.account());
+                let pacing = inner.settings().pacing.as_ref();
+                let left = || inner.grants().at_most(Duration::MAX);
+                inner.refresher.limits.await_turn(inner.clock(), pacing, account, left)?;
             }
             self.request.timeout = self.left();
             if self.request.timeout.is_zero() {
@@ -150,15 +153,16 @@ impl Sending<'_> {
             return Err(self.about(too_long(self.request.max_body)).with_status(status));
         }
         let hint = if self.has_token {
-            let Inner { limits, clock, settings, .. } = self.inner;
-            let (pacing, account) = (settings.pacing.as_ref(), self.headers.account());
-            limits.note(clock, pacing, account, status, answer.headers.iter())
+            let (inner, account) = (self.inner, self.headers.account());
+            let pacing = inner.settings().pacing.as_ref();
+            let (limits, told) = (&inner.refresher.limits, answer.headers.iter());
+            limits.note(inner.clock(), pacing, account, status, told)
         } else {
             WaitHint::default()
         };
         if let 200..=299 = status {
             if self.has_token {
-                self.inner.credential.note_accepted(self.headers.snapshot().token());
+                self.inner.refresher.credential.note_accepted(self.headers.snapshot().token());
             }
             return Ok(Some(Response::new(status, answer.headers, answer.body)));
         }
@@ -207,16 +211,16 @@ impl Sending<'_> {
             return Some(self.status_error(response, None));
         }
         let answer = Answer::new(&self.headers, self.operation, status, response.body(), wait);
-        let meaning = answer.meaning(&self.inner.credential);
+        let meaning = answer.meaning(&self.inner.refresher.credential);
         // Of two Private Integration tokens, the report says that both are refused.
         if self.cured
-            && matches!(self.inner.credential, Credential::OAuth { .. })
+            && matches!(self.inner.refresher.credential, Credential::OAuth { .. })
             && let Meaning::Refreshable(error) = meaning
         {
             // The API refused the new token as well. Another one costs a refresh and changes
             // nothing.
             return Some(match answer.account() {
-                Some(account) => Inner::refused_again(account, Duration::ZERO)
+                Some(account) => refused_again(account, Duration::ZERO)
                     .with_server_message(error.server_message())
                     .with_trace_id(error.trace_id()),
                 None => error,
@@ -255,7 +259,8 @@ impl Sending<'_> {
         let is_here = web_url::is_loopback(self.hops.first().unwrap_or(&from));
         let to = redirect::target(&from, location, is_here)?;
         let origin = to.origin();
-        let keeps_token = from.origin() == origin && self.inner.settings.origins.contains(&origin);
+        let keeps_token =
+            from.origin() == origin && self.inner.settings().origins.contains(&origin);
         if to == from || self.hops.contains(&to) {
             return Err("it redirects in a circle; check the path and `api_base`");
         }
@@ -277,7 +282,7 @@ impl Sending<'_> {
                 ["Accept", "User-Agent"].iter().any(|kept| kept.eq_ignore_ascii_case(name))
             });
         }
-        let path = self.inner.settings.api_base.below(&to[..Position::AfterPath]);
+        let path = self.inner.settings().api_base.below(&to[..Position::AfterPath]);
         self.operation = path.and_then(|path| Operation::find_path(self.method.as_str(), path));
         self.request.url = to.into();
         self.hops.push(from);
@@ -285,19 +290,19 @@ impl Sending<'_> {
     }
 
     fn may_try_again(&self, wait: Duration) -> bool {
-        self.tries < self.inner.settings.max_retries && wait < self.left()
+        self.tries < self.inner.settings().max_retries && wait < self.left()
     }
 
     fn pause(&mut self, wait: Duration) {
         self.tries += 1;
         if !wait.is_zero() {
-            self.inner.clock.sleep(wait);
+            self.inner.clock().sleep(wait);
         }
     }
 
     /// Returns the time that is left of the call.
     fn left(&self) -> Duration {
-        self.inner.at_most(left_of_caller())
+        self.inner.grants().at_most(left_of_caller())
     }
 
     fn status_error(&self, response: &Response, next_step: Option<&str>) -> Error {
@@ -407,7 +412,7 @@ mod tests {
         let response = client.request("post", "/contacts/").body("{}").send().unwrap();
         assert_eq!(response.status(), 200);
         // The refused request and its repeat.
-        assert_eq!(client.inner.limits.answers_noted.load(Ordering::Relaxed), 2);
+        assert_eq!(client.inner.refresher.limits.answers_noted.load(Ordering::Relaxed), 2);
     }
 
     #[test]
@@ -419,6 +424,6 @@ mod tests {
             .unwrap();
         let error = client.request("GET", "/contacts/").send().unwrap_err();
         assert_eq!(error.code(), ErrorCode::InvalidPrivateIntegration);
-        assert_eq!(client.inner.limits.answers_noted.load(Ordering::Relaxed), 1);
+        assert_eq!(client.inner.refresher.limits.answers_noted.load(Ordering::Relaxed), 1);
     }
 }

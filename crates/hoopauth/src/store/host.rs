@@ -17,7 +17,6 @@ use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
 use crate::patience;
-use crate::sorted::sorted;
 
 /// Rows of a host program, one per (app, account): what is in them is this library's matter.
 ///
@@ -265,7 +264,8 @@ impl TokenStore for HostStore {
         let live: Vec<_> = self.rows.list(app)?.into_iter().filter(|row| row.live).collect();
         let total = live.len() as u64;
         let ripe = live.into_iter().filter(|row| row.not_before <= now);
-        let mut ended = sorted(ripe.map(|row| (row.expires_at, row.account)).collect());
+        let mut ended: Vec<_> = ripe.map(|row| (row.expires_at, row.account)).collect();
+        ended.sort_unstable();
         let first = ended.split_off(ended.partition_point(|(ends, _)| *ends <= now));
         Ok(Due {
             total,

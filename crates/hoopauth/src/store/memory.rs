@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::budget::SlidingLog;
 use super::{
     BackOff, Begin, Due, Fingerprint, KNOWN_CHANGES, Key, Lease, Mark, NewRecord, Record, Slot,
     SlotRequest, TokenStore, WINDOW, changed_of,
 };
 use crate::account::Account;
-use crate::budget::SlidingLog;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::patience;

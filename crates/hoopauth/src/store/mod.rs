@@ -11,18 +11,21 @@ use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
 
+mod app;
+mod budget;
 #[cfg(test)]
 mod contract;
 mod host;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
-pub(crate) mod seal;
+
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "sqlite")]
 mod user;
 
+pub(crate) use self::app::{AppStore, claim_id};
 pub use self::host::{Held, HostStore, Leased, Listed, NewRow, Row, RowStore};
 pub use self::memory::MemoryStore;
 #[cfg(feature = "postgres")]

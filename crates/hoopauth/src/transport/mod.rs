@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::error::ErrorCode;
+use crate::error::{Error, ErrorCode};
 use crate::secret::Secret;
 
 #[cfg(feature = "reqwest")]
@@ -15,6 +16,13 @@ mod reqwest;
 
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{ReqwestTransport, TransportSettings};
+
+/// Returns the transport of a client: `CONFIG` if there is none.
+pub(crate) fn of(transport: Option<&Arc<dyn Transport>>) -> crate::error::Result<&dyn Transport> {
+    transport.map(|transport| &**transport).ok_or_else(|| {
+        Error::config("no transport: enable the feature `reqwest` or give the builder a transport")
+    })
+}
 
 /// Sends one HTTP request and answers what came back.
 ///

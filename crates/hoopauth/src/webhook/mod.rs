@@ -14,38 +14,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+mod apply;
 mod event;
 mod keys;
-mod lifecycle;
 mod options;
 mod replay;
 mod signature;
 mod timestamp;
 
+pub(crate) use self::apply::apply;
 pub use self::event::WebhookEvent;
 pub use self::keys::{SignatureScheme, WebhookKey};
-pub use self::lifecycle::Applied;
-pub(crate) use self::lifecycle::{Installs, MintFor};
 pub use self::options::WEBHOOK_OPTIONS;
+pub use crate::installs::Applied;
 
 use self::event::{EventTime, NamedApp, VerifiedFor};
 use self::options::Settings;
-use self::replay::{Ids, Lives, Memory, Replay};
+use self::replay::{Lives, Replay};
 use self::signature::{KeySet, Verified};
-use crate::client::Client;
 use crate::clock::{ClientClock, Clock, Timestamp};
+use crate::deliveries::{Deliveries, Ids, replayed};
 use crate::error::{Error, ErrorCode, Result};
 use crate::inner::Inner;
 use crate::options::OptionSet;
+use crate::process::Process;
 use crate::sync::Mutex;
-
-impl Client {
-    /// Configures a verifier of webhooks for this client's app: `app_id` from `client_id`, replay
-    /// memory in the client's store.
-    pub fn webhook_verifier(&self) -> WebhookVerifierBuilder {
-        WebhookVerifierBuilder::new(Some(Arc::clone(&self.inner)))
-    }
-}
 
 /// Configures a [`WebhookVerifier`]. A wrong value is reported by [`build`](Self::build).
 #[must_use]
@@ -58,7 +51,7 @@ pub struct WebhookVerifierBuilder {
 }
 
 impl WebhookVerifierBuilder {
-    fn new(client: Option<Arc<Inner>>) -> Self {
+    pub(crate) fn new(client: Option<Arc<Inner>>) -> Self {
         Self {
             client,
             keys: Vec::new(),
@@ -105,22 +98,24 @@ impl WebhookVerifierBuilder {
             keys.insert(0, WebhookKey::platform()?);
         }
         let keys = KeySet::new(keys)?;
-        let settings =
-            Settings::read(&options, client.as_ref().and_then(|inner| inner.credential.app_id()))?;
+        let settings = Settings::read(
+            &options,
+            client.as_ref().and_then(|inner| inner.refresher.credential.app_id()),
+        )?;
         if keys.has_public() && settings.app_id.is_none() && !settings.any_app {
             return Err(Error::config(
                 "the platform signs the webhooks of all apps with one key, so a verifier must know its app: set `app_id`, make the \
                  verifier with a client that has a `client_id`, or set `any_app` to accept the events of all apps",
             ));
         }
-        let oauth = client.as_ref().filter(|inner| inner.oauth().is_ok());
+        let oauth = client.as_ref().filter(|inner| inner.refresher.credential.oauth().is_ok());
         let room = options.size("replay_memory")?;
         let replay = match (options.choice("replay")?, oauth) {
             (Some("off"), _) => Replay::Off,
             // A memory store of the client's own keeps no more for it than the process can.
-            (Some("store") | None, Some(inner)) if inner.watch.is_none() => {
-                let memory = || Arc::new(Mutex::new(Memory::new(room)));
-                let memory = Arc::clone(inner.installs.deliveries.get_or_init(memory));
+            (Some("store") | None, Some(inner)) if !inner.grants().is_shared() => {
+                let memory = || Arc::new(Mutex::new(Deliveries::new(room)));
+                let memory = Arc::clone(inner.deliveries.get_or_init(memory));
                 Replay::Memory(memory, Some(Arc::clone(inner)))
             }
             (Some("store") | None, Some(inner)) => Replay::Store(Arc::clone(inner)),
@@ -130,7 +125,7 @@ impl WebhookVerifierBuilder {
                      or set `replay` to `memory`",
                 ));
             }
-            _ => Replay::Memory(Arc::new(Mutex::new(Memory::new(room))), None),
+            _ => Replay::Memory(Arc::new(Mutex::new(Deliveries::new(room))), None),
         };
         let remembered = match &replay {
             // Another verifier on the same store may accept older ones than this.
@@ -154,9 +149,10 @@ impl WebhookVerifierBuilder {
         };
         // Its grants tell whose an event is that names no app, unless the verifier is for another
         // app.
-        let grants =
-            oauth.filter(|inner| settings.app_id.as_deref() == inner.credential.app_id()).cloned();
-        let client = client.map(|inner| inner.settings.app.as_str().into());
+        let grants = oauth
+            .filter(|inner| settings.app_id.as_deref() == inner.refresher.credential.app_id())
+            .cloned();
+        let client = client.map(|inner| inner.settings().app.as_str().into());
         Ok(WebhookVerifier {
             shared: Arc::new(Shared { keys, settings, client, grants, replay, lives, clock }),
         })
@@ -223,12 +219,12 @@ impl WebhookVerifier {
         let mut event = WebhookEvent::parse(body)?;
         shared.replay.check()?;
         shared.check_app(&mut event, &verified)?;
-        let ids = Ids::of(&event);
+        let ids = Ids::of(event.webhook_id());
         let (now, moment) = shared.clock.both();
         if let Err(stale) = settings.check_age(&event, &verified, now) {
             // One that was handled is told as such, so that the platform is answered as it should
             // be.
-            return Err(if shared.replay.is_done(&ids, now)? { replay::replayed() } else { stale });
+            return Err(if shared.replay.is_done(&ids, now)? { replayed() } else { stale });
         }
         shared.replay.claim(&ids, &event, shared.lives, now)?;
         Ok(WebhookDelivery {
@@ -238,15 +234,13 @@ impl WebhookVerifier {
             ids,
             claimed_at: (now, moment),
             state: AtomicU8::new(CLAIMED),
-            process: std::process::id(),
+            process: Process::this(),
         })
     }
 
     /// The client whose store verifying may wait for.
-    #[doc(hidden)]
-    pub fn waits_for(&self) -> Option<Client> {
-        let remembering = self.shared.remembered_by();
-        remembering.or_else(|| self.shared.grants.clone().map(|inner| Client { inner }))
+    pub(crate) fn waits_for(&self) -> Option<&Arc<Inner>> {
+        self.shared.remembered_by().or(self.shared.grants.as_ref())
     }
 
     /// The longest body that is accepted, in bytes: whoever reads one off a connection may stop
@@ -292,7 +286,7 @@ pub struct WebhookDelivery {
     ids: Ids,
     claimed_at: (Timestamp, u64),
     state: AtomicU8,
-    process: u32,
+    process: Process,
 }
 
 impl WebhookDelivery {
@@ -341,14 +335,13 @@ impl WebhookDelivery {
     }
 
     /// The client whose store it is remembered in.
-    #[doc(hidden)]
-    pub fn remembered_by(&self) -> Option<Client> {
+    pub(crate) fn remembered_by(&self) -> Option<&Arc<Inner>> {
         self.shared.remembered_by()
     }
 
     /// Refuses what a forked child does with its parent's.
     fn check_process(&self) -> Result<()> {
-        if self.process != std::process::id() {
+        if !self.process.is_this() {
             return Err(Error::state(
                 "the process was forked after the webhook was verified: confirm or release it in the process that verified it",
             ));
@@ -405,11 +398,9 @@ struct Shared {
 }
 
 impl Shared {
-    fn remembered_by(&self) -> Option<Client> {
+    fn remembered_by(&self) -> Option<&Arc<Inner>> {
         match &self.replay {
-            Replay::Store(inner) | Replay::Memory(_, Some(inner)) => {
-                Some(Client { inner: Arc::clone(inner) })
-            }
+            Replay::Store(inner) | Replay::Memory(_, Some(inner)) => Some(inner),
             Replay::Memory(_, None) | Replay::Off => None,
         }
     }
@@ -459,7 +450,7 @@ impl Shared {
     fn has_grant_of(&self, event: &WebhookEvent) -> Result<bool> {
         let Some(inner) = &self.grants else { return Ok(false) };
         for account in event.account().into_iter().chain(event.company()) {
-            if inner.knows(account)? {
+            if inner.installs.knows(inner.grants(), account)? {
                 return Ok(true);
             }
         }
@@ -529,7 +520,7 @@ impl VerifierClock {
 
     fn clock(&self) -> &ClientClock {
         match self {
-            Self::Client(inner) => &inner.clock,
+            Self::Client(inner) => inner.clock(),
             Self::Own(clock) => clock,
         }
     }

@@ -45,12 +45,12 @@ use self::connection::IDLE_CONNECTION;
 use self::failure::{Failure, Outcome, bad_row, store};
 use self::pool::{Pool, Pooled, Purpose};
 pub(crate) use self::settings::Settings;
+use super::budget::SlidingLog;
 use super::{
     BackOff, Begin, Due, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest,
     TokenStore, WINDOW, changed_of,
 };
 use crate::account::{Account, AccountKind};
-use crate::budget::SlidingLog;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::patience::{self, Patience, TO_SAVE};

@@ -16,12 +16,12 @@ mod schema;
 pub(crate) use self::database::sync_folder;
 use self::database::{Handle, REGISTRY};
 use self::failure::{Failure, bad_row};
+use super::budget::SlidingLog;
 use super::{
     BackOff, Begin, Due, Fingerprint, KNOWN_CHANGES, Key, Lease, Mark, NewRecord, Record, Slot,
     SlotRequest, TokenStore, WINDOW, changed_of,
 };
 use crate::account::Account;
-use crate::budget::SlidingLog;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::patience::{self, Patience, TO_SAVE};

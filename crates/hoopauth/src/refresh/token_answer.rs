@@ -12,7 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::account::{Account, AccountKind};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
-use crate::grant::{Grant, check_token, issued_at, plausible, within_second};
+use crate::grants::{Grant, check_token, issued_at, plausible, within_second};
 use crate::members::{Members, number, text, texts};
 use crate::secret::Secret;
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::account::Account;
 use crate::callback::{let_others_run, reentered};
-use crate::context::caller_left;
 use crate::error::{Error, ErrorCode, Result};
+use crate::jobs::caller_left;
 use crate::sync::{Condvar, Mutex, ThreadId, lock, thread, wait};
 
 /// The refreshes under way in this process.

@@ -337,7 +337,7 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token_answer::TokenAnswer;
+    use crate::refresh::token_answer::TokenAnswer;
 
     fn parse(json: &str) -> Result<TokenAnswer> {
         TokenAnswer::parse(json.as_bytes())

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::Grant;
 use crate::error::Result;
-use crate::grant::Grant;
 use crate::sync::{Mutex, lock};
 
 /// Facts about the accounts' grants. They stand beside the snapshots, so that clients which check

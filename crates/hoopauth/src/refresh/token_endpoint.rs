@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::token_answer::TokenAnswer;
 use crate::account::{Account, AccountKind};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode};
-use crate::headers::Constants;
 use crate::limits::retry_after;
 use crate::redact::clean;
 pub(crate) use crate::refusal::FailureClass;
 use crate::refusal::{Asks, Refusal, TokenRefusal, classify_token_refusal, look_between};
 use crate::secret::Secret;
-use crate::token_answer::TokenAnswer;
+use crate::snapshot::Constants;
 use crate::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
