@@ -337,11 +337,6 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refresh::token_answer::TokenAnswer;
-
-    fn parse(json: &str) -> Result<TokenAnswer> {
-        TokenAnswer::parse(json.as_bytes())
-    }
 
     #[test]
     fn stored_form_round_trips() {
@@ -356,75 +351,6 @@ mod tests {
             ("a", 2, Some("c"))
         );
         assert_eq!(Grant::from_bytes(&account, b"{").unwrap_err().code(), ErrorCode::StoreCorrupt);
-    }
-
-    /// A token that says that it was issued in second `iat`.
-    fn jwt(iat: &str) -> String {
-        let claims = URL_SAFE.encode(format!(r#"{{"sub":"x","iat":{iat}}}"#));
-        format!("e30.{}.c2ln", claims.trim_end_matches('='))
-    }
-
-    fn answered(token: &str, date: Option<&str>, asked: i64) -> Grant {
-        let answer = parse(&format!(r#"{{"access_token":"{token}","refresh_token":"r"}}"#))
-            .unwrap()
-            .dated(date);
-        answer.into_grant(&Account::location("l").unwrap(), None, Timestamp(asked), false)
-    }
-
-    #[test]
-    fn an_authorization_is_dated_by_the_platform() {
-        let date = "Tue, 14 Nov 2023 22:13:20 GMT";
-        let second = 1_700_000_000_000;
-        let dated = |token: &str, date: Option<&str>, asked: i64| {
-            answered(token, date, asked).authorized_for_webhooks().0 - second
-        };
-        // Our clock tells the part of the second, where it agrees; elsewhere it is not believed.
-        for (asked, at) in
-            [(second, 0), (second + 640, 640), (second - 1, 0), (second + 1_000, 0), (0, 0)]
-        {
-            assert_eq!(dated("opaque", Some(date), asked), at);
-            assert_eq!(dated(&jwt("1700000000"), None, asked), at);
-        }
-        assert_eq!(dated(&jwt("1700000002.9"), Some(date), second), 2_000);
-        assert_eq!(dated(&jwt("1600000000"), Some(" Tuesday, 14-Nov-23 22:13:20 GMT "), second), 0);
-        // Neither of them says anything that could be: then it is our clock.
-        for token in [
-            "opaque",
-            "a.b.c",
-            "a.!.c",
-            &jwt("0"),
-            &jwt("-1"),
-            &jwt("1e99"),
-            &jwt("\"x\""),
-            &jwt("null"),
-        ] {
-            for date in [None, Some(""), Some("yesterday"), Some("Thu, 01 Jan 1970 00:00:00 GMT")] {
-                assert_eq!(dated(token, date, second - 60_000), -60_000, "{token} {date:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_date_of_an_authorization_outlives_refreshes_and_the_store() {
-        let grant = answered("opaque", Some("Tue, 14 Nov 2023 22:13:20 GMT"), 5);
-        let back = Grant::from_bytes(&grant.account, &grant.to_bytes().unwrap()).unwrap();
-        let later =
-            parse(r#"{"access_token":"b"}"#).unwrap().dated(Some("Tue, 14 Nov 2023 23:13:20 GMT"));
-        let later = later.into_grant(&grant.account, Some(&back), Timestamp(9), false);
-        assert_eq!(later.authorized_for_webhooks(), Timestamp(1_700_000_000_000));
-        assert_eq!(later.authorized_at, Timestamp(5));
-        // A row of an older version, and an import: the first access token knows, and what it knows
-        // is kept.
-        let mut old = answered(&jwt("1700000000"), None, 5);
-        old.platform_authorized_at = None;
-        assert!(!String::from_utf8_lossy(&old.to_bytes().unwrap()).contains("\"p\""));
-        assert_eq!(old.authorized_for_webhooks(), Timestamp(1_700_000_000_000));
-        let later = parse(r#"{"access_token":"b"}"#).unwrap();
-        let later = later.into_grant(&old.account, Some(&old), Timestamp(9), false);
-        assert_eq!(later.authorized_for_webhooks(), Timestamp(1_700_000_000_000));
-        // A later token says nothing of the authorization.
-        old.obtained_at = Timestamp(6);
-        assert_eq!(old.authorized_for_webhooks(), Timestamp(5));
     }
 
     #[test]
