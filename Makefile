@@ -2,7 +2,7 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test test-python lint bench soak fuzz docs operations header install uninstall setup setup-c setup-postgres libraries python-setup
+.PHONY: demo test test-python lint bench soak fuzz generate install uninstall setup setup-c setup-postgres libraries python-setup
 
 demo: setup libraries python-setup ## the main job, end to end, against a local HoopAI, in every language
 	$(CARGO) build --quiet --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --bins --examples
@@ -22,6 +22,7 @@ test-python: setup ## the Python module alone
 lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked $(PROFILE) --workspace --all-targets -- -D warnings
+	$(CARGO) run --quiet --locked $(PROFILE) -p xtask generate --check
 	python3 -m doctest tools/prose.py && tools/prose.py # lines and openings of comments
 
 bench: setup setup-postgres libraries ## the promised figures, as JSON lines
@@ -39,18 +40,8 @@ soak: setup setup-postgres ## the longest tests: thousands of killed processes, 
 fuzz: setup ## made-up input for an hour in all
 	fuzz/run.sh -max_total_time=$(or $(SECONDS),720)
 
-docs: setup ## writes docs/options.md from the table of options
-	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example options_page > docs/options.md
-
-operations: setup ## packs crates/hoopauth/src/operations/operations.tsv into table.rs beside it, and writes docs/scopes.md
-	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example operations_table page > docs/scopes.md.new
-	mv docs/scopes.md.new docs/scopes.md
-	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example operations_table table > crates/hoopauth/src/operations/table.rs.new
-	mv crates/hoopauth/src/operations/table.rs.new crates/hoopauth/src/operations/table.rs
-
-header: setup ## writes include/hoopauth.h from crates/hoopauth-capi
-	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth-capi --example header > include/hoopauth.h.new
-	mv include/hoopauth.h.new include/hoopauth.h
+generate: setup ## writes the files that follow from others: header, tables, types, docs, bindings/api.json
+	$(CARGO) run --quiet --locked $(PROFILE) -p xtask generate
 
 # PREFIX, LIBDIR, INCLUDEDIR and DESTDIR say where; BUILT=target/ci takes what is there instead of a release build, and needs no Rust.
 install: $(if $(BUILT),,setup) ## the C library: header, shared and static library, pkg-config and CMake files

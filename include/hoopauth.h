@@ -1,7 +1,7 @@
 /*
  * hoopauth 0.1.0 - authentication for programs that talk to the HoopAI platform.
  *
- * Made by cbindgen from crates/hoopauth-capi; `make header` writes it anew. MIT OR Apache-2.0.
+ * Made by cbindgen from crates/hoopauth-capi; `make generate` writes it anew. MIT OR Apache-2.0.
  *
  * THE CONTRACT
  *
@@ -2113,42 +2113,47 @@ hoopauth_status_t hoopauth_scopes_for(const char *const *operations,
                                       hoopauth_error_t **err);
 
 /**
- * A scope: reads contacts. Since 0.1.
+ * A scope. Reads contacts, with their notes, tasks and appointments. Since 0.1.
  */
 #define HOOPAUTH_SCOPE_CONTACTS_READONLY "contacts.readonly"
 
 /**
- * A scope: creates, changes and deletes contacts. Since 0.1.
+ * A scope. Creates, changes and deletes contacts, with their notes, tasks, tags, followers,
+ * campaigns and workflows. Since 0.1.
  */
 #define HOOPAUTH_SCOPE_CONTACTS_WRITE "contacts.write"
 
 /**
- * A scope: reads conversations. Since 0.1.
+ * A scope. Reads and searches conversations; their messages need conversations/message.readonly.
+ * Since 0.1.
  */
 #define HOOPAUTH_SCOPE_CONVERSATIONS_READONLY "conversations.readonly"
 
 /**
- * A scope: creates, changes and deletes conversations. Since 0.1.
+ * A scope. Creates, changes and deletes conversations; sending messages needs
+ * conversations/message.write. Since 0.1.
  */
 #define HOOPAUTH_SCOPE_CONVERSATIONS_WRITE "conversations.write"
 
 /**
- * A scope: reads calendars. Since 0.1.
+ * A scope. Reads calendars, their schedules and free slots; events and appointments need
+ * calendars/events.readonly. Since 0.1.
  */
 #define HOOPAUTH_SCOPE_CALENDARS_READONLY "calendars.readonly"
 
 /**
- * A scope: creates, changes and deletes calendars. Since 0.1.
+ * A scope. Creates, changes and deletes calendars and their schedules; events and appointments need
+ * calendars/events.write. Since 0.1.
  */
 #define HOOPAUTH_SCOPE_CALENDARS_WRITE "calendars.write"
 
 /**
- * A scope: reads opportunities. Since 0.1.
+ * A scope. Reads and searches opportunities, with their pipelines and lost reasons. Since 0.1.
  */
 #define HOOPAUTH_SCOPE_OPPORTUNITIES_READONLY "opportunities.readonly"
 
 /**
- * A scope: creates, changes and deletes opportunities. Since 0.1.
+ * A scope. Creates, changes and deletes opportunities, with their followers and status. Since 0.1.
  */
 #define HOOPAUTH_SCOPE_OPPORTUNITIES_WRITE "opportunities.write"
 

@@ -8,6 +8,45 @@ if TYPE_CHECKING:
 
     from hoopauth._hoopauth import Response
 
+__all__ = [
+    # BEGIN generated: exports
+    "AccountInactive",
+    "AuthorizationDenied",
+    "CallbackFailed",
+    "Cancelled",
+    "Config",
+    "Error",
+    "HttpStatus",
+    "InsufficientScope",
+    "Internal",
+    "InvalidArgument",
+    "InvalidPrivateIntegration",
+    "InvalidState",
+    "LeaseTimeout",
+    "MalformedResponse",
+    "Network",
+    "NoGrant",
+    "Panic",
+    "RateLimited",
+    "ReauthorizationRequired",
+    "SignatureInvalid",
+    "SignatureMissing",
+    "StateMismatch",
+    "Store",
+    "StoreCorrupt",
+    "StoreKey",
+    "Timeout",
+    "Tls",
+    "TokenRequestRejected",
+    "WebhookForeign",
+    "WebhookMalformed",
+    "WebhookReplayed",
+    "WebhookStale",
+    "WrongAccount",
+    "WrongTokenClass",
+    # END generated
+]
+
 
 class Error(Exception):
     """What every function of hoopauth raises: what went wrong, and what to do next. It never holds a secret."""
@@ -66,6 +105,9 @@ class Error(Exception):
         return (type(self), (self.message,), self.__dict__)
 
 
+# BEGIN generated: errors
+
+
 class InvalidArgument(Error):
     """An argument is empty, too long, not UTF-8 or of the wrong form; the message names it."""
 
@@ -74,7 +116,9 @@ class InvalidArgument(Error):
 
 
 class InvalidState(Error):
-    """The client is closed, is a parent process's, is called from its own callback, or has no credential for this."""
+    """The client is closed, is a parent process's, is called from its own callback, or has no
+    credential for this.
+    """  # noqa: D205
 
     code = 2
     name = "INVALID_STATE"
@@ -130,7 +174,9 @@ class NoGrant(Error):
 
 
 class StateMismatch(Error):
-    """The redirect's `state` is missing, wrong, expired or was used before: begin the authorization again."""
+    """The redirect's `state` is missing, wrong, expired or was used before: begin the authorization
+    again.
+    """  # noqa: D205
 
     code = 32
     name = "STATE_MISMATCH"
@@ -144,7 +190,8 @@ class AuthorizationDenied(Error):
 
 
 class TokenRequestRejected(Error):
-    """The token endpoint refuses the request itself: a wrong client id, secret, code or parameter."""
+    """The token endpoint refuses the request itself: a wrong client id, secret, code or parameter.
+    """  # noqa: D205
 
     code = 34
     name = "TOKEN_REQUEST_REJECTED"
@@ -158,7 +205,9 @@ class AccountInactive(Error):
 
 
 class MalformedResponse(Error):
-    """The answer is not what the protocol allows, or comes from something on the way, such as a firewall."""
+    """The answer is not what the protocol allows, or comes from something on the way, such as a
+    firewall.
+    """  # noqa: D205
 
     code = 36
     name = "MALFORMED_RESPONSE"
@@ -193,7 +242,9 @@ class WrongAccount(Error):
 
 
 class InvalidPrivateIntegration(Error):
-    """The platform refuses the Private Integration token: copy the current one from the account's settings."""
+    """The platform refuses the Private Integration token: copy the current one from the account's
+    settings.
+    """  # noqa: D205
 
     code = 43
     name = "INVALID_PRIVATE_INTEGRATION"
@@ -214,7 +265,9 @@ class Store(Error):
 
 
 class LeaseTimeout(Error):
-    """Another process or thread still refreshes this account after `max_wait`, or handles this webhook: answer 429."""
+    """Another process or thread still refreshes this account after `max_wait`, or handles this
+    webhook: answer 429.
+    """  # noqa: D205
 
     code = 51
     name = "LEASE_TIMEOUT"
@@ -270,7 +323,9 @@ class WebhookMalformed(Error):
 
 
 class WebhookForeign(Error):
-    """The webhook is genuine, but of another app, or of an account without a grant here: answer 200, do nothing."""
+    """The webhook is genuine, but of another app, or of an account without a grant here: answer
+    200, do nothing.
+    """  # noqa: D205
 
     code = 65
     name = "WEBHOOK_FOREIGN"
@@ -295,6 +350,9 @@ class CallbackFailed(Error):
 
     code = 92
     name = "CALLBACK_FAILED"
+
+
+# END generated
 
 
 def make(  # noqa: PLR0913, PLR0917

@@ -69,6 +69,7 @@ namespace hoopauth {
 inline namespace HOOPAUTH_FORM_ {
 
 /// Lists every code: the name in C++, then in C.
+// BEGIN generated: codes
 #define HOOPAUTH_CODES_(X)                                      \
     X(invalid_argument, INVALID_ARGUMENT)                       \
     X(invalid_state, INVALID_STATE)                             \
@@ -103,6 +104,7 @@ inline namespace HOOPAUTH_FORM_ {
     X(panic, PANIC)                                             \
     X(internal, INTERNAL)                                       \
     X(callback_failed, CALLBACK_FAILED)
+// END generated
 
 /// Why a call failed; the same numbers in every language. A later library may give others: treat
 /// those as failures too.
@@ -1789,22 +1791,28 @@ inline text scopes_for(const std::vector<std::string>& operations) {
 
 /// The scopes that most programs need.
 namespace scopes {
-/// Reads contacts.
+// BEGIN generated: scopes
+/// Reads contacts, with their notes, tasks and appointments.
 inline constexpr std::string_view contacts_readonly = HOOPAUTH_SCOPE_CONTACTS_READONLY;
-/// Creates, changes and deletes contacts.
+/// Creates, changes and deletes contacts, with their notes, tasks, tags, followers, campaigns and
+/// workflows.
 inline constexpr std::string_view contacts_write = HOOPAUTH_SCOPE_CONTACTS_WRITE;
-/// Reads conversations.
+/// Reads and searches conversations; their messages need `conversations/message.readonly`.
 inline constexpr std::string_view conversations_readonly = HOOPAUTH_SCOPE_CONVERSATIONS_READONLY;
-/// Creates, changes and deletes conversations.
+/// Creates, changes and deletes conversations; sending messages needs
+/// `conversations/message.write`.
 inline constexpr std::string_view conversations_write = HOOPAUTH_SCOPE_CONVERSATIONS_WRITE;
-/// Reads calendars.
+/// Reads calendars, their schedules and free slots; events and appointments need
+/// `calendars/events.readonly`.
 inline constexpr std::string_view calendars_readonly = HOOPAUTH_SCOPE_CALENDARS_READONLY;
-/// Creates, changes and deletes calendars.
+/// Creates, changes and deletes calendars and their schedules; events and appointments need
+/// `calendars/events.write`.
 inline constexpr std::string_view calendars_write = HOOPAUTH_SCOPE_CALENDARS_WRITE;
-/// Reads opportunities.
+/// Reads and searches opportunities, with their pipelines and lost reasons.
 inline constexpr std::string_view opportunities_readonly = HOOPAUTH_SCOPE_OPPORTUNITIES_READONLY;
-/// Creates, changes and deletes opportunities.
+/// Creates, changes and deletes opportunities, with their followers and status.
 inline constexpr std::string_view opportunities_write = HOOPAUTH_SCOPE_OPPORTUNITIES_WRITE;
+// END generated
 }  // namespace scopes
 
 /// What a verifier of webhooks is to be: options by name, and keys beside the platform's own. One

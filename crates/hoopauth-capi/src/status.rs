@@ -10,6 +10,8 @@ pub type hoopauth_status_t = i32;
 
 /// Success.
 pub const HOOPAUTH_OK: hoopauth_status_t = 0;
+
+// BEGIN generated: codes
 /// An argument is empty, too long, not UTF-8 or of the wrong form; the message names it.
 pub const HOOPAUTH_INVALID_ARGUMENT: hoopauth_status_t = 1;
 /// The client is closed, is a parent process's, is called from its own callback, or has no
@@ -82,6 +84,7 @@ pub const HOOPAUTH_PANIC: hoopauth_status_t = 90;
 pub const HOOPAUTH_INTERNAL: hoopauth_status_t = 91;
 /// A callback of the program failed.
 pub const HOOPAUTH_CALLBACK_FAILED: hoopauth_status_t = 92;
+// END generated
 
 /// The name of a status, such as "NO_GRANT"; "OK" for success, "UNKNOWN" for a number this version
 /// does not know.
@@ -91,6 +94,7 @@ pub const HOOPAUTH_CALLBACK_FAILED: hoopauth_status_t = 92;
 pub extern "C" fn hoopauth_status_name(status: hoopauth_status_t) -> *const c_char {
     let name = match status {
         HOOPAUTH_OK => c"OK",
+        // BEGIN generated: names
         HOOPAUTH_INVALID_ARGUMENT => c"INVALID_ARGUMENT",
         HOOPAUTH_INVALID_STATE => c"INVALID_STATE",
         HOOPAUTH_CANCELLED => c"CANCELLED",
@@ -124,6 +128,7 @@ pub extern "C" fn hoopauth_status_name(status: hoopauth_status_t) -> *const c_ch
         HOOPAUTH_PANIC => c"PANIC",
         HOOPAUTH_INTERNAL => c"INTERNAL",
         HOOPAUTH_CALLBACK_FAILED => c"CALLBACK_FAILED",
+        // END generated
         _ => c"UNKNOWN",
     };
     name.as_ptr()

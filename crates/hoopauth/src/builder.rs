@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn the_page_is_the_committed_one() {
         let committed = include_str!("../../../docs/options.md");
-        assert_eq!(committed, options_page(), "run `make docs`");
+        assert_eq!(committed, options_page(), "run `make generate`");
     }
 
     /// Features do not change a default: a store that was not built in is missed when it is needed.

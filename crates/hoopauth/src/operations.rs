@@ -1,6 +1,6 @@
 //! The platform's documented operations, their scopes, and the least scopes for a list of them.
 //!
-//! `operations/operations.tsv` lists them. `make operations` packs it into `operations/table.rs`,
+//! `operations/operations.tsv` lists them. `make generate` packs it into `operations/table.rs`,
 //! which is all that a program carries: about 12 KB, with nothing to set up.
 
 #[rustfmt::skip] // Generated, and denser than rustfmt would leave it.

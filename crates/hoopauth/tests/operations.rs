@@ -1,7 +1,7 @@
 //! The table of operations says what the list says, at every path of the list and at no other.
 
-#[path = "../examples/operations_table/generate.rs"]
-mod generate;
+#[path = "../src/operations/pack.rs"]
+mod pack;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -15,12 +15,12 @@ use proptest::prelude::*;
 fn the_table_and_the_page_are_the_committed_ones() {
     let table = include_str!("../src/operations/table.rs");
     assert_eq!(
-        generate::table(generate::OPERATIONS).as_deref(),
+        pack::table(pack::OPERATIONS).as_deref(),
         Ok(table),
-        "run `make operations`"
+        "run `make generate`"
     );
     let page = include_str!("../../../docs/scopes.md");
-    assert_eq!(generate::page(generate::OPERATIONS).as_deref(), Ok(page), "run `make operations`");
+    assert_eq!(pack::page(pack::OPERATIONS).as_deref(), Ok(page), "run `make generate`");
 }
 
 #[test]
@@ -202,7 +202,7 @@ struct Row {
 }
 
 fn rows() -> impl Iterator<Item = Row> {
-    generate::OPERATIONS.lines().skip(1).map(|line| {
+    pack::OPERATIONS.lines().skip(1).map(|line| {
         let mut cells = line.split('\t');
         Row { cells: std::array::from_fn(|_| cells.next().unwrap_or_default()) }
     })

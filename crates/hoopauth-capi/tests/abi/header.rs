@@ -1,14 +1,11 @@
-//! The header: made anew it is the one that is committed; it compiles everywhere, says what it
+//! The header compiles everywhere, says what it
 //! must, and is what the library exports.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use hoopauth_core::ErrorCode;
-use hoopauth_core::operations::scopes;
-
-use crate::harness::{WARNINGS, built, library, root, soname, text, tool};
+use crate::harness::{WARNINGS, library, root, soname, text, tool};
 
 /// A function as the header declares it.
 pub(crate) struct Function {
@@ -90,19 +87,6 @@ fn one_line(comment: &str) -> String {
 }
 
 #[test]
-fn is_made_of_the_sources() {
-    let generator = built().join("examples/header");
-    let output = Command::new(&generator).output();
-    let output =
-        output.unwrap_or_else(|error| panic!("{}: {error}: run `make test`", generator.display()));
-    assert!(output.status.success(), "{}", text(&output));
-    assert!(
-        String::from_utf8(output.stdout).unwrap() == header(),
-        "run `make header` and commit what it writes"
-    );
-}
-
-#[test]
 fn compiles_alone_and_twice_in_every_standard() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     for (compiler, standards) in
@@ -181,44 +165,6 @@ fn every_function_keeps_the_contract() {
             functions.iter().find(|function| function.name == format!("{handle}_free")).unwrap();
         assert_eq!((free.returns.as_str(), free.parameters.len()), ("void", 1), "{handle}");
     }
-}
-
-#[test]
-fn every_language_says_the_same_of_a_code() {
-    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
-    let (core, header, python) =
-        (read("crates/hoopauth/src/error.rs"), header(), read("python/hoopauth/_errors.py"));
-    for code in ErrorCode::ALL {
-        let (number, name) = (code.number(), code.name());
-        let (before, _) = core.split_once(&format!(" = {number} \"{name}\"")).unwrap();
-        let said = before.rsplit_once("/// ").unwrap().1.lines().next().unwrap();
-        let in_header =
-            format!(" * {}\n */\n#define HOOPAUTH_{name} {number}\n", said.replace('`', ""));
-        assert!(header.contains(&in_header), "{in_header}");
-        let in_python = format!("    \"\"\"{said}\"\"\"\n\n    code = {number}\n");
-        assert!(python.contains(&in_python), "{in_python}");
-    }
-}
-
-#[test]
-fn the_scopes_are_those_of_the_core() {
-    let text = header();
-    let found: BTreeSet<(&str, &str)> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("#define HOOPAUTH_SCOPE_")?.split_once(' '))
-        .map(|(name, scope)| (name, scope.trim_matches('"')))
-        .collect();
-    let core = [
-        ("CONTACTS_READONLY", scopes::CONTACTS_READONLY),
-        ("CONTACTS_WRITE", scopes::CONTACTS_WRITE),
-        ("CONVERSATIONS_READONLY", scopes::CONVERSATIONS_READONLY),
-        ("CONVERSATIONS_WRITE", scopes::CONVERSATIONS_WRITE),
-        ("CALENDARS_READONLY", scopes::CALENDARS_READONLY),
-        ("CALENDARS_WRITE", scopes::CALENDARS_WRITE),
-        ("OPPORTUNITIES_READONLY", scopes::OPPORTUNITIES_READONLY),
-        ("OPPORTUNITIES_WRITE", scopes::OPPORTUNITIES_WRITE),
-    ];
-    assert_eq!(found, core.into());
 }
 
 #[test]

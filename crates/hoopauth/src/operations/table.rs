@@ -1,4 +1,4 @@
-//! Generated from `operations.tsv` by `make operations`; never edited.
+//! Generated from `operations.tsv` by `make generate`; never edited.
 //!
 //! `Node(segment, children, rows)`: a place in the tree of paths, breadth first; node 0 is the
 //! root. `segment` is its name's place in `SEGMENTS` (bits 0 to 8) and a hash of the name, 0 for a

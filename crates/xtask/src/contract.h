@@ -1,7 +1,7 @@
 /*
  * hoopauth @VERSION@ - authentication for programs that talk to the HoopAI platform.
  *
- * Made by cbindgen from crates/hoopauth-capi; `make header` writes it anew. MIT OR Apache-2.0.
+ * Made by cbindgen from crates/hoopauth-capi; `make generate` writes it anew. MIT OR Apache-2.0.
  *
  * THE CONTRACT
  *

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
-pub(crate) const OPERATIONS: &str = include_str!("../../src/operations/operations.tsv");
+pub(crate) const OPERATIONS: &str = include_str!("operations.tsv");
 
 /// The source of the packed table. It says itself how it is laid out.
 pub(crate) fn table(list: &str) -> Result<String, String> {
@@ -230,7 +230,7 @@ fn write_wrapped(source: &mut String, items: impl Iterator<Item = String>, inden
 const WIDTH: usize = 120;
 
 const TABLE_HEAD: &str = "\
-//! Generated from `operations.tsv` by `make operations`; never edited.
+//! Generated from `operations.tsv` by `make generate`; never edited.
 //!
 //! `Node(segment, children, rows)`: a place in the tree of paths, breadth first; node 0 is the
 //! root. `segment` is its name's place in `SEGMENTS` (bits 0 to 8) and a hash of the name, 0 for a
@@ -244,7 +244,7 @@ use super::{Names, Node, Row};
 ";
 
 const PAGE_HEAD: &str = "\
-<!-- Written by `make operations`. -->
+<!-- Written by `make generate`. -->
 # Scopes
 
 Which scope an operation needs, as far as the platform documents it. Ask for the least that the program uses; in Rust,

@@ -1,21 +1,21 @@
-//! Prints `include/hoopauth.h`: the contract, then each noun, made by cbindgen of its own source
+//! Makes `include/hoopauth.h`: the contract, then each noun, made by cbindgen of its own source
 //! file.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a tool that has nothing to do but stop where it fails"
-)]
-
-use std::path::Path;
+use std::fmt::Write as _;
 
 use cbindgen::{Builder, Config, DocumentationStyle, Language, Style};
-use hoopauth_core::operations::scopes;
 
-fn main() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let version = env!("CARGO_PKG_VERSION");
-    println!("{}", include_str!("contract.h").replace("@VERSION@", version).trim_end());
+use crate::sources::Sources;
+use crate::{Result, root};
+
+/// Makes `include/hoopauth.h`.
+pub(crate) fn text(sources: &Sources) -> Result<String> {
+    let source = root().join("crates/hoopauth-capi/src");
+    let mut header = include_str!("contract.h")
+        .replace("@VERSION@", env!("CARGO_PKG_VERSION"))
+        .trim_end()
+        .to_owned();
+    header.push('\n');
     for (file, title) in SECTIONS {
         let mut config = Config {
             language: Language::C,
@@ -32,21 +32,25 @@ fn main() {
             .with_config(config)
             .with_src(source.join(file).with_extension("rs"))
             .generate()
-            .unwrap()
+            .map_err(|error| format!("{file}.rs: {error}"))?
             .write(&mut section);
-        let section = String::from_utf8(section).unwrap();
-        println!("\n/* ---- {title} {}*/\n", "-".repeat(64 - title.len()));
+        let section = String::from_utf8_lossy(&section).replace('`', "");
         // In a header, NULL is C's and backticks are noise.
-        println!("{}", section.replace('`', "").trim());
+        let rule = "-".repeat(64 - title.len());
+        let _ = writeln!(header, "\n/* ---- {title} {rule}*/\n\n{}", section.trim());
         if *file == "operations" {
-            for (name, scope, meaning) in SCOPES {
-                println!(
-                    "\n/**\n * A scope: {meaning} Since 0.1.\n */\n#define HOOPAUTH_SCOPE_{name} \"{scope}\""
-                );
+            for scope in &sources.scopes {
+                let text = format!("A scope. {} Since 0.1.", scope.text.replace('`', ""));
+                let text = crate::blocks::wrapped(&text, " * ");
+                let (name, value) = (&scope.name, &scope.value);
+                let _ =
+                    writeln!(header, "\n/**\n{text} */\n#define HOOPAUTH_SCOPE_{name} \"{value}\"");
             }
         }
     }
-    println!("{END}");
+    header.push_str(END);
+    header.push('\n');
+    Ok(header)
 }
 
 /// In this order each type is declared before it is used.
@@ -78,26 +82,6 @@ const SECTIONS: &[(&str, &str)] = &[
     ("webhook_config", "What a verifier of webhooks is made of"),
     ("webhook_delivery", "Verified webhooks"),
     ("webhook_verifier", "Verifying webhooks"),
-];
-
-/// The core's constants, which cbindgen can't see.
-const SCOPES: &[(&str, &str, &str)] = &[
-    ("CONTACTS_READONLY", scopes::CONTACTS_READONLY, "reads contacts."),
-    ("CONTACTS_WRITE", scopes::CONTACTS_WRITE, "creates, changes and deletes contacts."),
-    ("CONVERSATIONS_READONLY", scopes::CONVERSATIONS_READONLY, "reads conversations."),
-    (
-        "CONVERSATIONS_WRITE",
-        scopes::CONVERSATIONS_WRITE,
-        "creates, changes and deletes conversations.",
-    ),
-    ("CALENDARS_READONLY", scopes::CALENDARS_READONLY, "reads calendars."),
-    ("CALENDARS_WRITE", scopes::CALENDARS_WRITE, "creates, changes and deletes calendars."),
-    ("OPPORTUNITIES_READONLY", scopes::OPPORTUNITIES_READONLY, "reads opportunities."),
-    (
-        "OPPORTUNITIES_WRITE",
-        scopes::OPPORTUNITIES_WRITE,
-        "creates, changes and deletes opportunities.",
-    ),
 ];
 
 const END: &str = "
