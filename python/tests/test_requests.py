@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pathlib
+import json
 import pickle
-import re
 import threading
 import time
 from typing import Any

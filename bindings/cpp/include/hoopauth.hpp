@@ -49,6 +49,8 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -437,6 +439,26 @@ result<T> made(hoopauth_status_t status, Raw* raw, hoopauth_error_t* err) {
     return error(status, err);
 }
 
+// Calls a function that makes nothing. Its last parameter, the error, is added here.
+template <class... Parameters, class... Arguments>
+result<void> run(hoopauth_status_t (*call)(Parameters...), Arguments... arguments) {
+    hoopauth_error_t* err = nullptr;
+    const auto status = call(arguments..., &err);
+    return done(status, err);
+}
+
+// Calls a function that makes a handle, for a new object. Its last two parameters, the handle and
+// the error, are added here.
+template <class T, class... Parameters, class... Arguments>
+result<T> make(hoopauth_status_t (*call)(Parameters...), Arguments... arguments) {
+    using out_parameter =
+        std::tuple_element_t<sizeof...(Parameters) - 2, std::tuple<Parameters...>>;
+    std::remove_pointer_t<out_parameter> out = nullptr;
+    hoopauth_error_t* err = nullptr;
+    const auto status = call(arguments..., &out, &err);
+    return made<T>(status, out, err);
+}
+
 // Headers as C takes them.
 inline std::vector<hoopauth_header_t> raw_headers(const std::vector<header>& headers) {
     std::vector<hoopauth_header_t> raw;
@@ -479,10 +501,7 @@ public:
     /// Its calls end `timeout` from now at the latest, with timeout; none given: no end.
     static result<context> try_make(
         seconds timeout = seconds(std::numeric_limits<double>::infinity())) {
-        hoopauth_context_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_context_new(timeout.count(), &out, &err);
-        return detail::made<context>(status, out, err);
+        return detail::make<context>(hoopauth_context_new, timeout.count());
     }
 
 #if HOOPAUTH_EXCEPTIONS
@@ -596,11 +615,8 @@ public:
 
     /// The same headers with another Version, for an operation that documents another one.
     result<headers> try_with_version(std::string_view version) const {
-        hoopauth_headers_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_headers_with_version(raw(), version.data(), version.size(), &out, &err);
-        return detail::made<headers>(status, out, err);
+        return detail::make<headers>(hoopauth_headers_with_version, raw(), version.data(),
+                                     version.size());
     }
 #if HOOPAUTH_EXCEPTIONS
     /// As try_with_version; throws.
@@ -626,38 +642,26 @@ public:
     /// A grant of an account, to be imported. Until its end is set, the access token counts as
     /// expired.
     static result<grant> try_make(std::string_view account, std::string_view access_token) {
-        hoopauth_grant_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_grant_new(account.data(), account.size(), access_token.data(),
-                                               access_token.size(), &out, &err);
-        return detail::made<grant>(status, out, err);
+        return detail::make<grant>(hoopauth_grant_new, account.data(), account.size(),
+                                   access_token.data(), access_token.size());
     }
 
     /// Sets the refresh token; a wrong one is told by the import.
     result<void> try_set_refresh_token(std::string_view token) {
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_grant_set_refresh_token(raw_.get(), token.data(), token.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_grant_set_refresh_token, raw_.get(), token.data(),
+                           token.size());
     }
     /// Sets when the access token ends.
     result<void> try_set_expires_at(moment end) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_grant_set_expires_at_ms(raw_.get(), detail::ms(end), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_grant_set_expires_at_ms, raw_.get(), detail::ms(end));
     }
     /// Sets the scopes it has, separated by spaces.
     result<void> try_set_scopes(std::string_view scopes) {
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_grant_set_scopes(raw_.get(), scopes.data(), scopes.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_grant_set_scopes, raw_.get(), scopes.data(), scopes.size());
     }
     /// Sets which company a location belongs to; a wrong one is told by the import.
     result<void> try_set_company_id(std::string_view id) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_grant_set_company_id(raw_.get(), id.data(), id.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_grant_set_company_id, raw_.get(), id.data(), id.size());
     }
 
 #if HOOPAUTH_EXCEPTIONS
@@ -1221,24 +1225,18 @@ public:
     /// Sets an option by its name; the last value wins. Seconds are decimals, lists are separated
     /// by spaces.
     result<void> try_set(std::string_view name, std::string_view value) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_config_set(raw_.get(), name.data(), name.size(), value.data(),
-                                                value.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_config_set, raw_.get(), name.data(), name.size(), value.data(),
+                           value.size());
     }
     /// Lets the environment fill, when a client is made, what is not set: HOOPAUTH_<OPTION>,
     /// HOOPAI_TOKEN, LOCATION_ID.
     result<void> try_use_environment() {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_config_use_environment(raw_.get(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_config_use_environment, raw_.get());
     }
     /// Names the program's language for the User-Agent; it is "c++" unless set.
     result<void> try_set_language(std::string_view language) {
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_config_set_language(raw_.get(), language.data(), language.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_config_set_language, raw_.get(), language.data(),
+                           language.size());
     }
     /// Gives clients a store of the host's own; a std::unique_ptr does as well.
     result<void> try_set_store(std::shared_ptr<store> store) {
@@ -1381,37 +1379,27 @@ public:
 
     /// Asks for these scopes, separated by spaces; wrong ones are told by client::begin.
     result<void> try_set_scopes(std::string_view scopes) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_authorization_request_set_scopes(raw_.get(), scopes.data(),
-                                                                      scopes.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_authorization_request_set_scopes, raw_.get(), scopes.data(),
+                           scopes.size());
     }
     /// Lets the user come back to this redirect URI; a wrong one is told by client::begin.
     result<void> try_set_redirect_uri(std::string_view uri) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_authorization_request_set_redirect_uri(raw_.get(), uri.data(),
-                                                                            uri.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_authorization_request_set_redirect_uri, raw_.get(), uri.data(),
+                           uri.size());
     }
     /// Whether to send a code challenge, method S256 (RFC 7636).
     result<void> try_set_pkce(bool pkce) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_authorization_request_set_pkce(raw_.get(), pkce, &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_authorization_request_set_pkce, raw_.get(), pkce);
     }
     /// Whether the login shows in the same window instead of a new one.
     result<void> try_set_login_window_self(bool same_window) {
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_authorization_request_set_login_window_self(raw_.get(), same_window, &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_authorization_request_set_login_window_self, raw_.get(),
+                           same_window);
     }
     /// The version of an app that is not published; a wrong one is told by client::begin.
     result<void> try_set_version_id(std::string_view id) {
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_authorization_request_set_version_id(raw_.get(), id.data(), id.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_authorization_request_set_version_id, raw_.get(), id.data(),
+                           id.size());
     }
 
 #if HOOPAUTH_EXCEPTIONS
@@ -1527,65 +1515,46 @@ public:
     /// Sets whose headers it carries, "location:<id>" or "company:<id>"; a wrong one is told when
     /// it is sent.
     result<void> try_set_account(std::string_view account) {
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_request_set_account(raw_.get(), account.data(), account.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_request_set_account, raw_.get(), account.data(),
+                           account.size());
     }
     /// Adds a query parameter; it is encoded. May be called again, with the same name too.
     result<void> try_add_param(std::string_view name, std::string_view value) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_request_add_param(raw_.get(), name.data(), name.size(),
-                                                       value.data(), value.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_request_add_param, raw_.get(), name.data(), name.size(),
+                           value.data(), value.size());
     }
     /// Adds a header. Those of authentication and of the connection are the library's: such a one
     /// is invalid_argument when it is sent.
     result<void> try_add_header(std::string_view name, std::string_view value) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_request_add_header(raw_.get(), name.data(), name.size(),
-                                                        value.data(), value.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_request_add_header, raw_.get(), name.data(), name.size(),
+                           value.data(), value.size());
     }
     /// Sets the body, any bytes; copied. Its Content-Type is "application/json" for POST, PUT and
     /// PATCH unless such a header was added.
     result<void> try_set_body(std::string_view body) {
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_request_set_body(raw_.get(), detail::bytes(body), body.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_request_set_body, raw_.get(), detail::bytes(body), body.size());
     }
     /// Sets another Version than the option api_version; a wrong one is told when it is sent.
     result<void> try_set_version(std::string_view version) {
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_request_set_version(raw_.get(), version.data(), version.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_request_set_version, raw_.get(), version.data(),
+                           version.size());
     }
     /// Sets how long it may take with all its tries and waits, instead of the option timeout.
     result<void> try_set_timeout(seconds timeout) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_request_set_timeout(raw_.get(), timeout.count(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_request_set_timeout, raw_.get(), timeout.count());
     }
     /// Sets the longest body to accept, in bytes after decompression; a longer one is
     /// malformed_response.
     result<void> try_set_max_body(std::size_t max_body) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_request_set_max_body(raw_.get(), max_body, &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_request_set_max_body, raw_.get(), max_body);
     }
     /// Sets whether an answer with any status is an answer, not only 2xx.
     result<void> try_set_any_status(bool any_status) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_request_set_any_status(raw_.get(), any_status, &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_request_set_any_status, raw_.get(), any_status);
     }
     /// Sets whether sending it twice does no harm: a POST or PATCH is then tried again as a GET is.
     result<void> try_set_repeatable(bool repeatable) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_request_set_repeatable(raw_.get(), repeatable, &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_request_set_repeatable, raw_.get(), repeatable);
     }
 
     /// Sends it, again where that can help. Errors: those of headers and report, invalid_argument
@@ -1593,10 +1562,7 @@ public:
     /// status than 2xx; where an answer came, error::response has it.
     result<response> try_send(within within = {}) const {
         if (within.moved()) return detail::moved("context");
-        hoopauth_response_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_request_send(raw_.get(), within.raw(), &out, &err);
-        return detail::made<response>(status, out, err);
+        return detail::make<response>(hoopauth_request_send, raw_.get(), within.raw());
     }
 
 #if HOOPAUTH_EXCEPTIONS
@@ -1776,10 +1742,7 @@ inline result<text> try_scopes_for(const std::vector<std::string>& operations) {
     std::vector<const char*> list;
     list.reserve(operations.size());
     for (const std::string& one : operations) list.push_back(one.c_str());
-    hoopauth_text_t* out = nullptr;
-    hoopauth_error_t* err = nullptr;
-    const auto status = hoopauth_scopes_for(list.data(), list.size(), &out, &err);
-    return detail::made<text>(status, out, err);
+    return detail::make<text>(hoopauth_scopes_for, list.data(), list.size());
 }
 
 #if HOOPAUTH_EXCEPTIONS
@@ -1824,19 +1787,14 @@ public:
 
     /// An empty configuration: the platform's Ed25519 key alone.
     static result<webhook_config> try_make() {
-        hoopauth_webhook_config_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_webhook_config_new(&out, &err);
-        return detail::made<webhook_config>(status, out, err);
+        return detail::make<webhook_config>(hoopauth_webhook_config_new);
     }
 
     /// Sets an option by its name; the last value wins. A wrong one is told when a verifier is
     /// made.
     result<void> try_set(std::string_view name, std::string_view value) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_webhook_config_set(raw_.get(), name.data(), name.size(),
-                                                        value.data(), value.size(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_webhook_config_set, raw_.get(), name.data(), name.size(),
+                           value.data(), value.size());
     }
     /// Adds a key of the scheme "ed25519", "rsa-sha256" or "hmac-sha256", which counts within these
     /// moments. A public key is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; a
@@ -1844,12 +1802,10 @@ public:
     result<void> try_add_key(std::string_view scheme, std::string_view label, std::string_view key,
                              std::optional<moment> not_before = std::nullopt,
                              std::optional<moment> not_after = std::nullopt) {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_webhook_config_add_key(
-            raw_.get(), scheme.data(), scheme.size(), label.data(), label.size(), key.data(),
-            key.size(), not_before ? detail::ms(*not_before) : 0,
-            not_after ? detail::ms(*not_after) : 0, &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_webhook_config_add_key, raw_.get(), scheme.data(),
+                           scheme.size(), label.data(), label.size(), key.data(), key.size(),
+                           not_before ? detail::ms(*not_before) : 0,
+                           not_after ? detail::ms(*not_after) : 0);
     }
 
 #if HOOPAUTH_EXCEPTIONS
@@ -1924,17 +1880,13 @@ public:
     /// release, those of the store.
     result<void> try_confirm(within within = {}) const {
         if (within.moved()) return detail::moved("context");
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_webhook_delivery_confirm(raw(), within.raw(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_webhook_delivery_confirm, raw(), within.raw());
     }
     /// Says that it was not handled: the next try of the platform is accepted. Answer 429, so that
     /// there is one. Errors: invalid_state after it was confirmed, those of the store.
     result<void> try_release(within within = {}) const {
         if (within.moved()) return detail::moved("context");
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_webhook_delivery_release(raw(), within.raw(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_webhook_delivery_release, raw(), within.raw());
     }
 
 #if HOOPAUTH_EXCEPTIONS
@@ -1979,10 +1931,7 @@ public:
 
     /// Makes a client. No I/O happens here. Errors: config, with the option's name in the message.
     static result<client> try_make(const config& config) {
-        hoopauth_client_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_new(config.raw(), &out, &err);
-        return detail::made<client>(status, out, err);
+        return detail::make<client>(hoopauth_client_new, config.raw());
     }
 
     /// The same client once more, for another thread.
@@ -1994,10 +1943,8 @@ public:
     /// Errors: invalid_argument; wrong_account where the client has a static token of another
     /// account.
     result<hoopauth::account> try_account(std::string_view name) const {
-        hoopauth_account_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_account(raw(), name.data(), name.size(), &out, &err);
-        return detail::made<hoopauth::account>(status, out, err);
+        return detail::make<hoopauth::account>(hoopauth_client_account, raw(), name.data(),
+                                               name.size());
     }
 
     /// Headers for a request of an account, for an HTTP method in any case; an expiring token is
@@ -2016,12 +1963,9 @@ public:
     result<hoopauth::headers> try_headers(std::string_view account, std::string_view method,
                                           within within = {}) const {
         if (within.moved()) return detail::moved("context");
-        hoopauth_headers_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_client_headers_by_name(raw(), account.data(), account.size(), method.data(),
-                                            method.size(), within.raw(), &out, &err);
-        return detail::made<hoopauth::headers>(status, out, err);
+        return detail::make<hoopauth::headers>(hoopauth_client_headers_by_name, raw(),
+                                               account.data(), account.size(), method.data(),
+                                               method.size(), within.raw());
     }
 
     /// Headers as they were sent, put together again from the value of Authorization, to report an
@@ -2029,12 +1973,9 @@ public:
     result<hoopauth::headers> try_sent_headers(account_arg account, std::string_view method,
                                                std::string_view authorization) const {
         if (account.moved()) return detail::moved("account");
-        hoopauth_headers_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_client_sent_headers(raw(), account.raw(), method.data(), method.size(),
-                                         authorization.data(), authorization.size(), &out, &err);
-        return detail::made<hoopauth::headers>(status, out, err);
+        return detail::make<hoopauth::headers>(hoopauth_client_sent_headers, raw(), account.raw(),
+                                               method.data(), method.size(), authorization.data(),
+                                               authorization.size());
     }
 
     /// Tells what came back for a request that was sent with `headers`. Headers in return: the
@@ -2077,11 +2018,8 @@ public:
     /// api_base, such as "/contacts/", or an absolute URL on one of the configured hosts. What is
     /// wrong with it is told when it is sent.
     result<hoopauth::request> try_request(std::string_view method, std::string_view path) const {
-        hoopauth_request_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_request(raw(), method.data(), method.size(),
-                                                    path.data(), path.size(), &out, &err);
-        return detail::made<hoopauth::request>(status, out, err);
+        return detail::make<hoopauth::request>(hoopauth_client_request, raw(), method.data(),
+                                               method.size(), path.data(), path.size());
     }
 
     /// The API's limits of an account, as the last answer to this client told them; nothing before
@@ -2122,11 +2060,8 @@ public:
                                                                   within within = {}) const {
         if (company.moved()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
-        hoopauth_installed_locations_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_client_installed_locations(raw(), company.raw(), within.raw(), &out, &err);
-        return detail::made<hoopauth::installed_locations>(status, out, err);
+        return detail::make<hoopauth::installed_locations>(hoopauth_client_installed_locations,
+                                                           raw(), company.raw(), within.raw());
     }
 
     /// Mints a grant for each location that `company` installed the app in and that has none; begun
@@ -2166,10 +2101,8 @@ public:
                           within within = {}) const {
         if (!location.raw() || !company.raw()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_client_mint(raw(), location.raw(), company.raw(), within.raw(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_client_mint, raw(), location.raw(), company.raw(),
+                           within.raw());
     }
 
     /// Imports a grant from elsewhere. One whose refresh token this account was ever imported or
@@ -2191,10 +2124,7 @@ public:
     result<grant> try_export(account_arg account = {}, within within = {}) const {
         if (account.moved()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
-        hoopauth_grant_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_export(raw(), account.raw(), within.raw(), &out, &err);
-        return detail::made<grant>(status, out, err);
+        return detail::make<grant>(hoopauth_client_export, raw(), account.raw(), within.raw());
     }
 
     /// Removes the grant of an account and leaves a tombstone; tells whether there was one. Errors:
@@ -2213,29 +2143,22 @@ public:
     /// The accounts that have a grant, sorted. Errors: those of the store.
     result<hoopauth::accounts> try_accounts(within within = {}) const {
         if (within.moved()) return detail::moved("context");
-        hoopauth_accounts_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_accounts(raw(), within.raw(), &out, &err);
-        return detail::made<hoopauth::accounts>(status, out, err);
+        return detail::make<hoopauth::accounts>(hoopauth_client_accounts, raw(), within.raw());
     }
 
     /// Tells how the grant of an account stands. Errors: no_grant, those of the store.
     result<hoopauth::health> try_health(account_arg account = {}, within within = {}) const {
         if (account.moved()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
-        hoopauth_health_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_health(raw(), account.raw(), within.raw(), &out, &err);
-        return detail::made<hoopauth::health>(status, out, err);
+        return detail::make<hoopauth::health>(hoopauth_client_health, raw(), account.raw(),
+                                              within.raw());
     }
 
     /// Starts to ask for an authorization, with the client's redirect_uri and scopes. Errors:
     /// invalid_state without OAuth.
     result<hoopauth::authorization_request> try_authorization_request() const {
-        hoopauth_authorization_request_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_authorization_request(raw(), &out, &err);
-        return detail::made<hoopauth::authorization_request>(status, out, err);
+        return detail::make<hoopauth::authorization_request>(hoopauth_client_authorization_request,
+                                                             raw());
     }
 
     /// Makes the URL to send the user to, with the client's options as they are. Errors: config,
@@ -2251,19 +2174,13 @@ public:
     /// Seals a pending authorization as text, for a cookie or another process of the same app: some
     /// hundred characters, whatever the number of scopes. Errors: invalid_state, store_key.
     result<text> try_seal_pending(const pending_authorization& pending) const {
-        hoopauth_text_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_seal_pending(raw(), pending.raw(), &out, &err);
-        return detail::made<text>(status, out, err);
+        return detail::make<text>(hoopauth_client_seal_pending, raw(), pending.raw());
     }
     /// Opens what seal_pending made. Errors: state_mismatch if it was changed or belongs to another
     /// app or key.
     result<pending_authorization> try_open_pending(std::string_view sealed) const {
-        hoopauth_pending_authorization_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_client_open_pending(raw(), sealed.data(), sealed.size(), &out, &err);
-        return detail::made<pending_authorization>(status, out, err);
+        return detail::make<pending_authorization>(hoopauth_client_open_pending, raw(),
+                                                   sealed.data(), sealed.size());
     }
 
     /// Completes an authorization with the redirect that the user came back by, the whole URL or
@@ -2273,11 +2190,8 @@ public:
     result<hoopauth::account> try_complete(const pending_authorization& pending,
                                            std::string_view redirect, within within = {}) const {
         if (within.moved()) return detail::moved("context");
-        hoopauth_account_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_complete(raw(), pending.raw(), redirect.data(),
-                                                     redirect.size(), within.raw(), &out, &err);
-        return detail::made<hoopauth::account>(status, out, err);
+        return detail::make<hoopauth::account>(hoopauth_client_complete, raw(), pending.raw(),
+                                               redirect.data(), redirect.size(), within.raw());
     }
 
     /// Completes an installation that began on the marketplace page and so carries no state: only
@@ -2288,11 +2202,9 @@ public:
                                                        within within = {}) const {
         if (!expected.raw()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
-        hoopauth_account_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_complete_unsolicited(
-            raw(), code.data(), code.size(), expected.raw(), within.raw(), &out, &err);
-        return detail::made<hoopauth::account>(status, out, err);
+        return detail::make<hoopauth::account>(hoopauth_client_complete_unsolicited, raw(),
+                                               code.data(), code.size(), expected.raw(),
+                                               within.raw());
     }
 
     /// Renews the tokens of all accounts ahead of their end, within the budget, until the client's
@@ -2301,27 +2213,18 @@ public:
     /// invalid_state without OAuth, after close, and in a forked child.
     result<void> try_maintain(moment until, within within = {}) const {
         if (within.moved()) return detail::moved("context");
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_maintain(raw(), detail::ms(until), within.raw(), &err);
-        return detail::done(status, err);
+        return detail::run(hoopauth_client_maintain, raw(), detail::ms(until), within.raw());
     }
     /// The same on a thread of the library's own, until the answer is destroyed or the client
     /// closed. Failures are logged.
     result<maintenance> try_maintain_in_background() const {
-        hoopauth_maintenance_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_maintain_in_background(raw(), &out, &err);
-        return detail::made<maintenance>(status, out, err);
+        return detail::make<maintenance>(hoopauth_client_maintain_in_background, raw());
     }
 
     /// Saves what could not be saved yet and ends the client, for all who share it; later calls are
     /// invalid_state. Errors: those of the store; what could not be saved is lost with the process
     /// then.
-    result<void> try_close() const {
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_close(raw(), &err);
-        return detail::done(status, err);
-    }
+    result<void> try_close() const { return detail::run(hoopauth_client_close, raw()); }
 
 #if HOOPAUTH_EXCEPTIONS
     /// As try_make; throws.
@@ -2459,11 +2362,8 @@ private:
                                          within within) const {
         if (account.moved()) return detail::moved("account");
         if (within.moved()) return detail::moved("context");
-        hoopauth_headers_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_headers(raw(), account.raw(), method.data(),
-                                                    method.size(), within.raw(), &out, &err);
-        return detail::made<hoopauth::headers>(status, out, err);
+        return detail::make<hoopauth::headers>(hoopauth_client_headers, raw(), account.raw(),
+                                               method.data(), method.size(), within.raw());
     }
 
     static result<std::optional<hoopauth::headers>> repeated(hoopauth_status_t status,
@@ -2520,10 +2420,7 @@ private:
 
     result<pending_authorization> begin_with(
         const hoopauth_authorization_request_t* request) const {
-        hoopauth_pending_authorization_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_client_begin(raw(), request, &out, &err);
-        return detail::made<pending_authorization>(status, out, err);
+        return detail::make<pending_authorization>(hoopauth_client_begin, raw(), request);
     }
 
     detail::handle<hoopauth_client_t, hoopauth_client_free> raw_;
@@ -2541,10 +2438,7 @@ public:
     /// shared secret signed it or any_app is set. With a client: client::webhook_verifier. Errors:
     /// config, with the option's name in the message.
     static result<webhook_verifier> try_make(const webhook_config& config) {
-        hoopauth_webhook_verifier_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_webhook_verifier_new(nullptr, config.raw(), &out, &err);
-        return detail::made<webhook_verifier>(status, out, err);
+        return detail::make<webhook_verifier>(hoopauth_webhook_verifier_new, nullptr, config.raw());
     }
 
     /// Verifies a webhook, by all headers of the request and the body as it came, byte for byte,
@@ -2563,23 +2457,17 @@ public:
                                         within within = {}) const {
         if (within.moved()) return detail::moved("context");
         const auto all = detail::raw_headers(headers);
-        hoopauth_webhook_delivery_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status =
-            hoopauth_webhook_verifier_verify(raw(), all.data(), all.size(), detail::bytes(body),
-                                             body.size(), within.raw(), &out, &err);
-        return detail::made<webhook_delivery>(status, out, err);
+        return detail::make<webhook_delivery>(hoopauth_webhook_verifier_verify, raw(), all.data(),
+                                              all.size(), detail::bytes(body), body.size(),
+                                              within.raw());
     }
     /// Verifies only the signature, and returns the label of the key that made it. Nothing is
     /// claimed: you check replays, age and app yourself.
     result<text> try_verify_signature(const std::vector<header>& headers,
                                       std::string_view body) const {
         const auto all = detail::raw_headers(headers);
-        hoopauth_text_t* out = nullptr;
-        hoopauth_error_t* err = nullptr;
-        const auto status = hoopauth_webhook_verifier_verify_signature(
-            raw(), all.data(), all.size(), detail::bytes(body), body.size(), &out, &err);
-        return detail::made<text>(status, out, err);
+        return detail::make<text>(hoopauth_webhook_verifier_verify_signature, raw(), all.data(),
+                                  all.size(), detail::bytes(body), body.size());
     }
 
 #if HOOPAUTH_EXCEPTIONS
@@ -2612,10 +2500,8 @@ private:
 inline result<webhook_verifier> client::try_webhook_verifier(const webhook_config& config) const {
     // Without its client it would be another verifier.
     if (!raw()) return detail::moved("client");
-    hoopauth_webhook_verifier_t* out = nullptr;
-    hoopauth_error_t* err = nullptr;
-    const auto status = hoopauth_webhook_verifier_new(raw(), config.raw(), &out, &err);
-    return detail::made<hoopauth::webhook_verifier>(status, out, err);
+    return detail::make<hoopauth::webhook_verifier>(hoopauth_webhook_verifier_new, raw(),
+                                                    config.raw());
 }
 
 #if HOOPAUTH_EXCEPTIONS

@@ -1,5 +1,4 @@
-//! The header compiles everywhere, says what it
-//! must, and is what the library exports.
+//! The header compiles everywhere, says what it must, and is what the library exports.
 
 use std::collections::BTreeSet;
 use std::fs;
