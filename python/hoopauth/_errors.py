@@ -174,8 +174,8 @@ class NoGrant(Error):
 
 
 class StateMismatch(Error):
-    """The redirect's `state` is missing, wrong, expired or was used before: begin the authorization
-    again.
+    """The redirect's `state` is missing, wrong, expired or was used before: begin the
+    authorization again.
     """  # noqa: D205
 
     code = 32
@@ -190,7 +190,8 @@ class AuthorizationDenied(Error):
 
 
 class TokenRequestRejected(Error):
-    """The token endpoint refuses the request itself: a wrong client id, secret, code or parameter.
+    """The token endpoint refuses the request itself: a wrong client id, secret, code or
+    parameter.
     """  # noqa: D205
 
     code = 34
@@ -242,8 +243,8 @@ class WrongAccount(Error):
 
 
 class InvalidPrivateIntegration(Error):
-    """The platform refuses the Private Integration token: copy the current one from the account's
-    settings.
+    """The platform refuses the Private Integration token: copy the current one from the
+    account's settings.
     """  # noqa: D205
 
     code = 43

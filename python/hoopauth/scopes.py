@@ -29,7 +29,8 @@ workflows.
 CONVERSATIONS_READONLY: Final = "conversations.readonly"
 """Reads and searches conversations; their messages need `conversations/message.readonly`."""
 CONVERSATIONS_WRITE: Final = "conversations.write"
-"""Creates, changes and deletes conversations; sending messages needs `conversations/message.write`.
+"""Creates, changes and deletes conversations; sending messages needs
+`conversations/message.write`.
 """
 CALENDARS_READONLY: Final = "calendars.readonly"
 """Reads calendars, their schedules and free slots; events and appointments need

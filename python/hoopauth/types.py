@@ -165,8 +165,8 @@ class Options(TypedDict, total=False):
     scopes: str | Sequence[str] | None
     """The scopes to ask for, separated by spaces (not by commas). Ask for the least."""
     user_type: Literal["Location", "Company"] | None
-    """`Location` or `Company`: the class of token that a code exchange asks for. Unset: the class
-    that the user chose.
+    """`Location` or `Company`: the class of token that a code exchange asks for. Unset: the
+    class that the user chose.
     """
     default_account: str | None
     """The account of every call that names none."""
@@ -185,28 +185,29 @@ class Options(TypedDict, total=False):
     store: str | None
     """The store of the grants: `sqlite:` (a file of this user that processes share, and a key
     beside it, both made at the first use: `$XDG_DATA_HOME/hoopauth/grants.db`, else
-    `~/.local/share/hoopauth/grants.db`; on macOS in `~/Library/Application Support`, on Windows in
-    `%LOCALAPPDATA%`), `sqlite:PATH` (a file at a place of your own; needs `store_key`), `memory:`
-    (this process only; it ends with the process), or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
-    (a PostgreSQL database, 14 or later, that computers share; needs `store_key`). PostgreSQL's own
-    URL parameters apply, such as `sslmode` and `sslrootcert`. If `sslrootcert` names a file, only
-    the authorities in it are trusted; `sslrootcert=system` goes with `sslmode=verify-full` only.
-    Without `sslmode`, hosts other than loopback must show a certificate for their name.
-    `hoopauth_schema=NAME` names the schema (`hoopauth`), which is made at the first use. Do not
-    connect through a pooler in transaction mode.
+    `~/.local/share/hoopauth/grants.db`; on macOS in `~/Library/Application Support`, on Windows
+    in `%LOCALAPPDATA%`), `sqlite:PATH` (a file at a place of your own; needs `store_key`),
+    `memory:` (this process only; it ends with the process), or
+    `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (a PostgreSQL database, 14 or later, that
+    computers share; needs `store_key`). PostgreSQL's own URL parameters apply, such as `sslmode`
+    and `sslrootcert`. If `sslrootcert` names a file, only the authorities in it are trusted;
+    `sslrootcert=system` goes with `sslmode=verify-full` only. Without `sslmode`, hosts other
+    than loopback must show a certificate for their name. `hoopauth_schema=NAME` names the schema
+    (`hoopauth`), which is made at the first use. Do not connect through a pooler in transaction
+    mode.
     """
     store_key: str | None
-    """The secret that seals grants and pending authorizations; at least 16 bytes. Several secrets
-    are separated by spaces: the first seals, all open. A grant that an older secret sealed is
-    sealed with the first when it is refreshed; maintenance does so with all of them. A sealed grant
-    opens for its app, account and generation only, so that nobody can put an older one in its
-    place. Or `file:PATH`: a file that holds the secret as UTF-8 text; a byte order mark is not part
-    of it. As with the database, hoopauth takes away the rights of others to read the file, and
-    refuses the file if it can't; root's files may be readable by their group.
+    """The secret that seals grants and pending authorizations; at least 16 bytes. Several
+    secrets are separated by spaces: the first seals, all open. A grant that an older secret
+    sealed is sealed with the first when it is refreshed; maintenance does so with all of them. A
+    sealed grant opens for its app, account and generation only, so that nobody can put an older
+    one in its place. Or `file:PATH`: a file that holds the secret as UTF-8 text; a byte order
+    mark is not part of it. As with the database, hoopauth takes away the rights of others to
+    read the file, and refuses the file if it can't; root's files may be readable by their group.
     """
     refresh_before: float | str | None
-    """Seconds of remaining life below which callers wait for a refresh; never more than a tenth of
-    the token's life.
+    """Seconds of remaining life below which callers wait for a refresh; never more than a tenth
+    of the token's life.
     """
     timeout: float | str | None
     """Seconds for a whole call with all its tries and waits, those for the store and for other
@@ -223,28 +224,28 @@ class Options(TypedDict, total=False):
     token-request budget.
     """
     max_retries: int | str | None
-    """Repeats of a failed request at most. A refresh is repeated at most once within a call: always
-    after a lost answer, and after an answer that is a failure only if this is not 0.
+    """Repeats of a failed request at most. A refresh is repeated at most once within a call:
+    always after a lost answer, and after an answer that is a failure only if this is not 0.
     """
     token_requests_per_minute: int | str | None
-    """The budget of the token endpoint: requests per minute of all processes that share the store.
-    Above 2, the last one is kept for the repeat of a lost answer. Accounts that keep failing while
-    others are served share a tenth of it.
+    """The budget of the token endpoint: requests per minute of all processes that share the
+    store. Above 2, the last one is kept for the repeat of a lost answer. Accounts that keep
+    failing while others are served share a tenth of it.
     """
     max_response_bytes: int | str | None
     """The longest body to accept in an API answer, in bytes after decompression."""
     documented_version: bool | str | None
-    """`True`: `request` sends the `Version` that the platform documents for the operation instead
-    of `api_version`, if the platform documents one.
+    """`True`: `request` sends the `Version` that the platform documents for the operation
+    instead of `api_version`, if the platform documents one.
     """
     scope_preflight: Literal["off", "warn", "refuse"] | None
-    """The reaction of `request` to an operation that the grant's scopes do not cover: `off` sends
-    it, `warn` logs a warning and sends it, `refuse` fails with `hoopauth.InsufficientScope`.
-    Operations and scopes that are not documented always pass.
+    """The reaction of `request` to an operation that the grant's scopes do not cover: `off`
+    sends it, `warn` logs a warning and sends it, `refuse` fails with
+    `hoopauth.InsufficientScope`. Operations and scopes that are not documented always pass.
     """
     pacing: bool | str | None
-    """`True`: `request` holds requests back, per account and in this process, before the platform
-    would refuse them.
+    """`True`: `request` holds requests back, per account and in this process, before the
+    platform would refuse them.
     """
     requests_per_interval: int | str | None
     """Requests of one account that pacing lets through in each interval."""
@@ -284,7 +285,8 @@ class WebhookOptions(TypedDict, total=False):
     app_id: str | None
     """The app whose events are accepted: the platform signs the events of all apps with one key.
     Unset: the part of the client's `client_id` before the `-`. An event that names no app is
-    accepted if the client has a grant for its account or company, or if a shared secret signed it.
+    accepted if the client has a grant for its account or company, or if a shared secret signed
+    it.
     """
     any_app: bool | str | None
     """`True` accepts events of other apps, and events that name no app and belong to an account
@@ -297,19 +299,20 @@ class WebhookOptions(TypedDict, total=False):
     store, which others share, at most the default.
     """
     without_timestamp: bool | str | None
-    """`True` accepts events without a `timestamp`, or with one in an unknown form; `False` refuses
-    them. Unset: they are accepted if a shared secret signed them. Such an event, once handled, is
-    refused for as long as `max_age`, and no longer; without a `webhookId` too, for 15 minutes,
-    because its next occurrence looks the same.
+    """`True` accepts events without a `timestamp`, or with one in an unknown form; `False`
+    refuses them. Unset: they are accepted if a shared secret signed them. Such an event, once
+    handled, is refused for as long as `max_age`, and no longer; without a `webhookId` too, for
+    15 minutes, because its next occurrence looks the same.
     """
     replay: Literal["store", "memory", "off"] | None
     """The place that remembers the ids of deliveries: `store` (the client's store, for all
-    processes that share it), `memory` (this process, until it ends) or `off` (the program does it).
-    Unset: `store` with a client of OAuth, else `memory`. With a client whose own store is `memory:`
-    both are the same bounded memory.
+    processes that share it), `memory` (this process, until it ends) or `off` (the program does
+    it). Unset: `store` with a client of OAuth, else `memory`. With a client whose own store is
+    `memory:` both are the same bounded memory.
     """
     replay_memory: int | str | None
-    """Deliveries that `memory` remembers. Events as old as one that it had to forget are refused.
+    """Deliveries that `memory` remembers. Events as old as one that it had to forget are
+    refused.
     """
     claim_seconds: float | str | None
     """Seconds that the handling of a delivery may take: a delivery that is neither confirmed nor

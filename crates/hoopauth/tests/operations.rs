@@ -14,11 +14,7 @@ use proptest::prelude::*;
 #[test]
 fn the_table_and_the_page_are_the_committed_ones() {
     let table = include_str!("../src/operations/table.rs");
-    assert_eq!(
-        pack::table(pack::OPERATIONS).as_deref(),
-        Ok(table),
-        "run `make generate`"
-    );
+    assert_eq!(pack::table(pack::OPERATIONS).as_deref(), Ok(table), "run `make generate`");
     let page = include_str!("../../../docs/scopes.md");
     assert_eq!(pack::page(pack::OPERATIONS).as_deref(), Ok(page), "run `make generate`");
 }

@@ -19,11 +19,16 @@ pub(crate) fn replace(path: &str, blocks: &[(&str, String)]) -> Result<String> {
 
 /// Breaks text into lines of at most 100 columns, each behind `prefix`.
 pub(crate) fn wrapped(text: &str, prefix: &str) -> String {
+    wrapped_at(100, text, prefix)
+}
+
+/// Breaks text into lines of at most `columns`.
+pub(crate) fn wrapped_at(columns: usize, text: &str, prefix: &str) -> String {
     let mut lines = String::new();
     let mut column = 0;
     for word in text.split(' ') {
         let width = word.chars().count();
-        if column > 0 && column + 1 + width <= 100 {
+        if column > 0 && column + 1 + width <= columns {
             lines.push(' ');
             column += 1;
         } else {

@@ -6,7 +6,7 @@ use hoopauth::webhook::WEBHOOK_OPTIONS;
 use hoopauth::{ErrorCode, OPTIONS, OptionKind, OptionRow};
 
 use crate::Result;
-use crate::blocks::{replace, wrapped};
+use crate::blocks::{replace, wrapped_at};
 use crate::sources::Sources;
 
 /// Makes the exceptions.
@@ -21,7 +21,7 @@ pub(crate) fn errors(sources: &Sources) -> Result<String> {
     let mut names: Vec<&str> = sources.codes.iter().map(|code| code.variant.as_str()).collect();
     names.push("Error");
     names.sort_unstable();
-    let exports: String = names.iter().map(|name| format!("    \"{name}\",\n")).collect();
+    let exports = quoted(&names);
     replace("python/hoopauth/_errors.py", &[("exports", exports), ("errors", classes)])
 }
 
@@ -32,6 +32,12 @@ pub(crate) fn types() -> Result<String> {
         "python/hoopauth/types.py",
         &[("options", rows(OPTIONS)), ("webhook options", rows(WEBHOOK_OPTIONS))],
     )
+}
+
+/// The lines of a list of names.
+fn quoted(names: &[&str]) -> String {
+    let lines: Vec<String> = names.iter().map(|name| format!("    \"{name}\",\n")).collect();
+    lines.concat()
 }
 
 fn option(row: &OptionRow) -> String {
@@ -67,7 +73,7 @@ fn said(text: &str) -> String {
 pub(crate) fn scopes(sources: &Sources) -> Result<String> {
     let mut names: Vec<&str> = sources.scopes.iter().map(|scope| scope.name.as_str()).collect();
     names.sort_unstable();
-    let exports: String = names.iter().map(|name| format!("    \"{name}\",\n")).collect();
+    let exports = quoted(&names);
     let mut constants = String::new();
     for scope in &sources.scopes {
         let _ = writeln!(constants, "{}: Final = \"{}\"", scope.name, scope.value);
@@ -91,6 +97,7 @@ fn docstring(text: &str, indent: &str) -> String {
     if line.chars().count() <= 101 {
         return line;
     }
-    let body = wrapped(&format!("\"\"\"{text}"), indent);
+    // Three columns less: a text in one line would have its end moved there by the formatter.
+    let body = wrapped_at(97, &format!("\"\"\"{text}"), indent);
     format!("{body}{indent}\"\"\"\n")
 }
