@@ -51,7 +51,6 @@ TO_DO = [
     "tests/",
     "Cargo.toml",
     "Makefile",
-    "README.md",
     "docs/",
     "pyproject.toml",
 ]
