@@ -7,7 +7,8 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a program that prints its results, and has nothing to do but stop where a measurement fails"
+    reason = "a program that prints its results, and has nothing to do but stop where a \
+              measurement fails"
 )]
 
 mod c;
@@ -64,8 +65,10 @@ fn main() -> ExitCode {
         ["bytes", accounts] => println!("{}", memory::bytes_per_account(number(accounts))),
         _ => {
             eprintln!(
-                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | c | cold-start | \
-                 fleet | fleet_largest | fleet_troubled | operations | python | requests | webhooks | storm | many | bytes ACCOUNTS]"
+                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed \
+                 ACCOUNTS | threads ACCOUNTS | c | cold-start | fleet | fleet_largest | \
+                 fleet_troubled | operations | python | requests | webhooks | storm | many | bytes \
+                 ACCOUNTS]"
             );
             return ExitCode::from(2);
         }

@@ -55,7 +55,8 @@ fn fill(path: &Path, count: usize) {
     let database = Connection::open(path).unwrap();
     database
         .execute_batch(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; BEGIN",
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; \
+             BEGIN",
         )
         .unwrap();
     let database = Arc::new(Mutex::new(database));

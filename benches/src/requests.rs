@@ -221,7 +221,8 @@ fn answer(mut stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let body = format!("{{\"text\":\"{}\"}}", "x".repeat(BODY_BYTES - 11));
     let answer = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {BODY_BYTES}\r\n\r\n{body}"
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \
+         {BODY_BYTES}\r\n\r\n{body}"
     );
     let (mut received, mut chunk) = (Vec::new(), [0; 16 * 1024]);
     while let Ok(read @ 1..) = stream.read(&mut chunk) {

@@ -376,7 +376,7 @@ def test_a_transport_that_raises(
         assert raised.value.__cause__ is raises
 
 
-NO_STATUS = "answered a status that is no whole number from 100 to 599"
+NO_STATUS = "answered a status that is not a whole number from 100 to 599"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the pages say is what there is."""
+"""Tests of the pages: their tables agree with the code."""
 
 from __future__ import annotations
 

@@ -736,7 +736,8 @@ pub(crate) unsafe fn check_owner(
     }
     Err(Error::new(
         hoopauth_core::ErrorCode::InvalidArgument,
-        "the account was looked up with another client: look it up with this one, by hoopauth_client_account",
+        "the account was looked up with another client: look it up with this one, by \
+         hoopauth_client_account",
     ))
 }
 

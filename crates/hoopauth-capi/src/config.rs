@@ -154,7 +154,8 @@ pub unsafe extern "C" fn hoopauth_config_set_language(
             if !(1..=32).contains(&language.len()) || !language.bytes().all(fits) {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
-                    "`language` is empty, too long or holds other characters: give 1 to 32 letters, digits or `+#.-/ `",
+                    "`language` is empty, too long or holds other characters: give 1 to 32 \
+                     letters, digits or `+#.-/ `",
                 ));
             }
             the_mut(config, "config")?.language = Some(language.to_owned());

@@ -38,7 +38,8 @@ pub unsafe extern "C" fn hoopauth_context_new(
             if timeout.is_nan() || timeout < 0.0 {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
-                    "`timeout` is negative or not a number: give the seconds from now, 0 or more, or infinity for no end",
+                    "`timeout` is negative or not a number: give the seconds from now, 0 or more, \
+                     or infinity for no end",
                 ));
             }
             // What is too long for a duration has no end that anybody sees.

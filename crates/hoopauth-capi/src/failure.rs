@@ -76,7 +76,8 @@ impl hoopauth_failure_t {
         let message = match self.message() {
             Some(message) => format!("the host's {what} failed: {message}"),
             None => format!(
-                "the host's {what} failed with status {status} and gave no message: look for the cause in the host program"
+                "the host's {what} failed with status {status} and gave no message: look for the \
+                 cause in the host program"
             ),
         };
         let error = Error::new(code, message);

@@ -110,7 +110,7 @@ unsafe fn guarded(
             discard(payload);
             let error = Error::new(
                 ErrorCode::Panic,
-                "hoopauth met a defect of its own and stopped the call; please report it",
+                "hoopauth stopped the call because of a bug in hoopauth; please report it",
             );
             // SAFETY: as above.
             unsafe { fail(err, error) }
@@ -348,7 +348,8 @@ unsafe fn fill_bytes(
         return Err(Error::new(
             ErrorCode::InvalidArgument,
             format!(
-                "`{name}`: `struct_size` is too small: set it to the size of the struct, with sizeof"
+                "`{name}`: `struct_size` is too small: set it to the size of the struct, with \
+                 sizeof"
             ),
         ));
     }

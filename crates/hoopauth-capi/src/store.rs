@@ -266,7 +266,8 @@ pub unsafe extern "C" fn hoopauth_row_set(
             if version == 0 {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
-                    "`version` is 0, which means that there is no row: give the version of the stored row, at least 1",
+                    "`version` is 0, which means that there is no row: give the version of the \
+                     stored row, at least 1",
                 ));
             }
             row.0 = Some(Row { version, bytes });
@@ -319,8 +320,8 @@ impl Refused {
         }
         Err(Error::new(
             ErrorCode::CallbackFailed,
-            "the host's store returned success although a row it gave was refused: look at the status of \
-             hoopauth_row_set and hoopauth_row_list_add",
+            "the host's store returned success although a row it gave was refused: look at the \
+             status of hoopauth_row_set and hoopauth_row_list_add",
         ))
     }
 }

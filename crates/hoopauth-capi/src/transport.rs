@@ -205,7 +205,7 @@ pub unsafe extern "C" fn hoopauth_transport_response_set_status(
             if !(100..=599).contains(&http_status) {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
-                    "`http_status` is no HTTP status: give a number from 100 to 599",
+                    "`http_status` is not an HTTP status: give a number from 100 to 599",
                 ));
             }
             response.status = http_status;
@@ -267,7 +267,8 @@ pub unsafe extern "C" fn hoopauth_transport_response_append_body(
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
                     format!(
-                        "the body is longer than the {} bytes that the request allows: stop reading it and return",
+                        "the body is longer than the {} bytes that the request allows: stop \
+                         reading it and return",
                         response.max_body
                     ),
                 ));
@@ -344,7 +345,9 @@ impl Transport for HostTransport {
         }
         let kind = match status {
             HOOPAUTH_OK if answer.status == 0 => {
-                let message = "the host's transport returned success without an HTTP status: call hoopauth_transport_response_set_status first".to_owned();
+                let message = "the host's transport returned success without an HTTP status: call \
+                               hoopauth_transport_response_set_status first"
+                    .to_owned();
                 return fail(TransportErrorKind::Callback, message, true);
             }
             HOOPAUTH_OK => {
@@ -361,7 +364,8 @@ impl Transport for HostTransport {
         let message = match failure.message() {
             Some(message) => format!("the host's transport failed: {message}"),
             None => format!(
-                "the host's transport failed with status {status} and gave no message: look for the cause in the host program"
+                "the host's transport failed with status {status} and gave no message: look for \
+                 the cause in the host program"
             ),
         };
         fail(kind, message, !answer.not_sent)

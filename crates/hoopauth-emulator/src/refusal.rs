@@ -118,6 +118,7 @@ impl RefusalKind {
     }
 }
 
-const EDGE_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Access denied</title></head>\
-    <body><h1>Error 1010</h1><p>The owner of this website has banned your access based on your browser's \
-    signature.</p></body></html>\n";
+const EDGE_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Access \
+                         denied</title></head><body><h1>Error 1010</h1><p>The owner of this \
+                         website has banned your access based on your browser's \
+                         signature.</p></body></html>\n";

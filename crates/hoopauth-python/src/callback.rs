@@ -229,7 +229,8 @@ pub(crate) fn refuse_reentry(py: Python<'_>) -> PyResult<()> {
 fn reentered(py: Python<'_>) -> PyErr {
     let error = Error::new(
         ErrorCode::InvalidState,
-        "the client was called from within one of its own callbacks: do that work after the callback returned",
+        "the client was called from within one of its own callbacks: do that work after the \
+         callback returned",
     );
     crate::error::exception(py, &error, None)
 }

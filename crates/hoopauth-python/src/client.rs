@@ -676,7 +676,8 @@ impl Client {
 
     fn __reduce__(&self) -> PyResult<()> {
         Err(PyTypeError::new_err(
-            "a hoopauth.Client can't be pickled or copied, because it holds secrets and connections: make one in each process",
+            "a hoopauth.Client can't be pickled or copied, because it holds secrets and \
+             connections: make one in each process",
         ))
     }
 
@@ -729,7 +730,7 @@ impl Client {
     ) -> PyResult<Report> {
         let context = of_call(py, timeout, context)?;
         let status = status.status().ok_or_else(|| {
-            refused(py, "`status` is no HTTP status: give a whole number from 100 to 599")
+            refused(py, "`status` is not an HTTP status: give a whole number from 100 to 599")
         })?;
         let sent = pairs(headers)?;
         let answer_headers = answer_headers.map_or_else(|| Ok(Vec::new()), pairs)?;
@@ -742,9 +743,14 @@ impl Client {
                     .find(|(n, _)| n.eq_ignore_ascii_case(name))
                     .map(|(_, value)| value.as_str())
             };
-            let account = account.as_deref().or_else(|| client.default_account()).ok_or_else(|| {
-                Error::new(ErrorCode::Config, "no account is named and `default_account` is not set: pass `account=`, or set the option")
-            })?;
+            let account =
+                account.as_deref().or_else(|| client.default_account()).ok_or_else(|| {
+                    Error::new(
+                        ErrorCode::Config,
+                        "no account is named and `default_account` is not \
+                                               set: pass `account=`, or set the option",
+                    )
+                })?;
             let like = if find("content-type").is_some() { "POST" } else { "GET" };
             let mut headers =
                 client.sent_headers(account, like, find("authorization").unwrap_or_default())?;

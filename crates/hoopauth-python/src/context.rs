@@ -66,7 +66,8 @@ fn lasting(py: Python<'_>, Seconds(seconds): Seconds) -> PyResult<hoopauth::Cont
     if seconds.is_nan() || seconds < 0.0 {
         return Err(refused(
             py,
-            "`timeout` is negative or not a number: give seconds, 0 or more, or leave it out for no deadline",
+            "`timeout` is negative or not a number: give seconds, 0 or more, or leave it out for \
+             no deadline",
         ));
     }
     let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);

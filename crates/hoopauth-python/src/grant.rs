@@ -43,7 +43,11 @@ impl Grant {
         }
         if let Some(at) = expires_at {
             let at = at.moment().ok_or_else(|| {
-                refused(py, "`expires_at` is out of range: give seconds since the epoch, before the year 10000, or leave it out if unknown")
+                refused(
+                    py,
+                    "`expires_at` is out of range: give seconds since the epoch, before \
+                             the year 10000, or leave it out if unknown",
+                )
             })?;
             inner = inner.with_expires_at(timestamp(at));
         }

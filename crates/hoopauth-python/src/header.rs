@@ -24,7 +24,8 @@ pub(crate) fn strict_pairs(
 ) -> PyResult<Vec<(String, String)>> {
     let wrong = || {
         let message = format!(
-            "`{argument}` is of the wrong form: give a mapping or a list of pairs, with text or bytes as names and values"
+            "`{argument}` is of the wrong form: give a mapping or a list of pairs, with text or \
+             bytes as names and values"
         );
         refused(headers.py(), &message)
     };

@@ -86,7 +86,8 @@ impl Live {
         {
             return Err(state(
                 py,
-                "the process was forked, and the program's store does not say that processes may share it: make the client in the child, or set `shared = True` on the store",
+                "the process was forked, and the program's store does not say that processes may \
+                 share it: make the client in the child, or set `shared = True` on the store",
             ));
         }
         let builder = raised(py, core.client.again())?;

@@ -303,7 +303,10 @@ fn account(name: &str, method: &str) -> Result<Account> {
     Account::of_store(name).map_err(|_| {
         Error::new(
             ErrorCode::CallbackFailed,
-            format!("`{method}` of the program's store answered a name that is no account: it must return the names that it was given, such as `location:<id>`"),
+            format!(
+                "`{method}` of the program's store returned a name that is not an account: it \
+                     must return the names that it was given, such as `location:<id>`"
+            ),
         )
     })
 }

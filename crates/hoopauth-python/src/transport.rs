@@ -132,12 +132,12 @@ fn read(answer: &Bound<'_, PyAny>) -> Result<TransportResponse, Fault> {
         answer.try_iter().ok().and_then(|parts| parts.collect::<PyResult<_>>().ok());
     let Some([status, headers, body]) = parts.as_deref() else {
         return Err(Fault::Answered(format!(
-            "a `{}` that is no (status, headers, body)",
+            "a `{}` that is not (status, headers, body)",
             kind(answer)
         )));
     };
     let status = status.extract::<Whole>().ok().and_then(Whole::status).ok_or_else(|| {
-        Fault::Answered("a status that is no whole number from 100 to 599".to_owned())
+        Fault::Answered("a status that is not a whole number from 100 to 599".to_owned())
     })?;
     let headers = pairs(headers).unwrap_or_default().into();
     Ok(TransportResponse { status, headers, body: bytes(body)? })

@@ -44,8 +44,8 @@ impl Client {
         Self::builder().environment().build()
     }
 
-    /// Returns a builder with this client's options, the environment's included. A forked child makes
-    /// a client of its own with it.
+    /// Returns a builder with this client's options, the environment's included. A forked child
+    /// makes a client of its own with it.
     ///
     /// Store, transport, clock and hooks that were given as objects are not among them.
     /// `INVALID_STATE` for OAuth with the store `memory:`: the grants in it stay with the process
@@ -246,9 +246,9 @@ fn open_sqlite_of_user(key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, Ke
 fn open_sqlite(path: &str, key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     if key.is_none() {
         return Err(Error::config(
-            "`store_key` is missing: a store at a path of your own is sealed with a key that you \
-             keep; set `store_key` to a random secret of at least 16 bytes, or to `file:PATH` for \
-             a file that holds one",
+            "`store_key` is missing: a store at your own path is sealed with your own key; set \
+             `store_key` to a random secret of at least 16 bytes, or to `file:PATH` for a file \
+             that holds one",
         ));
     }
     // From here on it means the same file, wherever the program goes.
@@ -286,9 +286,8 @@ fn open_postgres(
     }
     if key.is_none() {
         return Err(Error::config(
-            "`store_key` is missing: what is kept in a database is sealed with a key that you \
-             keep; set `store_key` to a random secret of at least 16 bytes, or to `file:PATH` for \
-             a file that holds one",
+            "`store_key` is missing: a database store is sealed with your own key; set `store_key` \
+             to a random secret of at least 16 bytes, or to `file:PATH` for a file that holds one",
         ));
     }
     Ok((Arc::new(PostgresStore::new(server)), key.into()))

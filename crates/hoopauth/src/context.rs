@@ -49,13 +49,15 @@ impl Context {
         if self.is_cancelled() {
             return Err(Error::new(
                 ErrorCode::Cancelled,
-                "the call was cancelled; a refresh under way goes on, and the next call has its result",
+                "the call was cancelled; a refresh under way goes on, and the next call has its \
+                 result",
             ));
         }
         if self.left().is_some_and(|left| left.is_zero()) {
             return Err(Error::new(
                 ErrorCode::Timeout,
-                "the call's deadline has passed; a refresh under way goes on, and the next call has its result",
+                "the call's deadline has passed; a refresh under way goes on, and the next call \
+                 has its result",
             ));
         }
         Ok(())

@@ -21,8 +21,8 @@ impl Ids {
     }
 }
 
-/// A bounded memory of deliveries. A delivery that it forgets for want of room counts as handled, and
-/// with it all that are as old.
+/// A bounded memory of deliveries. A delivery that it forgets for want of room counts as handled,
+/// and with it all that are as old.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
     room: usize,

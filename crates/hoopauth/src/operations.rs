@@ -312,7 +312,8 @@ fn undocumented(text: &str) -> Error {
     let text = text.trim().split(['?', '#']).next().unwrap_or_default();
     let segments: Vec<String> = text.split('/').take(12).map(clean).collect();
     Error::argument(format!(
-        "`{}` is not a documented operation: write the method and the path, such as `GET /contacts/{{contactId}}`",
+        "`{}` is not a documented operation: write the method and the path, such as `GET \
+         /contacts/{{contactId}}`",
         segments.join("/")
     ))
 }

@@ -464,7 +464,8 @@ fn what_a_server_echoes_of_the_request_is_cut_out() {
         refresh.chars().fold(String::new(), |text, c| format!("{text}\\u{:04x}", u32::from(c)));
     let cut = &refresh[..refresh.len() - 1];
     let body = format!(
-        "{{\"message\":\"bad {DEFAULT_CLIENT_SECRET} and {escaped}, {cut}\",\"traceId\":\"{DEFAULT_CLIENT_SECRET}\"}}"
+        "{{\"message\":\"bad {DEFAULT_CLIENT_SECRET} and {escaped}, \
+         {cut}\",\"traceId\":\"{DEFAULT_CLIENT_SECRET}\"}}"
     );
     world.emulator.add_fault(Fault::status(Endpoint::Token, 422, &body).times(10));
     let error = client.headers_for(location(0).as_str(), "GET").unwrap_err();

@@ -531,7 +531,7 @@ fn static_tokens_are_of_the_class_that_the_default_account_says() {
     let message =
         class(client.request("GET", "/contacts/").param("locationId", "l").send().unwrap_err());
     assert!(
-        message.contains("make the Private Integration in the settings of a Location"),
+        message.contains("create the Private Integration in the settings of a Location"),
         "{message}"
     );
     let client = base()

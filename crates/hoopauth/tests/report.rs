@@ -113,7 +113,8 @@ fn the_scope_and_the_class_are_named() {
     for path in ["/contacts/", "/contacts/?locationId=x", &url] {
         let error = told(&location(0), "post", path, scope);
         assert_eq!(error.code(), ErrorCode::InsufficientScope);
-        let end = "`POST /contacts/` needs the scope `contacts.write`: add it to the app and to `scopes`, then authorize again";
+        let end = "`POST /contacts/` needs the scope `contacts.write`: add it to the app and to \
+                   `scopes`, then authorize again";
         assert_eq!(error.message(), end);
     }
     for elsewhere in ["/no/such/operation", "https://elsewhere.example/contacts/", "no path"] {

@@ -419,8 +419,9 @@ fn a_login_that_did_not_reach_the_endpoint_may_be_completed_again() {
 
 #[test]
 fn the_code_of_a_refusal_decides_whether_a_grant_is_over() {
-    let words = "The provided authorization grant (e.g., authorization code, resource owner credentials) or refresh token is \
-                 invalid, expired, revoked, does not match the redirection URI used in the authorization request";
+    let words = "The provided authorization grant (e.g., authorization code, resource owner \
+                 credentials) or refresh token is invalid, expired, revoked, does not match the \
+                 redirection URI used in the authorization request";
     for description in [words, "Location is not active", "Authorization code not found", ""] {
         for body in [
             json!({ "error": "invalid_grant", "error_description": description }),

@@ -148,7 +148,7 @@ fn header_names_come_in_any_case_and_values_with_space_around() {
         [[&**signature, &**other], [other, signature], [signature, ""], ["N/A", signature]]
     {
         let headers = values.map(|value| ("X-GHL-Signature", value));
-        refuse(check(&headers), SignatureInvalid, "several times with differing values");
+        refuse(check(&headers), SignatureInvalid, "several times with different values");
         let joined = values.join(",");
         refuse(check(&[("X-GHL-Signature", &joined)]), SignatureInvalid, "several times");
     }

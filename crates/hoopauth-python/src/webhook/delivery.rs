@@ -188,7 +188,8 @@ impl WebhookDelivery {
                 py,
                 "hoopauth.webhook",
                 &format!(
-                    "a webhook could not be released in the store (`{kind}`); it is accepted again after `claim_seconds`"
+                    "a webhook could not be released in the store (`{kind}`); it is accepted again \
+                     after `claim_seconds`"
                 ),
             );
         }

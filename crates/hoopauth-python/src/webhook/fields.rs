@@ -118,7 +118,8 @@ pub(crate) fn body(body: &Bound<'_, PyAny>) -> PyResult<PyBackedBytes> {
     }
     let kind = crate::callback::type_name(&body.get_type());
     let message = format!(
-        "`body` is a `{kind}`: give the request's raw bytes; the signature covers them, not what they were decoded or parsed to"
+        "`body` is a `{kind}`: give the request's raw bytes; the signature covers them, not what \
+         they were decoded or parsed to"
     );
     Err(refused(body.py(), &message))
 }
@@ -131,6 +132,7 @@ fn is_environment(mapping: &Bound<'_, PyAny>) -> bool {
 fn wrong(py: Python<'_>) -> PyErr {
     refused(
         py,
-        "`headers` is a mapping, a list of pairs or a WSGI environment; names and values are text or bytes",
+        "`headers` is a mapping, a list of pairs or a WSGI environment; names and values are text \
+         or bytes",
     )
 }

@@ -18,8 +18,8 @@ use crate::web_url;
 /// redirect arrives.
 ///
 /// A pending authorization serves one redirect, and only the browser that was sent away may bring
-/// it: keep it where that browser's session is. The sealed form holds none of the scopes; if a token
-/// answer names no scopes, those of the client's option `scopes` then count as granted.
+/// it: keep it where that browser's session is. The sealed form holds none of the scopes; if a
+/// token answer names no scopes, those of the client's option `scopes` then count as granted.
 /// `Debug` shows neither the URL nor the `state`.
 #[derive(Clone)]
 pub struct PendingAuthorization {

@@ -28,7 +28,8 @@ pub struct InstalledLocation {
     pub installed: bool,
 }
 
-/// Progress of [`Client::mint_all`](crate::Client::mint_all), given to its callback after each location.
+/// Progress of [`Client::mint_all`](crate::Client::mint_all), given to its callback after each
+/// location.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MintProgress {
@@ -89,8 +90,8 @@ pub(crate) fn list_locations(
         for item in listed.locations {
             let account = item.account().ok_or_else(|| {
                 Error::malformed(
-                    "the platform's list of installed locations holds something in place of an \
-                     id, so nothing of it was used: try again",
+                    "the platform's list of installed locations holds an entry without a valid id, \
+                     so the whole list was ignored: try again",
                 )
                 .with_account(company)
             })?;
@@ -246,8 +247,8 @@ impl Pace {
     }
 }
 
-/// Returns `true` for a failure that has nothing to do with the location: it is the company's or its
-/// token's, or nothing can work.
+/// Returns `true` for a failure that has nothing to do with the location: it is the company's or
+/// its token's, or nothing can work.
 fn is_of_all(error: &Error, company: &Account) -> bool {
     error.status() == Some(401)
         || error.account() == Some(company)

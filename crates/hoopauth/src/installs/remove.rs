@@ -6,8 +6,8 @@ use crate::clock::Timestamp;
 use crate::error::{ErrorCode, Result};
 use crate::grants::{ChangeKind, Content, Decision, Grants};
 
-/// Removes a grant that was authorized before the UNINSTALL. Leaves a tombstone of that moment, also
-/// if there was no grant. With `company`, removes only a grant of that company's location.
+/// Removes a grant that was authorized before the UNINSTALL. Leaves a tombstone of that moment,
+/// also if there was no grant. With `company`, removes only a grant of that company's location.
 pub(super) fn remove_older(
     grants: &Grants,
     account: &Account,

@@ -69,8 +69,8 @@ impl RequestBuilder {
         }
     }
 
-    /// Sets the account whose headers the request carries, as `location:<id>` or `company:<id>`. The
-    /// default account serves requests that name none.
+    /// Sets the account whose headers the request carries, as `location:<id>` or `company:<id>`.
+    /// The default account serves requests that name none.
     pub fn account(mut self, account: &str) -> Self {
         self.set_account(account);
         self
@@ -168,10 +168,11 @@ impl RequestBuilder {
     /// they lead to another origin, be it a configured one. A refused token is refreshed and the
     /// request repeated, once.
     ///
-    /// Errors: `INVALID_ARGUMENT` (nothing was sent), those of [`headers_for`](crate::Client::headers_for)
-    /// and [`report`](crate::Client::report), `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`,
-    /// `MALFORMED_RESPONSE` (the body is too long), and `HTTP_STATUS` for any other status than
-    /// 2xx. Where an answer came, [`Error::response`] holds it.
+    /// Errors: `INVALID_ARGUMENT` (nothing was sent), those of
+    /// [`headers_for`](crate::Client::headers_for) and [`report`](crate::Client::report),
+    /// `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`, `MALFORMED_RESPONSE` (the body is too long),
+    /// and `HTTP_STATUS` for any other status than 2xx. Where an answer came, [`Error::response`]
+    /// holds it.
     pub fn send(self) -> Result<Response> {
         send::send(&self)
     }

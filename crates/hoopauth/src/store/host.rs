@@ -176,14 +176,16 @@ impl HostStore {
         let content: Content = serde_json::from_slice(&bytes).map_err(|_| {
             Error::new(
                 ErrorCode::StoreCorrupt,
-                "the program's own store gave back a row that can't be read: `load` must return exactly the bytes that `save` was given",
+                "the program's own store gave back a row that can't be read: `load` must return \
+                 exactly the bytes that `save` was given",
             )
             .with_account(key.account)
         })?;
         if content.form != FORM {
             return Err(Error::new(
                 ErrorCode::Store,
-                "a later release of hoopauth wrote this row of the program's own store: upgrade hoopauth in this program",
+                "a later release of hoopauth wrote this row of the program's own store: upgrade \
+                 hoopauth in this program",
             )
             .with_account(key.account));
         }

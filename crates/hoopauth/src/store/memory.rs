@@ -38,7 +38,8 @@ impl MemoryStore {
     fn inner(&self) -> Result<MutexGuard<'_, Inner>> {
         if self.process != std::process::id() {
             return Err(Error::state(
-                "a forked process can't use its parent's memory store: make the client after the fork, or use a store that processes share",
+                "a forked process can't use its parent's memory store: make the client after the \
+                 fork, or use a store that processes share",
             ));
         }
         Ok(lock(&self.inner))

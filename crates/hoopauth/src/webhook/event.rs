@@ -48,7 +48,7 @@ impl WebhookEvent {
             members.check_clear()?;
             if matches!(location, Named::Unreadable) || matches!(company, Named::Unreadable) {
                 return Err(malformed(
-                    "its `locationId` or `companyId` is not an id, so that nobody can tell which grant it is about",
+                    "its `locationId` or `companyId` is not an id, so its grant is unknown",
                 ));
             }
         } else if matches!((&location, &company), (Named::No, Named::No)) {
@@ -304,7 +304,7 @@ impl<'a> Members<'a> {
         match named.iter().find(|(_, member)| member.differs) {
             None => Ok(()),
             Some((name, _)) => Err(malformed(&format!(
-                "it names `{name}` several times with differing values, so that nobody can tell which grant it is about"
+                "it names `{name}` several times with different values, so its grant is unknown"
             ))),
         }
     }

@@ -64,8 +64,8 @@ impl WebhookKey {
     pub fn new(scheme: SignatureScheme, label: &str, key: &str) -> Result<Self> {
         if label.is_empty() || label.len() > LONGEST_LABEL || label.chars().any(char::is_control) {
             return Err(Error::config(format!(
-                "the label of a webhook key is empty, longer than {LONGEST_LABEL} bytes, or holds a control character: choose a short \
-                 name"
+                "the label of a webhook key is empty, longer than {LONGEST_LABEL} bytes, or holds \
+                 a control character: choose a short name"
             )));
         }
         let trimmed = key.trim_ascii();
@@ -79,7 +79,8 @@ impl WebhookKey {
         }
         if trimmed.starts_with("-----BEGIN") && trimmed.contains("\\n") {
             return Err(Error::config(format!(
-                "the webhook key `{label}` has its line ends written as `\\n`: put real line ends in their place"
+                "the webhook key `{label}` has its line ends written as `\\n`: put real line ends \
+                 in their place"
             )));
         }
         let material = match scheme {
@@ -191,7 +192,8 @@ fn ed25519(label: &str, text: &str) -> Result<Material> {
     };
     if is_of_small_order(raw) {
         return Err(Error::config(format!(
-            "the webhook key `{label}` is one that anybody can sign for, such as all zeros: copy the key again"
+            "the webhook key `{label}` is one that anybody can sign for, such as all zeros: copy \
+             the key again"
         )));
     }
     ParsedPublicKey::new(&ED25519, raw)
@@ -217,15 +219,17 @@ fn secret(label: &str, text: &str) -> Result<Material> {
     let text = text.trim_matches([' ', '\t', '\r', '\n']);
     if text.len() < LEAST_SECRET {
         return Err(Error::config(format!(
-            "the webhook secret `{label}` has fewer than {LEAST_SECRET} bytes and could be guessed: use a longer one"
+            "the webhook secret `{label}` has fewer than {LEAST_SECRET} bytes and could be \
+             guessed: use a longer one"
         )));
     }
     if text.trim_ascii_start().starts_with("-----BEGIN")
         || decode(label, text).is_ok_and(|key| is_public(&key))
     {
         return Err(Error::config(format!(
-            "the webhook secret `{label}` is a public key or PEM text, which is no secret: pass a public key with its own scheme \
-             (`ed25519`, `rsa-sha256`), or pass the webhook's secret here"
+            "the webhook secret `{label}` is a public key or PEM text, which is no secret: pass a \
+             public key with its own scheme (`ed25519`, `rsa-sha256`), or pass the webhook's \
+             secret here"
         )));
     }
     Ok(Material::Secret(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))))
@@ -248,7 +252,8 @@ fn decode(label: &str, text: &str) -> Result<Vec<u8>> {
             let (kind, rest) = rest.split_once("-----").ok_or_else(refused)?;
             if kind.contains("PRIVATE") {
                 return Err(Error::config(format!(
-                    "the webhook key `{label}` is a private key: pass the public key instead, and treat the private key as compromised"
+                    "the webhook key `{label}` is a private key: pass the public key instead, and \
+                     treat the private key as compromised"
                 )));
             }
             if kind != PEM_KIND {

@@ -104,8 +104,9 @@ impl WebhookVerifierBuilder {
         )?;
         if keys.has_public() && settings.app_id.is_none() && !settings.any_app {
             return Err(Error::config(
-                "the platform signs the webhooks of all apps with one key, so a verifier must know its app: set `app_id`, make the \
-                 verifier with a client that has a `client_id`, or set `any_app` to accept the events of all apps",
+                "the platform signs the webhooks of all apps with one key, so a verifier must know \
+                 its app: set `app_id`, make the verifier with a client that has a `client_id`, or \
+                 set `any_app` to accept the events of all apps",
             ));
         }
         let oauth = client.as_ref().filter(|inner| inner.refresher.credential.oauth().is_ok());
@@ -121,8 +122,8 @@ impl WebhookVerifierBuilder {
             (Some("store") | None, Some(inner)) => Replay::Store(Arc::clone(inner)),
             (Some("store"), None) => {
                 return Err(Error::config(
-                    "`replay` is `store`, but only a client with a `client_id` has a store: make the verifier with such a client, \
-                     or set `replay` to `memory`",
+                    "`replay` is `store`, but only a client with a `client_id` has a store: make \
+                     the verifier with such a client, or set `replay` to `memory`",
                 ));
             }
             _ => Replay::Memory(Arc::new(Mutex::new(Deliveries::new(room))), None),
@@ -134,8 +135,9 @@ impl WebhookVerifierBuilder {
         };
         if settings.max_age > remembered {
             return Err(Error::config(
-                "`max_age` is more than 259200 seconds (3 days), but the client's store remembers handled webhooks for 3 days only: \
-                 set a smaller `max_age`, or set `replay` to `memory`",
+                "`max_age` is more than 259200 seconds (3 days), but the client's store remembers \
+                 handled webhooks for 3 days only: set a smaller `max_age`, or set `replay` to \
+                 `memory`",
             ));
         }
         let lives = Lives {
@@ -208,8 +210,8 @@ impl WebhookVerifier {
             return Err(Error::new(
                 ErrorCode::WebhookMalformed,
                 format!(
-                    "the webhook's body has {} bytes, more than `max_body` ({}): answer 400; if you expect such webhooks, raise \
-                     `max_body`",
+                    "the webhook's body has {} bytes, more than `max_body` ({}): answer 400; if \
+                     you expect such webhooks, raise `max_body`",
                     body.len(),
                     settings.max_body
                 ),
@@ -307,7 +309,8 @@ impl WebhookDelivery {
             Err(CONFIRMED) => return Ok(()),
             Err(RELEASED) => {
                 return Err(Error::state(
-                    "the webhook was released, so another worker may be handling it: call `confirm` or `release`, not both",
+                    "the webhook was released, so another worker may be handling it: call \
+                     `confirm` or `release`, not both",
                 ));
             }
             Ok(_) | Err(_) => {}
@@ -343,7 +346,8 @@ impl WebhookDelivery {
     fn check_process(&self) -> Result<()> {
         if !self.process.is_this() {
             return Err(Error::state(
-                "the process was forked after the webhook was verified: confirm or release it in the process that verified it",
+                "the process was forked after the webhook was verified: confirm or release it in \
+                 the process that verified it",
             ));
         }
         Ok(())
@@ -370,7 +374,8 @@ impl Drop for WebhookDelivery {
             && self.check_process().is_ok()
             && let Err(error) = self.give_back()
         {
-            tracing::warn!(%error, "a webhook could not be released in the store; it is accepted again after `claim_seconds`");
+            tracing::warn!(%error, "a webhook could not be released in the store; it is accepted \
+                                    again after `claim_seconds`");
         }
     }
 }
@@ -417,7 +422,8 @@ impl Shared {
                 return Ok(());
             }
             (None, _) if is_lifecycle => {
-                "this verifier does not know its app, which INSTALL and UNINSTALL need: set `app_id`"
+                "this verifier does not know its app, which INSTALL and UNINSTALL need: set \
+                 `app_id`"
             }
             (_, NamedApp::No) if is_lifecycle => {
                 "an INSTALL or UNINSTALL must name its app, and this one has no `appId`"
@@ -428,14 +434,17 @@ impl Shared {
             (_, NamedApp::No) | (None, NamedApp::One(_)) if verified.by_secret => return Ok(()),
             (_, NamedApp::No) if self.has_grant_of(event)? => return Ok(()),
             (_, NamedApp::No) if self.grants.is_some() => {
-                "it names no `appId`, and this client has no grant for its account or company; set `any_app` to accept such events"
+                "it names no `appId`, and this client has no grant for its account or company; set \
+                 `any_app` to accept such events"
             }
             (_, NamedApp::No) => {
-                "it names no `appId`, and this verifier has no client whose grants could tell; make it with `webhook_verifier` of a \
-                 client, or set `any_app` to accept such events"
+                "it names no `appId`, and this verifier has no client whose grants could tell; \
+                 make it with `webhook_verifier` of a client, or set `any_app` to accept such \
+                 events"
             }
             _ => {
-                "its `appId` is not the verifier's `app_id`; set `any_app` to accept the events of other apps"
+                "its `appId` is not the verifier's `app_id`; set `any_app` to accept the events of \
+                 other apps"
             }
         };
         Err(Error::new(
@@ -472,29 +481,31 @@ impl Settings {
             _ if self.without_timestamp.unwrap_or(verified.by_secret) => return Ok(()),
             EventTime::No => {
                 return stale(
-                    "the webhook has no `timestamp`, so its age is not known: answer 400; to accept such webhooks, set \
-                     `without_timestamp`"
+                    "the webhook has no `timestamp`, so its age is not known: answer 400; to \
+                     accept such webhooks, set `without_timestamp`"
                         .to_owned(),
                 );
             }
             EventTime::Unreadable => {
                 return stale(
-                    "the webhook's `timestamp` is neither ISO 8601 nor a number of seconds or milliseconds since 1970, so its age \
-                     is not known: answer 400; to accept such webhooks, set `without_timestamp`"
+                    "the webhook's `timestamp` is neither ISO 8601 nor a number of seconds or \
+                     milliseconds since 1970, so its age is not known: answer 400; to accept such \
+                     webhooks, set `without_timestamp`"
                         .to_owned(),
                 );
             }
         };
         if moment.since(now) > FUTURE {
             return stale(format!(
-                "the webhook's `timestamp` is {} seconds in the future: check this computer's clock; if it is right, answer 400",
+                "the webhook's `timestamp` is {} seconds in the future: check this computer's \
+                 clock; if it is right, answer 400",
                 moment.since(now).as_secs()
             ));
         }
         if now.since(moment) > self.max_age {
             return stale(format!(
-                "the webhook is {} seconds old, more than `max_age` ({}): check this computer's clock; if it is right, answer 400, \
-                 or raise `max_age`",
+                "the webhook is {} seconds old, more than `max_age` ({}): check this computer's \
+                 clock; if it is right, answer 400, or raise `max_age`",
                 now.since(moment).as_secs(),
                 self.max_age.as_secs()
             ));

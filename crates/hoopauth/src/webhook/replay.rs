@@ -139,7 +139,8 @@ fn claim_in_store(inner: &Inner, ids: &Ids, until: Timestamp, now: Timestamp) ->
         Ok(false) => Ok(()),
         done => {
             if let Err(error) = unclaim(inner, &ids.claim) {
-                tracing::warn!(%error, "a webhook could not be released in the store; it is accepted again after `claim_seconds`");
+                tracing::warn!(%error, "a webhook could not be released in the store; it is \
+                                        accepted again after `claim_seconds`");
             }
             Err(done.err().unwrap_or_else(replayed))
         }

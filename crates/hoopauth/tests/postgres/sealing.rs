@@ -111,7 +111,7 @@ fn the_password_is_in_no_error_and_no_log() {
     let (message, retryable) = ask("postgres", "postgres", cluster.port);
     assert!(message.contains("authentication failed") && !retryable, "{message}");
     let (message, retryable) = ask(&good, "nowhere", cluster.port);
-    assert!(message.contains("no such database") && !retryable, "{message}");
+    assert!(message.contains("the database does not exist") && !retryable, "{message}");
     let port = free_port();
     let (message, retryable) = ask(&good, "postgres", port);
     assert!(

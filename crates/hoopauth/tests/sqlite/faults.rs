@@ -238,7 +238,8 @@ fn a_store_that_breaks_in_mid_refresh_keeps_the_new_pair() {
     // The disk refuses exactly the save of the answer.
     database
         .execute_batch(
-            "CREATE TRIGGER broken BEFORE UPDATE OF generation ON account BEGIN SELECT raise(ABORT, 'broken'); END",
+            "CREATE TRIGGER broken BEFORE UPDATE OF generation ON account BEGIN SELECT \
+             raise(ABORT, 'broken'); END",
         )
         .unwrap();
     site.works(&client, &account);

@@ -72,7 +72,8 @@ impl Site {
 
     /// Whether another SQLite than the one built in, Python's, finds nothing wrong with the store.
     pub(crate) fn check(&self) {
-        let script = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchall())";
+        let script = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('PRAGMA \
+                      integrity_check').fetchall())";
         let found = Command::new("python3").args(["-c", script]).arg(self.path()).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&found.stdout).trim(), "('ok',)", "{found:?}");
     }

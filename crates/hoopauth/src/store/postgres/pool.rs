@@ -175,8 +175,8 @@ impl Pool {
     /// Makes the error for a caller that found all connections in use.
     pub(super) fn exhausted(&self) -> Error {
         store(format!(
-            "all connections of this process to the PostgreSQL server {} are in use: try again; if it stays so, check the \
-             server and the network",
+            "all connections of this process to the PostgreSQL server {} are in use: try again; if \
+             this stays, check the server and the network",
             self.place()
         ))
         .with_retryable(true)
@@ -394,7 +394,10 @@ impl Pooled<'_> {
             if let Ok(true) = limited(GIVE_BACK_TIMEOUT, unlocking).await {
                 turn.shared.keep(connection);
             } else {
-                tracing::warn!("the right to refresh an account could not be given back; the connection that holds it is ended");
+                tracing::warn!(
+                    "the right to refresh an account could not be given back; the \
+                                connection that holds it is ended"
+                );
                 connection.abort();
             }
             drop(turn);

@@ -40,8 +40,9 @@ pub(super) async fn check(
 /// Why.
 pub(super) fn refused() -> Error {
     store(
-        "`store` leads to a connection pooler in transaction mode (PgBouncer, say), where a lock does not stay with the \
-         connection that took it: name the PostgreSQL server itself in `store`, or a pool in session mode",
+        "`store` names a connection pooler in transaction mode (such as PgBouncer), where a lock \
+         does not stay with its connection: name the PostgreSQL server itself in `store`, or a \
+         pool in session mode",
     )
 }
 

@@ -40,7 +40,8 @@ async fn set_up(client: &Client, schema: &str, migrations: &[&str]) -> Outcome<(
     for migration in &migrations[before..] {
         client.batch_execute(migration).await.map_err(|error| match error.code() {
             Some(&SqlState::DUPLICATE_TABLE) => Error::config(format!(
-                "`store`: the schema `{schema}` holds tables of another program: name another with `hoopauth_schema`"
+                "`store`: the schema `{schema}` holds tables of another program: name another with \
+                 `hoopauth_schema`"
             ))
             .into(),
             _ => Failure::from(error),
@@ -64,8 +65,8 @@ async fn version(client: &Client, schema: &str, known: usize) -> Outcome<usize> 
     match usize::try_from(version.unwrap_or(0)) {
         Ok(version) if version <= known => Ok(version),
         _ => Err(store(format!(
-            "the store was written by a later release (its schema is {}, this release knows {known}): upgrade hoopauth in \
-             every program that shares it",
+            "the store was written by a later release (its schema is {}, this release knows \
+             {known}): upgrade hoopauth in every program that shares it",
             version.unwrap_or(0)
         ))
         .into()),
