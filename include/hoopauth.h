@@ -5,59 +5,78 @@
  *
  * THE CONTRACT
  *
- * Names      Everything is called hoopauth_<noun>_<verb>; types are opaque and end in _t. Functions that act for a client begin with
- *            hoopauth_client_.
+ * Names      Every name is hoopauth_<noun>_<verb>. Types are opaque and end in _t. Functions that
+ *            act for a client begin with hoopauth_client_.
  *
- * Status     Every function that can fail, constructors too, returns a hoopauth_status_t: HOOPAUTH_OK (0) or a code. Codes are
- *            constants, never an enum: more may come, and an unknown one means failure. In-parameters stand first, then the
- *            out-parameter, last an optional hoopauth_error_t **err (NULL: not wanted), which tells more. *out and *err are NULL from
- *            the start of each call, so what is not NULL afterwards is yours.
+ * Status     A function that can fail, constructors included, returns a hoopauth_status_t:
+ *            HOOPAUTH_OK (0) or a code. Codes are constants, never an enum: later versions may add
+ *            codes, and an unknown code means failure. In-parameters come first, then the
+ *            out-parameter, then an optional hoopauth_error_t **err (NULL if you do not want it),
+ *            which receives the details. Each call begins by setting *out and *err to NULL, so you
+ *            own whatever is not NULL afterwards.
  *
- * Text       In: UTF-8, a pointer and a length in bytes; the length HOOPAUTH_NUL_TERMINATED means 'up to the NUL'; NULL with length 0
- *            is empty text. Texts are copied. Out: borrowed from the handle it was asked of, NUL-terminated, valid until that handle
- *            is changed or freed; its length goes to an optional size_t. Bodies are bytes: they may hold NULs, and one more stands
- *            behind them.
+ * Text       Input is UTF-8: a pointer and a length in bytes. The length HOOPAUTH_NUL_TERMINATED
+ *            means 'up to the NUL'. NULL with length 0 is empty text. The library copies texts.
+ *            Output is borrowed from the handle that you asked: it is NUL-terminated, and valid
+ *            until that handle is changed or freed; an optional size_t receives its length. Bodies
+ *            are bytes: they may contain NULs, and one more NUL follows them.
  *
- * Ownership  Only handles are freed, each by its own _free, which takes NULL. Handles with a _ref are counted: each reference is freed
- *            on its own. No memory of yours is ever freed by the library, none of the library's by you.
+ * Ownership  You free handles only, each with its own _free, which accepts NULL. Handles with a
+ *            _ref are counted: free each reference on its own. The library never frees your memory,
+ *            and you never free the library's.
  *
- * Threads    Functions that take a const handle may be called from any number of threads at once; others need the handle for
- *            themselves. A handle must not be freed while another thread uses it; take a _ref for that thread. A callback may free
- *            the references that its own call began with: the library holds what it needs until the call ends. The library
- *            starts threads for maintenance, for calls with a context (calls for the headers of one account share one; of those
- *            that were left at most 64 go on) and, briefly, to look up names and to finish refreshes that a crash interrupted.
+ * Threads    Any number of threads may call functions that take a const handle at once; other
+ *            functions need the handle for themselves. Do not free a handle while another thread
+ *            uses it; take a _ref for that thread. A callback may free the references that its own
+ *            call began with: the library holds what it needs until the call ends. The library
+ *            starts threads for maintenance, for calls with a context (calls for the headers of one
+ *            account share one; at most 64 abandoned calls go on) and, briefly, to look up names
+ *            and to finish refreshes that a crash interrupted.
  *
- * Waiting    Functions that may wait take a hoopauth_context_t, by which another thread can end the wait; NULL: none, the option
- *            `timeout` holds. Time spans are seconds as double, moments are milliseconds since the Unix epoch as int64_t.
+ * Waiting    Functions that may wait take a hoopauth_context_t, by which another thread can end the
+ *            wait. With NULL, the option `timeout` limits the wait. Time spans are seconds as
+ *            double, and moments are milliseconds since the Unix epoch as int64_t.
  *
- * Refresh    A failed refresh is noted in the store. Until the noted time each caller, of every process, gets the account's token while
- *            that lives, else the same error at once, with the time that is left in hoopauth_error_retry_after. A login, an import or
- *            a refresh that succeeds ends it; for a wrong client_id, client_secret or token_url so does their correction.
- *            HOOPAUTH_REAUTHORIZATION_REQUIRED has no such time: only the user can help. README.md lists the times.
+ * Refresh    A failed refresh is noted in the store. Until the noted time, each caller in every
+ *            process gets the account's token while the token lives. After that, each caller gets
+ *            the same error at once, and hoopauth_error_retry_after returns the remaining time. A
+ *            login, an import or a successful refresh deletes the note. If a wrong client_id,
+ *            client_secret or token_url caused the failure, the corrected option deletes it, too.
+ *            HOOPAUTH_REAUTHORIZATION_REQUIRED has no such time: only the user can help.
+ *            docs/guides/refresh.md lists the times.
  *
- * Structs    What the library fills in has `struct_size` first: set it to sizeof the struct. Of a later version's struct, what this
- *            library does not know stays as it is.
+ * Structs    A struct that the library fills in begins with `struct_size`: set it to sizeof the
+ *            struct. If the struct is of a later version, the library leaves the members that it
+ *            does not know unchanged.
  *
- * NULL       A NULL where a handle or text is needed is HOOPAUTH_INVALID_ARGUMENT, never a crash. Accessors of a NULL handle return
- *            nothing (NULL, 0, false). Where a function takes an account, NULL means the client's default one.
+ * NULL       A NULL where a handle or text is needed is HOOPAUTH_INVALID_ARGUMENT, never a crash.
+ *            Accessors of a NULL handle return nothing (NULL, 0, false). Where a function takes an
+ *            account, NULL means the client's default account.
  *
- * Callbacks  Structs of functions: `struct_size` is sizeof the struct (zero the struct first, so that members of later versions are
- *            zero), `user_data` comes back as the first argument, `destroy` is called once when nothing uses the table any more, and
- *            not at all if the registration failed. Tables are copied. Callbacks come from any thread, several at once, with no lock
- *            of the library's held but the account's lease. They must not throw or longjmp through the library. A call into the
- *            library's clients from within a callback is HOOPAUTH_INVALID_STATE; only headers that are cached may be handed out there.
- *            Arguments of a callback are valid until it returns. Green threads (fibers) are not told apart: one that runs while another
- *            one on its thread is in a callback counts as inside it.
+ * Callbacks  Callbacks are structs of functions. `struct_size` is sizeof the struct; zero the
+ *            struct first, so that members of later versions are zero. `user_data` comes back as
+ *            the first argument. `destroy` is called once, when nothing uses the table any more,
+ *            and never if the registration failed. The library copies the table. It calls callbacks
+ *            from any thread, several at once, and holds no lock meanwhile except the account's
+ *            lease. Callbacks must not throw or longjmp through the library. A call of the
+ *            library's clients from within a callback is HOOPAUTH_INVALID_STATE, except that cached
+ *            headers may be served. Arguments of a callback are valid until it returns. The library
+ *            cannot tell green threads (fibers) apart: a fiber that runs while another fiber on its
+ *            thread is in a callback counts as inside that callback.
  *
- * Fork       A forked child makes its own client, and need not free what its parent made. Of the parent's client, it gets the
- *            headers that were cached at the fork, by account and by name, with or without a context, until their token ends. They
- *            are not refreshed there, and changes in the store are not seen; everything else is HOOPAUTH_INVALID_STATE.
+ * Fork       A forked child makes its own client, and need not free its parent's handles. From the
+ *            parent's client it gets the headers that were cached at the fork, by account and by
+ *            name, with or without a context, until their token ends. Those headers are not
+ *            refreshed in the child, and the child does not see changes in the store. Everything
+ *            else is HOOPAUTH_INVALID_STATE.
  *
- * Secrets    Error messages, log records and names hold no secret. Tokens come out of the functions that say so, and nowhere else.
- *            What the library holds is wiped when it is freed.
+ * Secrets    Error messages, log records and names contain no secret. Tokens come out of the
+ *            functions that say so, and nowhere else. The library wipes its secrets when it frees
+ *            them.
  *
- * Versions   A program compiled against this header runs on every library with the same HOOPAUTH_ABI_VERSION (see
- *            hoopauth_abi_version) that is not older. Each declaration says since when it is there.
+ * Versions   A program that was compiled against this header runs on every library that has the
+ *            same HOOPAUTH_ABI_VERSION (see hoopauth_abi_version) and is not older. Each
+ *            declaration says since which version it exists.
  */
 #ifndef HOOPAUTH_H
 #define HOOPAUTH_H
@@ -70,10 +89,10 @@
 extern "C" {
 #endif
 
-/* The version of this header, as text; hoopauth_version() is that of the library. */
+/* Version of this header, as text; hoopauth_version() returns the version of the library. */
 #define HOOPAUTH_VERSION "0.1.0"
 
-/* As the length of a text: up to its NUL. */
+/* Length of a text that ends with its NUL. */
 #define HOOPAUTH_NUL_TERMINATED SIZE_MAX
 
 /* ---- Versions --------------------------------------------------------*/
@@ -117,7 +136,7 @@ const char *hoopauth_version(void);
 /* ---- Status codes ----------------------------------------------------*/
 
 /**
- * What every fallible function returns: HOOPAUTH_OK or the code of a failure. Unknown codes mean
+ * Result of every fallible function: HOOPAUTH_OK or the code of a failure. An unknown code means
  * failure.
  */
 typedef int32_t hoopauth_status_t;
@@ -309,7 +328,8 @@ const char *hoopauth_status_name(hoopauth_status_t status);
 /* ---- Errors ----------------------------------------------------------*/
 
 /**
- * Why a call failed: what happened, what to do next, what the server said. It holds no secret.
+ * Reason why a call failed: what happened, what to do next, and what the server said. It contains
+ * no secret.
  *
  * The caller owns it and frees it with hoopauth_error_free. Its texts live as long as it does.
  * Any thread may read it.
@@ -324,7 +344,7 @@ typedef struct hoopauth_error_t hoopauth_error_t;
 hoopauth_status_t hoopauth_error_code(const hoopauth_error_t *error);
 
 /**
- * What happened and what to do next, for people.
+ * Returns what happened and what to do next, for people.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from error; NULL for NULL.
  * Any thread. Since 0.1.
@@ -356,7 +376,7 @@ const char *hoopauth_error_server_message(const hoopauth_error_t *error, size_t 
 const char *hoopauth_error_trace_id(const hoopauth_error_t *error, size_t *len);
 
 /**
- * How many seconds to wait before the next try; negative where that is not known, and for NULL.
+ * Returns the seconds to wait before the next try; negative if that is not known, and for NULL.
  * Until then a failed refresh gives the same error.
  *
  * Any thread. Since 0.1.
@@ -364,7 +384,8 @@ const char *hoopauth_error_trace_id(const hoopauth_error_t *error, size_t *len);
 double hoopauth_error_retry_after(const hoopauth_error_t *error);
 
 /**
- * Whether the same call can succeed later with nothing changed by a person; false for NULL.
+ * Returns true if the same call can succeed later although nobody changes anything; false for
+ * NULL.
  *
  * Any thread. Since 0.1.
  */
@@ -409,7 +430,7 @@ void hoopauth_text_free(hoopauth_text_t *text);
 /* ---- Deadlines and cancellation --------------------------------------*/
 
 /**
- * How long calls may take, and a switch that ends their waits from another thread.
+ * Deadline for calls, and a switch that ends their waits from another thread.
  *
  * Every function that may wait takes one; NULL there means: the option timeout, and no switch.
  * What ends is the wait: a token request that was sent is finished on a thread of its own and its
@@ -436,7 +457,7 @@ hoopauth_status_t hoopauth_context_new(double timeout, hoopauth_context_t **out,
 hoopauth_status_t hoopauth_context_cancel(const hoopauth_context_t *context, hoopauth_error_t **err);
 
 /**
- * Whether it was cancelled; false for NULL. Any thread. Since 0.1.
+ * Returns true if the context was cancelled; false for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_context_is_cancelled(const hoopauth_context_t *context);
 
@@ -454,8 +475,8 @@ void hoopauth_context_free(hoopauth_context_t *context);
 /* ---- Failures of callbacks -------------------------------------------*/
 
 /**
- * Where a callback says why it failed, beside the status it returns. It is the library's, and good
- * until the callback returns.
+ * Place where a callback puts its reason, beside the status that it returns. It belongs to the
+ * library, and is valid until the callback returns.
  */
 typedef struct hoopauth_failure_t hoopauth_failure_t;
 
@@ -512,7 +533,7 @@ hoopauth_status_t hoopauth_failure_set_retryable(hoopauth_failure_t *failure,
 #define HOOPAUTH_LOG_TRACE 5
 
 /**
- * Where log records go. See "Callbacks" on the first page.
+ * Callbacks that receive log records. See "Callbacks" on the first page.
  */
 typedef struct {
   /**
@@ -572,7 +593,7 @@ typedef struct {
    */
   const char *name;
   /**
-   * Its length in bytes; given to the library, it may be HOOPAUTH_NUL_TERMINATED.
+   * Length of name in bytes; as input it may be HOOPAUTH_NUL_TERMINATED.
    */
   size_t name_len;
   /**
@@ -580,13 +601,13 @@ typedef struct {
    */
   const char *value;
   /**
-   * Its length in bytes; given to the library, it may be HOOPAUTH_NUL_TERMINATED.
+   * Length of value in bytes; as input it may be HOOPAUTH_NUL_TERMINATED.
    */
   size_t value_len;
 } hoopauth_header_t;
 
 /**
- * How many headers there are; 0 for NULL. Any thread. Since 0.1.
+ * Returns the number of headers; 0 for NULL. Any thread. Since 0.1.
  */
 size_t hoopauth_headers_count(const hoopauth_headers_t *headers);
 
@@ -667,7 +688,7 @@ typedef struct hoopauth_response_t hoopauth_response_t;
 uint16_t hoopauth_response_status(const hoopauth_response_t *response);
 
 /**
- * How many headers there are; 0 for NULL. Any thread. Since 0.1.
+ * Returns the number of headers; 0 for NULL. Any thread. Since 0.1.
  */
 size_t hoopauth_response_header_count(const hoopauth_response_t *response);
 
@@ -773,7 +794,7 @@ hoopauth_status_t hoopauth_grant_set_company_id(hoopauth_grant_t *grant,
                                                 hoopauth_error_t **err);
 
 /**
- * Whom it speaks for.
+ * Returns the account of the grant.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL.
  * Any thread. Since 0.1.
@@ -821,26 +842,28 @@ const char *hoopauth_grant_company_id(const hoopauth_grant_t *grant, size_t *len
 const char *hoopauth_grant_user_id(const hoopauth_grant_t *grant, size_t *len);
 
 /**
- * When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Where the platform
- * says that it lives for no time or less (expires_in of 0, or negative), it counts as 60 seconds
- * from when it was asked for; where it says nothing, as 86 399. Any thread. Since 0.1.
+ * Returns the moment at which the access token ends, in milliseconds since the Unix epoch; 0 for
+ * NULL. Where the platform says that it lives for no time or less (expires_in of 0, or negative),
+ * it counts as 60 seconds from when it was asked for; where it says nothing, as 86 399. Any
+ * thread. Since 0.1.
  */
 int64_t hoopauth_grant_expires_at_ms(const hoopauth_grant_t *grant);
 
 /**
- * When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL
- * and before it is stored. Any thread. Since 0.1.
+ * Returns the moment at which the token pair was requested or imported, in milliseconds since the
+ * Unix epoch; 0 for NULL and before it is stored. Any thread. Since 0.1.
  */
 int64_t hoopauth_grant_obtained_at_ms(const hoopauth_grant_t *grant);
 
 /**
- * When the user authorized it, or it was imported or minted, in milliseconds since the Unix epoch;
- * 0 for NULL and before it is stored. Any thread. Since 0.1.
+ * Returns the moment at which the user authorized the grant, or it was imported or minted, in
+ * milliseconds since the Unix epoch; 0 for NULL and before it is stored. Any thread. Since 0.1.
  */
 int64_t hoopauth_grant_authorized_at_ms(const hoopauth_grant_t *grant);
 
 /**
- * Whether it was minted from its company's token; false for NULL. Any thread. Since 0.1.
+ * Returns true if the grant was minted from its company's token; false for NULL. Any thread. Since
+ * 0.1.
  */
 bool hoopauth_grant_is_minted(const hoopauth_grant_t *grant);
 
@@ -852,7 +875,7 @@ void hoopauth_grant_free(hoopauth_grant_t *grant);
 /* ---- Configuration ---------------------------------------------------*/
 
 /**
- * What a client is to be: options by name, and the host's own store, transport and clock.
+ * Configuration of a client: options by name, and the host's own store, transport and clock.
  *
  * The caller owns it and frees it with hoopauth_config_free; clients keep what they need of it.
  * One thread at a time.
@@ -980,7 +1003,7 @@ hoopauth_status_t hoopauth_config_set_clock(hoopauth_config_t *config,
 #define HOOPAUTH_CHANGE_REFUSED 5
 
 /**
- * Who is told of changes of grants. See "Callbacks" on the first page.
+ * Callbacks that are told of changes of grants. See "Callbacks" on the first page.
  */
 typedef struct {
   /**
@@ -1020,7 +1043,8 @@ hoopauth_status_t hoopauth_config_set_change(hoopauth_config_t *config,
 typedef struct hoopauth_transport_request_t hoopauth_transport_request_t;
 
 /**
- * Where the host puts the answer. It is the library's, and good until send returns.
+ * Place where the host puts the answer. It belongs to the library, and is valid until send
+ * returns.
  */
 typedef struct hoopauth_transport_response_t hoopauth_transport_response_t;
 
@@ -1082,7 +1106,7 @@ const char *hoopauth_transport_request_method(const hoopauth_transport_request_t
 const char *hoopauth_transport_request_url(const hoopauth_transport_request_t *request, size_t *len);
 
 /**
- * How many headers to send; 0 for NULL. Since 0.1.
+ * Returns the number of headers to send; 0 for NULL. Since 0.1.
  */
 size_t hoopauth_transport_request_header_count(const hoopauth_transport_request_t *request);
 
@@ -1162,34 +1186,36 @@ hoopauth_status_t hoopauth_transport_response_set_not_sent(hoopauth_transport_re
 /* ---- A store of the host's own ---------------------------------------*/
 
 /**
- * Who wants a slot of the budget: an early refresh, which leaves the last slot of a minute to
+ * Purpose of a slot of the budget: an early refresh, which leaves the last slot of a minute to
  * others.
  */
 #define HOOPAUTH_PRIORITY_SOFT 0
 
 /**
- * Who wants a slot of the budget: a login, or a refresh that callers wait for.
+ * Purpose of a slot of the budget: a login, or a refresh that callers wait for.
  */
 #define HOOPAUTH_PRIORITY_NORMAL 1
 
 /**
- * Who wants a slot of the budget: the repeat of a request whose answer was lost. It may go beyond
+ * Purpose of a slot of the budget: the repeat of a request whose answer was lost. It may exceed
  * the budget, by as much again, and by 5 at least.
  */
 #define HOOPAUTH_PRIORITY_RECOVERY 2
 
 /**
- * Where list puts rows. It is the library's, and good until the callback returns.
+ * Place where list puts rows. It belongs to the library, and is valid until the callback
+ * returns.
  */
 typedef struct hoopauth_row_list_t hoopauth_row_list_t;
 
 /**
- * Where load puts a row. It is the library's, and good until the callback returns.
+ * Place where load puts a row. It belongs to the library, and is valid until the callback
+ * returns.
  */
 typedef struct hoopauth_row_t hoopauth_row_t;
 
 /**
- * Which row of a store: one per app and account. The texts end with a NUL and are good until the
+ * Key of a row: each app and account has one row. The texts end with a NUL and are valid until the
  * callback returns.
  */
 typedef struct {
@@ -1198,7 +1224,7 @@ typedef struct {
    */
   const char *app;
   /**
-   * Its length in bytes.
+   * Length of app in bytes.
    */
   size_t app_len;
   /**
@@ -1206,7 +1232,7 @@ typedef struct {
    */
   const char *account;
   /**
-   * Its length in bytes.
+   * Length of account in bytes.
    */
   size_t account_len;
 } hoopauth_row_key_t;
@@ -1221,19 +1247,19 @@ typedef struct {
    */
   const uint8_t *bytes;
   /**
-   * How many bytes.
+   * Number of bytes.
    */
   size_t bytes_len;
   /**
-   * Whether there is a grant; else the row is a tombstone, which must be kept.
+   * True if there is a grant; else the row is a tombstone, which must be kept.
    */
   bool live;
   /**
-   * Whether a refresh stands open.
+   * True if a refresh is open.
    */
   bool marked;
   /**
-   * When the access token ends, in milliseconds since the Unix epoch.
+   * Moment at which the access token ends, in milliseconds since the Unix epoch.
    */
   int64_t expires_at_ms;
   /**
@@ -1418,17 +1444,19 @@ void hoopauth_account_free(hoopauth_account_t *account);
 /* ---- Client ----------------------------------------------------------*/
 
 /**
- * What an import did: the grant is stored.
+ * Outcome of an import: the grant is stored.
  */
 #define HOOPAUTH_IMPORT_IMPORTED 1
 
 /**
- * What an import did: nothing, for this account was imported or refreshed with that token before.
+ * Outcome of an import: nothing changed, because this account was imported or refreshed with that
+ * token before.
  */
 #define HOOPAUTH_IMPORT_KNOWN 2
 
 /**
- * What an import did: nothing, for another live grant is there, and replace was not said.
+ * Outcome of an import: nothing changed, because another live grant is there and replace was
+ * false.
  */
 #define HOOPAUTH_IMPORT_KEPT 3
 
@@ -1489,8 +1517,8 @@ hoopauth_status_t hoopauth_client_headers(const hoopauth_client_t *client,
                                           hoopauth_error_t **err);
 
 /**
- * As hoopauth_client_headers, for an account by its text: for programs that meet accounts too
- * rarely to keep their handles.
+ * Does the same as hoopauth_client_headers for an account given as text. Use it if accounts come
+ * too rarely to keep their handles.
  *
  * Errors: as there, and HOOPAUTH_INVALID_ARGUMENT for text that is no account. Any thread. Since
  * 0.1.
@@ -1544,9 +1572,9 @@ hoopauth_status_t hoopauth_client_report(const hoopauth_client_t *client,
                                          hoopauth_error_t **err);
 
 /**
- * As hoopauth_client_report, for a host that knows what it sent: then the error names the scope
- * or the class that the operation needs. path is a path below api_base or the whole URL, with
- * or without a query.
+ * Does the same as hoopauth_client_report for a host that also passes what it sent: the error
+ * then names the scope or the class that the operation needs. path is a path below api_base or
+ * the whole URL, with or without a query.
  *
  * Errors: as there. Any thread. Since 0.1.
  */
@@ -1639,7 +1667,7 @@ hoopauth_status_t hoopauth_client_accounts(const hoopauth_client_t *client,
                                            hoopauth_error_t **err);
 
 /**
- * How many accounts are in the list; 0 for NULL. Any thread. Since 0.1.
+ * Returns the number of accounts in the list; 0 for NULL. Any thread. Since 0.1.
  */
 size_t hoopauth_accounts_count(const hoopauth_accounts_t *accounts);
 
@@ -1849,7 +1877,7 @@ typedef struct {
    */
   int64_t remaining;
   /**
-   * How many seconds an interval has.
+   * Length of an interval in seconds.
    */
   double interval;
   /**
@@ -1861,11 +1889,11 @@ typedef struct {
    */
   int64_t daily_remaining;
   /**
-   * When the daily limit starts anew, in milliseconds since the Unix epoch.
+   * Moment at which the daily limit starts anew, in milliseconds since the Unix epoch.
    */
   int64_t daily_reset_ms;
   /**
-   * When the answer came, in milliseconds since the Unix epoch.
+   * Moment at which the answer came, in milliseconds since the Unix epoch.
    */
   int64_t seen_at_ms;
 } hoopauth_rate_limit_t;
@@ -1893,8 +1921,8 @@ hoopauth_status_t hoopauth_client_rate_limit(const hoopauth_client_t *client,
 typedef struct hoopauth_installed_locations_t hoopauth_installed_locations_t;
 
 /**
- * How far hoopauth_client_mint_all has come. It is the library's, and good until the callback
- * returns.
+ * Progress of hoopauth_client_mint_all. It belongs to the library, and is valid until the
+ * callback returns.
  */
 typedef struct {
   /**
@@ -1906,11 +1934,11 @@ typedef struct {
    */
   const char *account;
   /**
-   * Its length in bytes.
+   * Length of the account in bytes.
    */
   size_t account_len;
   /**
-   * Its failure, if it could not be minted, else NULL.
+   * Error of the account if it could not be minted, else NULL.
    */
   const hoopauth_error_t *error;
   /**
@@ -1928,12 +1956,12 @@ typedef struct {
 } hoopauth_mint_progress_t;
 
 /**
- * Who is told of each location; 0 ends the minting. See "Callbacks" on the first page.
+ * Callbacks that are told of each location; 0 ends the minting. See "Callbacks" on the first page.
  */
 typedef int32_t (*hoopauth_mint_callback_t)(void *user_data, const hoopauth_mint_progress_t *progress);
 
 /**
- * What hoopauth_client_mint_all did.
+ * Result of hoopauth_client_mint_all.
  */
 typedef struct {
   /**
@@ -1969,7 +1997,7 @@ hoopauth_status_t hoopauth_client_installed_locations(const hoopauth_client_t *c
                                                       hoopauth_error_t **err);
 
 /**
- * How many locations are in the list; 0 for NULL. Any thread. Since 0.1.
+ * Returns the number of locations in the list; 0 for NULL. Any thread. Since 0.1.
  */
 size_t hoopauth_installed_locations_count(const hoopauth_installed_locations_t *locations);
 
@@ -1995,8 +2023,8 @@ const char *hoopauth_installed_locations_name(const hoopauth_installed_locations
                                               size_t *len);
 
 /**
- * Whether the app is installed in one location of the list, by its number from 0; false where
- * there is none. Any thread. Since 0.1.
+ * Returns true if the app is installed in one location of the list, by its number from 0; false
+ * where there is none. Any thread. Since 0.1.
  */
 bool hoopauth_installed_locations_is_installed(const hoopauth_installed_locations_t *locations, size_t index);
 
@@ -2077,20 +2105,20 @@ const char *hoopauth_operation_version(const hoopauth_operation_t *operation, si
 const char *hoopauth_operation_scope(const hoopauth_operation_t *operation, size_t *len);
 
 /**
- * Whether tokens of locations may call it; true where nothing is documented, false for NULL. Any
- * thread. Since 0.1.
+ * Returns true if tokens of locations may call the operation; true where nothing is documented,
+ * false for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_location(const hoopauth_operation_t *operation);
 
 /**
- * Whether tokens of companies may call it; true where nothing is documented, false for NULL. Any
- * thread. Since 0.1.
+ * Returns true if tokens of companies may call the operation; true where nothing is documented,
+ * false for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_company(const hoopauth_operation_t *operation);
 
 /**
- * Whether a Private Integration token may call it; true where nothing is documented, false for
- * NULL. Any thread. Since 0.1.
+ * Returns true if a Private Integration token may call the operation; true where nothing is
+ * documented, false for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_private_integration(const hoopauth_operation_t *operation);
 
@@ -2198,8 +2226,8 @@ hoopauth_status_t hoopauth_authorization_request_set_redirect_uri(hoopauth_autho
                                                                   hoopauth_error_t **err);
 
 /**
- * Whether to send a code challenge, method S256 (RFC 7636). Off by default: HoopAI does not
- * document it.
+ * Sends a code challenge, method S256 (RFC 7636), if pkce is true. Off by default: HoopAI does
+ * not document it.
  *
  * Errors: for NULL. Since 0.1.
  */
@@ -2208,7 +2236,8 @@ hoopauth_status_t hoopauth_authorization_request_set_pkce(hoopauth_authorization
                                                           hoopauth_error_t **err);
 
 /**
- * Whether the login shows in the same window (loginWindowOpenMode=self) instead of a new one.
+ * Shows the login in the same window (loginWindowOpenMode=self) if the argument is true, else in
+ * a new one.
  *
  * Errors: for NULL. Since 0.1.
  */
@@ -2263,8 +2292,8 @@ const char *hoopauth_pending_authorization_state(const hoopauth_pending_authoriz
                                                  size_t *len);
 
 /**
- * From when on the redirect is refused, in milliseconds since the Unix epoch; 0 for NULL. Any
- * thread. Since 0.1.
+ * Returns the moment from which the redirect is refused, in milliseconds since the Unix epoch; 0
+ * for NULL. Any thread. Since 0.1.
  */
 int64_t hoopauth_pending_authorization_expires_at_ms(const hoopauth_pending_authorization_t *pending);
 
@@ -2336,7 +2365,7 @@ hoopauth_status_t hoopauth_client_complete_unsolicited(const hoopauth_client_t *
 /* ---- Health ----------------------------------------------------------*/
 
 /**
- * How an account's grant stands. The caller owns it and frees it with hoopauth_health_free. Any
+ * State of an account's grant. The caller owns it and frees it with hoopauth_health_free. Any
  * thread may read it.
  */
 typedef struct hoopauth_health_t hoopauth_health_t;
@@ -2354,20 +2383,20 @@ hoopauth_status_t hoopauth_client_health(const hoopauth_client_t *client,
                                          hoopauth_error_t **err);
 
 /**
- * When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since
- * 0.1.
+ * Returns the moment at which the access token ends, in milliseconds since the Unix epoch; 0 for
+ * NULL. Any thread. Since 0.1.
  */
 int64_t hoopauth_health_expires_at_ms(const hoopauth_health_t *health);
 
 /**
- * When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL.
- * Any thread. Since 0.1.
+ * Returns the moment at which the token pair was requested or imported, in milliseconds since the
+ * Unix epoch; 0 for NULL. Any thread. Since 0.1.
  */
 int64_t hoopauth_health_refreshed_at_ms(const hoopauth_health_t *health);
 
 /**
- * When the user authorized it, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since
- * 0.1.
+ * Returns the moment at which the user authorized the grant, in milliseconds since the Unix epoch;
+ * 0 for NULL. Any thread. Since 0.1.
  */
 int64_t hoopauth_health_authorized_at_ms(const hoopauth_health_t *health);
 
@@ -2380,14 +2409,14 @@ int64_t hoopauth_health_authorized_at_ms(const hoopauth_health_t *health);
 const char *hoopauth_health_last_error(const hoopauth_health_t *health, size_t *len);
 
 /**
- * Whether the platform refused the refresh token and only the user can help; false for NULL. Any
+ * Returns true if HoopAI refused the refresh token and only the user can help; false for NULL. Any
  * thread. Since 0.1.
  */
 bool hoopauth_health_needs_reauthorization(const hoopauth_health_t *health);
 
 /**
- * Whether the current token pair is held in memory because the store failed; false for NULL. Any
- * thread. Since 0.1.
+ * Returns true if the current token pair is held in memory because the store failed; false for
+ * NULL. Any thread. Since 0.1.
  */
 bool hoopauth_health_is_unsaved(const hoopauth_health_t *health);
 
@@ -2419,8 +2448,8 @@ void hoopauth_health_free(hoopauth_health_t *health);
 typedef struct hoopauth_maintenance_t hoopauth_maintenance_t;
 
 /**
- * As hoopauth_client_maintain, on a thread of its own, until it is freed or the client closed.
- * Failures are logged.
+ * Does the same as hoopauth_client_maintain on a thread of its own, until the handle is freed or
+ * the client closed. Failures are logged.
  *
  * *out is the caller's to free. Errors: HOOPAUTH_INVALID_STATE without OAuth, after close, and
  * in a forked child. Any thread. Since 0.1.
@@ -2439,7 +2468,7 @@ void hoopauth_maintenance_free(hoopauth_maintenance_t *maintenance);
 /* ---- What a verifier of webhooks is made of --------------------------*/
 
 /**
- * What a verifier of webhooks is to be: options by name, and keys beside the platform's own.
+ * Configuration of a verifier of webhooks: options by name, and keys beside the platform's own.
  *
  * The caller owns it and frees it with hoopauth_webhook_config_free; verifiers keep what they
  * need of it. One thread at a time.
@@ -2497,30 +2526,30 @@ void hoopauth_webhook_config_free(hoopauth_webhook_config_t *config);
 /* ---- Verified webhooks -----------------------------------------------*/
 
 /**
- * What hoopauth_client_apply did: nothing, for the event says nothing about grants, or nothing
- * new.
+ * Outcome of hoopauth_client_apply: nothing changed, because the event says nothing about
+ * grants, or nothing new.
  */
 #define HOOPAUTH_APPLIED_NOTHING 1
 
 /**
- * What hoopauth_client_apply did: a location's grant was minted.
+ * Outcome of hoopauth_client_apply: a location's grant was minted.
  */
 #define HOOPAUTH_APPLIED_MINTED 2
 
 /**
- * What hoopauth_client_apply did: the company's grant is not here yet; the location's is minted
- * once it is.
+ * Outcome of hoopauth_client_apply: the company's grant is not here yet; the location's is
+ * minted once it is.
  */
 #define HOOPAUTH_APPLIED_REMEMBERED 3
 
 /**
- * What hoopauth_client_apply did: grants were removed.
+ * Outcome of hoopauth_client_apply: grants were removed.
  */
 #define HOOPAUTH_APPLIED_REMOVED 4
 
 /**
- * What hoopauth_client_apply did: nothing, for the UNINSTALL is older than the grant's
- * authorization.
+ * Outcome of hoopauth_client_apply: nothing changed, because the UNINSTALL is older than the
+ * grant's authorization.
  */
 #define HOOPAUTH_APPLIED_OUTDATED 5
 

@@ -1,5 +1,5 @@
-"""Tests of shared and ended threads: greenlets, sub-interpreters, impatient calls, and maintenance that
-ends itself.
+"""Tests of shared and ended threads: greenlets, sub-interpreters, impatient calls,
+and maintenance that ends itself.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ for wait in ({}, {"timeout": 20}, {"context": hoopauth.Context()}):
 
 
 def test_calls_of_greenlets_end_in_any_order() -> None:
-    """The state of a call stays with the call: its deadline, what its callbacks raised, its place in a
-    callback.
+    """The state of a call stays with the call: its deadline, what its callbacks raised,
+    its place in a callback.
     """
     run_python(
         START

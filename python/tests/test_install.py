@@ -109,7 +109,8 @@ def test_user_code_is_checked(tmp_path: pathlib.Path) -> None:
         "hoopauth.Client(clientid='a')\n"
         "client.headers(1)\n"
         "params = {'a': 1, 'b': ['x', 2]}\n"
-        "answer = client.request('GET', '/', params=params, json={'a': [1]}, headers=[('X', '1')])\n"
+        "headers = [('X', '1')]\n"
+        "answer = client.request('GET', '/', params=params, json={'a': [1]}, headers=headers)\n"
         "key = hoopauth.WebhookKey('ed25519', 'a', 'b')\n"
         "verifier = client.webhook_verifier([key], max_age=300, any_app=True)\n"
         "def handle(environ: dict[str, object]) -> None:\n"
@@ -125,9 +126,9 @@ def test_user_code_is_checked(tmp_path: pathlib.Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     said = done.stdout
     assert 'note: Revealed type is "dict[str, str]"' in said or "builtins.dict[" in said, said
-    assert 'program.py:8: error: Unexpected keyword argument "clientid"' in said, said
-    assert "program.py:9: error" in said, said
-    for line in (16, 17, 18):
+    assert 'program.py:10: error: Unexpected keyword argument "clientid"' in said, said
+    assert "program.py:11: error" in said, said
+    for line in (22, 23, 24):
         assert f"program.py:{line}: error" in said, said
     assert "Found 5 errors" in said, said
 

@@ -16,7 +16,7 @@ def test_records_arrive_below_the_logger(world: World, caplog: pytest.LogCapture
     client = world.client()
     client.import_grant(world.emulator.grant(LOCATION))
     (record,) = [record for record in caplog.records if record.name.startswith("hoopauth")]
-    assert (record.name, record.levelname) == ("hoopauth.inner", "DEBUG")
+    assert (record.name, record.levelname) == ("hoopauth.grants.write", "DEBUG")
     assert LOCATION in record.getMessage()
 
 

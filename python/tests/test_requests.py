@@ -360,16 +360,18 @@ def test_operations() -> None:
 def test_the_named_scopes_are_the_cores() -> None:
     sources = (ROOT / "crates" / "hoopauth" / "src").rglob("*.rs")
     core = re.findall(
-        r'/// (.+)\n *pub const ([A-Z_]+): &str = "([a-z]+\.[a-z]+)";',
+        r'((?: */// .+\n)+) *pub const ([A-Z_]+): &str = "([a-z]+\.[a-z]+)";',
         "".join(map(source, sources)),
     )
     assert {name: getattr(scopes, name) for name in scopes.__all__} == {
         name: value for _, name, value in core
     }
     assert hoopauth.scopes is scopes
-    page = source(ROOT / "python" / "hoopauth" / "scopes.py")
-    for meaning, name, value in core:
-        assert f'{name}: Final = "{value}"\n"""{meaning}"""\n' in page
+    page = " ".join(source(ROOT / "python" / "hoopauth" / "scopes.py").split())
+    for comment, name, value in core:
+        meaning = " ".join(comment.replace("///", " ").split())
+        line = f'{name}: Final = "{value}" """{meaning}'
+        assert f'{line}"""' in page or f'{line} """' in page
 
 
 def source(path: pathlib.Path) -> str:

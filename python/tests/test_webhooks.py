@@ -649,7 +649,7 @@ def test_requests_of_the_other_kind_and_of_no_kind() -> None:
     with pytest.raises(hoopauth.InvalidArgument, match="verify_request_async"):
         mine.verify_request(starlette.requests.Request(scope, receive))
     for nothing in ({"body": BODY}, None, object()):
-        with pytest.raises(hoopauth.InvalidArgument, match="no request of"):
+        with pytest.raises(hoopauth.InvalidArgument, match="is not a request of"):
             mine.verify_request(nothing)
 
     # A view of Django may be async, too.

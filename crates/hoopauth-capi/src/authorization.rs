@@ -98,8 +98,8 @@ pub unsafe extern "C" fn hoopauth_authorization_request_set_redirect_uri(
     }
 }
 
-/// Whether to send a code challenge, method S256 (RFC 7636). Off by default: HoopAI does not
-/// document it.
+/// Sends a code challenge, method S256 (RFC 7636), if `pkce` is true. Off by default: HoopAI does
+/// not document it.
 ///
 /// Errors: for NULL. Since 0.1.
 #[unsafe(no_mangle)]
@@ -117,7 +117,8 @@ pub unsafe extern "C" fn hoopauth_authorization_request_set_pkce(
     }
 }
 
-/// Whether the login shows in the same window (`loginWindowOpenMode=self`) instead of a new one.
+/// Shows the login in the same window (`loginWindowOpenMode=self`) if the argument is true, else in
+/// a new one.
 ///
 /// Errors: for NULL. Since 0.1.
 #[unsafe(no_mangle)]
@@ -218,8 +219,8 @@ pub unsafe extern "C" fn hoopauth_pending_authorization_state(
     unsafe { lend_some(pending.as_ref().map(|pending| &pending.state), len) }
 }
 
-/// From when on the redirect is refused, in milliseconds since the Unix epoch; 0 for NULL. Any
-/// thread. Since 0.1.
+/// Returns the moment from which the redirect is refused, in milliseconds since the Unix epoch; 0
+/// for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_pending_authorization_expires_at_ms(
     pending: *const hoopauth_pending_authorization_t,

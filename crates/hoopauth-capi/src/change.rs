@@ -24,7 +24,7 @@ pub const HOOPAUTH_CHANGE_REMOVED: i32 = 4;
 /// A change: the platform refused the grant for good. Send the user through authorization again.
 pub const HOOPAUTH_CHANGE_REFUSED: i32 = 5;
 
-/// Who is told of changes of grants. See "Callbacks" on the first page.
+/// Callbacks that are told of changes of grants. See "Callbacks" on the first page.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_change_callbacks_t {

@@ -33,7 +33,7 @@ impl Handle for hoopauth_client_t {
 }
 
 impl Drop for hoopauth_client_t {
-    /// Where the host gives up its last reference it may end at once: what was sent is saved first.
+    /// Saves what was sent: the host may end at once after it gives up its last reference.
     fn drop(&mut self) {
         self.0.finish();
     }
@@ -47,11 +47,13 @@ impl Handle for hoopauth_accounts_t {
     type Kind = crate::ffi::Owned;
 }
 
-/// What an import did: the grant is stored.
+/// Outcome of an import: the grant is stored.
 pub const HOOPAUTH_IMPORT_IMPORTED: i32 = 1;
-/// What an import did: nothing, for this account was imported or refreshed with that token before.
+/// Outcome of an import: nothing changed, because this account was imported or refreshed with that
+/// token before.
 pub const HOOPAUTH_IMPORT_KNOWN: i32 = 2;
-/// What an import did: nothing, for another live grant is there, and `replace` was not said.
+/// Outcome of an import: nothing changed, because another live grant is there and `replace` was
+/// false.
 pub const HOOPAUTH_IMPORT_KEPT: i32 = 3;
 
 /// Makes a client. No I/O happens here: stores are opened and servers asked when they are first
@@ -169,8 +171,8 @@ unsafe fn headers_slowly(
     }
 }
 
-/// As `hoopauth_client_headers`, for an account by its text: for programs that meet accounts too
-/// rarely to keep their handles.
+/// Does the same as `hoopauth_client_headers` for an account given as text. Use it if accounts come
+/// too rarely to keep their handles.
 ///
 /// Errors: as there, and `HOOPAUTH_INVALID_ARGUMENT` for text that is no account. Any thread. Since
 /// 0.1.
@@ -302,9 +304,9 @@ pub unsafe extern "C" fn hoopauth_client_report(
     }
 }
 
-/// As `hoopauth_client_report`, for a host that knows what it sent: then the error names the scope
-/// or the class that the operation needs. `path` is a path below `api_base` or the whole URL, with
-/// or without a query.
+/// Does the same as `hoopauth_client_report` for a host that also passes what it sent: the error
+/// then names the scope or the class that the operation needs. `path` is a path below `api_base` or
+/// the whole URL, with or without a query.
 ///
 /// Errors: as there. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
@@ -489,7 +491,7 @@ pub unsafe extern "C" fn hoopauth_client_accounts(
     }
 }
 
-/// How many accounts are in the list; 0 for NULL. Any thread. Since 0.1.
+/// Returns the number of accounts in the list; 0 for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_accounts_count(accounts: *const hoopauth_accounts_t) -> usize {
     // SAFETY: by the contract on the header's first page.
@@ -595,7 +597,7 @@ unsafe fn short<'a>(text: *const c_char, len: usize) -> Option<&'a [u8]> {
     }
 }
 
-/// What came back, as C gives it.
+/// Answer as C passes it.
 struct Answer {
     http_status: u16,
     headers: (*const hoopauth_header_t, usize),

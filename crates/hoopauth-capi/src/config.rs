@@ -1,4 +1,4 @@
-//! What a client is made of.
+//! Configuration of a client.
 
 use std::ffi::c_char;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Handle, Owned, call, free, make, text, the_mut};
 use crate::status::hoopauth_status_t;
 
-/// What a client is to be: options by name, and the host's own store, transport and clock.
+/// Configuration of a client: options by name, and the host's own store, transport and clock.
 ///
 /// The caller owns it and frees it with `hoopauth_config_free`; clients keep what they need of it.
 /// One thread at a time.

@@ -8,7 +8,7 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Handle, Shared, call, free, make, share, the};
 use crate::status::hoopauth_status_t;
 
-/// How long calls may take, and a switch that ends their waits from another thread.
+/// Deadline for calls, and a switch that ends their waits from another thread.
 ///
 /// Every function that may wait takes one; NULL there means: the option `timeout`, and no switch.
 /// What ends is the wait: a token request that was sent is finished on a thread of its own and its
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn hoopauth_context_cancel(
     }
 }
 
-/// Whether it was cancelled; false for NULL. Any thread. Since 0.1.
+/// Returns true if the context was cancelled; false for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_context_is_cancelled(context: *const hoopauth_context_t) -> bool {
     // SAFETY: by the contract on the header's first page.

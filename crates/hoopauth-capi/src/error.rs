@@ -9,7 +9,8 @@ use crate::ffi::{Handle, Owned, Text, free, lend_some};
 use crate::response::hoopauth_response_t;
 use crate::status::{HOOPAUTH_OK, hoopauth_status_t};
 
-/// Why a call failed: what happened, what to do next, what the server said. It holds no secret.
+/// Reason why a call failed: what happened, what to do next, and what the server said. It contains
+/// no secret.
 ///
 /// The caller owns it and frees it with `hoopauth_error_free`. Its texts live as long as it does.
 /// Any thread may read it.
@@ -54,7 +55,7 @@ pub unsafe extern "C" fn hoopauth_error_code(error: *const hoopauth_error_t) -> 
     unsafe { error.as_ref() }.map_or(HOOPAUTH_OK, |error| error.error.code().number())
 }
 
-/// What happened and what to do next, for people.
+/// Returns what happened and what to do next, for people.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`; NULL for NULL.
 /// Any thread. Since 0.1.
@@ -103,7 +104,7 @@ pub unsafe extern "C" fn hoopauth_error_trace_id(
     unsafe { lend_some(error.as_ref().and_then(|error| error.trace_id.as_ref()), len) }
 }
 
-/// How many seconds to wait before the next try; negative where that is not known, and for NULL.
+/// Returns the seconds to wait before the next try; negative if that is not known, and for NULL.
 /// Until then a failed refresh gives the same error.
 ///
 /// Any thread. Since 0.1.
@@ -114,7 +115,8 @@ pub unsafe extern "C" fn hoopauth_error_retry_after(error: *const hoopauth_error
     wait.map_or(-1.0, |wait| wait.as_secs_f64())
 }
 
-/// Whether the same call can succeed later with nothing changed by a person; false for NULL.
+/// Returns true if the same call can succeed later although nobody changes anything; false for
+/// NULL.
 ///
 /// Any thread. Since 0.1.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! What all entry points share: ownership, the guard, text.
+//! Parts that all entry points share: ownership, the guard, text.
 
 use std::any::Any;
 use std::ffi::{CStr, c_char};
@@ -17,7 +17,7 @@ pub(crate) trait Handle: Sized {
     type Kind: Kind<Self>;
 }
 
-/// How a handle is owned.
+/// Kind of ownership of a handle.
 pub(crate) trait Kind<T> {
     fn into_raw(value: T) -> *mut T;
 
@@ -138,7 +138,7 @@ unsafe fn fail(err: *mut *mut hoopauth_error_t, error: Error) -> hoopauth_status
     status
 }
 
-/// As [`call`], for a function that makes a handle: `*out` is NULL from the start and set on
+/// Runs a function that makes a handle, as [`call`] does: `*out` is NULL from the start and set on
 /// success.
 ///
 /// # Safety
@@ -152,7 +152,7 @@ pub(crate) unsafe fn make<T: Handle>(
     unsafe { hand_out(out, err, || work().map(T::Kind::into_raw)) }
 }
 
-/// As [`make`], for work that answers the handle itself; NULL: none.
+/// Runs work that returns the handle itself, as [`make`] does; NULL: none.
 ///
 /// # Safety
 /// As for [`make`].
@@ -185,7 +185,7 @@ pub(crate) unsafe fn clear<T>(out: *mut *mut T) {
     }
 }
 
-/// What a handle points to.
+/// Returns the value behind a handle.
 ///
 /// # Safety
 /// `handle` is NULL or live, for as long as the answer is used.
@@ -214,7 +214,7 @@ impl<T: Handle<Kind = Shared>> Drop for Held<T> {
     }
 }
 
-/// As [`the`], held until the answer is dropped.
+/// Returns the same as [`the`], held until the answer is dropped.
 ///
 /// # Safety
 /// `handle` is NULL or live.
@@ -226,7 +226,7 @@ pub(crate) unsafe fn held<T: Handle<Kind = Shared>>(
     if unsafe { share(handle) }.is_null() { Err(null(name)) } else { Ok(Held(handle)) }
 }
 
-/// What a handle points to, to change it.
+/// Returns the value behind a handle, to change it.
 ///
 /// # Safety
 /// As for [`the`], and nobody else uses it meanwhile.
@@ -251,7 +251,7 @@ pub(crate) unsafe fn text<'a>(name: &str, text: *const c_char, len: usize) -> Re
     })
 }
 
-/// As [`text`], for what need not be UTF-8.
+/// Reads text as [`text`] does, but it need not be UTF-8.
 ///
 /// # Safety
 /// As for [`text`].
@@ -390,7 +390,7 @@ impl Text {
         self.0.strip_suffix('\0').unwrap_or(&self.0)
     }
 
-    /// Its address; its length goes to `len`, if that is wanted.
+    /// Returns the address of the text; the length goes to `len` if that is not NULL.
     ///
     /// # Safety
     /// `len` is NULL or valid for a write.
@@ -416,7 +416,7 @@ impl Blob {
         Self(bytes)
     }
 
-    /// Their address; their number goes to `len`, if that is wanted.
+    /// Returns the address of the items; their number goes to `len` if that is not NULL.
     ///
     /// # Safety
     /// `len` is NULL or valid for a write.
@@ -448,7 +448,7 @@ pub(crate) unsafe fn lend(with_nul: &str, len: *mut usize) -> *const c_char {
     with_nul.as_ptr().cast()
 }
 
-/// What an accessor answers where there is nothing: NULL, and length 0.
+/// Returns what an accessor returns if there is nothing: NULL, and length 0.
 ///
 /// # Safety
 /// `len` is NULL or valid for a write.
@@ -462,7 +462,7 @@ pub(crate) unsafe fn lend_some(text: Option<&Text>, len: *mut usize) -> *const c
     }
 }
 
-/// As [`lend_some`], for bytes.
+/// Lends bytes as [`lend_some`] lends text.
 ///
 /// # Safety
 /// `len` is NULL or valid for a write.

@@ -143,7 +143,7 @@ pub unsafe extern "C" fn hoopauth_grant_set_company_id(
     }
 }
 
-/// Whom it speaks for.
+/// Returns the account of the grant.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL.
 /// Any thread. Since 0.1.
@@ -221,32 +221,34 @@ pub unsafe extern "C" fn hoopauth_grant_user_id(
     unsafe { lend_some(grant.as_ref().and_then(|grant| grant.user_id.as_ref()), len) }
 }
 
-/// When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Where the platform
-/// says that it lives for no time or less (expires_in of 0, or negative), it counts as 60 seconds
-/// from when it was asked for; where it says nothing, as 86 399. Any thread. Since 0.1.
+/// Returns the moment at which the access token ends, in milliseconds since the Unix epoch; 0 for
+/// NULL. Where the platform says that it lives for no time or less (expires_in of 0, or negative),
+/// it counts as 60 seconds from when it was asked for; where it says nothing, as 86 399. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_expires_at_ms(grant: *const hoopauth_grant_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
     unsafe { grant.as_ref() }.map_or(0, |grant| grant.grant.expires_at().0)
 }
 
-/// When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL
-/// and before it is stored. Any thread. Since 0.1.
+/// Returns the moment at which the token pair was requested or imported, in milliseconds since the
+/// Unix epoch; 0 for NULL and before it is stored. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_obtained_at_ms(grant: *const hoopauth_grant_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
     unsafe { grant.as_ref() }.map_or(0, |grant| grant.grant.obtained_at().0)
 }
 
-/// When the user authorized it, or it was imported or minted, in milliseconds since the Unix epoch;
-/// 0 for NULL and before it is stored. Any thread. Since 0.1.
+/// Returns the moment at which the user authorized the grant, or it was imported or minted, in
+/// milliseconds since the Unix epoch; 0 for NULL and before it is stored. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_authorized_at_ms(grant: *const hoopauth_grant_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
     unsafe { grant.as_ref() }.map_or(0, |grant| grant.grant.authorized_at().0)
 }
 
-/// Whether it was minted from its company's token; false for NULL. Any thread. Since 0.1.
+/// Returns true if the grant was minted from its company's token; false for NULL. Any thread. Since
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_is_minted(grant: *const hoopauth_grant_t) -> bool {
     // SAFETY: by the contract on the header's first page.

@@ -21,15 +21,15 @@ pub struct hoopauth_headers_t(());
 pub struct hoopauth_header_t {
     /// The name.
     pub name: *const c_char,
-    /// Its length in bytes; given to the library, it may be `HOOPAUTH_NUL_TERMINATED`.
+    /// Length of `name` in bytes; as input it may be `HOOPAUTH_NUL_TERMINATED`.
     pub name_len: usize,
     /// The value.
     pub value: *const c_char,
-    /// Its length in bytes; given to the library, it may be `HOOPAUTH_NUL_TERMINATED`.
+    /// Length of `value` in bytes; as input it may be `HOOPAUTH_NUL_TERMINATED`.
     pub value_len: usize,
 }
 
-/// How many headers there are; 0 for NULL. Any thread. Since 0.1.
+/// Returns the number of headers; 0 for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_count(headers: *const hoopauth_headers_t) -> usize {
     // SAFETY: by the contract on the header's first page.

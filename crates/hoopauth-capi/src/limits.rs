@@ -18,15 +18,15 @@ pub struct hoopauth_rate_limit_t {
     pub limit: i64,
     /// Requests left in the current interval.
     pub remaining: i64,
-    /// How many seconds an interval has.
+    /// Length of an interval in seconds.
     pub interval: f64,
     /// Requests allowed per day.
     pub daily_limit: i64,
     /// Requests left today.
     pub daily_remaining: i64,
-    /// When the daily limit starts anew, in milliseconds since the Unix epoch.
+    /// Moment at which the daily limit starts anew, in milliseconds since the Unix epoch.
     pub daily_reset_ms: i64,
-    /// When the answer came, in milliseconds since the Unix epoch.
+    /// Moment at which the answer came, in milliseconds since the Unix epoch.
     pub seen_at_ms: i64,
 }
 

@@ -24,7 +24,7 @@ pub const HOOPAUTH_LOG_DEBUG: i32 = 4;
 /// Log level: everything. No level holds secrets.
 pub const HOOPAUTH_LOG_TRACE: i32 = 5;
 
-/// Where log records go. See "Callbacks" on the first page.
+/// Callbacks that receive log records. See "Callbacks" on the first page.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_log_callbacks_t {

@@ -48,7 +48,7 @@ pub unsafe extern "C" fn hoopauth_response_status(response: *const hoopauth_resp
     unsafe { response.as_ref() }.map_or(0, |response| response.status)
 }
 
-/// How many headers there are; 0 for NULL. Any thread. Since 0.1.
+/// Returns the number of headers; 0 for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_header_count(
     response: *const hoopauth_response_t,

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use hoopauth_core::ErrorCode;
 
-/// What every fallible function returns: `HOOPAUTH_OK` or the code of a failure. Unknown codes mean
+/// Result of every fallible function: `HOOPAUTH_OK` or the code of a failure. An unknown code means
 /// failure.
 pub type hoopauth_status_t = i32;
 

@@ -31,7 +31,8 @@ pub struct hoopauth_transport_request_t {
     max_body: usize,
 }
 
-/// Where the host puts the answer. It is the library's, and good until `send` returns.
+/// Place where the host puts the answer. It belongs to the library, and is valid until `send`
+/// returns.
 pub struct hoopauth_transport_response_t {
     status: u16,
     headers: Vec<(String, String)>,
@@ -131,7 +132,7 @@ pub unsafe extern "C" fn hoopauth_transport_request_url(
     unsafe { lend_some(request.as_ref().map(|request| &request.url), len) }
 }
 
-/// How many headers to send; 0 for NULL. Since 0.1.
+/// Returns the number of headers to send; 0 for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_header_count(
     request: *const hoopauth_transport_request_t,

@@ -77,18 +77,18 @@ impl hoopauth_webhook_delivery_t {
     }
 }
 
-/// What `hoopauth_client_apply` did: nothing, for the event says nothing about grants, or nothing
-/// new.
+/// Outcome of `hoopauth_client_apply`: nothing changed, because the event says nothing about
+/// grants, or nothing new.
 pub const HOOPAUTH_APPLIED_NOTHING: i32 = 1;
-/// What `hoopauth_client_apply` did: a location's grant was minted.
+/// Outcome of `hoopauth_client_apply`: a location's grant was minted.
 pub const HOOPAUTH_APPLIED_MINTED: i32 = 2;
-/// What `hoopauth_client_apply` did: the company's grant is not here yet; the location's is minted
-/// once it is.
+/// Outcome of `hoopauth_client_apply`: the company's grant is not here yet; the location's is
+/// minted once it is.
 pub const HOOPAUTH_APPLIED_REMEMBERED: i32 = 3;
-/// What `hoopauth_client_apply` did: grants were removed.
+/// Outcome of `hoopauth_client_apply`: grants were removed.
 pub const HOOPAUTH_APPLIED_REMOVED: i32 = 4;
-/// What `hoopauth_client_apply` did: nothing, for the UNINSTALL is older than the grant's
-/// authorization.
+/// Outcome of `hoopauth_client_apply`: nothing changed, because the UNINSTALL is older than the
+/// grant's authorization.
 pub const HOOPAUTH_APPLIED_OUTDATED: i32 = 5;
 
 /// The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has

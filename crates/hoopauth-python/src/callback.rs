@@ -69,7 +69,7 @@ impl Slot {
                     let what = format!("raised `{}`", type_name(&raised.get_type(py)));
                     (self.failed(method, &what), Some(raised))
                 }
-                Fault::Answered(what) => (self.failed(method, &format!("answered {what}")), None),
+                Fault::Answered(what) => (self.failed(method, &format!("returned {what}")), None),
             })
         });
         let ending =

@@ -31,7 +31,9 @@ impl PyClock {
             let answer = clock.call_method0(method)?;
             let seconds = answer.extract::<Seconds>().ok().and_then(Seconds::moment);
             seconds.ok_or_else(|| {
-                Fault::Answered("not a number of seconds from 0 to the year 9999".to_owned())
+                Fault::Answered(
+                    "a value that is not a number of seconds from 0 to the year 9999".to_owned(),
+                )
             })
         })
     }

@@ -215,8 +215,9 @@ impl RowStore for PyRows {
             let wait = store
                 .call_method1("take_slot", (app, request.per_minute, priority, seconds(now)))?;
             let wait = wait.extract::<Seconds>().ok().filter(|wait| !wait.0.is_nan());
-            wait.map(|wait| wait.0)
-                .ok_or_else(|| Fault::Answered("no number of seconds".to_owned()))
+            wait.map(|wait| wait.0).ok_or_else(|| {
+                Fault::Answered("a value that is not a number of seconds".to_owned())
+            })
         })?;
         Ok(Some(if wait > 0.0 {
             Room::Wait(Duration::try_from_secs_f64(wait).unwrap_or(LONGEST))
