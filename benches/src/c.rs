@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{instructions, line, many, median, rounded};
 
-/// What the promises are about, speed aside.
+/// Figures that the promises need, except speed.
 pub(crate) struct C {
     pub(crate) by_name: Option<f64>,
     pub(crate) by_handle: Option<f64>,

@@ -234,8 +234,8 @@ fn in_processes(runs: usize, program: &dyn Fn() -> Command) -> HashMap<String, f
     in_turns(runs, &[program]).swap_remove(0)
 }
 
-/// As [`in_processes`], for programs that are compared: they take turns, so that what slows the
-/// machine down meets all of them.
+/// Runs programs that are compared, as [`in_processes`] does: they take turns, so that what slows
+/// the machine down meets all of them.
 fn in_turns(runs: usize, programs: &[&dyn Fn() -> Command]) -> Vec<HashMap<String, f64>> {
     let rounds: Vec<Vec<Vec<Value>>> = (0..runs)
         .map(|_| programs.iter().map(|program| lines_of(&mut program())).collect())
@@ -272,7 +272,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// How many processes measure a size at which it matters where their memory lies.
+/// Number of processes that measure a size at which it matters where their memory lies.
 const PROCESSES: usize = 5;
 
 /// This program again, in a process that holds nothing yet.

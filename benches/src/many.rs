@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::fixture::{Forgetful, TOKEN_BYTES, builder, indices, name, refresh_token, token};
 use crate::{again, line, median, rounded};
 
-/// What the promises are about.
+/// Figures that the promises need.
 pub(crate) struct Many {
     pub(crate) open_ms: f64,
     pub(crate) write_ratio: f64,
@@ -126,8 +126,8 @@ pub(crate) fn open_once(path: &str, account: &str) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
 
-/// How much longer one refresh writes in the large store than in the small one: slot and mark, and
-/// the new grant, each on the disk when its transaction ends.
+/// Ratio of the times that one refresh writes in the large store than in the small one: slot and
+/// mark, and the new grant, each on the disk when its transaction ends.
 fn writes(large: &Path, small: &Path) -> f64 {
     let (mut large, mut small) = (Refreshes::new(large, LARGE), Refreshes::new(small, SMALL));
     for _ in 0..REFRESHES {

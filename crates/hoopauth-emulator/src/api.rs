@@ -228,7 +228,7 @@ fn run(
     Ok((StatusCode::OK, value))
 }
 
-/// What came in, `Authorization` included: it is an emulator.
+/// Shows the request that came in, `Authorization` included: it is an emulator.
 fn echo(caller: &Caller, received: &Received<'_>) -> Value {
     let mut headers = BTreeMap::<&str, String>::new();
     for (name, value) in &received.parts.headers {

@@ -234,7 +234,7 @@ fn escape(text: &str) -> Cow<'_, str> {
         .into()
 }
 
-/// What the form carries from the request to the decision.
+/// Values that the form carries from the request to the decision.
 const CARRIED: [&str; 9] = [
     "response_type",
     "client_id",

@@ -158,7 +158,7 @@ fn signature(headers: &[(String, String)], scheme: WebhookScheme) -> Option<&str
     found.map(|(_, value)| value.as_str())
 }
 
-/// Whether the signature of the key's scheme is this key's, over these very bytes.
+/// Returns `true` if the signature of the key's scheme is this key's, over exactly these bytes.
 fn verifies(key: &WebhookKey, headers: &[(String, String)], body: &[u8]) -> bool {
     let public = |algorithm: &'static dyn VerificationAlgorithm, signature: &str| {
         let signature = STANDARD.decode(signature).unwrap();

@@ -134,8 +134,8 @@ impl Client {
         self.dict(py, &headers)
     }
 
-    /// As `headers`, if they are cached and fresh, else None: never waits, so that an event loop
-    /// may call it.
+    /// Returns headers as `headers` does if they are cached and fresh, else None. Never waits, so
+    /// that an event loop may call it.
     #[pyo3(signature = (method=Str::of("GET"), account=None), text_signature = "($self, method='GET', account=None)")]
     fn fresh_headers<'py>(
         &self,
@@ -549,7 +549,7 @@ impl Client {
         call(py, &self.live, context, move |client| client.remove(&account))
     }
 
-    /// How an account's grant stands. Raises `hoopauth.NoGrant`.
+    /// Returns the state of an account's grant. Raises `hoopauth.NoGrant`.
     #[pyo3(signature = (account, *, timeout=None, context=None))]
     fn health(
         &self,
@@ -595,8 +595,8 @@ impl Client {
         result
     }
 
-    /// As `maintain`, on a thread of its own, until the answer's `stop()` or `with` block, or
-    /// `close()`. Keep the answer: where nothing holds it any more, maintenance stops.
+    /// Does the same as `maintain` on a thread of its own, until the result's `stop()` or `with`
+    /// block, or `close()`. Keep the answer: where nothing holds it any more, maintenance stops.
     fn maintain_in_background(slf: &Bound<'_, Self>) -> PyResult<Maintenance> {
         let py = slf.py();
         refuse_reentry(py)?;

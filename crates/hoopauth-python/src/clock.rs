@@ -85,7 +85,7 @@ pub(crate) fn timestamp(seconds: f64) -> Timestamp {
     Timestamp((seconds * 1000.0).floor() as i64)
 }
 
-/// As Python tells time: seconds since the epoch.
+/// Time as Python tells it: seconds since the epoch.
 #[allow(clippy::cast_precision_loss, reason = "exact for 285 000 years")]
 pub(crate) fn seconds(at: Timestamp) -> f64 {
     at.0 as f64 / 1000.0

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use crate::number::{Seconds, refused};
 
-/// How long calls may take, and a switch that ends their waits.
+/// Deadline for calls, and a switch that ends their waits.
 ///
 /// Give it as `context=` to any calls, on any threads. What ends is the wait: a refresh under way
 /// is finished and saved, and the next call has its result.
@@ -36,7 +36,7 @@ impl Context {
         self.inner.cancel();
     }
 
-    /// Whether it was cancelled.
+    /// True if the context was cancelled.
     #[getter]
     fn cancelled(&self) -> bool {
         self.inner.is_cancelled()

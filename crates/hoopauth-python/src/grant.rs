@@ -60,7 +60,7 @@ impl Grant {
         Ok(Self { inner })
     }
 
-    /// Whom it speaks for.
+    /// Account of the grant.
     #[getter]
     fn account(&self) -> &str {
         self.inner.account().as_str()
@@ -78,7 +78,7 @@ impl Grant {
         self.inner.refresh_token().map(hoopauth::Secret::expose)
     }
 
-    /// When the access token ends, in seconds since the epoch.
+    /// Moment at which the access token ends, in seconds since the epoch.
     ///
     /// An `expires_in` of 0, or a negative one, counts as 60 seconds from the request; a missing
     /// one counts as 86 399.
@@ -87,13 +87,14 @@ impl Grant {
         seconds(self.inner.expires_at())
     }
 
-    /// When this token pair was asked for or imported, in seconds since the epoch.
+    /// Moment at which this token pair was requested or imported, in seconds since the epoch.
     #[getter]
     fn obtained_at(&self) -> f64 {
         seconds(self.inner.obtained_at())
     }
 
-    /// When the user authorized it, or it was imported or minted, in seconds since the epoch.
+    /// Moment at which the user authorized the grant, or it was imported or minted, in seconds
+    /// since the epoch.
     #[getter]
     fn authorized_at(&self) -> f64 {
         seconds(self.inner.authorized_at())
@@ -111,13 +112,13 @@ impl Grant {
         self.inner.company_id()
     }
 
-    /// Who authorized it.
+    /// Id of the user who authorized the grant.
     #[getter]
     fn user_id(&self) -> Option<&str> {
         self.inner.user_id()
     }
 
-    /// Whether it was minted from its company's token.
+    /// True if the grant was minted from its company's token.
     #[getter]
     fn minted(&self) -> bool {
         self.inner.is_minted()

@@ -15,7 +15,7 @@ use crate::wait::detached;
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct Maintenance {
     thread: Arc<Thread>,
-    /// It is not garbage while it is maintained.
+    /// Client, which is kept alive while it is maintained.
     client: Py<Client>,
 }
 

@@ -58,7 +58,7 @@ impl Operation {
         )
     }
 
-    /// Whether a Private Integration token may call it; True where nothing is documented.
+    /// True if a Private Integration token may call the operation, or if nothing is documented.
     #[getter]
     fn private_integration(&self) -> bool {
         self.private_integration

@@ -39,7 +39,7 @@ impl PendingAuthorization {
         self.inner.state().expose()
     }
 
-    /// Where the user comes back to.
+    /// URL that the user comes back to.
     #[getter]
     fn redirect_uri(&self) -> &str {
         self.inner.redirect_uri()

@@ -13,7 +13,7 @@ use crate::number::{Seconds, Whole, refused};
 use crate::response::dumps;
 use crate::text::{Data, arg, unwritable};
 
-/// What `Client.request` was given.
+/// Arguments of `Client.request`.
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,

@@ -288,8 +288,8 @@ impl std::fmt::Debug for PyLease<'_> {
     }
 }
 
-/// Whether it was stored or new: a store that forgets to say so must not be taken for one that
-/// refuses.
+/// Reads a `True` or `False` of the store: a store that forgets to say so must not be taken for one
+/// that refuses.
 fn truth(answer: &Bound<'_, PyAny>) -> std::result::Result<bool, Fault> {
     match answer.cast::<PyBool>() {
         Ok(truth) => Ok(truth.is_true()),

@@ -23,7 +23,7 @@ pub(crate) struct TransportRequest {
     url: String,
     headers: Vec<(Cow<'static, str>, hoopauth::Secret)>,
     body: Body,
-    /// When it is over, by both clocks: while a computer sleeps, only the wall clock moves.
+    /// Deadline by both clocks: while a computer sleeps, only the wall clock moves.
     until: (Instant, SystemTime),
     max_body: usize,
 }
@@ -162,8 +162,8 @@ fn kind(object: &Bound<'_, PyAny>) -> String {
     type_name(&object.get_type())
 }
 
-/// What a transport says by raising `hoopauth.Network`, `hoopauth.Timeout` or `hoopauth.Tls`. An
-/// attribute `sent = False` on it promises that no byte was sent.
+/// Failure that a transport reports by raising `hoopauth.Network`, `hoopauth.Timeout` or
+/// `hoopauth.Tls`. An attribute `sent = False` on it promises that no byte was sent.
 fn told(py: Python<'_>, raised: &PyErr) -> Option<TransportError> {
     let errors = py.import("hoopauth._errors").ok()?;
     let value = raised.value(py);

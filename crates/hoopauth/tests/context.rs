@@ -141,8 +141,8 @@ fn calls_that_only_follow_end_with_their_callers() {
     });
 }
 
-/// Whatever a call waits for: when too many were left by their callers, the next ones wait on their
-/// own threads until one ended.
+/// Waits of any kind: when too many were left by their callers, the next ones wait on their own
+/// threads until one ended.
 #[test]
 fn calls_that_were_left_are_bounded() {
     const MOST: usize = 64;

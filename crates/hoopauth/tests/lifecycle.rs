@@ -1,4 +1,4 @@
-//! What INSTALL and UNINSTALL do to grants, whenever they come.
+//! INSTALL and UNINSTALL change grants, whenever they come.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
@@ -645,7 +645,7 @@ fn askew(world: &World, seconds: i64) -> Client {
     world.builder().clock(clock).build().unwrap()
 }
 
-/// How an account comes to its grant.
+/// Way in which an account gets its grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Login,

@@ -15,7 +15,7 @@ use model::platform::Fault;
 use model::world::{Deed, Stop, World};
 use proptest::prelude::*;
 
-/// What can happen.
+/// Actions that can happen.
 #[derive(Clone, Debug)]
 enum Action {
     Headers {

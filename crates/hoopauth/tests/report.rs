@@ -1,5 +1,5 @@
-//! What reported answers lead to, against the emulator: which spend a refresh token, how often, and
-//! what the errors say.
+//! The effects of reported answers, against the emulator: which spend a refresh token, how often,
+//! and what the errors say.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;

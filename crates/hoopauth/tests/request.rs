@@ -15,7 +15,7 @@ use hoopauth_emulator::{Config, Endpoint, Fault, FaultKind};
 use serde_json::{Value, json};
 
 const NOON: Timestamp = Timestamp(1_700_049_600_000);
-/// Where nothing listens.
+/// Address at which nothing listens.
 const NOBODY: &str = "http://127.0.0.1:1";
 const SECOND: Duration = Duration::from_secs(1);
 

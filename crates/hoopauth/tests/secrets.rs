@@ -84,7 +84,7 @@ fn no_secret_comes_out_of_logs_errors_or_debug() {
     }
 }
 
-/// What keys, verifiers, deliveries and refusals of webhooks say of themselves.
+/// Debug output of keys, verifiers, deliveries and refusals of webhooks.
 fn webhooks(world: &World, client: &Client, secrets: &mut Vec<String>) -> String {
     let mut seen = String::new();
     let secret = world.emulator.webhook_key(WebhookScheme::HmacSha256).key;

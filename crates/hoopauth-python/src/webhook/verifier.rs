@@ -205,10 +205,10 @@ impl WebhookVerifier {
         })
     }
 
-    /// As `verify`, for a request of Flask (Werkzeug) or Django: the raw bytes are taken from it,
-    /// `max_body` and one at most. Answer 200 to `hoopauth.WebhookForeign`: it is genuine, and not
-    /// for this app. Raises `hoopauth.InvalidState` if the body was read before, or if the server
-    /// hands over no chunked bodies; answer 429 to that.
+    /// Verifies, as `verify` does, a request of Flask (Werkzeug) or Django: the raw bytes are taken
+    /// from it, `max_body` and one at most. Answer 200 to `hoopauth.WebhookForeign`: it is genuine,
+    /// and not for this app. Raises `hoopauth.InvalidState` if the body was read before, or if the
+    /// server hands over no chunked bodies; answer 429 to that.
     #[pyo3(signature = (request, *, timeout=None, context=None))]
     fn verify_request<'py>(
         slf: &Bound<'py, Self>,
@@ -224,8 +224,8 @@ impl WebhookVerifier {
         slf.get().verify(py, &headers, &body, timeout, context)
     }
 
-    /// As `verify_request`, for a request of FastAPI or Starlette (or of Flask or Django in an
-    /// async view): await it. The event loop never waits.
+    /// Verifies, as `verify_request` does, a request of FastAPI or Starlette (or of Flask or Django
+    /// in an async view): await it. The event loop never waits.
     fn verify_request_async<'py>(
         slf: &Bound<'py, Self>,
         request: &Bound<'py, PyAny>,

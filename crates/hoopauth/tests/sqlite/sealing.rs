@@ -1,4 +1,4 @@
-//! What is sealed opens for its key, app and account only, and nothing sealed is overwritten with
+//! A sealed value opens for its key, app and account only, and nothing sealed is overwritten with
 //! another key.
 
 use std::fs;
