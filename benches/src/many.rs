@@ -135,7 +135,8 @@ fn writes(large: &Path, small: &Path) -> f64 {
         small.next();
     }
     let (value, floor) = (median(large.times()), median(small.times()));
-    let more = json!({"store": "sqlite", "large_ms": rounded(value), "small_ms": rounded(floor), "small_n": SMALL});
+    let more = json!({"store": "sqlite", "large_ms": rounded(value), "small_ms": rounded(floor),
+        "small_n": SMALL});
     line("store_refresh_write", "rust", LARGE, Some(value / floor), "ratio", more);
     value / floor
 }
@@ -202,7 +203,8 @@ impl Transport for Platform {
         let before = body.split('&').find_map(|pair| pair.strip_prefix("refresh_token=")).unwrap();
         let turned = |by: usize| format!("{}{}", &before[by..], &before[..by]);
         let answer = json!({
-            "access_token": turned(1), "refresh_token": turned(2), "expires_in": DAY.as_secs(), "userType": "Location",
+            "access_token": turned(1), "refresh_token": turned(2), "expires_in": DAY.as_secs(),
+            "userType": "Location",
             // The eight that the platform's overview page names.
             "scope": DEFAULT_SCOPES[..8].join(" "),
         });

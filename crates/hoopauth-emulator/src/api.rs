@@ -220,7 +220,8 @@ fn run(
         }
         Run::Empty(name) => json!({ name: [], "total": 0 }),
         Run::Company(id) => {
-            json!({ "company": { "id": id, "name": state.companies.get(id).map(|company| &company.name) } })
+            json!({ "company": { "id": id,
+                "name": state.companies.get(id).map(|company| &company.name) } })
         }
         Run::SearchLocations => search_locations(state, caller, received.query)?,
         Run::Location(id) => json!({ "location": show_location(state, id) }),

@@ -7,9 +7,9 @@ use crate::webhook::keys::HmacStyle;
 
 /// Configuration that an emulator begins with.
 ///
-/// [`Config::default`] is the fixture of the README: one app, one company with three locations, a Private
-/// Integration token of each class. [`Config::empty`] has none of them. Everything can be changed
-/// while the emulator runs, see [`crate::Control`].
+/// [`Config::default`] is the fixture of the README: one app, one company with three locations, a
+/// Private Integration token of each class. [`Config::empty`] has none of them. Everything can be
+/// changed while the emulator runs, see [`crate::Control`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {

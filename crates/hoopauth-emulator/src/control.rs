@@ -18,9 +18,9 @@ use crate::tokens;
 /// A handle on a running emulator: its addresses, and everything a test may do behind the
 /// platform's back.
 ///
-/// [`crate::Emulator`] dereferences to it. Clones speak for the same emulator and may be used from any thread; they
-/// don't keep it running. Accounts are written `location:<id>` or `company:<id>`. The same calls
-/// exist over HTTP, see the README.
+/// [`crate::Emulator`] dereferences to it. Clones speak for the same emulator and may be used from
+/// any thread; they don't keep it running. Accounts are written `location:<id>` or `company:<id>`.
+/// The same calls exist over HTTP, see the README.
 #[derive(Clone)]
 pub struct Control {
     pub(crate) shared: Arc<Shared>,

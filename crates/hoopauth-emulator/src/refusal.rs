@@ -91,10 +91,12 @@ impl Refusal {
                 json!({ "error": kind.word(), "error_description": message, "traceId": trace_id })
             }
             (_, RefusalKind::CodeNotFound) => {
-                json!({ "error": "UnAuthorized!", "error_description": message, "traceId": trace_id })
+                json!({ "error": "UnAuthorized!", "error_description": message,
+                    "traceId": trace_id })
             }
             (_, RefusalKind::InvalidClient) => {
-                json!({ "error": "invalid_client", "error_description": message, "traceId": trace_id })
+                json!({ "error": "invalid_client", "error_description": message,
+                    "traceId": trace_id })
             }
             (_, RefusalKind::Validation) => json!({
                 "statusCode": self.status,

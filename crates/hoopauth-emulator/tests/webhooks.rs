@@ -592,7 +592,8 @@ fn deliveries_are_sent_and_waited_for_over_http() {
     let sent = post(
         &emulator,
         "webhooks/send",
-        &json!({ "url": endpoint.url, "event": { "type": "X" }, "schemes": ["ed25519"], "retry": "classic" }),
+        &json!({ "url": endpoint.url, "event": { "type": "X" }, "schemes": ["ed25519"],
+            "retry": "classic" }),
     );
     assert_eq!(
         (&sent["id"], &sent["attempts"][0]["status"], &sent["state"]),

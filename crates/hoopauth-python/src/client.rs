@@ -65,7 +65,8 @@ struct Constants {
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (*, token_store=None, transport=None, clock=None, on_change=None, **options))]
+    #[pyo3(signature = (*, token_store=None, transport=None, clock=None, on_change=None,
+        **options))]
     fn new(
         py: Python<'_>,
         token_store: Option<Py<PyAny>>,
@@ -82,7 +83,8 @@ impl Client {
     ///
     /// What is given here goes before the environment. Raises `hoopauth.Config`.
     #[staticmethod]
-    #[pyo3(signature = (*, token_store=None, transport=None, clock=None, on_change=None, **options))]
+    #[pyo3(signature = (*, token_store=None, transport=None, clock=None, on_change=None,
+        **options))]
     fn from_env(
         py: Python<'_>,
         token_store: Option<Py<PyAny>>,
@@ -136,7 +138,8 @@ impl Client {
 
     /// Returns headers as `headers` does if they are cached and fresh, else None. Never waits, so
     /// that an event loop may call it.
-    #[pyo3(signature = (method=Str::of("GET"), account=None), text_signature = "($self, method='GET', account=None)")]
+    #[pyo3(signature = (method=Str::of("GET"), account=None),
+        text_signature = "($self, method='GET', account=None)")]
     fn fresh_headers<'py>(
         &self,
         py: Python<'py>,
@@ -164,7 +167,8 @@ impl Client {
     ///     version_id: the version of an app that is not published.
     ///
     /// Raises `hoopauth.Config` if something is missing or wrong.
-    #[pyo3(signature = (*, redirect_uri=None, scopes=None, pkce=false, login_window_self=false, version_id=None))]
+    #[pyo3(signature = (*, redirect_uri=None, scopes=None, pkce=false, login_window_self=false,
+        version_id=None))]
     fn authorization_request(
         slf: &Bound<'_, Self>,
         py: Python<'_>,
@@ -288,8 +292,8 @@ impl Client {
     ///
     /// Args:
     ///     company: `company:<id>`.
-    ///     progress: called with a `hoopauth.MintProgress` after each location, on any thread. False ends it; what it raises
-    ///         ends it, too, and is raised here.
+    ///     progress: called with a `hoopauth.MintProgress` after each location, on any thread.
+    ///         False ends it; what it raises ends it, too, and is raised here.
     #[pyo3(signature = (company, progress=None, *, timeout=None, context=None))]
     fn mint_all(
         &self,
@@ -309,18 +313,23 @@ impl Client {
     ///
     /// Args:
     ///     method: the request's method.
-    ///     path: a path below `api_base`, such as `/contacts/`, or an absolute URL on one of the configured hosts.
+    ///     path: a path below `api_base`, such as `/contacts/`, or an absolute URL on one of the
+    ///         configured hosts.
     ///     account: whose headers it carries; the option `default_account` if left out.
-    ///     params: query parameters, a mapping or pairs; a list as the value repeats the name, None leaves it out.
+    ///     params: query parameters, a mapping or pairs; a list as the value repeats the name, None
+    ///         leaves it out.
     ///     json: a body that is written as JSON.
     ///     data: a body as it is, text or bytes.
-    ///     headers: further headers, a mapping or pairs. `Authorization`, `Version`, `User-Agent`, `Host` and those of the
-    ///         connection are the library's.
+    ///     headers: further headers, a mapping or pairs. `Authorization`, `Version`, `User-Agent`,
+    ///         `Host` and those of the connection are the library's.
     ///     version: another `Version` than the option `api_version`.
-    ///     timeout: seconds for the request with all its tries and waits, instead of the option `timeout`.
-    ///     max_body: the longest body to accept, in bytes, instead of the option `max_response_bytes`.
+    ///     timeout: seconds for the request with all its tries and waits, instead of the option
+    ///         `timeout`.
+    ///     max_body: the longest body to accept, in bytes, instead of the option
+    ///         `max_response_bytes`.
     ///     any_status: gives an answer with any status, not only 2xx.
-    ///     repeatable: says that sending it twice does no harm: a POST or PATCH is then tried again as a GET is.
+    ///     repeatable: says that sending it twice does no harm: a POST or PATCH is then tried again
+    ///         as a GET is.
     ///     context: a deadline or switch shared with other calls.
     ///
     /// Raises what `headers` raises, and for an answer that is not 2xx its own exception:
@@ -328,7 +337,8 @@ impl Client {
     /// `hoopauth.RateLimited`, ..., `hoopauth.HttpStatus` for all else. The answer is its
     /// `response`.
     #[pyo3(signature = (
-        method, path, *, account=None, params=None, json=None, data=None, headers=None, version=None, timeout=None,
+        method, path, *, account=None, params=None, json=None, data=None, headers=None,
+        version=None, timeout=None,
         max_body=None, any_status=false, repeatable=false, context=None
     ))]
     #[allow(clippy::too_many_arguments, reason = "each has a name in Python")]
@@ -446,10 +456,12 @@ impl Client {
     ///     status: the answer's HTTP status.
     ///     answer_headers: the answer's headers, a mapping.
     ///     body: the answer's body; the first kilobytes are enough.
-    ///     method, url: what was sent, and where to: with both, the error names the scope or the class that it needs.
+    ///     method, url: what was sent, and where to: with both, the error names the scope or the
+    ///         class that it needs.
     ///     account: whose headers they were; the option `default_account` if left out.
     #[pyo3(signature = (
-        headers, status, answer_headers=None, body=None, method=None, url=None, *, account=None, timeout=None, context=None
+        headers, status, answer_headers=None, body=None, method=None, url=None, *, account=None,
+        timeout=None, context=None
     ))]
     #[allow(clippy::too_many_arguments, reason = "each has a name in Python")]
     fn report<'py>(
@@ -610,8 +622,8 @@ impl Client {
     /// `hoopauth._requests.Auth`.
     ///
     /// Args:
-    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out. Raises
-    ///         `hoopauth.InvalidArgument` for anything else.
+    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out.
+    ///         Raises `hoopauth.InvalidArgument` for anything else.
     #[pyo3(signature = (account=None))]
     fn requests_auth<'py>(
         slf: &Bound<'py, Self>,
@@ -624,8 +636,8 @@ impl Client {
     /// `hoopauth._httpx.Auth`.
     ///
     /// Args:
-    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out. Raises
-    ///         `hoopauth.InvalidArgument` for anything else.
+    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out.
+    ///         Raises `hoopauth.InvalidArgument` for anything else.
     #[pyo3(signature = (account=None))]
     fn httpx_auth<'py>(
         slf: &Bound<'py, Self>,

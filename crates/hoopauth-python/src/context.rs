@@ -12,8 +12,8 @@ use crate::number::{Seconds, refused};
 /// is finished and saved, and the next call has its result.
 ///
 /// Args:
-///     timeout: seconds from now after which calls end with `hoopauth.Timeout`; `None` and infinity set no deadline. A
-///         negative one and NaN raise `hoopauth.InvalidArgument`.
+///     timeout: seconds from now after which calls end with `hoopauth.Timeout`; `None` and infinity
+///         set no deadline. A negative one and NaN raise `hoopauth.InvalidArgument`.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct Context {
     pub(crate) inner: hoopauth::Context,

@@ -15,7 +15,8 @@ use crate::text::{Str, Strs, arg};
 ///     account: `location:<id>` or `company:<id>`.
 ///     access_token: the access token.
 ///     refresh_token: the refresh token. Whoever sends it elsewhere spends it.
-///     expires_at: when the access token ends, in seconds since the epoch; left out, it counts as ended.
+///     expires_at: when the access token ends, in seconds since the epoch; left out, it counts as
+///         ended.
 ///     scopes: the scopes that were granted.
 ///     company_id: the company a location belongs to.
 #[pyclass(frozen, module = "hoopauth")]
@@ -26,7 +27,8 @@ pub(crate) struct Grant {
 #[pymethods]
 impl Grant {
     #[new]
-    #[pyo3(signature = (account, access_token, *, refresh_token=None, expires_at=None, scopes=None, company_id=None))]
+    #[pyo3(signature = (account, access_token, *, refresh_token=None, expires_at=None, scopes=None,
+        company_id=None))]
     fn new(
         py: Python<'_>,
         account: Str<'_, arg::account>,

@@ -196,6 +196,6 @@ macro_rules! names {
 }
 
 names! {
-    access_token account body code company company_id data expected key label location method operations path redirect
-    redirect_uri refresh_token scheme scopes sealed url version version_id
+    access_token account body code company company_id data expected key label location method
+    operations path redirect redirect_uri refresh_token scheme scopes sealed url version version_id
 }

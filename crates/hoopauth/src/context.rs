@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorCode, Result};
 
-/// How long calls may take, and a switch that ends their waits. Cloning shares both; any thread may
-/// cancel.
+/// Deadline for calls, and a switch that ends their waits. Clones share both; any thread may cancel.
 ///
-/// [`Client::within`] does a call within one. What ends is the wait: a token request that was sent is finished on a thread of
-/// its own and its answer saved, so that cancelling never costs a grant.
+/// [`Client::within`] makes a call within a context. Only the wait ends: a token request that was
+/// sent is finished on a thread of its own, and its answer is saved, so that cancelling never costs
+/// a grant.
 #[derive(Clone, Default)]
 pub struct Context {
     shared: Arc<Shared>,

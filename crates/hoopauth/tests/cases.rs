@@ -271,9 +271,8 @@ impl Player {
             "mint_all" => {
                 keys(&["company"]);
                 let summary = self.client.mint_all(&Account::parse(text("company"))?, |_| true)?;
-                return Ok(
-                    json!({ "minted": summary.minted, "kept": summary.kept, "failed": summary.failed }),
-                );
+                return Ok(json!({ "minted": summary.minted, "kept": summary.kept,
+                        "failed": summary.failed }));
             }
             "revoke_key" => {
                 keys(&["token"]);

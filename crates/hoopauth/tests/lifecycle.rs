@@ -48,7 +48,8 @@ fn of(world: &World, client: &Client, kind: &str, account: &Account, seconds: i6
 /// The same of a location, with its company named.
 fn of_company(world: &World, client: &Client, kind: &str, index: usize) -> WebhookEvent {
     let at = world.clock.now().0;
-    let members = json!({ "type": kind, "locationId": location(index).id(), "companyId": DEFAULT_COMPANY_ID, "timestamp": at });
+    let members = json!({ "type": kind, "locationId": location(index).id(),
+        "companyId": DEFAULT_COMPANY_ID, "timestamp": at });
     event(world, client, members)
 }
 

@@ -61,7 +61,8 @@ fn no_answer_that_a_refresh_cannot_cure_spends_a_refresh_token() {
     ] {
         for body in [
             serde_json::json!({ "statusCode": status, "message": message, "traceId": "t" }),
-            serde_json::json!({ "error": { "code": "X", "message": message, "details": [] }, "traceId": "t" }),
+            serde_json::json!({ "error": { "code": "X", "message": message, "details": [] },
+                "traceId": "t" }),
             serde_json::json!({ "statusCode": status, "message": [message], "traceId": "t" }),
         ] {
             let result = answered(&world, &client, &headers, status, &body.to_string());

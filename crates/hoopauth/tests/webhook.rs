@@ -86,7 +86,8 @@ fn a_genuine_event_is_let_through_and_told_whole() {
     let verifier = builder(&world).build().unwrap();
     let webhook = event(
         &world,
-        json!({ "type": "ContactCreate", "locationId": location(0).id(), "companyId": "c", "name": "Zoë" }),
+        json!({ "type": "ContactCreate", "locationId": location(0).id(), "companyId": "c",
+            "name": "Zoë" }),
     );
     let delivery = verify(&verifier, &webhook).unwrap();
     let event = delivery.event();
@@ -720,9 +721,8 @@ fn without_a_timestamp_a_shared_secret_is_enough() {
     };
     // As in HoopAI's own example.
     let sample = || {
-        sign(
-            json!({ "locationId": "L1", "id": "c1", "timestamp": null, "webhookId": null, "appId": null }),
-        )
+        sign(json!({ "locationId": "L1", "id": "c1", "timestamp": null, "webhookId": null,
+                "appId": null }))
     };
     let verifier = builder(&world).build().unwrap();
     assert_eq!(verify(&verifier, &sample()).unwrap().event().event_type(), "ContactCreate");
@@ -745,9 +745,8 @@ fn a_second_event_without_id_and_time_is_no_repetition() {
         signed(&world, &Webhook::event(members).schemes(&[WebhookScheme::HmacSha256]))
     };
     let uninstall = |webhook_id: Value, timestamp: Value| {
-        sign(
-            json!({ "type": "UNINSTALL", "locationId": "l", "webhookId": webhook_id, "timestamp": timestamp }),
-        )
+        sign(json!({ "type": "UNINSTALL", "locationId": "l", "webhookId": webhook_id,
+                "timestamp": timestamp }))
     };
     for verifier in of_each_kind(&world) {
         let webhook = uninstall(Value::Null, Value::Null);

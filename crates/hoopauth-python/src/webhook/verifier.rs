@@ -150,7 +150,8 @@ impl WebhookVerifier {
     /// `hoopauth.Store`: 429. The platform sends again only what was answered with 429.
     ///
     /// Args:
-    ///     headers: all those of the request: a mapping, a list of pairs, or a WSGI environment; names in any case.
+    ///     headers: all those of the request: a mapping, a list of pairs, or a WSGI environment;
+    ///         names in any case.
     ///     body: what came, byte for byte.
     ///     timeout, context: as everywhere; a verifier without a client never waits.
     #[pyo3(signature = (headers, body, *, timeout=None, context=None))]

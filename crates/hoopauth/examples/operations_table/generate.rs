@@ -100,7 +100,7 @@ impl<'a> Row<'a> {
         Ok(row)
     }
 
-    /// Segments of the path, without the slash at its end that some paths have.
+    /// Of the path, without the slash at its end that some paths have.
     fn segments(&self) -> impl Iterator<Item = &'a str> {
         let path = self.path.strip_prefix('/').unwrap_or(self.path);
         path.strip_suffix('/').unwrap_or(path).split('/')
@@ -182,7 +182,7 @@ fn position(words: &[&str], word: &str) -> usize {
     words.partition_point(|other| *other < word)
 }
 
-/// Hash as the lookup computes it; 0 for parameters.
+/// As the lookup computes it; 0 for parameters.
 fn tag(segment: &str) -> usize {
     let add = |hash: u16, byte| hash.wrapping_mul(31).wrapping_add(u16::from(byte));
     if segment.starts_with('{') { 0 } else { usize::from(segment.bytes().fold(0, add) % 127 + 1) }

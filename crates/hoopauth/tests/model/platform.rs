@@ -164,7 +164,8 @@ impl Platform {
         };
         let left = state.expiries[&access].saturating_sub(now) / 1000;
         let body = serde_json::json!({
-            "access_token": access, "refresh_token": refresh, "expires_in": left, "token_type": "Bearer",
+            "access_token": access, "refresh_token": refresh, "expires_in": left,
+            "token_type": "Bearer",
             "userType": "Location", "locationId": super::world::id(account), "companyId": "company",
         });
         TransportResponse {

@@ -95,7 +95,8 @@ pub(super) const MIGRATIONS: [&str; 3] = [
         back_off text,
         PRIMARY KEY (app, name)
     );
-    CREATE INDEX deadline ON account (app, expires_at) INCLUDE (name, back_off_until) WHERE sealed IS NOT NULL;
+    CREATE INDEX deadline ON account (app, expires_at) INCLUDE (name,
+        back_off_until) WHERE sealed IS NOT NULL;
     CREATE INDEX open_mark ON account (app, name) WHERE mark IS NOT NULL;
     CREATE TABLE claim (
         app int NOT NULL REFERENCES app,
@@ -121,6 +122,7 @@ pub(super) const MIGRATIONS: [&str; 3] = [
     DROP INDEX deadline;
     CREATE INDEX deadline ON account (app, expires_at) INCLUDE (name, back_off_until)
         WHERE sealed IS NOT NULL AND NOT troubled;
-    CREATE INDEX trouble ON account (app, back_off_until) INCLUDE (name) WHERE sealed IS NOT NULL AND troubled;
+    CREATE INDEX trouble ON account (app,
+        back_off_until) INCLUDE (name) WHERE sealed IS NOT NULL AND troubled;
 ",
 ];

@@ -260,7 +260,8 @@ impl Transport for Growing {
     fn send(&self, _: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
         let body = serde_json::json!({
-            "access_token": "a".repeat(60_000), "refresh_token": format!("r{number}"), "expires_in": 86_399,
+            "access_token": "a".repeat(60_000), "refresh_token": format!("r{number}"),
+            "expires_in": 86_399,
             "userType": "Location", "locationId": "l",
         });
         Ok(TransportResponse {
