@@ -1,4 +1,4 @@
-//! Whom a token speaks for.
+//! Accounts: the parties that tokens speak for.
 
 use std::fmt;
 use std::str::FromStr;

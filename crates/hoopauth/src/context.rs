@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorCode, Result};
 
-/// Deadline for calls, and a switch that ends their waits. Clones share both; any thread may cancel.
+/// Deadline for calls, and a switch that ends their waits. Clones share both; any thread may
+/// cancel.
 ///
 /// [`Client::within`] makes a call within a context. Only the wait ends: a token request that was
 /// sent is finished on a thread of its own, and its answer is saved, so that cancelling never costs

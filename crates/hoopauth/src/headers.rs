@@ -46,7 +46,7 @@ impl Headers {
         self.content_type.then(|| without_nul(JSON))
     }
 
-    /// As [`iter`](Self::iter), each text with a NUL behind it, for C.
+    /// Returns the same as [`iter`](Self::iter), with a NUL behind each text, for C.
     #[doc(hidden)]
     pub fn with_nuls(&self) -> [Option<(&'static str, &str)>; 4] {
         with_nuls(&self.snapshot, self.content_type, self.version.as_deref())
@@ -60,7 +60,7 @@ impl Headers {
         (Served::into_inner(self.snapshot), self.content_type, self.version)
     }
 
-    /// What [`into_parts`](Self::into_parts) took apart.
+    /// Puts together the parts that [`into_parts`](Self::into_parts) took apart.
     #[doc(hidden)]
     pub fn from_parts(
         snapshot: Arc<Snapshot>,
@@ -70,7 +70,7 @@ impl Headers {
         Self { snapshot: Served::from_inner(snapshot), content_type, version }
     }
 
-    /// Whose they are; empty for a static token without an account.
+    /// Returns the account of the headers; empty for a static token without an account.
     pub fn account(&self) -> &str {
         self.snapshot.name()
     }
@@ -132,7 +132,7 @@ impl Headers {
         &self.snapshot
     }
 
-    /// As [`iter`](Self::iter), to be sent: the token is not copied.
+    /// Returns the same as [`iter`](Self::iter), to be sent: the token is not copied.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = (&'static str, Secret)> {
         let lent = |part| Secret::lent(Arc::<Snapshot>::clone(&self.snapshot), part);
         let version = match &self.version {

@@ -63,7 +63,8 @@ impl KeyRing {
         self.seal_as(PLAIN, aad, plain)
     }
 
-    /// As [`seal`](Self::seal), bound to the generation that the value is stored as.
+    /// Seals as [`seal`](Self::seal) does, and binds the value to the generation that it is stored
+    /// as.
     pub(crate) fn seal_numbered(
         &self,
         aad: &[&[u8]],

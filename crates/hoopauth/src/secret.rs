@@ -26,7 +26,7 @@ impl Secret {
         Self(Text::Own(text.into()))
     }
 
-    /// For what stands between secrets and is none.
+    /// Wraps a text that is not secret but stands between secrets.
     pub(crate) const fn public(text: &'static str) -> Self {
         Self(Text::Public(text))
     }
@@ -45,12 +45,13 @@ impl Secret {
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Returns `true` if the text is empty.
     pub fn is_empty(&self) -> bool {
         self.expose().is_empty()
     }
 
-    /// Whether both are the same text, be it told by time: for two of the program's own.
+    /// Returns `true` if both are the same text. Not in constant time: for two texts of the
+    /// program's own.
     #[cfg(feature = "reqwest")]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let (own, other) = (self.expose(), other.expose());
@@ -129,7 +130,7 @@ pub(crate) fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
 }
 
 thread_local! {
-    /// Whether secrets passed over this thread's stack since it was last wiped.
+    /// `true` if secrets passed over this thread's stack since it was last wiped.
     static TRAFFIC: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -158,8 +159,7 @@ fn wipe_stack() {
     std::hint::black_box(&mut below);
 }
 
-/// As deep as HTTP and TLS reach, and no deeper, for a thread of the program's may have little
-/// more.
+/// Depth that HTTP and TLS reach; no deeper, because a thread of the program may have little more.
 const STACK_OF_TRAFFIC: usize = 64 * 1024;
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub struct OptionRow {
     pub kind: OptionKind,
     /// The default, as text; `None` where there is none.
     pub default: Option<&'static str>,
-    /// Its effect, unit and limits.
+    /// Effect, unit and limits of the option.
     pub meaning: &'static str,
 }
 

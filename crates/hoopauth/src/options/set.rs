@@ -102,7 +102,7 @@ impl OptionSet {
         })
     }
 
-    /// As [`get`](Self::get), for an option that has a default.
+    /// Returns the same as [`get`](Self::get) for an option that has a default.
     fn need<T>(&self, name: &str, pick: impl FnOnce(Value) -> Option<T>) -> Result<T> {
         self.get(name, pick)?.ok_or_else(|| Error::config(format!("`{name}` is missing: set it")))
     }

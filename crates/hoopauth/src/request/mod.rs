@@ -177,7 +177,7 @@ impl RequestBuilder {
         send::send(&self)
     }
 
-    /// As [`send`](Self::send), for a builder that is kept.
+    /// Sends as [`send`](Self::send) does, and keeps the builder.
     #[doc(hidden)]
     pub fn send_kept(&self) -> Result<Response> {
         send::send(self)

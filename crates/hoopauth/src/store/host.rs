@@ -47,7 +47,7 @@ pub trait RowStore: Send + Sync + fmt::Debug {
         Ok(Leased::Unsupported)
     }
 
-    /// As [`TokenStore::take_slot`]; `None`: not supported.
+    /// Does the same as [`TokenStore::take_slot`]; `None` if not supported.
     fn take_slot(
         &self,
         _app: &str,
@@ -57,7 +57,7 @@ pub trait RowStore: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// As [`TokenStore::claim`]; `None`: not supported.
+    /// Does the same as [`TokenStore::claim`]; `None` if not supported.
     fn claim(
         &self,
         _app: &str,
@@ -68,19 +68,21 @@ pub trait RowStore: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// As [`TokenStore::claimed`]; `None`: not supported. Then a webhook that comes again while its
-    /// claim lasts is told to come later even if it was handled.
+    /// Does the same as [`TokenStore::claimed`]; `None` if not supported. Then a webhook that comes
+    /// again while its claim lasts is told to come later, even if it was handled.
     fn claimed(&self, _app: &str, _id: &Fingerprint, _now: Timestamp) -> Result<Option<bool>> {
         Ok(None)
     }
 
-    /// As [`TokenStore::unclaim`]. Called only where [`claim`](Self::claim) is supported.
+    /// Does the same as [`TokenStore::unclaim`]. Called only where [`claim`](Self::claim) is
+    /// supported.
     fn unclaim(&self, _app: &str, _id: &Fingerprint) -> Result<()> {
         Ok(())
     }
 
-    /// As [`TokenStore::changes`]; `None`: not supported. When it moved, the rows of accounts in
-    /// use are read again. Answer at once: a caller with a fresh token waits for it.
+    /// Does the same as [`TokenStore::changes`]; `None` if not supported. When the number moved,
+    /// the rows of accounts in use are read again. Return at once: a caller with a fresh token
+    /// waits for it.
     fn changes(&self) -> Result<Option<u64>> {
         Ok(None)
     }

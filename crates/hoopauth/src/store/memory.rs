@@ -265,7 +265,7 @@ struct Inner {
 /// The live grants of an app.
 #[derive(Debug, Default)]
 struct Live {
-    /// By the end of their tokens.
+    /// Accounts by the end of their tokens.
     deadlines: BTreeSet<(Timestamp, Account)>,
     /// The troubled ones, by the end of their back-off.
     troubled: BTreeSet<(Timestamp, Account)>,

@@ -124,7 +124,7 @@ pub trait Lease: fmt::Debug {
         now: Timestamp,
     ) -> Result<Begin>;
 
-    /// As [`TokenStore::save`].
+    /// Saves as [`TokenStore::save`] does.
     fn save(&mut self, expected: u64, record: &NewRecord) -> Result<bool>;
 
     /// Changes what is noted beside the grant, if the generation is still `expected`: closes the
@@ -245,7 +245,7 @@ pub type Fingerprint = [u8; 16];
 /// 'A refresh of this generation was sent.'
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Of the refresh token that was sent.
+    /// Fingerprint of the refresh token that was sent.
     pub fingerprint: Fingerprint,
     /// Time since the first request of the current window, by the store's clock.
     pub age: Duration,
@@ -376,8 +376,8 @@ pub enum Slot {
     Wait(Duration),
 }
 
-/// Of the numbered changes after `since`, in order, those of `app`; `None` if there is a gap, or
-/// none at all.
+/// Returns the changes of `app` among the numbered changes after `since`, in order; `None` if there
+/// is a gap, or none at all.
 fn changed_of(
     app: &str,
     since: u64,

@@ -299,7 +299,7 @@ impl Clone for Pairs<'_> {
     }
 }
 
-/// Why no answer came.
+/// Reason why no answer came.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct TransportError {

@@ -20,7 +20,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
 use crate::web_url::hex_byte;
 
-/// What a webhook says.
+/// Content of a webhook.
 #[derive(Clone)]
 pub struct WebhookEvent {
     body: Arc<[u8]>,
@@ -86,7 +86,8 @@ impl WebhookEvent {
         &self.id
     }
 
-    /// When it happened; `None` where the event does not say, or not in a form that can be read.
+    /// Returns the moment of the event; `None` where the event does not say, or not in a form that
+    /// can be read.
     pub fn timestamp(&self) -> Option<Timestamp> {
         match self.time {
             EventTime::At(at) => Some(at),
@@ -142,12 +143,12 @@ impl WebhookEvent {
         self.company.as_ref()
     }
 
-    /// What it says about grants, if anything.
+    /// Returns the meaning of the event for grants, if it has one.
     pub(super) fn lifecycle(&self) -> Option<Lifecycle> {
         lifecycle_of(&self.event_type)
     }
 
-    /// Which app it names.
+    /// Returns the app that the event names.
     pub(super) fn app(&self) -> &NamedApp {
         &self.app
     }
@@ -180,7 +181,7 @@ impl fmt::Debug for WebhookEvent {
     }
 }
 
-/// What an event says about grants.
+/// Meaning of an event for grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lifecycle {
     Install,
@@ -195,18 +196,18 @@ fn lifecycle_of(event_type: &str) -> Option<Lifecycle> {
     }
 }
 
-/// Which app an event was verified to be of.
+/// App that an event was verified for.
 #[derive(Clone, Debug)]
 pub(super) enum VerifiedFor {
     /// Nobody looked, or it is another's.
     AnyApp,
-    /// That of its own app id.
+    /// App of the verifier, by its app id.
     AppId,
-    /// That of a client, by what everything stored is keyed by.
+    /// App of a client, by the key of everything that is stored.
     Client(Arc<str>),
 }
 
-/// Which app an event names.
+/// App that an event names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NamedApp {
     /// None.
@@ -217,13 +218,13 @@ pub(super) enum NamedApp {
     Unclear,
 }
 
-/// When an event happened.
+/// Moment of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EventTime {
-    /// It does not say.
+    /// The event names no moment.
     No,
     At(Timestamp),
-    /// It says so in no form that is known.
+    /// The event names the moment in an unknown form.
     Unreadable,
 }
 
@@ -251,7 +252,7 @@ impl Named {
     }
 }
 
-/// Those members of an event that are looked at.
+/// Members of an event that are used.
 #[derive(Default)]
 struct Members<'a> {
     event_type: Member<'a>,
@@ -562,7 +563,7 @@ fn mend(json: &str) -> Cow<'_, str> {
     Cow::Owned(mended)
 }
 
-/// What takes the place of an id: the platform's retries are the same bytes.
+/// Makes a substitute for an id: the platform's retries are the same bytes.
 fn hash_of(body: &[u8]) -> String {
     use std::fmt::Write as _;
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::mistake;
 use crate::web_url::hex_byte;
 
-/// How a webhook is signed.
+/// Scheme by which a webhook is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SignatureScheme {
@@ -131,7 +131,7 @@ impl WebhookKey {
         &self.label
     }
 
-    /// Whether there are moments outside of which it does not count.
+    /// Returns `true` if the key is valid for a limited time only.
     pub(super) fn is_dated(&self) -> bool {
         (self.not_before, self.not_after) != ALWAYS
     }
@@ -147,7 +147,7 @@ impl WebhookKey {
         Ok(())
     }
 
-    /// Why it does not count at `now`, if so.
+    /// Returns the reason why the key is not valid at `now`, if so.
     pub(super) fn out_of_dates(&self, now: Timestamp) -> Option<&'static str> {
         if now < self.not_before {
             Some("has not begun")
@@ -158,7 +158,8 @@ impl WebhookKey {
         }
     }
 
-    /// Whether it made this signature of `body`. Constant time where it is a secret.
+    /// Returns `true` if the key made this signature of `body`. Takes constant time if the key is a
+    /// secret.
     pub(super) fn verifies(&self, body: &[u8], signature: &[u8]) -> bool {
         match &self.material {
             Material::Public(key) => key.verify_sig(body, signature).is_ok(),
@@ -274,7 +275,7 @@ fn decode(label: &str, text: &str) -> Result<Vec<u8>> {
     LENIENT.decode(text).map_err(|_| refused())
 }
 
-/// Whether these are the bytes of a public key that everybody may know.
+/// Returns `true` for the bytes of a public key.
 fn is_public(bytes: &[u8]) -> bool {
     bytes.strip_prefix(ED25519_SPKI).is_some_and(|raw| raw.len() == 32)
         || (is_one_sequence(bytes) && PublicEncryptingKey::from_der(bytes).is_ok())
@@ -289,7 +290,7 @@ fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     rest.is_empty().then(|| pairs.iter().map(|pair| hex_byte(*pair)).collect())?
 }
 
-/// Whether this is one DER sequence and nothing behind it.
+/// Returns `true` for one DER sequence with nothing behind it.
 fn is_one_sequence(der: &[u8]) -> bool {
     match der {
         [0x30, 0x82, high, low, rest @ ..] => {
@@ -300,7 +301,7 @@ fn is_one_sequence(der: &[u8]) -> bool {
     }
 }
 
-/// Whether a point's order is at most 8, in any of its encodings: for such a key there are
+/// Returns `true` if a point's order is at most 8, in any of its encodings: such a key accepts
 /// signatures of everything (RFC 8032, 8.4, leaves it open whether they count).
 fn is_of_small_order(point: &[u8]) -> bool {
     // The sign of x is in the last bit.
@@ -315,7 +316,7 @@ fn unreadable(label: &str, what: &str) -> Error {
     Error::config(format!("the webhook key `{label}` is not {what}: copy the key again"))
 }
 
-/// As the platform documents it.
+/// The platform's Ed25519 key, as it is documented.
 const PLATFORM_KEY: &str = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=";
 const PLATFORM_RSA_KEY: &str = include_str!("platform-rsa.pem");
 const PEM_KIND: &str = "PUBLIC KEY";
@@ -324,7 +325,7 @@ const ALWAYS: (Timestamp, Timestamp) = (Timestamp(i64::MIN), Timestamp(i64::MAX)
 const LONGEST_LABEL: usize = 64;
 const LONGEST_KEY: usize = 16_384;
 const LEAST_SECRET: usize = 16;
-/// What stands before the 32 bytes of a key (RFC 8410).
+/// Prefix of the 32 bytes of a key (RFC 8410).
 const ED25519_SPKI: &[u8] =
     &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 /// Keys come with their padding and without.

@@ -251,7 +251,7 @@ impl WebhookVerifier {
         self.shared.settings.max_body
     }
 
-    /// As [`verify`](Self::verify), with a map of the `http` crate.
+    /// Verifies as [`verify`](Self::verify) does, with a map of the `http` crate.
     pub fn verify_http(&self, headers: &http::HeaderMap, body: &[u8]) -> Result<WebhookDelivery> {
         self.verify(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())), body)
     }
@@ -302,8 +302,9 @@ impl WebhookDelivery {
         &self.key
     }
 
-    /// It was handled: from now on it is `WEBHOOK_REPLAYED`. If that can't be stored it may be
-    /// tried again, and the claim is kept until it ends. `INVALID_STATE` after a release.
+    /// Confirms that the delivery was handled: from now on it is `WEBHOOK_REPLAYED`. If that can't
+    /// be stored, `confirm` may be called again, and the claim is kept until it ends.
+    /// `INVALID_STATE` after a release.
     pub fn confirm(&self) -> Result<()> {
         match self.state.compare_exchange(CLAIMED, HANDLED, Ordering::SeqCst, Ordering::SeqCst) {
             Err(CONFIRMED) => return Ok(()),
@@ -322,8 +323,8 @@ impl WebhookDelivery {
         Ok(())
     }
 
-    /// It was not handled: the next try of the platform is accepted. `INVALID_STATE` after
-    /// [`confirm`](Self::confirm).
+    /// Releases a delivery that was not handled: the next try of the platform is accepted.
+    /// `INVALID_STATE` after [`confirm`](Self::confirm).
     pub fn release(&self) -> Result<()> {
         match self.state.compare_exchange(CLAIMED, RELEASED, Ordering::SeqCst, Ordering::SeqCst) {
             Err(RELEASED) => Ok(()),
@@ -389,11 +390,11 @@ impl fmt::Debug for WebhookDelivery {
     }
 }
 
-/// What a verifier and its deliveries share.
+/// State that a verifier and its deliveries share.
 struct Shared {
     keys: KeySet,
     settings: Settings,
-    /// What everything that the client stores is keyed by.
+    /// Key of everything that the client stores.
     client: Option<Arc<str>>,
     /// The client whose grants tell that an event is this app's.
     grants: Option<Arc<Inner>>,
@@ -543,15 +544,15 @@ const HANDLED: u8 = 1;
 const CONFIRMED: u8 = 2;
 const RELEASED: u8 = 3;
 
-/// How far clocks may be apart.
+/// Difference between clocks that is tolerated.
 const FUTURE: Duration = Duration::from_secs(300);
 /// The default of `max_age`.
 const USUAL_AGE: Duration = Duration::from_secs(259_200);
-/// How much longer than it is accepted a delivery is remembered: an event may be from the future,
-/// and clocks may be set.
+/// Time for which a delivery is remembered beyond the time for which it is accepted: an event may
+/// be from the future, and clocks may be set.
 const DONE_SLACK: Duration = Duration::from_secs(3_600);
-/// How long an event is remembered that has neither an id nor a time: longer than the platform
-/// waits before it sends again what was handled but whose answer was lost (10 minutes and some),
-/// and not so long that a second event of the same bytes is taken for it.
+/// Time for which an event without id and time is remembered: longer than the platform waits before
+/// it sends again what was handled but whose answer was lost (10 minutes and some), and not so long
+/// that a second event of the same bytes is taken for it.
 const INDISTINCT: Duration = Duration::from_secs(900);
 const CLOSE: Duration = Duration::from_secs(5);

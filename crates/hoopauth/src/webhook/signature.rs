@@ -1,4 +1,4 @@
-//! Which key a webhook was signed with: the headers, and what counts among several of them.
+//! Signatures: the headers that carry them, and the choice among several.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -15,11 +15,11 @@ pub(super) struct KeySet {
     dated: bool,
 }
 
-/// What [`KeySet::verify`] found.
+/// Result of [`KeySet::verify`].
 pub(super) struct Verified<'a> {
     /// The first key that verified.
     pub(super) key: &'a WebhookKey,
-    /// Whether some signature was made with a shared secret.
+    /// `true` if a signature was made with a shared secret.
     pub(super) by_secret: bool,
 }
 
@@ -36,7 +36,7 @@ impl KeySet {
         Ok(Self { keys, dated })
     }
 
-    /// Whether there is a key that signs for other apps too.
+    /// Returns `true` if there is a key that signs for other apps, too.
     pub(super) fn has_public(&self) -> bool {
         self.keys.iter().any(|key| key.scheme() != SignatureScheme::HmacSha256)
     }
@@ -96,7 +96,7 @@ impl KeySet {
         }
     }
 
-    /// Why nothing verified, though nothing is wrong.
+    /// Explains why nothing verified although no signature is wrong.
     #[cold]
     fn unverified(&self, found: &[Found<'_>], now: Timestamp) -> Error {
         if let Some(found) = found.iter().find(|found| found.signature().is_some()) {
@@ -253,7 +253,7 @@ fn missing(message: String) -> Error {
     Error::new(ErrorCode::SignatureMissing, message)
 }
 
-/// Where signatures are.
+/// Headers that carry signatures.
 const HEADERS: [(&str, SignatureScheme); 4] = [
     ("X-GHL-Signature", SignatureScheme::Ed25519),
     ("X-WH-Signature", SignatureScheme::RsaSha256),
@@ -261,5 +261,5 @@ const HEADERS: [(&str, SignatureScheme); 4] = [
     ("X-Hook-Signature", SignatureScheme::HmacSha256),
 ];
 const NOT_SIGNED: &[u8] = b"N/A";
-/// That of an RSA key of 8192 bits, and what decoding base64 rounds up to.
+/// Length of the signature of an RSA key of 8192 bits, rounded up as base64 decoding does.
 const LONGEST_SIGNATURE: usize = 1026;

@@ -262,7 +262,7 @@ impl Pool {
         }
     }
 
-    /// As if the server had just gone away, and for long.
+    /// Pretends that the server has just gone away, and for long.
     #[cfg(test)]
     pub(super) fn refuse_connections(&self) {
         let error = store("can't connect").with_retryable(true);

@@ -37,7 +37,7 @@ pub(super) async fn check(
     probe(connection, settings, tls, alive).await
 }
 
-/// Why.
+/// Makes the error for a pooler in transaction mode.
 pub(super) fn refused() -> Error {
     store(
         "`store` names a connection pooler in transaction mode (such as PgBouncer), where a lock \

@@ -822,7 +822,7 @@ fn a_plain_server_is_connected_to_once() {
     }
 }
 
-/// Where no second connection can be made, a plain server is not taken for a pooler.
+/// If no second connection can be made, a plain server is not taken for a pooler.
 #[test]
 fn a_user_with_one_connection_has_all_of_it() {
     let url = Cluster::shared().url();
@@ -847,7 +847,7 @@ fn a_user_with_one_connection_has_all_of_it() {
     held.give_up();
 }
 
-/// Whatever fails once the lock was asked for, nobody is given that session afterwards.
+/// If anything fails after the lock was asked for, nobody gets that session afterwards.
 #[test]
 fn a_session_that_may_hold_a_lease_unknown_is_ended() {
     let url = named_url();

@@ -145,7 +145,7 @@ impl Identity {
         Ok(Self::of(&std::fs::metadata(path)?, path))
     }
 
-    /// As [`at`](Self::at); `None` if there is no such file any more.
+    /// Does the same as [`at`](Self::at); `None` if there is no such file any more.
     pub(super) fn now_at(path: &Path) -> io::Result<Option<Self>> {
         match Self::at(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -525,7 +525,7 @@ fn a_call_waits_no_longer_for_the_set_up_of_others_than_it_may_take() {
     folder.store().changes().unwrap();
 }
 
-/// What is saved cannot be had again: it gets time also from a call that has none left.
+/// A save gets time even from a call that has none left, because its grant cannot be had again.
 #[test]
 fn what_must_be_saved_gets_a_moment() {
     let folder = Folder::new();
