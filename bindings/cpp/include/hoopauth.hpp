@@ -1,37 +1,38 @@
 // hoopauth for C++17 and later: the handles of hoopauth.h as move-only objects. Header-only. MIT OR
 // Apache-2.0.
 //
-// Handles    Each noun of hoopauth.h is a class that owns one handle and frees it. They move and
-// don't copy; client, account,
-//            context and webhook_verifier, which the library counts, have share(). A moved-from object may only be destroyed or
-//            assigned to; a call with it fails with invalid_argument.
+// Handles    Each noun of hoopauth.h is a class that owns one handle and frees it. The classes move
+//            and do not copy. client, account, context and webhook_verifier, which the library
+//            counts, have share(). Only destroy or assign to a moved-from object; a call on it
+//            fails with invalid_argument.
 //
-// Text       In: std::string_view. Out: std::string_view, borrowed from the object that was asked,
-// good until that is changed or
-//            destroyed; std::optional where there may be none.
+// Text       Input is std::string_view. Output is std::string_view, borrowed from the object that
+//            you asked and valid until that object is changed or destroyed; it is std::optional if
+//            there may be no text.
 //
-// Time       Spans are std::chrono durations; moments are hoopauth::moment, system_clock in
-// milliseconds.
+// Time       Spans are std::chrono durations. Moments are hoopauth::moment: system_clock in
+//            milliseconds.
 //
-// Errors     Each fallible function exists twice: try_<name> returns a result<T>; <name> throws the
-// same error as the class of its
-//            code (hoopauth::errors::no_grant, ...), all of them hoopauth::error. Compiled with -fno-exceptions there are the
-//            try_ functions only, and constructors that can fail are try_make.
+// Errors     Each function that can fail exists twice. try_<name> returns a result<T>. <name>
+//            throws the same error as the class of its code (hoopauth::errors::no_grant, ...); each
+//            of these derives from hoopauth::error. With -fno-exceptions only the try_ functions
+//            exist, and constructors that can fail are try_make.
 //
-// Threads    const member functions may be called from any number of threads at once, others need
-// the object for themselves. No
-//            object may be destroyed or moved while another thread uses it: give that thread its own by share().
+// Threads    Any number of threads may call const member functions at once; other functions need
+//            the object for themselves. Do not destroy or move an object while another thread uses
+//            it: give that thread its own by share().
 //
 // Callbacks  store, transport, clock, log_sink and change_hook are classes to derive from. The
-// library calls them from any thread,
-//            several at once, and destroys each exactly once: when nothing uses it any more, or at once if it was refused. What a
-//            callback throws does not pass through the library: a hoopauth::error keeps its code where the callback may use it,
-//            anything else is callback_failed with the text of what(). A call to a client from within a callback is invalid_state.
+//            library calls them from any thread, several at once. It destroys each object exactly
+//            once: when nothing uses it any more, or at once if it was refused. An exception of a
+//            callback does not pass through the library: a hoopauth::error keeps its code if the
+//            callback may use that code, and any other exception is callback_failed with the text
+//            of what(). A call of a client from within a callback is invalid_state.
 //
-// Bytes      Bodies are std::string_view too: any bytes, which may be NUL.
+// Bytes      Bodies are std::string_view, too: any bytes, which may be NUL.
 //
 // Secrets    Tokens come out of headers::authorization, the grant and the transport's request, and
-// out of nothing else.
+//            out of nothing else.
 #ifndef HOOPAUTH_HPP
 #define HOOPAUTH_HPP
 

@@ -35,7 +35,7 @@ pub struct hoopauth_change_callbacks_t {
     /// Called once, when the table is not used any more; may be NULL.
     pub destroy: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
     /// Called after each change, with the account, the stored generation it is about, and one of
-    /// the constants `HOOPAUTH_CHANGE_`; unknown ones may come. The text is good until it returns.
+    /// the constants `HOOPAUTH_CHANGE_`; unknown ones may come. The text is valid until it returns.
     pub changed: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,

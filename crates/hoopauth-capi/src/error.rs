@@ -68,7 +68,7 @@ pub unsafe extern "C" fn hoopauth_error_message(
     unsafe { lend_some(error.as_ref().map(|error| &error.message), len) }
 }
 
-/// The HTTP status of the answer that caused the error; 0 where there was none, and for NULL.
+/// The HTTP status of the answer that caused the error; 0 if there was none, and for NULL.
 ///
 /// Any thread. Since 0.1.
 #[unsafe(no_mangle)]

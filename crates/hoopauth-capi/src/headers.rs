@@ -104,7 +104,7 @@ pub unsafe extern "C" fn hoopauth_headers_user_agent(
 /// The value of `Content-Type`: "application/json" for POST, PUT and PATCH.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`, or NULL
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_content_type(
     headers: *const hoopauth_headers_t,

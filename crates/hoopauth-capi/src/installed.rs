@@ -136,7 +136,7 @@ pub unsafe extern "C" fn hoopauth_installed_locations_account(
 /// The name of one location of the list, by its number from 0.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `locations`, or NULL
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_installed_locations_name(
     locations: *const hoopauth_installed_locations_t,
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn hoopauth_installed_locations_name(
 }
 
 /// Returns true if the app is installed in one location of the list, by its number from 0; false
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_installed_locations_is_installed(
     locations: *const hoopauth_installed_locations_t,

@@ -55,7 +55,7 @@ impl hoopauth_rate_limit_t {
 /// The API's limits of an account (NULL: the default one), as the last answer to this client told
 /// them: to a request, or reported.
 ///
-/// `*found` tells whether there was such an answer; where there was none, all members are -1. Of
+/// `*found` tells whether there was such an answer; if there was none, all members are -1. Of
 /// `rate_limit`, `struct_size` must be set. No I/O. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Any
 /// thread. Since 0.1.
 #[unsafe(no_mangle)]

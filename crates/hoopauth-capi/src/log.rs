@@ -35,7 +35,7 @@ pub struct hoopauth_log_callbacks_t {
     /// Called once, when the table is not used any more; may be NULL.
     pub destroy: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
     /// Takes one record: its level, the part of the library it comes from, and its text. The texts
-    /// are good until it returns.
+    /// are valid until it returns.
     pub log: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,

@@ -84,7 +84,7 @@ pub unsafe extern "C" fn hoopauth_operation_path(
 /// The documented `Version`.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`, or NULL
-/// where none is documented. Any thread. Since 0.1.
+/// if none is documented. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_version(
     operation: *const hoopauth_operation_t,
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn hoopauth_operation_version(
 /// The scope it needs.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`, or NULL
-/// where none is documented. Any thread. Since 0.1.
+/// if none is documented. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_scope(
     operation: *const hoopauth_operation_t,
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn hoopauth_operation_scope(
     unsafe { lend_some(operation.as_ref().and_then(|operation| operation.scope.as_ref()), len) }
 }
 
-/// Returns true if tokens of locations may call the operation; true where nothing is documented,
+/// Returns true if tokens of locations may call the operation; true if nothing is documented,
 /// false for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_allows_location(
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn hoopauth_operation_allows_location(
     unsafe { operation.as_ref() }.is_some_and(|this| this.operation.allows(AccountKind::Location))
 }
 
-/// Returns true if tokens of companies may call the operation; true where nothing is documented,
+/// Returns true if tokens of companies may call the operation; true if nothing is documented,
 /// false for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_allows_company(

@@ -75,7 +75,7 @@ pub unsafe extern "C" fn hoopauth_response_header_at(
 /// The value of the first header of that name, in any case.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `response`, or NULL
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_header(
     response: *const hoopauth_response_t,
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn hoopauth_response_header(
 
 /// The body, decompressed. It may hold any bytes, NULs too; a NUL stands behind it.
 ///
-/// `len`, if not NULL, gets the length in bytes, 0 where there is none. Returns bytes borrowed from
+/// `len`, if not NULL, gets the length in bytes, 0 if there is none. Returns bytes borrowed from
 /// `response`; NULL for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_body(

@@ -21,7 +21,7 @@ use crate::status::{
     HOOPAUTH_TLS, hoopauth_status_t,
 };
 
-/// A request that the host is to send. It is the library's, and good until `send` returns.
+/// A request that the host is to send. It is the library's, and valid until `send` returns.
 pub struct hoopauth_transport_request_t {
     method: Text,
     url: Text,
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn hoopauth_transport_request_header_at(
     unsafe { call(err, || put_header(&the(request, "request")?.headers, index, header)) }
 }
 
-/// The body to send; a secret. Its length is 0 where there is none. It may hold NULs, and one more
+/// The body to send; a secret. Its length is 0 if there is none. It may hold NULs, and one more
 /// stands behind it.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `request`; NULL for

@@ -105,7 +105,7 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_type(
     unsafe { lend_some(delivery.as_ref().map(|delivery| &delivery.event_type), len) }
 }
 
-/// The event's `webhookId`, or a hash of the body where there is none: the same for each try of the
+/// The event's `webhookId`, or a hash of the body if there is none: the same for each try of the
 /// platform.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_id(
 
 /// Returns true if the event says when it happened, in a form that can be read; false for NULL.
 /// `*timestamp_ms`, if `timestamp_ms` is not NULL, gets it, in milliseconds since the Unix epoch; 0
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_timestamp(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_timestamp(
 /// The location it is about, else the company, such as "location:ve9EPM428h8vShlRW1KT".
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`, or NULL
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_account(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_account(
 /// The event's `appId`.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`, or NULL
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_app_id(
     delivery: *const hoopauth_webhook_delivery_t,

@@ -21,7 +21,7 @@ impl Ids {
     }
 }
 
-/// A bounded memory of deliveries. A delivery that it forgets for want of room counts as handled,
+/// A bounded memory of deliveries. A delivery that it forgets because it has no room counts as handled,
 /// and with it all that are as old.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
@@ -203,7 +203,7 @@ mod tests {
             memory.claim(&Ids::of(name), None, at(10), at(now)).unwrap();
             memory.confirm(&Ids::of(name), None, at(10), at(now));
         }
-        // One was forgotten for want of room, the others at their end: an older event with a date
+        // One was forgotten because it has no room, the others at their end: an older event with a date
         // is still accepted.
         memory.claim(&Ids::of("d"), Some(at(0)), at(100), at(20)).unwrap();
         // The same bytes again are another event by then.

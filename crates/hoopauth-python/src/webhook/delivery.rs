@@ -82,7 +82,7 @@ impl WebhookDelivery {
         self.event.event_type()
     }
 
-    /// `webhookId`, or a hash of the body where there is none.
+    /// `webhookId`, or a hash of the body if there is none.
     #[getter]
     fn webhook_id(&self) -> &str {
         self.event.webhook_id()

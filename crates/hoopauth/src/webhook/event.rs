@@ -81,7 +81,7 @@ impl WebhookEvent {
         &self.event_type
     }
 
-    /// `webhookId`, or a hash of the body where there is none.
+    /// `webhookId`, or a hash of the body if there is none.
     pub fn webhook_id(&self) -> &str {
         &self.id
     }
