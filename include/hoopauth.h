@@ -204,7 +204,7 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_AUTHORIZATION_DENIED 33
 
 /**
- * The token endpoint refuses the request itself: a wrong client id, secret, code or parameter.
+ * The token endpoint refuses the request: a wrong client id, secret, code or parameter.
  */
 #define HOOPAUTH_TOKEN_REQUEST_REJECTED 34
 
@@ -352,7 +352,7 @@ hoopauth_status_t hoopauth_error_code(const hoopauth_error_t *error);
 const char *hoopauth_error_message(const hoopauth_error_t *error, size_t *len);
 
 /**
- * The HTTP status of the answer that caused the error; 0 where there was none, and for NULL.
+ * The HTTP status of the answer that caused the error; 0 if there was none, and for NULL.
  *
  * Any thread. Since 0.1.
  */
@@ -550,7 +550,7 @@ typedef struct {
   void (*destroy)(void *user_data);
   /**
    * Takes one record: its level, the part of the library it comes from, and its text. The texts
-   * are good until it returns.
+   * are valid until it returns.
    */
   void (*log)(void *user_data,
               int32_t level,
@@ -650,7 +650,7 @@ const char *hoopauth_headers_user_agent(const hoopauth_headers_t *headers, size_
  * The value of Content-Type: "application/json" for POST, PUT and PATCH.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from headers, or NULL
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_headers_content_type(const hoopauth_headers_t *headers, size_t *len);
 
@@ -707,7 +707,7 @@ hoopauth_status_t hoopauth_response_header_at(const hoopauth_response_t *respons
  * The value of the first header of that name, in any case.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from response, or NULL
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_response_header(const hoopauth_response_t *response,
                                      const char *name,
@@ -717,7 +717,7 @@ const char *hoopauth_response_header(const hoopauth_response_t *response,
 /**
  * The body, decompressed. It may hold any bytes, NULs too; a NUL stands behind it.
  *
- * len, if not NULL, gets the length in bytes, 0 where there is none. Returns bytes borrowed from
+ * len, if not NULL, gets the length in bytes, 0 if there is none. Returns bytes borrowed from
  * response; NULL for NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_response_body(const hoopauth_response_t *response, size_t *len);
@@ -1020,7 +1020,7 @@ typedef struct {
   void (*destroy)(void *user_data);
   /**
    * Called after each change, with the account, the stored generation it is about, and one of
-   * the constants HOOPAUTH_CHANGE_; unknown ones may come. The text is good until it returns.
+   * the constants HOOPAUTH_CHANGE_; unknown ones may come. The text is valid until it returns.
    */
   void (*changed)(void *user_data, const char *account, size_t account_len, uint64_t generation, int32_t kind);
 } hoopauth_change_callbacks_t;
@@ -1038,7 +1038,7 @@ hoopauth_status_t hoopauth_config_set_change(hoopauth_config_t *config,
 /* ---- HTTP of the host's own ------------------------------------------*/
 
 /**
- * A request that the host is to send. It is the library's, and good until send returns.
+ * A request that the host is to send. It is the library's, and valid until send returns.
  */
 typedef struct hoopauth_transport_request_t hoopauth_transport_request_t;
 
@@ -1122,7 +1122,7 @@ hoopauth_status_t hoopauth_transport_request_header_at(const hoopauth_transport_
                                                        hoopauth_error_t **err);
 
 /**
- * The body to send; a secret. Its length is 0 where there is none. It may hold NULs, and one more
+ * The body to send; a secret. Its length is 0 if there is none. It may hold NULs, and one more
  * stands behind it.
  *
  * len, if not NULL, gets the length in bytes. Returns bytes borrowed from request; NULL for
@@ -1902,7 +1902,7 @@ typedef struct {
  * The API's limits of an account (NULL: the default one), as the last answer to this client told
  * them: to a request, or reported.
  *
- * *found tells whether there was such an answer; where there was none, all members are -1. Of
+ * *found tells whether there was such an answer; if there was none, all members are -1. Of
  * rate_limit, struct_size must be set. No I/O. Errors: HOOPAUTH_INVALID_ARGUMENT. Any
  * thread. Since 0.1.
  */
@@ -2016,7 +2016,7 @@ const char *hoopauth_installed_locations_account(const hoopauth_installed_locati
  * The name of one location of the list, by its number from 0.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from locations, or NULL
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_installed_locations_name(const hoopauth_installed_locations_t *locations,
                                               size_t index,
@@ -2024,7 +2024,7 @@ const char *hoopauth_installed_locations_name(const hoopauth_installed_locations
 
 /**
  * Returns true if the app is installed in one location of the list, by its number from 0; false
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 bool hoopauth_installed_locations_is_installed(const hoopauth_installed_locations_t *locations, size_t index);
 
@@ -2092,7 +2092,7 @@ const char *hoopauth_operation_path(const hoopauth_operation_t *operation, size_
  * The documented Version.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from operation, or NULL
- * where none is documented. Any thread. Since 0.1.
+ * if none is documented. Any thread. Since 0.1.
  */
 const char *hoopauth_operation_version(const hoopauth_operation_t *operation, size_t *len);
 
@@ -2100,18 +2100,18 @@ const char *hoopauth_operation_version(const hoopauth_operation_t *operation, si
  * The scope it needs.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from operation, or NULL
- * where none is documented. Any thread. Since 0.1.
+ * if none is documented. Any thread. Since 0.1.
  */
 const char *hoopauth_operation_scope(const hoopauth_operation_t *operation, size_t *len);
 
 /**
- * Returns true if tokens of locations may call the operation; true where nothing is documented,
+ * Returns true if tokens of locations may call the operation; true if nothing is documented,
  * false for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_location(const hoopauth_operation_t *operation);
 
 /**
- * Returns true if tokens of companies may call the operation; true where nothing is documented,
+ * Returns true if tokens of companies may call the operation; true if nothing is documented,
  * false for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_company(const hoopauth_operation_t *operation);
@@ -2571,7 +2571,7 @@ typedef struct hoopauth_webhook_delivery_t hoopauth_webhook_delivery_t;
 const char *hoopauth_webhook_delivery_type(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
- * The event's webhookId, or a hash of the body where there is none: the same for each try of the
+ * The event's webhookId, or a hash of the body if there is none: the same for each try of the
  * platform.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
@@ -2582,7 +2582,7 @@ const char *hoopauth_webhook_delivery_id(const hoopauth_webhook_delivery_t *deli
 /**
  * Returns true if the event says when it happened, in a form that can be read; false for NULL.
  * *timestamp_ms, if timestamp_ms is not NULL, gets it, in milliseconds since the Unix epoch; 0
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 bool hoopauth_webhook_delivery_timestamp(const hoopauth_webhook_delivery_t *delivery, int64_t *timestamp_ms);
 
@@ -2590,7 +2590,7 @@ bool hoopauth_webhook_delivery_timestamp(const hoopauth_webhook_delivery_t *deli
  * The location it is about, else the company, such as "location:ve9EPM428h8vShlRW1KT".
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery, or NULL
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_account(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
@@ -2598,7 +2598,7 @@ const char *hoopauth_webhook_delivery_account(const hoopauth_webhook_delivery_t 
  * The event's appId.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery, or NULL
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_app_id(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 

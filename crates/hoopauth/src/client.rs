@@ -304,9 +304,9 @@ impl Client {
         report(&self.inner, headers, None, status, answer_headers, body)
     }
 
-    /// As [`report`](Self::report), for a program that knows what it sent: then the error names the
-    /// scope or the class that the operation needs. `path` is a path below `api_base` or the whole
-    /// URL, with or without a query.
+    /// Does the same as [`report`](Self::report) for a program that also passes what it sent: the
+    /// error then names the scope or the class that the operation needs. `path` is a path below
+    /// `api_base` or the whole URL, with or without a query.
     pub fn report_request(
         &self,
         headers: &Headers,
@@ -354,14 +354,14 @@ impl Client {
         self.maintain_within(until, &Context::new())
     }
 
-    /// As [`maintain`](Self::maintain), until `context` ends: `CANCELLED`, `TIMEOUT`. A refresh
-    /// under way is finished first.
+    /// Maintains as [`maintain`](Self::maintain) does, until `context` ends: `CANCELLED`,
+    /// `TIMEOUT`. A refresh under way is finished first.
     pub fn maintain_within(&self, until: Timestamp, context: &Context) -> Result<()> {
         refresh::maintain(&self.inner.refresher, until, context)
     }
 
-    /// As [`maintain`](Self::maintain), on a thread of its own, until the answer is dropped or the
-    /// client closed.
+    /// Maintains as [`maintain`](Self::maintain) does, on a thread of its own, until the result is
+    /// dropped or the client closed.
     ///
     /// You may drop it anywhere, also in a hook that runs on its own thread: that thread then ends
     /// by itself.
@@ -369,8 +369,8 @@ impl Client {
         self.maintain_in_background_holding(())
     }
 
-    /// As [`maintain_in_background`](Self::maintain_in_background); the thread drops `held` when it
-    /// ends.
+    /// Does the same as [`maintain_in_background`](Self::maintain_in_background); the thread drops
+    /// `held` when it ends.
     #[doc(hidden)]
     pub fn maintain_in_background_holding<T: Send + 'static>(
         &self,
@@ -394,7 +394,7 @@ impl Client {
         self.within_checking(context, Duration::MAX, || Ok(()), work)
     }
 
-    /// As [`headers_for`](Self::headers_for), for as long as `context` allows.
+    /// Returns the same as [`headers_for`](Self::headers_for), for as long as `context` allows.
     ///
     /// Callers wait on their own threads. An account's refresh is done once for all of them, on a
     /// thread that goes on when they give up: so a refresh under way is finished and saved, and
@@ -415,8 +415,9 @@ impl Client {
         )
     }
 
-    /// As [`headers_within`](Self::headers_within). Calls `check` on the calling thread, `every` so
-    /// often; its error ends the wait. `work` makes the work that gets the headers of an account.
+    /// Returns the same as [`headers_within`](Self::headers_within). Calls `check` on the calling
+    /// thread each time `every` has passed; its error ends the wait. `work` makes the work that
+    /// gets the headers of an account.
     #[doc(hidden)]
     pub fn headers_within_checking(
         &self,
@@ -439,8 +440,8 @@ impl Client {
         within::headers(&self.inner, &mut wait, account, method, &work)
     }
 
-    /// As [`within`](Self::within). Calls `check` on the calling thread, `every` so often; its
-    /// error ends the wait.
+    /// Does the same as [`within`](Self::within). Calls `check` on the calling thread each time
+    /// `every` has passed; its error ends the wait.
     #[doc(hidden)]
     pub fn within_checking<T: Send + 'static>(
         &self,
@@ -453,7 +454,8 @@ impl Client {
         within::work(&self.inner, &mut wait, |inner| work(&Self::of(inner)))
     }
 
-    /// As [`within`](Self::within). Without a context, does the work here and now.
+    /// Does the same as [`within`](Self::within). Without a context, it does the work on this
+    /// thread.
     #[doc(hidden)]
     pub fn within_if<T: Send + 'static>(
         &self,

@@ -266,7 +266,7 @@ codes! {
     StateMismatch = 32 "STATE_MISMATCH",
     /// The user, or the platform, refused the authorization.
     AuthorizationDenied = 33 "AUTHORIZATION_DENIED",
-    /// The token endpoint refuses the request itself: a wrong client id, secret, code or parameter.
+    /// The token endpoint refuses the request: a wrong client id, secret, code or parameter.
     TokenRequestRejected = 34 "TOKEN_REQUEST_REJECTED",
     /// The account is paused or unpaid; its grant is kept and works again later.
     AccountInactive = 35 "ACCOUNT_INACTIVE",

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::mistake::{self, Form};
 use crate::secret::Secret;
 
-/// What one account's authorization gave: tokens, expiry, scopes, class and ids. `Debug` shows no
+/// Result of one account's authorization: tokens, expiry, scopes, class and ids. `Debug` shows no
 /// token.
 #[derive(Clone)]
 pub struct Grant {
@@ -83,7 +83,7 @@ impl Grant {
         self
     }
 
-    /// Whom it speaks for.
+    /// Returns the account of the grant.
     pub fn account(&self) -> &Account {
         &self.account
     }
@@ -98,19 +98,19 @@ impl Grant {
         self.refresh_token.as_ref()
     }
 
-    /// When the access token ends. Where the platform says that it lives for no time or less
-    /// (`expires_in` of 0, or negative), it counts as 60 seconds from when it was asked for; where
-    /// it says nothing, as 86 399.
+    /// Returns the moment at which the access token ends. If the platform gives a life of no time
+    /// or less (`expires_in` of 0, or negative), it counts as 60 seconds from the request; where it
+    /// says nothing, as 86 399.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
 
-    /// When this token pair was asked for, or imported.
+    /// Returns the moment at which this token pair was requested or imported.
     pub fn obtained_at(&self) -> Timestamp {
         self.obtained_at
     }
 
-    /// When the user authorized it, or it was imported or minted.
+    /// Returns the moment at which the user authorized the grant, or it was imported or minted.
     pub fn authorized_at(&self) -> Timestamp {
         self.authorized_at
     }
@@ -125,12 +125,12 @@ impl Grant {
         self.company_id.as_deref()
     }
 
-    /// Who authorized it.
+    /// Returns the id of the user who authorized the grant.
     pub fn user_id(&self) -> Option<&str> {
         self.user_id.as_deref()
     }
 
-    /// Whether it was minted from its company's token.
+    /// Returns `true` if the grant was minted from its company's token.
     pub fn is_minted(&self) -> bool {
         self.minted
     }
@@ -152,7 +152,7 @@ impl Grant {
         })
     }
 
-    /// How long the access token lives in all, in the sense of its answer.
+    /// Returns the whole life of the access token, as its answer tells it.
     pub(crate) fn lifetime(&self) -> Duration {
         self.expires_at.since(self.obtained_at)
     }
@@ -199,9 +199,12 @@ impl Grant {
             .clone()
             .any(|id| id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()))
         {
-            return Err(
-                Error::argument("an id of the grant is empty, longer than 128 bytes, or holds a character that no id has: copy it again").with_account(&self.account)
-            );
+            return Err(Error::argument(
+                "an id of the grant is empty, longer than 128 bytes, or holds a \
+                                 character that ids never contain: copy it \
+                                 again",
+            )
+            .with_account(&self.account));
         }
         Ok(())
     }
@@ -237,7 +240,8 @@ impl Grant {
         let stored: Stored<'_> = serde_json::from_slice(bytes).map_err(|_| {
             Error::new(
                 ErrorCode::StoreCorrupt,
-                "the stored grant can't be read: authorize this account again, or restore the store from a backup",
+                "the stored grant can't be read: authorize this account again, or restore the \
+                 store from a backup",
             )
             .with_account(account)
         })?;
@@ -296,7 +300,8 @@ pub(crate) fn within_second(told: Timestamp, ours: Timestamp) -> Timestamp {
 pub(crate) fn check_token(what: &str, token: &str) -> Result<()> {
     if token.is_empty() || token.len() > 65_536 || !token.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::malformed(format!(
-            "the {what} is empty, longer than 65536 bytes, or holds white space, control characters or characters outside ASCII"
+            "the {what} is empty, longer than 65536 bytes, or holds white space, control \
+             characters or characters outside ASCII"
         )));
     }
     Ok(())
