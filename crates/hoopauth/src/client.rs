@@ -76,8 +76,8 @@ impl Client {
         grants.cache.fresh(account, &grants.clock).map(Served::into_inner)
     }
 
-    /// Puts headers that were sent together again from the value of `Authorization`, for a program
-    /// that kept no [`Headers`] until the answer came and wants to [`report`](Self::report) it.
+    /// Rebuilds the sent headers from the value of `Authorization`, for a program that kept no
+    /// [`Headers`] until the answer came and wants to [`report`](Self::report) it.
     pub fn sent_headers(
         &self,
         account: &str,
@@ -166,8 +166,7 @@ impl Client {
     /// Completes an installation that began on the marketplace page and so carries no `state`.
     ///
     /// Without `state` anybody can make a user's browser bring the code of a foreign account. So
-    /// you say for which account the code must be; anything else is `WRONG_ACCOUNT` and is not
-    /// stored.
+    /// name the account that the code must be for; any other is `WRONG_ACCOUNT` and is not stored.
     pub fn complete_unsolicited(&self, code: &str, expected: &Account) -> Result<Account> {
         login::complete_unsolicited(&self.inner, code, expected)
     }
@@ -325,12 +324,12 @@ impl Client {
         WebhookVerifierBuilder::new(Some(Arc::clone(&self.inner)))
     }
 
-    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client. Doing it
-    /// again changes nothing; other events mean nothing.
+    /// Changes the grants of this client as a verified INSTALL or UNINSTALL demands. A second call
+    /// changes nothing, and neither do other events.
     ///
-    /// INSTALL mints the location's grant from its company's. UNINSTALL removes the grant, a
-    /// company's with those of its locations, unless the user authorized it anew since: both are
-    /// dated by the platform's clock, so that ours need not be right. Errors: `INVALID_ARGUMENT`
+    /// INSTALL mints the location's grant from its company's grant. UNINSTALL removes the grant (of
+    /// a company, also the grants of its locations), unless the user authorized it again since: the
+    /// platform's clock dates both, so that our clock need not be right. Errors: `INVALID_ARGUMENT`
     /// for an event that was not verified to be of this client's app, and those of minting and of
     /// the store: release the delivery then, and answer 429 so that it comes again.
     pub fn apply(&self, event: &WebhookEvent) -> Result<Applied> {
@@ -363,8 +362,8 @@ impl Client {
     /// Maintains as [`maintain`](Self::maintain) does, on a thread of its own, until the result is
     /// dropped or the client closed.
     ///
-    /// You may drop it anywhere, also in a hook that runs on its own thread: that thread then ends
-    /// by itself.
+    /// You may drop the result anywhere, also in a hook that runs on its thread: that thread then
+    /// ends by itself.
     pub fn maintain_in_background(&self) -> Result<Maintenance> {
         self.maintain_in_background_holding(())
     }
@@ -379,7 +378,7 @@ impl Client {
         refresh::maintain_in_background(&self.inner, held)
     }
 
-    /// Does `work` with this client, for as long as `context` allows.
+    /// Does `work` with this client, as long as `context` allows.
     ///
     /// The work runs on a thread of its own. If the context ends first, this returns `CANCELLED` or
     /// `TIMEOUT` at once, and the work goes on to its end: [`close`](Self::close) waits for it.

@@ -23,7 +23,8 @@ impl Headers {
         Self { snapshot, content_type: carries_body(method), version: None }
     }
 
-    /// The value of `Authorization`: `Bearer` and the token. A secret: send it, don't print it.
+    /// Returns the value of `Authorization`: `Bearer` and the token. It is secret: send it, don't
+    /// print it.
     pub fn authorization(&self) -> &str {
         self.snapshot.authorization()
     }
@@ -36,12 +37,12 @@ impl Headers {
         }
     }
 
-    /// The value of `User-Agent`.
+    /// Returns the value of `User-Agent`.
     pub fn user_agent(&self) -> &str {
         self.snapshot.constants().user_agent()
     }
 
-    /// The value of `Content-Type`, where the method carries a body.
+    /// Returns the value of `Content-Type`, if the method carries a body.
     pub fn content_type(&self) -> Option<&'static str> {
         self.content_type.then(|| without_nul(JSON))
     }
@@ -52,8 +53,8 @@ impl Headers {
         with_nuls(&self.snapshot, self.content_type, self.version.as_deref())
     }
 
-    /// Taken apart for C, which counts references to the snapshot: with it, whether there is a
-    /// `Content-Type`, and the `Version` where it is not the client's.
+    /// Takes the headers apart for C, which counts references to the snapshot: the snapshot, `true`
+    /// if there is a `Content-Type`, and the `Version` if it is not the client's.
     #[doc(hidden)]
     #[inline]
     pub fn into_parts(self) -> (Arc<Snapshot>, bool, Option<Arc<str>>) {
@@ -75,7 +76,7 @@ impl Headers {
         self.snapshot.name()
     }
 
-    /// The same headers with another `Version`, for this call.
+    /// Returns the same headers with another `Version`, for this call.
     pub fn with_version(mut self, version: &str) -> Result<Self> {
         let version = version.trim_ascii();
         if version.is_empty()
@@ -90,7 +91,8 @@ impl Headers {
         Ok(self)
     }
 
-    /// Names and values, in this order: `Authorization`, `Version`, `User-Agent`, `Content-Type`.
+    /// Returns names and values, in this order: `Authorization`, `Version`, `User-Agent`,
+    /// `Content-Type`.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
             Some(("Authorization", self.authorization())),
@@ -102,7 +104,7 @@ impl Headers {
         .flatten()
     }
 
-    /// The same as a map of the `http` crate, `Authorization` marked sensitive.
+    /// Returns the headers as a map of the `http` crate; `Authorization` is marked sensitive.
     pub fn to_header_map(&self) -> http::HeaderMap {
         let mut map = http::HeaderMap::with_capacity(4);
         for (name, value) in self.iter() {

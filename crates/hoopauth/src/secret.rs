@@ -1,4 +1,4 @@
-//! Text that must not be seen.
+//! Secrets: text that must not be seen.
 
 use std::cell::Cell;
 use std::fmt;
@@ -21,7 +21,7 @@ enum Text {
 }
 
 impl Secret {
-    /// Takes the text over. The caller's own copies are its own to wipe.
+    /// Takes the text over. The caller wipes its own copies.
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(Text::Own(text.into()))
     }
@@ -31,12 +31,12 @@ impl Secret {
         Self(Text::Public(text))
     }
 
-    /// A text of `owner`, without a copy.
+    /// Makes a text that `owner` lends, without a copy.
     pub(crate) fn lent(owner: Arc<dyn Lends>, part: Part) -> Self {
         Self(Text::Lent(owner, part))
     }
 
-    /// The text itself, for the moment it is needed.
+    /// Returns the text itself. Keep it no longer than you need it.
     pub fn expose(&self) -> &str {
         match &self.0 {
             Text::Own(text) => text,
@@ -140,9 +140,9 @@ pub(crate) fn note_traffic() {
     TRAFFIC.set(true);
 }
 
-/// Overwrites what lies below on the stack, if secrets passed there. Code that is not ours leaves
-/// them behind: the dynamic linker, for one, stores the vector registers there, which a copied
-/// token has just been in.
+/// Overwrites the unused part of the stack, if secrets passed there. Foreign code leaves them
+/// behind: the dynamic linker, for example, stores the vector registers there, through which a
+/// token was just copied.
 pub(crate) fn wipe_stack_after_traffic() {
     if TRAFFIC.take() {
         wipe_stack();

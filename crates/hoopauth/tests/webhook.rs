@@ -118,7 +118,11 @@ fn a_map_of_headers_does_as_well() {
     }
     assert_eq!(verifier.verify_http(&map, webhook.body.as_bytes()).unwrap().key(), "emulator-1");
     map.append("x-ghl-signature", "N/A".parse().unwrap());
-    refuse(verifier.verify_http(&map, webhook.body.as_bytes()), SignatureInvalid, "different values");
+    refuse(
+        verifier.verify_http(&map, webhook.body.as_bytes()),
+        SignatureInvalid,
+        "different values",
+    );
 }
 
 #[test]

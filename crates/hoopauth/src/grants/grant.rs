@@ -62,7 +62,7 @@ impl Grant {
         self
     }
 
-    /// Says when the access token ends.
+    /// Sets the end of the access token.
     #[must_use]
     pub fn with_expires_at(mut self, expires_at: Timestamp) -> Self {
         self.expires_at = expires_at;
@@ -76,7 +76,7 @@ impl Grant {
         self
     }
 
-    /// Says which company a location belongs to: its way back when the refresh token is lost.
+    /// Sets the company of a location: with it, a lost refresh token can be replaced by minting.
     #[must_use]
     pub fn with_company_id(mut self, id: &str) -> Self {
         self.company_id = Some(id.to_owned());
@@ -93,7 +93,7 @@ impl Grant {
         &self.access_token
     }
 
-    /// The refresh token. Whoever sends it outside this client spends it.
+    /// Returns the refresh token. A program that sends it outside this client spends it.
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.refresh_token.as_ref()
     }
@@ -115,12 +115,12 @@ impl Grant {
         self.authorized_at
     }
 
-    /// The scopes that were granted.
+    /// Returns the scopes that were granted.
     pub fn scopes(&self) -> &[String] {
         &self.scopes
     }
 
-    /// The company, also of a location.
+    /// Returns the company, also of a location.
     pub fn company_id(&self) -> Option<&str> {
         self.company_id.as_deref()
     }

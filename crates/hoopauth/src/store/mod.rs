@@ -1,8 +1,8 @@
 //! Stores, which keep grants.
 //!
-//! A store keeps one [`Record`] per (app, account), the sliding log of token-endpoint requests, and
-//! short-lived claims. What is secret in a record is opaque bytes to it, sealed when a `store_key`
-//! is set.
+//! A store keeps one [`Record`] for each app and account, the sliding log of token-endpoint
+//! requests, and short-lived claims. The secret part of a record is opaque bytes to the store, and
+//! sealed if a `store_key` is set.
 
 use std::fmt;
 use std::time::Duration;

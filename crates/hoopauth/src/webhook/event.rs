@@ -1,9 +1,9 @@
 //! Reads the body of a webhook.
 //!
-//! A genuine body is delivered, whatever it looks like: the signature proves it, so a member that
-//! we can't read is left out and the program has the body. Refused is what could do harm: a body
-//! that is no JSON object, and one that is nested so deep that a recursive parser of the host
-//! program could crash on it.
+//! A genuine body is always delivered: the signature proves it, so we leave out a member that we
+//! can't read, and the program has the body. Only harmful bodies are refused: a body that is not a
+//! JSON object, and a body that is nested so deep that a recursive parser of the host program could
+//! crash.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -35,7 +35,7 @@ pub struct WebhookEvent {
 }
 
 impl WebhookEvent {
-    /// Reads a body. Its app and its age are not checked here. `WEBHOOK_MALFORMED`.
+    /// Reads a body. This does not check its app and its age. `WEBHOOK_MALFORMED`.
     #[doc(hidden)]
     pub fn parse(body: &[u8]) -> Result<Self> {
         let text = readable(body)?;
@@ -75,19 +75,19 @@ impl WebhookEvent {
         })
     }
 
-    /// `type`, such as `ContactCreate`; unknown ones are passed on. Empty where the event has none,
-    /// as those of invoices, products and records.
+    /// Returns `type`, such as `ContactCreate`; unknown types are passed on. Empty if the event has
+    /// none, as events of invoices, products and records.
     pub fn event_type(&self) -> &str {
         &self.event_type
     }
 
-    /// `webhookId`, or a hash of the body if there is none.
+    /// Returns `webhookId`, or a hash of the body if there is none.
     pub fn webhook_id(&self) -> &str {
         &self.id
     }
 
-    /// Returns the moment of the event; `None` where the event does not say, or not in a form that
-    /// can be read.
+    /// Returns the moment of the event; `None` if the event names none, or names it in an unknown
+    /// form.
     pub fn timestamp(&self) -> Option<Timestamp> {
         match self.time {
             EventTime::At(at) => Some(at),
@@ -95,8 +95,8 @@ impl WebhookEvent {
         }
     }
 
-    /// The location it is about, else the company. An event without `locationId` and `companyId`
-    /// may name it by `altId` and `altType`, as those of invoices do.
+    /// Returns the location of the event, else the company. An event without `locationId` and
+    /// `companyId` may name it by `altId` and `altType`, as those of invoices do.
     pub fn account(&self) -> Option<&Account> {
         self.account.as_ref()
     }
@@ -114,9 +114,9 @@ impl WebhookEvent {
         &self.body
     }
 
-    /// The body as JSON text that every parser takes: without a byte order mark, half an emoji (as
-    /// JavaScript escapes one that was cut) replaced by U+FFFD, and a number beyond all
-    /// floating-point numbers as text.
+    /// Returns the body as JSON text that every parser accepts: without a byte order mark; with
+    /// U+FFFD for half an emoji (as JavaScript escapes one that was cut); and with text for a
+    /// number beyond all floating-point numbers.
     pub fn json_text(&self) -> Cow<'_, str> {
         match readable(&self.body) {
             Ok(Cow::Borrowed(text)) => quote_huge_numbers(text),
@@ -128,7 +128,7 @@ impl WebhookEvent {
         }
     }
 
-    /// The body, parsed; see [`json_text`](Self::json_text). Of a member that is named twice the
+    /// Returns the parsed body; see [`json_text`](Self::json_text). If a member is named twice, the
     /// last one counts.
     pub fn json(&self) -> serde_json::Value {
         let text = self.json_text();
@@ -138,7 +138,7 @@ impl WebhookEvent {
         serde_json::Value::deserialize(&mut reader).unwrap_or_default()
     }
 
-    /// The company, of a location's event too.
+    /// Returns the company, also for an event of a location.
     pub(super) fn company(&self) -> Option<&Account> {
         self.company.as_ref()
     }
@@ -199,7 +199,7 @@ fn lifecycle_of(event_type: &str) -> Option<Lifecycle> {
 /// App that an event was verified for.
 #[derive(Clone, Debug)]
 pub(super) enum VerifiedFor {
-    /// Nobody looked, or it is another's.
+    /// Nobody checked, or the app is another one.
     AnyApp,
     /// App of the verifier, by its app id.
     AppId,
@@ -214,7 +214,7 @@ pub(super) enum NamedApp {
     No,
     /// This one.
     One(String),
-    /// Several, or in a form that is no id: not surely ours.
+    /// Several apps, or a value that is not an id: not certainly ours.
     Unclear,
 }
 
@@ -294,7 +294,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Refuses an event that says two things at once.
+    /// Refuses an event that contradicts itself.
     fn check_clear(&self) -> Result<()> {
         let named = [
             ("type", &self.event_type),
@@ -319,7 +319,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The account by the other way of naming one.
+    /// Returns the account that `altId` and `altType` name.
     fn other_account(&self) -> Named {
         match self.alt_type.text().unwrap_or_default().to_ascii_lowercase().as_str() {
             "location" => Named::of(&self.alt_id, Account::location),
@@ -363,7 +363,7 @@ impl Member<'_> {
     }
 }
 
-/// Returns `false` for what says nothing: `null` and an empty text.
+/// Returns `false` for `null` and an empty text, which say nothing.
 fn is_something(value: &RawValue) -> bool {
     !matches!(value.get(), "null" | "\"\"")
 }
@@ -468,7 +468,7 @@ fn check_depth(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Goes behind the quote that ends a string.
+/// Skips the rest of a string, including its closing quote.
 fn skip_string(bytes: &mut std::str::Bytes<'_>) {
     while let Some(byte) = bytes.next() {
         match byte {

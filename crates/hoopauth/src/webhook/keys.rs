@@ -31,7 +31,7 @@ impl SignatureScheme {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Ed25519, Self::RsaSha256, Self::HmacSha256];
 
-    /// The name in every language: `ed25519`, `rsa-sha256`, `hmac-sha256`.
+    /// Returns the name in every language: `ed25519`, `rsa-sha256`, `hmac-sha256`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ed25519 => "ed25519",
@@ -58,9 +58,9 @@ pub struct WebhookKey {
 }
 
 impl WebhookKey {
-    /// A key. A public one is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; an
-    /// HMAC secret is taken as it is, but for white space at its ends, and has at least 16 bytes.
-    /// `label` is for people: a verified delivery tells it. `CONFIG`.
+    /// Makes a key. A public key is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or
+    /// hex. An HMAC secret is used unchanged, except for white space at its ends, and has at least
+    /// 16 bytes. `label` is for people: a verified delivery tells it. `CONFIG`.
     pub fn new(scheme: SignatureScheme, label: &str, key: &str) -> Result<Self> {
         if label.is_empty() || label.len() > LONGEST_LABEL || label.chars().any(char::is_control) {
             return Err(Error::config(format!(
@@ -97,24 +97,24 @@ impl WebhookKey {
         })
     }
 
-    /// The key that the platform signs every app's webhooks with.
+    /// Returns the key that the platform signs the webhooks of every app with.
     pub(super) fn platform() -> Result<Self> {
         Self::new(SignatureScheme::Ed25519, "platform", PLATFORM_KEY)
     }
 
-    /// The platform's older key; its end is announced for 1 September 2026.
+    /// Returns the platform's older key; its end is announced for 1 September 2026.
     pub(super) fn platform_rsa() -> Result<Self> {
         Self::new(SignatureScheme::RsaSha256, "platform-rsa", PLATFORM_RSA_KEY)
     }
 
-    /// Counts from this moment on only, by the client's clock.
+    /// Makes the key valid from this moment on only, by the client's clock.
     #[must_use]
     pub fn not_before(mut self, moment: Timestamp) -> Self {
         self.not_before = moment;
         self
     }
 
-    /// Counts until this moment only, by the client's clock.
+    /// Makes the key valid until this moment only, by the client's clock.
     #[must_use]
     pub fn not_after(mut self, moment: Timestamp) -> Self {
         self.not_after = moment;
@@ -136,7 +136,7 @@ impl WebhookKey {
         (self.not_before, self.not_after) != ALWAYS
     }
 
-    /// `CONFIG` where it could never count.
+    /// Refuses a key that could never be valid: `CONFIG`.
     pub(super) fn check_dates(&self) -> Result<()> {
         if self.not_before > self.not_after {
             return Err(Error::config(format!(
@@ -320,7 +320,7 @@ fn unreadable(label: &str, what: &str) -> Error {
 const PLATFORM_KEY: &str = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=";
 const PLATFORM_RSA_KEY: &str = include_str!("platform-rsa.pem");
 const PEM_KIND: &str = "PUBLIC KEY";
-/// The moments of a key that always counts.
+/// Moments of a key that is always valid.
 const ALWAYS: (Timestamp, Timestamp) = (Timestamp(i64::MIN), Timestamp(i64::MAX));
 const LONGEST_LABEL: usize = 64;
 const LONGEST_KEY: usize = 16_384;

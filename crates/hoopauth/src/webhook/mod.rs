@@ -79,7 +79,7 @@ impl WebhookVerifierBuilder {
         self
     }
 
-    /// A clock of the host's own, instead of the client's or the system's.
+    /// Sets a clock of the host, instead of the client's or the system's clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
@@ -184,16 +184,15 @@ impl WebhookVerifier {
         WebhookVerifierBuilder::new(None)
     }
 
-    /// Verifies signature, event, app, age and that it was not handled before; claims it until it
-    /// is [confirmed](WebhookDelivery::confirm) or [released](WebhookDelivery::release).
+    /// Verifies signature, event, app and age, and that the event was not handled before. Claims it
+    /// until it is [confirmed](WebhookDelivery::confirm) or [released](WebhookDelivery::release).
     ///
-    /// `headers` are all those of the request, in any case and order; `body` is what came, byte for
-    /// byte.
+    /// `headers` are all headers of the request, in any case and order; `body` is the raw body.
     ///
     /// The platform signs the events of all apps with one key. An event that names another app is
-    /// foreign. One that names no app is accepted if the client has a grant for its account or for
-    /// its company (the store is asked, the platform is not), or if a shared secret signed it.
-    /// `any_app` accepts both. INSTALL and UNINSTALL must name this app.
+    /// foreign. An event that names no app is accepted if the client has a grant for its account or
+    /// for its company (the verifier asks the store, not the platform), or if a shared secret
+    /// signed it. `any_app` accepts both kinds. INSTALL and UNINSTALL must name this app.
     ///
     /// Errors, and what to answer to the platform: `WEBHOOK_REPLAYED` and `WEBHOOK_FOREIGN` (200,
     /// do nothing), `SIGNATURE_MISSING` and `SIGNATURE_INVALID` (401), `WEBHOOK_MALFORMED` and
@@ -240,12 +239,12 @@ impl WebhookVerifier {
         })
     }
 
-    /// The client whose store verifying may wait for.
+    /// Returns the client whose store a verification may wait for.
     pub(crate) fn waits_for(&self) -> Option<&Arc<Inner>> {
         self.shared.remembered_by().or(self.shared.grants.as_ref())
     }
 
-    /// The longest body that is accepted, in bytes: whoever reads one off a connection may stop
+    /// Returns the longest body that is accepted, in bytes: a reader of the connection may stop
     /// there.
     pub fn max_body(&self) -> usize {
         self.shared.settings.max_body
@@ -279,8 +278,8 @@ impl fmt::Debug for WebhookVerifier {
     }
 }
 
-/// A verified event, claimed by this process. Dropped without [`confirm`](Self::confirm) it is
-/// released, so that the platform's retry is accepted.
+/// A verified event, claimed by this process. A drop without [`confirm`](Self::confirm) releases
+/// it, so that the platform's retry is accepted.
 pub struct WebhookDelivery {
     event: WebhookEvent,
     key: String,
@@ -297,7 +296,7 @@ impl WebhookDelivery {
         &self.event
     }
 
-    /// The label of the key that verified it.
+    /// Returns the label of the key that verified the event.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -338,12 +337,12 @@ impl WebhookDelivery {
         }
     }
 
-    /// The client whose store it is remembered in.
+    /// Returns the client whose store remembers the delivery.
     pub(crate) fn remembered_by(&self) -> Option<&Arc<Inner>> {
         self.shared.remembered_by()
     }
 
-    /// Refuses what a forked child does with its parent's.
+    /// Refuses a forked child that uses its parent's delivery.
     fn check_process(&self) -> Result<()> {
         if !self.process.is_this() {
             return Err(Error::state(
@@ -354,7 +353,7 @@ impl WebhookDelivery {
         Ok(())
     }
 
-    /// Ends the claim, unless it has ended by itself and may be another's now.
+    /// Ends the claim, unless it has ended by itself and another worker may have it now.
     fn give_back(&self) -> Result<()> {
         let (now, moment) = self.shared.clock.both();
         let claim = self.shared.lives.claim;
@@ -396,7 +395,7 @@ struct Shared {
     settings: Settings,
     /// Key of everything that the client stores.
     client: Option<Arc<str>>,
-    /// The client whose grants tell that an event is this app's.
+    /// Client whose grants show that an event belongs to this app.
     grants: Option<Arc<Inner>>,
     replay: Replay,
     lives: Lives,
@@ -411,7 +410,8 @@ impl Shared {
         }
     }
 
-    /// Refuses other apps' events as foreign: the platform's keys sign those of every app.
+    /// Refuses events of other apps as foreign, because the platform's keys sign the events of
+    /// every app.
     fn check_app(&self, event: &mut WebhookEvent, verified: &Verified<'_>) -> Result<()> {
         let settings = &self.settings;
         let (own, is_lifecycle) = (settings.app_id.as_deref(), event.lifecycle().is_some());
@@ -515,7 +515,7 @@ impl Settings {
     }
 }
 
-/// A verifier's time: its client's, the host's or the system's.
+/// Clock of a verifier: its client's, the host's or the system's.
 enum VerifierClock {
     Client(Arc<Inner>),
     Own(ClientClock),
@@ -538,7 +538,7 @@ impl VerifierClock {
     }
 }
 
-/// The states of a delivery; `HANDLED` until that is stored.
+/// States of a delivery. It is `HANDLED` until that is stored.
 const CLAIMED: u8 = 0;
 const HANDLED: u8 = 1;
 const CONFIRMED: u8 = 2;
