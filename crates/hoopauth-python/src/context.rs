@@ -8,8 +8,8 @@ use crate::number::{Seconds, refused};
 
 /// Deadline for calls, and a switch that ends their waits.
 ///
-/// Give it as `context=` to any calls, on any threads. What ends is the wait: a refresh under way
-/// is finished and saved, and the next call has its result.
+/// Pass it as `context=` to any calls, on any threads. Only the wait ends: a refresh under way is
+/// finished and saved, and the next call has its result.
 ///
 /// Args:
 ///     timeout: seconds from now after which calls end with `hoopauth.Timeout`; `None` and infinity
@@ -30,8 +30,8 @@ impl Context {
         })
     }
 
-    /// Ends all waits within this context, those under way and those to come, with
-    /// `hoopauth.Cancelled`. From any thread.
+    /// Ends all current and later waits within this context, with `hoopauth.Cancelled`. Any thread
+    /// may call it.
     fn cancel(&self) {
         self.inner.cancel();
     }
@@ -47,7 +47,7 @@ impl Context {
     }
 }
 
-/// The context of a call: the one given, or one of its own that lasts `timeout` seconds.
+/// Returns the context of a call: the given one, or a new one that lasts `timeout` seconds.
 pub(crate) fn of_call(
     py: Python<'_>,
     timeout: Option<Seconds>,
@@ -61,7 +61,7 @@ pub(crate) fn of_call(
     }
 }
 
-/// One that is longer than any program runs is none.
+/// A deadline that is longer than any program runs counts as none.
 fn lasting(py: Python<'_>, Seconds(seconds): Seconds) -> PyResult<hoopauth::Context> {
     if seconds.is_nan() || seconds < 0.0 {
         return Err(refused(

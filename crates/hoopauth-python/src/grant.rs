@@ -8,8 +8,8 @@ use crate::error::raised;
 use crate::number::{Seconds, refused};
 use crate::text::{Str, Strs, arg};
 
-/// The stored result of an authorization of one account: what `import_grant` takes and
-/// `export_grant` gives.
+/// The stored result of the authorization of one account, which `import_grant` takes and
+/// `export_grant` returns.
 ///
 /// Args:
 ///     account: `location:<id>` or `company:<id>`.
@@ -74,7 +74,7 @@ impl Grant {
         self.inner.access_token().expose()
     }
 
-    /// The refresh token. A secret; whoever sends it elsewhere spends it.
+    /// The refresh token. A secret; sending it elsewhere spends it.
     #[getter]
     fn refresh_token(&self) -> Option<&str> {
         self.inner.refresh_token().map(hoopauth::Secret::expose)

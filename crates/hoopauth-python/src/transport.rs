@@ -1,4 +1,4 @@
-//! A transport of the program's.
+//! Transports that the program brings.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::callback::{Fault, Slot, type_name};
 use crate::header::pairs;
 use crate::number::Whole;
 
-/// One HTTP request for a transport of the program's, ready to send. Its `repr` shows neither
-/// headers nor body.
+/// One HTTP request for a transport of the program, ready to send. Its `repr` shows neither headers
+/// nor body.
 #[pyclass(frozen, module = "hoopauth")]
 pub(crate) struct TransportRequest {
     method: &'static str,
@@ -58,9 +58,9 @@ impl TransportRequest {
         PyBytes::new(py, self.body.as_bytes())
     }
 
-    /// Seconds left for the exchange, the body included. Raises `hoopauth.Timeout` once there are
-    /// none left: then the request must not be sent, because its refresh token may have been spent
-    /// by others meanwhile.
+    /// Seconds left for the exchange, the body included. Raises `hoopauth.Timeout` if no time is
+    /// left: do not send the request then, because others may have spent its refresh token
+    /// meanwhile.
     #[getter]
     fn timeout(&self, py: Python<'_>) -> PyResult<f64> {
         let (until, wall) = self.until;
@@ -125,8 +125,8 @@ impl Transport for PyTransport {
     }
 }
 
-/// A transport answers `(status, headers, body)`. The request may have spent a refresh token:
-/// whatever can be read is.
+/// A transport returns `(status, headers, body)`. The request may have spent a refresh token, so
+/// every readable part is used.
 fn read(answer: &Bound<'_, PyAny>) -> Result<TransportResponse, Fault> {
     let parts: Option<Vec<_>> =
         answer.try_iter().ok().and_then(|parts| parts.collect::<PyResult<_>>().ok());
@@ -143,7 +143,7 @@ fn read(answer: &Bound<'_, PyAny>) -> Result<TransportResponse, Fault> {
     Ok(TransportResponse { status, headers, body: bytes(body)? })
 }
 
-/// Text is UTF-8; everything else that shows its bytes will do.
+/// Text is read as UTF-8; any object that shows its bytes is accepted.
 fn bytes(body: &Bound<'_, PyAny>) -> Result<Vec<u8>, Fault> {
     if body.is_none() {
         return Ok(Vec::new());

@@ -10,9 +10,9 @@ use crate::error::{Error, ErrorCode, Result};
 /// Deadline for calls, and a switch that ends their waits. Clones share both; any thread may
 /// cancel.
 ///
-/// [`Client::within`] makes a call within a context. Only the wait ends: a token request that was
-/// sent is finished on a thread of its own, and its answer is saved, so that cancelling never costs
-/// a grant.
+/// [`Client::within`](crate::Client::within) makes a call within a context. Only the wait ends: a
+/// token request that was sent is finished on a thread of its own, and its answer is saved, so that
+/// cancelling never costs a grant.
 #[derive(Clone, Default)]
 pub struct Context {
     shared: Arc<Shared>,

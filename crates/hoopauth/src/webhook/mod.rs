@@ -1,7 +1,8 @@
 //! Webhooks: keys, verification, replay, events.
 //!
 //! A [`WebhookVerifier`] checks that a request is a genuine, fresh event for this app that nobody
-//! has handled yet, and [`Client::apply`] does what an installation means for the grants.
+//! has handled yet, and [`Client::apply`](crate::Client::apply) does what an installation means for
+//! the grants.
 //!
 //! The platform sends an event again only if it was answered with 429, at least under one of its
 //! documented policies. So a receiver answers 200 to what it handled, to `WEBHOOK_REPLAYED` and to
