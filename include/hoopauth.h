@@ -400,7 +400,7 @@ bool hoopauth_error_is_retryable(const hoopauth_error_t *error);
 const char *hoopauth_error_account(const hoopauth_error_t *error, size_t *len);
 
 /**
- * Frees an error; NULL is nothing to free.
+ * Frees an error. Does nothing for NULL.
  *
  * Its texts must not be used afterwards. Since 0.1.
  */
@@ -423,7 +423,7 @@ typedef struct hoopauth_text_t hoopauth_text_t;
 const char *hoopauth_text_data(const hoopauth_text_t *text, size_t *len);
 
 /**
- * Frees a text and wipes it; NULL is nothing to free. Since 0.1.
+ * Frees a text and wipes it. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_text_free(hoopauth_text_t *text);
 
@@ -468,7 +468,8 @@ bool hoopauth_context_is_cancelled(const hoopauth_context_t *context);
 hoopauth_context_t *hoopauth_context_ref(const hoopauth_context_t *context);
 
 /**
- * Gives up one reference; NULL is nothing to free. Calls under way within it go on. Since 0.1.
+ * Gives up one reference. Does nothing for NULL. Calls under way within it go on.
+ * Since 0.1.
  */
 void hoopauth_context_free(hoopauth_context_t *context);
 
@@ -667,7 +668,7 @@ hoopauth_status_t hoopauth_headers_with_version(const hoopauth_headers_t *header
                                                 hoopauth_error_t **err);
 
 /**
- * Frees headers; NULL is nothing to free. Since 0.1.
+ * Frees headers. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_headers_free(hoopauth_headers_t *headers);
 
@@ -725,13 +726,13 @@ const char *hoopauth_response_body(const hoopauth_response_t *response, size_t *
 /**
  * The answer that an error is about, headers and body at hand.
  *
- * Returns what is borrowed from error, never to be freed; NULL where a request did not end in an
- * answer. Any thread. Since 0.1.
+ * Returns a response that is borrowed from error, never to be freed; NULL if a request did not
+ * end in an answer. Any thread. Since 0.1.
  */
 const hoopauth_response_t *hoopauth_error_response(const hoopauth_error_t *error);
 
 /**
- * Frees an answer; NULL is nothing to free. Since 0.1.
+ * Frees an answer. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_response_free(hoopauth_response_t *response);
 
@@ -868,7 +869,7 @@ int64_t hoopauth_grant_authorized_at_ms(const hoopauth_grant_t *grant);
 bool hoopauth_grant_is_minted(const hoopauth_grant_t *grant);
 
 /**
- * Frees a grant and wipes it; NULL is nothing to free. Since 0.1.
+ * Frees a grant and wipes it. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_grant_free(hoopauth_grant_t *grant);
 
@@ -905,7 +906,7 @@ hoopauth_status_t hoopauth_config_set(hoopauth_config_t *config,
                                       hoopauth_error_t **err);
 
 /**
- * Lets the environment fill, when a client is made, what is not set: HOOPAUTH_<OPTION>, then
+ * Lets the environment fill the unset options when a client is made: HOOPAUTH_<OPTION>, then
  * HoopAI's own HOOPAI_TOKEN (a Private Integration token) and LOCATION_ID (the default
  * account).
  *
@@ -926,8 +927,8 @@ hoopauth_status_t hoopauth_config_set_language(hoopauth_config_t *config,
                                                hoopauth_error_t **err);
 
 /**
- * Frees a configuration and wipes it; NULL is nothing to free. Clients made of it go on. Since
- * 0.1.
+ * Frees a configuration and wipes it. Does nothing for NULL. Clients made of it go
+ * on. Since 0.1.
  */
 void hoopauth_config_free(hoopauth_config_t *config);
 
@@ -1065,7 +1066,7 @@ typedef struct {
    */
   void (*destroy)(void *user_data);
   /**
-   * Sends request and puts what came back into response. It must not follow redirects, must
+   * Sends request and puts the answer into response. It must not follow redirects, must
    * verify certificates, and must give up after the request's timeout. An HTTP status of 4xx or
    * 5xx is an answer, not an error.
    *
@@ -1152,7 +1153,7 @@ hoopauth_status_t hoopauth_transport_response_set_status(hoopauth_transport_resp
                                                          hoopauth_error_t **err);
 
 /**
- * Adds a header of the answer. Copied; what is no UTF-8 in its value is replaced.
+ * Adds a header of the answer. Copied; bytes of its value that are not UTF-8 are replaced.
  *
  * Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
  */
@@ -1370,8 +1371,8 @@ typedef struct {
                                hoopauth_failure_t *failure);
   /**
    * *changes gets a number that changes with each saved row, whichever process saved it. May
-   * be NULL: then what other processes change is seen when a token is due or refused. Answer at
-   * once: a caller with a fresh token waits for it.
+   * be NULL: then changes of other processes are noticed when a token is due or refused. Return
+   * at once: a caller with a fresh token waits for it.
    */
   hoopauth_status_t (*changes)(void *user_data, uint64_t *changes, hoopauth_failure_t *failure);
 } hoopauth_store_callbacks_t;
@@ -1437,7 +1438,7 @@ const char *hoopauth_account_name(const hoopauth_account_t *account, size_t *len
 hoopauth_account_t *hoopauth_account_ref(const hoopauth_account_t *account);
 
 /**
- * Gives up one reference; NULL is nothing to free. Since 0.1.
+ * Gives up one reference. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_account_free(hoopauth_account_t *account);
 
@@ -1548,7 +1549,7 @@ hoopauth_status_t hoopauth_client_sent_headers(const hoopauth_client_t *client,
                                                hoopauth_error_t **err);
 
 /**
- * Tells what came back for a request that was sent with headers.
+ * Reads the answer to a request that was sent with headers.
  *
  * Where *repeat is set, the token was refused and there is a new one: repeat the request, once,
  * with these headers, which are the caller's to free. Where it is NULL on success, the answer is
@@ -1680,7 +1681,7 @@ size_t hoopauth_accounts_count(const hoopauth_accounts_t *accounts);
 const char *hoopauth_accounts_at(const hoopauth_accounts_t *accounts, size_t index, size_t *len);
 
 /**
- * Frees a list of accounts; NULL is nothing to free. Since 0.1.
+ * Frees a list of accounts. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_accounts_free(hoopauth_accounts_t *accounts);
 
@@ -1716,8 +1717,9 @@ hoopauth_status_t hoopauth_client_close(const hoopauth_client_t *client, hoopaut
 hoopauth_client_t *hoopauth_client_ref(const hoopauth_client_t *client);
 
 /**
- * Gives up one reference; NULL is nothing to free. The last one waits for refreshes under way, at
- * most for the option timeout, and what could not be saved yet is tried once more. Since 0.1.
+ * Gives up one reference. Does nothing for NULL. The last one waits for refreshes
+ * under way, at most for the option timeout, and what could not be saved yet is tried once more.
+ * Since 0.1.
  */
 void hoopauth_client_free(hoopauth_client_t *client);
 
@@ -1737,7 +1739,7 @@ typedef struct hoopauth_request_t hoopauth_request_t;
  * Makes a request: an HTTP method in any case, and a path below api_base, such as "/contacts/",
  * or an absolute URL on one of the configured hosts.
  *
- * Texts are copied. *out is the caller's to free. Errors: only for NULL and for what is not
+ * Texts are copied. *out is the caller's to free. Errors: only for NULL and for text that is not
  * UTF-8; a wrong method or path is told when it is sent. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_request(const hoopauth_client_t *client,
@@ -1837,7 +1839,7 @@ hoopauth_status_t hoopauth_request_set_repeatable(hoopauth_request_t *request,
                                                   hoopauth_error_t **err);
 
 /**
- * Sends it, again where that can help, and hands out what came back.
+ * Sends the request, repeats it if that can help, and hands out the answer.
  *
  * An expiring token is refreshed on the way; one that is refused is refreshed and the request
  * repeated, once. Waits are obeyed, redirects of GET and HEAD followed, and the token never leaves
@@ -1854,14 +1856,14 @@ hoopauth_status_t hoopauth_request_send(const hoopauth_request_t *request,
                                         hoopauth_error_t **err);
 
 /**
- * Frees a request; NULL is nothing to free. Since 0.1.
+ * Frees a request. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_request_free(hoopauth_request_t *request);
 
 /* ---- Rate limits -----------------------------------------------------*/
 
 /**
- * The API's limits of one account, as its last answer told them. What was not told is -1.
+ * The API's limits of one account, as its last answer told them. A limit that was not told is -1.
  */
 typedef struct {
   /**
@@ -1986,9 +1988,9 @@ typedef struct {
  * All locations that company (NULL: the default account) installed the app in, page by page
  * until the end.
  *
- * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT for what is no company,
- * HOOPAUTH_NO_GRANT, HOOPAUTH_INVALID_STATE without OAuth, and those of a request. Any thread.
- * Since 0.1.
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT for an account that is not a
+ * company, HOOPAUTH_NO_GRANT, HOOPAUTH_INVALID_STATE without OAuth, and those of a request.
+ * Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_installed_locations(const hoopauth_client_t *client,
                                                       const hoopauth_account_t *company,
@@ -2029,7 +2031,7 @@ const char *hoopauth_installed_locations_name(const hoopauth_installed_locations
 bool hoopauth_installed_locations_is_installed(const hoopauth_installed_locations_t *locations, size_t index);
 
 /**
- * Frees a list of locations; NULL is nothing to free. Since 0.1.
+ * Frees a list of locations. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_installed_locations_free(hoopauth_installed_locations_t *locations);
 
@@ -2040,8 +2042,9 @@ void hoopauth_installed_locations_free(hoopauth_installed_locations_t *locations
  * progress, if not NULL, is called after each location, one call at a time and never after this
  * function returned; where it returns 0, the minting ends, and that is no error. summary may be
  * NULL; else its struct_size must be set. Locations that fail are counted and the others minted
- * all the same. Errors: HOOPAUTH_INVALID_ARGUMENT for what is no company, HOOPAUTH_NO_GRANT,
- * HOOPAUTH_INVALID_STATE without OAuth, and those of a request. Any thread. Since 0.1.
+ * all the same. Errors: HOOPAUTH_INVALID_ARGUMENT for an account that is not a company,
+ * HOOPAUTH_NO_GRANT, HOOPAUTH_INVALID_STATE without OAuth, and those of a request. Any thread.
+ * Since 0.1.
  */
 hoopauth_status_t hoopauth_client_mint_all(const hoopauth_client_t *client,
                                            const hoopauth_account_t *company,
@@ -2063,7 +2066,7 @@ typedef struct hoopauth_operation_t hoopauth_operation_t;
  * Finds the operation that a method, in any case, and a path, with or without a query, mean.
  *
  * *out is the caller's to free; NULL on success: it is not documented. No I/O. Errors: only for
- * NULL and for what is not UTF-8. Any thread. Since 0.1.
+ * NULL and for text that is not UTF-8. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_operation_find(const char *method,
                                           size_t method_len,
@@ -2123,7 +2126,7 @@ bool hoopauth_operation_allows_company(const hoopauth_operation_t *operation);
 bool hoopauth_operation_allows_private_integration(const hoopauth_operation_t *operation);
 
 /**
- * Frees an operation; NULL is nothing to free. Since 0.1.
+ * Frees an operation. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_operation_free(hoopauth_operation_t *operation);
 
@@ -2256,7 +2259,7 @@ hoopauth_status_t hoopauth_authorization_request_set_version_id(hoopauth_authori
                                                                 hoopauth_error_t **err);
 
 /**
- * Frees a request; NULL is nothing to free. Since 0.1.
+ * Frees a request. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_authorization_request_free(hoopauth_authorization_request_t *request);
 
@@ -2298,7 +2301,7 @@ const char *hoopauth_pending_authorization_state(const hoopauth_pending_authoriz
 int64_t hoopauth_pending_authorization_expires_at_ms(const hoopauth_pending_authorization_t *pending);
 
 /**
- * Frees a pending authorization and wipes it; NULL is nothing to free. Since 0.1.
+ * Frees a pending authorization and wipes it. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_pending_authorization_free(hoopauth_pending_authorization_t *pending);
 
@@ -2336,7 +2339,7 @@ hoopauth_status_t hoopauth_client_open_pending(const hoopauth_client_t *client,
  * Checks state, once only, exchanges the code and stores the grant. *out, the caller's to
  * free, is the account that was authorized. Errors: HOOPAUTH_STATE_MISMATCH,
  * HOOPAUTH_AUTHORIZATION_DENIED, HOOPAUTH_WRONG_TOKEN_CLASS, HOOPAUTH_INVALID_ARGUMENT for
- * what is no redirect, and those of the token endpoint. Any thread. Since 0.1.
+ * text that is not a redirect, and those of the token endpoint. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_complete(const hoopauth_client_t *client,
                                            const hoopauth_pending_authorization_t *pending,
@@ -2435,7 +2438,7 @@ int64_t hoopauth_health_idle_days_left(const hoopauth_health_t *health);
 const char *hoopauth_health_scopes(const hoopauth_health_t *health, size_t *len);
 
 /**
- * Frees a health; NULL is nothing to free. Since 0.1.
+ * Frees a health. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_health_free(hoopauth_health_t *health);
 
@@ -2518,8 +2521,8 @@ hoopauth_status_t hoopauth_webhook_config_add_key(hoopauth_webhook_config_t *con
                                                   hoopauth_error_t **err);
 
 /**
- * Frees a configuration and wipes it; NULL is nothing to free. Verifiers made of it go on. Since
- * 0.1.
+ * Frees a configuration and wipes it. Does nothing for NULL. Verifiers made of it go
+ * on. Since 0.1.
  */
 void hoopauth_webhook_config_free(hoopauth_webhook_config_t *config);
 
@@ -2554,7 +2557,7 @@ void hoopauth_webhook_config_free(hoopauth_webhook_config_t *config);
 #define HOOPAUTH_APPLIED_OUTDATED 5
 
 /**
- * A verified webhook, claimed by this process: what it says, and whether it was handled.
+ * A verified webhook, claimed by this process: its content, and its state.
  *
  * The caller owns it and frees it with hoopauth_webhook_delivery_free. What comes out of it
  * lives as long as it does. Any thread may use it.
@@ -2711,18 +2714,18 @@ hoopauth_status_t hoopauth_webhook_verifier_new(const hoopauth_client_t *client,
  * Verifies a webhook: all headers of the request, in any order, names in any case, and the body as
  * it came, byte for byte.
  *
- * What it hands out is claimed: until it is confirmed, released or freed, the same webhook is
- * refused, here and by all who share the store. headers may be NULL with count 0. It waits for
- * the client's store at most: context, or NULL, says how long; what is left is not claimed, or
- * released. *out is the caller's to free.
+ * A delivery that it hands out is claimed: until it is confirmed, released or freed, the same
+ * webhook is refused, here and by all who share the store. headers may be NULL with count 0. It
+ * waits for the client's store at most: context, or NULL, says how long; what is left is not
+ * claimed, or released. *out is the caller's to free.
  *
  * The platform signs the events of all apps with one key. An event that names another app is
  * foreign. One that names no app is accepted if the client has a grant for its account or for its
  * company, or if a shared secret signed it. The option any_app accepts both. INSTALL and
  * UNINSTALL must name this app.
  *
- * The platform sends again only what was answered with 429, at least under one of its documented
- * policies: answer that to whatever you can't handle now, not 5xx. Errors:
+ * The platform repeats only webhooks that were answered with 429, at least under one of its
+ * documented policies: answer that to whatever you can't handle now, not 5xx. Errors:
  * HOOPAUTH_WEBHOOK_REPLAYED and HOOPAUTH_WEBHOOK_FOREIGN (answer 200, do nothing),
  * HOOPAUTH_SIGNATURE_MISSING and HOOPAUTH_SIGNATURE_INVALID (401),
  * HOOPAUTH_WEBHOOK_MALFORMED and HOOPAUTH_WEBHOOK_STALE (400), HOOPAUTH_LEASE_TIMEOUT while
@@ -2759,7 +2762,8 @@ hoopauth_status_t hoopauth_webhook_verifier_verify_signature(const hoopauth_webh
 hoopauth_webhook_verifier_t *hoopauth_webhook_verifier_ref(const hoopauth_webhook_verifier_t *verifier);
 
 /**
- * Gives up one reference; NULL is nothing to free. What was verified with it goes on. Since 0.1.
+ * Gives up one reference. Does nothing for NULL. Deliveries that it verified go on.
+ * Since 0.1.
  */
 void hoopauth_webhook_verifier_free(hoopauth_webhook_verifier_t *verifier);
 

@@ -59,7 +59,7 @@ pub unsafe extern "C" fn hoopauth_account_ref(
     unsafe { share(account) }
 }
 
-/// Gives up one reference; NULL is nothing to free. Since 0.1.
+/// Gives up one reference. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_account_free(account: *mut hoopauth_account_t) {
     // SAFETY: by the contract on the header's first page.

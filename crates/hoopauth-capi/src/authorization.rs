@@ -156,7 +156,7 @@ pub unsafe extern "C" fn hoopauth_authorization_request_set_version_id(
     }
 }
 
-/// Frees a request; NULL is nothing to free. Since 0.1.
+/// Frees a request. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_authorization_request_free(
     request: *mut hoopauth_authorization_request_t,
@@ -229,7 +229,7 @@ pub unsafe extern "C" fn hoopauth_pending_authorization_expires_at_ms(
     unsafe { pending.as_ref() }.map_or(0, |pending| pending.pending.expires_at().0)
 }
 
-/// Frees a pending authorization and wipes it; NULL is nothing to free. Since 0.1.
+/// Frees a pending authorization and wipes it. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_pending_authorization_free(
     pending: *mut hoopauth_pending_authorization_t,
@@ -291,7 +291,7 @@ pub unsafe extern "C" fn hoopauth_client_open_pending(
 /// Checks `state`, once only, exchanges the code and stores the grant. `*out`, the caller's to
 /// free, is the account that was authorized. Errors: `HOOPAUTH_STATE_MISMATCH`,
 /// `HOOPAUTH_AUTHORIZATION_DENIED`, `HOOPAUTH_WRONG_TOKEN_CLASS`, `HOOPAUTH_INVALID_ARGUMENT` for
-/// what is no redirect, and those of the token endpoint. Any thread. Since 0.1.
+/// text that is not a redirect, and those of the token endpoint. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_complete(
     client: *const hoopauth_client_t,

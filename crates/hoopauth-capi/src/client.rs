@@ -122,7 +122,7 @@ pub unsafe extern "C" fn hoopauth_client_headers(
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
     unsafe {
-        // What is ready costs no more than looking at it.
+        // A ready snapshot costs no more than the lookup.
         if let (Some(this), false) = (client.as_ref(), out.is_null())
             && let Some(account) = account.as_ref().or(this.1.as_ref())
             && let Some(method) = short(method, method_len)
@@ -269,7 +269,7 @@ pub unsafe extern "C" fn hoopauth_client_sent_headers(
     }
 }
 
-/// Tells what came back for a request that was sent with `headers`.
+/// Reads the answer to a request that was sent with `headers`.
 ///
 /// Where `*repeat` is set, the token was refused and there is a new one: repeat the request, once,
 /// with these headers, which are the caller's to free. Where it is NULL on success, the answer is
@@ -512,7 +512,7 @@ pub unsafe extern "C" fn hoopauth_accounts_at(
     unsafe { lend_some(accounts.as_ref().and_then(|accounts| accounts.0.get(index)), len) }
 }
 
-/// Frees a list of accounts; NULL is nothing to free. Since 0.1.
+/// Frees a list of accounts. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_accounts_free(accounts: *mut hoopauth_accounts_t) {
     // SAFETY: by the contract on the header's first page.
@@ -572,8 +572,9 @@ pub unsafe extern "C" fn hoopauth_client_ref(
     unsafe { share(client) }
 }
 
-/// Gives up one reference; NULL is nothing to free. The last one waits for refreshes under way, at
-/// most for the option `timeout`, and what could not be saved yet is tried once more. Since 0.1.
+/// Gives up one reference. Does nothing for NULL. The last one waits for refreshes
+/// under way, at most for the option `timeout`, and what could not be saved yet is tried once more.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_free(client: *mut hoopauth_client_t) {
     // SAFETY: by the contract on the header's first page.

@@ -115,7 +115,7 @@ pub unsafe extern "C" fn hoopauth_config_set(
     }
 }
 
-/// Lets the environment fill, when a client is made, what is not set: `HOOPAUTH_<OPTION>`, then
+/// Lets the environment fill the unset options when a client is made: `HOOPAUTH_<OPTION>`, then
 /// HoopAI's own `HOOPAI_TOKEN` (a Private Integration token) and `LOCATION_ID` (the default
 /// account).
 ///
@@ -164,8 +164,8 @@ pub unsafe extern "C" fn hoopauth_config_set_language(
     }
 }
 
-/// Frees a configuration and wipes it; NULL is nothing to free. Clients made of it go on. Since
-/// 0.1.
+/// Frees a configuration and wipes it. Does nothing for NULL. Clients made of it go
+/// on. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_config_free(config: *mut hoopauth_config_t) {
     // SAFETY: by the contract on the header's first page.

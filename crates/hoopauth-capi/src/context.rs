@@ -42,7 +42,7 @@ pub unsafe extern "C" fn hoopauth_context_new(
                      or infinity for no end",
                 ));
             }
-            // What is too long for a duration has no end that anybody sees.
+            // A time that is too long for a duration counts as no end.
             Ok(hoopauth_context_t(match Duration::try_from_secs_f64(timeout) {
                 Ok(timeout) => Context::with_timeout(timeout),
                 Err(_) => Context::new(),
@@ -85,7 +85,8 @@ pub unsafe extern "C" fn hoopauth_context_ref(
     unsafe { share(context) }
 }
 
-/// Gives up one reference; NULL is nothing to free. Calls under way within it go on. Since 0.1.
+/// Gives up one reference. Does nothing for NULL. Calls under way within it go on.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_context_free(context: *mut hoopauth_context_t) {
     // SAFETY: by the contract on the header's first page.

@@ -138,7 +138,7 @@ pub unsafe extern "C" fn hoopauth_error_account(
     unsafe { lend_some(error.as_ref().and_then(|error| error.account.as_ref()), len) }
 }
 
-/// Frees an error; NULL is nothing to free.
+/// Frees an error. Does nothing for NULL.
 ///
 /// Its texts must not be used afterwards. Since 0.1.
 #[unsafe(no_mangle)]

@@ -54,7 +54,7 @@ impl<T> Kind<T> for Shared {
     }
 }
 
-/// Frees a handle; NULL is nothing to free.
+/// Frees a handle. Does nothing for NULL.
 ///
 /// # Safety
 /// `handle` is NULL or a handle that is not used again.

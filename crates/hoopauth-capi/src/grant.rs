@@ -255,7 +255,7 @@ pub unsafe extern "C" fn hoopauth_grant_is_minted(grant: *const hoopauth_grant_t
     unsafe { grant.as_ref() }.is_some_and(|grant| grant.grant.is_minted())
 }
 
-/// Frees a grant and wipes it; NULL is nothing to free. Since 0.1.
+/// Frees a grant and wipes it. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_free(grant: *mut hoopauth_grant_t) {
     // SAFETY: by the contract on the header's first page.

@@ -138,7 +138,7 @@ pub unsafe extern "C" fn hoopauth_headers_with_version(
     }
 }
 
-/// Frees headers; NULL is nothing to free. Since 0.1.
+/// Frees headers. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_free(headers: *mut hoopauth_headers_t) {
     // SAFETY: by the contract on the header's first page.

@@ -128,7 +128,7 @@ pub unsafe extern "C" fn hoopauth_health_scopes(
     unsafe { lend_some(health.as_ref().map(|health| &health.scopes), len) }
 }
 
-/// Frees a health; NULL is nothing to free. Since 0.1.
+/// Frees a health. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_free(health: *mut hoopauth_health_t) {
     // SAFETY: by the contract on the header's first page.

@@ -85,9 +85,9 @@ pub type hoopauth_mint_callback_t = Option<
 /// All locations that `company` (NULL: the default account) installed the app in, page by page
 /// until the end.
 ///
-/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT` for what is no company,
-/// `HOOPAUTH_NO_GRANT`, `HOOPAUTH_INVALID_STATE` without OAuth, and those of a request. Any thread.
-/// Since 0.1.
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT` for an account that is not a
+/// company, `HOOPAUTH_NO_GRANT`, `HOOPAUTH_INVALID_STATE` without OAuth, and those of a request.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_installed_locations(
     client: *const hoopauth_client_t,
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn hoopauth_installed_locations_is_installed(
     unsafe { location(locations, index) }.is_some_and(|location| location.installed)
 }
 
-/// Frees a list of locations; NULL is nothing to free. Since 0.1.
+/// Frees a list of locations. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_installed_locations_free(
     locations: *mut hoopauth_installed_locations_t,
@@ -175,8 +175,9 @@ pub unsafe extern "C" fn hoopauth_installed_locations_free(
 /// `progress`, if not NULL, is called after each location, one call at a time and never after this
 /// function returned; where it returns 0, the minting ends, and that is no error. `summary` may be
 /// NULL; else its `struct_size` must be set. Locations that fail are counted and the others minted
-/// all the same. Errors: `HOOPAUTH_INVALID_ARGUMENT` for what is no company, `HOOPAUTH_NO_GRANT`,
-/// `HOOPAUTH_INVALID_STATE` without OAuth, and those of a request. Any thread. Since 0.1.
+/// all the same. Errors: `HOOPAUTH_INVALID_ARGUMENT` for an account that is not a company,
+/// `HOOPAUTH_NO_GRANT`, `HOOPAUTH_INVALID_STATE` without OAuth, and those of a request. Any thread.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_mint_all(
     client: *const hoopauth_client_t,

@@ -8,7 +8,7 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Filled, call, fill, held, put};
 use crate::status::hoopauth_status_t;
 
-/// The API's limits of one account, as its last answer told them. What was not told is -1.
+/// The API's limits of one account, as its last answer told them. A limit that was not told is -1.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_rate_limit_t {

@@ -27,7 +27,7 @@ impl Handle for hoopauth_operation_t {
 /// Finds the operation that a method, in any case, and a path, with or without a query, mean.
 ///
 /// `*out` is the caller's to free; NULL on success: it is not documented. No I/O. Errors: only for
-/// NULL and for what is not UTF-8. Any thread. Since 0.1.
+/// NULL and for text that is not UTF-8. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_find(
     method: *const c_char,
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn hoopauth_operation_allows_private_integration(
     unsafe { operation.as_ref() }.is_some_and(|this| this.operation.allows_private_integration())
 }
 
-/// Frees an operation; NULL is nothing to free. Since 0.1.
+/// Frees an operation. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_free(operation: *mut hoopauth_operation_t) {
     // SAFETY: by the contract on the header's first page.

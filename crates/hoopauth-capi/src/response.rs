@@ -112,8 +112,8 @@ pub unsafe extern "C" fn hoopauth_response_body(
 
 /// The answer that an error is about, headers and body at hand.
 ///
-/// Returns what is borrowed from `error`, never to be freed; NULL where a request did not end in an
-/// answer. Any thread. Since 0.1.
+/// Returns a response that is borrowed from `error`, never to be freed; NULL if a request did not
+/// end in an answer. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_response(
     error: *const hoopauth_error_t,
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn hoopauth_error_response(
         .map_or(std::ptr::null(), std::ptr::from_ref)
 }
 
-/// Frees an answer; NULL is nothing to free. Since 0.1.
+/// Frees an answer. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_free(response: *mut hoopauth_response_t) {
     // SAFETY: by the contract on the header's first page.

@@ -179,8 +179,8 @@ pub struct hoopauth_store_callbacks_t {
         ) -> hoopauth_status_t,
     >,
     /// `*changes` gets a number that changes with each saved row, whichever process saved it. May
-    /// be NULL: then what other processes change is seen when a token is due or refused. Answer at
-    /// once: a caller with a fresh token waits for it.
+    /// be NULL: then changes of other processes are noticed when a token is due or refused. Return
+    /// at once: a caller with a fresh token waits for it.
     pub changes: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,

@@ -52,7 +52,7 @@ pub struct hoopauth_transport_callbacks_t {
     pub user_data: *mut c_void,
     /// Called once, when the table is not used any more; may be NULL.
     pub destroy: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
-    /// Sends `request` and puts what came back into `response`. It must not follow redirects, must
+    /// Sends `request` and puts the answer into `response`. It must not follow redirects, must
     /// verify certificates, and must give up after the request's timeout. An HTTP status of 4xx or
     /// 5xx is an answer, not an error.
     ///
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn hoopauth_transport_response_set_status(
     }
 }
 
-/// Adds a header of the answer. Copied; what is no UTF-8 in its value is replaced.
+/// Adds a header of the answer. Copied; bytes of its value that are not UTF-8 are replaced.
 ///
 /// Errors: `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
 #[unsafe(no_mangle)]
@@ -231,8 +231,8 @@ pub unsafe extern "C" fn hoopauth_transport_response_add_header(
     unsafe {
         call(err, || {
             let name = text("name", name, name_len)?;
-            // Servers send what they like; what is no UTF-8 in a value is replaced, for nothing
-            // that is looked at has any.
+            // Servers send any bytes; bytes of a value that are not UTF-8 are replaced, because
+            // nothing that is looked at has any.
             let value = String::from_utf8_lossy(text_bytes("value", value, value_len)?);
             let headers = &mut the_mut(response, "response")?.headers;
             if headers.len() >= MOST_HEADERS {

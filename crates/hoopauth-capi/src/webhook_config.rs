@@ -120,8 +120,8 @@ pub unsafe extern "C" fn hoopauth_webhook_config_add_key(
     }
 }
 
-/// Frees a configuration and wipes it; NULL is nothing to free. Verifiers made of it go on. Since
-/// 0.1.
+/// Frees a configuration and wipes it. Does nothing for NULL. Verifiers made of it go
+/// on. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_config_free(config: *mut hoopauth_webhook_config_t) {
     // SAFETY: by the contract on the header's first page.

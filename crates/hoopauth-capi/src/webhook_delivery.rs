@@ -12,7 +12,7 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Blob, Handle, Owned, Text, call, free, held, lend_bytes, lend_some, the};
 use crate::status::hoopauth_status_t;
 
-/// A verified webhook, claimed by this process: what it says, and whether it was handled.
+/// A verified webhook, claimed by this process: its content, and its state.
 ///
 /// The caller owns it and frees it with `hoopauth_webhook_delivery_free`. What comes out of it
 /// lives as long as it does. Any thread may use it.

@@ -335,7 +335,7 @@ impl Shard {
         None
     }
 
-    // What follows is for the holder of the writer's lock.
+    // The functions below are for the holder of the writer's lock.
 
     fn put(&self, writer: &mut Writer, tag: u64, snapshot: Arc<Snapshot>, limit: usize) {
         if let Some(place) = self.place(tag, snapshot.name().as_bytes()) {
@@ -389,8 +389,8 @@ impl Shard {
         None
     }
 
-    /// Empties a bucket and moves up what was pushed past it, so that probes stay short without
-    /// gravestones.
+    /// Empties a bucket and moves up entries that were pushed past it, so that probes stay short
+    /// without gravestones.
     fn remove(&self, writer: &mut Writer, mut hole: usize) {
         let buckets = self.buckets();
         let mask = buckets.len() - 1;

@@ -1,8 +1,7 @@
 //! Certificates of authorities: the system's, and those of PEM files.
 //!
-//! A file is looked through before the library's reader gets it: that one passes over what it does
-//! not expect, and its errors hold the file's lines. What is said here shows nothing of the
-//! content.
+//! A file is checked before the library's reader gets it: that reader ignores unexpected lines, and
+//! its errors quote the file's lines. The messages here show nothing of the content.
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -492,7 +492,8 @@ impl Client {
     /// Saves unsaved grants and ends this client and its clones. Later calls are `INVALID_STATE`.
     ///
     /// Waits for the calls under way, at most `timeout`, also for those whose callers left
-    /// ([`within`](Self::within)): what was sent is saved. Closing again waits and saves again.
+    /// ([`within`](Self::within)): the answers to their requests are saved. Closing again waits and
+    /// saves again.
     pub fn close(&self) -> Result<()> {
         refuse_reentry()?;
         let grants = self.inner.grants();

@@ -91,8 +91,8 @@ impl Clock for SystemClock {
 }
 
 /// A client's clock: the system's, asked without a virtual call, or the host's. It also knows when
-/// the client has to look into its store for what others changed, so that the hot path asks one
-/// clock for both.
+/// the client has to look into its store for changes of others, so that the hot path asks one clock
+/// for both.
 #[derive(Debug)]
 pub(crate) struct ClientClock {
     injected: Option<Arc<dyn Clock>>,

@@ -131,8 +131,8 @@ impl Deliveries {
         self.forget(&id);
         while let Some((_, ended)) = self.by_end.first().copied().filter(|(until, _)| *until <= now)
         {
-            // The clock may be set back. What has no date was no event of a date that could come
-            // again.
+            // The clock may be set back. An entry without a date was no event of a date that could
+            // come again.
             if let Some(entry) =
                 self.forget(&ended).filter(|entry| entry.state == State::Done && entry.is_dated)
             {

@@ -1,4 +1,4 @@
-//! The one error type, and the numbers every language knows it by.
+//! The one error type, and its numbers, which are the same in every language.
 
 use std::any::Any;
 use std::fmt;
@@ -89,7 +89,7 @@ impl Error {
         self.inner.account.as_ref()
     }
 
-    /// Returns what was attached, if it is of this type.
+    /// Returns the attached value, if it is of this type.
     pub(crate) fn attachment<T: Any>(&self) -> Option<&T> {
         self.inner
             .attachment

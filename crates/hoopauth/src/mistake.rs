@@ -8,7 +8,7 @@
 /// Kind of text that a value must be; it says which characters are legal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Any text: only what is wrong with the value as a whole is a mistake.
+    /// Any text: only mistakes of the value as a whole count.
     Text,
     /// Any text, never shown, that must not be the place where a secret is kept.
     Secret,

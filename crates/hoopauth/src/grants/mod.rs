@@ -44,7 +44,7 @@ use crate::snapshot::{Constants, Moment, Snapshot};
 use crate::steps::Steps;
 use crate::store::{AppStore, Record};
 
-/// The grants of a client: rows in the store, and what is kept of them in memory.
+/// The grants of a client: rows in the store, and their copies in memory.
 pub(crate) struct Grants {
     pub(crate) cache: Cache,
     pub(crate) clock: ClientClock,
@@ -66,7 +66,7 @@ pub(crate) struct Parts {
     pub(crate) clock: ClientClock,
     pub(crate) vault: Vault,
     pub(crate) store: AppStore,
-    /// Others may change what is stored.
+    /// `true` if others may change the store.
     pub(crate) is_shared: bool,
     pub(crate) steps: Steps,
     pub(crate) on_change: Option<ChangeHook>,
@@ -91,7 +91,7 @@ impl Grants {
         }
     }
 
-    /// Returns `true` if other clients may change what is stored.
+    /// Returns `true` if other clients may change the store.
     pub(crate) fn is_shared(&self) -> bool {
         self.watch.is_some()
     }

@@ -181,7 +181,7 @@ impl Grants {
         })
     }
 
-    /// Forgets what is kept in memory of an account.
+    /// Forgets everything that is kept in memory of an account.
     pub(crate) fn forget(&self, account: &Account) {
         self.unsaved.forget(account);
         self.cache.forget(account.as_str());

@@ -170,7 +170,7 @@ impl OptionSet {
         self.get("store_key", pick!(StoreKey))
     }
 
-    /// Fills what is unset from the environment: `HOOPAUTH_<NAME>`, then HoopAI's own names.
+    /// Fills unset options from the environment: `HOOPAUTH_<NAME>`, then HoopAI's own names.
     pub(crate) fn fill_from(
         &mut self,
         read: impl Fn(&str) -> Option<std::ffi::OsString>,

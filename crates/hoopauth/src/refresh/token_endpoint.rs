@@ -133,7 +133,8 @@ impl TokenEndpoint<'_> {
         self.read(response, asks, fields.chain(bearer))
     }
 
-    /// `secrets` are what was sent: a server may echo it, and its words end up in errors.
+    /// `secrets` are the secrets that were sent: a server may echo them, and its words end up in
+    /// errors.
     fn read<'a>(
         &self,
         mut response: TransportResponse,

@@ -28,7 +28,7 @@ use self::method::Method;
 pub use self::report::Report;
 pub(crate) use self::report::report;
 
-/// A request to be sent. [`send`](Self::send) reports what is wrong with it.
+/// A request to be sent. [`send`](Self::send) reports its errors.
 #[must_use]
 #[derive(Clone)]
 pub struct RequestBuilder {

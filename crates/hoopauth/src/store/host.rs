@@ -404,8 +404,8 @@ impl Content {
     fn into_record(mut self, now: Timestamp) -> Record {
         Record {
             generation: self.generation,
-            // Text that does not decode does not open either: that is told as what it is, a damaged
-            // grant.
+            // Text that does not decode does not open either: the error says that the grant is
+            // damaged.
             grant: self.grant.take().map(|mut text| {
                 let bytes = BASE64_STANDARD.decode(&text).unwrap_or_default();
                 text.zeroize();

@@ -95,9 +95,9 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()>;
 
     /// A number that changes with each stored change of any record, whichever process made it.
-    /// Asked every few seconds: what it does not show is not seen by other clients before their
-    /// tokens are due. A caller with a fresh token waits for it: answer at once. A store that takes
-    /// long is asked less often, up to once in half a minute.
+    /// Asked every few seconds: other clients do not notice a hidden change before their tokens are
+    /// due. A caller with a fresh token waits for it: answer at once. A store that takes long is
+    /// asked less often, up to once in half a minute.
     fn changes(&self) -> Result<u64>;
 
     /// The accounts of an app that were changed since [`changes`](Self::changes) was `since`, with
@@ -127,8 +127,8 @@ pub trait Lease: fmt::Debug {
     /// Saves as [`TokenStore::save`] does.
     fn save(&mut self, expected: u64, record: &NewRecord) -> Result<bool>;
 
-    /// Changes what is noted beside the grant, if the generation is still `expected`: closes the
-    /// mark, and sets the back-off (`None` clears it). No new generation.
+    /// Changes the notes beside the grant, if the generation is still `expected`: closes the mark,
+    /// and sets the back-off (`None` clears it). No new generation.
     fn note(&mut self, expected: u64, close_mark: bool, back_off: Option<&BackOff>) -> Result<()>;
 }
 

@@ -415,7 +415,7 @@ impl Built {
         let through = match (route, &own_proxy) {
             (Route::Direct, _) => None,
             (Route::Proxied, Some(_)) => Some("proxy"),
-            // reqwest passes over what it can't read there, and would go out directly.
+            // reqwest ignores values that it can't read there, and would connect directly.
             (Route::Proxied, None) => {
                 proxy::of_environment(|name| std::env::var_os(name)).map_err(config)?
             }
@@ -571,8 +571,9 @@ impl Drop for Built {
     }
 }
 
-/// Lets the connections do what they have to: in the first round it is heard, in the second it is
-/// done. A task, for the rounds are those of whoever drives it.
+/// Yields twice, so that hyper's tasks process pending socket events: in the first round they hear
+/// of the events, in the second they act. It is a task, because the rounds belong to the thread
+/// that drives it.
 async fn settle() {
     let rounds = tokio::spawn(async {
         yield_now().await;
@@ -581,7 +582,7 @@ async fn settle() {
     let _ = rounds.await;
 }
 
-/// Reads the body, whatever its length says: neither that nor what it inflates to is trusted.
+/// Reads the body. It trusts neither the declared length nor the inflated one.
 async fn read_body(
     mut response: Response,
     max_body: usize,
@@ -596,7 +597,8 @@ async fn read_body(
     let room = length
         .and_then(|length| usize::try_from(length).ok())
         .map_or(0, |length| length.min(SHORT) + 1);
-    // It may hold tokens: what is not handed on is wiped, the shorter one too from which it grew.
+    // The buffer may hold tokens: the unused part is wiped, and so is the shorter buffer from which
+    // it grew.
     let mut body = Zeroizing::new(Vec::with_capacity(room));
     while let Some(chunk) = response.chunk().await.map_err(|error| explain_body(&error, peer))? {
         if body.len() + chunk.len() > max_body {
@@ -1390,7 +1392,7 @@ mod tests {
             let clients = transport.clients();
             transport.discard(&clients);
             assert_eq!(waits.join().unwrap(), (TransportErrorKind::Network, true));
-            // A late one discards no more than what it used.
+            // A late request discards only the client that it used.
             let new = transport.clients();
             transport.discard(&clients);
             assert!(Arc::ptr_eq(&new, &transport.clients()));

@@ -44,7 +44,7 @@ impl WebhookEvent {
         let mut location = Named::of(&members.location_id, Account::location);
         let company = Named::of(&members.company_id, Account::company);
         if lifecycle_of(&event_type).is_some() {
-            // These change grants: what is not clear is not acted on.
+            // These events change grants: an unclear event changes nothing.
             members.check_clear()?;
             if matches!(location, Named::Unreadable) || matches!(company, Named::Unreadable) {
                 return Err(malformed(
@@ -267,7 +267,7 @@ struct Members<'a> {
 
 impl<'a> Members<'a> {
     fn read(text: &'a str) -> Result<Self> {
-        // Looked at here, for serde's message would quote what stands there instead.
+        // Checked here, because serde's message would quote the value that stands there instead.
         if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
             return Err(malformed("it is not a JSON object"));
         }
@@ -343,7 +343,7 @@ impl<'a> Members<'a> {
 struct Member<'a> {
     /// The last one of that name.
     value: Option<&'a RawValue>,
-    /// The name stands there several times, with differing values.
+    /// The event has the name several times, with different values.
     differs: bool,
 }
 
@@ -414,8 +414,8 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// Reads the object at the top. What lies deeper is skipped, which serde does without recursion,
-/// and without making numbers of it.
+/// Reads the object at the top. Deeper values are skipped; serde does that without recursion, and
+/// without making numbers of it.
 struct Walk;
 
 impl<'a> Visitor<'a> for Walk {

@@ -5,9 +5,9 @@
 //! the grants.
 //!
 //! The platform sends an event again only if it was answered with 429, at least under one of its
-//! documented policies. So a receiver answers 200 to what it handled, to `WEBHOOK_REPLAYED` and to
-//! `WEBHOOK_FOREIGN`; 401 to `SIGNATURE_MISSING` and `SIGNATURE_INVALID`; 400 to
-//! `WEBHOOK_MALFORMED` and `WEBHOOK_STALE`; and **429 to everything else**, its own failures
+//! documented policies. So a receiver answers 200 to an event that it handled, to
+//! `WEBHOOK_REPLAYED` and to `WEBHOOK_FOREIGN`; 401 to `SIGNATURE_MISSING` and `SIGNATURE_INVALID`;
+//! 400 to `WEBHOOK_MALFORMED` and `WEBHOOK_STALE`; and **429 to everything else**, its own failures
 //! included.
 
 use std::fmt;
@@ -553,7 +553,7 @@ const USUAL_AGE: Duration = Duration::from_secs(259_200);
 /// be from the future, and clocks may be set.
 const DONE_SLACK: Duration = Duration::from_secs(3_600);
 /// Time for which an event without id and time is remembered: longer than the platform waits before
-/// it sends again what was handled but whose answer was lost (10 minutes and some), and not so long
-/// that a second event of the same bytes is taken for it.
+/// it repeats a handled event whose answer was lost (10 minutes and some), but not so long that a
+/// second event of the same bytes is mistaken for it.
 const INDISTINCT: Duration = Duration::from_secs(900);
 const CLOSE: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! One connection, and what is asked of its session.
+//! One connection, and the settings of its session.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -106,8 +106,8 @@ pub(super) fn number(answer: &[SimpleQueryMessage]) -> Option<i32> {
 
 /// Makes the settings of the session; answers its server process.
 async fn prepare(client: &Client, settings: &Settings) -> Outcome<i32> {
-    // What is committed is on the disk, whatever the server's or the user's default. No other
-    // schema's tables are meant.
+    // A commit is on the disk, whatever the server's or the user's default. No other schema's
+    // tables are meant.
     let answer = client
         .simple_query(&format!(
             "SET search_path TO {schema}, pg_temp; SET synchronous_commit TO on; SET \

@@ -25,7 +25,7 @@ impl Failure {
         match self {
             Self::Driver(error) => error.code().is_none_or(ends_the_session),
             Self::TimedOut => true,
-            // Not a bad row, but a session that is not what it should be.
+            // Not a bad row, but a session with wrong settings.
             Self::Ours(error) => error.code() == ErrorCode::Store,
         }
     }
@@ -82,8 +82,8 @@ pub(super) fn store(message: impl Into<String>) -> Error {
 }
 
 fn ends_the_session(state: &SqlState) -> bool {
-    // Idle for too long: these two classes, and the last one by its number, for the driver does not
-    // know it.
+    // Idle for too long: these two classes, and the last one by its number, because the driver does
+    // not know it.
     let code = state.code();
     code.starts_with("08") || code.starts_with("57P") || matches!(code, "25P03" | "25P04" | "XX000")
 }

@@ -1,8 +1,9 @@
 //! The connections of one store.
 //!
 //! Short work, the leases of locations and the leases of companies have a bound each. So a holder
-//! of a lease never waits for what other holders have: its own work goes over the connection of its
-//! lease, and a location's refresh that needs its company's waits for no other location.
+//! of a lease never waits for the connections of other holders: its own work goes over the
+//! connection of its lease, and a location's refresh that needs its company's waits for no other
+//! location.
 
 //!
 //! Work that its caller can't wait for any longer goes on to its end on the engine's thread, and
@@ -385,7 +386,7 @@ impl Pooled<'_> {
     }
 
     /// Gives back the lock that its session holds, and then the connection. One whose session may
-    /// still hold it is ended. Takes no longer than the call may; what is left is done without it.
+    /// still hold it is ended. Takes no longer than the call may; the rest is done without it.
     pub(super) fn give_back_lease(mut self, place: i64) {
         let Some((connection, turn)) = self.loan.take() else { return };
         let (tell, told) = std_mpsc::sync_channel(1);

@@ -117,7 +117,7 @@ fn process_to_cancel(request: &[u8]) -> Option<i32> {
 /// Length, 16, and code of the request.
 const CANCEL_REQUEST: [u8; 8] = [0, 0, 0, 16, 4, 210, 22, 46];
 
-/// Keeps what is written; to the question whether there is TLS it answers yes.
+/// Keeps the written bytes; answers yes to the question for TLS.
 #[derive(Default)]
 struct Request(Vec<u8>);
 

@@ -73,7 +73,7 @@ async fn version(client: &Client, schema: &str, known: usize) -> Outcome<usize> 
     }
 }
 
-/// Each brings the schema one version forward; what was released is never changed.
+/// Each step brings the schema one version forward; a released step never changes.
 pub(super) const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE app (

@@ -70,7 +70,7 @@ fn check(connection: &Connection) -> Result<usize, Failure> {
     }
 }
 
-/// Each brings the schema one version forward; what was released is never changed.
+/// Each step brings the schema one version forward; a released step never changes.
 pub(super) const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE app (
