@@ -65,9 +65,9 @@ pub(crate) fn largest() -> f64 {
     while fails - works > STEP {
         let middle = works.midpoint(fails);
         if simulate(middle, 5, true, &NONE).expired_calls == 0 {
-            works = middle
+            works = middle;
         } else {
-            fails = middle
+            fails = middle;
         }
     }
     line(

@@ -132,7 +132,7 @@ unsafe fn fail(err: *mut *mut hoopauth_error_t, error: Error) -> hoopauth_status
     if !err.is_null() {
         // SAFETY: `call`'s caller says so.
         unsafe {
-            err.write(<hoopauth_error_t as Handle>::Kind::into_raw(hoopauth_error_t::new(error)))
+            err.write(<hoopauth_error_t as Handle>::Kind::into_raw(hoopauth_error_t::new(error)));
         };
     }
     status

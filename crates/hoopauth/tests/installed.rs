@@ -119,7 +119,7 @@ fn short_pages_end_or_are_an_error_and_never_a_part_in_silence() {
         match (client.installed_locations(&company()), found) {
             (Ok(locations), Some(found)) => assert_eq!(locations.len(), found, "{short:?}"),
             (Err(error), None) => {
-                assert_eq!(error.code(), ErrorCode::MalformedResponse, "{short:?}")
+                assert_eq!(error.code(), ErrorCode::MalformedResponse, "{short:?}");
             }
             (got, _) => panic!("{short:?}: {got:?}"),
         }

@@ -778,7 +778,7 @@ fn inside_an_async_runtime_the_thread_blocks() {
     let (client, _) = client(&server.url);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        assert_eq!(client.request("POST", "/a").json(&1).send().unwrap().status(), 200)
+        assert_eq!(client.request("POST", "/a").json(&1).send().unwrap().status(), 200);
     });
 }
 

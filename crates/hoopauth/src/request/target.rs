@@ -196,7 +196,7 @@ mod tests {
     fn target(base: &str, given: &str, params: &[(&str, &str)]) -> Target {
         let params: Vec<_> =
             params.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        Target::new(&client(base).inner.settings(), given, &params)
+        Target::new(client(base).inner.settings(), given, &params)
             .unwrap_or_else(|error| panic!("{given}: {error}"))
     }
 
@@ -354,13 +354,13 @@ mod tests {
             "https://h\u{e9}.example/",
             &long,
         ] {
-            let error = Target::new(&client("https://h.example").inner.settings(), bad, &[])
+            let error = Target::new(client("https://h.example").inner.settings(), bad, &[])
                 .err()
                 .unwrap_or_else(|| panic!("{bad:.40}"));
             assert_eq!(error.code(), crate::ErrorCode::InvalidArgument, "{bad:.40}");
         }
         let params = [("a".to_owned(), "x".repeat(LONGEST_URL))];
-        assert!(Target::new(&client("https://h.example").inner.settings(), "/a", &params).is_err());
+        assert!(Target::new(client("https://h.example").inner.settings(), "/a", &params).is_err());
     }
 
     #[test]

@@ -1328,7 +1328,7 @@ mod tests {
                     for _ in 0..threads {
                         // A POST, which nothing sends twice.
                         scope.spawn(|| {
-                            assert_eq!(transport.send(&post(&url, "a=b")).unwrap().status, 200)
+                            assert_eq!(transport.send(&post(&url, "a=b")).unwrap().status, 200);
                         });
                     }
                 });
