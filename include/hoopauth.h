@@ -346,8 +346,8 @@ hoopauth_status_t hoopauth_error_code(const hoopauth_error_t *error);
 /**
  * Returns what happened and what to do next, for people.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from error; NULL for NULL.
- * Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_error_message(const hoopauth_error_t *error, size_t *len);
 
@@ -362,7 +362,7 @@ uint16_t hoopauth_error_http_status(const hoopauth_error_t *error);
  * The server's own words, at most 500 characters, without control characters and without what
  * looks like a token.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL if
  * there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_error_server_message(const hoopauth_error_t *error, size_t *len);
@@ -370,7 +370,7 @@ const char *hoopauth_error_server_message(const hoopauth_error_t *error, size_t 
 /**
  * The server's traceId, for HoopAI's support.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL if
  * there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_error_trace_id(const hoopauth_error_t *error, size_t *len);
@@ -394,7 +394,7 @@ bool hoopauth_error_is_retryable(const hoopauth_error_t *error);
 /**
  * The account it is about, such as "location:ve9EPM428h8vShlRW1KT".
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL if
  * there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_error_account(const hoopauth_error_t *error, size_t *len);
@@ -417,8 +417,8 @@ typedef struct hoopauth_text_t hoopauth_text_t;
 /**
  * The text itself.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from text; NULL for NULL.
- * Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from text; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_text_data(const hoopauth_text_t *text, size_t *len);
 
@@ -462,8 +462,8 @@ hoopauth_status_t hoopauth_context_cancel(const hoopauth_context_t *context, hoo
 bool hoopauth_context_is_cancelled(const hoopauth_context_t *context);
 
 /**
- * One more reference, to be freed like the first; returns context, NULL for NULL. Any thread.
- * Since 0.1.
+ * One more reference, to be freed like the first; returns context, NULL if the handle is NULL.
+ * Any thread. Since 0.1.
  */
 hoopauth_context_t *hoopauth_context_ref(const hoopauth_context_t *context);
 
@@ -626,24 +626,24 @@ hoopauth_status_t hoopauth_headers_at(const hoopauth_headers_t *headers,
 /**
  * The value of Authorization: "Bearer " and the token. A secret: send it, don't print it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_headers_authorization(const hoopauth_headers_t *headers, size_t *len);
 
 /**
  * The value of Version.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_headers_version(const hoopauth_headers_t *headers, size_t *len);
 
 /**
  * The value of User-Agent. HoopAI's edge refuses requests without one.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_headers_user_agent(const hoopauth_headers_t *headers, size_t *len);
 
@@ -719,7 +719,7 @@ const char *hoopauth_response_header(const hoopauth_response_t *response,
  * The body, decompressed. It may hold any bytes, NULs too; a NUL stands behind it.
  *
  * len, if not NULL, gets the length in bytes, 0 if there is none. Returns bytes borrowed from
- * response; NULL for NULL. Any thread. Since 0.1.
+ * response; NULL if the handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_response_body(const hoopauth_response_t *response, size_t *len);
 
@@ -797,23 +797,23 @@ hoopauth_status_t hoopauth_grant_set_company_id(hoopauth_grant_t *grant,
 /**
  * Returns the account of the grant.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL.
- * Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_grant_account(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The access token. A secret.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL.
- * Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_grant_access_token(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The refresh token. A secret, good for one use: whoever sends it outside this client spends it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL if
  * there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_grant_refresh_token(const hoopauth_grant_t *grant, size_t *len);
@@ -821,24 +821,24 @@ const char *hoopauth_grant_refresh_token(const hoopauth_grant_t *grant, size_t *
 /**
  * The scopes, separated by spaces.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL.
- * Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_grant_scopes(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The company's id, also of a location.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where
- * it is not known. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL if it
+ * is not known. Any thread. Since 0.1.
  */
 const char *hoopauth_grant_company_id(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The id of the user who authorized it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where
- * it is not known. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL if it
+ * is not known. Any thread. Since 0.1.
  */
 const char *hoopauth_grant_user_id(const hoopauth_grant_t *grant, size_t *len);
 
@@ -1093,16 +1093,16 @@ hoopauth_status_t hoopauth_config_set_transport(hoopauth_config_t *config,
 /**
  * The method, in capitals.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL for
- * NULL. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL if the
+ * handle is NULL. Since 0.1.
  */
 const char *hoopauth_transport_request_method(const hoopauth_transport_request_t *request, size_t *len);
 
 /**
  * The absolute URL.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL for
- * NULL. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL if the
+ * handle is NULL. Since 0.1.
  */
 const char *hoopauth_transport_request_url(const hoopauth_transport_request_t *request, size_t *len);
 
@@ -1126,8 +1126,8 @@ hoopauth_status_t hoopauth_transport_request_header_at(const hoopauth_transport_
  * The body to send; a secret. Its length is 0 if there is none. It may hold NULs, and one more
  * stands behind it.
  *
- * len, if not NULL, gets the length in bytes. Returns bytes borrowed from request; NULL for
- * NULL. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns bytes borrowed from request; NULL if the
+ * handle is NULL. Since 0.1.
  */
 const char *hoopauth_transport_request_body(const hoopauth_transport_request_t *request, size_t *len);
 
@@ -1426,14 +1426,14 @@ typedef struct hoopauth_account_t hoopauth_account_t;
 /**
  * The account as text, "location:<id>" or "company:<id>".
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from account; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from account; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_account_name(const hoopauth_account_t *account, size_t *len);
 
 /**
- * One more reference, to be freed like the first; returns account, NULL for NULL. Any thread.
- * Since 0.1.
+ * One more reference, to be freed like the first; returns account, NULL if the handle is NULL.
+ * Any thread. Since 0.1.
  */
 hoopauth_account_t *hoopauth_account_ref(const hoopauth_account_t *account);
 
@@ -1711,8 +1711,8 @@ hoopauth_status_t hoopauth_client_maintain(const hoopauth_client_t *client,
 hoopauth_status_t hoopauth_client_close(const hoopauth_client_t *client, hoopauth_error_t **err);
 
 /**
- * One more reference, to be freed like the first; returns client, NULL for NULL. Any thread.
- * Since 0.1.
+ * One more reference, to be freed like the first; returns client, NULL if the handle is NULL.
+ * Any thread. Since 0.1.
  */
 hoopauth_client_t *hoopauth_client_ref(const hoopauth_client_t *client);
 
@@ -2078,16 +2078,16 @@ hoopauth_status_t hoopauth_operation_find(const char *method,
 /**
  * The method, in capitals.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL if
+ * the handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_operation_method(const hoopauth_operation_t *operation, size_t *len);
 
 /**
  * The path template, such as "/contacts/{contactId}".
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL if
+ * the handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_operation_path(const hoopauth_operation_t *operation, size_t *len);
 
@@ -2108,20 +2108,20 @@ const char *hoopauth_operation_version(const hoopauth_operation_t *operation, si
 const char *hoopauth_operation_scope(const hoopauth_operation_t *operation, size_t *len);
 
 /**
- * Returns true if tokens of locations may call the operation; true if nothing is documented,
- * false for NULL. Any thread. Since 0.1.
+ * Returns true if tokens of locations may call the operation, or if nothing is documented; false
+ * for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_location(const hoopauth_operation_t *operation);
 
 /**
- * Returns true if tokens of companies may call the operation; true if nothing is documented,
- * false for NULL. Any thread. Since 0.1.
+ * Returns true if tokens of companies may call the operation, or if nothing is documented; false
+ * for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_company(const hoopauth_operation_t *operation);
 
 /**
- * Returns true if a Private Integration token may call the operation; true where nothing is
- * documented, false for NULL. Any thread. Since 0.1.
+ * Returns true if a Private Integration token may call the operation, or if nothing is documented;
+ * false for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_private_integration(const hoopauth_operation_t *operation);
 
@@ -2279,8 +2279,8 @@ hoopauth_status_t hoopauth_client_begin(const hoopauth_client_t *client,
  * The URL to send the user to. It holds the state: don't log it. Once the authorization was
  * sealed and opened again, it asks for the client's scopes.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_pending_authorization_url(const hoopauth_pending_authorization_t *pending, size_t *len);
 
@@ -2288,8 +2288,8 @@ const char *hoopauth_pending_authorization_url(const hoopauth_pending_authorizat
  * The value that ties the redirect to this request (RFC 6749, 10.12), by which a host with several
  * finds the right one.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_pending_authorization_state(const hoopauth_pending_authorization_t *pending,
                                                  size_t *len);
@@ -2374,7 +2374,7 @@ hoopauth_status_t hoopauth_client_complete_unsolicited(const hoopauth_client_t *
 typedef struct hoopauth_health_t hoopauth_health_t;
 
 /**
- * Tells how the grant of an account (NULL: the default one) stands.
+ * Reads the state of an account's grant (NULL: the default account).
  *
  * *out is the caller's to free. Errors: HOOPAUTH_NO_GRANT, and those of the store. Any thread.
  * Since 0.1.
@@ -2406,7 +2406,7 @@ int64_t hoopauth_health_authorized_at_ms(const hoopauth_health_t *health);
 /**
  * The last failure since then.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from health, or NULL where
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from health, or NULL if
  * there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_health_last_error(const hoopauth_health_t *health, size_t *len);
@@ -2432,8 +2432,8 @@ int64_t hoopauth_health_idle_days_left(const hoopauth_health_t *health);
 /**
  * The scopes, separated by spaces.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from health; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from health; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_health_scopes(const hoopauth_health_t *health, size_t *len);
 
@@ -2568,8 +2568,8 @@ typedef struct hoopauth_webhook_delivery_t hoopauth_webhook_delivery_t;
  * The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has
  * none, as those of invoices, products and records.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_type(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
@@ -2577,8 +2577,8 @@ const char *hoopauth_webhook_delivery_type(const hoopauth_webhook_delivery_t *de
  * The event's webhookId, or a hash of the body if there is none: the same for each try of the
  * platform.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_id(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
@@ -2608,16 +2608,16 @@ const char *hoopauth_webhook_delivery_app_id(const hoopauth_webhook_delivery_t *
 /**
  * The label of the key that verified it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_key(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
  * The body, byte for byte; a NUL stands behind it.
  *
- * len, if not NULL, gets the length in bytes. Returns bytes borrowed from delivery; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns bytes borrowed from delivery; NULL if
+ * the handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_body(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
@@ -2626,8 +2626,8 @@ const char *hoopauth_webhook_delivery_body(const hoopauth_webhook_delivery_t *de
  * JavaScript escapes one that was cut) replaced by U+FFFD, a number beyond all floating-point
  * numbers as text. At most 512 levels deep; of a member that is named twice the last one counts.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_json(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
@@ -2756,8 +2756,8 @@ hoopauth_status_t hoopauth_webhook_verifier_verify_signature(const hoopauth_webh
                                                              hoopauth_error_t **err);
 
 /**
- * One more reference, to be freed like the first; returns verifier, NULL for NULL. Any thread.
- * Since 0.1.
+ * One more reference, to be freed like the first; returns verifier, NULL if the handle is NULL.
+ * Any thread. Since 0.1.
  */
 hoopauth_webhook_verifier_t *hoopauth_webhook_verifier_ref(const hoopauth_webhook_verifier_t *verifier);
 

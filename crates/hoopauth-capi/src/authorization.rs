@@ -194,8 +194,8 @@ pub unsafe extern "C" fn hoopauth_client_begin(
 /// The URL to send the user to. It holds the `state`: don't log it. Once the authorization was
 /// sealed and opened again, it asks for the client's scopes.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_pending_authorization_url(
     pending: *const hoopauth_pending_authorization_t,
@@ -208,8 +208,8 @@ pub unsafe extern "C" fn hoopauth_pending_authorization_url(
 /// The value that ties the redirect to this request (RFC 6749, 10.12), by which a host with several
 /// finds the right one.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_pending_authorization_state(
     pending: *const hoopauth_pending_authorization_t,

@@ -562,8 +562,8 @@ pub unsafe extern "C" fn hoopauth_client_close(
     unsafe { call(err, || held(client, "client")?.0.close()) }
 }
 
-/// One more reference, to be freed like the first; returns `client`, NULL for NULL. Any thread.
-/// Since 0.1.
+/// One more reference, to be freed like the first; returns `client`, NULL if the handle is NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_ref(
     client: *const hoopauth_client_t,

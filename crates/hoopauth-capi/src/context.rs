@@ -75,8 +75,8 @@ pub unsafe extern "C" fn hoopauth_context_is_cancelled(context: *const hoopauth_
     unsafe { context.as_ref() }.is_some_and(|context| context.0.is_cancelled())
 }
 
-/// One more reference, to be freed like the first; returns `context`, NULL for NULL. Any thread.
-/// Since 0.1.
+/// One more reference, to be freed like the first; returns `context`, NULL if the handle is NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_context_ref(
     context: *const hoopauth_context_t,

@@ -57,8 +57,8 @@ pub unsafe extern "C" fn hoopauth_error_code(error: *const hoopauth_error_t) -> 
 
 /// Returns what happened and what to do next, for people.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`; NULL for NULL.
-/// Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_message(
     error: *const hoopauth_error_t,
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn hoopauth_error_http_status(error: *const hoopauth_error
 /// The server's own words, at most 500 characters, without control characters and without what
 /// looks like a token.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL where
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL if
 /// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_server_message(
@@ -93,7 +93,7 @@ pub unsafe extern "C" fn hoopauth_error_server_message(
 
 /// The server's `traceId`, for HoopAI's support.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL where
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL if
 /// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_trace_id(
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn hoopauth_error_is_retryable(error: *const hoopauth_erro
 
 /// The account it is about, such as "location:ve9EPM428h8vShlRW1KT".
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL where
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL if
 /// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_account(

@@ -145,8 +145,8 @@ pub unsafe extern "C" fn hoopauth_grant_set_company_id(
 
 /// Returns the account of the grant.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL.
-/// Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_account(
     grant: *const hoopauth_grant_t,
@@ -158,8 +158,8 @@ pub unsafe extern "C" fn hoopauth_grant_account(
 
 /// The access token. A secret.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL.
-/// Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_access_token(
     grant: *const hoopauth_grant_t,
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn hoopauth_grant_access_token(
 
 /// The refresh token. A secret, good for one use: whoever sends it outside this client spends it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL where
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL if
 /// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_refresh_token(
@@ -184,8 +184,8 @@ pub unsafe extern "C" fn hoopauth_grant_refresh_token(
 
 /// The scopes, separated by spaces.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL.
-/// Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_scopes(
     grant: *const hoopauth_grant_t,
@@ -197,8 +197,8 @@ pub unsafe extern "C" fn hoopauth_grant_scopes(
 
 /// The company's id, also of a location.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL where
-/// it is not known. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL if it
+/// is not known. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_company_id(
     grant: *const hoopauth_grant_t,
@@ -210,8 +210,8 @@ pub unsafe extern "C" fn hoopauth_grant_company_id(
 
 /// The id of the user who authorized it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL where
-/// it is not known. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL if it
+/// is not known. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_user_id(
     grant: *const hoopauth_grant_t,

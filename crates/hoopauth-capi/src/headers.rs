@@ -64,8 +64,8 @@ pub unsafe extern "C" fn hoopauth_headers_at(
 
 /// The value of `Authorization`: "Bearer " and the token. A secret: send it, don't print it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_authorization(
     headers: *const hoopauth_headers_t,
@@ -77,8 +77,8 @@ pub unsafe extern "C" fn hoopauth_headers_authorization(
 
 /// The value of `Version`.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_version(
     headers: *const hoopauth_headers_t,
@@ -90,8 +90,8 @@ pub unsafe extern "C" fn hoopauth_headers_version(
 
 /// The value of `User-Agent`. HoopAI's edge refuses requests without one.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_user_agent(
     headers: *const hoopauth_headers_t,

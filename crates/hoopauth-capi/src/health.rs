@@ -23,7 +23,7 @@ impl Handle for hoopauth_health_t {
     type Kind = Owned;
 }
 
-/// Tells how the grant of an account (NULL: the default one) stands.
+/// Reads the state of an account's grant (NULL: the default account).
 ///
 /// `*out` is the caller's to free. Errors: `HOOPAUTH_NO_GRANT`, and those of the store. Any thread.
 /// Since 0.1.
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn hoopauth_health_authorized_at_ms(health: *const hoopaut
 
 /// The last failure since then.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `health`, or NULL where
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `health`, or NULL if
 /// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_last_error(
@@ -117,8 +117,8 @@ pub unsafe extern "C" fn hoopauth_health_idle_days_left(health: *const hoopauth_
 
 /// The scopes, separated by spaces.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `health`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `health`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_scopes(
     health: *const hoopauth_health_t,

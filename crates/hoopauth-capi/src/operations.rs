@@ -57,8 +57,8 @@ pub unsafe extern "C" fn hoopauth_operation_find(
 
 /// The method, in capitals.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`; NULL if
+/// the handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_method(
     operation: *const hoopauth_operation_t,
@@ -70,8 +70,8 @@ pub unsafe extern "C" fn hoopauth_operation_method(
 
 /// The path template, such as "/contacts/{contactId}".
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`; NULL if
+/// the handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_path(
     operation: *const hoopauth_operation_t,
@@ -107,8 +107,8 @@ pub unsafe extern "C" fn hoopauth_operation_scope(
     unsafe { lend_some(operation.as_ref().and_then(|operation| operation.scope.as_ref()), len) }
 }
 
-/// Returns true if tokens of locations may call the operation; true if nothing is documented,
-/// false for NULL. Any thread. Since 0.1.
+/// Returns true if tokens of locations may call the operation, or if nothing is documented; false
+/// for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_allows_location(
     operation: *const hoopauth_operation_t,
@@ -117,8 +117,8 @@ pub unsafe extern "C" fn hoopauth_operation_allows_location(
     unsafe { operation.as_ref() }.is_some_and(|this| this.operation.allows(AccountKind::Location))
 }
 
-/// Returns true if tokens of companies may call the operation; true if nothing is documented,
-/// false for NULL. Any thread. Since 0.1.
+/// Returns true if tokens of companies may call the operation, or if nothing is documented; false
+/// for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_allows_company(
     operation: *const hoopauth_operation_t,
@@ -127,8 +127,8 @@ pub unsafe extern "C" fn hoopauth_operation_allows_company(
     unsafe { operation.as_ref() }.is_some_and(|this| this.operation.allows(AccountKind::Company))
 }
 
-/// Returns true if a Private Integration token may call the operation; true where nothing is
-/// documented, false for NULL. Any thread. Since 0.1.
+/// Returns true if a Private Integration token may call the operation, or if nothing is documented;
+/// false for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_allows_private_integration(
     operation: *const hoopauth_operation_t,

@@ -100,7 +100,7 @@ pub unsafe extern "C" fn hoopauth_response_header(
 /// The body, decompressed. It may hold any bytes, NULs too; a NUL stands behind it.
 ///
 /// `len`, if not NULL, gets the length in bytes, 0 if there is none. Returns bytes borrowed from
-/// `response`; NULL for NULL. Any thread. Since 0.1.
+/// `response`; NULL if the handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_body(
     response: *const hoopauth_response_t,

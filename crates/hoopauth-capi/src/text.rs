@@ -14,8 +14,8 @@ impl Handle for hoopauth_text_t {
 
 /// The text itself.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `text`; NULL for NULL.
-/// Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `text`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_text_data(
     text: *const hoopauth_text_t,

@@ -108,8 +108,8 @@ pub unsafe extern "C" fn hoopauth_config_set_transport(
 
 /// The method, in capitals.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL for
-/// NULL. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL if the
+/// handle is NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_method(
     request: *const hoopauth_transport_request_t,
@@ -121,8 +121,8 @@ pub unsafe extern "C" fn hoopauth_transport_request_method(
 
 /// The absolute URL.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL for
-/// NULL. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL if the
+/// handle is NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_url(
     request: *const hoopauth_transport_request_t,
@@ -159,8 +159,8 @@ pub unsafe extern "C" fn hoopauth_transport_request_header_at(
 /// The body to send; a secret. Its length is 0 if there is none. It may hold NULs, and one more
 /// stands behind it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `request`; NULL for
-/// NULL. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `request`; NULL if the
+/// handle is NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_body(
     request: *const hoopauth_transport_request_t,

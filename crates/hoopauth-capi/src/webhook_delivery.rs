@@ -94,8 +94,8 @@ pub const HOOPAUTH_APPLIED_OUTDATED: i32 = 5;
 /// The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has
 /// none, as those of invoices, products and records.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_type(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -108,8 +108,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_type(
 /// The event's `webhookId`, or a hash of the body if there is none: the same for each try of the
 /// platform.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_id(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -166,8 +166,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_app_id(
 
 /// The label of the key that verified it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_key(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -179,8 +179,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_key(
 
 /// The body, byte for byte; a NUL stands behind it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `delivery`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `delivery`; NULL if
+/// the handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_body(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -194,8 +194,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_body(
 /// JavaScript escapes one that was cut) replaced by U+FFFD, a number beyond all floating-point
 /// numbers as text. At most 512 levels deep; of a member that is named twice the last one counts.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_json(
     delivery: *const hoopauth_webhook_delivery_t,

@@ -135,8 +135,8 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_verify_signature(
     }
 }
 
-/// One more reference, to be freed like the first; returns `verifier`, NULL for NULL. Any thread.
-/// Since 0.1.
+/// One more reference, to be freed like the first; returns `verifier`, NULL if the handle is NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_verifier_ref(
     verifier: *const hoopauth_webhook_verifier_t,

@@ -158,8 +158,8 @@ pub(crate) fn work_for_one(job: &Arc<Job>) {
     JOB.set(Some(Arc::clone(job)));
 }
 
-/// Returns `true` if the one caller left that this thread works for; `None` where it works for
-/// itself, or for several.
+/// Returns `true` if the one caller left that this thread works for; `None` if it works for itself,
+/// or for several.
 pub(crate) fn caller_left() -> Option<bool> {
     JOB.with_borrow(|job| job.as_ref().map(|job| lock(&job.state).waiting.is_empty()))
 }

@@ -63,8 +63,7 @@ impl Operation {
         Some(VERSIONS[number.checked_sub(1)?])
     }
 
-    /// Returns `true` if tokens of that class may call the operation; `true` where nothing is
-    /// documented.
+    /// Returns `true` if tokens of that class may call the operation, or if nothing is documented.
     pub fn allows(self, class: AccountKind) -> bool {
         match self.token_classes() {
             TokenClasses::Location => class == AccountKind::Location,
@@ -73,8 +72,8 @@ impl Operation {
         }
     }
 
-    /// Returns `true` if a Private Integration token may call the operation; `true` where nothing
-    /// is documented.
+    /// Returns `true` if a Private Integration token may call the operation, or if nothing is
+    /// documented.
     pub fn allows_private_integration(self) -> bool {
         self.row().1 & 1 << 7 != 0 || !self.documents_classes()
     }
