@@ -13,7 +13,7 @@ const STOREYS: &[&str] = &[
     "redact mistake members sync secret error account callback clock process patience web_url \
      calls context host_log",
     // 1: options as types, and parts that know nothing of grants.
-    "certificates transport response store_name store_key proxy options operations credential \
+    "certificates proxy transport response store_name store_key options operations credential \
      settings snapshot seal jobs steps",
     // 2: what grants are made of, and what answers mean.
     "store keys cache headers refusal limits authorize deliveries",

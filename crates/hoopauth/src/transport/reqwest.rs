@@ -35,10 +35,11 @@ use super::{
     ResponseHeaders, Transport, TransportError, TransportErrorKind, TransportRequest,
     TransportResponse,
 };
+use crate::certificates;
+use crate::proxy;
 use crate::redact::clean;
 use crate::secret::{Secret, note_traffic, wipe_stack_after_traffic};
 use crate::web_url::{self, Flaw, is_loopback};
-use crate::{certificates, proxy};
 
 /// Settings by which [`ReqwestTransport`] connects. `Debug` does not show the proxy: its URL may
 /// hold a password.
