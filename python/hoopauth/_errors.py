@@ -49,7 +49,10 @@ __all__ = [
 
 
 class Error(Exception):
-    """What every function of hoopauth raises: what went wrong, and what to do next. It never holds a secret."""
+    """The base of all exceptions of hoopauth.
+
+    The message says what happened and what to do next. An exception never contains a secret.
+    """
 
     code: int = 0
     """The number of the failure, the same in every language."""
@@ -59,19 +62,21 @@ class Error(Exception):
     message: str
     """What happened and what to do next."""
     status: int | None
-    """The HTTP status, where an answer caused the error."""
+    """The HTTP status, if an answer caused the error."""
     retry_after: float | None
-    """Seconds to wait before the next try, where that is known. Until then a failed refresh gives the same error."""
+    """Seconds to wait before the next try, if that is known. Until then a failed refresh gives
+    the same error.
+    """
     retryable: bool
-    """Whether the same call can succeed later with nothing changed by a person."""
+    """True if the same call can succeed later although nobody changes anything."""
     trace_id: str | None
     """The server's `traceId`, for HoopAI's support."""
     account: str | None
-    """The account it is about."""
+    """The account of the failed call."""
     server_message: str | None
     """The server's own words, cleaned and cut."""
     response: Response | None
-    """The answer that it is about, where `Client.request` ended in one."""
+    """The answer, if `Client.request` ended in one."""
 
     def __init__(  # noqa: PLR0913
         self,
@@ -85,7 +90,7 @@ class Error(Exception):
         server_message: str | None = None,
         response: Response | None = None,
     ) -> None:
-        """Make one; hoopauth does, and transports and tests may."""
+        """Make an error. hoopauth does this; transports and tests may."""
         super().__init__(message)
         self.message = message
         self.status = status
@@ -97,11 +102,11 @@ class Error(Exception):
         self.response = response
 
     def __str__(self) -> str:
-        """Give the message, and the code's name."""
+        """Return the message and the name of the code."""
         return f"{self.message} [{self.name}]"
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Let it cross processes: pools send exceptions home."""
+        """Let the exception cross processes: pools send exceptions home."""
         return (type(self), (self.message,), self.__dict__)
 
 

@@ -1,4 +1,7 @@
-"""The scopes that most programs need, as constants: `hoopauth.Client(scopes=[scopes.CONTACTS_READONLY], ...)`."""
+"""The scopes that most programs need, as constants.
+
+An example: `hoopauth.Client(scopes=[scopes.CONTACTS_READONLY], ...)`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program may bring, and the options: for annotations."""
+"""Protocols of the objects that a program may bring, and the options: for annotations."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
 
 class TokenStore(Protocol):
-    """Where grants live. Any object with these methods will do; `load`, `save` and `accounts` are enough.
+    """A place for grants: any object with the methods `load`, `save` and `accounts`.
 
-    Each row belongs to an (app, account) and has a version, which counts up at each `save` and never restarts, and
-    data, which is opaque: keep the bytes as they are. They are sealed if the option `store_key` is set; without it they
-    hold tokens. Methods are called on any thread, concurrently, and must not call the client.
+    Each row belongs to an app and an account. It has a version, which rises by one at each `save`
+    and never restarts, and opaque data: keep the bytes unchanged. The data is sealed if the option
+    `store_key` is set; without it, the data holds tokens. hoopauth calls the methods on any thread,
+    concurrently. They must not call the client.
 
-    What else a store may have is in `hoopauth.types.SharedTokenStore`: without it hoopauth does with less.
+    `hoopauth.types.SharedTokenStore` has the optional methods.
     """
 
     def load(self, app: str, account: str, /) -> tuple[int, bytes] | None:
-        """Give version and data, or None if there never was a `save`."""
+        """Return version and data, or None if the row was never saved."""
 
     def save(
         self,
@@ -33,36 +34,44 @@ class TokenStore(Protocol):
         columns: tuple[bool, bool, float, float],
         /,
     ) -> bool:
-        """Store `data` as version `expected + 1`, if the stored version is `expected` (0: no row); say whether.
+        """Store `data` as version `expected + 1` if the stored version is `expected`.
 
-        The answer is True or False; anything else is `hoopauth.CallbackFailed`.
-        Compare and set must be one step, among all who share the store. When True is returned the data must be durable.
-        `columns` are for `SharedTokenStore.rows`; a store without that may forget them.
+        An `expected` of 0 means that there is no row. Return True if the data was stored, else
+        False; anything else is `hoopauth.CallbackFailed`. Compare and set in one step, among all
+        who share the store. The data must be durable when you return True. `columns` are for
+        `SharedTokenStore.rows`; a store without that method may ignore them.
         """
 
     def accounts(self, app: str, /) -> Iterable[str]:
-        """Give the accounts of all rows of an app, in any order."""
+        """Return the accounts of all rows of an app, in any order."""
 
 
 class SharedTokenStore(TokenStore, Protocol):
-    """All that a store of many processes has. Each of these may be left out, or be None; what that costs, it says."""
+    """The methods of a store that many processes share.
+
+    Each of them may be missing or None; its documentation says what that costs.
+    """
 
     shared: bool
-    """True promises that a forked child may go on with this very object. Left out: the client is refused there."""
+    """True promises that a forked child may use this same object. If missing: the client raises
+    `hoopauth.InvalidState` in the child.
+    """
 
     def rows(self, app: str, /) -> Iterable[tuple[str, tuple[bool, bool, float, float]]]:
-        """Give the account and the last saved `columns` of each row of an app, in any order.
+        """Return the account and the last saved `columns` of each row of an app, in any order.
 
-        The columns are: whether there is a grant (else it was removed, and its row is kept all the same); whether a
-        refresh stands open; when the access token ends; before when maintenance leaves it alone (both in seconds since
-        the epoch). Left out: maintenance reads every row, every five seconds.
+        The columns are: True if there is a grant (a removed grant keeps its row); True if a
+        refresh is open; the end of the access token; the moment before which maintenance leaves the
+        account alone. Both moments are seconds since the epoch. If missing: maintenance reads every
+        row, every five seconds.
         """
 
     def lease(self, app: str, account: str, wait: float, /) -> StoreLease | None:
-        """Take the exclusive right to refresh one account, waiting at most `wait` seconds; None: another kept it.
+        """Take the exclusive right to refresh one account; wait at most `wait` seconds.
 
-        It must end with the process that holds it. Left out: it holds in this process only; two processes may then
-        refresh one account at once, which the platform's window of 30 seconds mends in most cases, but not in all.
+        Return None if another process holds it all that time. The right must end with the process
+        that holds it. If missing: the right holds in this process only. Two processes may then
+        refresh one account at once; HoopAI's window of 30 seconds repairs most cases, but not all.
         """
 
     def take_slot(
@@ -73,23 +82,26 @@ class SharedTokenStore(TokenStore, Protocol):
         now: float,
         /,
     ) -> float:
-        """Count one token request; 0.0, or the seconds until there is room.
+        """Count one token request. Return 0.0, or the seconds until there is room.
 
-        `"recovery"` asks for an answer that was lost: it may go beyond `per_minute`, by as much again,
-        and by 5 at least. Left out: each process has the whole budget.
+        `"recovery"` asks for a lost answer: it may exceed `per_minute` by as much again, and by at
+        least 5. If missing: each process has the whole budget.
         """
 
     def claim(self, app: str, claim: bytes, until: float, now: float, /) -> bool:
-        """Remember `claim` until `until`; False if it was remembered. Left out: a redirect is used once per process."""
+        """Remember `claim` until `until`. Return False if it was remembered already.
+
+        If missing: a redirect is used once in each process.
+        """
 
     def unclaim(self, app: str, claim: bytes, /) -> None:
         """Forget a claim."""
 
     def changes(self) -> int:
-        """Give a number that changes with each saved row, whichever process saved it; asked for every few seconds.
+        """Return a number that changes with each saved row, whichever process saved it.
 
-        Left out: what other processes change is seen only when a token is due or refused. Answer at once: a caller with
-        a fresh token waits for it.
+        hoopauth asks every few seconds. Return at once: a caller with a fresh token waits for it.
+        If missing: changes of other processes are noticed only when a token is due or refused.
         """
 
 
@@ -97,11 +109,14 @@ class StoreLease(Protocol):
     """The exclusive right to refresh one account."""
 
     def release(self) -> object:
-        """Give it back."""
+        """Give the right back."""
 
 
 class Transport(Protocol):
-    """What carries HTTP to the token endpoint. Called on any thread, concurrently; it must not call the client."""
+    """A carrier of HTTP requests.
+
+    hoopauth calls it on any thread, concurrently. It must not call the client.
+    """
 
     def send(
         self, request: TransportRequest, /
@@ -113,31 +128,33 @@ class Transport(Protocol):
         | None,
         bytes | bytearray | memoryview | str | None,
     ]:
-        """Send the request, and give status, headers and body of the answer; 4xx and 5xx are answers.
+        """Send the request, and return status, headers and body of the answer.
 
-        The status is a whole number from 100 to 599. Headers are a mapping, an iterable of pairs, or None; names and
-        values `str` or `bytes`, others are passed over. The body is `bytes` or the like, `str` (sent as UTF-8) or None.
+        4xx and 5xx are answers, too. The status is a whole number from 100 to 599. Headers are a
+        mapping, an iterable of pairs, or None, with names and values of `str` or `bytes`; hoopauth
+        ignores other types. The body is bytes-like, `str` (read as UTF-8) or None.
 
-        It must not follow redirects, must give up after `request.timeout` seconds, and must not give a body longer than
-        `request.max_body`. `request.timeout` is the time that is left; it raises `hoopauth.Timeout` when there is none,
-        because others may have spent the refresh token since. Raise `hoopauth.Network`, `hoopauth.Timeout` or
-        `hoopauth.Tls` where no answer came; set `sent = False` on it if surely no byte was sent. Anything else that is
-        raised is `hoopauth.CallbackFailed`.
+        Do not follow redirects, give up after `request.timeout` seconds, and do not return a body
+        longer than `request.max_body`. `request.timeout` is the remaining time. It raises
+        `hoopauth.Timeout` if no time remains, because others may have spent the refresh token
+        since. If no answer came, raise `hoopauth.Network`, `hoopauth.Timeout` or `hoopauth.Tls`,
+        and set its `sent = False` if certainly no byte was sent. Any other exception is
+        `hoopauth.CallbackFailed`.
         """
 
 
 class Clock(Protocol):
-    """Where the client takes the time from. It is asked at every call and must be quick.
+    """A source of the client's time. Each call asks it, so it must be quick.
 
-    What is no number of seconds from 0 to the year 9999 is `hoopauth.CallbackFailed`, as is what it raises. A method
-    `sleep(seconds)` is used if there is one.
+    A result that is not a number of seconds from 0 to the year 9999 is `hoopauth.CallbackFailed`,
+    and so is an exception. A method `sleep(seconds)` is used if there is one.
     """
 
     def now(self) -> float:
-        """Give the seconds since the epoch."""
+        """Return the seconds since the epoch."""
 
     def monotonic(self) -> float:
-        """Give the seconds on a clock that never jumps."""
+        """Return the seconds on a clock that never jumps."""
 
 
 class Options(TypedDict, total=False):
@@ -273,7 +290,10 @@ class Options(TypedDict, total=False):
 
 
 class WebhookOptions(TypedDict, total=False):
-    """The options of a verifier, as keyword arguments of `WebhookVerifier` and `Client.webhook_verifier`."""
+    """The options of a verifier.
+
+    They are keyword arguments of `WebhookVerifier` and `Client.webhook_verifier`.
+    """
 
     # BEGIN generated: webhook options
     platform_key: bool | str | None

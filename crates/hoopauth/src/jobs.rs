@@ -12,7 +12,7 @@ use crate::snapshot::Snapshot;
 use crate::sync::{Mutex, lock};
 
 /// The headers that a job got, if it was to get some.
-pub(crate) type Outcome = Option<Arc<Snapshot>>;
+pub(crate) type JobOutcome = Option<Arc<Snapshot>>;
 
 /// Work on a thread of its own, and who waits for it.
 pub(crate) struct Job {
@@ -22,17 +22,17 @@ pub(crate) struct Job {
 }
 
 struct JobState {
-    outcome: Option<Result<Outcome>>,
+    outcome: Option<Result<JobOutcome>>,
     waiting: Vec<Context>,
 }
 
 impl Job {
-    pub(crate) fn outcome(&self) -> Option<Result<Outcome>> {
+    pub(crate) fn outcome(&self) -> Option<Result<JobOutcome>> {
         lock(&self.state).outcome.clone()
     }
 
     /// Keeps the outcome; answers who waited for it.
-    fn end(&self, outcome: Result<Outcome>) -> (Vec<Context>, bool) {
+    fn end(&self, outcome: Result<JobOutcome>) -> (Vec<Context>, bool) {
         let mut state = lock(&self.state);
         state.outcome = Some(outcome);
         let waiting = std::mem::take(&mut state.waiting);
@@ -57,11 +57,11 @@ pub(crate) struct Jobs {
 
 #[derive(Default)]
 struct JobsState {
-    /// Those that callers share.
+    /// Jobs that callers share.
     shared: HashMap<Box<str>, Arc<Job>>,
-    /// How many go on with nobody waiting.
+    /// Number of jobs that go on although nobody waits.
     left: usize,
-    /// Who waits for room.
+    /// Callers that wait for room.
     waiting: Vec<Context>,
 }
 
@@ -97,7 +97,7 @@ impl Jobs {
     }
 
     /// A caller gives up; answers the outcome if that came all the same.
-    pub(crate) fn leave(&self, job: &Job, context: &Context) -> Option<Result<Outcome>> {
+    pub(crate) fn leave(&self, job: &Job, context: &Context) -> Option<Result<JobOutcome>> {
         let mut state = lock(&self.state);
         let mut inside = lock(&job.state);
         if inside.outcome.is_some() {
@@ -112,7 +112,7 @@ impl Jobs {
         None
     }
 
-    pub(crate) fn finish(&self, key: Option<&str>, job: &Arc<Job>, outcome: Result<Outcome>) {
+    pub(crate) fn finish(&self, key: Option<&str>, job: &Arc<Job>, outcome: Result<JobOutcome>) {
         let mut state = lock(&self.state);
         if let Some(key) = key
             && state.shared.get(key).is_some_and(|shared| Arc::ptr_eq(shared, job))
@@ -158,14 +158,14 @@ pub(crate) fn work_for_one(job: &Arc<Job>) {
     JOB.set(Some(Arc::clone(job)));
 }
 
-/// Whether the one caller left that this thread works for; `None` where it works for itself, or for
-/// several.
+/// Returns `true` if the one caller left that this thread works for; `None` if it works for itself,
+/// or for several.
 pub(crate) fn caller_left() -> Option<bool> {
     JOB.with_borrow(|job| job.as_ref().map(|job| lock(&job.state).waiting.is_empty()))
 }
 
-/// How long the one caller waits that this thread works for: what only that caller wants need take
-/// no longer.
+/// Returns the time that the one caller still waits that this thread works for: work for that
+/// caller alone need take no longer.
 pub(crate) fn left_of_caller() -> Duration {
     JOB.with_borrow(|job| match job {
         Some(job) if lock(&job.state).waiting.is_empty() => Duration::ZERO,

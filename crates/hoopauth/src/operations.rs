@@ -30,7 +30,7 @@ impl Operation {
         Self::find_path(method, without_query(path))
     }
 
-    /// As [`find`](Self::find), for a path without a query.
+    /// Finds as [`find`](Self::find) does, for a path without a query.
     pub(crate) fn find_path(method: &str, path: &str) -> Option<Self> {
         let method = METHODS.iter().position(|known| known.eq_ignore_ascii_case(method))?;
         descend(ROOT, between_slashes(path)?.as_bytes(), method)
@@ -63,7 +63,7 @@ impl Operation {
         Some(VERSIONS[number.checked_sub(1)?])
     }
 
-    /// Whether tokens of that class may call it; `true` where nothing is documented.
+    /// Returns `true` if tokens of that class may call the operation, or if nothing is documented.
     pub fn allows(self, class: AccountKind) -> bool {
         match self.token_classes() {
             TokenClasses::Location => class == AccountKind::Location,
@@ -72,12 +72,13 @@ impl Operation {
         }
     }
 
-    /// Whether a Private Integration token may call it; `true` where nothing is documented.
+    /// Returns `true` if a Private Integration token may call the operation, or if nothing is
+    /// documented.
     pub fn allows_private_integration(self) -> bool {
         self.row().1 & 1 << 7 != 0 || !self.documents_classes()
     }
 
-    /// Whether the documentation says which tokens may call it.
+    /// Returns `true` if the documentation says which tokens may call the operation.
     pub fn documents_classes(self) -> bool {
         self.token_classes() != TokenClasses::Undocumented
     }
@@ -98,8 +99,8 @@ impl Operation {
         }
     }
 
-    /// What stands in `path`, by which this operation was found, in the place of `{locationId}`;
-    /// encoded as it is there.
+    /// Returns the part of `path`, by which this operation was found, at the place of
+    /// `{locationId}`; encoded as it is there.
     pub(crate) fn location_id(self, path: &str) -> Option<&str> {
         let mut node = self.row().node();
         while NODES[node].name() != "{locationId}" {
@@ -123,14 +124,14 @@ impl fmt::Debug for Operation {
     }
 }
 
-/// As [`scopes_for`] reads it.
+/// Text of the operation, as [`scopes_for`] reads it.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method(), self.path())
     }
 }
 
-/// Which classes of tokens may call an operation, as far as that is documented.
+/// Classes of tokens that may call an operation, as far as they are documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TokenClasses {
     Location,
@@ -157,7 +158,7 @@ pub fn scopes_for<'a>(operations: impl IntoIterator<Item = &'a str>) -> Result<V
     Ok(scopes)
 }
 
-/// How many bytes of a program the table takes.
+/// Returns the bytes of a program that the table takes.
 #[doc(hidden)]
 pub fn table_bytes() -> usize {
     let words: usize =
@@ -312,7 +313,8 @@ fn undocumented(text: &str) -> Error {
     let text = text.trim().split(['?', '#']).next().unwrap_or_default();
     let segments: Vec<String> = text.split('/').take(12).map(clean).collect();
     Error::argument(format!(
-        "`{}` is not a documented operation: write the method and the path, such as `GET /contacts/{{contactId}}`",
+        "`{}` is not a documented operation: write the method and the path, such as `GET \
+         /contacts/{{contactId}}`",
         segments.join("/")
     ))
 }

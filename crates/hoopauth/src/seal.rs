@@ -43,8 +43,8 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
 ///
 /// Nonces are random, so one key should seal fewer than 2^32 values (SP 800-38D, 8.3).
 pub(crate) struct KeyRing {
-    first: Key,
-    rest: Vec<Key>,
+    first: SealingKey,
+    rest: Vec<SealingKey>,
 }
 
 impl KeyRing {
@@ -53,8 +53,11 @@ impl KeyRing {
     pub(crate) fn from_secrets(secrets: &[&Secret], label: &str) -> Result<Self> {
         let (first, rest) = secrets.split_first().ok_or_else(no_key)?;
         Ok(Self {
-            first: Key::derive(first, label)?,
-            rest: rest.iter().map(|secret| Key::derive(secret, label)).collect::<Result<_>>()?,
+            first: SealingKey::derive(first, label)?,
+            rest: rest
+                .iter()
+                .map(|secret| SealingKey::derive(secret, label))
+                .collect::<Result<_>>()?,
         })
     }
 
@@ -63,7 +66,8 @@ impl KeyRing {
         self.seal_as(PLAIN, aad, plain)
     }
 
-    /// As [`seal`](Self::seal), bound to the generation that the value is stored as.
+    /// Seals as [`seal`](Self::seal) does, and binds the value to the generation that it is stored
+    /// as.
     pub(crate) fn seal_numbered(
         &self,
         aad: &[&[u8]],
@@ -133,8 +137,9 @@ impl KeyRing {
             }
             None => Err(Error::new(
                 ErrorCode::StoreKey,
-                "a value was sealed with a key that is not among those given: give the key that it was sealed with; while you change \
-                 keys, give the new one first and the old one behind it",
+                "a value was sealed with a key that is not among those given: give the key that it \
+                 was sealed with; while you change keys, give the new one first and the old one \
+                 behind it",
             )),
         }
     }
@@ -150,7 +155,7 @@ impl KeyRing {
         sealed.strip_prefix(&[NUMBERED]).is_some_and(|rest| rest.starts_with(&self.first.id))
     }
 
-    fn all(&self) -> impl Iterator<Item = &Key> {
+    fn all(&self) -> impl Iterator<Item = &SealingKey> {
         std::iter::once(&self.first).chain(&self.rest)
     }
 }
@@ -205,12 +210,12 @@ impl fmt::Debug for Fingerprinter {
     }
 }
 
-struct Key {
+struct SealingKey {
     id: [u8; ID_LENGTH],
     cipher: LessSafeKey,
 }
 
-impl Key {
+impl SealingKey {
     fn derive(secret: &Secret, label: &str) -> Result<Self> {
         let key = derive(secret, label, "/key")?;
         let unbound = UnboundKey::new(&AES_256_GCM, &*key).map_err(|_| underivable())?;
@@ -284,8 +289,9 @@ fn underivable() -> Error {
 fn corrupt() -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,
-        "a sealed value does not open: it was changed, or belongs to another account or to an older state of this \
-         one; authorize the account again, or restore the whole store from a backup",
+        "a sealed value does not open: it was changed, or belongs to another account or to an \
+         older state of this one; authorize the account again, or restore the whole store from a \
+         backup",
     )
 }
 
@@ -293,8 +299,9 @@ fn from_later(form: u8) -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,
         format!(
-            "a sealed value has form {form}, this release reads {PLAIN} and {NUMBERED}: a later release wrote it, or it \
-             was changed; upgrade hoopauth, or restore the store from a backup"
+            "a sealed value has form {form}, this release reads {PLAIN} and {NUMBERED}: a later \
+             release wrote it, or it was changed; upgrade hoopauth, or restore the store from a \
+             backup"
         ),
     )
 }

@@ -28,7 +28,8 @@ pub struct InstalledLocation {
     pub installed: bool,
 }
 
-/// Progress of [`Client::mint_all`](crate::Client::mint_all), given to its callback after each location.
+/// Progress of [`Client::mint_all`](crate::Client::mint_all), given to its callback after each
+/// location.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MintProgress {
@@ -89,8 +90,8 @@ pub(crate) fn list_locations(
         for item in listed.locations {
             let account = item.account().ok_or_else(|| {
                 Error::malformed(
-                    "the platform's list of installed locations holds something in place of an \
-                     id, so nothing of it was used: try again",
+                    "the platform's list of installed locations holds an entry without a valid id, \
+                     so the whole list was ignored: try again",
                 )
                 .with_account(company)
             })?;
@@ -141,8 +142,8 @@ pub(crate) fn mint_all(
         } else {
             match mint_paced(refresher, &account, company, &mut pace) {
                 Ok(()) => summary.minted += 1,
-                Err(Failure::OfAll(error)) => return Err(error),
-                Err(Failure::OfOne(error)) => {
+                Err(NotMinted::OfAll(error)) => return Err(error),
+                Err(NotMinted::OfOne(error)) => {
                     tracing::warn!(%account, %error, "a location could not be minted");
                     failure = Some(error.with_account(&account));
                     summary.failed += 1;
@@ -174,13 +175,13 @@ fn mint_paced(
     location: &Account,
     company: &Account,
     pace: &mut Pace,
-) -> std::result::Result<(), Failure> {
+) -> std::result::Result<(), NotMinted> {
     let grants = &refresher.grants;
     let (clock, settings) = (&grants.clock, &grants.settings);
     let mut tries = 0;
     loop {
         pace.wait(clock);
-        grants.calls.check_open().map_err(Failure::OfAll)?;
+        grants.calls.check_open().map_err(NotMinted::OfAll)?;
         let _call = grants.begin_call();
         let left = || grants.at_most(Duration::MAX);
         let turn =
@@ -193,7 +194,7 @@ fn mint_paced(
                 refresher.adopt(grant);
                 // The next location could not be saved either.
                 return match grants.unsaved_error(location) {
-                    Some(error) => Err(Failure::OfAll(error.with_account(location))),
+                    Some(error) => Err(NotMinted::OfAll(error.with_account(location))),
                     None => Ok(()),
                 };
             }
@@ -201,23 +202,23 @@ fn mint_paced(
                 let wait = error.retry_after().unwrap_or(INTERVAL);
                 // The limit is the company's: the next location would meet it as well.
                 if tries >= MOST_WAITS || wait > LONGEST_WAIT {
-                    return Err(Failure::OfAll(error.with_account(company)));
+                    return Err(NotMinted::OfAll(error.with_account(company)));
                 }
                 tries += 1;
                 clock.sleep(wait);
-                grants.calls.check_open().map_err(Failure::OfAll)?;
+                grants.calls.check_open().map_err(NotMinted::OfAll)?;
             }
             Err(error) if is_of_all(&error, company) => {
-                return Err(Failure::OfAll(error.with_account(company)));
+                return Err(NotMinted::OfAll(error.with_account(company)));
             }
-            Err(error) => return Err(Failure::OfOne(error)),
+            Err(error) => return Err(NotMinted::OfOne(error)),
         }
     }
 }
 
 /// Reason why a location was not minted.
-enum Failure {
-    /// It is about this location only.
+enum NotMinted {
+    /// The failure is about this location only.
     OfOne(Error),
     /// No location can be minted.
     OfAll(Error),
@@ -246,8 +247,8 @@ impl Pace {
     }
 }
 
-/// Returns `true` for a failure that has nothing to do with the location: it is the company's or its
-/// token's, or nothing can work.
+/// Returns `true` for a failure that has nothing to do with the location: it is the company's or
+/// its token's, or nothing can work.
 fn is_of_all(error: &Error, company: &Account) -> bool {
     error.status() == Some(401)
         || error.account() == Some(company)
@@ -265,13 +266,13 @@ fn is_of_all(error: &Error, company: &Account) -> bool {
 
 #[derive(Deserialize)]
 struct Page {
-    locations: Vec<Item>,
-    /// How many there are in all.
+    locations: Vec<ListedLocation>,
+    /// Number of locations in all.
     count: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct ListedLocation {
     #[serde(rename = "_id")]
     id: Box<RawValue>,
     name: Option<Box<RawValue>>,
@@ -279,7 +280,7 @@ struct Item {
     is_installed: Option<bool>,
 }
 
-impl Item {
+impl ListedLocation {
     fn account(&self) -> Option<Account> {
         Account::location(&text(self.id.get())?).ok()
     }
@@ -294,12 +295,12 @@ pub(crate) const LOCATIONS_PATH: &str = "/oauth/installedLocations";
 /// The platform's own length of a page.
 const PAGE: usize = 20;
 const MOST_LOCATIONS: usize = 100_000;
-/// As many as those have, and one that shows that there are more.
+/// Number of locations to ask for: those, and one more that shows that there are more.
 const MOST_PAGES: usize = MOST_LOCATIONS / PAGE + 1;
 /// The platform lets a company send 100 requests in 10 seconds; the program's own shall find room
 /// beside these.
 const MOST_SENT: usize = 80;
 const INTERVAL: Duration = Duration::from_secs(10);
-/// How often one location waits for a limit that was reached all the same.
+/// Number of times that one location waits for a limit that was reached in spite of pacing.
 const MOST_WAITS: u32 = 5;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

@@ -30,14 +30,14 @@ pub(super) struct Attempt<'a> {
 }
 
 /// The stored row that a refresh begins with, opened.
-struct Stored {
+struct Reread {
     record: Record,
     grant: Grant,
 }
 
 /// A refresh token on its way.
 struct Spending<'a> {
-    stored: &'a Stored,
+    stored: &'a Reread,
     token: &'a Secret,
     fingerprint: Fingerprint,
     /// A request for the same token was sent before, and its outcome is not known.
@@ -95,7 +95,7 @@ impl<'a> Attempt<'a> {
             return Ok(snapshot);
         }
         self.check_back_off(&record)?;
-        let stored = Stored { record, grant };
+        let stored = Reread { record, grant };
         let mut mint_error = None;
         if stored.grant.minted {
             match self.mint(&stored) {
@@ -151,7 +151,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Sends the refresh token.
-    fn spend(&mut self, stored: &Stored, mint_error: Option<Error>) -> Result<Arc<Snapshot>> {
+    fn spend(&mut self, stored: &Reread, mint_error: Option<Error>) -> Result<Arc<Snapshot>> {
         let Some(token) = stored.grant.refresh_token.clone() else {
             let error = Error::new(
                 ErrorCode::ReauthorizationRequired,
@@ -269,8 +269,8 @@ impl<'a> Attempt<'a> {
         if let Err(error) = calling(|| self.lease.note(record.generation, close, before)) {
             tracing::warn!(
                 account = %self.account, %error,
-                "the note of a refresh that was not sent could not be taken back; the next call \
-                 sends the refresh token"
+                "the mark of a refresh that was not sent could not be removed; the next call sends \
+                 the refresh token"
             );
         }
     }
@@ -304,8 +304,8 @@ impl<'a> Attempt<'a> {
         Err(self.note_failure(record, failure.error, outcome))
     }
 
-    /// Returns the place of a refresh in the budget. Fails if it is not the account's turn: accounts
-    /// that fail while others are served share a small part of the budget.
+    /// Returns the place of a refresh in the budget. Fails if it is not the account's turn:
+    /// accounts that fail while others are served share a small part of the budget.
     fn turn(&self, record: &Record) -> Result<Priority> {
         if let Some(back_off) = record.back_off.as_ref().filter(|back_off| back_off.is_troubled()) {
             // Once the settings are corrected, it is not the account's trouble any more.
@@ -370,7 +370,7 @@ impl<'a> Attempt<'a> {
     /// authorize again. `mint_error` is the error of an earlier try of this call to mint.
     fn last_way_out(
         &mut self,
-        stored: &Stored,
+        stored: &Reread,
         error: Error,
         mint_error: Option<Error>,
     ) -> Result<Arc<Snapshot>> {
@@ -405,7 +405,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Mints a location's token from its company's grant.
-    fn mint(&mut self, stored: &Stored) -> Result<Arc<Snapshot>> {
+    fn mint(&mut self, stored: &Reread) -> Result<Arc<Snapshot>> {
         let (account, grant) = (self.account, &stored.grant);
         let Some(company) =
             grant.company_id.as_deref().filter(|_| account.kind() == AccountKind::Location)
@@ -441,7 +441,8 @@ impl<'a> Attempt<'a> {
             // wait for its turn.
             let turn = turn_of_troubled(self.grants.clock.now(), self.share());
             if let Err(error) = self.grants.store.unclaim(&turn) {
-                tracing::debug!(%error, "a turn could not be given back");
+                tracing::debug!(%error, "a slot of the token-request budget could not be given \
+                                         back");
             }
         }
         let Err(error) = answer.check(account) else {
@@ -469,7 +470,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Saves a good answer and publishes it. From here on nothing may lose it.
-    fn keep(&mut self, new: Grant, stored: &Stored) -> Result<Arc<Snapshot>> {
+    fn keep(&mut self, new: Grant, stored: &Reread) -> Result<Arc<Snapshot>> {
         let (grants, account) = (self.grants, self.account);
         let spent = stored.grant.refresh_token.as_ref();
         let spent = spent.map(|token| grants.vault.fingerprint(account, token.expose()));
@@ -561,8 +562,8 @@ impl<'a> Attempt<'a> {
         error.map_or(Ok(()), Err)
     }
 
-    /// Notes in the store when to try again, and adds that to the error. A store that can't take the
-    /// note changes nothing about the error.
+    /// Notes in the store when to try again, and adds that to the error. A store that can't take
+    /// the note changes nothing about the error.
     fn note_failure(&mut self, record: &Record, error: Error, outcome: Outcome) -> Error {
         let now = self.grants.clock.now();
         let back_off = Failed {
@@ -624,8 +625,8 @@ fn turn_of_troubled(now: Timestamp, share: Duration) -> Fingerprint {
     turn
 }
 
-/// Returns what a failed mint says of the account: without an answer, nothing but the network may be
-/// wrong.
+/// Returns what a failed mint says of the account: without an answer, nothing but the network may
+/// be wrong.
 fn mint_outcome(error: &Error) -> Outcome {
     if error.status().is_none() { Outcome::NotSent } else { Outcome::Untouched }
 }
@@ -635,8 +636,8 @@ fn is_of_another(error: &Error, account: &Account) -> bool {
     error.account().is_some_and(|of| of != account)
 }
 
-/// A moment by both clocks. The monotonic clock stands still while a computer sleeps; the wall clock
-/// may be set.
+/// A moment by both clocks. The monotonic clock stands still while a computer sleeps; the wall
+/// clock may be set.
 struct Stand {
     wall: Timestamp,
     monotonic: u64,

@@ -34,7 +34,7 @@ impl<T: Clone> Flights<T> {
         loop {
             let left =
                 until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
-            let follower = match self.join(account, Patience::Waits) {
+            let follower = match self.join(account, Waiting::Waits) {
                 Role::Leader(leader) => return Some(leader.land(work(left))),
                 Role::Follower(follower) => follower,
             };
@@ -42,7 +42,7 @@ impl<T: Clone> Flights<T> {
             match follower.wait(left)? {
                 // That one waited for nothing, or began to wait earlier: what it gave up, this
                 // caller may still get.
-                Err(error) if patience == Patience::None || is_its_own(&error) => {
+                Err(error) if patience == Waiting::None || is_its_own(&error) => {
                     if until.is_some_and(|until| until <= Instant::now()) {
                         return Some(Err(error));
                     }
@@ -58,14 +58,14 @@ impl<T: Clone> Flights<T> {
         account: &Account,
         work: impl FnOnce() -> Result<T>,
     ) -> Option<Result<T>> {
-        match self.join(account, Patience::None) {
+        match self.join(account, Waiting::None) {
             Role::Leader(leader) => Some(leader.land(work())),
             Role::Follower(_) => None,
         }
     }
 
     /// Joins the flight of an account: the first to come leads it.
-    fn join(&self, account: &Account, patience: Patience) -> Role<'_, T> {
+    fn join(&self, account: &Account, patience: Waiting) -> Role<'_, T> {
         let mut under_way = lock(&self.under_way);
         if let Some(flight) = under_way.get(account) {
             return Role::Follower(Follower { flight: Arc::clone(flight) });
@@ -85,14 +85,14 @@ fn is_its_own(error: &Error) -> bool {
         || error.code() == ErrorCode::Timeout && error.retry_after().is_none()
 }
 
-/// Whether the leader of a flight waits for others: for the lease, for a place in the budget.
+/// `true` if the leader of a flight waits for others: for the lease, for a place in the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
+enum Waiting {
     Waits,
     None,
 }
 
-/// What a caller became.
+/// Role of a caller.
 enum Role<'a, T: Clone> {
     /// Does the work and says how it ended.
     Leader(Leader<'a, T>),
@@ -129,7 +129,8 @@ impl<T: Clone> Drop for Leader<'_, T> {
         if !self.landed {
             self.end(Err(Error::new(
                 ErrorCode::Internal,
-                "the refresh ended without a result because the thread that did it panicked; try again",
+                "the refresh ended without a result because the thread that did it panicked; try \
+                 again",
             )));
         }
     }
@@ -157,7 +158,7 @@ impl<T: Clone> Follower<T> {
             if self.flight.leader != thread::current().id() {
                 let look = match caller_left() {
                     None => left,
-                    Some(false) => left.min(LOOK),
+                    Some(false) => left.min(LOOK_AT_CALLER),
                     // Nobody hears of the result: this thread need not stay for it.
                     Some(true) => return None,
                 };
@@ -177,14 +178,14 @@ impl<T: Clone> Follower<T> {
 
 #[derive(Debug)]
 struct Flight<T> {
-    patience: Patience,
+    patience: Waiting,
     leader: ThreadId,
     result: Mutex<Option<Result<T>>>,
     landed: Condvar,
 }
 
-/// How soon a follower sees that its caller left.
-const LOOK: Duration = Duration::from_millis(50);
+/// Time within which a follower sees that its caller left.
+const LOOK_AT_CALLER: Duration = Duration::from_millis(50);
 /// The longest that other green threads run before the flight is looked at again.
 const TURN: Duration = Duration::from_millis(5);
 
@@ -239,10 +240,10 @@ mod model {
             || {
                 let flights = Arc::new(Flights::<usize>::new());
                 let account = Account::location("l").unwrap();
-                let Role::Leader(leader) = flights.join(&account, Patience::Waits) else {
+                let Role::Leader(leader) = flights.join(&account, Waiting::Waits) else {
                     unreachable!()
                 };
-                let follower = match flights.join(&account, Patience::Waits) {
+                let follower = match flights.join(&account, Waiting::Waits) {
                     Role::Follower(follower) => thread::spawn(move || follower.wait(HOUR)),
                     Role::Leader(_) => unreachable!(),
                 };

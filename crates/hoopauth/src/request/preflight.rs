@@ -84,15 +84,15 @@ fn headers_of_class(
     };
     // A company's token must not be used for another company's locations.
     match inner.grants().facts_of(headers.snapshot())?.company_id {
-            Some(of) if *of == *account.id() => Ok(headers),
-            Some(_) => Err(Error::new(
-                ErrorCode::WrongAccount,
-                "the request names a location that does not belong to the company it is sent for: name that location's own company, or \
-                 the location itself",
-            )
-            .with_account(&location)),
-            None => Ok(serving(mint_anew(inner, &location, &account)?, request.method)),
-        }
+        Some(of) if *of == *account.id() => Ok(headers),
+        Some(_) => Err(Error::new(
+            ErrorCode::WrongAccount,
+            "the request names a location that does not belong to the company it is sent for: \
+                 name that location's own company, or the location itself",
+        )
+        .with_account(&location)),
+        None => Ok(serving(mint_anew(inner, &location, &account)?, request.method)),
+    }
 }
 
 /// Returns the headers of an account. Mints a location of which nothing is stored.
@@ -187,7 +187,8 @@ fn check_scope(inner: &Arc<Inner>, headers: &Headers, operation: Operation) -> R
             let scopes = match facts {
                 Ok(facts) => facts.scopes,
                 Err(error) => {
-                    tracing::debug!(%error, "the scopes of a grant can't be read; the request is sent");
+                    tracing::debug!(%error, "the scopes of a grant can't be read; the request is \
+                                             sent");
                     return Ok(());
                 }
             };
@@ -214,7 +215,8 @@ fn only_company(inner: &Inner) -> Result<Option<Account>> {
 }
 
 impl Outgoing<'_> {
-    /// Returns the location that the request names: in its path, else its query, else its JSON body.
+    /// Returns the location that the request names: in its path, else its query, else its JSON
+    /// body.
     fn location(&self, operation: Operation) -> Result<Option<Account>> {
         let in_path = self
             .target
@@ -232,7 +234,7 @@ impl Outgoing<'_> {
         };
         // Some operations spell it so.
         let location = value("locationId").or_else(|| value("location_id"));
-        Ids { location, alternative: value("altId"), kind: value("altType") }.location()
+        LocationMembers { location, alternative: value("altId"), kind: value("altType") }.location()
     }
 
     fn location_in_body(&self) -> Option<Cow<'_, str>> {
@@ -240,13 +242,13 @@ impl Outgoing<'_> {
         if !is_object || self.body.len() > LONGEST_BODY {
             return None;
         }
-        serde_json::from_slice::<Ids<'_>>(&self.body).ok()?.location()
+        serde_json::from_slice::<LocationMembers<'_>>(&self.body).ok()?.location()
     }
 }
 
 /// The members that name a request's location.
 #[derive(Deserialize)]
-struct Ids<'a> {
+struct LocationMembers<'a> {
     #[serde(borrow, rename = "locationId", alias = "location_id")]
     location: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "altId")]
@@ -255,7 +257,7 @@ struct Ids<'a> {
     kind: Option<Cow<'a, str>>,
 }
 
-impl<'a> Ids<'a> {
+impl<'a> LocationMembers<'a> {
     fn location(self) -> Option<Cow<'a, str>> {
         let is_location = self.kind.as_deref() == Some("location");
         self.location.or(self.alternative.filter(|_| is_location)).filter(|id| !id.is_empty())

@@ -35,12 +35,14 @@ use super::{
     ResponseHeaders, Transport, TransportError, TransportErrorKind, TransportRequest,
     TransportResponse,
 };
+use crate::certificates;
+use crate::proxy;
 use crate::redact::clean;
 use crate::secret::{Secret, note_traffic, wipe_stack_after_traffic};
 use crate::web_url::{self, Flaw, is_loopback};
-use crate::{certificates, proxy};
 
-/// How [`ReqwestTransport`] connects. `Debug` does not show the proxy: its URL may hold a password.
+/// Settings by which [`ReqwestTransport`] connects. `Debug` does not show the proxy: its URL may
+/// hold a password.
 #[derive(Clone)]
 pub struct TransportSettings {
     /// For the connection alone: name lookup, TCP and TLS. 10 seconds by default.
@@ -200,7 +202,9 @@ impl Transport for ReqwestTransport {
             if panic.downcast_ref::<String>().is_some_and(|text| text.contains(NO_THREAD)) {
                 // The request's own trouble: those of other threads go on.
                 return Err(network(
-                    "no thread could be started to look up the host's name: this process has too many; try again".to_owned(),
+                    "no thread could be started to look up the host's name: this process has too \
+                     many; try again"
+                        .to_owned(),
                     false,
                 ));
             }
@@ -225,8 +229,8 @@ impl Drop for ReqwestTransport {
     }
 }
 
-/// What one process has built. A forked child never touches its parent's, not even the cells'
-/// locks.
+/// Clients that one process has built. A forked child never touches its parent's, not even the
+/// locks of the cells.
 struct Clients {
     pid: u32,
     /// For loopback. reqwest's own exceptions can't be added to proxies that it takes from the
@@ -234,10 +238,10 @@ struct Clients {
     direct: OnceCell<Built>,
     /// For all other hosts.
     outside: OnceCell<Built>,
-    /// Where the last request went: most go to one host, whose name need not be read again.
+    /// Target of the last request: most go to one host, whose name need not be read again.
     last: ArcSwapOption<Origin>,
-    /// What the last request was sent with: most are sent with the same, of which a copy costs less
-    /// than reading it again.
+    /// Headers of the last request: most requests have the same, and a copy costs less than reading
+    /// them again.
     last_headers: ArcSwapOption<KnownHeaders>,
 }
 
@@ -252,7 +256,7 @@ impl Clients {
         }
     }
 
-    /// Where a request goes, and its URL.
+    /// Target of a request, and its URL.
     fn target(&self, text: &str) -> Result<(Arc<Origin>, Url), TransportError> {
         if let Some(last) = &*self.last.load()
             && let Some(url) = text.strip_prefix(&*last.text).and_then(|rest| last.join(rest))
@@ -292,7 +296,7 @@ impl Clients {
     }
 }
 
-/// What all URLs have in common that begin alike.
+/// Common part of all URLs that begin alike.
 struct Origin {
     /// Scheme and authority, as they are written.
     text: Box<str>,
@@ -342,7 +346,7 @@ impl Origin {
     }
 }
 
-/// What a header's value is made of.
+/// Parts of a header's value.
 struct SentValue(Secret);
 
 impl AsRef<[u8]> for SentValue {
@@ -412,7 +416,7 @@ impl Built {
         let through = match (route, &own_proxy) {
             (Route::Direct, _) => None,
             (Route::Proxied, Some(_)) => Some("proxy"),
-            // reqwest passes over what it can't read there, and would go out directly.
+            // reqwest ignores values that it can't read there, and would connect directly.
             (Route::Proxied, None) => {
                 proxy::of_environment(|name| std::env::var_os(name)).map_err(config)?
             }
@@ -437,16 +441,18 @@ impl Built {
         let client = builder.build().map_err(|error| {
             config(format!("the HTTP client can't be made: {}", cause(&error.without_url())))
         })?;
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
+            |error| {
                 // No descriptor is free. The next request tries again.
                 network(
                     format!(
-                        "the HTTP client can't be made ({error}): this process may have too many files open; try again"
+                        "the HTTP client can't be made ({error}): this process may have too many \
+                         files open; try again"
                     ),
                     false,
                 )
-            })?;
+            },
+        )?;
         Ok(Self {
             client,
             runtime: Some(runtime),
@@ -533,24 +539,26 @@ fn next_step(error: &rustls::Error) -> &'static str {
     match error {
         rustls::Error::InvalidCertificate(why) => match why {
             NotValidYet | NotValidYetContext { .. } => {
-                "the server's certificate is not valid yet: look at this computer's clock, which is probably behind"
+                "the server's certificate is not valid yet: look at this computer's clock, which \
+                 is probably behind"
             }
             Expired | ExpiredContext { .. } => {
-                "the server's certificate has expired: look at this computer's clock, which may be ahead; if it is right, the \
-                 server needs a new certificate"
+                "the server's certificate has expired: look at this computer's clock, which may be \
+                 ahead; if it is right, the server needs a new certificate"
             }
             NotValidForName | NotValidForNameContext { .. } => {
-                "the server's certificate is for another name: check the host in the URL"
+                "the server's certificate names another host: check the host in the URL"
             }
             UnknownIssuer => {
-                "no authority that this computer trusts signed the server's certificate: set `ca_file` to the authority's \
-                 certificates if you trust it, as for a proxy of your company"
+                "no authority that this computer trusts signed the server's certificate: set \
+                 `ca_file` to the authority's certificates if you trust it, as for a proxy of your \
+                 company"
             }
             _ => "the server needs another certificate, or `ca_file` the authority's certificates",
         },
         _ => {
-            "check the host and the port in the URL, and whether a proxy or firewall stands in between; set `ca_file` if the \
-              server's authority is not among the system's"
+            "check the host and the port in the URL, and whether a proxy or firewall stands in \
+             between; set `ca_file` if the server's authority is not among the system's"
         }
     }
 }
@@ -564,8 +572,9 @@ impl Drop for Built {
     }
 }
 
-/// Lets the connections do what they have to: in the first round it is heard, in the second it is
-/// done. A task, for the rounds are those of whoever drives it.
+/// Yields twice, so that hyper's tasks process pending socket events: in the first round they hear
+/// of the events, in the second they act. It is a task, because the rounds belong to the thread
+/// that drives it.
 async fn settle() {
     let rounds = tokio::spawn(async {
         yield_now().await;
@@ -574,7 +583,7 @@ async fn settle() {
     let _ = rounds.await;
 }
 
-/// Reads the body, whatever its length says: neither that nor what it inflates to is trusted.
+/// Reads the body. It trusts neither the declared length nor the inflated one.
 async fn read_body(
     mut response: Response,
     max_body: usize,
@@ -589,7 +598,8 @@ async fn read_body(
     let room = length
         .and_then(|length| usize::try_from(length).ok())
         .map_or(0, |length| length.min(SHORT) + 1);
-    // It may hold tokens: what is not handed on is wiped, the shorter one too from which it grew.
+    // The buffer may hold tokens: the unused part is wiped, and so is the shorter buffer from which
+    // it grew.
     let mut body = Zeroizing::new(Vec::with_capacity(room));
     while let Some(chunk) = response.chunk().await.map_err(|error| explain_body(&error, peer))? {
         if body.len() + chunk.len() > max_body {
@@ -681,9 +691,10 @@ fn own_proxy(text: &str) -> Result<Proxy, TransportError> {
 fn target(url: &str) -> Result<Url, TransportError> {
     let refuse = |what: &str| Err(config(format!("the URL to send to {what}")));
     match web_url::parse(url) {
-        Ok(url) if web_url::has_user(&url) => {
-            refuse("holds a user or a password: remove them, the token says who asks")
-        }
+        Ok(url) if web_url::has_user(&url) => refuse(
+            "holds a user or a password: remove them, because the token identifies the \
+                    caller",
+        ),
         Ok(url) => Ok(url),
         Err(Flaw::Scheme) => refuse("must begin with `https://`"),
         Err(_) => refuse("is not a whole URL: write it as `https://host/path`"),
@@ -702,7 +713,8 @@ fn headers(pairs: &[Pair]) -> Result<HeaderMap, TransportError> {
         });
         let mut value = read.and_then(Result::ok).ok_or_else(|| {
             config(format!(
-                "the value of the header `{name}` has a line break or another character that no header carries: remove it"
+                "the value of the header `{name}` has a line break or another character that a \
+                 header must not contain: remove it"
             ))
         })?;
         value.set_sensitive(true);
@@ -722,8 +734,8 @@ fn leak(clients: &Arc<Clients>) {
     mem::forget(Arc::clone(clients));
 }
 
-/// Whether `test` holds for an error or one beneath it. An I/O error hides what it wraps from
-/// `source`.
+/// Returns `true` if `test` holds for an error or one beneath it. An I/O error hides what it wraps
+/// from `source`.
 fn any(error: &(dyn StdError + 'static), test: &dyn Fn(&(dyn StdError + 'static)) -> bool) -> bool {
     let mut current = Some(error);
     while let Some(error) = current {
@@ -793,15 +805,15 @@ fn timed_out(peer: &str, sent: bool) -> TransportError {
 
 /// Longer ones are cut to it; an `Instant` has an end.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-/// As many threads as may well send at once: each finds a connection when it comes back.
+/// Number of threads that may well send at once: each finds a connection when it comes back.
 const MAX_IDLE: usize = 32;
 /// Shorter than servers and NATs keep idle connections, so that a request seldom meets a closing
 /// one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// How tokio panics where none can be started for what blocks: looking up a name.
+/// Text of the panic of tokio if no thread can be started for blocking work: the lookup of a name.
 const NO_THREAD: &str = "can't spawn worker thread";
-/// As many headers as the library sends by itself.
+/// Number of headers that the library sends by itself.
 const KEPT_HEADERS: usize = 5;
 /// Room for as much is made before it arrives.
 const SHORT: usize = 64 * 1024;
@@ -833,7 +845,8 @@ mod tests {
 
     #[test]
     fn a_failure_status_is_an_answer_and_a_redirect_is_not_followed() {
-        let answer = "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n";
+        let answer = "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nSet-Cookie: \
+                      a=b\r\nContent-Length: 0\r\n\r\n";
         let server = Server::answering(answer.as_bytes());
         let response = transport().send(&get(&server.url)).unwrap();
         assert_eq!((response.status, response.header("location")), (302, Some("/elsewhere")));
@@ -933,8 +946,8 @@ mod tests {
     #[test]
     fn a_dripping_body_and_a_silent_server_are_cut_at_the_deadline() {
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
-        let gzip =
-            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n\x1f\x8b\x08\x08";
+        let gzip = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: \
+              100000\r\n\r\n\x1f\x8b\x08\x08";
         let short = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
         for head in [&head[..], &short[..], &gzip[..], b""] {
             let server = Server::dripping(head);
@@ -1316,7 +1329,7 @@ mod tests {
                     for _ in 0..threads {
                         // A POST, which nothing sends twice.
                         scope.spawn(|| {
-                            assert_eq!(transport.send(&post(&url, "a=b")).unwrap().status, 200)
+                            assert_eq!(transport.send(&post(&url, "a=b")).unwrap().status, 200);
                         });
                     }
                 });
@@ -1380,7 +1393,7 @@ mod tests {
             let clients = transport.clients();
             transport.discard(&clients);
             assert_eq!(waits.join().unwrap(), (TransportErrorKind::Network, true));
-            // A late one discards no more than what it used.
+            // A late request discards only the client that it used.
             let new = transport.clients();
             transport.discard(&clients);
             assert!(Arc::ptr_eq(&new, &transport.clients()));
@@ -1550,7 +1563,7 @@ mod tests {
         (error.kind, error.sent)
     }
 
-    /// Where nothing listens.
+    /// Address at which nothing listens.
     fn closed_port() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", listener.local_addr().unwrap())

@@ -1,8 +1,9 @@
 //! The connections of one store.
 //!
 //! Short work, the leases of locations and the leases of companies have a bound each. So a holder
-//! of a lease never waits for what other holders have: its own work goes over the connection of its
-//! lease, and a location's refresh that needs its company's waits for no other location.
+//! of a lease never waits for the connections of other holders: its own work goes over the
+//! connection of its lease, and a location's refresh that needs its company's waits for no other
+//! location.
 
 //!
 //! Work that its caller can't wait for any longer goes on to its end on the engine's thread, and
@@ -23,22 +24,22 @@ use super::connection::{Connection, limited};
 use super::engine::Engine;
 use super::failure::{Failure, Outcome, store};
 use super::schema;
-use super::settings::Settings;
+use super::settings::PostgresSettings;
 use super::{ANSWER_TIMEOUT, GIVE_BACK_TIMEOUT, tls, unlock};
 use crate::error::{Error, Result};
 use crate::patience;
 
 pub(super) struct Pool {
-    settings: Arc<Settings>,
+    settings: Arc<PostgresSettings>,
     tls: OnceCell<MakeRustlsConnect>,
-    shared: Arc<Shared>,
+    shared: Arc<PoolState>,
     /// Last, so that it still is there when the connections take their leave.
     pub(super) engine: Engine,
 }
 
 /// State that abandoned work uses, too.
 #[derive(Default)]
-struct Shared {
+struct PoolState {
     state: Mutex<State>,
     returned: Condvar,
 }
@@ -55,7 +56,7 @@ struct State {
     closed: bool,
 }
 
-impl Shared {
+impl PoolState {
     fn state(&self) -> MutexGuard<'_, State> {
         // No panic leaves something half-done behind it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -84,12 +85,12 @@ impl Shared {
 }
 
 /// The right to one of the connections for a purpose; ends with this.
-struct Turn {
-    shared: Arc<Shared>,
+struct PoolTurn {
+    shared: Arc<PoolState>,
     purpose: Purpose,
 }
 
-impl Drop for Turn {
+impl Drop for PoolTurn {
     fn drop(&mut self) {
         self.shared.state().out[self.purpose as usize] -= 1;
         self.shared.returned.notify_all();
@@ -123,7 +124,7 @@ impl Purpose {
 }
 
 impl Pool {
-    pub(super) fn new(settings: Arc<Settings>) -> Result<Self> {
+    pub(super) fn new(settings: Arc<PostgresSettings>) -> Result<Self> {
         Ok(Self {
             settings,
             engine: Engine::start()?,
@@ -175,8 +176,8 @@ impl Pool {
     /// Makes the error for a caller that found all connections in use.
     pub(super) fn exhausted(&self) -> Error {
         store(format!(
-            "all connections of this process to the PostgreSQL server {} are in use: try again; if it stays so, check the \
-             server and the network",
+            "all connections of this process to the PostgreSQL server {} are in use: try again; if \
+             this stays, check the server and the network",
             self.place()
         ))
         .with_retryable(true)
@@ -196,7 +197,7 @@ impl Pool {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.out[purpose as usize] += 1;
-        let turn = Turn { shared: Arc::clone(&self.shared), purpose };
+        let turn = PoolTurn { shared: Arc::clone(&self.shared), purpose };
         while let Some(connection) = state.idle.pop() {
             if !connection.is_closed() {
                 drop(state);
@@ -214,7 +215,7 @@ impl Pool {
 
     /// A new connection to a server with our tables. While the server is known to be away: its
     /// error, at once.
-    fn connect(&self, turn: Turn) -> Result<(Connection, Turn)> {
+    fn connect(&self, turn: PoolTurn) -> Result<(Connection, PoolTurn)> {
         let tls = self.tls.get_or_try_init(|| tls::connector(&self.settings))?.clone();
         let now = Instant::now();
         let mut state = self.shared.state();
@@ -262,7 +263,7 @@ impl Pool {
         }
     }
 
-    /// As if the server had just gone away, and for long.
+    /// Pretends that the server has just gone away, and for long.
     #[cfg(test)]
     pub(super) fn refuse_connections(&self) {
         let error = store("can't connect").with_retryable(true);
@@ -291,8 +292,8 @@ impl Drop for Pool {
 /// The connection, once the tables are there.
 async fn make_ready(
     connection: Connection,
-    settings: &Settings,
-    shared: &Shared,
+    settings: &PostgresSettings,
+    shared: &PoolState,
     ready: bool,
 ) -> Result<Connection> {
     if ready {
@@ -322,7 +323,7 @@ impl fmt::Debug for Pool {
 pub(super) struct Pooled<'a> {
     pool: &'a Pool,
     /// `None` once it broke, was given up, or went on without its caller.
-    loan: Option<(Connection, Turn)>,
+    loan: Option<(Connection, PoolTurn)>,
     fresh: bool,
 }
 
@@ -385,7 +386,7 @@ impl Pooled<'_> {
     }
 
     /// Gives back the lock that its session holds, and then the connection. One whose session may
-    /// still hold it is ended. Takes no longer than the call may; what is left is done without it.
+    /// still hold it is ended. Takes no longer than the call may; the rest is done without it.
     pub(super) fn give_back_lease(mut self, place: i64) {
         let Some((connection, turn)) = self.loan.take() else { return };
         let (tell, told) = std_mpsc::sync_channel(1);
@@ -394,7 +395,10 @@ impl Pooled<'_> {
             if let Ok(true) = limited(GIVE_BACK_TIMEOUT, unlocking).await {
                 turn.shared.keep(connection);
             } else {
-                tracing::warn!("the right to refresh an account could not be given back; the connection that holds it is ended");
+                tracing::warn!(
+                    "the right to refresh an account could not be given back; the \
+                                connection that holds it is ended"
+                );
                 connection.abort();
             }
             drop(turn);

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::web_url;
 
 /// Address of the store and the way to connect.
-pub(crate) struct Settings {
+pub(crate) struct PostgresSettings {
     pub(super) config: Config,
     pub(super) tls: Tls,
     pub(super) roots: Roots,
@@ -25,7 +25,7 @@ pub(crate) struct Settings {
     pub(super) connect_timeout: Duration,
 }
 
-impl Settings {
+impl PostgresSettings {
     /// Reads `url`. No I/O. `ca_file` and `connect_timeout` are the client's options of these
     /// names.
     pub(crate) fn parse(
@@ -60,7 +60,8 @@ impl Settings {
         }
         if config.get_target_session_attrs() == TargetSessionAttrs::ReadOnly {
             return Err(refuse(
-                "`target_session_attrs=read-only` names servers that a store can't be kept on",
+                "`target_session_attrs=read-only` selects read-only servers, which cannot hold a \
+                 store",
             ));
         }
         config.ssl_mode(match tls {
@@ -102,22 +103,23 @@ impl Settings {
     }
 }
 
-impl Settings {
+impl PostgresSettings {
     /// Refuses settings under which a stranger's server would be told the password. Asked before
     /// anything connects.
     pub(super) fn check_roots(&self) -> Result<()> {
         if self.roots == Roots::System && self.tls != Tls::VerifyFull {
             return Err(refuse(
-                "`sslrootcert=system` goes with `sslmode=verify-full` only: in a weaker mode a stranger's server would pass",
+                "`sslrootcert=system` goes with `sslmode=verify-full` only: a weaker mode would \
+                 accept a stranger's server",
             ));
         }
         Ok(())
     }
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for PostgresSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
+        f.debug_struct("PostgresSettings")
             .field("place", &self.place)
             .field("tls", &self.tls)
             .field("schema", &self.schema)
@@ -226,7 +228,8 @@ fn schema(name: &str) -> Result<String> {
     // Names that begin so are the server's own.
     if !starts || !goes_on || name.len() > LONGEST_NAME || name.starts_with("pg_") {
         return Err(refuse(&format!(
-            "`{SCHEMA}` must be a name of lower-case letters, digits and `_`, at most {LONGEST_NAME} of them"
+            "`{SCHEMA}` must be a name of lower-case letters, digits and `_`, at most \
+             {LONGEST_NAME} of them"
         )));
     }
     Ok(name.to_owned())
@@ -239,7 +242,8 @@ fn place(config: &Config) -> Result<String> {
     let named = |(at, host): (usize, &Host)| match host {
         // An unencoded `@` or `:` in a password would end up here, and then in messages.
         Host::Tcp(name) if !web_url::is_host(name) => Err(refuse(
-            "the host is not one: encode `@`, `:`, `/` and `?` in the password as `%40`, `%3A`, `%2F` and `%3F`",
+            "the host is invalid: encode `@`, `:`, `/` and `?` in the password as `%40`, `%3A`, \
+             `%2F` and `%3F`",
         )),
         Host::Tcp(name) if name.contains(':') => Ok(format!("[{name}]:{}", port(at))),
         Host::Tcp(name) => Ok(format!("{name}:{}", port(at))),
@@ -284,8 +288,8 @@ mod tests {
     use super::*;
     use crate::error::ErrorCode;
 
-    fn parse(url: &str) -> Result<Settings> {
-        Settings::parse(url, None, Duration::from_secs(5))
+    fn parse(url: &str) -> Result<PostgresSettings> {
+        PostgresSettings::parse(url, None, Duration::from_secs(5))
     }
 
     #[test]
@@ -312,7 +316,7 @@ mod tests {
     fn no_parameter_means_less_than_it_does_elsewhere() {
         let parse = |query: &str, host: &str| {
             let ca_file = Some(PathBuf::from("/own.pem"));
-            Settings::parse(
+            PostgresSettings::parse(
                 &format!("postgres://u:planted@{host}/d?{query}"),
                 ca_file,
                 Duration::from_secs(5),
