@@ -42,7 +42,7 @@ fuzz: setup ## made-up input for an hour in all
 docs: setup ## writes docs/options.md from the table of options
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example options_page > docs/options.md
 
-operations: setup ## packs crates/hoopauth/src/operations/operations.tsv into table.rs beside it, and writes docs/scopes.md
+operations: setup ## sorts crates/hoopauth/src/operations/operations.tsv into table.rs beside it, and writes docs/scopes.md
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example operations_table page > docs/scopes.md.new
 	mv docs/scopes.md.new docs/scopes.md
 	$(CARGO) run --quiet --locked $(PROFILE) -p hoopauth --example operations_table table > crates/hoopauth/src/operations/table.rs.new

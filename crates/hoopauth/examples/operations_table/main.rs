@@ -1,4 +1,4 @@
-//! Prints what `make operations` writes: `table`, the source of the packed table of operations, or
+//! Prints what `make operations` writes: `table`, the source of the sorted table of operations, or
 //! `page`, `docs/scopes.md`.
 #![allow(clippy::print_stdout, reason = "this is what it is for")]
 
