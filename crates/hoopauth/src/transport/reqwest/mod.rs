@@ -8,8 +8,8 @@
 //!   wall clock moves during a sleep. There, nobody looks at it between handshake and request, so
 //!   that a refresh token may be sent that somebody else has spent meanwhile. Here, the thread looks
 //!   at both clocks before each step.
-//! - **No thread stays behind.** There, one stays until the client is dropped; and where no thread
-//!   can be started, nothing can be sent.
+//! - **No thread stays behind.** There, one stays until the client is dropped; where none can be
+//!   started, no client can be made.
 //!
 //! Two reasons do not count. After a process was stopped, both keep to the time: the monotonic clock
 //! goes on. And speed decides nothing: with one thread this driver is the faster one, with eight the
