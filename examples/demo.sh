@@ -12,11 +12,13 @@ ln -sf "$built/libhoopauth.so" "$out/libhoopauth.so"
 link="-L$out -Wl,-rpath,$out -lhoopauth -lcurl"
 
 echo && echo "In C:"
-cc -std=c11 -D_DEFAULT_SOURCE -Wall -Wextra -Werror -pedantic -Iinclude examples/c/demo.c -o "$out/demo-c" $link
+strict="-Wall -Wextra -Werror -pedantic"
+cc -std=c11 -D_DEFAULT_SOURCE $strict -Iinclude examples/c/demo.c -o "$out/demo-c" $link
 examples/with_emulator.sh "$out/demo-c"
 
 echo && echo "In C++:"
-c++ -std=c++17 -Wall -Wextra -Werror -pedantic -Iinclude -Ibindings/cpp/include examples/cpp/demo.cpp -o "$out/demo-cpp" $link
+c++ -std=c++17 $strict -Iinclude -Ibindings/cpp/include examples/cpp/demo.cpp \
+  -o "$out/demo-cpp" $link
 examples/with_emulator.sh "$out/demo-cpp"
 
 if [ -f examples/python/demo.py ] && [ -x .venv/bin/python ]; then

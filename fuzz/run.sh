@@ -11,9 +11,10 @@ export RUSTC_BOOTSTRAP=1
 seed=${HOOPAUTH_SEED:-$RANDOM}
 for target in headers keys events redirects token_answers good_answers; do
   echo "fuzz $target: seed $seed" >&2
-  # What it finds on the way stays out of the tree; the committed corpus is where it starts.
-  mkdir -p "target/fuzz-corpus/$target"
-  "$tool" run --target-dir target/fuzz "$target" "target/fuzz-corpus/$target" "fuzz/corpus/$target" -- \
+  # A run starts from the committed corpus. Its own finds stay out of the tree.
+  finds=target/fuzz-corpus/$target
+  mkdir -p "$finds"
+  "$tool" run --target-dir target/fuzz "$target" "$finds" "fuzz/corpus/$target" -- \
     -seed="$seed" -max_len=4096 -timeout=60 -rss_limit_mb=4096 -verbosity=0 "$@" || {
     echo "fuzz $target: failed; the input lies in fuzz/artifacts/$target" >&2
     exit 1

@@ -5,59 +5,78 @@
  *
  * THE CONTRACT
  *
- * Names      Everything is called hoopauth_<noun>_<verb>; types are opaque and end in _t. Functions that act for a client begin with
- *            hoopauth_client_.
+ * Names      Every name is hoopauth_<noun>_<verb>. Types are opaque and end in _t. Functions that
+ *            act for a client begin with hoopauth_client_.
  *
- * Status     Every function that can fail, constructors too, returns a hoopauth_status_t: HOOPAUTH_OK (0) or a code. Codes are
- *            constants, never an enum: more may come, and an unknown one means failure. In-parameters stand first, then the
- *            out-parameter, last an optional hoopauth_error_t **err (NULL: not wanted), which tells more. *out and *err are NULL from
- *            the start of each call, so what is not NULL afterwards is yours.
+ * Status     A function that can fail, constructors included, returns a hoopauth_status_t:
+ *            HOOPAUTH_OK (0) or a code. Codes are constants, never an enum: later versions may add
+ *            codes, and an unknown code means failure. In-parameters come first, then the
+ *            out-parameter, then an optional hoopauth_error_t **err (NULL if you do not want it),
+ *            which receives the details. Each call begins by setting *out and *err to NULL, so you
+ *            own whatever is not NULL afterwards.
  *
- * Text       In: UTF-8, a pointer and a length in bytes; the length HOOPAUTH_NUL_TERMINATED means 'up to the NUL'; NULL with length 0
- *            is empty text. Texts are copied. Out: borrowed from the handle it was asked of, NUL-terminated, valid until that handle
- *            is changed or freed; its length goes to an optional size_t. Bodies are bytes: they may hold NULs, and one more stands
- *            behind them.
+ * Text       Input is UTF-8: a pointer and a length in bytes. The length HOOPAUTH_NUL_TERMINATED
+ *            means 'up to the NUL'. NULL with length 0 is empty text. The library copies texts.
+ *            Output is borrowed from the handle that you asked: it is NUL-terminated, and valid
+ *            until that handle is changed or freed; an optional size_t receives its length. Bodies
+ *            are bytes: they may contain NULs, and one more NUL follows them.
  *
- * Ownership  Only handles are freed, each by its own _free, which takes NULL. Handles with a _ref are counted: each reference is freed
- *            on its own. No memory of yours is ever freed by the library, none of the library's by you.
+ * Ownership  You free handles only, each with its own _free, which accepts NULL. Handles with a
+ *            _ref are counted: free each reference on its own. The library never frees your memory,
+ *            and you never free the library's.
  *
- * Threads    Functions that take a const handle may be called from any number of threads at once; others need the handle for
- *            themselves. A handle must not be freed while another thread uses it; take a _ref for that thread. A callback may free
- *            the references that its own call began with: the library holds what it needs until the call ends. The library
- *            starts threads for maintenance, for calls with a context (calls for the headers of one account share one; of those
- *            that were left at most 64 go on) and, briefly, to look up names and to finish refreshes that a crash interrupted.
+ * Threads    Any number of threads may call functions that take a const handle at once; other
+ *            functions need the handle for themselves. Do not free a handle while another thread
+ *            uses it; take a _ref for that thread. A callback may free the references that its own
+ *            call began with: the library holds what it needs until the call ends. The library
+ *            starts threads for maintenance, for calls with a context (calls for the headers of one
+ *            account share one; at most 64 abandoned calls go on) and, briefly, to look up names
+ *            and to finish refreshes that a crash interrupted.
  *
- * Waiting    Functions that may wait take a hoopauth_context_t, by which another thread can end the wait; NULL: none, the option
- *            `timeout` holds. Time spans are seconds as double, moments are milliseconds since the Unix epoch as int64_t.
+ * Waiting    Functions that may wait take a hoopauth_context_t, by which another thread can end the
+ *            wait. With NULL, the option `timeout` limits the wait. Time spans are seconds as
+ *            double, and moments are milliseconds since the Unix epoch as int64_t.
  *
- * Refresh    A failed refresh is noted in the store. Until the noted time each caller, of every process, gets the account's token while
- *            that lives, else the same error at once, with the time that is left in hoopauth_error_retry_after. A login, an import or
- *            a refresh that succeeds ends it; for a wrong client_id, client_secret or token_url so does their correction.
- *            HOOPAUTH_REAUTHORIZATION_REQUIRED has no such time: only the user can help. README.md lists the times.
+ * Refresh    A failed refresh is noted in the store. Until the noted time, each caller in every
+ *            process gets the account's token while the token lives. After that, each caller gets
+ *            the same error at once, and hoopauth_error_retry_after returns the remaining time. A
+ *            login, an import or a successful refresh deletes the note. If a wrong client_id,
+ *            client_secret or token_url caused the failure, the corrected option deletes it, too.
+ *            HOOPAUTH_REAUTHORIZATION_REQUIRED has no such time: only the user can help.
+ *            docs/guides/refresh.md lists the times.
  *
- * Structs    What the library fills in has `struct_size` first: set it to sizeof the struct. Of a later version's struct, what this
- *            library does not know stays as it is.
+ * Structs    A struct that the library fills in begins with `struct_size`: set it to sizeof the
+ *            struct. If the struct is of a later version, the library leaves the members that it
+ *            does not know unchanged.
  *
- * NULL       A NULL where a handle or text is needed is HOOPAUTH_INVALID_ARGUMENT, never a crash. Accessors of a NULL handle return
- *            nothing (NULL, 0, false). Where a function takes an account, NULL means the client's default one.
+ * NULL       A NULL where a handle or text is needed is HOOPAUTH_INVALID_ARGUMENT, never a crash.
+ *            Accessors of a NULL handle return nothing (NULL, 0, false). Where a function takes an
+ *            account, NULL means the client's default account.
  *
- * Callbacks  Structs of functions: `struct_size` is sizeof the struct (zero the struct first, so that members of later versions are
- *            zero), `user_data` comes back as the first argument, `destroy` is called once when nothing uses the table any more, and
- *            not at all if the registration failed. Tables are copied. Callbacks come from any thread, several at once, with no lock
- *            of the library's held but the account's lease. They must not throw or longjmp through the library. A call into the
- *            library's clients from within a callback is HOOPAUTH_INVALID_STATE; only headers that are cached may be handed out there.
- *            Arguments of a callback are valid until it returns. Green threads (fibers) are not told apart: one that runs while another
- *            one on its thread is in a callback counts as inside it.
+ * Callbacks  Callbacks are structs of functions. `struct_size` is sizeof the struct; zero the
+ *            struct first, so that members of later versions are zero. `user_data` comes back as
+ *            the first argument. `destroy` is called once, when nothing uses the table any more,
+ *            and never if the registration failed. The library copies the table. It calls callbacks
+ *            from any thread, several at once, and holds no lock meanwhile except the account's
+ *            lease. Callbacks must not throw or longjmp through the library. A call of the
+ *            library's clients from within a callback is HOOPAUTH_INVALID_STATE, except that cached
+ *            headers may be served. Arguments of a callback are valid until it returns. The library
+ *            cannot tell green threads (fibers) apart: a fiber that runs while another fiber on its
+ *            thread is in a callback counts as inside that callback.
  *
- * Fork       A forked child makes its own client, and need not free what its parent made. Of the parent's client, it gets the
- *            headers that were cached at the fork, by account and by name, with or without a context, until their token ends. They
- *            are not refreshed there, and changes in the store are not seen; everything else is HOOPAUTH_INVALID_STATE.
+ * Fork       A forked child makes its own client, and need not free its parent's handles. From the
+ *            parent's client it gets the headers that were cached at the fork, by account and by
+ *            name, with or without a context, until their token ends. Those headers are not
+ *            refreshed in the child, and the child does not see changes in the store. Everything
+ *            else is HOOPAUTH_INVALID_STATE.
  *
- * Secrets    Error messages, log records and names hold no secret. Tokens come out of the functions that say so, and nowhere else.
- *            What the library holds is wiped when it is freed.
+ * Secrets    Error messages, log records and names contain no secret. Tokens come out of the
+ *            functions that say so, and nowhere else. The library wipes its secrets when it frees
+ *            them.
  *
- * Versions   A program compiled against this header runs on every library with the same HOOPAUTH_ABI_VERSION (see
- *            hoopauth_abi_version) that is not older. Each declaration says since when it is there.
+ * Versions   A program that was compiled against this header runs on every library that has the
+ *            same HOOPAUTH_ABI_VERSION (see hoopauth_abi_version) and is not older. Each
+ *            declaration says since which version it exists.
  */
 #ifndef HOOPAUTH_H
 #define HOOPAUTH_H
@@ -70,10 +89,10 @@
 extern "C" {
 #endif
 
-/* The version of this header, as text; hoopauth_version() is that of the library. */
+/* Version of this header, as text; hoopauth_version() returns the version of the library. */
 #define HOOPAUTH_VERSION "0.1.0"
 
-/* As the length of a text: up to its NUL. */
+/* Length of a text that ends with its NUL. */
 #define HOOPAUTH_NUL_TERMINATED SIZE_MAX
 
 /* ---- Versions --------------------------------------------------------*/
@@ -117,7 +136,7 @@ const char *hoopauth_version(void);
 /* ---- Status codes ----------------------------------------------------*/
 
 /**
- * What every fallible function returns: HOOPAUTH_OK or the code of a failure. Unknown codes mean
+ * Result of every fallible function: HOOPAUTH_OK or the code of a failure. An unknown code means
  * failure.
  */
 typedef int32_t hoopauth_status_t;
@@ -185,7 +204,7 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_AUTHORIZATION_DENIED 33
 
 /**
- * The token endpoint refuses the request itself: a wrong client id, secret, code or parameter.
+ * The token endpoint refuses the request: a wrong client id, secret, code or parameter.
  */
 #define HOOPAUTH_TOKEN_REQUEST_REJECTED 34
 
@@ -309,7 +328,8 @@ const char *hoopauth_status_name(hoopauth_status_t status);
 /* ---- Errors ----------------------------------------------------------*/
 
 /**
- * Why a call failed: what happened, what to do next, what the server said. It holds no secret.
+ * Reason why a call failed: what happened, what to do next, and what the server said. It contains
+ * no secret.
  *
  * The caller owns it and frees it with hoopauth_error_free. Its texts live as long as it does.
  * Any thread may read it.
@@ -324,15 +344,15 @@ typedef struct hoopauth_error_t hoopauth_error_t;
 hoopauth_status_t hoopauth_error_code(const hoopauth_error_t *error);
 
 /**
- * What happened and what to do next, for people.
+ * Returns what happened and what to do next, for people.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from error; NULL for NULL.
- * Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_error_message(const hoopauth_error_t *error, size_t *len);
 
 /**
- * The HTTP status of the answer that caused the error; 0 where there was none, and for NULL.
+ * The HTTP status of the answer that caused the error; 0 if there was none, and for NULL.
  *
  * Any thread. Since 0.1.
  */
@@ -342,7 +362,7 @@ uint16_t hoopauth_error_http_status(const hoopauth_error_t *error);
  * The server's own words, at most 500 characters, without control characters and without what
  * looks like a token.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL if
  * there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_error_server_message(const hoopauth_error_t *error, size_t *len);
@@ -350,13 +370,13 @@ const char *hoopauth_error_server_message(const hoopauth_error_t *error, size_t 
 /**
  * The server's traceId, for HoopAI's support.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL if
  * there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_error_trace_id(const hoopauth_error_t *error, size_t *len);
 
 /**
- * How many seconds to wait before the next try; negative where that is not known, and for NULL.
+ * Returns the seconds to wait before the next try; negative if that is not known, and for NULL.
  * Until then a failed refresh gives the same error.
  *
  * Any thread. Since 0.1.
@@ -364,7 +384,8 @@ const char *hoopauth_error_trace_id(const hoopauth_error_t *error, size_t *len);
 double hoopauth_error_retry_after(const hoopauth_error_t *error);
 
 /**
- * Whether the same call can succeed later with nothing changed by a person; false for NULL.
+ * Returns true if the same call can succeed later although nobody changes anything; false for
+ * NULL.
  *
  * Any thread. Since 0.1.
  */
@@ -373,13 +394,13 @@ bool hoopauth_error_is_retryable(const hoopauth_error_t *error);
 /**
  * The account it is about, such as "location:ve9EPM428h8vShlRW1KT".
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL where
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from error, or NULL if
  * there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_error_account(const hoopauth_error_t *error, size_t *len);
 
 /**
- * Frees an error; NULL is nothing to free.
+ * Frees an error. Does nothing for NULL.
  *
  * Its texts must not be used afterwards. Since 0.1.
  */
@@ -396,20 +417,20 @@ typedef struct hoopauth_text_t hoopauth_text_t;
 /**
  * The text itself.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from text; NULL for NULL.
- * Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from text; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_text_data(const hoopauth_text_t *text, size_t *len);
 
 /**
- * Frees a text and wipes it; NULL is nothing to free. Since 0.1.
+ * Frees a text and wipes it. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_text_free(hoopauth_text_t *text);
 
 /* ---- Deadlines and cancellation --------------------------------------*/
 
 /**
- * How long calls may take, and a switch that ends their waits from another thread.
+ * Deadline for calls, and a switch that ends their waits from another thread.
  *
  * Every function that may wait takes one; NULL there means: the option timeout, and no switch.
  * What ends is the wait: a token request that was sent is finished on a thread of its own and its
@@ -436,26 +457,27 @@ hoopauth_status_t hoopauth_context_new(double timeout, hoopauth_context_t **out,
 hoopauth_status_t hoopauth_context_cancel(const hoopauth_context_t *context, hoopauth_error_t **err);
 
 /**
- * Whether it was cancelled; false for NULL. Any thread. Since 0.1.
+ * Returns true if the context was cancelled; false for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_context_is_cancelled(const hoopauth_context_t *context);
 
 /**
- * One more reference, to be freed like the first; returns context, NULL for NULL. Any thread.
- * Since 0.1.
+ * One more reference, to be freed like the first; returns context, NULL if the handle is NULL.
+ * Any thread. Since 0.1.
  */
 hoopauth_context_t *hoopauth_context_ref(const hoopauth_context_t *context);
 
 /**
- * Gives up one reference; NULL is nothing to free. Calls under way within it go on. Since 0.1.
+ * Gives up one reference. Does nothing for NULL. Calls under way within it go on.
+ * Since 0.1.
  */
 void hoopauth_context_free(hoopauth_context_t *context);
 
 /* ---- Failures of callbacks -------------------------------------------*/
 
 /**
- * Where a callback says why it failed, beside the status it returns. It is the library's, and good
- * until the callback returns.
+ * Place where a callback puts its reason, beside the status that it returns. It belongs to the
+ * library, and is valid until the callback returns.
  */
 typedef struct hoopauth_failure_t hoopauth_failure_t;
 
@@ -512,7 +534,7 @@ hoopauth_status_t hoopauth_failure_set_retryable(hoopauth_failure_t *failure,
 #define HOOPAUTH_LOG_TRACE 5
 
 /**
- * Where log records go. See "Callbacks" on the first page.
+ * Callbacks that receive log records. See "Callbacks" on the first page.
  */
 typedef struct {
   /**
@@ -529,7 +551,7 @@ typedef struct {
   void (*destroy)(void *user_data);
   /**
    * Takes one record: its level, the part of the library it comes from, and its text. The texts
-   * are good until it returns.
+   * are valid until it returns.
    */
   void (*log)(void *user_data,
               int32_t level,
@@ -572,7 +594,7 @@ typedef struct {
    */
   const char *name;
   /**
-   * Its length in bytes; given to the library, it may be HOOPAUTH_NUL_TERMINATED.
+   * Length of name in bytes; as input it may be HOOPAUTH_NUL_TERMINATED.
    */
   size_t name_len;
   /**
@@ -580,13 +602,13 @@ typedef struct {
    */
   const char *value;
   /**
-   * Its length in bytes; given to the library, it may be HOOPAUTH_NUL_TERMINATED.
+   * Length of value in bytes; as input it may be HOOPAUTH_NUL_TERMINATED.
    */
   size_t value_len;
 } hoopauth_header_t;
 
 /**
- * How many headers there are; 0 for NULL. Any thread. Since 0.1.
+ * Returns the number of headers; 0 for NULL. Any thread. Since 0.1.
  */
 size_t hoopauth_headers_count(const hoopauth_headers_t *headers);
 
@@ -604,24 +626,24 @@ hoopauth_status_t hoopauth_headers_at(const hoopauth_headers_t *headers,
 /**
  * The value of Authorization: "Bearer " and the token. A secret: send it, don't print it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_headers_authorization(const hoopauth_headers_t *headers, size_t *len);
 
 /**
  * The value of Version.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_headers_version(const hoopauth_headers_t *headers, size_t *len);
 
 /**
  * The value of User-Agent. HoopAI's edge refuses requests without one.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from headers; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_headers_user_agent(const hoopauth_headers_t *headers, size_t *len);
 
@@ -629,7 +651,7 @@ const char *hoopauth_headers_user_agent(const hoopauth_headers_t *headers, size_
  * The value of Content-Type: "application/json" for POST, PUT and PATCH.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from headers, or NULL
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_headers_content_type(const hoopauth_headers_t *headers, size_t *len);
 
@@ -646,7 +668,7 @@ hoopauth_status_t hoopauth_headers_with_version(const hoopauth_headers_t *header
                                                 hoopauth_error_t **err);
 
 /**
- * Frees headers; NULL is nothing to free. Since 0.1.
+ * Frees headers. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_headers_free(hoopauth_headers_t *headers);
 
@@ -667,7 +689,7 @@ typedef struct hoopauth_response_t hoopauth_response_t;
 uint16_t hoopauth_response_status(const hoopauth_response_t *response);
 
 /**
- * How many headers there are; 0 for NULL. Any thread. Since 0.1.
+ * Returns the number of headers; 0 for NULL. Any thread. Since 0.1.
  */
 size_t hoopauth_response_header_count(const hoopauth_response_t *response);
 
@@ -686,7 +708,7 @@ hoopauth_status_t hoopauth_response_header_at(const hoopauth_response_t *respons
  * The value of the first header of that name, in any case.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from response, or NULL
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_response_header(const hoopauth_response_t *response,
                                      const char *name,
@@ -696,21 +718,21 @@ const char *hoopauth_response_header(const hoopauth_response_t *response,
 /**
  * The body, decompressed. It may hold any bytes, NULs too; a NUL stands behind it.
  *
- * len, if not NULL, gets the length in bytes, 0 where there is none. Returns bytes borrowed from
- * response; NULL for NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes, 0 if there is none. Returns bytes borrowed from
+ * response; NULL if the handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_response_body(const hoopauth_response_t *response, size_t *len);
 
 /**
  * The answer that an error is about, headers and body at hand.
  *
- * Returns what is borrowed from error, never to be freed; NULL where a request did not end in an
- * answer. Any thread. Since 0.1.
+ * Returns a response that is borrowed from error, never to be freed; NULL if a request did not
+ * end in an answer. Any thread. Since 0.1.
  */
 const hoopauth_response_t *hoopauth_error_response(const hoopauth_error_t *error);
 
 /**
- * Frees an answer; NULL is nothing to free. Since 0.1.
+ * Frees an answer. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_response_free(hoopauth_response_t *response);
 
@@ -773,25 +795,25 @@ hoopauth_status_t hoopauth_grant_set_company_id(hoopauth_grant_t *grant,
                                                 hoopauth_error_t **err);
 
 /**
- * Whom it speaks for.
+ * Returns the account of the grant.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL.
- * Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_grant_account(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The access token. A secret.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL.
- * Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_grant_access_token(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The refresh token. A secret, good for one use: whoever sends it outside this client spends it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL if
  * there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_grant_refresh_token(const hoopauth_grant_t *grant, size_t *len);
@@ -799,60 +821,62 @@ const char *hoopauth_grant_refresh_token(const hoopauth_grant_t *grant, size_t *
 /**
  * The scopes, separated by spaces.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL for NULL.
- * Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_grant_scopes(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The company's id, also of a location.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where
- * it is not known. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL if it
+ * is not known. Any thread. Since 0.1.
  */
 const char *hoopauth_grant_company_id(const hoopauth_grant_t *grant, size_t *len);
 
 /**
  * The id of the user who authorized it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL where
- * it is not known. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from grant, or NULL if it
+ * is not known. Any thread. Since 0.1.
  */
 const char *hoopauth_grant_user_id(const hoopauth_grant_t *grant, size_t *len);
 
 /**
- * When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Where the platform
- * says that it lives for no time or less (expires_in of 0, or negative), it counts as 60 seconds
- * from when it was asked for; where it says nothing, as 86 399. Any thread. Since 0.1.
+ * Returns the moment at which the access token ends, in milliseconds since the Unix epoch; 0 for
+ * NULL. Where the platform says that it lives for no time or less (expires_in of 0, or negative),
+ * it counts as 60 seconds from when it was asked for; where it says nothing, as 86 399. Any
+ * thread. Since 0.1.
  */
 int64_t hoopauth_grant_expires_at_ms(const hoopauth_grant_t *grant);
 
 /**
- * When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL
- * and before it is stored. Any thread. Since 0.1.
+ * Returns the moment at which the token pair was requested or imported, in milliseconds since the
+ * Unix epoch; 0 for NULL and before it is stored. Any thread. Since 0.1.
  */
 int64_t hoopauth_grant_obtained_at_ms(const hoopauth_grant_t *grant);
 
 /**
- * When the user authorized it, or it was imported or minted, in milliseconds since the Unix epoch;
- * 0 for NULL and before it is stored. Any thread. Since 0.1.
+ * Returns the moment at which the user authorized the grant, or it was imported or minted, in
+ * milliseconds since the Unix epoch; 0 for NULL and before it is stored. Any thread. Since 0.1.
  */
 int64_t hoopauth_grant_authorized_at_ms(const hoopauth_grant_t *grant);
 
 /**
- * Whether it was minted from its company's token; false for NULL. Any thread. Since 0.1.
+ * Returns true if the grant was minted from its company's token; false for NULL. Any thread. Since
+ * 0.1.
  */
 bool hoopauth_grant_is_minted(const hoopauth_grant_t *grant);
 
 /**
- * Frees a grant and wipes it; NULL is nothing to free. Since 0.1.
+ * Frees a grant and wipes it. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_grant_free(hoopauth_grant_t *grant);
 
 /* ---- Configuration ---------------------------------------------------*/
 
 /**
- * What a client is to be: options by name, and the host's own store, transport and clock.
+ * Configuration of a client: options by name, and the host's own store, transport and clock.
  *
  * The caller owns it and frees it with hoopauth_config_free; clients keep what they need of it.
  * One thread at a time.
@@ -882,7 +906,7 @@ hoopauth_status_t hoopauth_config_set(hoopauth_config_t *config,
                                       hoopauth_error_t **err);
 
 /**
- * Lets the environment fill, when a client is made, what is not set: HOOPAUTH_<OPTION>, then
+ * Lets the environment fill the unset options when a client is made: HOOPAUTH_<OPTION>, then
  * HoopAI's own HOOPAI_TOKEN (a Private Integration token) and LOCATION_ID (the default
  * account).
  *
@@ -903,8 +927,8 @@ hoopauth_status_t hoopauth_config_set_language(hoopauth_config_t *config,
                                                hoopauth_error_t **err);
 
 /**
- * Frees a configuration and wipes it; NULL is nothing to free. Clients made of it go on. Since
- * 0.1.
+ * Frees a configuration and wipes it. Does nothing for NULL. Clients made of it go
+ * on. Since 0.1.
  */
 void hoopauth_config_free(hoopauth_config_t *config);
 
@@ -980,7 +1004,7 @@ hoopauth_status_t hoopauth_config_set_clock(hoopauth_config_t *config,
 #define HOOPAUTH_CHANGE_REFUSED 5
 
 /**
- * Who is told of changes of grants. See "Callbacks" on the first page.
+ * Callbacks that are told of changes of grants. See "Callbacks" on the first page.
  */
 typedef struct {
   /**
@@ -997,7 +1021,7 @@ typedef struct {
   void (*destroy)(void *user_data);
   /**
    * Called after each change, with the account, the stored generation it is about, and one of
-   * the constants HOOPAUTH_CHANGE_; unknown ones may come. The text is good until it returns.
+   * the constants HOOPAUTH_CHANGE_; unknown ones may come. The text is valid until it returns.
    */
   void (*changed)(void *user_data, const char *account, size_t account_len, uint64_t generation, int32_t kind);
 } hoopauth_change_callbacks_t;
@@ -1015,12 +1039,13 @@ hoopauth_status_t hoopauth_config_set_change(hoopauth_config_t *config,
 /* ---- HTTP of the host's own ------------------------------------------*/
 
 /**
- * A request that the host is to send. It is the library's, and good until send returns.
+ * A request that the host is to send. It is the library's, and valid until send returns.
  */
 typedef struct hoopauth_transport_request_t hoopauth_transport_request_t;
 
 /**
- * Where the host puts the answer. It is the library's, and good until send returns.
+ * Place where the host puts the answer. It belongs to the library, and is valid until send
+ * returns.
  */
 typedef struct hoopauth_transport_response_t hoopauth_transport_response_t;
 
@@ -1041,7 +1066,7 @@ typedef struct {
    */
   void (*destroy)(void *user_data);
   /**
-   * Sends request and puts what came back into response. It must not follow redirects, must
+   * Sends request and puts the answer into response. It must not follow redirects, must
    * verify certificates, and must give up after the request's timeout. An HTTP status of 4xx or
    * 5xx is an answer, not an error.
    *
@@ -1068,21 +1093,21 @@ hoopauth_status_t hoopauth_config_set_transport(hoopauth_config_t *config,
 /**
  * The method, in capitals.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL for
- * NULL. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL if the
+ * handle is NULL. Since 0.1.
  */
 const char *hoopauth_transport_request_method(const hoopauth_transport_request_t *request, size_t *len);
 
 /**
  * The absolute URL.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL for
- * NULL. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from request; NULL if the
+ * handle is NULL. Since 0.1.
  */
 const char *hoopauth_transport_request_url(const hoopauth_transport_request_t *request, size_t *len);
 
 /**
- * How many headers to send; 0 for NULL. Since 0.1.
+ * Returns the number of headers to send; 0 for NULL. Since 0.1.
  */
 size_t hoopauth_transport_request_header_count(const hoopauth_transport_request_t *request);
 
@@ -1098,11 +1123,11 @@ hoopauth_status_t hoopauth_transport_request_header_at(const hoopauth_transport_
                                                        hoopauth_error_t **err);
 
 /**
- * The body to send; a secret. Its length is 0 where there is none. It may hold NULs, and one more
+ * The body to send; a secret. Its length is 0 if there is none. It may hold NULs, and one more
  * stands behind it.
  *
- * len, if not NULL, gets the length in bytes. Returns bytes borrowed from request; NULL for
- * NULL. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns bytes borrowed from request; NULL if the
+ * handle is NULL. Since 0.1.
  */
 const char *hoopauth_transport_request_body(const hoopauth_transport_request_t *request, size_t *len);
 
@@ -1128,7 +1153,7 @@ hoopauth_status_t hoopauth_transport_response_set_status(hoopauth_transport_resp
                                                          hoopauth_error_t **err);
 
 /**
- * Adds a header of the answer. Copied; what is no UTF-8 in its value is replaced.
+ * Adds a header of the answer. Copied; bytes of its value that are not UTF-8 are replaced.
  *
  * Errors: HOOPAUTH_INVALID_ARGUMENT. Since 0.1.
  */
@@ -1162,34 +1187,36 @@ hoopauth_status_t hoopauth_transport_response_set_not_sent(hoopauth_transport_re
 /* ---- A store of the host's own ---------------------------------------*/
 
 /**
- * Who wants a slot of the budget: an early refresh, which leaves the last slot of a minute to
+ * Purpose of a slot of the budget: an early refresh, which leaves the last slot of a minute to
  * others.
  */
 #define HOOPAUTH_PRIORITY_SOFT 0
 
 /**
- * Who wants a slot of the budget: a login, or a refresh that callers wait for.
+ * Purpose of a slot of the budget: a login, or a refresh that callers wait for.
  */
 #define HOOPAUTH_PRIORITY_NORMAL 1
 
 /**
- * Who wants a slot of the budget: the repeat of a request whose answer was lost. It may go beyond
+ * Purpose of a slot of the budget: the repeat of a request whose answer was lost. It may exceed
  * the budget, by as much again, and by 5 at least.
  */
 #define HOOPAUTH_PRIORITY_RECOVERY 2
 
 /**
- * Where list puts rows. It is the library's, and good until the callback returns.
+ * Place where list puts rows. It belongs to the library, and is valid until the callback
+ * returns.
  */
 typedef struct hoopauth_row_list_t hoopauth_row_list_t;
 
 /**
- * Where load puts a row. It is the library's, and good until the callback returns.
+ * Place where load puts a row. It belongs to the library, and is valid until the callback
+ * returns.
  */
 typedef struct hoopauth_row_t hoopauth_row_t;
 
 /**
- * Which row of a store: one per app and account. The texts end with a NUL and are good until the
+ * Key of a row: each app and account has one row. The texts end with a NUL and are valid until the
  * callback returns.
  */
 typedef struct {
@@ -1198,7 +1225,7 @@ typedef struct {
    */
   const char *app;
   /**
-   * Its length in bytes.
+   * Length of app in bytes.
    */
   size_t app_len;
   /**
@@ -1206,7 +1233,7 @@ typedef struct {
    */
   const char *account;
   /**
-   * Its length in bytes.
+   * Length of account in bytes.
    */
   size_t account_len;
 } hoopauth_row_key_t;
@@ -1221,19 +1248,19 @@ typedef struct {
    */
   const uint8_t *bytes;
   /**
-   * How many bytes.
+   * Number of bytes.
    */
   size_t bytes_len;
   /**
-   * Whether there is a grant; else the row is a tombstone, which must be kept.
+   * True if there is a grant; else the row is a tombstone, which must be kept.
    */
   bool live;
   /**
-   * Whether a refresh stands open.
+   * True if a refresh is open.
    */
   bool marked;
   /**
-   * When the access token ends, in milliseconds since the Unix epoch.
+   * Moment at which the access token ends, in milliseconds since the Unix epoch.
    */
   int64_t expires_at_ms;
   /**
@@ -1344,8 +1371,8 @@ typedef struct {
                                hoopauth_failure_t *failure);
   /**
    * *changes gets a number that changes with each saved row, whichever process saved it. May
-   * be NULL: then what other processes change is seen when a token is due or refused. Answer at
-   * once: a caller with a fresh token waits for it.
+   * be NULL: then changes of other processes are noticed when a token is due or refused. Return
+   * at once: a caller with a fresh token waits for it.
    */
   hoopauth_status_t (*changes)(void *user_data, uint64_t *changes, hoopauth_failure_t *failure);
 } hoopauth_store_callbacks_t;
@@ -1399,36 +1426,38 @@ typedef struct hoopauth_account_t hoopauth_account_t;
 /**
  * The account as text, "location:<id>" or "company:<id>".
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from account; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from account; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_account_name(const hoopauth_account_t *account, size_t *len);
 
 /**
- * One more reference, to be freed like the first; returns account, NULL for NULL. Any thread.
- * Since 0.1.
+ * One more reference, to be freed like the first; returns account, NULL if the handle is NULL.
+ * Any thread. Since 0.1.
  */
 hoopauth_account_t *hoopauth_account_ref(const hoopauth_account_t *account);
 
 /**
- * Gives up one reference; NULL is nothing to free. Since 0.1.
+ * Gives up one reference. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_account_free(hoopauth_account_t *account);
 
 /* ---- Client ----------------------------------------------------------*/
 
 /**
- * What an import did: the grant is stored.
+ * Outcome of an import: the grant is stored.
  */
 #define HOOPAUTH_IMPORT_IMPORTED 1
 
 /**
- * What an import did: nothing, for this account was imported or refreshed with that token before.
+ * Outcome of an import: nothing changed, because this account was imported or refreshed with that
+ * token before.
  */
 #define HOOPAUTH_IMPORT_KNOWN 2
 
 /**
- * What an import did: nothing, for another live grant is there, and replace was not said.
+ * Outcome of an import: nothing changed, because another live grant is there and replace was
+ * false.
  */
 #define HOOPAUTH_IMPORT_KEPT 3
 
@@ -1489,8 +1518,8 @@ hoopauth_status_t hoopauth_client_headers(const hoopauth_client_t *client,
                                           hoopauth_error_t **err);
 
 /**
- * As hoopauth_client_headers, for an account by its text: for programs that meet accounts too
- * rarely to keep their handles.
+ * Does the same as hoopauth_client_headers for an account given as text. Use it if accounts come
+ * too rarely to keep their handles.
  *
  * Errors: as there, and HOOPAUTH_INVALID_ARGUMENT for text that is no account. Any thread. Since
  * 0.1.
@@ -1520,7 +1549,7 @@ hoopauth_status_t hoopauth_client_sent_headers(const hoopauth_client_t *client,
                                                hoopauth_error_t **err);
 
 /**
- * Tells what came back for a request that was sent with headers.
+ * Reads the answer to a request that was sent with headers.
  *
  * Where *repeat is set, the token was refused and there is a new one: repeat the request, once,
  * with these headers, which are the caller's to free. Where it is NULL on success, the answer is
@@ -1544,9 +1573,9 @@ hoopauth_status_t hoopauth_client_report(const hoopauth_client_t *client,
                                          hoopauth_error_t **err);
 
 /**
- * As hoopauth_client_report, for a host that knows what it sent: then the error names the scope
- * or the class that the operation needs. path is a path below api_base or the whole URL, with
- * or without a query.
+ * Does the same as hoopauth_client_report for a host that also passes what it sent: the error
+ * then names the scope or the class that the operation needs. path is a path below api_base or
+ * the whole URL, with or without a query.
  *
  * Errors: as there. Any thread. Since 0.1.
  */
@@ -1639,7 +1668,7 @@ hoopauth_status_t hoopauth_client_accounts(const hoopauth_client_t *client,
                                            hoopauth_error_t **err);
 
 /**
- * How many accounts are in the list; 0 for NULL. Any thread. Since 0.1.
+ * Returns the number of accounts in the list; 0 for NULL. Any thread. Since 0.1.
  */
 size_t hoopauth_accounts_count(const hoopauth_accounts_t *accounts);
 
@@ -1652,7 +1681,7 @@ size_t hoopauth_accounts_count(const hoopauth_accounts_t *accounts);
 const char *hoopauth_accounts_at(const hoopauth_accounts_t *accounts, size_t index, size_t *len);
 
 /**
- * Frees a list of accounts; NULL is nothing to free. Since 0.1.
+ * Frees a list of accounts. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_accounts_free(hoopauth_accounts_t *accounts);
 
@@ -1682,14 +1711,15 @@ hoopauth_status_t hoopauth_client_maintain(const hoopauth_client_t *client,
 hoopauth_status_t hoopauth_client_close(const hoopauth_client_t *client, hoopauth_error_t **err);
 
 /**
- * One more reference, to be freed like the first; returns client, NULL for NULL. Any thread.
- * Since 0.1.
+ * One more reference, to be freed like the first; returns client, NULL if the handle is NULL.
+ * Any thread. Since 0.1.
  */
 hoopauth_client_t *hoopauth_client_ref(const hoopauth_client_t *client);
 
 /**
- * Gives up one reference; NULL is nothing to free. The last one waits for refreshes under way, at
- * most for the option timeout, and what could not be saved yet is tried once more. Since 0.1.
+ * Gives up one reference. Does nothing for NULL. The last one waits for refreshes
+ * under way, at most for the option timeout, and what could not be saved yet is tried once more.
+ * Since 0.1.
  */
 void hoopauth_client_free(hoopauth_client_t *client);
 
@@ -1709,7 +1739,7 @@ typedef struct hoopauth_request_t hoopauth_request_t;
  * Makes a request: an HTTP method in any case, and a path below api_base, such as "/contacts/",
  * or an absolute URL on one of the configured hosts.
  *
- * Texts are copied. *out is the caller's to free. Errors: only for NULL and for what is not
+ * Texts are copied. *out is the caller's to free. Errors: only for NULL and for text that is not
  * UTF-8; a wrong method or path is told when it is sent. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_request(const hoopauth_client_t *client,
@@ -1809,7 +1839,7 @@ hoopauth_status_t hoopauth_request_set_repeatable(hoopauth_request_t *request,
                                                   hoopauth_error_t **err);
 
 /**
- * Sends it, again where that can help, and hands out what came back.
+ * Sends the request, repeats it if that can help, and hands out the answer.
  *
  * An expiring token is refreshed on the way; one that is refused is refreshed and the request
  * repeated, once. Waits are obeyed, redirects of GET and HEAD followed, and the token never leaves
@@ -1826,14 +1856,14 @@ hoopauth_status_t hoopauth_request_send(const hoopauth_request_t *request,
                                         hoopauth_error_t **err);
 
 /**
- * Frees a request; NULL is nothing to free. Since 0.1.
+ * Frees a request. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_request_free(hoopauth_request_t *request);
 
 /* ---- Rate limits -----------------------------------------------------*/
 
 /**
- * The API's limits of one account, as its last answer told them. What was not told is -1.
+ * The API's limits of one account, as its last answer told them. A limit that was not told is -1.
  */
 typedef struct {
   /**
@@ -1849,7 +1879,7 @@ typedef struct {
    */
   int64_t remaining;
   /**
-   * How many seconds an interval has.
+   * Length of an interval in seconds.
    */
   double interval;
   /**
@@ -1861,11 +1891,11 @@ typedef struct {
    */
   int64_t daily_remaining;
   /**
-   * When the daily limit starts anew, in milliseconds since the Unix epoch.
+   * Moment at which the daily limit starts anew, in milliseconds since the Unix epoch.
    */
   int64_t daily_reset_ms;
   /**
-   * When the answer came, in milliseconds since the Unix epoch.
+   * Moment at which the answer came, in milliseconds since the Unix epoch.
    */
   int64_t seen_at_ms;
 } hoopauth_rate_limit_t;
@@ -1874,7 +1904,7 @@ typedef struct {
  * The API's limits of an account (NULL: the default one), as the last answer to this client told
  * them: to a request, or reported.
  *
- * *found tells whether there was such an answer; where there was none, all members are -1. Of
+ * *found tells whether there was such an answer; if there was none, all members are -1. Of
  * rate_limit, struct_size must be set. No I/O. Errors: HOOPAUTH_INVALID_ARGUMENT. Any
  * thread. Since 0.1.
  */
@@ -1893,8 +1923,8 @@ hoopauth_status_t hoopauth_client_rate_limit(const hoopauth_client_t *client,
 typedef struct hoopauth_installed_locations_t hoopauth_installed_locations_t;
 
 /**
- * How far hoopauth_client_mint_all has come. It is the library's, and good until the callback
- * returns.
+ * Progress of hoopauth_client_mint_all. It belongs to the library, and is valid until the
+ * callback returns.
  */
 typedef struct {
   /**
@@ -1906,11 +1936,11 @@ typedef struct {
    */
   const char *account;
   /**
-   * Its length in bytes.
+   * Length of the account in bytes.
    */
   size_t account_len;
   /**
-   * Its failure, if it could not be minted, else NULL.
+   * Error of the account if it could not be minted, else NULL.
    */
   const hoopauth_error_t *error;
   /**
@@ -1928,12 +1958,12 @@ typedef struct {
 } hoopauth_mint_progress_t;
 
 /**
- * Who is told of each location; 0 ends the minting. See "Callbacks" on the first page.
+ * Callbacks that are told of each location; 0 ends the minting. See "Callbacks" on the first page.
  */
 typedef int32_t (*hoopauth_mint_callback_t)(void *user_data, const hoopauth_mint_progress_t *progress);
 
 /**
- * What hoopauth_client_mint_all did.
+ * Result of hoopauth_client_mint_all.
  */
 typedef struct {
   /**
@@ -1958,9 +1988,9 @@ typedef struct {
  * All locations that company (NULL: the default account) installed the app in, page by page
  * until the end.
  *
- * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT for what is no company,
- * HOOPAUTH_NO_GRANT, HOOPAUTH_INVALID_STATE without OAuth, and those of a request. Any thread.
- * Since 0.1.
+ * *out is the caller's to free. Errors: HOOPAUTH_INVALID_ARGUMENT for an account that is not a
+ * company, HOOPAUTH_NO_GRANT, HOOPAUTH_INVALID_STATE without OAuth, and those of a request.
+ * Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_installed_locations(const hoopauth_client_t *client,
                                                       const hoopauth_account_t *company,
@@ -1969,7 +1999,7 @@ hoopauth_status_t hoopauth_client_installed_locations(const hoopauth_client_t *c
                                                       hoopauth_error_t **err);
 
 /**
- * How many locations are in the list; 0 for NULL. Any thread. Since 0.1.
+ * Returns the number of locations in the list; 0 for NULL. Any thread. Since 0.1.
  */
 size_t hoopauth_installed_locations_count(const hoopauth_installed_locations_t *locations);
 
@@ -1988,20 +2018,20 @@ const char *hoopauth_installed_locations_account(const hoopauth_installed_locati
  * The name of one location of the list, by its number from 0.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from locations, or NULL
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_installed_locations_name(const hoopauth_installed_locations_t *locations,
                                               size_t index,
                                               size_t *len);
 
 /**
- * Whether the app is installed in one location of the list, by its number from 0; false where
- * there is none. Any thread. Since 0.1.
+ * Returns true if the app is installed in one location of the list, by its number from 0; false
+ * if there is none. Any thread. Since 0.1.
  */
 bool hoopauth_installed_locations_is_installed(const hoopauth_installed_locations_t *locations, size_t index);
 
 /**
- * Frees a list of locations; NULL is nothing to free. Since 0.1.
+ * Frees a list of locations. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_installed_locations_free(hoopauth_installed_locations_t *locations);
 
@@ -2012,8 +2042,9 @@ void hoopauth_installed_locations_free(hoopauth_installed_locations_t *locations
  * progress, if not NULL, is called after each location, one call at a time and never after this
  * function returned; where it returns 0, the minting ends, and that is no error. summary may be
  * NULL; else its struct_size must be set. Locations that fail are counted and the others minted
- * all the same. Errors: HOOPAUTH_INVALID_ARGUMENT for what is no company, HOOPAUTH_NO_GRANT,
- * HOOPAUTH_INVALID_STATE without OAuth, and those of a request. Any thread. Since 0.1.
+ * all the same. Errors: HOOPAUTH_INVALID_ARGUMENT for an account that is not a company,
+ * HOOPAUTH_NO_GRANT, HOOPAUTH_INVALID_STATE without OAuth, and those of a request. Any thread.
+ * Since 0.1.
  */
 hoopauth_status_t hoopauth_client_mint_all(const hoopauth_client_t *client,
                                            const hoopauth_account_t *company,
@@ -2035,7 +2066,7 @@ typedef struct hoopauth_operation_t hoopauth_operation_t;
  * Finds the operation that a method, in any case, and a path, with or without a query, mean.
  *
  * *out is the caller's to free; NULL on success: it is not documented. No I/O. Errors: only for
- * NULL and for what is not UTF-8. Any thread. Since 0.1.
+ * NULL and for text that is not UTF-8. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_operation_find(const char *method,
                                           size_t method_len,
@@ -2047,16 +2078,16 @@ hoopauth_status_t hoopauth_operation_find(const char *method,
 /**
  * The method, in capitals.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL if
+ * the handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_operation_method(const hoopauth_operation_t *operation, size_t *len);
 
 /**
  * The path template, such as "/contacts/{contactId}".
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from operation; NULL if
+ * the handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_operation_path(const hoopauth_operation_t *operation, size_t *len);
 
@@ -2064,7 +2095,7 @@ const char *hoopauth_operation_path(const hoopauth_operation_t *operation, size_
  * The documented Version.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from operation, or NULL
- * where none is documented. Any thread. Since 0.1.
+ * if none is documented. Any thread. Since 0.1.
  */
 const char *hoopauth_operation_version(const hoopauth_operation_t *operation, size_t *len);
 
@@ -2072,30 +2103,30 @@ const char *hoopauth_operation_version(const hoopauth_operation_t *operation, si
  * The scope it needs.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from operation, or NULL
- * where none is documented. Any thread. Since 0.1.
+ * if none is documented. Any thread. Since 0.1.
  */
 const char *hoopauth_operation_scope(const hoopauth_operation_t *operation, size_t *len);
 
 /**
- * Whether tokens of locations may call it; true where nothing is documented, false for NULL. Any
- * thread. Since 0.1.
+ * Returns true if tokens of locations may call the operation, or if nothing is documented; false
+ * for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_location(const hoopauth_operation_t *operation);
 
 /**
- * Whether tokens of companies may call it; true where nothing is documented, false for NULL. Any
- * thread. Since 0.1.
+ * Returns true if tokens of companies may call the operation, or if nothing is documented; false
+ * for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_company(const hoopauth_operation_t *operation);
 
 /**
- * Whether a Private Integration token may call it; true where nothing is documented, false for
- * NULL. Any thread. Since 0.1.
+ * Returns true if a Private Integration token may call the operation, or if nothing is documented;
+ * false for NULL. Any thread. Since 0.1.
  */
 bool hoopauth_operation_allows_private_integration(const hoopauth_operation_t *operation);
 
 /**
- * Frees an operation; NULL is nothing to free. Since 0.1.
+ * Frees an operation. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_operation_free(hoopauth_operation_t *operation);
 
@@ -2198,8 +2229,8 @@ hoopauth_status_t hoopauth_authorization_request_set_redirect_uri(hoopauth_autho
                                                                   hoopauth_error_t **err);
 
 /**
- * Whether to send a code challenge, method S256 (RFC 7636). Off by default: HoopAI does not
- * document it.
+ * Sends a code challenge, method S256 (RFC 7636), if pkce is true. Off by default: HoopAI does
+ * not document it.
  *
  * Errors: for NULL. Since 0.1.
  */
@@ -2208,7 +2239,8 @@ hoopauth_status_t hoopauth_authorization_request_set_pkce(hoopauth_authorization
                                                           hoopauth_error_t **err);
 
 /**
- * Whether the login shows in the same window (loginWindowOpenMode=self) instead of a new one.
+ * Shows the login in the same window (loginWindowOpenMode=self) if the argument is true, else in
+ * a new one.
  *
  * Errors: for NULL. Since 0.1.
  */
@@ -2227,7 +2259,7 @@ hoopauth_status_t hoopauth_authorization_request_set_version_id(hoopauth_authori
                                                                 hoopauth_error_t **err);
 
 /**
- * Frees a request; NULL is nothing to free. Since 0.1.
+ * Frees a request. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_authorization_request_free(hoopauth_authorization_request_t *request);
 
@@ -2247,8 +2279,8 @@ hoopauth_status_t hoopauth_client_begin(const hoopauth_client_t *client,
  * The URL to send the user to. It holds the state: don't log it. Once the authorization was
  * sealed and opened again, it asks for the client's scopes.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_pending_authorization_url(const hoopauth_pending_authorization_t *pending, size_t *len);
 
@@ -2256,20 +2288,20 @@ const char *hoopauth_pending_authorization_url(const hoopauth_pending_authorizat
  * The value that ties the redirect to this request (RFC 6749, 10.12), by which a host with several
  * finds the right one.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from pending; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_pending_authorization_state(const hoopauth_pending_authorization_t *pending,
                                                  size_t *len);
 
 /**
- * From when on the redirect is refused, in milliseconds since the Unix epoch; 0 for NULL. Any
- * thread. Since 0.1.
+ * Returns the moment from which the redirect is refused, in milliseconds since the Unix epoch; 0
+ * for NULL. Any thread. Since 0.1.
  */
 int64_t hoopauth_pending_authorization_expires_at_ms(const hoopauth_pending_authorization_t *pending);
 
 /**
- * Frees a pending authorization and wipes it; NULL is nothing to free. Since 0.1.
+ * Frees a pending authorization and wipes it. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_pending_authorization_free(hoopauth_pending_authorization_t *pending);
 
@@ -2307,7 +2339,7 @@ hoopauth_status_t hoopauth_client_open_pending(const hoopauth_client_t *client,
  * Checks state, once only, exchanges the code and stores the grant. *out, the caller's to
  * free, is the account that was authorized. Errors: HOOPAUTH_STATE_MISMATCH,
  * HOOPAUTH_AUTHORIZATION_DENIED, HOOPAUTH_WRONG_TOKEN_CLASS, HOOPAUTH_INVALID_ARGUMENT for
- * what is no redirect, and those of the token endpoint. Any thread. Since 0.1.
+ * text that is not a redirect, and those of the token endpoint. Any thread. Since 0.1.
  */
 hoopauth_status_t hoopauth_client_complete(const hoopauth_client_t *client,
                                            const hoopauth_pending_authorization_t *pending,
@@ -2336,13 +2368,13 @@ hoopauth_status_t hoopauth_client_complete_unsolicited(const hoopauth_client_t *
 /* ---- Health ----------------------------------------------------------*/
 
 /**
- * How an account's grant stands. The caller owns it and frees it with hoopauth_health_free. Any
+ * State of an account's grant. The caller owns it and frees it with hoopauth_health_free. Any
  * thread may read it.
  */
 typedef struct hoopauth_health_t hoopauth_health_t;
 
 /**
- * Tells how the grant of an account (NULL: the default one) stands.
+ * Reads the state of an account's grant (NULL: the default account).
  *
  * *out is the caller's to free. Errors: HOOPAUTH_NO_GRANT, and those of the store. Any thread.
  * Since 0.1.
@@ -2354,40 +2386,40 @@ hoopauth_status_t hoopauth_client_health(const hoopauth_client_t *client,
                                          hoopauth_error_t **err);
 
 /**
- * When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since
- * 0.1.
+ * Returns the moment at which the access token ends, in milliseconds since the Unix epoch; 0 for
+ * NULL. Any thread. Since 0.1.
  */
 int64_t hoopauth_health_expires_at_ms(const hoopauth_health_t *health);
 
 /**
- * When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL.
- * Any thread. Since 0.1.
+ * Returns the moment at which the token pair was requested or imported, in milliseconds since the
+ * Unix epoch; 0 for NULL. Any thread. Since 0.1.
  */
 int64_t hoopauth_health_refreshed_at_ms(const hoopauth_health_t *health);
 
 /**
- * When the user authorized it, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since
- * 0.1.
+ * Returns the moment at which the user authorized the grant, in milliseconds since the Unix epoch;
+ * 0 for NULL. Any thread. Since 0.1.
  */
 int64_t hoopauth_health_authorized_at_ms(const hoopauth_health_t *health);
 
 /**
  * The last failure since then.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from health, or NULL where
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from health, or NULL if
  * there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_health_last_error(const hoopauth_health_t *health, size_t *len);
 
 /**
- * Whether the platform refused the refresh token and only the user can help; false for NULL. Any
+ * Returns true if HoopAI refused the refresh token and only the user can help; false for NULL. Any
  * thread. Since 0.1.
  */
 bool hoopauth_health_needs_reauthorization(const hoopauth_health_t *health);
 
 /**
- * Whether the current token pair is held in memory because the store failed; false for NULL. Any
- * thread. Since 0.1.
+ * Returns true if the current token pair is held in memory because the store failed; false for
+ * NULL. Any thread. Since 0.1.
  */
 bool hoopauth_health_is_unsaved(const hoopauth_health_t *health);
 
@@ -2400,13 +2432,13 @@ int64_t hoopauth_health_idle_days_left(const hoopauth_health_t *health);
 /**
  * The scopes, separated by spaces.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from health; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from health; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_health_scopes(const hoopauth_health_t *health, size_t *len);
 
 /**
- * Frees a health; NULL is nothing to free. Since 0.1.
+ * Frees a health. Does nothing for NULL. Since 0.1.
  */
 void hoopauth_health_free(hoopauth_health_t *health);
 
@@ -2419,8 +2451,8 @@ void hoopauth_health_free(hoopauth_health_t *health);
 typedef struct hoopauth_maintenance_t hoopauth_maintenance_t;
 
 /**
- * As hoopauth_client_maintain, on a thread of its own, until it is freed or the client closed.
- * Failures are logged.
+ * Does the same as hoopauth_client_maintain on a thread of its own, until the handle is freed or
+ * the client closed. Failures are logged.
  *
  * *out is the caller's to free. Errors: HOOPAUTH_INVALID_STATE without OAuth, after close, and
  * in a forked child. Any thread. Since 0.1.
@@ -2439,7 +2471,7 @@ void hoopauth_maintenance_free(hoopauth_maintenance_t *maintenance);
 /* ---- What a verifier of webhooks is made of --------------------------*/
 
 /**
- * What a verifier of webhooks is to be: options by name, and keys beside the platform's own.
+ * Configuration of a verifier of webhooks: options by name, and keys beside the platform's own.
  *
  * The caller owns it and frees it with hoopauth_webhook_config_free; verifiers keep what they
  * need of it. One thread at a time.
@@ -2489,43 +2521,43 @@ hoopauth_status_t hoopauth_webhook_config_add_key(hoopauth_webhook_config_t *con
                                                   hoopauth_error_t **err);
 
 /**
- * Frees a configuration and wipes it; NULL is nothing to free. Verifiers made of it go on. Since
- * 0.1.
+ * Frees a configuration and wipes it. Does nothing for NULL. Verifiers made of it go
+ * on. Since 0.1.
  */
 void hoopauth_webhook_config_free(hoopauth_webhook_config_t *config);
 
 /* ---- Verified webhooks -----------------------------------------------*/
 
 /**
- * What hoopauth_client_apply did: nothing, for the event says nothing about grants, or nothing
- * new.
+ * Outcome of hoopauth_client_apply: nothing changed, because the event says nothing about
+ * grants, or nothing new.
  */
 #define HOOPAUTH_APPLIED_NOTHING 1
 
 /**
- * What hoopauth_client_apply did: a location's grant was minted.
+ * Outcome of hoopauth_client_apply: a location's grant was minted.
  */
 #define HOOPAUTH_APPLIED_MINTED 2
 
 /**
- * What hoopauth_client_apply did: the company's grant is not here yet; the location's is minted
- * once it is.
+ * Outcome of hoopauth_client_apply: the company's grant is not here yet; the location's is
+ * minted once it is.
  */
 #define HOOPAUTH_APPLIED_REMEMBERED 3
 
 /**
- * What hoopauth_client_apply did: grants were removed.
+ * Outcome of hoopauth_client_apply: grants were removed.
  */
 #define HOOPAUTH_APPLIED_REMOVED 4
 
 /**
- * What hoopauth_client_apply did: nothing, for the UNINSTALL is older than the grant's
- * authorization.
+ * Outcome of hoopauth_client_apply: nothing changed, because the UNINSTALL is older than the
+ * grant's authorization.
  */
 #define HOOPAUTH_APPLIED_OUTDATED 5
 
 /**
- * A verified webhook, claimed by this process: what it says, and whether it was handled.
+ * A verified webhook, claimed by this process: its content, and its state.
  *
  * The caller owns it and frees it with hoopauth_webhook_delivery_free. What comes out of it
  * lives as long as it does. Any thread may use it.
@@ -2536,24 +2568,24 @@ typedef struct hoopauth_webhook_delivery_t hoopauth_webhook_delivery_t;
  * The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has
  * none, as those of invoices, products and records.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_type(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
- * The event's webhookId, or a hash of the body where there is none: the same for each try of the
+ * The event's webhookId, or a hash of the body if there is none: the same for each try of the
  * platform.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_id(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
  * Returns true if the event says when it happened, in a form that can be read; false for NULL.
  * *timestamp_ms, if timestamp_ms is not NULL, gets it, in milliseconds since the Unix epoch; 0
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 bool hoopauth_webhook_delivery_timestamp(const hoopauth_webhook_delivery_t *delivery, int64_t *timestamp_ms);
 
@@ -2561,7 +2593,7 @@ bool hoopauth_webhook_delivery_timestamp(const hoopauth_webhook_delivery_t *deli
  * The location it is about, else the company, such as "location:ve9EPM428h8vShlRW1KT".
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery, or NULL
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_account(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
@@ -2569,23 +2601,23 @@ const char *hoopauth_webhook_delivery_account(const hoopauth_webhook_delivery_t 
  * The event's appId.
  *
  * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery, or NULL
- * where there is none. Any thread. Since 0.1.
+ * if there is none. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_app_id(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
  * The label of the key that verified it.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_key(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
 /**
  * The body, byte for byte; a NUL stands behind it.
  *
- * len, if not NULL, gets the length in bytes. Returns bytes borrowed from delivery; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns bytes borrowed from delivery; NULL if
+ * the handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_body(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
@@ -2594,8 +2626,8 @@ const char *hoopauth_webhook_delivery_body(const hoopauth_webhook_delivery_t *de
  * JavaScript escapes one that was cut) replaced by U+FFFD, a number beyond all floating-point
  * numbers as text. At most 512 levels deep; of a member that is named twice the last one counts.
  *
- * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL for
- * NULL. Any thread. Since 0.1.
+ * len, if not NULL, gets the length in bytes. Returns text borrowed from delivery; NULL if the
+ * handle is NULL. Any thread. Since 0.1.
  */
 const char *hoopauth_webhook_delivery_json(const hoopauth_webhook_delivery_t *delivery, size_t *len);
 
@@ -2682,18 +2714,18 @@ hoopauth_status_t hoopauth_webhook_verifier_new(const hoopauth_client_t *client,
  * Verifies a webhook: all headers of the request, in any order, names in any case, and the body as
  * it came, byte for byte.
  *
- * What it hands out is claimed: until it is confirmed, released or freed, the same webhook is
- * refused, here and by all who share the store. headers may be NULL with count 0. It waits for
- * the client's store at most: context, or NULL, says how long; what is left is not claimed, or
- * released. *out is the caller's to free.
+ * A delivery that it hands out is claimed: until it is confirmed, released or freed, the same
+ * webhook is refused, here and by all who share the store. headers may be NULL with count 0. It
+ * waits for the client's store at most: context, or NULL, says how long; what is left is not
+ * claimed, or released. *out is the caller's to free.
  *
  * The platform signs the events of all apps with one key. An event that names another app is
  * foreign. One that names no app is accepted if the client has a grant for its account or for its
  * company, or if a shared secret signed it. The option any_app accepts both. INSTALL and
  * UNINSTALL must name this app.
  *
- * The platform sends again only what was answered with 429, at least under one of its documented
- * policies: answer that to whatever you can't handle now, not 5xx. Errors:
+ * The platform repeats only webhooks that were answered with 429, at least under one of its
+ * documented policies: answer that to whatever you can't handle now, not 5xx. Errors:
  * HOOPAUTH_WEBHOOK_REPLAYED and HOOPAUTH_WEBHOOK_FOREIGN (answer 200, do nothing),
  * HOOPAUTH_SIGNATURE_MISSING and HOOPAUTH_SIGNATURE_INVALID (401),
  * HOOPAUTH_WEBHOOK_MALFORMED and HOOPAUTH_WEBHOOK_STALE (400), HOOPAUTH_LEASE_TIMEOUT while
@@ -2724,13 +2756,14 @@ hoopauth_status_t hoopauth_webhook_verifier_verify_signature(const hoopauth_webh
                                                              hoopauth_error_t **err);
 
 /**
- * One more reference, to be freed like the first; returns verifier, NULL for NULL. Any thread.
- * Since 0.1.
+ * One more reference, to be freed like the first; returns verifier, NULL if the handle is NULL.
+ * Any thread. Since 0.1.
  */
 hoopauth_webhook_verifier_t *hoopauth_webhook_verifier_ref(const hoopauth_webhook_verifier_t *verifier);
 
 /**
- * Gives up one reference; NULL is nothing to free. What was verified with it goes on. Since 0.1.
+ * Gives up one reference. Does nothing for NULL. Deliveries that it verified go on.
+ * Since 0.1.
  */
 void hoopauth_webhook_verifier_free(hoopauth_webhook_verifier_t *verifier);
 

@@ -6,7 +6,10 @@ cd "$(dirname "$0")/.."
 
 python=""
 for candidate in python3 python3.13 python3.12 python3.11; do
-  if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$candidate; break; fi
+  if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
 done
 if [ -z "$python" ]; then
   echo "Python 3.11 or newer is missing: install it, then run this again" >&2
@@ -30,5 +33,7 @@ fi
 
 # One folder of wheels that holds one wheel: this tree's.
 rm -rf target/wheels
-.venv/bin/maturin build --quiet --locked --profile ci --interpreter .venv/bin/python --out target/wheels
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --force-reinstall target/wheels/*.whl
+.venv/bin/maturin build --quiet --locked --profile ci --interpreter .venv/bin/python \
+  --out target/wheels
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps \
+  --force-reinstall target/wheels/*.whl

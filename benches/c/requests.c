@@ -1,4 +1,5 @@
-/* What a request costs through the library: `requests URL` does a round for each line read and prints its microseconds a request. */
+/* Measures requests through the library: `requests URL` plays a round for each line that it reads,
+ * and prints the microseconds per request. */
 #define _POSIX_C_SOURCE 200809L
 #include <hoopauth.h>
 #include <stdio.h>

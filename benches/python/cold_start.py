@@ -1,7 +1,8 @@
-"""From the start of Python to one header printed, beside Python that does nothing: prints a JSON line.
+"""Measures the time from the start of Python to one printed header; prints a JSON line.
 
-Both in alternating runs; each value is the median of its runs. With two arguments, `store` and `store_key`, the header
-is that of a grant in there; without, that of one imported into memory.
+The floor is a Python that does nothing. Both run in turn; each value is the median of its runs.
+With two arguments, `store` and `store_key`, the header comes from a grant in that store; without,
+from a grant that was imported into memory.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What headers cost from Python, beside the plainest dict of tokens: `headers.py ACCOUNTS` prints JSON lines.
+"""Measures headers in Python, beside a plain dict of tokens; prints JSON lines.
 
-Both run in one process, in alternating rounds, over the same random accounts; each value is the median of its rounds.
+Call it as `headers.py ACCOUNTS`. Both run in one process, in alternating rounds, over the same
+random accounts; each value is the median of its rounds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ LETTERS = string.ascii_letters + string.digits
 
 
 class Forgetful:
-    """Takes whatever is saved and keeps none of it: the client holds nothing but what it serves headers from."""
+    """A store that forgets what is saved, so that the client holds only what it serves from."""
 
     def load(self, app: str, account: str) -> None:
         return None

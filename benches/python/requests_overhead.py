@@ -1,7 +1,7 @@
-"""What the adapters add to a request: `requests_overhead.py URL` prints JSON lines.
+"""Measures the time that the adapters add to a request: `requests_overhead.py URL`.
 
-Each is compared with the same library without it, in one process, in alternating rounds; each value is the median of
-its rounds.
+Prints JSON lines. Each adapter is compared with the same library without it, in one process, in
+alternating rounds; each value is the median of its rounds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many webhooks are verified in a second, beside the bare check of Python's `cryptography`.
+"""Measures verified webhooks per second, beside the bare check of Python's `cryptography`.
 
 `webhooks.py FILE` prints JSON lines.
 """

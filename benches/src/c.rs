@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{instructions, line, many, median, rounded};
 
-/// What the promises are about, speed aside.
+/// Figures that the promises need, except speed.
 pub(crate) struct C {
     pub(crate) by_name: Option<f64>,
     pub(crate) by_handle: Option<f64>,
@@ -100,7 +100,8 @@ fn cold_start(via: &str, store: &str, command: &[&str], floor: &[&str]) -> f64 {
         overs.push(value - least);
     }
     let over = median(overs);
-    let more = json!({"store": store, "floor_ms": rounded(median(floors)), "over_floor_ms": rounded(over)});
+    let more = json!({"store": store, "floor_ms": rounded(median(floors)),
+        "over_floor_ms": rounded(over)});
     line("cold_start", via, 1, Some(median(values)), "ms", more);
     over
 }

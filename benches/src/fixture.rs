@@ -58,7 +58,7 @@ pub(crate) fn token(index: usize) -> String {
     text(!(index as u64))
 }
 
-/// Its refresh token.
+/// Refresh token of the account.
 pub(crate) fn refresh_token(index: usize) -> String {
     text(!(index as u64) ^ 1 << 32)
 }

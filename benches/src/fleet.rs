@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{fixture, line};
 
-/// What the promises are about.
+/// Figures that the promises need.
 pub(crate) struct Fleet {
     pub(crate) expired_calls: f64,
     pub(crate) peak_per_minute: f64,
@@ -65,9 +65,9 @@ pub(crate) fn largest() -> f64 {
     while fails - works > STEP {
         let middle = works.midpoint(fails);
         if simulate(middle, 5, true, &NONE).expired_calls == 0 {
-            works = middle
+            works = middle;
         } else {
-            fails = middle
+            fails = middle;
         }
     }
     line(
@@ -94,12 +94,12 @@ struct Trouble {
     dead: usize,
     /// Each of their requests fails: one half is paused, for the other the endpoint breaks down.
     failing: usize,
-    /// Their rows are sealed with another key.
+    /// Accounts whose rows are sealed with another key.
     unreadable: usize,
 }
 
 impl Trouble {
-    /// Their names.
+    /// Names of these accounts.
     fn accounts(&self) -> impl Iterator<Item = Account> {
         let of = |kind: &'static str, count| (0..count).map(move |i| format!("location:{kind}{i}"));
         let (paused, down) = (self.failing / 2, self.failing - self.failing / 2);
@@ -192,7 +192,7 @@ struct State {
     refused: u64,
 }
 
-/// How the platform turns an account in trouble away.
+/// Refusal that the platform gives an account in trouble.
 fn refusal(account: &str) -> Option<(u16, &'static str)> {
     let (_, id) = account.split_once(':').unwrap();
     [

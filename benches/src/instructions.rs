@@ -10,14 +10,14 @@ use serde_json::json;
 use crate::fixture::{client_over, indices, name};
 use crate::line;
 
-/// What the calls add to the same loop without them, per call; `None` without valgrind. A run that
-/// fails is a broken benchmark.
+/// Counts the instructions that each call adds to the same loop without calls; `None` without
+/// valgrind. A run that fails is a broken benchmark.
 pub(crate) fn measure(via: &str, mode: &str) -> Option<f64> {
     let program = std::env::current_exe().expect("the path of this program");
     measure_program(via, &program, mode)
 }
 
-/// As [`measure`], of another program with the same modes.
+/// Measures, as [`measure`] does, another program with the same modes.
 pub(crate) fn measure_program(via: &str, program: &Path, mode: &str) -> Option<f64> {
     let value = match (count(program, mode, "bare"), count(program, mode, "call")) {
         (Ok(bare), Ok(calls)) => (calls - bare) / f64::from(CALLS),

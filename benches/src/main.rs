@@ -7,7 +7,8 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a program that prints its results, and has nothing to do but stop where a measurement fails"
+    reason = "a program that prints its results, and has nothing to do but stop where a \
+              measurement fails"
 )]
 
 mod c;
@@ -64,8 +65,10 @@ fn main() -> ExitCode {
         ["bytes", accounts] => println!("{}", memory::bytes_per_account(number(accounts))),
         _ => {
             eprintln!(
-                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | c | cold-start | \
-                 fleet | fleet_largest | fleet_troubled | operations | python | requests | webhooks | storm | many | bytes ACCOUNTS]"
+                "usage: hoopauth-bench [loop-name call|bare | loop-handle call|bare | speed \
+                 ACCOUNTS | threads ACCOUNTS | c | cold-start | fleet | fleet_largest | \
+                 fleet_troubled | operations | python | requests | webhooks | storm | many | bytes \
+                 ACCOUNTS]"
             );
             return ExitCode::from(2);
         }
@@ -231,8 +234,8 @@ fn in_processes(runs: usize, program: &dyn Fn() -> Command) -> HashMap<String, f
     in_turns(runs, &[program]).swap_remove(0)
 }
 
-/// As [`in_processes`], for programs that are compared: they take turns, so that what slows the
-/// machine down meets all of them.
+/// Runs programs that are compared, as [`in_processes`] does: they take turns, so that what slows
+/// the machine down meets all of them.
 fn in_turns(runs: usize, programs: &[&dyn Fn() -> Command]) -> Vec<HashMap<String, f64>> {
     let rounds: Vec<Vec<Vec<Value>>> = (0..runs)
         .map(|_| programs.iter().map(|program| lines_of(&mut program())).collect())
@@ -269,7 +272,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// How many processes measure a size at which it matters where their memory lies.
+/// Number of processes that measure a size at which it matters where their memory lies.
 const PROCESSES: usize = 5;
 
 /// This program again, in a process that holds nothing yet.

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::fixture::{Forgetful, TOKEN_BYTES, builder, indices, name, refresh_token, token};
 use crate::{again, line, median, rounded};
 
-/// What the promises are about.
+/// Figures that the promises need.
 pub(crate) struct Many {
     pub(crate) open_ms: f64,
     pub(crate) write_ratio: f64,
@@ -55,7 +55,8 @@ fn fill(path: &Path, count: usize) {
     let database = Connection::open(path).unwrap();
     database
         .execute_batch(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; BEGIN",
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; \
+             BEGIN",
         )
         .unwrap();
     let database = Arc::new(Mutex::new(database));
@@ -125,8 +126,8 @@ pub(crate) fn open_once(path: &str, account: &str) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
 
-/// How much longer one refresh writes in the large store than in the small one: slot and mark, and
-/// the new grant, each on the disk when its transaction ends.
+/// Ratio of the times that one refresh writes in the large store than in the small one: slot and
+/// mark, and the new grant, each on the disk when its transaction ends.
 fn writes(large: &Path, small: &Path) -> f64 {
     let (mut large, mut small) = (Refreshes::new(large, LARGE), Refreshes::new(small, SMALL));
     for _ in 0..REFRESHES {
@@ -134,7 +135,8 @@ fn writes(large: &Path, small: &Path) -> f64 {
         small.next();
     }
     let (value, floor) = (median(large.times()), median(small.times()));
-    let more = json!({"store": "sqlite", "large_ms": rounded(value), "small_ms": rounded(floor), "small_n": SMALL});
+    let more = json!({"store": "sqlite", "large_ms": rounded(value), "small_ms": rounded(floor),
+        "small_n": SMALL});
     line("store_refresh_write", "rust", LARGE, Some(value / floor), "ratio", more);
     value / floor
 }
@@ -201,7 +203,8 @@ impl Transport for Platform {
         let before = body.split('&').find_map(|pair| pair.strip_prefix("refresh_token=")).unwrap();
         let turned = |by: usize| format!("{}{}", &before[by..], &before[..by]);
         let answer = json!({
-            "access_token": turned(1), "refresh_token": turned(2), "expires_in": DAY.as_secs(), "userType": "Location",
+            "access_token": turned(1), "refresh_token": turned(2), "expires_in": DAY.as_secs(),
+            "userType": "Location",
             // The eight that the platform's overview page names.
             "scope": DEFAULT_SCOPES[..8].join(" "),
         });

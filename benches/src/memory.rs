@@ -22,7 +22,8 @@ pub(crate) fn measure() -> f64 {
     ratio
 }
 
-/// By how much this process grows when a client takes in `accounts` accounts, for each of them.
+/// Measures the bytes that this process grows for each account when a client takes in `accounts`
+/// accounts.
 #[allow(clippy::cast_precision_loss, reason = "a few gigabytes are exact")]
 pub(crate) fn bytes_per_account(accounts: usize) -> f64 {
     // What is set up once is no account's.

@@ -1,4 +1,4 @@
-//! What it costs to look up a documented operation, and what the table of all takes.
+//! The cost of looking up a documented operation, and the size of the table of all operations.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::fixture::indices;
 use crate::{line, median};
 
-/// What the promises are about.
+/// Figures that the promises need.
 pub(crate) struct Operations {
     pub(crate) lookup_ns: f64,
     pub(crate) bytes: f64,

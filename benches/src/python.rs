@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{line, lines_of, many};
 
-/// What the promises are about: nanoseconds per call beside the floor's, and milliseconds.
+/// Figures that the promises need: nanoseconds per call beside the floor's, and milliseconds.
 pub(crate) struct Python {
     /// (accounts, headers, floor).
     pub(crate) headers: Vec<(usize, f64, f64)>,
@@ -122,7 +122,7 @@ fn passed_on(command: &mut Command) -> HashMap<String, f64> {
     values
 }
 
-/// What it says goes to stderr: the program's stdout is JSON lines.
+/// Sends its output to stderr, because the program's stdout is JSON lines.
 fn succeed(command: &mut Command) {
     let output = command.output().expect("a tool of .venv");
     assert!(

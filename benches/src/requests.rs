@@ -1,4 +1,4 @@
-//! What a request costs over the same request made by hand, against one local server with
+//! The cost of a request over the same request made by hand, against one local server with
 //! connections kept open.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -84,7 +84,7 @@ fn alternating(mut by_hand: impl FnMut() -> f64, mut ours: impl FnMut() -> f64) 
     (of(|(by_hand, ours)| ours / by_hand), of(|(_, ours)| *ours), of(|(by_hand, _)| *by_hand))
 }
 
-/// By hand alone: a round for each line read, whose time is written.
+/// Sends by hand alone: a round for each line read, whose time is written.
 pub(crate) fn bare(url: &str) {
     let bare = Bare::new(url);
     for _ in std::io::stdin().lines() {
@@ -150,7 +150,7 @@ fn send(client: &Client) {
     assert_eq!(response.body().len(), BODY_BYTES);
 }
 
-/// What a program would write by hand.
+/// Code that a program would write by hand.
 struct Bare {
     client: reqwest::blocking::Client,
     url: String,
@@ -221,7 +221,8 @@ fn answer(mut stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let body = format!("{{\"text\":\"{}\"}}", "x".repeat(BODY_BYTES - 11));
     let answer = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {BODY_BYTES}\r\n\r\n{body}"
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \
+         {BODY_BYTES}\r\n\r\n{body}"
     );
     let (mut received, mut chunk) = (Vec::new(), [0; 16 * 1024]);
     while let Ok(read @ 1..) = stream.read(&mut chunk) {

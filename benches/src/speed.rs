@@ -1,4 +1,4 @@
-//! What headers cost, beside the plainest map of tokens.
+//! The cost of headers, beside the plainest map of tokens.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -13,7 +13,7 @@ use crate::c::Programs;
 use crate::fixture::{NAME_BYTES, client_over, indices, name, token};
 use crate::{PROCESSES, again, in_processes, in_turns, line, median, rounded};
 
-/// What the promises are about, in nanoseconds per call; `two_threads` is a ratio.
+/// Figures that the promises need, in nanoseconds per call; `two_threads` is a ratio.
 pub(crate) struct Speed {
     pub(crate) name_1: f64,
     pub(crate) floor_1: f64,
@@ -87,8 +87,8 @@ pub(crate) fn compare(n: usize) {
     }
 }
 
-/// How much more two threads do than one, over the same `n` accounts; the plain map's figure tells
-/// what the machine allows.
+/// Ratio of the calls of two threads to those of one, over the same `n` accounts; the plain map's
+/// figure tells what the machine allows.
 pub(crate) fn compare_threads(n: usize) {
     let client = client_over(n);
     let floor: HashMap<String, String> = (0..n).map(|i| (name(i), token(i))).collect();
@@ -120,8 +120,8 @@ fn two_threads(bench: &str, n: usize, call: impl Fn(usize) + Sync) {
     line(bench, "rust", n, Some(median(ratios)), "ratio", json!({ "least": least, "most": most }));
 }
 
-/// How long `threads` threads take for their own calls each, from the common start to the end of
-/// the last.
+/// Measures how long `threads` threads take, each for its own calls, from the common start to the
+/// end of the last.
 fn elapsed(call: &(impl Fn(usize) + Sync), threads: usize) -> Duration {
     let barrier = Barrier::new(threads);
     let barrier = &barrier;

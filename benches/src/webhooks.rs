@@ -1,4 +1,4 @@
-//! How many webhooks are verified in a second on one core, beside the bare check of the signature.
+//! Webhooks verified in a second on one core, beside the bare check of the signature.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -129,10 +129,10 @@ pub(crate) fn in_rust(file: &str) {
     }
 }
 
-/// What is measured, for one of the bodies.
+/// Measurement of one of the bodies.
 type Stage<'a> = Box<dyn FnMut(usize) + 'a>;
 
-/// What Node's own `crypto.verify` does, where there is a Node.
+/// Measures Node's own `crypto.verify`, if there is a Node.
 fn node(file: &str) -> Vec<serde_json::Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/node/webhooks.js");
     let found =

@@ -1,4 +1,4 @@
-//! How the shared library is linked.
+//! Links the shared library.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -29,7 +29,7 @@ fn main() {
     }
 }
 
-/// Whether the linker takes this argument; GNU's own does not know all of them.
+/// Returns `true` if the linker accepts this argument; GNU's own does not know all of them.
 fn linker_knows(argument: &str) -> bool {
     let variable = |name: &str| std::env::var_os(name).unwrap_or_default();
     let folder = std::path::PathBuf::from(variable("OUT_DIR"));
@@ -47,16 +47,17 @@ fn linker_knows(argument: &str) -> bool {
             .is_ok_and(|output| output.status.success())
 }
 
-/// Whether the library is built for this very machine and its loader knows packed relocations
+/// Returns `true` if the library is built for this machine and its loader knows packed relocations
 /// (glibc 2.36): they are a twentieth of the size. An older loader would refuse the library, by a
 /// version it asks for.
 fn loader_unpacks() -> bool {
     let native = std::env::var("HOST") == std::env::var("TARGET");
     let glibc = std::process::Command::new("getconf").arg("GNU_LIBC_VERSION").output();
-    native
-        && glibc.is_ok_and(|output| {
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            let mut numbers = text.trim().trim_start_matches("glibc ").split('.').map(str::parse::<u32>);
-            matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (2, 36))
-        })
+    native && glibc.is_ok_and(|output| {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let version = text.trim().trim_start_matches("glibc ");
+        let mut numbers = version.split('.').map(str::parse::<u32>);
+        let (major, minor) = (numbers.next(), numbers.next());
+        matches!((major, minor), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (2, 36))
+    })
 }

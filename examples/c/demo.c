@@ -1,5 +1,5 @@
-/* The main job in C, against a local HoopAI: a login, API calls, an expiry, and on it goes. Exits with 1 if anything is
- * off.
+/* The main job in C, against a local HoopAI: a login, API calls, an expiry, and on it goes. Exits
+ * with 1 if anything is off.
  *
  * cc -std=c11 -D_DEFAULT_SOURCE demo.c -o demo -lhoopauth -lcurl
  * ../with_emulator.sh ./demo
@@ -47,7 +47,8 @@ static struct answer control(const char *method, const char *what)
 {
   char url[512];
   snprintf(url, sizeof url, "%s/%s", variable("EMULATOR_CONTROL"), what);
-  return http_send(method, url, NULL, strcmp(method, "POST") == 0 ? "{\"account\":\"location:" LOCATION "\"}" : NULL);
+  return http_send(method, url, NULL,
+                   strcmp(method, "POST") == 0 ? "{\"account\":\"location:" LOCATION "\"}" : NULL);
 }
 
 /* A client with these options, and the local HoopAI's addresses from the environment. */
@@ -94,17 +95,20 @@ int main(void)
   must(hoopauth_client_begin(client, NULL, &pending, &err), &err);
   answer = http_send("GET", hoopauth_pending_authorization_url(pending, NULL), NULL, NULL);
   expect("the authorization page asks the user", answer.body && strstr(answer.body, "Approve"));
-  printf("3. the authorization page asks the user to approve (%zu bytes of HTML)\n", answer.body_len);
+  printf("3. the authorization page asks the user to approve (%zu bytes of HTML)\n",
+         answer.body_len);
   answer_free(&answer);
 
-  snprintf(url, sizeof url, "%s&approve=location:" LOCATION, hoopauth_pending_authorization_url(pending, NULL));
+  snprintf(url, sizeof url, "%s&approve=location:" LOCATION,
+           hoopauth_pending_authorization_url(pending, NULL));
   answer = http_send("GET", url, NULL, NULL);
   expect("the page sends the browser back", answer.location != NULL);
   must(hoopauth_client_complete(client, pending, answer.location, NUL, NULL, &account, &err), &err);
   const char *name = hoopauth_account_name(account, NULL);
   expect("the account is the chosen one", strcmp(name, "location:" LOCATION) == 0);
   printf("4. the code is exchanged; %s is authorized\n", name);
-  hoopauth_status_t status = hoopauth_client_complete(client, pending, answer.location, NUL, NULL, &again, NULL);
+  hoopauth_status_t status =
+      hoopauth_client_complete(client, pending, answer.location, NUL, NULL, &again, NULL);
   expect("a used redirect is refused", status == HOOPAUTH_STATE_MISMATCH);
   printf("5. the same redirect a second time is refused: %s\n", hoopauth_status_name(status));
   answer_free(&answer);
@@ -119,8 +123,8 @@ int main(void)
   answer = call(headers);
   expect("the expired token is refused", answer.status == 401);
   printf("7. the token expires: the API answers %ld\n", answer.status);
-  must(hoopauth_client_report(client, headers, (uint16_t)answer.status, NULL, 0, (const uint8_t *)answer.body,
-                              answer.body_len, NULL, &repeat, &err),
+  must(hoopauth_client_report(client, headers, (uint16_t)answer.status, NULL, 0,
+                              (const uint8_t *)answer.body, answer.body_len, NULL, &repeat, &err),
        &err);
   answer_free(&answer);
   expect("the report leads to a refresh", repeat != NULL);
@@ -135,8 +139,9 @@ int main(void)
   answer = control("POST", "uninstall");
   answer_free(&answer);
   answer = call(headers);
-  status = hoopauth_client_report(client, headers, (uint16_t)answer.status, NULL, 0, (const uint8_t *)answer.body,
-                                  answer.body_len, NULL, &repeat, NULL);
+  status =
+      hoopauth_client_report(client, headers, (uint16_t)answer.status, NULL, 0,
+                             (const uint8_t *)answer.body, answer.body_len, NULL, &repeat, NULL);
   expect("an uninstalled app asks for authorization", status == HOOPAUTH_REAUTHORIZATION_REQUIRED);
   printf("9. the user uninstalls the app: %s\n", hoopauth_status_name(status));
   answer_free(&answer);

@@ -54,7 +54,8 @@ static struct curl_slist *header_list(const hoopauth_headers_t *headers)
 }
 
 /* Sends a request: headers NULL for none, body NULL for none. */
-static struct answer http_send(const char *method, const char *url, const hoopauth_headers_t *headers, const char *body)
+static struct answer http_send(const char *method, const char *url,
+                               const hoopauth_headers_t *headers, const char *body)
 {
   struct answer answer = {0, NULL, 0, NULL};
   struct curl_slist *list = header_list(headers);

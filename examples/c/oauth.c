@@ -28,17 +28,23 @@ int main(void)
   fflush(stdout);
   if (!fgets(redirect, sizeof redirect, stdin))
     return 1;
-  must(hoopauth_client_complete(client, pending, redirect, HOOPAUTH_NUL_TERMINATED, NULL, &account, &err), &err);
+  must(hoopauth_client_complete(client, pending, redirect, HOOPAUTH_NUL_TERMINATED, NULL, &account,
+                                &err),
+       &err);
   hoopauth_pending_authorization_free(pending);
   const char *name = hoopauth_account_name(account, NULL), *id = strchr(name, ':') + 1;
   printf("authorized %s\n", name);
 
-  snprintf(url, sizeof url, "%s/locations/%s", base ? base : "https://services.leadconnectorhq.com", id);
-  must(hoopauth_client_headers(client, account, "GET", HOOPAUTH_NUL_TERMINATED, NULL, &headers, &err), &err);
+  snprintf(url, sizeof url, "%s/locations/%s", base ? base : "https://services.leadconnectorhq.com",
+           id);
+  must(hoopauth_client_headers(client, account, "GET", HOOPAUTH_NUL_TERMINATED, NULL, &headers,
+                               &err),
+       &err);
   struct answer answer = http_send("GET", url, headers, NULL);
-  /* A token that was refused although it should live is replaced, and the request repeated, once. */
-  must(hoopauth_client_report(client, headers, (uint16_t)answer.status, NULL, 0, (const uint8_t *)answer.body,
-                              answer.body_len, NULL, &repeat, &err),
+  /* A token that was refused although it should live is replaced, and the request repeated, once.
+   */
+  must(hoopauth_client_report(client, headers, (uint16_t)answer.status, NULL, 0,
+                              (const uint8_t *)answer.body, answer.body_len, NULL, &repeat, &err),
        &err);
   if (repeat) {
     answer_free(&answer);

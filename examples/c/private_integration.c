@@ -22,8 +22,10 @@ int main(void)
   must(hoopauth_client_new(config, &client, &err), &err);
   hoopauth_config_free(config);
 
-  must(hoopauth_client_headers(client, NULL, "GET", HOOPAUTH_NUL_TERMINATED, NULL, &headers, &err), &err);
-  snprintf(url, sizeof url, "%s/locations/%s", base ? base : "https://services.leadconnectorhq.com", location);
+  must(hoopauth_client_headers(client, NULL, "GET", HOOPAUTH_NUL_TERMINATED, NULL, &headers, &err),
+       &err);
+  snprintf(url, sizeof url, "%s/locations/%s", base ? base : "https://services.leadconnectorhq.com",
+           location);
   struct answer answer = http_send("GET", url, headers, NULL);
   printf("%ld: %s\n", answer.status, answer.body ? answer.body : "");
 

@@ -1,6 +1,7 @@
 """A local HoopAI, a login, API calls, an expiry, and on it goes. Exits with 1 if anything is off.
 
-The local HoopAI is the program that `HOOPAUTH_EMULATOR` names: `cargo build -p hoopauth-emulator` makes it.
+The local HoopAI is the program that `HOOPAUTH_EMULATOR` names: `cargo build -p hoopauth-emulator`
+makes it.
 """
 
 from __future__ import annotations

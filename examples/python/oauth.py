@@ -1,8 +1,8 @@
 """Logs in through the authorization page, calls the API, and goes on after the token has expired.
 
-Set `HOOPAUTH_CLIENT_ID`, `HOOPAUTH_CLIENT_SECRET`, `HOOPAUTH_REDIRECT_URI` and `HOOPAUTH_SCOPES`, then run
-`python examples/python/oauth.py` with `hoopauth[requests]` installed: open the URL it prints, and paste the URL that
-the browser ends at.
+Set `HOOPAUTH_CLIENT_ID`, `HOOPAUTH_CLIENT_SECRET`, `HOOPAUTH_REDIRECT_URI` and `HOOPAUTH_SCOPES`,
+then run `python examples/python/oauth.py` with `hoopauth[requests]` installed: open the URL it
+prints, and paste the URL that the browser ends at.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Calls the API with a Private Integration token from the environment.
 
-`HOOPAI_TOKEN=pit-... LOCATION_ID=... python examples/python/private_integration.py`, `hoopauth[requests]` installed.
+`HOOPAI_TOKEN=pit-... LOCATION_ID=... python examples/python/private_integration.py`,
+`hoopauth[requests]` installed.
 """
 
 from __future__ import annotations

@@ -33,7 +33,10 @@ fuzz_target!(|body: &[u8]| {
             assert!(event.json_text().trim_start().starts_with('{'));
         }
         Err(error) => assert!(
-            matches!(error.code(), ErrorCode::WebhookMalformed | ErrorCode::WebhookStale | ErrorCode::WebhookForeign),
+            matches!(
+                error.code(),
+                ErrorCode::WebhookMalformed | ErrorCode::WebhookStale | ErrorCode::WebhookForeign
+            ),
             "{error}"
         ),
     }

@@ -24,8 +24,24 @@ impl Transport for Made {
 const BEFORE: [&str; 2] = ["access_token", "refresh_token"];
 /// Names that may come anywhere.
 const ANYWHERE: [&str; 18] = [
-    "accessToken", "refreshToken", "token_type", "tokenType", "expires_in", "expiresIn", "scope", "userType", "user_type",
-    "companyId", "company_id", "locationId", "location_id", "userId", "traceId", "error", "", "data",
+    "accessToken",
+    "refreshToken",
+    "token_type",
+    "tokenType",
+    "expires_in",
+    "expiresIn",
+    "scope",
+    "userType",
+    "user_type",
+    "companyId",
+    "company_id",
+    "locationId",
+    "location_id",
+    "userId",
+    "traceId",
+    "error",
+    "",
+    "data",
 ];
 
 /// Each piece of the input is a member: a byte for its name and place, then its value, as JSON if

@@ -10,7 +10,8 @@ fuzz_target!(|data: &[u8]| {
     static VERIFIER: OnceLock<WebhookVerifier> = OnceLock::new();
     let verifier = VERIFIER.get_or_init(|| {
         let secret = WebhookKey::new(SignatureScheme::HmacSha256, "secret", "0123456789abcdef");
-        let builder = WebhookVerifier::builder().option("any_app", "true").option("platform_rsa_key", "true");
+        let builder =
+            WebhookVerifier::builder().option("any_app", "true").option("platform_rsa_key", "true");
         builder.key(secret.expect("a key")).build().expect("a verifier")
     });
     // Lines `name: value`, up to an empty one; the rest is the body.

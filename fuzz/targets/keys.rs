@@ -13,8 +13,14 @@ fuzz_target!(|data: &[u8]| {
         Ok(key) => {
             assert!(text.len() < 16 || !format!("{key:?}").contains(text), "a key is shown");
             let verifier = WebhookVerifier::builder().option("any_app", "true").key(key).build();
-            let headers = [("X-GHL-Signature", &b"AAAA"[..]), ("X-WH-Signature", b"AAAA"), ("x-wl-signature", b"AAAA")];
-            assert!(verifier.is_ok_and(|verifier| verifier.verify_signature(headers, b"{}").is_err()));
+            let headers = [
+                ("X-GHL-Signature", &b"AAAA"[..]),
+                ("X-WH-Signature", b"AAAA"),
+                ("x-wl-signature", b"AAAA"),
+            ];
+            assert!(
+                verifier.is_ok_and(|verifier| verifier.verify_signature(headers, b"{}").is_err())
+            );
         }
         Err(error) => assert_eq!(error.code(), ErrorCode::Config),
     }

@@ -25,6 +25,8 @@ fuzz_target!(|data: &[u8]| {
     let read = Redirect::read(text);
     let error = client.complete(pending, text).expect_err("nobody knows the state");
     let message = format!("{error} {error:?} {read:?}");
-    assert!(!message.contains(pending.state().expose()) && !message.contains("planted-client-secret"));
+    assert!(
+        !message.contains(pending.state().expose()) && !message.contains("planted-client-secret")
+    );
     let _ = client.open_pending(text).expect_err("nobody has the key");
 });

@@ -44,7 +44,10 @@ fuzz_target!(|data: &[u8]| {
         }
         Err(error) => {
             let text = format!("{error} {error:?} {:?}", error.server_message());
-            assert!(!text.contains("planted-refresh") && !text.contains("planted-client"), "{text}");
+            assert!(
+                !text.contains("planted-refresh") && !text.contains("planted-client"),
+                "{text}"
+            );
             assert!(client.export(&account).is_ok(), "the grant is gone");
         }
     }

@@ -1,4 +1,4 @@
-"""What the adapters of HTTP libraries share."""
+"""Parts that the adapters of HTTP libraries share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def auth(library: str, client: Client, account: str | None) -> object:
-    """Make the adapter of a library, or say how to install that."""
+    """Make the adapter of a library; the error says how to install a missing library."""
     from importlib import import_module  # noqa: PLC0415
 
     try:
@@ -29,10 +29,11 @@ def put(
     there: Mapping[AnyStr, AnyStr],
     names: Mapping[str, AnyStr],
 ) -> None:
-    """Put hoopauth's headers on a request. What the program set itself stays, but for `Authorization`.
+    """Put hoopauth's headers on a request. Keep the program's own, except `Authorization`.
 
-    `there` are the request's, with names in lower case, as `names` writes them: asking the libraries for one after the
-    other takes longer. The default `User-Agent` of the libraries is replaced: the platform's edge refuses them.
+    `there` holds the request's headers, with names in lower case, as `names` writes them: to ask
+    the libraries for one header after the other takes longer. The default `User-Agent` of the
+    libraries is replaced, because HoopAI's edge refuses it.
     """
     for name, value in headers.items():
         own = there.get(names[name])
@@ -41,7 +42,7 @@ def put(
 
 
 NAMES = {name: name.lower() for name in ("Authorization", "Version", "User-Agent", "Content-Type")}
-"""Of hoopauth's headers, in lower case."""
+"""Names of hoopauth's headers, in lower case."""
 
 
 def is_default(user_agent: str | bytes) -> bool:

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 class Error(Exception):
-    """What every function of hoopauth raises: what went wrong, and what to do next. It never holds a secret."""
+    """The base of all exceptions of hoopauth.
+
+    The message says what happened and what to do next. An exception never contains a secret.
+    """
 
     code: int = 0
     """The number of the failure, the same in every language."""
@@ -20,19 +23,21 @@ class Error(Exception):
     message: str
     """What happened and what to do next."""
     status: int | None
-    """The HTTP status, where an answer caused the error."""
+    """The HTTP status, if an answer caused the error."""
     retry_after: float | None
-    """Seconds to wait before the next try, where that is known. Until then a failed refresh gives the same error."""
+    """Seconds to wait before the next try, if that is known. Until then a failed refresh gives
+    the same error.
+    """
     retryable: bool
-    """Whether the same call can succeed later with nothing changed by a person."""
+    """True if the same call can succeed later although nobody changes anything."""
     trace_id: str | None
     """The server's `traceId`, for HoopAI's support."""
     account: str | None
-    """The account it is about."""
+    """The account of the failed call."""
     server_message: str | None
     """The server's own words, cleaned and cut."""
     response: Response | None
-    """The answer that it is about, where `Client.request` ended in one."""
+    """The answer, if `Client.request` ended in one."""
 
     def __init__(  # noqa: PLR0913
         self,
@@ -46,7 +51,7 @@ class Error(Exception):
         server_message: str | None = None,
         response: Response | None = None,
     ) -> None:
-        """Make one; hoopauth does, and transports and tests may."""
+        """Make an error. hoopauth does this; transports and tests may."""
         super().__init__(message)
         self.message = message
         self.status = status
@@ -58,11 +63,11 @@ class Error(Exception):
         self.response = response
 
     def __str__(self) -> str:
-        """Give the message, and the code's name."""
+        """Return the message and the name of the code."""
         return f"{self.message} [{self.name}]"
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Let it cross processes: pools send exceptions home."""
+        """Let the exception cross processes: pools send exceptions home."""
         return (type(self), (self.message,), self.__dict__)
 
 
@@ -74,7 +79,9 @@ class InvalidArgument(Error):
 
 
 class InvalidState(Error):
-    """The client is closed, is a parent process's, is called from its own callback, or has no credential for this."""
+    """The client is closed, is a parent process's, is called from its own callback, or has no
+    credential for this.
+    """
 
     code = 2
     name = "INVALID_STATE"
@@ -130,7 +137,9 @@ class NoGrant(Error):
 
 
 class StateMismatch(Error):
-    """The redirect's `state` is missing, wrong, expired or was used before: begin the authorization again."""
+    """The redirect's `state` is missing, wrong, expired or was used before: begin the authorization
+    again.
+    """
 
     code = 32
     name = "STATE_MISMATCH"
@@ -144,7 +153,7 @@ class AuthorizationDenied(Error):
 
 
 class TokenRequestRejected(Error):
-    """The token endpoint refuses the request itself: a wrong client id, secret, code or parameter."""
+    """The token endpoint refuses the request: a wrong client id, secret, code or parameter."""
 
     code = 34
     name = "TOKEN_REQUEST_REJECTED"
@@ -158,7 +167,9 @@ class AccountInactive(Error):
 
 
 class MalformedResponse(Error):
-    """The answer is not what the protocol allows, or comes from something on the way, such as a firewall."""
+    """The answer is not what the protocol allows, or comes from something on the way, such as a
+    firewall.
+    """
 
     code = 36
     name = "MALFORMED_RESPONSE"
@@ -193,7 +204,9 @@ class WrongAccount(Error):
 
 
 class InvalidPrivateIntegration(Error):
-    """The platform refuses the Private Integration token: copy the current one from the account's settings."""
+    """The platform refuses the Private Integration token: copy the current one from the account's
+    settings.
+    """
 
     code = 43
     name = "INVALID_PRIVATE_INTEGRATION"
@@ -214,7 +227,9 @@ class Store(Error):
 
 
 class LeaseTimeout(Error):
-    """Another process or thread still refreshes this account after `max_wait`, or handles this webhook: answer 429."""
+    """Another process or thread still refreshes this account after `max_wait`, or handles this
+    webhook: answer 429.
+    """
 
     code = 51
     name = "LEASE_TIMEOUT"
@@ -270,7 +285,9 @@ class WebhookMalformed(Error):
 
 
 class WebhookForeign(Error):
-    """The webhook is genuine, but of another app, or of an account without a grant here: answer 200, do nothing."""
+    """The webhook is genuine, but of another app, or of an account without a grant here: answer
+    200, do nothing.
+    """
 
     code = 65
     name = "WEBHOOK_FOREIGN"

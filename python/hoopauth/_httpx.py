@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
 
 class Auth(httpx.Auth):
-    """Authenticates requests to HoopAI: `httpx.Client(auth=client.httpx_auth())`, `httpx.AsyncClient(...)` alike.
+    """Authenticates requests to HoopAI, for `httpx.Client` and `httpx.AsyncClient`.
 
-    A 401 that a refresh can cure is cured once and the request repeated, if its body can be sent again: bytes, text,
-    JSON, forms and seekable files can, a generator can't. Every answer carries `hoopauth_error`: None, or the exception
-    that says what a refused one means (`hoopauth.InsufficientScope`, `hoopauth.WrongAccount`, ...) or, a
-    `hoopauth.HttpStatus`, why it was not repeated; it is not raised.
+    Pass it as `auth=client.httpx_auth()`. A 401 that a refresh can cure is cured once, and the
+    request is repeated if its body can be sent again: bytes, text, JSON, forms and seekable files
+    can, a generator can't. Each answer has an attribute `hoopauth_error`: None, or an exception
+    that is not raised. The exception explains a refusal (`hoopauth.InsufficientScope`,
+    `hoopauth.WrongAccount`, ...), or, as a `hoopauth.HttpStatus`, why the request was not repeated.
 
-    Raises, before anything is sent, what `Client.headers` raises, and `hoopauth.InvalidArgument` for a URL that is not
-    the API's: the token goes nowhere else, and follows no redirect to another origin.
+    Before anything is sent, this raises the errors of `Client.headers`, and
+    `hoopauth.InvalidArgument` for a URL that is not the API's. The token goes nowhere else, and
+    follows no redirect to another origin.
 
-    The event loop never waits: cached headers are taken inline, all else is done on a worker thread. Cancelling a task
-    ends its wait; the refresh is finished and saved.
+    The event loop never waits: cached headers are taken at once, and a worker thread does the rest.
+    If a task is cancelled, its wait ends; the refresh is finished and saved.
     """
 
     def __init__(self, client: Client, account: str | None = None) -> None:
@@ -76,7 +78,10 @@ class Auth(httpx.Auth):
                 await in_thread(_reported, course, repeated)
 
     def _check(self, url: httpx.URL) -> None:
-        """Refuse a URL that is not the API's; most are of the origin that the last one had, and plain behind it."""
+        """Refuse a URL that is not the API's.
+
+        Most requests have the origin of the last one and a plain path: those pass at once.
+        """
         origin, path = (url.scheme, url.netloc, url.userinfo), url.raw_path
         if origin != self._checked or b"\\" in path or b":///" in path:
             self._client.check_url(str(url))
@@ -120,7 +125,10 @@ def _repeatable(course: ForeignRequest, response: httpx.Response, body: _Body | 
 
 
 def _again(response: httpx.Response, headers: dict[str, str]) -> httpx.Request:
-    """Repeat what was refused: after redirects that is the last request, not the first, which was carried out."""
+    """Return the refused request with new headers.
+
+    After redirects, that is the last request: HoopAI carried out the first one.
+    """
     request = response.request
     request.headers["Authorization"] = headers["Authorization"]
     return request
@@ -130,7 +138,7 @@ _NAMES = {name: lower.encode() for name, lower in NAMES.items()}
 
 
 class _Body:
-    """The body of a request that is not plain bytes, and whether it can be sent again."""
+    """The body of a request that is not plain bytes; it knows if it can be sent again."""
 
     def __init__(self, stream: object) -> None:
         self._again = False

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 class Auth(AuthBase):
     """Authenticates requests to HoopAI: `requests.get(url, auth=client.requests_auth())`.
 
-    A 401 that a refresh can cure is cured once and the request repeated, if its body can be sent again: bytes, text and
-    seekable files can, a generator can't. Every answer carries `hoopauth_error`: None, or the exception that says what
-    a refused one means (`hoopauth.InsufficientScope`, `hoopauth.WrongAccount`, ...) or, a `hoopauth.HttpStatus`, why it
-    was not repeated; it is not raised.
+    A 401 that a refresh can cure is cured once, and the request is repeated if its body can be sent
+    again: bytes, text and seekable files can, a generator can't. Each answer has an attribute
+    `hoopauth_error`: None, or an exception that is not raised. The exception explains a refusal
+    (`hoopauth.InsufficientScope`, `hoopauth.WrongAccount`, ...), or, as a `hoopauth.HttpStatus`,
+    why the request was not repeated.
 
-    Raises, before anything is sent, what `Client.headers` raises, and `hoopauth.InvalidArgument` for a URL that is not
-    the API's: the token goes nowhere else, and follows no redirect to another origin.
+    Before anything is sent, this raises the errors of `Client.headers`, and
+    `hoopauth.InvalidArgument` for a URL that is not the API's. The token goes nowhere else, and
+    follows no redirect to another origin.
     """
 
     def __init__(self, client: Client, account: str | None = None) -> None:
@@ -80,7 +82,7 @@ def _judged(request: ForeignRequest, response: Response) -> dict[str, str] | Non
 
 
 def _position(body: object) -> int | None:
-    """Where a file stands that is sent."""
+    """Return the position of a file that is sent, or None if it has none."""
     try:
         return int(body.tell())  # type: ignore[attr-defined]
     except (AttributeError, OSError, TypeError, ValueError):
@@ -88,7 +90,7 @@ def _position(body: object) -> int | None:
 
 
 def _rewound(body: object, start: int | None) -> bool:
-    """Make a body ready to be sent again; whether it is."""
+    """Make a body ready to be sent again; return True if it is."""
     if body is None or isinstance(body, str | bytes | bytearray | memoryview):
         return True
     if start is None:

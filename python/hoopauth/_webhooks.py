@@ -15,18 +15,23 @@ if TYPE_CHECKING:
     from hoopauth._hoopauth import WebhookDelivery, WebhookVerifier
 
 CONSUMED = (
-    "the request's body was read or parsed before: verify the webhook first, before anything touches the form, the "
-    "stream or the parsed data; answer 429, so that the platform sends it again"
+    "the request's body was read or parsed before: verify the webhook first, before anything "
+    "touches the form, the stream or the parsed data; answer 429, so that the platform sends it "
+    "again"
 )
 NOT_HANDED_OVER = (
-    "the request came without a `Content-Length` (in chunks), and the server handed over no body, or it was read "
-    "before: let the server or the proxy before it buffer requests, so that they have a length, or use a server that "
-    "sets `wsgi.input_terminated`; answer 429, so that the platform sends it again"
+    "the request came without a `Content-Length` (in chunks), and the server handed over no body, "
+    "or it was read before: let the server or the proxy before it buffer requests, so that they "
+    "have a length, or use a server that sets `wsgi.input_terminated`; answer 429, so that the "
+    "platform sends it again"
 )
 
 
 def read(request: Any, most: int) -> tuple[Any, bytes]:
-    """Give headers and raw body of a request of Flask (Werkzeug) or Django; of a body, `most` bytes and one at most."""
+    """Return headers and raw body of a request of Flask (Werkzeug) or Django.
+
+    Of the body, read at most `most` bytes and one more.
+    """
     if _is_asgi(request):
         message = (
             "this request's body is read asynchronously: await `verify_request_async(request)`"
@@ -42,15 +47,20 @@ def read(request: Any, most: int) -> tuple[Any, bytes]:
         request = inner if hasattr(inner, "META") else request
         _check_length(request, most)
         return request.META, _complete(request, _django_body(request, most))
-    message = f"a `{type(request).__name__}` is no request of Flask, Django, FastAPI or Starlette: call `verify` with "
-    message += "its headers and its raw body"
+    message = (
+        f"a `{type(request).__name__}` is not a request of Flask, Django, FastAPI or Starlette: "
+        "call `verify` with its headers and its raw body"
+    )
     raise InvalidArgument(message)
 
 
 async def verify(
-    verifier: WebhookVerifier, request: Any, waits: bool, most: int
-) -> WebhookDelivery:  # noqa: FBT001
-    """Verify a request; what waits is done on a worker thread."""
+    verifier: WebhookVerifier,
+    request: Any,
+    waits: bool,  # noqa: FBT001
+    most: int,
+) -> WebhookDelivery:
+    """Verify a request; a worker thread does the work that may wait."""
     if _is_asgi(request):
         headers, body = request.headers, _complete(request, await _starlette_body(request, most))
     else:
@@ -79,7 +89,7 @@ def _is_asgi(request: Any) -> bool:
 
 
 def _werkzeug_body(request: Any, most: int) -> bytes:
-    """As `get_data`, which reads a body without a length to its end, however long."""
+    """Call `get_data`, but with a limit: by itself it reads a body without a length to its end."""
     if getattr(request, "_cached_data", None) is None:
         # Kept as `get_data` keeps it: what reads the request later finds it.
         request._cached_data = _bounded(request.stream.read, most)  # noqa: SLF001
@@ -88,7 +98,7 @@ def _werkzeug_body(request: Any, most: int) -> bytes:
 
 
 def _django_body(request: Any, most: int) -> bytes:
-    """As `request.body`, which reads a body without a length to its end, however long."""
+    """Return `request.body`, but with a limit: it reads a body without a length to its end."""
     if not hasattr(request, "_body"):
         if getattr(request, "_read_started", False):
             raise InvalidState(CONSUMED)
@@ -99,7 +109,7 @@ def _django_body(request: Any, most: int) -> bytes:
 
 
 def _bounded(read_some: Callable[[int], bytes], most: int) -> bytes:
-    """Read to the end, and stop where the body is too long to be a webhook."""
+    """Read to the end; refuse a body that is too long to be a webhook."""
     body = bytearray()
     while chunk := read_some(min(most + 1 - len(body), PIECE)):
         body += chunk
@@ -126,14 +136,14 @@ async def _starlette_body(request: Any, most: int) -> bytes:
 
 
 def _check_length(request: Any, most: int) -> None:
-    """Refuse a body before it is read, where its length is told."""
+    """Refuse a body before it is read, if the request tells a length that is too long."""
     length = _length(request)
     if length is not None and length > most:
         raise _too_long(most)
 
 
 def _length(request: Any) -> int | None:
-    """Give the length that the request tells; a chunked one's is that of its chunks, whatever it tells."""
+    """Return the length that the request tells; None if it came in chunks."""
     headers = getattr(request, "headers", None)
     if headers is None or _is_chunked(request):
         return None
@@ -151,15 +161,15 @@ def _is_signed(request: Any) -> bool:
 
 def _too_long(most: int) -> WebhookMalformed:
     return WebhookMalformed(
-        f"the webhook's body is longer than `max_body` ({most} bytes): answer 400; if you expect such webhooks, raise "
-        "`max_body`"
+        f"the webhook's body is longer than `max_body` ({most} bytes): answer 400; if you expect "
+        "such webhooks, raise `max_body`"
     )
 
 
 def _complete(request: Any, body: bytes) -> bytes:
-    """Refuse what is left of a body, or was never handed over: it would look like a forged one."""
+    """Refuse an incomplete body: its signature would look forged."""
     length = _length(request)
-    # Nobody signs nothing: some servers drop the header that says that it came in chunks, too.
+    # Nobody signs an empty body. Some servers also drop the header that announces the chunks.
     if not body and length is None and (_is_chunked(request) or _is_signed(request)):
         raise InvalidState(NOT_HANDED_OVER)
     if length is not None and len(body) < length:

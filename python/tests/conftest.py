@@ -1,4 +1,4 @@
-"""What the tests share: the emulator as a process, a client of it, and a clock that both go by."""
+"""Parts that the tests share: the emulator as a process, a client, and a clock for both."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ LOCATION = LOCATIONS[0]
 COMPANY = "company:hoopCompany000000001"
 PRIVATE_INTEGRATION = "pit-10ca7100-0000-4000-8000-000000000001"
 SCOPES = (
-    "contacts.readonly contacts.write conversations.readonly conversations.write calendars.readonly calendars.write "
-    "opportunities.readonly opportunities.write locations.readonly companies.readonly oauth.readonly oauth.write"
+    "contacts.readonly contacts.write conversations.readonly conversations.write "
+    "calendars.readonly calendars.write opportunities.readonly opportunities.write "
+    "locations.readonly companies.readonly oauth.readonly oauth.write"
 )
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -268,7 +268,7 @@ def test_a_save_that_does_not_say_whether(world: World, answer: Any) -> None:
     save = store.save
     store.save = lambda *_: answer  # type: ignore[assignment, method-assign]
     with pytest.raises(
-        hoopauth.CallbackFailed, match="`save` .* answered a `.*`, not True or False"
+        hoopauth.CallbackFailed, match="`save` .* returned a `.*`, not True or False"
     ):
         client.headers("GET", LOCATION)
     # Nothing was sent without its mark.
@@ -312,7 +312,8 @@ def test_a_slot_that_is_no_number(world: World, wait: Any) -> None:
     client = world.ended(token_store=store)
     store.wait = wait
     with pytest.raises(
-        hoopauth.CallbackFailed, match="`take_slot` .* answered no number of seconds"
+        hoopauth.CallbackFailed,
+        match="`take_slot` .* returned a value that is not a number of seconds",
     ):
         client.headers("GET", LOCATION)
 
@@ -376,15 +377,15 @@ def test_a_transport_that_raises(
         assert raised.value.__cause__ is raises
 
 
-NO_STATUS = "answered a status that is no whole number from 100 to 599"
+NO_STATUS = "returned a status that is not a whole number from 100 to 599"
 
 
 @pytest.mark.parametrize(
     ("nonsense", "why"),
     [
-        (None, "answered a `NoneType` that is no"),
-        (200, "answered a `int` that is no"),
-        ((200,), "answered a `tuple` that is no"),
+        (None, "returned a `NoneType` that is not"),
+        (200, "returned a `int` that is not"),
+        ((200,), "returned a `tuple` that is not"),
         (("a", {}, b""), NO_STATUS),
         ((200.0, {}, b""), NO_STATUS),
         ((None, {}, b""), NO_STATUS),
@@ -392,8 +393,8 @@ NO_STATUS = "answered a status that is no whole number from 100 to 599"
         ((600, {}, b""), NO_STATUS),
         ((-200, {}, b""), NO_STATUS),
         ((10**400, {}, b""), NO_STATUS),
-        ((200, {}, 7), "answered a body that is a `int`"),
-        ((200, {}, {}), "answered a body that is a `dict`"),
+        ((200, {}, 7), "returned a body that is a `int`"),
+        ((200, {}, {}), "returned a body that is a `dict`"),
     ],
 )
 def test_a_transport_that_answers_nonsense(world: World, nonsense: Any, why: str) -> None:
@@ -486,7 +487,8 @@ def test_a_clock_that_answers_no_time(world: World, method: str, time: Any) -> N
     setattr(clock, method, lambda: time)
     for account in (LOCATION, COMPANY):
         with pytest.raises(
-            hoopauth.CallbackFailed, match=f"`{method}` .* answered no number of seconds"
+            hoopauth.CallbackFailed,
+            match=f"`{method}` .* returned a value that is not a number of seconds",
         ):
             client.headers("GET", account)
     setattr(clock, method, good)

@@ -82,7 +82,7 @@ def only(thing: dict[str, Any], *known: str) -> None:
 
 
 def holds(value: Any, expected: Any) -> bool:
-    """Whether all that is expected is there; objects may hold more."""
+    """Return True if everything expected is there; objects may hold more."""
     if isinstance(expected, dict):
         known = isinstance(value, dict) and expected.keys() <= value.keys()
         return known and all(holds(value[name], part) for name, part in expected.items())
@@ -90,7 +90,9 @@ def holds(value: Any, expected: Any) -> bool:
 
 
 class Player:
-    """Plays steps; remembers the last login, the last grant that was imported, the verifiers and the last webhook."""
+    """Plays steps; remembers the last login, the last grant that was imported, the verifiers and
+    the last webhook.
+    """
 
     def __init__(self, world: World, client: hoopauth.Client) -> None:
         self.world, self.client = world, client
@@ -102,7 +104,9 @@ class Player:
         self.left: list[hoopauth.WebhookDelivery] = []
 
     def check(self, step: dict[str, Any]) -> None:
-        """`expect` is a code's name, or an object whose members the outcome must have; without it, success."""
+        """`expect` is a code's name, or an object whose members the outcome must have; without it,
+        success.
+        """
         expect = step.get("expect")
         try:
             outcome = self.run(step)

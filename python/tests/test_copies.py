@@ -1,4 +1,6 @@
-"""The wheel and the system library in one process, on one store: two copies of SQLite drop each other's locks."""
+"""The wheel and the system library in one process, on one store: two copies of SQLite drop each
+other's locks.
+"""
 
 from __future__ import annotations
 

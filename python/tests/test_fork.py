@@ -189,7 +189,8 @@ print(in_child(lambda: attempt(lambda: client.headers("GET", LOCATION))).split()
 opener.open(url + "/release", data=b"{}").read()
 thread.join()
 maintenance.stop()  # whichever of the two had the lease has given it back
-print(in_child(lambda: attempt(lambda: client.headers("GET", LOCATION)["Authorization"].split()[0])))
+headers = lambda: client.headers("GET", LOCATION)
+print(in_child(lambda: attempt(lambda: headers()["Authorization"].split()[0])))
 """
     assert forked(code, shared, emulator.urls["control"]) == "LEASE_TIMEOUT\nBearer\n"
     assert emulator.statistics()["token_requests"] == 1
@@ -210,7 +211,8 @@ def work(options):
         return error.name
 
 def fail(_):
-    return hoopauth.Client(client_id="a-b", client_secret="c", store="memory:").headers("GET", LOCATION)
+    client = hoopauth.Client(client_id="a-b", client_secret="c", store="memory:")
+    return client.headers("GET", LOCATION)
 
 if __name__ == "__main__":
     options = json.loads(sys.argv[1])

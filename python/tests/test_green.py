@@ -1,4 +1,6 @@
-"""What shares or ends threads: greenlets, sub-interpreters, impatient calls, and maintenance that ends itself."""
+"""Tests of shared and ended threads: greenlets, sub-interpreters, impatient calls,
+and maintenance that ends itself.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,17 @@ class Transport:
         self.sent, self.on_send = [], lambda account: gevent.sleep(0.02)
 
     def send(self, request):
-        spent = dict(pair.split("=") for pair in bytes(request.body).decode().split("&"))["refresh_token"]
+        form = bytes(request.body).decode()
+        spent = dict(pair.split("=") for pair in form.split("&"))["refresh_token"]
         account = "location:" + spent.removeprefix("rt-").split("-")[0]
         self.sent.append(account)
         self.on_send(account)
         identity = account.partition(":")[2]
         return 200, {}, json.dumps({
-            "access_token": f"at-{identity}-new", "refresh_token": f"rt-{identity}-{len(self.sent)}",
-            "token_type": "Bearer", "expires_in": 86399, "userType": "Location", "locationId": identity,
+            "access_token": f"at-{identity}-new",
+            "refresh_token": f"rt-{identity}-{len(self.sent)}",
+            "token_type": "Bearer", "expires_in": 86399,
+            "userType": "Location", "locationId": identity,
             "companyId": "C1", "scope": "a"})
 
 
@@ -44,7 +49,8 @@ transport = Transport()
 
 def client_of(**options):
     made = hoopauth.Client(**{
-        "client_id": "app1-suffix", "client_secret": "secret-0123456789", "store": "memory:", "transport": transport,
+        "client_id": "app1-suffix", "client_secret": "secret-0123456789",
+        "store": "memory:", "transport": transport,
         "token_requests_per_minute": 1000, **options})
     for account in (A, B, C):
         expire(made, account)
@@ -54,7 +60,8 @@ def client_of(**options):
 def expire(client, account):
     identity = account.partition(":")[2]
     client.import_grant(hoopauth.Grant(
-        account=account, access_token="at-old", refresh_token=f"rt-{identity}-{time.monotonic_ns()}",
+        account=account, access_token="at-old",
+        refresh_token=f"rt-{identity}-{time.monotonic_ns()}",
         expires_at=time.time() - 5), replace=True)
 
 
@@ -87,7 +94,11 @@ for wait in ({}, {"timeout": 20}, {"context": hoopauth.Context()}):
     assert transport.sent == [A], transport.sent
     # Some that wait and some that may leave.
     expire(client, B)
-    got = together(lambda: bearer(client, B), lambda: bearer(client, B, timeout=20), lambda: bearer(client, B))
+    got = together(
+        lambda: bearer(client, B),
+        lambda: bearer(client, B, timeout=20),
+        lambda: bearer(client, B),
+    )
     assert got == ["Bearer at-L1-new"] * 3, got
     assert transport.sent == [A, B], transport.sent
     client.close()
@@ -96,7 +107,9 @@ for wait in ({}, {"timeout": 20}, {"context": hoopauth.Context()}):
 
 
 def test_calls_of_greenlets_end_in_any_order() -> None:
-    """What belongs to a call stays with it: its deadline, what its callbacks raised, its place in a callback."""
+    """The state of a call stays with the call: its deadline, what its callbacks raised,
+    its place in a callback.
+    """
     run_python(
         START
         + """
@@ -126,7 +139,8 @@ class Store:
 
 
 class Clock:
-    now, monotonic, sleep = staticmethod(time.time), staticmethod(time.monotonic), staticmethod(gevent.sleep)
+    now, monotonic = staticmethod(time.time), staticmethod(time.monotonic)
+    sleep = staticmethod(gevent.sleep)
 
 
 class Handler(logging.Handler):
@@ -283,7 +297,8 @@ client = client_of()
 pool = gevent.get_hub().threadpool
 native = [pool.spawn(bearer, client, account) for account in (A, B, C)]
 got = together(*[lambda account=account: bearer(client, account) for account in (A, B, C)])
-assert got == [task.get() for task in native] == [f"Bearer at-L{number}-new" for number in range(3)], got
+expected = [f"Bearer at-L{number}-new" for number in range(3)]
+assert got == [task.get() for task in native] == expected, got
 assert sorted(transport.sent) == [A, B, C], transport.sent
 client.close()
 """
@@ -339,15 +354,18 @@ class Transport:
 
 
 client = hoopauth.Client(
-    client_id="app1-suffix", client_secret="secret-0123456789", store="memory:", transport=Transport(),
+    client_id="app1-suffix", client_secret="secret-0123456789",
+    store="memory:", transport=Transport(),
     token_requests_per_minute=100_000)
 accounts = [f"location:L{number}" for number in range(500)]
 for account in accounts:
-    client.import_grant(hoopauth.Grant(account, "at-old", refresh_token="rt-" + account, expires_at=1.0))
+    grant = hoopauth.Grant(account, "at-old", refresh_token="rt-" + account, expires_at=1.0)
+    client.import_grant(grant)
 
 
 def threads():
-    return int(next(line for line in open("/proc/self/status") if line.startswith("Threads")).split()[1])
+    status = open("/proc/self/status")
+    return int(next(line for line in status if line.startswith("Threads")).split()[1])
 
 
 timeout = float(sys.argv[1])
@@ -401,7 +419,8 @@ class Store:
 class Transport:
     def send(self, request):
         return 200, {}, json.dumps({
-            "access_token": "at-new", "refresh_token": "rt-new", "expires_in": 86399, "userType": "Location",
+            "access_token": "at-new", "refresh_token": "rt-new",
+            "expires_in": 86399, "userType": "Location",
             "locationId": "L1"})
 
 
@@ -426,7 +445,8 @@ ways = {
 }
 options = dict(client_id="app1-suffix", client_secret="secret-0123456789", transport=Transport())
 held = {"client": hoopauth.Client(token_store=Store(), on_change=on_change, **options)}
-held["client"].import_grant(hoopauth.Grant("location:L1", "at-old", refresh_token="rt-old", expires_at=1.0))
+grant = hoopauth.Grant("location:L1", "at-old", refresh_token="rt-old", expires_at=1.0)
+held["client"].import_grant(grant)
 held["maintenance"] = held["client"].maintain_in_background()
 assert renewed.wait(60)
 held.clear()

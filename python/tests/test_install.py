@@ -1,4 +1,4 @@
-"""What is installed is what is tested."""
+"""Tests of the installed package: its files, its imports, its types."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ def test_everything_is_documented() -> None:
 
 
 def test_importing_imports_little() -> None:
-    code = "import sys; before = set(sys.modules); import hoopauth; print(*sorted(set(sys.modules) - before))"
+    code = (
+        "import sys; before = set(sys.modules); import hoopauth; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
     imported = run_python(code).stdout.split()
     assert set(imported) <= {
         "__future__",
@@ -97,18 +100,24 @@ def test_user_code_is_checked(tmp_path: pathlib.Path) -> None:
         "import hoopauth\n"
         "class Mine:\n"
         "    def load(self, app: str, account: str) -> tuple[int, bytes] | None: return None\n"
-        "    def save(self, app: str, account: str, at: int, data: bytes, columns: object) -> bool: return True\n"
+        "    def save(\n"
+        "        self, app: str, account: str, at: int, data: bytes, columns: object\n"
+        "    ) -> bool: return True\n"
         "    def accounts(self, app: str) -> list[str]: return []\n"
         "client = hoopauth.Client(client_id='a', timeout=1.5, scopes=['x'], token_store=Mine())\n"
         "reveal_type(client.headers())\n"
         "hoopauth.Client(clientid='a')\n"
         "client.headers(1)\n"
-        "answer = client.request('GET', '/', params={'a': 1, 'b': ['x', 2]}, json={'a': [1]}, headers=[('X', '1')])\n"
-        "verifier = client.webhook_verifier([hoopauth.WebhookKey('ed25519', 'a', 'b')], max_age=300, any_app=True)\n"
+        "params = {'a': 1, 'b': ['x', 2]}\n"
+        "headers = [('X', '1')]\n"
+        "answer = client.request('GET', '/', params=params, json={'a': [1]}, headers=headers)\n"
+        "key = hoopauth.WebhookKey('ed25519', 'a', 'b')\n"
+        "verifier = client.webhook_verifier([key], max_age=300, any_app=True)\n"
         "def handle(environ: dict[str, object]) -> None:\n"
         "    with verifier.verify(environ, b'') as delivery: reveal_type(delivery.type)\n"
         "async def view(request: object) -> None:\n"
-        "    async with await verifier.verify_request_async(request) as delivery: reveal_type(client.apply(delivery))\n"
+        "    async with await verifier.verify_request_async(request) as delivery:\n"
+        "        reveal_type(client.apply(delivery))\n"
         "client.request('GET', '/', jsn=1)\n"
         "verifier.verify({}, 'text')\n"
         "client.webhook_verifier(maxage=1)\n"
@@ -117,9 +126,9 @@ def test_user_code_is_checked(tmp_path: pathlib.Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     said = done.stdout
     assert 'note: Revealed type is "dict[str, str]"' in said or "builtins.dict[" in said, said
-    assert 'program.py:8: error: Unexpected keyword argument "clientid"' in said, said
-    assert "program.py:9: error" in said, said
-    for line in (16, 17, 18):
+    assert 'program.py:10: error: Unexpected keyword argument "clientid"' in said, said
+    assert "program.py:11: error" in said, said
+    for line in (22, 23, 24):
         assert f"program.py:{line}: error" in said, said
     assert "Found 5 errors" in said, said
 

@@ -16,7 +16,7 @@ def test_records_arrive_below_the_logger(world: World, caplog: pytest.LogCapture
     client = world.client()
     client.import_grant(world.emulator.grant(LOCATION))
     (record,) = [record for record in caplog.records if record.name.startswith("hoopauth")]
-    assert (record.name, record.levelname) == ("hoopauth.inner", "DEBUG")
+    assert (record.name, record.levelname) == ("hoopauth.grants.write", "DEBUG")
     assert LOCATION in record.getMessage()
 
 
@@ -52,7 +52,8 @@ class Store:
 id, secret, url, code = sys.argv[1:]
 client = hoopauth.Client(client_id=id, client_secret=secret,
     redirect_uri="https://a.example/", token_store=Store(), token_url=url)
-assert client.complete_unsolicited(code, "location:hoopLocation00000001") == "location:hoopLocation00000001"
+location = "location:hoopLocation00000001"
+assert client.complete_unsolicited(code, location) == location
 assert client.fresh_headers("GET", "location:hoopLocation00000001") is None
 """
     issued = world.emulator.control("authorize", {"account": LOCATION})["code"]
@@ -90,7 +91,9 @@ def test_a_handler_that_raises_or_calls_back_harms_nothing(
 def test_no_planted_secret_comes_out_anywhere(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Login, refresh, refusals and failures, with everything logged; then all that was said is searched."""
+    """Login, refresh, refusals and failures, with everything logged; then all that was said is
+    searched.
+    """
     caplog.set_level(1)
     said: list[str] = []
     secrets = [CLIENT_SECRET, "planted-store-key-0123456789"]

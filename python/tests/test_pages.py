@@ -1,7 +1,8 @@
-"""What the pages say is what there is."""
+"""Tests of the pages: their tables agree with the code."""
 
 from __future__ import annotations
 
+import pathlib
 import re
 
 from conftest import ROOT
@@ -79,3 +80,40 @@ def test_every_example_has_its_row() -> None:
     }
     named = set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE))
     assert named == programs
+
+
+def test_every_link_of_the_pages_leads_somewhere() -> None:
+    for page in pages():
+        text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, heading = link.partition("#")
+            if "://" in link:
+                continue
+            target = (page.parent / path).resolve() if path else page
+            assert target.exists(), f"{page.relative_to(ROOT)}: {link}"
+            if heading:
+                assert heading in anchors(target), f"{page.relative_to(ROOT)}: {link}"
+
+
+def test_every_place_in_the_architecture_exists() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    core = ROOT / "crates" / "hoopauth" / "src"
+    places = re.findall(r"`([a-z_/-]+(?:\.rs|/))`", page)
+    assert len(places) > 50
+    names = {path.name for path in core.rglob("*.rs")}
+    for place in places:
+        exists = (ROOT / place).exists() or (core / place).exists() or place in names
+        assert exists, place
+
+
+def pages() -> list[pathlib.Path]:
+    """Return the pages that people read."""
+    folders = ("bindings", "crates", "docs", "examples", "python")
+    below = [page for folder in folders for page in (ROOT / folder).rglob("*.md")]
+    return [*ROOT.glob("*.md"), *(page for page in below if "target" not in page.parts)]
+
+
+def anchors(page: pathlib.Path) -> set[str]:
+    """Return the names by which links reach the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

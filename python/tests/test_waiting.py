@@ -99,7 +99,9 @@ def test_ctrl_c_ends_maintenance() -> None:
 
 
 class OneRow:
-    """A store of one account, in a cycle with what uses it; it tells when the refreshed grant is saved."""
+    """A store of one account, in a cycle with what uses it; it tells when the refreshed grant is
+    saved.
+    """
 
     client: hoopauth.Client
     maintenance: hoopauth.Maintenance

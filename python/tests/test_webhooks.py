@@ -35,7 +35,8 @@ APP = "65f0a1b2c3d4e5f607182930"
 NOW = 1_790_000_000.0
 # White space, the order of members and an escape that no serialiser would write like this.
 BODY = (
-    b'{ "webhookId" : "w-1",\n  "type":"ContactCreate","locationId": "abc",  "timestamp":"2026-09-21T13:33:20.250Z",'
+    b'{ "webhookId" : "w-1",\n  "type":"ContactCreate","locationId": "abc",  '
+    b'"timestamp":"2026-09-21T13:33:20.250Z",'
     b' "name":"Zo\\u00eb", "n":1.0 }\r\n'
 )
 
@@ -421,9 +422,11 @@ def test_workers_share_what_was_handled(tmp_path: Any) -> None:
     code = """
 import hoopauth, hashlib, hmac, json, os, sys, time, datetime
 secret = "a-planted-secret-of-this-webhook"
-client = hoopauth.Client(client_id="app-x", client_secret="c", store=f"sqlite:{sys.argv[1]}/grants.db",
+client = hoopauth.Client(client_id="app-x", client_secret="c",
+                         store=f"sqlite:{sys.argv[1]}/grants.db",
                          store_key="0123456789abcdef0123456789abcdef")
-verifier = client.webhook_verifier([hoopauth.WebhookKey("hmac-sha256", "mine", secret)], any_app=True)
+key = hoopauth.WebhookKey("hmac-sha256", "mine", secret)
+verifier = client.webhook_verifier([key], any_app=True)
 now = datetime.datetime.now(datetime.timezone.utc).isoformat()
 body = json.dumps({"type": "A", "webhookId": "w", "timestamp": now}).encode()
 headers = {"x-wl-signature": hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
@@ -458,8 +461,8 @@ def test_a_forked_child_has_a_memory_of_its_own() -> None:
     code = """
 import hoopauth, hashlib, hmac, os
 secret = "a-planted-secret-of-this-webhook"
-verifier = hoopauth.WebhookVerifier([hoopauth.WebhookKey("hmac-sha256", "mine", secret)], any_app=True,
-                                    without_timestamp=True)
+key = hoopauth.WebhookKey("hmac-sha256", "mine", secret)
+verifier = hoopauth.WebhookVerifier([key], any_app=True, without_timestamp=True)
 body = b'{"type":"A","webhookId":"w"}'
 headers = {"x-wl-signature": hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
 verifier.verify(headers, body).confirm()
@@ -646,7 +649,7 @@ def test_requests_of_the_other_kind_and_of_no_kind() -> None:
     with pytest.raises(hoopauth.InvalidArgument, match="verify_request_async"):
         mine.verify_request(starlette.requests.Request(scope, receive))
     for nothing in ({"body": BODY}, None, object()):
-        with pytest.raises(hoopauth.InvalidArgument, match="no request of"):
+        with pytest.raises(hoopauth.InvalidArgument, match="is not a request of"):
             mine.verify_request(nothing)
 
     # A view of Django may be async, too.
@@ -743,7 +746,7 @@ def test_a_body_that_never_ends_is_given_up() -> None:
 
 
 class Endless(io.RawIOBase):
-    """What a server hands on of a body without an end."""
+    """The part that a server hands on of a body without an end."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -781,7 +784,7 @@ def of_flask(environ: dict[str, Any]) -> Any:
 
 
 def of_django(environ: dict[str, Any]) -> Any:
-    """Give a request of Django under ASGI, whose handler has read a body of any length to a file."""
+    """Return a request of Django under ASGI, whose handler has read a body of any length."""
     scope = {
         "type": "http",
         "method": "POST",

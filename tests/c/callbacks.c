@@ -1,4 +1,5 @@
-/* Tables of the host's own: log, clock, news of changes, HTTP. What they are given, what they may do, and how they end.
+/* Tables of the host's own: log, clock, news of changes, HTTP. What they are given, what they may
+ * do, and how they end.
  */
 #include "http.h"
 
@@ -36,7 +37,8 @@ static void ends(void)
   clock.destroy = count_destroy;
   clock.now_ms = zero_now;
 
-  /* Registrations that fail: a function is missing, the size is wrong, there is no configuration. */
+  /* Registrations that fail: a function is missing, the size is wrong, there is no configuration.
+   */
   hoopauth_config_t *config = app_config();
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_config_set_clock(config, &clock, &err));
   clock.monotonic_ms = zero_monotonic;
@@ -57,7 +59,8 @@ static void ends(void)
   hoopauth_config_free(config);
   CHECK(destroyed == 2);
 
-  /* The configuration is freed before the client, and a reference, an account and its headers stay longer. */
+  /* The configuration is freed before the client, and a reference, an account and its headers stay
+   * longer. */
   config = app_config();
   OK(hoopauth_config_set_clock(config, &clock, &err));
   hoopauth_client_t *client = client_of(config);
@@ -123,14 +126,17 @@ static void sizes(void)
   first->destroy = count_destroy;
   first->now_ms = zero_now;
   first->monotonic_ms = zero_monotonic;
-  OK(hoopauth_config_set_clock(config, (const hoopauth_clock_callbacks_t *)(const void *)first, &err));
+  OK(hoopauth_config_set_clock(config, (const hoopauth_clock_callbacks_t *)(const void *)first,
+                               &err));
   first->struct_size -= 1;
   FAILS(HOOPAUTH_INVALID_ARGUMENT,
-        hoopauth_config_set_clock(config, (const hoopauth_clock_callbacks_t *)(const void *)first, &err));
+        hoopauth_config_set_clock(config, (const hoopauth_clock_callbacks_t *)(const void *)first,
+                                  &err));
   free(first);
   hoopauth_client_t *client = client_of(config);
   hoopauth_headers_t *headers = NULL;
-  FAILS(HOOPAUTH_NO_GRANT, hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, NULL, &headers, &err));
+  FAILS(HOOPAUTH_NO_GRANT,
+        hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, NULL, &headers, &err));
   hoopauth_client_free(client);
   CHECK(destroyed == 1);
 
@@ -152,13 +158,16 @@ static void sizes(void)
   CHECK(destroyed == 2);
 }
 
-/* Every table: the size of the first version is taken and no less; of a longer one, only a tail of zeros. */
-typedef hoopauth_status_t (*registration_t)(hoopauth_config_t *config, const void *table, hoopauth_error_t **err);
+/* Every table: the size of the first version is taken and no less; of a longer one, only a tail of
+ * zeros. */
+typedef hoopauth_status_t (*registration_t)(hoopauth_config_t *config, const void *table,
+                                            hoopauth_error_t **err);
 
-#define REGISTRATION(noun)                                                                                             \
-  static hoopauth_status_t register_##noun(hoopauth_config_t *config, const void *table, hoopauth_error_t **err)       \
-  {                                                                                                                    \
-    return hoopauth_config_set_##noun(config, table, err);                                                             \
+#define REGISTRATION(noun)                                                                         \
+  static hoopauth_status_t register_##noun(hoopauth_config_t *config, const void *table,           \
+                                           hoopauth_error_t **err)                                 \
+  {                                                                                                \
+    return hoopauth_config_set_##noun(config, table, err);                                         \
   }
 
 REGISTRATION(clock)
@@ -166,7 +175,8 @@ REGISTRATION(change)
 REGISTRATION(transport)
 REGISTRATION(store)
 
-static hoopauth_status_t register_log(hoopauth_config_t *config, const void *table, hoopauth_error_t **err)
+static hoopauth_status_t register_log(hoopauth_config_t *config, const void *table,
+                                      hoopauth_error_t **err)
 {
   (void)config;
   return hoopauth_log_set(HOOPAUTH_LOG_ERROR, table, err);
@@ -234,8 +244,8 @@ typedef struct {
   int refused;
 } log_t;
 
-static void take_record(void *user_data, int32_t level, const char *target, size_t target_len, const char *message,
-                        size_t message_len)
+static void take_record(void *user_data, int32_t level, const char *target, size_t target_len,
+                        const char *message, size_t message_len)
 {
   log_t *log = user_data;
   CHECK(level >= HOOPAUTH_LOG_ERROR && level <= HOOPAUTH_LOG_TRACE);
@@ -439,7 +449,8 @@ typedef struct {
   int destroyed;
 } news_t;
 
-static void take_news(void *user_data, const char *account, size_t account_len, uint64_t generation, int32_t kind)
+static void take_news(void *user_data, const char *account, size_t account_len, uint64_t generation,
+                      int32_t kind)
 {
   news_t *news = user_data;
   CHECK(strlen(account) == account_len && strncmp(account, "location:", 9) == 0);
@@ -505,7 +516,8 @@ static hoopauth_status_t carry(carrier_t *carrier, const hoopauth_transport_requ
     OK(hoopauth_transport_request_header_at(request, i, &header, &err));
     room += header.name_len + header.value_len + 4;
   }
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_transport_request_header_at(request, count, &header, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT,
+        hoopauth_transport_request_header_at(request, count, &header, &err));
   char *lines = malloc(room);
   *lines = '\0';
   for (size_t i = 0; i < count; i++) {
@@ -515,34 +527,39 @@ static hoopauth_status_t carry(carrier_t *carrier, const hoopauth_transport_requ
   const char *body = hoopauth_transport_request_body(request, &body_len);
   CHECK(strlen(body) == body_len && body_len > 0);
   answer_t answer;
-  int sent = http_send(method, hoopauth_transport_request_url(request, NULL), lines, body, body_len, &answer);
+  int sent = http_send(method, hoopauth_transport_request_url(request, NULL), lines, body, body_len,
+                       &answer);
   free(lines);
   carrier->sent++;
   if (sent != 0) {
     return HOOPAUTH_NETWORK;
   }
   OK(hoopauth_transport_response_set_status(response, (uint16_t)answer.status, &err));
-  OK(hoopauth_transport_response_add_header(response, "content-type", NUL, "application/json", NUL, &err));
+  OK(hoopauth_transport_response_add_header(response, "content-type", NUL, "application/json", NUL,
+                                            &err));
   size_t half = answer.body_len / 2;
   OK(hoopauth_transport_response_append_body(response, (const uint8_t *)answer.body, half, &err));
-  OK(hoopauth_transport_response_append_body(response, (const uint8_t *)answer.body + half, answer.body_len - half,
-                                             &err));
+  OK(hoopauth_transport_response_append_body(response, (const uint8_t *)answer.body + half,
+                                             answer.body_len - half, &err));
   free(answer.text);
   return HOOPAUTH_OK;
 }
 
 static hoopauth_status_t send_request(void *user_data, const hoopauth_transport_request_t *request,
-                                      hoopauth_transport_response_t *response, hoopauth_failure_t *failure)
+                                      hoopauth_transport_response_t *response,
+                                      hoopauth_failure_t *failure)
 {
   carrier_t *carrier = user_data;
   if (carrier->client != NULL) {
     hoopauth_headers_t *headers = NULL;
     hoopauth_context_t *context = NULL;
     FAILS(HOOPAUTH_INVALID_STATE,
-          hoopauth_client_headers_by_name(carrier->client, LOCATION, NUL, "GET", NUL, NULL, &headers, &err));
+          hoopauth_client_headers_by_name(carrier->client, LOCATION, NUL, "GET", NUL, NULL,
+                                          &headers, &err));
     OK(hoopauth_context_new(5, &context, &err));
     FAILS(HOOPAUTH_INVALID_STATE,
-          hoopauth_client_headers_by_name(carrier->client, LOCATION, NUL, "GET", NUL, context, &headers, &err));
+          hoopauth_client_headers_by_name(carrier->client, LOCATION, NUL, "GET", NUL, context,
+                                          &headers, &err));
     hoopauth_context_free(context);
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_maintain(carrier->client, INT64_MAX, NULL, &err));
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_close(carrier->client, &err));
@@ -558,10 +575,12 @@ static hoopauth_status_t send_request(void *user_data, const hoopauth_transport_
   if (strcmp(carrier->lie, "too much") == 0) {
     static uint8_t piece[65536];
     OK(hoopauth_transport_response_set_status(response, 200, &err));
-    for (size_t left = hoopauth_transport_request_max_body(request); left >= sizeof piece; left -= sizeof piece) {
+    for (size_t left = hoopauth_transport_request_max_body(request); left >= sizeof piece;
+         left -= sizeof piece) {
       OK(hoopauth_transport_response_append_body(response, piece, sizeof piece, &err));
     }
-    FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_transport_response_append_body(response, piece, sizeof piece, &err));
+    FAILS(HOOPAUTH_INVALID_ARGUMENT,
+          hoopauth_transport_response_append_body(response, piece, sizeof piece, &err));
     return HOOPAUTH_OK;
   }
   if (strcmp(carrier->lie, "garbage") == 0) {
@@ -571,11 +590,13 @@ static hoopauth_status_t send_request(void *user_data, const hoopauth_transport_
     FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_transport_response_set_status(response, 600, &err));
     /* Servers send what they like as values; a name is a name. */
     OK(hoopauth_transport_response_add_header(response, "x", NUL, "\xff", NUL, &err));
-    FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_transport_response_add_header(response, "\xff", NUL, "x", NUL, &err));
+    FAILS(HOOPAUTH_INVALID_ARGUMENT,
+          hoopauth_transport_response_add_header(response, "\xff", NUL, "x", NUL, &err));
     return HOOPAUTH_OK;
   }
   OK(hoopauth_failure_set_message(
-      failure, "the cable is cut, says Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2VjcmV0", NUL, &err));
+      failure, "the cable is cut, says Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2VjcmV0", NUL,
+      &err));
   OK(hoopauth_failure_set_retryable(failure, false, &err));
   OK(hoopauth_transport_response_set_not_sent(response, &err));
   return atoi(carrier->lie);
@@ -631,7 +652,8 @@ static void transports(void)
     /* Each in a location of its own, so that none meets what another left. */
     char account[60], json[120];
     snprintf(account, sizeof account, "location:hoopLiar%012u", (unsigned)i);
-    snprintf(json, sizeof json, "{\"company_id\":\"hoopCompany000000001\",\"id\":\"%s\",\"name\":\"L\"}", account + 9);
+    snprintf(json, sizeof json,
+             "{\"company_id\":\"hoopCompany000000001\",\"id\":\"%s\",\"name\":\"L\"}", account + 9);
     tell("locations", json);
     carrier.lie = NULL;
     import(client, account, 0);
@@ -640,7 +662,8 @@ static void transports(void)
     hoopauth_status_t status =
         hoopauth_client_headers_by_name(client, account, NUL, "GET", NUL, NULL, &headers, &error);
     if (status != lies[i].code) {
-      fprintf(stderr, "%s: %s: %s\n", lies[i].lie, hoopauth_status_name(status), hoopauth_error_message(error, NULL));
+      fprintf(stderr, "%s: %s: %s\n", lies[i].lie, hoopauth_status_name(status),
+              hoopauth_error_message(error, NULL));
     }
     CHECK(status == lies[i].code && headers == NULL);
     CHECK(strstr(hoopauth_error_message(error, NULL), "c2VjcmV0") == NULL);

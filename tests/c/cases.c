@@ -54,7 +54,8 @@ struct answer {
   char *location;
 };
 
-static void fail(struct player *player, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void fail(struct player *player, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 static void fail(struct player *player, const char *format, ...)
 {
@@ -66,8 +67,7 @@ static void fail(struct player *player, const char *format, ...)
   va_end(arguments);
 }
 
-/* ---- HTTP ----------------------------------------------------------------------------------------------------------
- */
+/* ---- HTTP ---- */
 
 static size_t take_body(char *data, size_t unit, size_t size, void *into)
 {
@@ -83,9 +83,10 @@ static size_t take_body(char *data, size_t unit, size_t size, void *into)
   return size;
 }
 
-/* Sends a request, with headers if there are any, and with a body if there is one. Redirects are not followed. */
-static struct answer http(struct player *player, const char *method, const char *url, const hoopauth_headers_t *headers,
-                          const char *body)
+/* Sends a request, with headers if there are any, and with a body if there is one. Redirects are
+ * not followed. */
+static struct answer http(struct player *player, const char *method, const char *url,
+                          const hoopauth_headers_t *headers, const char *body)
 {
   struct answer answer = {0, NULL, 0, NULL};
   struct curl_slist *list = NULL;
@@ -129,11 +130,13 @@ static void answer_free(struct answer *answer)
 
 static const char *address(struct player *player, const char *name)
 {
-  const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(player->addresses, name));
+  const char *text =
+      cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(player->addresses, name));
   return text ? text : "";
 }
 
-/* Calls the emulator's control API: GET where there is no body. The body is freed, the answer the caller's. */
+/* Calls the emulator's control API: GET where there is no body. The body is freed, the answer the
+ * caller's. */
 static cJSON *control(struct player *player, const char *call, cJSON *body)
 {
   char url[256];
@@ -157,8 +160,7 @@ static void tell(struct player *player, const char *call, const char *name, cJSO
   cJSON_Delete(control(player, call, body));
 }
 
-/* ---- The emulator's process
- * ------------------------------------------------------------------------------------------ */
+/* ---- The emulator's process ---- */
 
 static void start(struct player *player)
 {
@@ -205,9 +207,7 @@ static void stop(struct player *player)
   cJSON_Delete(player->addresses);
 }
 
-/* ---- The clock
- * -------------------------------------------------------------------------------------------------------
- * */
+/* ---- The clock ---- */
 
 static int64_t now_ms(void *user_data)
 {
@@ -235,9 +235,7 @@ static int64_t emulator_now(struct player *player)
   return now;
 }
 
-/* ---- Members of steps
- * ------------------------------------------------------------------------------------------------
- * */
+/* ---- Members of steps ---- */
 
 /* Every member of object must be in known, a list that ends with NULL. */
 static void only(struct player *player, const cJSON *object, const char *const *known)
@@ -253,7 +251,8 @@ static void only(struct player *player, const cJSON *object, const char *const *
   }
 }
 
-#define ONLY(player, step, ...) only(player, step, (const char *const[]){"do", "expect", __VA_ARGS__, NULL})
+#define ONLY(player, step, ...)                                                                    \
+  only(player, step, (const char *const[]){"do", "expect", __VA_ARGS__, NULL})
 
 static const char *text(struct player *player, const cJSON *step, const char *name)
 {
@@ -276,8 +275,7 @@ static void add_text(cJSON *outcome, const char *name, const char *value)
   cJSON_AddItemToObject(outcome, name, value ? cJSON_CreateString(value) : cJSON_CreateNull());
 }
 
-/* ---- Steps: each returns a status, and fills in its outcome
- * ---------------------------------------------------------- */
+/* ---- Steps: each returns a status, and fills in its outcome ---- */
 
 static hoopauth_account_t *account(struct player *player, const cJSON *step, const char *name)
 {
@@ -293,10 +291,11 @@ static hoopauth_status_t headers_of(struct player *player, const cJSON *step, co
                                     hoopauth_headers_t **headers)
 {
   if (!cJSON_HasObjectItem(step, "account")) {
-    return hoopauth_client_headers(player->client, NULL, method, NUL, NULL, headers, &player->error);
+    return hoopauth_client_headers(player->client, NULL, method, NUL, NULL, headers,
+                                   &player->error);
   }
-  return hoopauth_client_headers_by_name(player->client, text(player, step, "account"), NUL, method, NUL, NULL, headers,
-                                         &player->error);
+  return hoopauth_client_headers_by_name(player->client, text(player, step, "account"), NUL, method,
+                                         NUL, NULL, headers, &player->error);
 }
 
 static hoopauth_status_t step_headers(struct player *player, const cJSON *step, cJSON *outcome)
@@ -324,7 +323,8 @@ static hoopauth_status_t step_request(struct player *player, const cJSON *step, 
   struct answer answer = http(player, "GET", url, headers, NULL);
   if (flag(player, step, "report")) {
     status = hoopauth_client_report(player->client, headers, (uint16_t)answer.status, NULL, 0,
-                                    (const uint8_t *)answer.body, answer.body_len, NULL, &repeat, &player->error);
+                                    (const uint8_t *)answer.body, answer.body_len, NULL, &repeat,
+                                    &player->error);
     if (repeat) {
       answer_free(&answer);
       answer = http(player, "GET", url, repeat, NULL);
@@ -338,8 +338,8 @@ static hoopauth_status_t step_request(struct player *player, const cJSON *step, 
 }
 
 /* Adds what an object of texts holds to a request. */
-static hoopauth_status_t add_pairs(struct player *player, hoopauth_request_t *request, const cJSON *step,
-                                   const char *name, bool as_headers)
+static hoopauth_status_t add_pairs(struct player *player, hoopauth_request_t *request,
+                                   const cJSON *step, const char *name, bool as_headers)
 {
   const cJSON *object = cJSON_GetObjectItemCaseSensitive(step, name), *pair;
   hoopauth_status_t status = HOOPAUTH_OK;
@@ -348,13 +348,16 @@ static hoopauth_status_t add_pairs(struct player *player, hoopauth_request_t *re
     const char *value = text(player, object, pair->string);
     if (status != HOOPAUTH_OK)
       break;
-    status = as_headers ? hoopauth_request_add_header(request, pair->string, NUL, value, NUL, &player->error)
-                        : hoopauth_request_add_param(request, pair->string, NUL, value, NUL, &player->error);
+    status =
+        as_headers
+            ? hoopauth_request_add_header(request, pair->string, NUL, value, NUL, &player->error)
+            : hoopauth_request_add_param(request, pair->string, NUL, value, NUL, &player->error);
   }
   return status;
 }
 
-static hoopauth_status_t fill_request(struct player *player, hoopauth_request_t *request, const cJSON *step)
+static hoopauth_status_t fill_request(struct player *player, hoopauth_request_t *request,
+                                      const cJSON *step)
 {
   const cJSON *json = cJSON_GetObjectItemCaseSensitive(step, "json");
   char *body = json ? cJSON_PrintUnformatted(json) : NULL;
@@ -362,20 +365,25 @@ static hoopauth_status_t fill_request(struct player *player, hoopauth_request_t 
   if (status == HOOPAUTH_OK)
     status = add_pairs(player, request, step, "headers", true);
   if (status == HOOPAUTH_OK && cJSON_HasObjectItem(step, "account"))
-    status = hoopauth_request_set_account(request, text(player, step, "account"), NUL, &player->error);
+    status =
+        hoopauth_request_set_account(request, text(player, step, "account"), NUL, &player->error);
   if (status == HOOPAUTH_OK && cJSON_HasObjectItem(step, "version"))
-    status = hoopauth_request_set_version(request, text(player, step, "version"), NUL, &player->error);
+    status =
+        hoopauth_request_set_version(request, text(player, step, "version"), NUL, &player->error);
   if (cJSON_HasObjectItem(step, "body")) {
     free(body);
     body = strdup(text(player, step, "body"));
   }
   if (status == HOOPAUTH_OK && body)
-    status = hoopauth_request_set_body(request, (const uint8_t *)body, strlen(body), &player->error);
+    status =
+        hoopauth_request_set_body(request, (const uint8_t *)body, strlen(body), &player->error);
   free(body);
   if (status == HOOPAUTH_OK)
-    status = hoopauth_request_set_any_status(request, flag(player, step, "any_status"), &player->error);
+    status =
+        hoopauth_request_set_any_status(request, flag(player, step, "any_status"), &player->error);
   if (status == HOOPAUTH_OK)
-    status = hoopauth_request_set_repeatable(request, flag(player, step, "repeatable"), &player->error);
+    status =
+        hoopauth_request_set_repeatable(request, flag(player, step, "repeatable"), &player->error);
   return status;
 }
 
@@ -384,10 +392,11 @@ static hoopauth_status_t step_send(struct player *player, const cJSON *step, cJS
   hoopauth_request_t *request = NULL;
   hoopauth_response_t *response = NULL;
   const cJSON *expected, *wanted;
-  ONLY(player, step, "method", "path", "account", "params", "json", "body", "headers", "version", "any_status",
-       "repeatable");
-  hoopauth_status_t status = hoopauth_client_request(player->client, text(player, step, "method"), NUL,
-                                                     text(player, step, "path"), NUL, &request, &player->error);
+  ONLY(player, step, "method", "path", "account", "params", "json", "body", "headers", "version",
+       "any_status", "repeatable");
+  hoopauth_status_t status =
+      hoopauth_client_request(player->client, text(player, step, "method"), NUL,
+                              text(player, step, "path"), NUL, &request, &player->error);
   if (status == HOOPAUTH_OK)
     status = fill_request(player, request, step);
   if (status == HOOPAUTH_OK)
@@ -398,10 +407,12 @@ static hoopauth_status_t step_send(struct player *player, const cJSON *step, cJS
   cJSON_AddNumberToObject(outcome, "status", hoopauth_response_status(response));
   cJSON_AddItemToObject(outcome, "body", json ? json : cJSON_CreateNull());
   cJSON *headers = cJSON_AddObjectToObject(outcome, "header");
-  expected = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(step, "expect"), "header");
+  expected =
+      cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(step, "expect"), "header");
   cJSON_ArrayForEach(wanted, expected)
   {
-    add_text(headers, wanted->string, hoopauth_response_header(response, wanted->string, NUL, NULL));
+    add_text(headers, wanted->string,
+             hoopauth_response_header(response, wanted->string, NUL, NULL));
   }
   hoopauth_response_free(response);
   hoopauth_request_free(request);
@@ -410,7 +421,8 @@ static hoopauth_status_t step_send(struct player *player, const cJSON *step, cJS
 
 static void add_limit(cJSON *outcome, const char *name, int64_t value)
 {
-  cJSON_AddItemToObject(outcome, name, value < 0 ? cJSON_CreateNull() : cJSON_CreateNumber((double)value));
+  cJSON_AddItemToObject(outcome, name,
+                        value < 0 ? cJSON_CreateNull() : cJSON_CreateNumber((double)value));
 }
 
 static hoopauth_status_t step_rate_limit(struct player *player, const cJSON *step, cJSON *outcome)
@@ -420,7 +432,8 @@ static hoopauth_status_t step_rate_limit(struct player *player, const cJSON *ste
   ONLY(player, step, "account");
   limit.struct_size = sizeof limit;
   hoopauth_account_t *whose = account(player, step, "account");
-  hoopauth_status_t status = hoopauth_client_rate_limit(player->client, whose, &limit, &found, &player->error);
+  hoopauth_status_t status =
+      hoopauth_client_rate_limit(player->client, whose, &limit, &found, &player->error);
   cJSON_AddBoolToObject(outcome, "known", found);
   if (found) {
     add_limit(outcome, "limit", limit.limit);
@@ -458,13 +471,14 @@ static hoopauth_status_t step_scopes_for(struct player *player, const cJSON *ste
   return status;
 }
 
-static hoopauth_status_t step_installed_locations(struct player *player, const cJSON *step, cJSON *outcome)
+static hoopauth_status_t step_installed_locations(struct player *player, const cJSON *step,
+                                                  cJSON *outcome)
 {
   hoopauth_installed_locations_t *locations = NULL;
   ONLY(player, step, "company");
   hoopauth_account_t *company = account(player, step, "company");
-  hoopauth_status_t status =
-      hoopauth_client_installed_locations(player->client, company, NULL, &locations, &player->error);
+  hoopauth_status_t status = hoopauth_client_installed_locations(player->client, company, NULL,
+                                                                 &locations, &player->error);
   cJSON *accounts = cJSON_AddArrayToObject(outcome, "accounts");
   for (size_t i = 0; i < hoopauth_installed_locations_count(locations); i++) {
     const char *name = hoopauth_installed_locations_account(locations, i, NULL);
@@ -490,20 +504,23 @@ static hoopauth_status_t step_mint_all(struct player *player, const cJSON *step,
   return status;
 }
 
-static hoopauth_status_t add_keys(struct player *player, hoopauth_webhook_config_t *config, const cJSON *keys)
+static hoopauth_status_t add_keys(struct player *player, hoopauth_webhook_config_t *config,
+                                  const cJSON *keys)
 {
   const cJSON *key;
   hoopauth_status_t status = HOOPAUTH_OK;
   cJSON_ArrayForEach(key, keys)
   {
     if (status == HOOPAUTH_OK)
-      status = hoopauth_webhook_config_add_key(config, text(player, key, "scheme"), NUL, text(player, key, "label"),
-                                               NUL, text(player, key, "key"), NUL, 0, 0, &player->error);
+      status = hoopauth_webhook_config_add_key(config, text(player, key, "scheme"), NUL,
+                                               text(player, key, "label"), NUL,
+                                               text(player, key, "key"), NUL, 0, 0, &player->error);
   }
   return status;
 }
 
-static hoopauth_status_t make_verifier(struct player *player, const cJSON *step, hoopauth_webhook_verifier_t **out)
+static hoopauth_status_t make_verifier(struct player *player, const cJSON *step,
+                                       hoopauth_webhook_verifier_t **out)
 {
   hoopauth_webhook_config_t *config = NULL;
   const cJSON *option, *options = cJSON_GetObjectItemCaseSensitive(step, "verifier");
@@ -527,7 +544,8 @@ static hoopauth_status_t make_verifier(struct player *player, const cJSON *step,
 }
 
 /* The verifier of a step: one for each set of options and keys of a client. */
-static hoopauth_status_t verifier_of(struct player *player, const cJSON *step, hoopauth_webhook_verifier_t **out)
+static hoopauth_status_t verifier_of(struct player *player, const cJSON *step,
+                                     hoopauth_webhook_verifier_t **out)
 {
   static const char *const parts[] = {"verifier", "keys", "emulator_keys"};
   cJSON *all = cJSON_CreateArray();
@@ -604,15 +622,15 @@ static hoopauth_status_t verify(struct player *player, const hoopauth_webhook_ve
     headers[count++] = header;
   }
   const char *body = text(player, player->webhook, "body");
-  return hoopauth_webhook_verifier_verify(verifier, headers, count, (const uint8_t *)body, strlen(body), NULL, delivery,
-                                          &player->error);
+  return hoopauth_webhook_verifier_verify(verifier, headers, count, (const uint8_t *)body,
+                                          strlen(body), NULL, delivery, &player->error);
 }
 
 /* Deliveries that nobody gives back, as those of a process that ended. */
 static hoopauth_webhook_delivery_t *left[100];
 
-static hoopauth_status_t end_delivery(struct player *player, const cJSON *step, hoopauth_webhook_delivery_t *delivery,
-                                      cJSON *outcome)
+static hoopauth_status_t end_delivery(struct player *player, const cJSON *step,
+                                      hoopauth_webhook_delivery_t *delivery, cJSON *outcome)
 {
   const char *then = cJSON_HasObjectItem(step, "then") ? text(player, step, "then") : "confirm";
   hoopauth_status_t status = HOOPAUTH_OK;
@@ -643,7 +661,8 @@ static hoopauth_status_t step_webhook(struct player *player, const cJSON *step, 
 {
   hoopauth_webhook_verifier_t *verifier = NULL;
   hoopauth_webhook_delivery_t *delivery = NULL;
-  ONLY(player, step, "verifier", "keys", "emulator_keys", "headers", "body", "sign", "again", "then");
+  ONLY(player, step, "verifier", "keys", "emulator_keys", "headers", "body", "sign", "again",
+       "then");
   take_webhook(player, step);
   hoopauth_status_t status = verifier_of(player, step, &verifier);
   if (status == HOOPAUTH_OK)
@@ -662,7 +681,8 @@ static hoopauth_status_t step_revoke_key(struct player *player, const cJSON *ste
 {
   (void)outcome;
   ONLY(player, step, "token");
-  tell(player, "private-integrations/revoke", "token", cJSON_CreateString(text(player, step, "token")));
+  tell(player, "private-integrations/revoke", "token",
+       cJSON_CreateString(text(player, step, "token")));
   return HOOPAUTH_OK;
 }
 
@@ -671,7 +691,8 @@ static hoopauth_status_t begin(struct player *player, const cJSON *step)
   hoopauth_authorization_request_t *request = NULL;
   hoopauth_text_t *sealed = NULL;
   bool pkce = flag(player, step, "pkce");
-  hoopauth_status_t status = hoopauth_client_authorization_request(player->client, &request, &player->error);
+  hoopauth_status_t status =
+      hoopauth_client_authorization_request(player->client, &request, &player->error);
   if (status != HOOPAUTH_OK)
     return status;
   hoopauth_pending_authorization_free(player->pending);
@@ -690,7 +711,8 @@ static hoopauth_status_t begin(struct player *player, const cJSON *step)
     if (status != HOOPAUTH_OK)
       return status;
     const char *cookie = hoopauth_text_data(sealed, NULL);
-    status = hoopauth_client_open_pending(player->client, cookie, NUL, &player->pending, &player->error);
+    status =
+        hoopauth_client_open_pending(player->client, cookie, NUL, &player->pending, &player->error);
     hoopauth_text_free(sealed);
     if (status != HOOPAUTH_OK)
       return status;
@@ -703,8 +725,9 @@ static void answer_page(struct player *player, const cJSON *step)
 {
   char *url = NULL;
   const char *page = hoopauth_pending_authorization_url(player->pending, NULL);
-  int made = flag(player, step, "deny") ? asprintf(&url, "%s&deny=1", page)
-                                        : asprintf(&url, "%s&approve=%s", page, text(player, step, "account"));
+  int made = flag(player, step, "deny")
+                 ? asprintf(&url, "%s&deny=1", page)
+                 : asprintf(&url, "%s&approve=%s", page, text(player, step, "account"));
   if (made < 0) {
     fail(player, "no memory");
     return;
@@ -737,13 +760,14 @@ static hoopauth_status_t step_login(struct player *player, const cJSON *step, cJ
     const char *at = strstr(player->redirect, state);
     if (strcmp(text(player, step, "state"), "wrong") != 0)
       fail(player, "unknown state");
-    if (!at ||
-        asprintf(&redirect, "%.*swrong%s", (int)(at - player->redirect), player->redirect, at + strlen(state)) < 0) {
+    if (!at || asprintf(&redirect, "%.*swrong%s", (int)(at - player->redirect), player->redirect,
+                        at + strlen(state)) < 0) {
       return fail(player, "the redirect has no state"), HOOPAUTH_OK;
     }
   }
-  hoopauth_status_t status = hoopauth_client_complete(
-      player->client, player->pending, redirect ? redirect : player->redirect, NUL, NULL, &authorized, &player->error);
+  hoopauth_status_t status = hoopauth_client_complete(player->client, player->pending,
+                                                      redirect ? redirect : player->redirect, NUL,
+                                                      NULL, &authorized, &player->error);
   add_text(outcome, "account", hoopauth_account_name(authorized, NULL));
   hoopauth_account_free(authorized);
   free(redirect);
@@ -762,7 +786,8 @@ static void issue(struct player *player, const char *name)
   hoopauth_grant_new(name, NUL, text(player, pair, "access_token"), NUL, &player->grant, &err);
   hoopauth_grant_set_refresh_token(player->grant, text(player, pair, "refresh_token"), NUL, NULL);
   hoopauth_grant_set_company_id(player->grant, text(player, pair, "company_id"), NUL, NULL);
-  hoopauth_grant_set_expires_at_ms(player->grant, (emulator_now(player) + (int64_t)life) * 1000, NULL);
+  hoopauth_grant_set_expires_at_ms(player->grant, (emulator_now(player) + (int64_t)life) * 1000,
+                                   NULL);
   if (err)
     fail(player, "%s", hoopauth_error_message(err, NULL));
   hoopauth_error_free(err);
@@ -775,8 +800,8 @@ static hoopauth_status_t step_import(struct player *player, const cJSON *step, c
   ONLY(player, step, "account", "replace", "again");
   if (!flag(player, step, "again"))
     issue(player, text(player, step, "account"));
-  hoopauth_status_t status =
-      hoopauth_client_import(player->client, player->grant, flag(player, step, "replace"), NULL, &kind, &player->error);
+  hoopauth_status_t status = hoopauth_client_import(
+      player->client, player->grant, flag(player, step, "replace"), NULL, &kind, &player->error);
   add_text(outcome, "outcome",
            kind == HOOPAUTH_IMPORT_IMPORTED ? "imported"
            : kind == HOOPAUTH_IMPORT_KNOWN  ? "known"
@@ -790,7 +815,8 @@ static hoopauth_status_t step_export(struct player *player, const cJSON *step, c
   hoopauth_grant_t *grant = NULL;
   ONLY(player, step, "account");
   hoopauth_account_t *whose = account(player, step, "account");
-  hoopauth_status_t status = hoopauth_client_export(player->client, whose, NULL, &grant, &player->error);
+  hoopauth_status_t status =
+      hoopauth_client_export(player->client, whose, NULL, &grant, &player->error);
   add_text(outcome, "account", hoopauth_grant_account(grant, NULL));
   add_text(outcome, "company_id", hoopauth_grant_company_id(grant, NULL));
   cJSON_AddBoolToObject(outcome, "minted", hoopauth_grant_is_minted(grant));
@@ -803,7 +829,8 @@ static hoopauth_status_t step_accounts(struct player *player, const cJSON *step,
 {
   hoopauth_accounts_t *accounts = NULL;
   ONLY(player, step, NULL);
-  hoopauth_status_t status = hoopauth_client_accounts(player->client, NULL, &accounts, &player->error);
+  hoopauth_status_t status =
+      hoopauth_client_accounts(player->client, NULL, &accounts, &player->error);
   cJSON *names = cJSON_AddArrayToObject(outcome, "accounts");
   for (size_t i = 0; i < hoopauth_accounts_count(accounts); i++) {
     cJSON_AddItemToArray(names, cJSON_CreateString(hoopauth_accounts_at(accounts, i, NULL)));
@@ -817,11 +844,14 @@ static hoopauth_status_t step_health(struct player *player, const cJSON *step, c
   hoopauth_health_t *health = NULL;
   ONLY(player, step, "account");
   hoopauth_account_t *whose = account(player, step, "account");
-  hoopauth_status_t status = hoopauth_client_health(player->client, whose, NULL, &health, &player->error);
+  hoopauth_status_t status =
+      hoopauth_client_health(player->client, whose, NULL, &health, &player->error);
   int64_t days = hoopauth_health_idle_days_left(health);
-  cJSON_AddBoolToObject(outcome, "needs_reauthorization", hoopauth_health_needs_reauthorization(health));
+  cJSON_AddBoolToObject(outcome, "needs_reauthorization",
+                        hoopauth_health_needs_reauthorization(health));
   cJSON_AddBoolToObject(outcome, "unsaved", hoopauth_health_is_unsaved(health));
-  cJSON_AddItemToObject(outcome, "idle_days_left", days < 0 ? cJSON_CreateNull() : cJSON_CreateNumber((double)days));
+  cJSON_AddItemToObject(outcome, "idle_days_left",
+                        days < 0 ? cJSON_CreateNull() : cJSON_CreateNumber((double)days));
   hoopauth_health_free(health);
   hoopauth_account_free(whose);
   return status;
@@ -831,8 +861,10 @@ static hoopauth_status_t step_mint(struct player *player, const cJSON *step, cJS
 {
   (void)outcome;
   ONLY(player, step, "account", "company");
-  hoopauth_account_t *location = account(player, step, "account"), *company = account(player, step, "company");
-  hoopauth_status_t status = hoopauth_client_mint(player->client, location, company, NULL, &player->error);
+  hoopauth_account_t *location = account(player, step, "account"),
+                     *company = account(player, step, "company");
+  hoopauth_status_t status =
+      hoopauth_client_mint(player->client, location, company, NULL, &player->error);
   hoopauth_account_free(location);
   hoopauth_account_free(company);
   return status;
@@ -843,7 +875,8 @@ static hoopauth_status_t step_remove(struct player *player, const cJSON *step, c
   bool removed = false;
   ONLY(player, step, "account");
   hoopauth_account_t *whose = account(player, step, "account");
-  hoopauth_status_t status = hoopauth_client_remove(player->client, whose, NULL, &removed, &player->error);
+  hoopauth_status_t status =
+      hoopauth_client_remove(player->client, whose, NULL, &removed, &player->error);
   cJSON_AddBoolToObject(outcome, "removed", removed);
   hoopauth_account_free(whose);
   return status;
@@ -872,7 +905,8 @@ static hoopauth_status_t step_settings(struct player *player, const cJSON *step,
 static hoopauth_status_t step_fault(struct player *player, const cJSON *step, cJSON *outcome)
 {
   (void)outcome;
-  ONLY(player, step, "endpoint", "kind", "status", "headers", "body", "members", "omit", "first", "before", "times");
+  ONLY(player, step, "endpoint", "kind", "status", "headers", "body", "members", "omit", "first",
+       "before", "times");
   cJSON *body = cJSON_Duplicate(step, true);
   cJSON_DeleteItemFromObjectCaseSensitive(body, "do");
   cJSON_DeleteItemFromObjectCaseSensitive(body, "expect");
@@ -897,7 +931,8 @@ static hoopauth_status_t step_revoke(struct player *player, const cJSON *step, c
 /* pause, unpause, uninstall */
 static hoopauth_status_t step_account(struct player *player, const cJSON *step, cJSON *outcome)
 {
-  const char *what = text(player, step, "do"), *name = text(player, step, "account"), *id = strchr(name, ':');
+  const char *what = text(player, step, "do"), *name = text(player, step, "account"),
+             *id = strchr(name, ':');
   (void)outcome;
   ONLY(player, step, "account");
   if (strcmp(what, "uninstall") == 0) {
@@ -977,8 +1012,10 @@ static bool holds(const cJSON *value, const cJSON *expected)
   return cJSON_IsObject(value);
 }
 
-/* expect is a code's name, or an object whose members the outcome must have; without it, the step must succeed. */
-static void check(struct player *player, const cJSON *step, hoopauth_status_t status, const cJSON *outcome)
+/* expect is a code's name, or an object whose members the outcome must have; without it, the step
+ * must succeed. */
+static void check(struct player *player, const cJSON *step, hoopauth_status_t status,
+                  const cJSON *outcome)
 {
   const cJSON *expected = cJSON_GetObjectItemCaseSensitive(step, "expect"), *member;
   const char *name = hoopauth_status_name(status), *code = cJSON_GetStringValue(expected);
@@ -1048,11 +1085,10 @@ static void play_step(struct player *player, const cJSON *whole)
   cJSON_Delete(step);
 }
 
-/* ---- Cases
- * -----------------------------------------------------------------------------------------------------------
- * */
+/* ---- Cases ---- */
 
-static hoopauth_status_t make_client(struct player *player, const cJSON *options, hoopauth_client_t **client)
+static hoopauth_status_t make_client(struct player *player, const cJSON *options,
+                                     hoopauth_client_t **client)
 {
   char file[64];
   hoopauth_config_t *config = NULL;
@@ -1071,8 +1107,10 @@ static hoopauth_status_t make_client(struct player *player, const cJSON *options
       {"client_id", "65f0a1b2c3d4e5f607182930-hoopdev1"},
       {"client_secret", "3f9c2d1e-7b54-4a60-9d8e-1f2a3b4c5d6e"},
       {"redirect_uri", "https://app.example/callback?from=hoop"},
-      {"scopes", "contacts.readonly contacts.write conversations.readonly conversations.write calendars.readonly "
-                 "calendars.write opportunities.readonly opportunities.write locations.readonly companies.readonly "
+      {"scopes", "contacts.readonly contacts.write conversations.readonly conversations.write "
+                 "calendars.readonly "
+                 "calendars.write opportunities.readonly opportunities.write locations.readonly "
+                 "companies.readonly "
                  "oauth.readonly oauth.write"},
       {"authorize_url", address(player, "authorize")},
       {"token_url", address(player, "token")},
@@ -1092,7 +1130,8 @@ static hoopauth_status_t make_client(struct player *player, const cJSON *options
       continue;
     const char *value = text(player, options, option->string);
     bool is_file = strcmp(option->string, "store") == 0 && strcmp(value, "file") == 0;
-    status = hoopauth_config_set(config, option->string, NUL, is_file ? file : value, NUL, &player->error);
+    status = hoopauth_config_set(config, option->string, NUL, is_file ? file : value, NUL,
+                                 &player->error);
   }
   if (status == HOOPAUTH_OK)
     status = hoopauth_client_new(config, client, &player->error);
@@ -1144,7 +1183,8 @@ static void play_in(struct player *player, const cJSON *one)
 /* Plays a case; true if it passes. */
 static bool play(const cJSON *one)
 {
-  static const char *const of_the_store[] = {"grants.db", "grants.db-wal", "grants.db-shm", "grants.db-lock"};
+  static const char *const of_the_store[] = {"grants.db", "grants.db-wal", "grants.db-shm",
+                                             "grants.db-lock"};
   struct player player;
   memset(&player, 0, sizeof player);
   strcpy(player.folder, "/tmp/hoopauth-case-XXXXXX");

@@ -1,4 +1,5 @@
-/* What the C programs share: checks that name their line, and the addresses of the local HoopAI. C99 and POSIX. */
+/* What the C programs share: checks that name their line, and the addresses of the local HoopAI.
+ * C99 and POSIX. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -9,40 +10,41 @@
 
 #define NUL HOOPAUTH_NUL_TERMINATED
 
-#define CHECK(what)                                                                                                    \
-  do {                                                                                                                 \
-    if (!(what)) {                                                                                                     \
-      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what);                                               \
-      exit(1);                                                                                                         \
-    }                                                                                                                  \
+#define CHECK(what)                                                                                \
+  do {                                                                                             \
+    if (!(what)) {                                                                                 \
+      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what);                           \
+      exit(1);                                                                                     \
+    }                                                                                              \
   } while (0)
 
 /* The call succeeds, and leaves no error. */
-#define OK(call)                                                                                                       \
-  do {                                                                                                                 \
-    hoopauth_error_t *err = (hoopauth_error_t *)1;                                                                     \
-    hoopauth_status_t status_ = (call);                                                                                \
-    if (status_ != HOOPAUTH_OK) {                                                                                      \
-      fprintf(stderr, "%s:%d: %s: %s: %s\n", __FILE__, __LINE__, #call, hoopauth_status_name(status_),                 \
-              hoopauth_error_message(err, 0));                                                                         \
-      exit(1);                                                                                                         \
-    }                                                                                                                  \
-    CHECK(err == NULL);                                                                                                \
+#define OK(call)                                                                                   \
+  do {                                                                                             \
+    hoopauth_error_t *err = (hoopauth_error_t *)1;                                                 \
+    hoopauth_status_t status_ = (call);                                                            \
+    if (status_ != HOOPAUTH_OK) {                                                                  \
+      fprintf(stderr, "%s:%d: %s: %s: %s\n", __FILE__, __LINE__, #call,                            \
+              hoopauth_status_name(status_), hoopauth_error_message(err, 0));                      \
+      exit(1);                                                                                     \
+    }                                                                                              \
+    CHECK(err == NULL);                                                                            \
   } while (0)
 
 /* The call fails with this code, and its error says the same. */
-#define FAILS(code, call)                                                                                              \
-  do {                                                                                                                 \
-    hoopauth_error_t *err = (hoopauth_error_t *)1;                                                                     \
-    hoopauth_status_t status_ = (call);                                                                                \
-    if (status_ != (code)) {                                                                                           \
-      fprintf(stderr, "%s:%d: %s: %s instead of %s: %s\n", __FILE__, __LINE__, #call, hoopauth_status_name(status_),   \
-              #code, status_ ? hoopauth_error_message(err, 0) : "");                                                   \
-      exit(1);                                                                                                         \
-    }                                                                                                                  \
-    CHECK(hoopauth_error_code(err) == (code));                                                                         \
-    CHECK(*hoopauth_error_message(err, NULL) != '\0');                                                                 \
-    hoopauth_error_free(err);                                                                                          \
+#define FAILS(code, call)                                                                          \
+  do {                                                                                             \
+    hoopauth_error_t *err = (hoopauth_error_t *)1;                                                 \
+    hoopauth_status_t status_ = (call);                                                            \
+    if (status_ != (code)) {                                                                       \
+      fprintf(stderr, "%s:%d: %s: %s instead of %s: %s\n", __FILE__, __LINE__, #call,              \
+              hoopauth_status_name(status_), #code,                                                \
+              status_ ? hoopauth_error_message(err, 0) : "");                                      \
+      exit(1);                                                                                     \
+    }                                                                                              \
+    CHECK(hoopauth_error_code(err) == (code));                                                     \
+    CHECK(*hoopauth_error_message(err, NULL) != '\0');                                             \
+    hoopauth_error_free(err);                                                                      \
   } while (0)
 
 static inline const char *setting(const char *name)

@@ -1,4 +1,5 @@
-/* What a callback may end: maintenance on its own thread, and the host's last references to the client that calls it.
+/* What a callback may end: maintenance on its own thread, and the host's last references to the
+ * client that calls it.
  */
 #include "http.h"
 
@@ -18,7 +19,8 @@ typedef struct {
 } held_t;
 
 /* Frees all that the host holds, from within the hook. */
-static void frees(void *user_data, const char *changed, size_t changed_len, uint64_t generation, int32_t kind)
+static void frees(void *user_data, const char *changed, size_t changed_len, uint64_t generation,
+                  int32_t kind)
 {
   held_t *held = user_data;
   CHECK(strlen(changed) == changed_len && generation > 0);
@@ -80,7 +82,8 @@ int main(void)
   memset(&held, 0, sizeof held);
   CHECK(pthread_mutex_init(&held.lock, NULL) == 0 && pthread_cond_init(&held.changed, NULL) == 0);
 
-  /* On maintenance's own thread: nothing waits for itself, and the client goes when that thread is done with it. */
+  /* On maintenance's own thread: nothing waits for itself, and the client goes when that thread is
+   * done with it. */
   make(&held);
   pthread_mutex_lock(&held.lock);
   OK(hoopauth_client_maintain_in_background(held.client, &held.maintenance, &err));
@@ -107,10 +110,12 @@ int main(void)
       OK(hoopauth_client_headers(held.client, held.account, "GET", NUL, context, &headers, &err));
       break;
     case 2:
-      OK(hoopauth_client_headers_by_name(held.client, LOCATION, NUL, "GET", NUL, NULL, &headers, &err));
+      OK(hoopauth_client_headers_by_name(held.client, LOCATION, NUL, "GET", NUL, NULL, &headers,
+                                         &err));
       break;
     default:
-      OK(hoopauth_client_headers_by_name(held.client, LOCATION, NUL, "GET", NUL, context, &headers, &err));
+      OK(hoopauth_client_headers_by_name(held.client, LOCATION, NUL, "GET", NUL, context, &headers,
+                                         &err));
     }
     CHECK(api_call(headers, "/locations/hoopLocation00000001", NULL) == 200);
     hoopauth_headers_free(headers);

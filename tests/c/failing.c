@@ -1,5 +1,5 @@
-/* Refreshes that fail in every way: what a C program sees, and that a checker of memory has nothing to say of the
- * library. */
+/* Refreshes that fail in every way: what a C program sees, and that a checker of memory has nothing
+ * to say of the library. */
 #include "http.h"
 
 #define ACTIVE "location:hoopLocation00000001"
@@ -19,7 +19,8 @@ static hoopauth_status_t refresh(const hoopauth_client_t *client, const char *ac
 {
   hoopauth_headers_t *headers = NULL;
   hoopauth_error_t *error = NULL;
-  hoopauth_status_t status = hoopauth_client_headers_by_name(client, account, NUL, "GET", NUL, NULL, &headers, &error);
+  hoopauth_status_t status =
+      hoopauth_client_headers_by_name(client, account, NUL, "GET", NUL, NULL, &headers, &error);
   CHECK((status == HOOPAUTH_OK) == (headers != NULL) && (status == HOOPAUTH_OK) == (error == NULL));
   CHECK(error == NULL || *hoopauth_error_message(error, NULL) != '\0');
   hoopauth_headers_free(headers);
@@ -49,9 +50,12 @@ static void fails_by(const char *fault, int times)
 int main(void)
 {
   fails_by("\"kind\":\"status\",\"status\":503,\"body\":\"\"", 9);
-  fails_by("\"kind\":\"status\",\"status\":429,\"body\":\"{}\",\"headers\":{\"retry-after\":\"60\"}", 9);
-  fails_by("\"kind\":\"status\",\"status\":400,\"body\":\"{\\\"error\\\":\\\"invalid_grant\\\"}\"", 9);
-  fails_by("\"kind\":\"status\",\"status\":401,\"body\":\"{\\\"error\\\":\\\"invalid_client\\\"}\"", 9);
+  fails_by(
+      "\"kind\":\"status\",\"status\":429,\"body\":\"{}\",\"headers\":{\"retry-after\":\"60\"}", 9);
+  fails_by("\"kind\":\"status\",\"status\":400,\"body\":\"{\\\"error\\\":\\\"invalid_grant\\\"}\"",
+           9);
+  fails_by("\"kind\":\"status\",\"status\":401,\"body\":\"{\\\"error\\\":\\\"invalid_client\\\"}\"",
+           9);
   fails_by("\"kind\":\"status\",\"status\":403,\"body\":\"<html>no</html>\"", 9);
   fails_by("\"kind\":\"lost_answer\"", 9);
   fails_by("\"kind\":\"close\"", 9);

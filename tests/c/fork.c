@@ -6,8 +6,8 @@
 #define LOCATION "location:hoopLocation00000001"
 #define OTHER "location:hoopLocation00000002"
 
-static void child(hoopauth_client_t *client, const hoopauth_account_t *account, hoopauth_maintenance_t *inherited,
-                  const char *bearer)
+static void child(hoopauth_client_t *client, const hoopauth_account_t *account,
+                  hoopauth_maintenance_t *inherited, const char *bearer)
 {
   hoopauth_headers_t *headers = NULL;
   OK(hoopauth_client_headers(client, account, "GET", NUL, NULL, &headers, &err));
@@ -18,7 +18,8 @@ static void child(hoopauth_client_t *client, const hoopauth_account_t *account, 
   /* All that may need the parent's threads, connections or locks. */
   hoopauth_context_t *context = NULL;
   OK(hoopauth_context_new(30, &context, &err));
-  FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, NULL, &headers, &err));
+  FAILS(HOOPAUTH_INVALID_STATE,
+        hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, NULL, &headers, &err));
   FAILS(HOOPAUTH_INVALID_STATE,
         hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, context, &headers, &err));
   hoopauth_grant_t *grant = NULL;
@@ -90,9 +91,10 @@ static void later(int64_t seconds)
   monotonic_at += (uint64_t)seconds * 1000;
 }
 
-/* The cached headers, in each way to get them, or the error of a client that is another process's. */
-static void all_ways(const hoopauth_client_t *client, const hoopauth_account_t *account, bool served,
-                     const char *bearer)
+/* The cached headers, in each way to get them, or the error of a client that is another process's.
+ */
+static void all_ways(const hoopauth_client_t *client, const hoopauth_account_t *account,
+                     bool served, const char *bearer)
 {
   hoopauth_context_t *context = NULL;
   OK(hoopauth_context_new(30, &context, &err));
@@ -102,7 +104,8 @@ static void all_ways(const hoopauth_client_t *client, const hoopauth_account_t *
     hoopauth_error_t *error = NULL;
     hoopauth_status_t status =
         way < 2 ? hoopauth_client_headers(client, account, "GET", NUL, within, &headers, &error)
-                : hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, within, &headers, &error);
+                : hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, within,
+                                                  &headers, &error);
     CHECK(status == (served ? HOOPAUTH_OK : HOOPAUTH_INVALID_STATE));
     CHECK(!served || strcmp(hoopauth_headers_authorization(headers, NULL), bearer) == 0);
     hoopauth_headers_free(headers);
@@ -111,8 +114,8 @@ static void all_ways(const hoopauth_client_t *client, const hoopauth_account_t *
   hoopauth_context_free(context);
 }
 
-/* In a child that lives long the cached headers go on until their token ends, not only until the next look at the
- * store. */
+/* In a child that lives long the cached headers go on until their token ends, not only until the
+ * next look at the store. */
 static void cached_headers_go_on(void)
 {
   hoopauth_clock_callbacks_t clock;

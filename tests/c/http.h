@@ -1,5 +1,5 @@
-/* HTTP/1.1 to the local HoopAI over a plain socket: for its control calls, for API calls, and as a transport of the
- * host's own. */
+/* HTTP/1.1 to the local HoopAI over a plain socket: for its control calls, for API calls, and as a
+ * transport of the host's own. */
 #ifndef HTTP_H
 #define HTTP_H
 
@@ -18,10 +18,10 @@ typedef struct {
   size_t body_len;
 } answer_t;
 
-/* Sends method to url ("http://127.0.0.1:PORT/PATH") with further header lines, each ended by \r\n. -1: no connection,
- * -2: no answer. */
-static inline int http_send(const char *method, const char *url, const char *lines, const char *body, size_t body_len,
-                            answer_t *answer)
+/* Sends method to url ("http://127.0.0.1:PORT/PATH") with further header lines, each ended by \r\n.
+ * -1: no connection, -2: no answer. */
+static inline int http_send(const char *method, const char *url, const char *lines,
+                            const char *body, size_t body_len, answer_t *answer)
 {
   unsigned port = 0;
   int path_at = 0;
@@ -39,9 +39,10 @@ static inline int http_send(const char *method, const char *url, const char *lin
   }
   size_t size = strlen(path) + strlen(lines) + body_len + 200;
   char *out = malloc(size);
-  int head =
-      snprintf(out, size, "%s %s HTTP/1.1\r\nhost: 127.0.0.1:%u\r\nconnection: close\r\ncontent-length: %lu\r\n%s\r\n",
-               method, path, port, (unsigned long)body_len, lines);
+  int head = snprintf(
+      out, size,
+      "%s %s HTTP/1.1\r\nhost: 127.0.0.1:%u\r\nconnection: close\r\ncontent-length: %lu\r\n%s\r\n",
+      method, path, port, (unsigned long)body_len, lines);
   if (body_len > 0) {
     memcpy(out + head, body, body_len);
   }
@@ -218,9 +219,10 @@ static inline char *approve(const char *page, const char *account)
   return redirect;
 }
 
-/* Imports a live grant of the account, whose access token ends at expires_at_ms (0: it has ended, the first use
- * refreshes). */
-static inline void import(const hoopauth_client_t *client, const char *account, int64_t expires_at_ms)
+/* Imports a live grant of the account, whose access token ends at expires_at_ms (0: it has ended,
+ * the first use refreshes). */
+static inline void import(const hoopauth_client_t *client, const char *account,
+                          int64_t expires_at_ms)
 {
   char json[100];
   snprintf(json, sizeof json, "{\"account\":\"%s\"}", account);

@@ -1,32 +1,37 @@
-/* Loads and unloads the shared library again and again, as plug-ins do, with a client that made HTTP in between. */
+/* Loads and unloads the shared library again and again, as plug-ins do, with a client that made
+ * HTTP in between. */
 #include "http.h"
 
 #include <dlfcn.h>
 
 /* A function of the library by its name, without a cast that ISO C lacks. */
-#define FUNCTION(library, name, type)                                                                                  \
-  type name;                                                                                                           \
-  do {                                                                                                                 \
-    void *found = dlsym(library, "hoopauth_" #name);                                                                   \
-    CHECK(found != NULL);                                                                                              \
-    memcpy(&name, &found, sizeof name);                                                                                \
+#define FUNCTION(library, name, type)                                                              \
+  type name;                                                                                       \
+  do {                                                                                             \
+    void *found = dlsym(library, "hoopauth_" #name);                                               \
+    CHECK(found != NULL);                                                                          \
+    memcpy(&name, &found, sizeof name);                                                            \
   } while (0)
 
 typedef hoopauth_status_t (*config_new_t)(hoopauth_config_t **, hoopauth_error_t **);
-typedef hoopauth_status_t (*config_set_t)(hoopauth_config_t *, const char *, size_t, const char *, size_t,
-                                          hoopauth_error_t **);
+typedef hoopauth_status_t (*config_set_t)(hoopauth_config_t *, const char *, size_t, const char *,
+                                          size_t, hoopauth_error_t **);
 typedef void (*config_free_t)(hoopauth_config_t *);
-typedef hoopauth_status_t (*client_new_t)(const hoopauth_config_t *, hoopauth_client_t **, hoopauth_error_t **);
-typedef hoopauth_status_t (*client_headers_by_name_t)(const hoopauth_client_t *, const char *, size_t, const char *,
-                                                      size_t, const hoopauth_context_t *, hoopauth_headers_t **,
-                                                      hoopauth_error_t **);
+typedef hoopauth_status_t (*client_new_t)(const hoopauth_config_t *, hoopauth_client_t **,
+                                          hoopauth_error_t **);
+typedef hoopauth_status_t (*client_headers_by_name_t)(const hoopauth_client_t *, const char *,
+                                                      size_t, const char *, size_t,
+                                                      const hoopauth_context_t *,
+                                                      hoopauth_headers_t **, hoopauth_error_t **);
 typedef void (*headers_free_t)(hoopauth_headers_t *);
 typedef void (*client_free_t)(hoopauth_client_t *);
-typedef hoopauth_status_t (*grant_new_t)(const char *, size_t, const char *, size_t, hoopauth_grant_t **,
-                                         hoopauth_error_t **);
-typedef hoopauth_status_t (*grant_set_refresh_token_t)(hoopauth_grant_t *, const char *, size_t, hoopauth_error_t **);
-typedef hoopauth_status_t (*client_import_t)(const hoopauth_client_t *, const hoopauth_grant_t *, bool,
-                                             const hoopauth_context_t *, int32_t *, hoopauth_error_t **);
+typedef hoopauth_status_t (*grant_new_t)(const char *, size_t, const char *, size_t,
+                                         hoopauth_grant_t **, hoopauth_error_t **);
+typedef hoopauth_status_t (*grant_set_refresh_token_t)(hoopauth_grant_t *, const char *, size_t,
+                                                       hoopauth_error_t **);
+typedef hoopauth_status_t (*client_import_t)(const hoopauth_client_t *, const hoopauth_grant_t *,
+                                             bool, const hoopauth_context_t *, int32_t *,
+                                             hoopauth_error_t **);
 typedef void (*grant_free_t)(hoopauth_grant_t *);
 
 int main(void)
@@ -74,7 +79,8 @@ int main(void)
     free(access);
     free(issued);
     hoopauth_headers_t *headers = NULL;
-    CHECK(client_headers_by_name(client, account, NUL, "GET", NUL, NULL, &headers, NULL) == HOOPAUTH_OK);
+    CHECK(client_headers_by_name(client, account, NUL, "GET", NUL, NULL, &headers, NULL) ==
+          HOOPAUTH_OK);
     headers_free(headers);
     client_free(client);
     CHECK(dlclose(library) == 0);

@@ -1,4 +1,5 @@
-/* Handles for the generated program that gives NULL for every pointer of every function. Nothing of it asks a server.
+/* Handles for the generated program that gives NULL for every pointer of every function. Nothing of
+ * it asks a server.
  */
 #ifndef NULLS_H
 #define NULLS_H
@@ -47,8 +48,10 @@ static hoopauth_mint_summary_t mint_summary;
 static const char *const operations[] = {"GET /contacts/{contactId}"};
 
 /* A server that likes everything. */
-static inline hoopauth_status_t answer_all(void *user_data, const hoopauth_transport_request_t *ours,
-                                           hoopauth_transport_response_t *theirs, hoopauth_failure_t *failed)
+static inline hoopauth_status_t answer_all(void *user_data,
+                                           const hoopauth_transport_request_t *ours,
+                                           hoopauth_transport_response_t *theirs,
+                                           hoopauth_failure_t *failed)
 {
   (void)user_data, (void)ours, (void)failed;
   hoopauth_transport_response_append_body(theirs, (const uint8_t *)"{}", 2, NULL);
@@ -60,20 +63,22 @@ static inline void set_up_webhook(void)
   static const char body[] = "{ \"type\": \"ContactCreate\",\n  \"webhookId\": \"w-1\", "
                              "\"locationId\": \"hoopLocation00000001\", \"name\": \"Zo\xc3\xab\" }";
   hoopauth_header_t signature = {"x-wl-signature", NUL,
-                                 "7e1bd39ca8cf34a5b6d8b823583149ddb30d65527c7d2f62715f9f0513719a43", NUL};
+                                 "7e1bd39ca8cf34a5b6d8b823583149ddb30d65527c7d2f62715f9f0513719a43",
+                                 NUL};
   OK(hoopauth_webhook_config_new(&webhook_config, &err));
   OK(hoopauth_webhook_config_set(webhook_config, "any_app", NUL, "true", NUL, &err));
   OK(hoopauth_webhook_config_set(webhook_config, "without_timestamp", NUL, "true", NUL, &err));
-  OK(hoopauth_webhook_config_add_key(webhook_config, "hmac-sha256", NUL, "own", NUL, "a shared secret of some length",
-                                     NUL, 0, 0, &err));
+  OK(hoopauth_webhook_config_add_key(webhook_config, "hmac-sha256", NUL, "own", NUL,
+                                     "a shared secret of some length", NUL, 0, 0, &err));
   OK(hoopauth_webhook_verifier_new(NULL, webhook_config, &webhook_verifier, &err));
-  OK(hoopauth_webhook_verifier_verify(webhook_verifier, &signature, 1, (const uint8_t *)body, strlen(body), NULL,
-                                      &webhook_delivery, &err));
+  OK(hoopauth_webhook_verifier_verify(webhook_verifier, &signature, 1, (const uint8_t *)body,
+                                      strlen(body), NULL, &webhook_delivery, &err));
 }
 
 static inline void set_up(void)
 {
-  (void)log_callbacks, (void)clock_callbacks, (void)change_callbacks, (void)transport_callbacks, (void)store_callbacks;
+  (void)log_callbacks, (void)clock_callbacks, (void)change_callbacks, (void)transport_callbacks,
+      (void)store_callbacks;
   hoopauth_header_t ours = {"name", NUL, "value", NUL};
   header = ours;
   config = app_config();
@@ -86,7 +91,8 @@ static inline void set_up(void)
   OK(hoopauth_client_new(config, &client, &err));
   account = account_of(client, LOCATION);
   OK(hoopauth_context_new(20, &context, &err));
-  OK(hoopauth_client_sent_headers(client, account, "GET", NUL, "Bearer token", NUL, &headers, &err));
+  OK(hoopauth_client_sent_headers(client, account, "GET", NUL, "Bearer token", NUL, &headers,
+                                  &err));
   OK(hoopauth_grant_new(LOCATION, NUL, "an-access-token", NUL, &grant, &err));
   OK(hoopauth_grant_set_expires_at_ms(grant, INT64_C(4000000000000), &err));
   OK(hoopauth_client_import(client, grant, true, NULL, NULL, &err));
@@ -127,45 +133,45 @@ static inline void tear_down(void)
 }
 
 /* What must be refused, and may not have made anything. */
-#define REFUSED(call)                                                                                                  \
-  do {                                                                                                                 \
-    hoopauth_error_t *err = NULL;                                                                                      \
-    set_up();                                                                                                          \
-    hoopauth_status_t status_ = (call);                                                                                \
-    if (status_ != HOOPAUTH_INVALID_ARGUMENT) {                                                                        \
-      fprintf(stderr, "%s: %s\n", #call, hoopauth_status_name(status_));                                               \
-      exit(1);                                                                                                         \
-    }                                                                                                                  \
-    CHECK(err == NULL || hoopauth_error_code(err) == HOOPAUTH_INVALID_ARGUMENT);                                       \
-    hoopauth_error_free(err);                                                                                          \
-    tear_down();                                                                                                       \
+#define REFUSED(call)                                                                              \
+  do {                                                                                             \
+    hoopauth_error_t *err = NULL;                                                                  \
+    set_up();                                                                                      \
+    hoopauth_status_t status_ = (call);                                                            \
+    if (status_ != HOOPAUTH_INVALID_ARGUMENT) {                                                    \
+      fprintf(stderr, "%s: %s\n", #call, hoopauth_status_name(status_));                           \
+      exit(1);                                                                                     \
+    }                                                                                              \
+    CHECK(err == NULL || hoopauth_error_code(err) == HOOPAUTH_INVALID_ARGUMENT);                   \
+    hoopauth_error_free(err);                                                                      \
+    tear_down();                                                                                   \
   } while (0)
 
 /* Text that is not UTF-8: refused, and nothing of it is in the message. */
-#define UNREADABLE(call)                                                                                               \
-  do {                                                                                                                 \
-    hoopauth_error_t *err = NULL;                                                                                      \
-    set_up();                                                                                                          \
-    hoopauth_status_t status_ = (call);                                                                                \
-    if (status_ != HOOPAUTH_INVALID_ARGUMENT || err == NULL ||                                                         \
-        strstr(hoopauth_error_message(err, NULL), "planted") != NULL) {                                                \
-      fprintf(stderr, "%s: %s\n", #call, hoopauth_status_name(status_));                                               \
-      exit(1);                                                                                                         \
-    }                                                                                                                  \
-    hoopauth_error_free(err);                                                                                          \
-    tear_down();                                                                                                       \
+#define UNREADABLE(call)                                                                           \
+  do {                                                                                             \
+    hoopauth_error_t *err = NULL;                                                                  \
+    set_up();                                                                                      \
+    hoopauth_status_t status_ = (call);                                                            \
+    if (status_ != HOOPAUTH_INVALID_ARGUMENT || err == NULL ||                                     \
+        strstr(hoopauth_error_message(err, NULL), "planted") != NULL) {                            \
+      fprintf(stderr, "%s: %s\n", #call, hoopauth_status_name(status_));                           \
+      exit(1);                                                                                     \
+    }                                                                                              \
+    hoopauth_error_free(err);                                                                      \
+    tear_down();                                                                                   \
   } while (0)
 
 /* What may be left out: any status that is one, but not a crash. */
-#define SURVIVED(call)                                                                                                 \
-  do {                                                                                                                 \
-    hoopauth_error_t *err = NULL;                                                                                      \
-    set_up();                                                                                                          \
-    hoopauth_status_t status_ = (call);                                                                                \
-    CHECK(strcmp(hoopauth_status_name(status_), "UNKNOWN") != 0);                                                      \
-    CHECK(status_ != HOOPAUTH_PANIC && status_ != HOOPAUTH_INTERNAL);                                                  \
-    hoopauth_error_free(err);                                                                                          \
-    tear_down();                                                                                                       \
+#define SURVIVED(call)                                                                             \
+  do {                                                                                             \
+    hoopauth_error_t *err = NULL;                                                                  \
+    set_up();                                                                                      \
+    hoopauth_status_t status_ = (call);                                                            \
+    CHECK(strcmp(hoopauth_status_name(status_), "UNKNOWN") != 0);                                  \
+    CHECK(status_ != HOOPAUTH_PANIC && status_ != HOOPAUTH_INTERNAL);                              \
+    hoopauth_error_free(err);                                                                      \
+    tear_down();                                                                                   \
   } while (0)
 
 #endif

@@ -18,7 +18,8 @@ static int works(const hoopauth_client_t *client, const char *account)
 }
 
 /* Logs in over the authorization page; a context, if there is one, bounds the exchange. */
-static hoopauth_account_t *login(const hoopauth_client_t *client, const char *as, const hoopauth_context_t *context)
+static hoopauth_account_t *login(const hoopauth_client_t *client, const char *as,
+                                 const hoopauth_context_t *context)
 {
   hoopauth_pending_authorization_t *pending = NULL;
   OK(hoopauth_client_begin(client, NULL, &pending, &err));
@@ -28,7 +29,8 @@ static hoopauth_account_t *login(const hoopauth_client_t *client, const char *as
   size_t len = 0;
   CHECK(strcmp(hoopauth_account_name(account, &len), as) == 0 && len == strlen(as));
   hoopauth_account_t *again = (hoopauth_account_t *)1;
-  FAILS(HOOPAUTH_STATE_MISMATCH, hoopauth_client_complete(client, pending, redirect, NUL, NULL, &again, &err));
+  FAILS(HOOPAUTH_STATE_MISMATCH,
+        hoopauth_client_complete(client, pending, redirect, NUL, NULL, &again, &err));
   CHECK(again == NULL);
   free(redirect);
   hoopauth_pending_authorization_free(pending);
@@ -39,8 +41,10 @@ static void authorization(const hoopauth_client_t *client)
 {
   hoopauth_authorization_request_t *request = NULL;
   OK(hoopauth_client_authorization_request(client, &request, &err));
-  OK(hoopauth_authorization_request_set_scopes(request, "contacts.readonly locations.readonly", NUL, &err));
-  OK(hoopauth_authorization_request_set_redirect_uri(request, "https://app.example/other", NUL, &err));
+  OK(hoopauth_authorization_request_set_scopes(request, "contacts.readonly locations.readonly", NUL,
+                                               &err));
+  OK(hoopauth_authorization_request_set_redirect_uri(request, "https://app.example/other", NUL,
+                                                     &err));
   OK(hoopauth_authorization_request_set_pkce(request, true, &err));
   OK(hoopauth_authorization_request_set_login_window_self(request, true, &err));
   OK(hoopauth_authorization_request_set_version_id(request, "v1", NUL, &err));
@@ -48,8 +52,10 @@ static void authorization(const hoopauth_client_t *client)
   OK(hoopauth_client_begin(client, request, &pending, &err));
   size_t len = 0;
   const char *url = hoopauth_pending_authorization_url(pending, &len);
-  CHECK(strlen(url) == len && strstr(url, "code_challenge_method=S256") && strstr(url, "loginWindowOpenMode=self"));
-  CHECK(strstr(url, "app.example%2Fother") && strstr(url, "version_id=v1") && strstr(url, "locations.readonly"));
+  CHECK(strlen(url) == len && strstr(url, "code_challenge_method=S256") &&
+        strstr(url, "loginWindowOpenMode=self"));
+  CHECK(strstr(url, "app.example%2Fother") && strstr(url, "version_id=v1") &&
+        strstr(url, "locations.readonly"));
   const char *state = hoopauth_pending_authorization_state(pending, &len);
   CHECK(strlen(state) == len && strstr(url, state));
   CHECK(hoopauth_pending_authorization_expires_at_ms(pending) > INT64_C(1500000000000));
@@ -63,7 +69,8 @@ static void authorization(const hoopauth_client_t *client)
   OK(hoopauth_client_open_pending(client, text, len, &opened, &err));
   /* It holds none of the scopes: the URL is made anew with the client's. */
   const char *again = hoopauth_pending_authorization_url(opened, NULL);
-  CHECK(strstr(again, state) && strstr(again, "app.example%2Fother") && strstr(again, "version_id=v1"));
+  CHECK(strstr(again, state) && strstr(again, "app.example%2Fother") &&
+        strstr(again, "version_id=v1"));
   CHECK(strcmp(hoopauth_pending_authorization_state(opened, NULL), state) == 0);
   hoopauth_pending_authorization_t *wrong = (hoopauth_pending_authorization_t *)1;
   FAILS(HOOPAUTH_STATE_MISMATCH, hoopauth_client_open_pending(client, text, len - 1, &wrong, &err));
@@ -72,14 +79,16 @@ static void authorization(const hoopauth_client_t *client)
   hoopauth_account_t *account = NULL;
   FAILS(HOOPAUTH_STATE_MISMATCH,
         hoopauth_client_complete(client, opened, "?code=1&state=2", NUL, NULL, &account, &err));
-  FAILS(HOOPAUTH_STATE_MISMATCH, hoopauth_client_complete(client, opened, NULL, 0, NULL, &account, &err));
+  FAILS(HOOPAUTH_STATE_MISMATCH,
+        hoopauth_client_complete(client, opened, NULL, 0, NULL, &account, &err));
   char *redirect = approve(url, OTHER);
   OK(hoopauth_client_complete(client, opened, redirect, NUL, NULL, &account, &err));
   CHECK(strcmp(hoopauth_account_name(account, NULL), OTHER) == 0);
   CHECK(works(client, OTHER));
   hoopauth_health_t *health = NULL;
   OK(hoopauth_client_health(client, account, NULL, &health, &err));
-  CHECK(strcmp(hoopauth_health_scopes(health, &len), "contacts.readonly locations.readonly") == 0 && len == 36);
+  CHECK(strcmp(hoopauth_health_scopes(health, &len), "contacts.readonly locations.readonly") == 0 &&
+        len == 36);
   hoopauth_health_free(health);
   hoopauth_account_free(account);
   hoopauth_pending_authorization_free(opened);
@@ -91,7 +100,8 @@ static void authorization(const hoopauth_client_t *client)
   char denied[200];
   snprintf(denied, sizeof denied, "https://app.example/other?error=access_denied&state=%s",
            hoopauth_pending_authorization_state(pending, NULL));
-  FAILS(HOOPAUTH_AUTHORIZATION_DENIED, hoopauth_client_complete(client, pending, denied, NUL, NULL, &account, &err));
+  FAILS(HOOPAUTH_AUTHORIZATION_DENIED,
+        hoopauth_client_complete(client, pending, denied, NUL, NULL, &account, &err));
   hoopauth_pending_authorization_free(pending);
 
   OK(hoopauth_authorization_request_set_redirect_uri(request, "not a uri", NUL, &err));
@@ -127,19 +137,22 @@ static void refresh_and_repeat(const hoopauth_client_t *client, const hoopauth_a
   CHECK(api_call(before, "/locations/hoopLocation00000001", &answer) == 401);
   hoopauth_header_t type = {"content-type", NUL, "application/json", NUL};
   hoopauth_headers_t *repeat = NULL;
-  OK(hoopauth_client_report(client, before, 401, &type, 1, (const uint8_t *)answer.body, answer.body_len, NULL, &repeat,
-                            &err));
+  OK(hoopauth_client_report(client, before, 401, &type, 1, (const uint8_t *)answer.body,
+                            answer.body_len, NULL, &repeat, &err));
   CHECK(repeat != NULL && count_of("rotations") == 1);
-  CHECK(strcmp(hoopauth_headers_authorization(before, NULL), hoopauth_headers_authorization(repeat, NULL)) != 0);
+  CHECK(strcmp(hoopauth_headers_authorization(before, NULL),
+               hoopauth_headers_authorization(repeat, NULL)) != 0);
   CHECK(api_call(repeat, "/locations/hoopLocation00000001", NULL) == 200);
-  /* Somebody else who was refused with the old one gets the new one, without a further refresh, also within a context.
+  /* Somebody else who was refused with the old one gets the new one, without a further refresh,
+   * also within a context.
    */
   hoopauth_context_t *context = NULL;
   OK(hoopauth_context_new(30, &context, &err));
   hoopauth_headers_t *other = NULL;
-  OK(hoopauth_client_report(client, before, 401, &type, 1, (const uint8_t *)answer.body, answer.body_len, context,
-                            &other, &err));
-  CHECK(strcmp(hoopauth_headers_authorization(other, NULL), hoopauth_headers_authorization(repeat, NULL)) == 0);
+  OK(hoopauth_client_report(client, before, 401, &type, 1, (const uint8_t *)answer.body,
+                            answer.body_len, context, &other, &err));
+  CHECK(strcmp(hoopauth_headers_authorization(other, NULL),
+               hoopauth_headers_authorization(repeat, NULL)) == 0);
   CHECK(count_of("rotations") == 1);
   hoopauth_context_free(context);
   hoopauth_headers_free(other);
@@ -151,11 +164,11 @@ static void refresh_and_repeat(const hoopauth_client_t *client, const hoopauth_a
   /* An answer that can't be cured. */
   CHECK(api_call(repeat, "/locations/hoopLocation00000002", &answer) == 403);
   hoopauth_error_t *error = NULL;
-  CHECK(hoopauth_client_report(client, repeat, 403, NULL, 0, (const uint8_t *)answer.body, answer.body_len, NULL, &none,
-                               &error) == HOOPAUTH_WRONG_ACCOUNT);
+  CHECK(hoopauth_client_report(client, repeat, 403, NULL, 0, (const uint8_t *)answer.body,
+                               answer.body_len, NULL, &none, &error) == HOOPAUTH_WRONG_ACCOUNT);
   size_t len = 0;
-  CHECK(hoopauth_error_http_status(error) == 403 && strcmp(hoopauth_error_account(error, &len), LOCATION) == 0 &&
-        len == strlen(LOCATION));
+  CHECK(hoopauth_error_http_status(error) == 403 &&
+        strcmp(hoopauth_error_account(error, &len), LOCATION) == 0 && len == strlen(LOCATION));
   CHECK(strstr(hoopauth_error_server_message(error, &len), "does not have access") != NULL);
   char *trace = member(answer.body, "traceId");
   CHECK(strcmp(hoopauth_error_trace_id(error, &len), trace) == 0 && len == strlen(trace));
@@ -163,7 +176,8 @@ static void refresh_and_repeat(const hoopauth_client_t *client, const hoopauth_a
   hoopauth_error_free(error);
   free(answer.text);
   hoopauth_header_t retry = {"Retry-After", 11, "7", 1};
-  CHECK(hoopauth_client_report(client, repeat, 429, &retry, 1, NULL, 0, NULL, &none, &error) == HOOPAUTH_RATE_LIMITED);
+  CHECK(hoopauth_client_report(client, repeat, 429, &retry, 1, NULL, 0, NULL, &none, &error) ==
+        HOOPAUTH_RATE_LIMITED);
   CHECK(hoopauth_error_retry_after(error) == 7.0 && hoopauth_error_is_retryable(error));
   hoopauth_error_free(error);
   hoopauth_headers_free(repeat);
@@ -205,7 +219,8 @@ static void in_and_out(const hoopauth_client_t *client, const hoopauth_account_t
   hoopauth_grant_free(seed);
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_grant_new("nobody", NUL, "token", NUL, &seed, &err));
   OK(hoopauth_grant_new(LOCATION, NUL, "", 0, &seed, &err));
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_import(client, seed, true, NULL, &outcome, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT,
+        hoopauth_client_import(client, seed, true, NULL, &outcome, &err));
   hoopauth_grant_free(seed);
 
   hoopauth_accounts_t *accounts = NULL;
@@ -222,7 +237,8 @@ static void in_and_out(const hoopauth_client_t *client, const hoopauth_account_t
   OK(hoopauth_client_remove(client, account, NULL, &removed, &err));
   CHECK(!removed);
   hoopauth_headers_t *headers = (hoopauth_headers_t *)1;
-  FAILS(HOOPAUTH_NO_GRANT, hoopauth_client_headers(client, account, "GET", NUL, NULL, &headers, &err));
+  FAILS(HOOPAUTH_NO_GRANT,
+        hoopauth_client_headers(client, account, "GET", NUL, NULL, &headers, &err));
   CHECK(headers == NULL);
   hoopauth_grant_t *none = (hoopauth_grant_t *)1;
   FAILS(HOOPAUTH_NO_GRANT, hoopauth_client_export(client, account, NULL, &none, &err));
@@ -244,9 +260,10 @@ static void failures(const hoopauth_client_t *client)
   /* A paused account keeps its grant. */
   import(client, LOCATION, 0);
   tell("pause", "{\"location_id\":\"hoopLocation00000001\"}");
-  CHECK(hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, NULL, &headers, &error) ==
-        HOOPAUTH_ACCOUNT_INACTIVE);
-  CHECK(hoopauth_error_http_status(error) == 400 && strcmp(hoopauth_error_account(error, &len), LOCATION) == 0);
+  CHECK(hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, NULL, &headers,
+                                        &error) == HOOPAUTH_ACCOUNT_INACTIVE);
+  CHECK(hoopauth_error_http_status(error) == 400 &&
+        strcmp(hoopauth_error_account(error, &len), LOCATION) == 0);
   CHECK(hoopauth_error_trace_id(error, NULL) != NULL);
   hoopauth_error_free(error);
   tell("unpause", "{\"location_id\":\"hoopLocation00000001\"}");
@@ -266,14 +283,16 @@ static void failures(const hoopauth_client_t *client)
   hoopauth_account_t *account = account_of(client, OTHER);
   hoopauth_health_t *health = NULL;
   OK(hoopauth_client_health(client, account, NULL, &health, &err));
-  CHECK(hoopauth_health_needs_reauthorization(health) && hoopauth_health_last_error(health, &len) != NULL && len > 0);
+  CHECK(hoopauth_health_needs_reauthorization(health) &&
+        hoopauth_health_last_error(health, &len) != NULL && len > 0);
   CHECK(!hoopauth_health_is_unsaved(health) && hoopauth_health_idle_days_left(health) > 300);
   hoopauth_health_free(health);
   hoopauth_account_free(account);
 
   /* A server in trouble. */
   import(client, OTHER, 0);
-  tell("faults", "{\"endpoint\":\"token\",\"kind\":\"status\",\"status\":503,\"headers\":{\"retry-after\":\"0\"},"
+  tell("faults", "{\"endpoint\":\"token\",\"kind\":\"status\",\"status\":503,\"headers\":{\"retry-"
+                 "after\":\"0\"},"
                  "\"body\":\"busy\",\"times\":20}");
   CHECK(hoopauth_client_headers_by_name(client, OTHER, NUL, "GET", NUL, NULL, &headers, &error) ==
         HOOPAUTH_HTTP_STATUS);
@@ -320,8 +339,10 @@ int main(void)
   hoopauth_client_t *other = hoopauth_client_ref(client);
   OK(hoopauth_client_close(client, &err));
   hoopauth_headers_t *headers = NULL;
-  FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers(other, account, "GET", NUL, NULL, &headers, &err));
-  FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers_by_name(other, OTHER, NUL, "GET", NUL, NULL, &headers, &err));
+  FAILS(HOOPAUTH_INVALID_STATE,
+        hoopauth_client_headers(other, account, "GET", NUL, NULL, &headers, &err));
+  FAILS(HOOPAUTH_INVALID_STATE,
+        hoopauth_client_headers_by_name(other, OTHER, NUL, "GET", NUL, NULL, &headers, &err));
   hoopauth_client_free(client);
   hoopauth_client_free(other);
   hoopauth_account_free(account);

@@ -1,5 +1,5 @@
-/* Reads behind the end of an allocation, or overflows an int: proof that the sanitizers are on. Each must end the
- * program. */
+/* Reads behind the end of an allocation, or overflows an int: proof that the sanitizers are on.
+ * Each must end the program. */
 #include "check.h"
 
 #include <limits.h>

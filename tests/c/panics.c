@@ -1,12 +1,13 @@
-/* A panic in the middle of a call: a status like any other, and the process lives. Linked with the library for fault
- * injection. */
+/* A panic in the middle of a call: a status like any other, and the process lives. Linked with the
+ * library for fault injection. */
 #include "http.h"
 
 #include <pthread.h>
 
 #define LOCATION "location:hoopLocation00000001"
 
-hoopauth_status_t hoopauth_test_panic_at(hoopauth_config_t *config, size_t step, hoopauth_error_t **err);
+hoopauth_status_t hoopauth_test_panic_at(hoopauth_config_t *config, size_t step,
+                                         hoopauth_error_t **err);
 
 enum { STEPS = 8, CHECK_THE_ANSWER = 4 };
 
@@ -19,7 +20,8 @@ static void panics(const hoopauth_client_t *client, const hoopauth_context_t *co
   if (status != HOOPAUTH_PANIC) {
     fprintf(stderr, "step %lu: %s\n", (unsigned long)step, hoopauth_status_name(status));
   }
-  CHECK(status == HOOPAUTH_PANIC && headers == NULL && hoopauth_error_code(error) == HOOPAUTH_PANIC);
+  CHECK(status == HOOPAUTH_PANIC && headers == NULL &&
+        hoopauth_error_code(error) == HOOPAUTH_PANIC);
   CHECK(!hoopauth_error_is_retryable(error) && *hoopauth_error_message(error, NULL) != '\0');
   CHECK(strstr(hoopauth_error_message(error, NULL), "a test asked for") == NULL);
   hoopauth_error_free(error);

@@ -1,5 +1,5 @@
-/* Requests that the library sends, the limits that their answers tell, operations and scopes, and all locations of a
- * company. */
+/* Requests that the library sends, the limits that their answers tell, operations and scopes, and
+ * all locations of a company. */
 #include "http.h"
 
 #include <math.h>
@@ -9,7 +9,8 @@
 #define COMPANY "company:hoopCompany000000001"
 #define FAR INT64_C(4000000000000)
 
-static hoopauth_request_t *request_of(const hoopauth_client_t *client, const char *method, const char *path)
+static hoopauth_request_t *request_of(const hoopauth_client_t *client, const char *method,
+                                      const char *path)
 {
   hoopauth_request_t *request = NULL;
   OK(hoopauth_client_request(client, method, NUL, path, NUL, &request, &err));
@@ -42,7 +43,8 @@ static void everything_of_a_request(const hoopauth_client_t *client)
     const char *body = hoopauth_response_body(response, &len);
     CHECK(strlen(body) == len);
     CHECK(strstr(body, "\"method\":\"POST\"") && strstr(body, "\"path\":\"/echo/there\""));
-    CHECK(strstr(body, "\"query\":\"a=1&q=a+b%26c&q=again\"") || strstr(body, "\"query\":\"a=1&q=a%20b%26c&q=again\""));
+    CHECK(strstr(body, "\"query\":\"a=1&q=a+b%26c&q=again\"") ||
+          strstr(body, "\"query\":\"a=1&q=a%20b%26c&q=again\""));
     CHECK(strstr(body, "\"x-own\":\"mine\"") && strstr(body, "\"version\":\"2021-04-15\""));
     CHECK(strstr(body, "\"content-type\":\"application/json\"") && strstr(body, "\"k\":\"v\""));
     CHECK(strstr(body, "\"user-agent\":\"hoopauth/" HOOPAUTH_VERSION " (c)\""));
@@ -76,8 +78,8 @@ static void everything_of_a_request(const hoopauth_client_t *client)
 /* What is wrong with a request is told when it is sent, and nothing is sent. */
 static void what_is_no_request(const hoopauth_client_t *client)
 {
-  static const char *const paths[] = {"//elsewhere.example/", "https://elsewhere.example/", "/a\r\nb", "/../a",
-                                      "ftp://127.0.0.1/"};
+  static const char *const paths[] = {"//elsewhere.example/", "https://elsewhere.example/",
+                                      "/a\r\nb", "/../a", "ftp://127.0.0.1/"};
   long before = count_of("api_requests");
   hoopauth_response_t *response = NULL;
   hoopauth_request_t *request = NULL;
@@ -94,7 +96,8 @@ static void what_is_no_request(const hoopauth_client_t *client)
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_request_send(request, NULL, &response, &err));
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_request_add_header(request, "\xff", NUL, "", 0, &err));
   hoopauth_request_free(request);
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_request(client, "\xff", NUL, "/", NUL, &request, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT,
+        hoopauth_client_request(client, "\xff", NUL, "/", NUL, &request, &err));
   CHECK(request == NULL && response == NULL);
   request = request_of(client, "GET", "/echo/");
   OK(hoopauth_request_set_account(request, "nobody", NUL, &err));
@@ -109,7 +112,8 @@ static void answers_that_are_errors(const hoopauth_client_t *client)
   hoopauth_request_t *request = request_of(client, "GET", "/contacts/none");
   hoopauth_response_t *response = (hoopauth_response_t *)1;
   hoopauth_error_t *error = NULL;
-  CHECK(hoopauth_request_send(request, NULL, &response, &error) == HOOPAUTH_HTTP_STATUS && response == NULL);
+  CHECK(hoopauth_request_send(request, NULL, &response, &error) == HOOPAUTH_HTTP_STATUS &&
+        response == NULL);
   const hoopauth_response_t *of = hoopauth_error_response(error);
   CHECK(of != NULL && of == hoopauth_error_response(error) && hoopauth_response_status(of) == 404);
   CHECK(hoopauth_error_http_status(error) == 404);
@@ -127,7 +131,8 @@ static void answers_that_are_errors(const hoopauth_client_t *client)
 
   /* What may be sent twice is tried again. */
   request = request_of(client, "POST", "/echo/");
-  tell("faults", "{\"endpoint\":\"api\",\"kind\":\"status\",\"status\":503,\"body\":\"busy\",\"times\":2}");
+  tell("faults",
+       "{\"endpoint\":\"api\",\"kind\":\"status\",\"status\":503,\"body\":\"busy\",\"times\":2}");
   CHECK(hoopauth_request_send(request, NULL, &response, NULL) == HOOPAUTH_HTTP_STATUS);
   OK(hoopauth_request_set_repeatable(request, true, &err));
   OK(hoopauth_request_send(request, NULL, &response, &err));
@@ -191,7 +196,8 @@ static void threads_and_contexts(const hoopauth_client_t *client)
 
 static void limits(const hoopauth_client_t *client)
 {
-  hoopauth_account_t *account = account_of(client, LOCATION), *none = account_of(client, "location:nobodyAsked");
+  hoopauth_account_t *account = account_of(client, LOCATION),
+                     *none = account_of(client, "location:nobodyAsked");
   /* As an older and as a later program has it. */
   struct {
     hoopauth_rate_limit_t known;
@@ -201,16 +207,22 @@ static void limits(const hoopauth_client_t *client)
   limit.known.struct_size = sizeof limit;
   bool found = true;
   OK(hoopauth_client_rate_limit(client, none, &limit.known, &found, &err));
-  CHECK(!found && limit.known.limit == -1 && limit.known.remaining == -1 && limit.known.interval < 0);
-  CHECK(limit.known.daily_limit == -1 && limit.known.daily_remaining == -1 && limit.known.daily_reset_ms == -1);
+  CHECK(!found && limit.known.limit == -1 && limit.known.remaining == -1 &&
+        limit.known.interval < 0);
+  CHECK(limit.known.daily_limit == -1 && limit.known.daily_remaining == -1 &&
+        limit.known.daily_reset_ms == -1);
   CHECK(limit.known.seen_at_ms == -1);
   OK(hoopauth_client_rate_limit(client, account, &limit.known, &found, &err));
-  CHECK(found && limit.known.limit == 100 && limit.known.remaining >= 0 && limit.known.remaining < 100);
-  CHECK(limit.known.interval > 9.9 && limit.known.interval < 10.1 && limit.known.daily_limit == 200000);
-  CHECK(limit.known.daily_remaining < 200000 && limit.known.daily_reset_ms > limit.known.seen_at_ms);
+  CHECK(found && limit.known.limit == 100 && limit.known.remaining >= 0 &&
+        limit.known.remaining < 100);
+  CHECK(limit.known.interval > 9.9 && limit.known.interval < 10.1 &&
+        limit.known.daily_limit == 200000);
+  CHECK(limit.known.daily_remaining < 200000 &&
+        limit.known.daily_reset_ms > limit.known.seen_at_ms);
   CHECK(limit.known.struct_size == sizeof limit && limit.later == INT64_C(0x5555555555555555));
   limit.known.struct_size = sizeof limit.known - 1;
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_rate_limit(client, account, &limit.known, &found, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT,
+        hoopauth_client_rate_limit(client, account, &limit.known, &found, &err));
   /* The default account. */
   limit.known.struct_size = sizeof limit.known;
   OK(hoopauth_client_rate_limit(client, NULL, &limit.known, &found, &err));
@@ -233,14 +245,16 @@ static void operations(void)
   is_text(text, len, "2021-07-28");
   text = hoopauth_operation_scope(operation, &len);
   is_text(text, len, HOOPAUTH_SCOPE_CONTACTS_READONLY);
-  CHECK(hoopauth_operation_allows_location(operation) && !hoopauth_operation_allows_company(operation));
+  CHECK(hoopauth_operation_allows_location(operation) &&
+        !hoopauth_operation_allows_company(operation));
   CHECK(hoopauth_operation_allows_private_integration(operation));
   hoopauth_operation_free(operation);
   operation = (hoopauth_operation_t *)1;
   OK(hoopauth_operation_find("GET", NUL, "/no/such/operation", NUL, &operation, &err));
   CHECK(operation == NULL);
 
-  static const char *const list[] = {"POST /contacts/", "GET /contacts/{contactId}", "get /contacts/abc"};
+  static const char *const list[] = {"POST /contacts/", "GET /contacts/{contactId}",
+                                     "get /contacts/abc"};
   hoopauth_text_t *scopes = NULL;
   OK(hoopauth_scopes_for(list, 3, &scopes, &err));
   text = hoopauth_text_data(scopes, &len);
@@ -252,7 +266,8 @@ static void operations(void)
   hoopauth_text_free(scopes);
   static const char *const unknown[] = {"GET /no/such/operation", NULL, "\xff"};
   hoopauth_error_t *error = NULL;
-  CHECK(hoopauth_scopes_for(unknown, 1, &scopes, &error) == HOOPAUTH_INVALID_ARGUMENT && scopes == NULL);
+  CHECK(hoopauth_scopes_for(unknown, 1, &scopes, &error) == HOOPAUTH_INVALID_ARGUMENT &&
+        scopes == NULL);
   CHECK(strstr(hoopauth_error_message(error, NULL), "/no/such/operation") != NULL);
   hoopauth_error_free(error);
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_scopes_for(unknown + 1, 1, &scopes, &err));
@@ -263,20 +278,23 @@ static void operations(void)
 static void reports_with_method_and_path(const hoopauth_client_t *client)
 {
   hoopauth_headers_t *headers = NULL, *repeat = (hoopauth_headers_t *)1;
-  static const char refusal[] = "{\"statusCode\":401,\"message\":\"The token is not authorized for this scope.\"}";
+  static const char refusal[] =
+      "{\"statusCode\":401,\"message\":\"The token is not authorized for this scope.\"}";
   OK(hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, NULL, &headers, &err));
   hoopauth_context_t *context = NULL;
   OK(hoopauth_context_new(60, &context, &err));
   for (int i = 0; i < 2; i++) {
     hoopauth_error_t *error = NULL;
-    CHECK(hoopauth_client_report_request(client, headers, "GET", NUL, "/contacts/abc", NUL, 401, NULL, 0,
-                                         (const uint8_t *)refusal, strlen(refusal), i ? context : NULL, &repeat,
+    CHECK(hoopauth_client_report_request(client, headers, "GET", NUL, "/contacts/abc", NUL, 401,
+                                         NULL, 0, (const uint8_t *)refusal, strlen(refusal),
+                                         i ? context : NULL, &repeat,
                                          &error) == HOOPAUTH_INSUFFICIENT_SCOPE);
-    CHECK(repeat == NULL && strstr(hoopauth_error_message(error, NULL), HOOPAUTH_SCOPE_CONTACTS_READONLY) != NULL);
+    CHECK(repeat == NULL &&
+          strstr(hoopauth_error_message(error, NULL), HOOPAUTH_SCOPE_CONTACTS_READONLY) != NULL);
     hoopauth_error_free(error);
   }
-  OK(hoopauth_client_report_request(client, headers, "GET", NUL, "/contacts/abc", NUL, 200, NULL, 0, NULL, 0, NULL,
-                                    &repeat, &err));
+  OK(hoopauth_client_report_request(client, headers, "GET", NUL, "/contacts/abc", NUL, 200, NULL, 0,
+                                    NULL, 0, NULL, &repeat, &err));
   CHECK(repeat == NULL);
   hoopauth_context_free(context);
   hoopauth_headers_free(headers);
@@ -291,7 +309,8 @@ static int32_t note_progress(void *user_data, const hoopauth_mint_progress_t *pr
 {
   progress_t *seen = user_data;
   CHECK(progress->struct_size == sizeof *progress && progress->error == NULL);
-  CHECK(strlen(progress->account) == progress->account_len && strncmp(progress->account, "location:", 9) == 0);
+  CHECK(strlen(progress->account) == progress->account_len &&
+        strncmp(progress->account, "location:", 9) == 0);
   seen->calls++;
   seen->minted = progress->minted;
   seen->kept = progress->kept;
@@ -302,10 +321,13 @@ static int32_t note_progress(void *user_data, const hoopauth_mint_progress_t *pr
 static void all_locations_of_a_company(void)
 {
   hoopauth_client_t *client = client_of(app_config());
-  hoopauth_account_t *company = account_of(client, COMPANY), *location = account_of(client, LOCATION);
+  hoopauth_account_t *company = account_of(client, COMPANY),
+                     *location = account_of(client, LOCATION);
   hoopauth_installed_locations_t *locations = (hoopauth_installed_locations_t *)1;
-  FAILS(HOOPAUTH_NO_GRANT, hoopauth_client_installed_locations(client, company, NULL, &locations, &err));
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_installed_locations(client, location, NULL, &locations, &err));
+  FAILS(HOOPAUTH_NO_GRANT,
+        hoopauth_client_installed_locations(client, company, NULL, &locations, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT,
+        hoopauth_client_installed_locations(client, location, NULL, &locations, &err));
   CHECK(locations == NULL);
   import(client, COMPANY, FAR);
   OK(hoopauth_client_installed_locations(client, company, NULL, &locations, &err));
@@ -339,9 +361,11 @@ static void all_locations_of_a_company(void)
   OK(hoopauth_client_mint_all(client, company, NULL, NULL, NULL, NULL, &err));
 
   hoopauth_context_free(context);
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_mint_all(client, location, NULL, NULL, NULL, NULL, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT,
+        hoopauth_client_mint_all(client, location, NULL, NULL, NULL, NULL, &err));
   summary.struct_size = 3;
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_mint_all(client, company, NULL, NULL, NULL, &summary, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT,
+        hoopauth_client_mint_all(client, company, NULL, NULL, NULL, &summary, &err));
   hoopauth_account_free(location);
   hoopauth_account_free(company);
   OK(hoopauth_client_close(client, &err));
@@ -371,7 +395,8 @@ static void nobody_is_called_who_left(void)
   CHECK(pthread_create(&thread, NULL, cancel_once_minting, context) == 0);
   progress_t *left = malloc(sizeof *left);
   memset(left, 0, sizeof *left);
-  FAILS(HOOPAUTH_CANCELLED, hoopauth_client_mint_all(client, company, note_progress, left, context, &summary, &err));
+  FAILS(HOOPAUTH_CANCELLED,
+        hoopauth_client_mint_all(client, company, note_progress, left, context, &summary, &err));
   CHECK(left->calls == 0 && summary.minted == 0 && summary.kept == 0 && summary.failed == 0);
   free(left);
   pthread_join(thread, NULL);
@@ -384,7 +409,8 @@ static void nobody_is_called_who_left(void)
 }
 
 static hoopauth_status_t echo_bytes(void *user_data, const hoopauth_transport_request_t *request,
-                                    hoopauth_transport_response_t *response, hoopauth_failure_t *failure)
+                                    hoopauth_transport_response_t *response,
+                                    hoopauth_failure_t *failure)
 {
   size_t len = 0;
   const char *body = hoopauth_transport_request_body(request, &len);
@@ -411,7 +437,8 @@ static void bodies_of_any_bytes(void)
   hoopauth_request_t *request = request_of(client, "POST", "/upload");
   hoopauth_response_t *response = NULL;
   /* What is too long is not looked at. */
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_request_set_body(request, bytes, ((size_t)512 << 20) + 1, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT,
+        hoopauth_request_set_body(request, bytes, ((size_t)512 << 20) + 1, &err));
   OK(hoopauth_request_set_body(request, bytes, sizeof bytes, &err));
   hoopauth_client_free(client);
   OK(hoopauth_request_send(request, NULL, &response, &err));

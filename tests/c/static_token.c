@@ -1,5 +1,5 @@
-/* Configuration, texts and headers of a client with a Private Integration token: nothing here but the report asks a
- * server. */
+/* Configuration, texts and headers of a client with a Private Integration token: nothing here but
+ * the report asks a server. */
 #include "http.h"
 
 #define ACCOUNT "location:hoopLocation00000001"
@@ -23,19 +23,22 @@ static void errors_of_the_configuration(void)
   const char *message = hoopauth_error_message(error, &len);
   CHECK(strstr(message, "timeouts") != NULL && strlen(message) == len);
   CHECK(!hoopauth_error_is_retryable(error) && hoopauth_error_retry_after(error) < 0);
-  CHECK(hoopauth_error_http_status(error) == 0 && hoopauth_error_account(error, &len) == NULL && len == 0);
-  CHECK(hoopauth_error_trace_id(error, NULL) == NULL && hoopauth_error_server_message(error, NULL) == NULL);
+  CHECK(hoopauth_error_http_status(error) == 0 && hoopauth_error_account(error, &len) == NULL &&
+        len == 0);
+  CHECK(hoopauth_error_trace_id(error, NULL) == NULL &&
+        hoopauth_error_server_message(error, NULL) == NULL);
   hoopauth_error_free(error);
   CHECK(hoopauth_config_set(config, "timeout", NUL, "soon", NUL, NULL) == HOOPAUTH_CONFIG);
   FAILS(HOOPAUTH_CONFIG, hoopauth_config_set(config, "timeout", NUL, NULL, 0, &err));
 
-  /* Texts: with a length, without a NUL behind; up to the NUL; what is not UTF-8; NULL with a length; a length that is
-   * none. */
+  /* Texts: with a length, without a NUL behind; up to the NUL; what is not UTF-8; NULL with a
+   * length; a length that is none. */
   OK(hoopauth_config_set(config, "timeout!", 7, "12.5x", 4, &err));
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_config_set(config, "timeout", NUL, "\xff", NUL, &err));
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_config_set(config, NULL, 3, "1", 1, &err));
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_config_set(config, NULL, NUL, "1", 1, &err));
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_config_set(config, "timeout", SIZE_MAX - 1, "1", 1, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT,
+        hoopauth_config_set(config, "timeout", SIZE_MAX - 1, "1", 1, &err));
 
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_config_set_language(config, "", 0, &err));
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_config_set_language(config, "c\r\nX: y", NUL, &err));
@@ -59,11 +62,11 @@ static void errors_of_the_configuration(void)
   hoopauth_client_free(client);
 }
 
-#define check_value(value, len, expected)                                                                              \
-  do {                                                                                                                 \
-    const char *value_ = (value);                                                                                      \
-    CHECK(value_ != NULL && strcmp(value_, expected) == 0);                                                            \
-    CHECK((len) == strlen(expected));                                                                                  \
+#define check_value(value, len, expected)                                                          \
+  do {                                                                                             \
+    const char *value_ = (value);                                                                  \
+    CHECK(value_ != NULL && strcmp(value_, expected) == 0);                                        \
+    CHECK((len) == strlen(expected));                                                              \
   } while (0)
 
 static void headers(void)
@@ -113,10 +116,12 @@ static void headers(void)
 
   /* A foreign account, and what is no account. */
   hoopauth_account_t *other = NULL;
-  FAILS(HOOPAUTH_WRONG_ACCOUNT, hoopauth_client_account(client, "location:someOtherOne00000001", NUL, &other, &err));
+  FAILS(HOOPAUTH_WRONG_ACCOUNT,
+        hoopauth_client_account(client, "location:someOtherOne00000001", NUL, &other, &err));
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_account(client, "nobody", NUL, &other, &err));
   CHECK(other == NULL);
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_headers_by_name(client, "nobody", NUL, "GET", 3, NULL, &get, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT,
+        hoopauth_client_headers_by_name(client, "nobody", NUL, "GET", 3, NULL, &get, &err));
   CHECK(get == NULL);
 
   /* What needs OAuth. */
@@ -140,7 +145,8 @@ static void headers(void)
   CHECK(api_call(sent, "/contacts/?locationId=hoopLocation00000001", &answer) == 401);
   hoopauth_headers_t *repeat = (hoopauth_headers_t *)1;
   hoopauth_error_t *error = NULL;
-  CHECK(hoopauth_client_report(more, sent, 401, NULL, 0, (const uint8_t *)answer.body, answer.body_len, NULL, &repeat,
+  CHECK(hoopauth_client_report(more, sent, 401, NULL, 0, (const uint8_t *)answer.body,
+                               answer.body_len, NULL, &repeat,
                                &error) == HOOPAUTH_INVALID_PRIVATE_INTEGRATION);
   CHECK(repeat == NULL && hoopauth_error_http_status(error) == 401);
   check_value(hoopauth_error_account(error, &len), len, ACCOUNT);
@@ -175,17 +181,21 @@ static void accounts_of_another_client(void)
   hoopauth_context_t *context = NULL;
   OK(hoopauth_context_new(30, &context, &err));
   for (int i = 0; i < 3; i++) {
-    FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_headers(clients[1], account, "GET", NUL, NULL, &headers, &err));
-    FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_headers(clients[1], account, "GET", NUL, context, &headers, &err));
     FAILS(HOOPAUTH_INVALID_ARGUMENT,
-          hoopauth_client_sent_headers(clients[1], account, "GET", NUL, "Bearer first", NUL, &headers, &err));
+          hoopauth_client_headers(clients[1], account, "GET", NUL, NULL, &headers, &err));
+    FAILS(HOOPAUTH_INVALID_ARGUMENT,
+          hoopauth_client_headers(clients[1], account, "GET", NUL, context, &headers, &err));
+    FAILS(HOOPAUTH_INVALID_ARGUMENT,
+          hoopauth_client_sent_headers(clients[1], account, "GET", NUL, "Bearer first", NUL,
+                                       &headers, &err));
     FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_client_remove(clients[1], account, NULL, NULL, &err));
     OK(hoopauth_client_headers(clients[0], account, "GET", NUL, NULL, &headers, &err));
     CHECK(strcmp(hoopauth_headers_authorization(headers, NULL), "Bearer first") == 0);
     hoopauth_headers_free(headers);
   }
   OK(hoopauth_client_close(clients[0], &err));
-  FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers(clients[0], account, "GET", NUL, NULL, &headers, &err));
+  FAILS(HOOPAUTH_INVALID_STATE,
+        hoopauth_client_headers(clients[0], account, "GET", NUL, NULL, &headers, &err));
   hoopauth_context_free(context);
   hoopauth_account_free(account);
   hoopauth_client_free(clients[0]);

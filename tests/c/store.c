@@ -1,4 +1,5 @@
-/* A store of the host's own: rows in memory, in its shortest form and in full; each function failing; and calling back.
+/* A store of the host's own: rows in memory, in its shortest form and in full; each function
+ * failing; and calling back.
  */
 #include "http.h"
 
@@ -56,8 +57,9 @@ static hoopauth_status_t enter(rows_t *rows, int function, hoopauth_failure_t *f
   if (client != NULL) {
     hoopauth_headers_t *headers = NULL;
     hoopauth_health_t *health = NULL;
-    FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_headers_by_name(client, "location:hoopLocation00000002", NUL, "GET",
-                                                                  NUL, NULL, &headers, &err));
+    FAILS(HOOPAUTH_INVALID_STATE,
+          hoopauth_client_headers_by_name(client, "location:hoopLocation00000002", NUL, "GET", NUL,
+                                          NULL, &headers, &err));
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_health(client, NULL, NULL, &health, &err));
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_remove(client, NULL, NULL, NULL, &err));
     FAILS(HOOPAUTH_INVALID_STATE, hoopauth_client_close(client, &err));
@@ -73,7 +75,8 @@ static row_t *find(rows_t *rows, const hoopauth_row_key_t *key)
 {
   CHECK(strlen(key->app) == key->app_len && strlen(key->account) == key->account_len);
   row_t *row = rows->rows;
-  while (row != NULL && (strcmp(row->app, key->app) != 0 || strcmp(row->account, key->account) != 0)) {
+  while (row != NULL &&
+         (strcmp(row->app, key->app) != 0 || strcmp(row->account, key->account) != 0)) {
     row = row->next;
   }
   return row;
@@ -102,7 +105,8 @@ static hoopauth_status_t load(void *user_data, const hoopauth_row_key_t *key, ho
 }
 
 static hoopauth_status_t save(void *user_data, const hoopauth_row_key_t *key, uint64_t expected,
-                              const hoopauth_new_row_t *new_row, bool *saved, hoopauth_failure_t *failure)
+                              const hoopauth_new_row_t *new_row, bool *saved,
+                              hoopauth_failure_t *failure)
 {
   rows_t *rows = user_data;
   hoopauth_status_t status = enter(rows, SAVE, failure);
@@ -135,8 +139,8 @@ static hoopauth_status_t save(void *user_data, const hoopauth_row_key_t *key, ui
   return HOOPAUTH_OK;
 }
 
-static hoopauth_status_t list(void *user_data, const char *app, size_t app_len, hoopauth_row_list_t *out,
-                              hoopauth_failure_t *failure)
+static hoopauth_status_t list(void *user_data, const char *app, size_t app_len,
+                              hoopauth_row_list_t *out, hoopauth_failure_t *failure)
 {
   rows_t *rows = user_data;
   hoopauth_status_t status = enter(rows, LIST, failure);
@@ -147,16 +151,16 @@ static hoopauth_status_t list(void *user_data, const char *app, size_t app_len, 
   pthread_mutex_lock(&rows->lock);
   for (row_t *row = rows->rows; row != NULL; row = row->next) {
     if (strcmp(row->app, app) == 0) {
-      OK(hoopauth_row_list_add(out, row->account, NUL, row->live, row->marked, row->expires_at_ms, row->not_before_ms,
-                               &err));
+      OK(hoopauth_row_list_add(out, row->account, NUL, row->live, row->marked, row->expires_at_ms,
+                               row->not_before_ms, &err));
     }
   }
   pthread_mutex_unlock(&rows->lock);
   return HOOPAUTH_OK;
 }
 
-static hoopauth_status_t lease(void *user_data, const hoopauth_row_key_t *key, uint64_t wait_ms, void **out,
-                               hoopauth_failure_t *failure)
+static hoopauth_status_t lease(void *user_data, const hoopauth_row_key_t *key, uint64_t wait_ms,
+                               void **out, hoopauth_failure_t *failure)
 {
   rows_t *rows = user_data;
   (void)wait_ms;
@@ -184,8 +188,9 @@ static void unlease(void *user_data, void *held)
   pthread_mutex_unlock(&rows->lock);
 }
 
-static hoopauth_status_t take_slot(void *user_data, const char *app, size_t app_len, uint32_t per_minute,
-                                   int32_t priority, int64_t now_ms, uint64_t *wait_ms, hoopauth_failure_t *failure)
+static hoopauth_status_t take_slot(void *user_data, const char *app, size_t app_len,
+                                   uint32_t per_minute, int32_t priority, int64_t now_ms,
+                                   uint64_t *wait_ms, hoopauth_failure_t *failure)
 {
   CHECK(strlen(app) == app_len && per_minute == 1000 && now_ms > 0 && *wait_ms == 0);
   CHECK(priority >= HOOPAUTH_PRIORITY_SOFT && priority <= HOOPAUTH_PRIORITY_RECOVERY);
@@ -193,8 +198,9 @@ static hoopauth_status_t take_slot(void *user_data, const char *app, size_t app_
   return enter(user_data, SLOT, failure);
 }
 
-static hoopauth_status_t claim(void *user_data, const char *app, size_t app_len, const uint8_t *id, int64_t until_ms,
-                               int64_t now_ms, bool *claimed, hoopauth_failure_t *failure)
+static hoopauth_status_t claim(void *user_data, const char *app, size_t app_len, const uint8_t *id,
+                               int64_t until_ms, int64_t now_ms, bool *claimed,
+                               hoopauth_failure_t *failure)
 {
   rows_t *rows = user_data;
   CHECK(strlen(app) == app_len && until_ms > now_ms);
@@ -215,8 +221,8 @@ static hoopauth_status_t claim(void *user_data, const char *app, size_t app_len,
   return HOOPAUTH_OK;
 }
 
-static hoopauth_status_t unclaim(void *user_data, const char *app, size_t app_len, const uint8_t *id,
-                                 hoopauth_failure_t *failure)
+static hoopauth_status_t unclaim(void *user_data, const char *app, size_t app_len,
+                                 const uint8_t *id, hoopauth_failure_t *failure)
 {
   rows_t *rows = user_data;
   CHECK(strlen(app) == app_len);
@@ -275,10 +281,12 @@ typedef struct {
   size_t struct_size;
   void *user_data;
   void (*destroy)(void *user_data);
-  hoopauth_status_t (*load)(void *, const hoopauth_row_key_t *, hoopauth_row_t *, hoopauth_failure_t *);
-  hoopauth_status_t (*save)(void *, const hoopauth_row_key_t *, uint64_t, const hoopauth_new_row_t *, bool *,
+  hoopauth_status_t (*load)(void *, const hoopauth_row_key_t *, hoopauth_row_t *,
                             hoopauth_failure_t *);
-  hoopauth_status_t (*list)(void *, const char *, size_t, hoopauth_row_list_t *, hoopauth_failure_t *);
+  hoopauth_status_t (*save)(void *, const hoopauth_row_key_t *, uint64_t,
+                            const hoopauth_new_row_t *, bool *, hoopauth_failure_t *);
+  hoopauth_status_t (*list)(void *, const char *, size_t, hoopauth_row_list_t *,
+                            hoopauth_failure_t *);
 } short_table_t;
 
 static hoopauth_config_t *short_config(rows_t *rows)
@@ -291,7 +299,8 @@ static hoopauth_config_t *short_config(rows_t *rows)
   table->save = save;
   table->list = list;
   hoopauth_config_t *config = app_config();
-  OK(hoopauth_config_set_store(config, (const hoopauth_store_callbacks_t *)(const void *)table, &err));
+  OK(hoopauth_config_set_store(config, (const hoopauth_store_callbacks_t *)(const void *)table,
+                               &err));
   free(table);
   set_option(config, "default_account", LOCATION);
   set_option(config, "store_key", "0123456789abcdef");
@@ -397,7 +406,8 @@ static void life_of(hoopauth_client_t *client, rows_t *rows)
   free(issued);
   hoopauth_accounts_t *accounts = NULL;
   OK(hoopauth_client_accounts(client, NULL, &accounts, &err));
-  CHECK(hoopauth_accounts_count(accounts) == 1 && strcmp(hoopauth_accounts_at(accounts, 0, NULL), LOCATION) == 0);
+  CHECK(hoopauth_accounts_count(accounts) == 1 &&
+        strcmp(hoopauth_accounts_at(accounts, 0, NULL), LOCATION) == 0);
   hoopauth_accounts_free(accounts);
   bool removed = false;
   OK(hoopauth_client_remove(client, NULL, NULL, &removed, &err));
@@ -454,7 +464,8 @@ static void failing(void)
     rows->fails = LIST;
     hoopauth_status_t status = hoopauth_client_accounts(client, NULL, &accounts, &error);
     CHECK(status == codes[i].seen && accounts == NULL);
-    CHECK((strstr(hoopauth_error_message(error, NULL), "the disk is full") != NULL) == rows->says_why);
+    CHECK((strstr(hoopauth_error_message(error, NULL), "the disk is full") != NULL) ==
+          rows->says_why);
     CHECK(!rows->says_why || hoopauth_error_is_retryable(error));
     hoopauth_error_free(error);
     rows->fails = LOAD;
@@ -487,7 +498,8 @@ static void failing(void)
   works(client);
   rows->fails = 0;
 
-  /* An exchange whose grant can't be saved: it is held, used, and saved when the store is well again. */
+  /* An exchange whose grant can't be saved: it is held, used, and saved when the store is well
+   * again. */
   rows->fails = SAVE;
   hoopauth_pending_authorization_t *pending = NULL;
   OK(hoopauth_client_begin(client, NULL, &pending, &err));
@@ -515,7 +527,8 @@ static void failing(void)
   for (int fails = 0; fails <= UNCLAIM; fails += UNCLAIM) {
     int unclaimed = rows->calls[UNCLAIM];
     rows->fails = fails;
-    tell("faults", "{\"endpoint\":\"token\",\"kind\":\"status\",\"status\":429,\"headers\":{\"retry-after\":\"0\"},"
+    tell("faults", "{\"endpoint\":\"token\",\"kind\":\"status\",\"status\":429,\"headers\":{"
+                   "\"retry-after\":\"0\"},"
                    "\"body\":\"busy\",\"times\":20}");
     login(client, LOCATION, HOOPAUTH_RATE_LIMITED);
     free(control("DELETE", "faults", ""));
@@ -527,19 +540,22 @@ static void failing(void)
   import(client, LOCATION, 0);
   rows->lies = true;
   hoopauth_headers_t *headers = NULL;
-  FAILS(HOOPAUTH_STORE_CORRUPT, hoopauth_client_headers(client, NULL, "GET", NUL, NULL, &headers, &err));
+  FAILS(HOOPAUTH_STORE_CORRUPT,
+        hoopauth_client_headers(client, NULL, "GET", NUL, NULL, &headers, &err));
   rows->lies = false;
   pthread_mutex_lock(&rows->lock);
   rows->leased = 1;
   pthread_mutex_unlock(&rows->lock);
-  FAILS(HOOPAUTH_LEASE_TIMEOUT, hoopauth_client_headers(client, NULL, "GET", NUL, NULL, &headers, &err));
+  FAILS(HOOPAUTH_LEASE_TIMEOUT,
+        hoopauth_client_headers(client, NULL, "GET", NUL, NULL, &headers, &err));
   pthread_mutex_lock(&rows->lock);
   rows->leased = 0;
   pthread_mutex_unlock(&rows->lock);
 
   /* A budget that is used up; a store that never says yes: an end, and not a long one. */
   rows->slot_wait_ms = 3600000;
-  FAILS(HOOPAUTH_RATE_LIMITED, hoopauth_client_headers(client, NULL, "GET", NUL, NULL, &headers, &err));
+  FAILS(HOOPAUTH_RATE_LIMITED,
+        hoopauth_client_headers(client, NULL, "GET", NUL, NULL, &headers, &err));
   rows->slot_wait_ms = 0;
   rows->never_saves = true;
   bool removed = false;
@@ -564,20 +580,21 @@ static void calling_back(void)
   free_rows(rows);
 }
 
-static hoopauth_status_t load_refused(void *user_data, const hoopauth_row_key_t *key, hoopauth_row_t *row,
-                                      hoopauth_failure_t *failure)
+static hoopauth_status_t load_refused(void *user_data, const hoopauth_row_key_t *key,
+                                      hoopauth_row_t *row, hoopauth_failure_t *failure)
 {
   (void)user_data, (void)key, (void)failure;
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_row_set(row, 0, (const uint8_t *)"x", 1, &err));
   return HOOPAUTH_OK;
 }
 
-static hoopauth_status_t list_refused(void *user_data, const char *app, size_t app_len, hoopauth_row_list_t *rows,
-                                      hoopauth_failure_t *failure)
+static hoopauth_status_t list_refused(void *user_data, const char *app, size_t app_len,
+                                      hoopauth_row_list_t *rows, hoopauth_failure_t *failure)
 {
   (void)user_data, (void)app, (void)app_len, (void)failure;
   OK(hoopauth_row_list_add(rows, "location:one", NUL, true, false, 0, 0, &err));
-  FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_row_list_add(rows, "nonsense", NUL, true, false, 0, 0, &err));
+  FAILS(HOOPAUTH_INVALID_ARGUMENT,
+        hoopauth_row_list_add(rows, "nonsense", NUL, true, false, 0, 0, &err));
   return HOOPAUTH_OK;
 }
 
@@ -596,16 +613,19 @@ static void refused_rows(void)
   hoopauth_headers_t *headers = NULL;
   hoopauth_accounts_t *accounts = NULL;
   FAILS(HOOPAUTH_CALLBACK_FAILED,
-        hoopauth_client_headers_by_name(client, "location:one", NUL, "GET", NUL, NULL, &headers, &err));
+        hoopauth_client_headers_by_name(client, "location:one", NUL, "GET", NUL, NULL, &headers,
+                                        &err));
   FAILS(HOOPAUTH_CALLBACK_FAILED, hoopauth_client_accounts(client, NULL, &accounts, &err));
   hoopauth_client_free(client);
 }
 
-/* Without a word on it grants are in the user's own file, made at the first use; a static token is in none. */
+/* Without a word on it grants are in the user's own file, made at the first use; a static token is
+ * in none. */
 static void the_users_own(void)
 {
   char folder[] = "/tmp/hoopauth-store-XXXXXX", path[64];
-  static const char *const made[] = {"grants.db", "grants.db-wal", "grants.db-shm", "grants.db-lock", "store.key"};
+  static const char *const made[] = {"grants.db", "grants.db-wal", "grants.db-shm",
+                                     "grants.db-lock", "store.key"};
   CHECK(mkdtemp(folder) != NULL);
   setenv("XDG_DATA_HOME", folder, 1);
   hoopauth_config_t *config = NULL;

@@ -25,24 +25,26 @@ static void deadline_and_cancel(const hoopauth_client_t *client)
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_context_new(-1, &context, &err));
   FAILS(HOOPAUTH_INVALID_ARGUMENT, hoopauth_context_new(NAN, &context, &err));
   OK(hoopauth_context_new(0, &context, &err));
-  FAILS(HOOPAUTH_TIMEOUT, hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, context, &headers, &err));
+  FAILS(HOOPAUTH_TIMEOUT, hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL,
+                                                          context, &headers, &err));
   CHECK(headers == NULL);
   hoopauth_context_free(context);
 
   /* A call that waits for a held answer, ended by its deadline, and one ended by another thread. */
   OK(hoopauth_context_new(0.2, &context, &err));
-  FAILS(HOOPAUTH_TIMEOUT, hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, context, &headers, &err));
+  FAILS(HOOPAUTH_TIMEOUT, hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL,
+                                                          context, &headers, &err));
   hoopauth_context_free(context);
   OK(hoopauth_context_new(INFINITY, &context, &err));
   CHECK(!hoopauth_context_is_cancelled(context));
   pthread_t thread;
   CHECK(pthread_create(&thread, NULL, cancel_once_held, hoopauth_context_ref(context)) == 0);
-  FAILS(HOOPAUTH_CANCELLED,
-        hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, context, &headers, &err));
+  FAILS(HOOPAUTH_CANCELLED, hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL,
+                                                            context, &headers, &err));
   pthread_join(thread, NULL);
   CHECK(hoopauth_context_is_cancelled(context));
-  FAILS(HOOPAUTH_CANCELLED,
-        hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL, context, &headers, &err));
+  FAILS(HOOPAUTH_CANCELLED, hoopauth_client_headers_by_name(client, LOCATION, NUL, "GET", NUL,
+                                                            context, &headers, &err));
   hoopauth_context_free(context);
 
   /* The refresh itself went on: one rotation, and its result is there for the next. */
@@ -88,7 +90,8 @@ static void one_request_for_many_threads(hoopauth_client_t *client)
       first = headers;
       continue;
     }
-    CHECK(strcmp(hoopauth_headers_authorization(headers, NULL), hoopauth_headers_authorization(first, NULL)) == 0);
+    CHECK(strcmp(hoopauth_headers_authorization(headers, NULL),
+                 hoopauth_headers_authorization(first, NULL)) == 0);
     hoopauth_headers_free(headers);
   }
   hoopauth_headers_free(first);
@@ -188,7 +191,8 @@ static void maintenance(hoopauth_client_t *client)
   hoopauth_error_t *error = NULL;
   /* The refresh under way is finished first: let it. */
   pthread_t releaser;
-  CHECK(pthread_create(&releaser, NULL, release_once_cancelled, hoopauth_context_ref(context)) == 0);
+  CHECK(pthread_create(&releaser, NULL, release_once_cancelled, hoopauth_context_ref(context)) ==
+        0);
   CHECK(hoopauth_client_maintain(client, INT64_MAX, context, &error) == HOOPAUTH_CANCELLED);
   hoopauth_error_free(error);
   pthread_join(thread, NULL);

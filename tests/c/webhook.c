@@ -66,13 +66,15 @@ static hoopauth_webhook_config_t *emulator_keys(void)
   }
   char *key = member(scheme, "key");
   OK(hoopauth_webhook_config_new(&config, &err));
-  OK(hoopauth_webhook_config_add_key(config, "ed25519", NUL, "the emulator's", NUL, key, NUL, 0, 0, &err));
+  OK(hoopauth_webhook_config_add_key(config, "ed25519", NUL, "the emulator's", NUL, key, NUL, 0, 0,
+                                     &err));
   free(key);
   free(keys);
   return config;
 }
 
-static hoopauth_webhook_verifier_t *verifier_of(const hoopauth_client_t *client, hoopauth_webhook_config_t *config)
+static hoopauth_webhook_verifier_t *verifier_of(const hoopauth_client_t *client,
+                                                hoopauth_webhook_config_t *config)
 {
   hoopauth_webhook_verifier_t *verifier = NULL;
   OK(hoopauth_webhook_verifier_new(client, config, &verifier, &err));
@@ -81,11 +83,13 @@ static hoopauth_webhook_verifier_t *verifier_of(const hoopauth_client_t *client,
   return verifier;
 }
 
-static hoopauth_status_t verify(const hoopauth_webhook_verifier_t *verifier, const webhook_t *webhook,
-                                hoopauth_webhook_delivery_t **delivery, hoopauth_error_t **err)
+static hoopauth_status_t verify(const hoopauth_webhook_verifier_t *verifier,
+                                const webhook_t *webhook, hoopauth_webhook_delivery_t **delivery,
+                                hoopauth_error_t **err)
 {
-  return hoopauth_webhook_verifier_verify(verifier, webhook->headers, 2, (const uint8_t *)webhook->body,
-                                          strlen(webhook->body), NULL, delivery, err);
+  return hoopauth_webhook_verifier_verify(verifier, webhook->headers, 2,
+                                          (const uint8_t *)webhook->body, strlen(webhook->body),
+                                          NULL, delivery, err);
 }
 
 static void is_text(const char *text, size_t len, const char *expected)
@@ -114,7 +118,8 @@ static void what_a_webhook_says(const hoopauth_webhook_verifier_t *verifier)
   is_text(text, len, webhook.body);
   CHECK(text == hoopauth_webhook_delivery_body(delivery, NULL));
   int64_t timestamp = 0;
-  CHECK(hoopauth_webhook_delivery_timestamp(delivery, &timestamp) && timestamp > INT64_C(1600000000000));
+  CHECK(hoopauth_webhook_delivery_timestamp(delivery, &timestamp) &&
+        timestamp > INT64_C(1600000000000));
   CHECK(hoopauth_webhook_delivery_timestamp(delivery, NULL));
   OK(hoopauth_webhook_delivery_confirm(delivery, NULL, &err));
   hoopauth_webhook_delivery_free(delivery);
@@ -123,23 +128,29 @@ static void what_a_webhook_says(const hoopauth_webhook_verifier_t *verifier)
   hoopauth_text_t *label = NULL;
   size_t body_len = strlen(webhook.body);
   const uint8_t *body = (const uint8_t *)webhook.body;
-  OK(hoopauth_webhook_verifier_verify_signature(verifier, webhook.headers, 2, body, body_len, &label, &err));
+  OK(hoopauth_webhook_verifier_verify_signature(verifier, webhook.headers, 2, body, body_len,
+                                                &label, &err));
   text = hoopauth_text_data(label, &len);
   is_text(text, len, "the emulator's");
   hoopauth_text_free(label);
   FAILS(HOOPAUTH_SIGNATURE_INVALID,
-        hoopauth_webhook_verifier_verify_signature(verifier, webhook.headers, 2, body, body_len - 1, &label, &err));
+        hoopauth_webhook_verifier_verify_signature(verifier, webhook.headers, 2, body, body_len - 1,
+                                                   &label, &err));
   FAILS(HOOPAUTH_SIGNATURE_INVALID,
-        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, NULL, 0, NULL, &delivery, &err));
+        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, NULL, 0, NULL, &delivery,
+                                         &err));
   FAILS(HOOPAUTH_SIGNATURE_MISSING,
-        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 1, body, body_len, NULL, &delivery, &err));
+        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 1, body, body_len, NULL,
+                                         &delivery, &err));
   FAILS(HOOPAUTH_SIGNATURE_MISSING,
         hoopauth_webhook_verifier_verify(verifier, NULL, 0, body, body_len, NULL, &delivery, &err));
   CHECK(delivery == NULL && label == NULL);
   FAILS(HOOPAUTH_INVALID_ARGUMENT,
-        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 100000, body, body_len, NULL, &delivery, &err));
+        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 100000, body, body_len, NULL,
+                                         &delivery, &err));
   /* Values are bytes; names are names. */
-  hoopauth_header_t odd[3] = {webhook.headers[0], webhook.headers[1], {"X-Owner", NUL, "Fran\xe7ois", NUL}};
+  hoopauth_header_t odd[3] = {
+      webhook.headers[0], webhook.headers[1], {"X-Owner", NUL, "Fran\xe7ois", NUL}};
   OK(hoopauth_webhook_verifier_verify_signature(verifier, odd, 3, body, body_len, &label, &err));
   hoopauth_text_free(label);
   odd[2].name = "\xff";
@@ -151,13 +162,15 @@ static void what_a_webhook_says(const hoopauth_webhook_verifier_t *verifier)
 /* What every parser takes, whatever the platform cut in half. */
 static void what_a_parser_takes(const hoopauth_webhook_verifier_t *verifier)
 {
-  webhook_t webhook = signed_webhook("{\"webhookId\":\"w-emoji\",\"type\":\"ContactCreate\",\"text\":\"cut\"}");
+  webhook_t webhook =
+      signed_webhook("{\"webhookId\":\"w-emoji\",\"type\":\"ContactCreate\",\"text\":\"cut\"}");
   hoopauth_webhook_delivery_t *delivery = NULL;
   size_t len = 0;
   OK(verify(verifier, &webhook, &delivery, &err));
   const char *text = hoopauth_webhook_delivery_json(delivery, &len);
   is_text(text, len, webhook.body);
-  CHECK(text == hoopauth_webhook_delivery_json(delivery, NULL) && hoopauth_webhook_delivery_json(NULL, NULL) == NULL);
+  CHECK(text == hoopauth_webhook_delivery_json(delivery, NULL) &&
+        hoopauth_webhook_delivery_json(NULL, NULL) == NULL);
   hoopauth_webhook_delivery_free(delivery);
   webhook_free(&webhook);
 
@@ -165,16 +178,18 @@ static void what_a_parser_takes(const hoopauth_webhook_verifier_t *verifier)
   static const char body[] = "\xef\xbb\xbf{\"webhookId\":7,\"text\":\"cut \\ud83e\",\"n\":1e999}";
   hoopauth_header_t signature = {
       "X-GHL-Signature", NUL,
-      "Lrhz3HoWky1dtFCy13mpomh2mUXFy0anoucYyETIOAVCP7tu4qQht3mVlMfs98cKzJbnSp3EZNtRTcSGQQ4hBg==", NUL};
+      "Lrhz3HoWky1dtFCy13mpomh2mUXFy0anoucYyETIOAVCP7tu4qQht3mVlMfs98cKzJbnSp3EZNtRTcSGQQ4hBg==",
+      NUL};
   hoopauth_webhook_config_t *config = NULL;
   OK(hoopauth_webhook_config_new(&config, &err));
   OK(hoopauth_webhook_config_set(config, "any_app", NUL, "true", NUL, &err));
   OK(hoopauth_webhook_config_set(config, "without_timestamp", NUL, "true", NUL, &err));
   OK(hoopauth_webhook_config_add_key(config, "ed25519", NUL, "own", NUL,
-                                     "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", NUL, 0, 0, &err));
+                                     "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", NUL, 0, 0,
+                                     &err));
   hoopauth_webhook_verifier_t *other = verifier_of(NULL, config);
-  OK(hoopauth_webhook_verifier_verify(other, &signature, 1, (const uint8_t *)body, strlen(body), NULL, &delivery,
-                                      &err));
+  OK(hoopauth_webhook_verifier_verify(other, &signature, 1, (const uint8_t *)body, strlen(body),
+                                      NULL, &delivery, &err));
   text = hoopauth_webhook_delivery_type(delivery, &len);
   is_text(text, len, "");
   text = hoopauth_webhook_delivery_json(delivery, &len);
@@ -189,20 +204,23 @@ static void what_a_parser_takes(const hoopauth_webhook_verifier_t *verifier)
 static void foreign(const hoopauth_client_t *client, const hoopauth_webhook_verifier_t *verifier)
 {
   hoopauth_webhook_delivery_t *delivery = NULL;
-  webhook_t named = signed_webhook("{\"type\":\"ContactCreate\",\"webhookId\":\"w-named\",\"appId\":\"another\"}");
-  webhook_t unnamed = signed_webhook("{\"type\":\"ContactCreate\",\"webhookId\":\"w-unnamed\",\"appId\":null,"
-                                     "\"companyId\":\"hoopCompany000000001\"}");
+  webhook_t named = signed_webhook(
+      "{\"type\":\"ContactCreate\",\"webhookId\":\"w-named\",\"appId\":\"another\"}");
+  webhook_t unnamed =
+      signed_webhook("{\"type\":\"ContactCreate\",\"webhookId\":\"w-unnamed\",\"appId\":null,"
+                     "\"companyId\":\"hoopCompany000000001\"}");
   FAILS(HOOPAUTH_WEBHOOK_FOREIGN, verify(verifier, &named, &delivery, &err));
   FAILS(HOOPAUTH_WEBHOOK_FOREIGN, verify(verifier, &unnamed, &delivery, &err));
   CHECK(HOOPAUTH_WEBHOOK_FOREIGN == 65 && strcmp(hoopauth_status_name(65), "WEBHOOK_FOREIGN") == 0);
-  /* The company has a grant: what is about it is this app's. A context is obeyed where the store is asked. */
+  /* The company has a grant: what is about it is this app's. A context is obeyed where the store is
+   * asked. */
   hoopauth_context_t *over = NULL;
   import(client, COMPANY, INT64_C(4000000000000));
   OK(hoopauth_context_new(60, &over, &err));
   OK(hoopauth_context_cancel(over, &err));
-  FAILS(HOOPAUTH_CANCELLED,
-        hoopauth_webhook_verifier_verify(verifier, unnamed.headers, 2, (const uint8_t *)unnamed.body,
-                                         strlen(unnamed.body), over, &delivery, &err));
+  FAILS(HOOPAUTH_CANCELLED, hoopauth_webhook_verifier_verify(
+                                verifier, unnamed.headers, 2, (const uint8_t *)unnamed.body,
+                                strlen(unnamed.body), over, &delivery, &err));
   OK(verify(verifier, &unnamed, &delivery, &err));
   CHECK(hoopauth_webhook_delivery_app_id(delivery, NULL) == NULL);
   hoopauth_webhook_delivery_free(delivery);
@@ -250,21 +268,24 @@ static void called_off(const hoopauth_webhook_verifier_t *verifier)
   OK(hoopauth_context_new(60, &over, &err));
   OK(hoopauth_context_cancel(over, &err));
   OK(hoopauth_context_new(60, &context, &err));
-  FAILS(HOOPAUTH_CANCELLED,
-        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, over, &delivery, &err));
+  FAILS(HOOPAUTH_CANCELLED, hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body,
+                                                             len, over, &delivery, &err));
   CHECK(delivery == NULL);
-  OK(hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, context, &delivery, &err));
-  FAILS(HOOPAUTH_LEASE_TIMEOUT,
-        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, context, &second, &err));
+  OK(hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, context, &delivery,
+                                      &err));
+  FAILS(HOOPAUTH_LEASE_TIMEOUT, hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body,
+                                                                 len, context, &second, &err));
   FAILS(HOOPAUTH_CANCELLED, hoopauth_webhook_delivery_release(delivery, over, &err));
   OK(hoopauth_webhook_delivery_release(delivery, context, &err));
   hoopauth_webhook_delivery_free(delivery);
-  OK(hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, context, &delivery, &err));
+  OK(hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, context, &delivery,
+                                      &err));
   FAILS(HOOPAUTH_CANCELLED, hoopauth_webhook_delivery_confirm(delivery, over, &err));
   OK(hoopauth_webhook_delivery_confirm(delivery, context, &err));
   hoopauth_webhook_delivery_free(delivery);
   FAILS(HOOPAUTH_WEBHOOK_REPLAYED,
-        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, context, &second, &err));
+        hoopauth_webhook_verifier_verify(verifier, webhook.headers, 2, body, len, context, &second,
+                                         &err));
   hoopauth_context_free(context);
   hoopauth_context_free(over);
   webhook_free(&webhook);
@@ -312,7 +333,8 @@ static void one_of_many(const hoopauth_webhook_verifier_t *verifier)
   webhook_free(&webhook);
 }
 
-static int32_t applied(const hoopauth_client_t *client, const hoopauth_webhook_verifier_t *verifier, const char *event)
+static int32_t applied(const hoopauth_client_t *client, const hoopauth_webhook_verifier_t *verifier,
+                       const char *event)
 {
   webhook_t webhook = signed_webhook(event);
   hoopauth_webhook_delivery_t *delivery = NULL;
@@ -332,23 +354,28 @@ static int32_t applied(const hoopauth_client_t *client, const hoopauth_webhook_v
 }
 
 /* The location is uninstalled so many seconds from now. */
-static int32_t uninstalled(const hoopauth_client_t *client, const hoopauth_webhook_verifier_t *verifier, int seconds)
+static int32_t uninstalled(const hoopauth_client_t *client,
+                           const hoopauth_webhook_verifier_t *verifier, int seconds)
 {
   char event[300], when[40];
   time_t moment = time(NULL) + seconds;
   struct tm parts;
-  CHECK(gmtime_r(&moment, &parts) != NULL && strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &parts) > 0);
-  snprintf(event, sizeof event,
-           "{\"type\":\"UNINSTALL\",\"webhookId\":\"w-out%d\",\"locationId\":\"hoopLocation00000001\","
-           "\"companyId\":\"hoopCompany000000001\",\"timestamp\":\"%s\"}",
-           seconds, when);
+  CHECK(gmtime_r(&moment, &parts) != NULL &&
+        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &parts) > 0);
+  snprintf(
+      event, sizeof event,
+      "{\"type\":\"UNINSTALL\",\"webhookId\":\"w-out%d\",\"locationId\":\"hoopLocation00000001\","
+      "\"companyId\":\"hoopCompany000000001\",\"timestamp\":\"%s\"}",
+      seconds, when);
   return applied(client, verifier, event);
 }
 
-static void installations(const hoopauth_client_t *client, const hoopauth_webhook_verifier_t *verifier)
+static void installations(const hoopauth_client_t *client,
+                          const hoopauth_webhook_verifier_t *verifier)
 {
-  static const char install[] = "{\"type\":\"INSTALL\",\"webhookId\":\"w-in\",\"locationId\":\"hoopLocation00000001\","
-                                "\"companyId\":\"hoopCompany000000001\"}";
+  static const char install[] =
+      "{\"type\":\"INSTALL\",\"webhookId\":\"w-in\",\"locationId\":\"hoopLocation00000001\","
+      "\"companyId\":\"hoopCompany000000001\"}";
   hoopauth_accounts_t *accounts = NULL;
   import(client, COMPANY, INT64_C(4000000000000));
   CHECK(applied(client, verifier, install) == HOOPAUTH_APPLIED_MINTED);
@@ -360,7 +387,8 @@ static void installations(const hoopauth_client_t *client, const hoopauth_webhoo
   OK(hoopauth_client_accounts(client, NULL, &accounts, &err));
   CHECK(hoopauth_accounts_count(accounts) == 1);
   hoopauth_accounts_free(accounts);
-  CHECK(applied(client, verifier, "{\"type\":\"ContactCreate\",\"webhookId\":\"w-no\"}") == HOOPAUTH_APPLIED_NOTHING);
+  CHECK(applied(client, verifier, "{\"type\":\"ContactCreate\",\"webhookId\":\"w-no\"}") ==
+        HOOPAUTH_APPLIED_NOTHING);
   CHECK(strcmp(hoopauth_applied_name(HOOPAUTH_APPLIED_MINTED), "minted") == 0);
   CHECK(strcmp(hoopauth_applied_name(0), "unknown") == 0);
 }
@@ -388,11 +416,12 @@ static void wrong_configurations(const hoopauth_client_t *client)
   CHECK(strstr(hoopauth_error_message(error, NULL), "no_such_option") != NULL);
   hoopauth_error_free(error);
   FAILS(HOOPAUTH_CONFIG,
-        hoopauth_webhook_config_add_key(config, "md5", NUL, "a", NUL, "a secret of some length", NUL, 0, 0, &err));
-  FAILS(HOOPAUTH_CONFIG,
-        hoopauth_webhook_config_add_key(config, "hmac-sha256", NUL, "a", NUL, "too short", NUL, 0, 0, &err));
-  FAILS(HOOPAUTH_CONFIG,
-        hoopauth_webhook_config_add_key(config, "ed25519", NUL, "a", NUL, "no key at all", NUL, 0, 0, &err));
+        hoopauth_webhook_config_add_key(config, "md5", NUL, "a", NUL, "a secret of some length",
+                                        NUL, 0, 0, &err));
+  FAILS(HOOPAUTH_CONFIG, hoopauth_webhook_config_add_key(config, "hmac-sha256", NUL, "a", NUL,
+                                                         "too short", NUL, 0, 0, &err));
+  FAILS(HOOPAUTH_CONFIG, hoopauth_webhook_config_add_key(config, "ed25519", NUL, "a", NUL,
+                                                         "no key at all", NUL, 0, 0, &err));
   hoopauth_webhook_config_free(config);
 }
 
@@ -403,15 +432,16 @@ static void keys_count_for_a_time(void)
                              "\"locationId\": \"hoopLocation00000001\", \"name\": \"Zo\xc3\xab\" }";
   const int64_t far = INT64_C(4000000000000), long_ago = INT64_C(1000000000000);
   const int64_t times[][2] = {{far, 0}, {0, long_ago}, {long_ago, far}, {0, 0}};
-  hoopauth_header_t signature = {"X-Hook-Signature", NUL,
-                                 "sha256=7e1bd39ca8cf34a5b6d8b823583149ddb30d65527c7d2f62715f9f0513719a43", NUL};
+  hoopauth_header_t signature = {
+      "X-Hook-Signature", NUL,
+      "sha256=7e1bd39ca8cf34a5b6d8b823583149ddb30d65527c7d2f62715f9f0513719a43", NUL};
   for (int i = 0; i < 4; i++) {
     hoopauth_webhook_config_t *config = NULL;
     hoopauth_text_t *label = NULL;
     OK(hoopauth_webhook_config_new(&config, &err));
     OK(hoopauth_webhook_config_set(config, "any_app", NUL, "true", NUL, &err));
-    OK(hoopauth_webhook_config_add_key(config, "HMAC-SHA256", NUL, "own", NUL, SECRET, NUL, times[i][0], times[i][1],
-                                       &err));
+    OK(hoopauth_webhook_config_add_key(config, "HMAC-SHA256", NUL, "own", NUL, SECRET, NUL,
+                                       times[i][0], times[i][1], &err));
     hoopauth_webhook_verifier_t *verifier = verifier_of(NULL, config);
     hoopauth_status_t status = hoopauth_webhook_verifier_verify_signature(
         verifier, &signature, 1, (const uint8_t *)body, strlen(body), &label, NULL);

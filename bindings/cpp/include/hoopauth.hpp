@@ -1,37 +1,38 @@
 // hoopauth for C++17 and later: the handles of hoopauth.h as move-only objects. Header-only. MIT OR
 // Apache-2.0.
 //
-// Handles    Each noun of hoopauth.h is a class that owns one handle and frees it. They move and
-// don't copy; client, account,
-//            context and webhook_verifier, which the library counts, have share(). A moved-from object may only be destroyed or
-//            assigned to; a call with it fails with invalid_argument.
+// Handles    Each noun of hoopauth.h is a class that owns one handle and frees it. The classes move
+//            and do not copy. client, account, context and webhook_verifier, which the library
+//            counts, have share(). Only destroy or assign to a moved-from object; a call on it
+//            fails with invalid_argument.
 //
-// Text       In: std::string_view. Out: std::string_view, borrowed from the object that was asked,
-// good until that is changed or
-//            destroyed; std::optional where there may be none.
+// Text       Input is std::string_view. Output is std::string_view, borrowed from the object that
+//            you asked and valid until that object is changed or destroyed; it is std::optional if
+//            there may be no text.
 //
-// Time       Spans are std::chrono durations; moments are hoopauth::moment, system_clock in
-// milliseconds.
+// Time       Spans are std::chrono durations. Moments are hoopauth::moment: system_clock in
+//            milliseconds.
 //
-// Errors     Each fallible function exists twice: try_<name> returns a result<T>; <name> throws the
-// same error as the class of its
-//            code (hoopauth::errors::no_grant, ...), all of them hoopauth::error. Compiled with -fno-exceptions there are the
-//            try_ functions only, and constructors that can fail are try_make.
+// Errors     Each function that can fail exists twice. try_<name> returns a result<T>. <name>
+//            throws the same error as the class of its code (hoopauth::errors::no_grant, ...); each
+//            of these derives from hoopauth::error. With -fno-exceptions only the try_ functions
+//            exist, and constructors that can fail are try_make.
 //
-// Threads    const member functions may be called from any number of threads at once, others need
-// the object for themselves. No
-//            object may be destroyed or moved while another thread uses it: give that thread its own by share().
+// Threads    Any number of threads may call const member functions at once; other functions need
+//            the object for themselves. Do not destroy or move an object while another thread uses
+//            it: give that thread its own by share().
 //
 // Callbacks  store, transport, clock, log_sink and change_hook are classes to derive from. The
-// library calls them from any thread,
-//            several at once, and destroys each exactly once: when nothing uses it any more, or at once if it was refused. What a
-//            callback throws does not pass through the library: a hoopauth::error keeps its code where the callback may use it,
-//            anything else is callback_failed with the text of what(). A call to a client from within a callback is invalid_state.
+//            library calls them from any thread, several at once. It destroys each object exactly
+//            once: when nothing uses it any more, or at once if it was refused. An exception of a
+//            callback does not pass through the library: a hoopauth::error keeps its code if the
+//            callback may use that code, and any other exception is callback_failed with the text
+//            of what(). A call of a client from within a callback is invalid_state.
 //
-// Bytes      Bodies are std::string_view too: any bytes, which may be NUL.
+// Bytes      Bodies are std::string_view, too: any bytes, which may be NUL.
 //
 // Secrets    Tokens come out of headers::authorization, the grant and the transport's request, and
-// out of nothing else.
+//            out of nothing else.
 #ifndef HOOPAUTH_HPP
 #define HOOPAUTH_HPP
 
@@ -104,8 +105,8 @@ inline namespace HOOPAUTH_FORM_ {
     X(internal, INTERNAL)                                       \
     X(callback_failed, CALLBACK_FAILED)
 
-/// Why a call failed; the same numbers in every language. A later library may give others: treat
-/// those as failures too.
+/// Code of a failed call; the same numbers in every language. A later library may give others:
+/// treat those as failures too.
 enum class code : hoopauth_status_t {
 #define HOOPAUTH_CODE_(name, NAME) name = HOOPAUTH_##NAME,
     HOOPAUTH_CODES_(HOOPAUTH_CODE_)
@@ -130,7 +131,7 @@ using moment = std::chrono::time_point<std::chrono::system_clock, std::chrono::m
 /// A span of time in seconds, with fractions.
 using seconds = std::chrono::duration<double>;
 
-/// What the wrapper is made of; not for programs.
+/// Parts of the wrapper; not for programs.
 namespace detail {
 
 template <class T, void (*Free)(T*)>
@@ -217,7 +218,7 @@ public:
 
     /// The HTTP status.
     std::uint16_t status() const noexcept { return hoopauth_response_status(raw()); }
-    /// How many headers there are.
+    /// Returns the number of headers.
     std::size_t size() const noexcept { return hoopauth_response_header_count(raw()); }
     /// One of the headers in the order they came, by its number from 0, its name in lower case;
     /// empty where there is none.
@@ -245,8 +246,8 @@ private:
     const hoopauth_response_t* raw_;
 };
 
-/// Why a call failed: what happened, what to do next, what the server said. It holds no secret.
-/// Copies share one text. Any thread may read it.
+/// Reason why a call failed: what happened, what to do next, and what the server said. It contains
+/// no secret. Copies share one text. Any thread may read it.
 class error : public std::exception {
 public:
     /// A failure of a callback's own, to be returned or thrown by it. No secrets.
@@ -263,7 +264,8 @@ public:
     /// The kind of failure.
     hoopauth::code code() const noexcept { return code_; }
 
-    /// What happened and what to do next, for people; the code's name where nothing more is known.
+    /// Returns what happened and what to do next, for people; the code's name if nothing more is
+    /// known.
     std::string_view message() const noexcept {
         if (message_ && !message_->empty()) return *message_;
         return raw_ ? detail::view(hoopauth_error_message, raw()) : name(code_);
@@ -288,13 +290,13 @@ public:
         return detail::view_some(hoopauth_error_trace_id, raw());
     }
 
-    /// How long to wait before the next try, where that is known.
+    /// Returns the time to wait before the next try, if that is known.
     std::optional<seconds> retry_after() const noexcept {
         const double after = hoopauth_error_retry_after(raw());
         return after < 0 ? std::nullopt : std::optional<seconds>(seconds(after));
     }
 
-    /// Whether the same call can succeed later with nothing changed by a person.
+    /// Returns true if the same call can succeed later although nobody changes anything.
     bool retryable() const noexcept {
         return retryable_.value_or(hoopauth_error_is_retryable(raw()));
     }
@@ -311,7 +313,7 @@ public:
         return response ? std::optional<response_view>(response_view(response)) : std::nullopt;
     }
 
-    /// Whether a callback said something about retrying; for the wrapper.
+    /// Returns true if a callback said something about retrying; for the wrapper.
     std::optional<bool> said_retryable() const noexcept { return retryable_; }
 
     /// The library's handle, borrowed; NULL for an error of a callback's own.
@@ -363,9 +365,9 @@ public:
     /// A failure.
     result(hoopauth::error error) : content_(std::in_place_index<1>, std::move(error)) {}
 
-    /// Whether there is a value.
+    /// Returns true if there is a value.
     bool has_value() const noexcept { return content_.index() == 0; }
-    /// Whether there is a value.
+    /// Returns true if there is a value.
     explicit operator bool() const noexcept { return has_value(); }
 
     /// The value; only where there is one.
@@ -379,7 +381,7 @@ public:
     /// The value; only where there is one.
     const T* operator->() const noexcept { return std::get_if<0>(&content_); }
 
-    /// Why there is no value; only where there is none.
+    /// Returns the error; call it only if there is no value.
     const hoopauth::error& error() const noexcept { return *std::get_if<1>(&content_); }
 
 #if HOOPAUTH_EXCEPTIONS
@@ -403,11 +405,11 @@ public:
     /// A failure.
     result(hoopauth::error error) : error_(std::move(error)) {}
 
-    /// Whether it succeeded.
+    /// Returns true if the call succeeded.
     bool has_value() const noexcept { return !error_; }
-    /// Whether it succeeded.
+    /// Returns true if the call succeeded.
     explicit operator bool() const noexcept { return has_value(); }
-    /// Why it failed; only where it did.
+    /// Returns the error; call it only if the call failed.
     const hoopauth::error& error() const noexcept { return *error_; }
 
 #if HOOPAUTH_EXCEPTIONS
@@ -467,14 +469,15 @@ private:
     detail::handle<hoopauth_text_t, hoopauth_text_free> raw_;
 };
 
-/// How long calls may take, and a switch that ends their waits from another thread. Any thread may
-/// use it.
+/// Deadline for calls, and a switch that ends their waits from another thread. Any thread may use
+/// it.
 class context {
 public:
     /// Takes over a reference.
     explicit context(hoopauth_context_t* raw) noexcept : raw_(raw) {}
 
-    /// Its calls end `timeout` from now at the latest, with timeout; none given: no end.
+    /// Makes a context whose calls end `timeout` from now at the latest, with the error timeout.
+    /// Without an argument, they have no end.
     static result<context> try_make(
         seconds timeout = seconds(std::numeric_limits<double>::infinity())) {
         hoopauth_context_t* out = nullptr;
@@ -486,13 +489,14 @@ public:
 #if HOOPAUTH_EXCEPTIONS
     /// No end, but a switch.
     context() : context(try_make().value()) {}
-    /// Its calls end `timeout` from now at the latest, with timeout. Throws invalid_argument.
+    /// Makes a context whose calls end `timeout` from now at the latest, with the error timeout.
+    /// Throws invalid_argument.
     explicit context(seconds timeout) : context(try_make(timeout).value()) {}
 #endif
 
     /// Ends all waits within it, those under way and those to come, with cancelled.
     void cancel() const noexcept { hoopauth_context_cancel(raw(), nullptr); }
-    /// Whether it was cancelled.
+    /// Returns true if the context was cancelled.
     bool is_cancelled() const noexcept { return hoopauth_context_is_cancelled(raw()); }
     /// The same context once more, for another thread.
     context share() const noexcept { return context(hoopauth_context_ref(raw())); }
@@ -520,7 +524,7 @@ private:
     detail::handle<hoopauth_account_t, hoopauth_account_free> raw_;
 };
 
-/// How a call takes an account: an account, or {} for the client's default one.
+/// Account argument of a call: an account, or {} for the client's default one.
 class account_arg {
 public:
     /// The default account.
@@ -530,7 +534,7 @@ public:
 
     /// The handle; NULL for the default one.
     const hoopauth_account_t* raw() const noexcept { return raw_; }
-    /// Whether it was a moved-from one, which is not the default one.
+    /// Returns true for a moved-from account, which is not the default one.
     bool moved() const noexcept { return moved_; }
 
 private:
@@ -538,7 +542,7 @@ private:
     bool moved_ = false;
 };
 
-/// How a call takes a context: a context, or {} for the option timeout.
+/// Context argument of a call: a context, or {} for the option timeout.
 class within {
 public:
     /// The option timeout, and no switch.
@@ -548,7 +552,7 @@ public:
 
     /// The handle; NULL for none.
     const hoopauth_context_t* raw() const noexcept { return raw_; }
-    /// Whether it was a moved-from one.
+    /// Returns true for a moved-from context.
     bool moved() const noexcept { return moved_; }
 
 private:
@@ -562,7 +566,7 @@ public:
     /// Takes over a handle.
     explicit headers(hoopauth_headers_t* raw) noexcept : raw_(raw) {}
 
-    /// How many there are.
+    /// Returns the number of items.
     std::size_t size() const noexcept { return hoopauth_headers_count(raw()); }
     /// One of them, by its number from 0; empty where there is none.
     header operator[](std::size_t index) const noexcept {
@@ -601,7 +605,7 @@ public:
         return detail::made<headers>(status, out, err);
     }
 #if HOOPAUTH_EXCEPTIONS
-    /// As try_with_version; throws.
+    /// Does the same as try_with_version, and throws.
     headers with_version(std::string_view version) const {
         return try_with_version(version).value();
     }
@@ -659,22 +663,22 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
-    /// As try_make; throws.
+    /// Does the same as try_make, and throws.
     grant(std::string_view account, std::string_view access_token)
         : grant(try_make(account, access_token).value()) {}
-    /// As try_set_refresh_token; throws.
+    /// Does the same as try_set_refresh_token, and throws.
     grant& set_refresh_token(std::string_view token) {
         return try_set_refresh_token(token).value(), *this;
     }
-    /// As try_set_expires_at; throws.
+    /// Does the same as try_set_expires_at, and throws.
     grant& set_expires_at(moment end) { return try_set_expires_at(end).value(), *this; }
-    /// As try_set_scopes; throws.
+    /// Does the same as try_set_scopes, and throws.
     grant& set_scopes(std::string_view scopes) { return try_set_scopes(scopes).value(), *this; }
-    /// As try_set_company_id; throws.
+    /// Does the same as try_set_company_id, and throws.
     grant& set_company_id(std::string_view id) { return try_set_company_id(id).value(), *this; }
 #endif
 
-    /// Whom it speaks for.
+    /// Returns the account of the grant.
     std::string_view account() const noexcept {
         return detail::view(hoopauth_grant_account, raw());
     }
@@ -697,16 +701,18 @@ public:
     std::optional<std::string_view> user_id() const noexcept {
         return detail::view_some(hoopauth_grant_user_id, raw());
     }
-    /// When the access token ends. A life of no time or less counts as 60 seconds, one that the
-    /// platform does not tell as 86 399.
+    /// Returns the moment at which the access token ends. A life of no time or less counts as 60
+    /// seconds, one that the platform does not tell as 86 399.
     moment expires_at() const noexcept { return detail::at(hoopauth_grant_expires_at_ms(raw())); }
-    /// When the token pair was asked for or imported; the epoch before it is stored.
+    /// Returns the moment at which the token pair was requested or imported; the epoch before it is
+    /// stored.
     moment obtained_at() const noexcept { return detail::at(hoopauth_grant_obtained_at_ms(raw())); }
-    /// When the user authorized it, or it was imported or minted; the epoch before it is stored.
+    /// Returns the moment at which the user authorized the grant, or it was imported or minted; the
+    /// epoch before it is stored.
     moment authorized_at() const noexcept {
         return detail::at(hoopauth_grant_authorized_at_ms(raw()));
     }
-    /// Whether it was minted from its company's token.
+    /// Returns true if the grant was minted from its company's token.
     bool is_minted() const noexcept { return hoopauth_grant_is_minted(raw()); }
     /// The handle, borrowed.
     const hoopauth_grant_t* raw() const noexcept { return raw_.get(); }
@@ -725,7 +731,7 @@ enum class log_level : std::int32_t {
     trace = HOOPAUTH_LOG_TRACE,  ///< everything
 };
 
-/// Where log records go.
+/// Receiver of log records.
 class log_sink {
 public:
     virtual ~log_sink() = default;
@@ -749,18 +755,16 @@ public:
     }
 };
 
-/// What happened to a grant. A later library may give others.
+/// Kind of change of a grant. A later library may give others.
 enum class change_kind : std::int32_t {
     saved = HOOPAUTH_CHANGE_SAVED,          ///< a new authorization or import was stored
     refreshed = HOOPAUTH_CHANGE_REFRESHED,  ///< the tokens were refreshed or minted
-    unsaved =
-        HOOPAUTH_CHANGE_UNSAVED,  ///< a new pair could not be saved and is held in memory: mend the store
-    removed = HOOPAUTH_CHANGE_REMOVED,  ///< the grant was removed
-    refused =
-        HOOPAUTH_CHANGE_REFUSED,  ///< the platform refused it for good: the user must authorize again
+    unsaved = HOOPAUTH_CHANGE_UNSAVED,      ///< a new pair is held in memory: repair the store
+    removed = HOOPAUTH_CHANGE_REMOVED,      ///< the grant was removed
+    refused = HOOPAUTH_CHANGE_REFUSED,      ///< refused for good: the user must authorize again
 };
 
-/// Who is told of changes of grants.
+/// Receiver of changes of grants.
 class change_hook {
 public:
     virtual ~change_hook() = default;
@@ -783,7 +787,7 @@ public:
     std::string_view url() const noexcept {
         return detail::view(hoopauth_transport_request_url, raw_);
     }
-    /// How many headers to send.
+    /// Returns the number of headers to send.
     std::size_t size() const noexcept { return hoopauth_transport_request_header_count(raw_); }
     /// One of the headers, by its number from 0; empty where there is none. Values may be secret.
     header operator[](std::size_t index) const noexcept {
@@ -800,7 +804,7 @@ public:
     std::string_view body() const noexcept {
         return detail::view(hoopauth_transport_request_body, raw_);
     }
-    /// How long the whole exchange may take, the body included.
+    /// Returns the time that the whole exchange may take, the body included.
     seconds timeout() const noexcept { return seconds(hoopauth_transport_request_timeout(raw_)); }
     /// The longest body to accept, in bytes after decompression.
     std::size_t max_body() const noexcept { return hoopauth_transport_request_max_body(raw_); }
@@ -809,7 +813,7 @@ private:
     const hoopauth_transport_request_t* raw_;
 };
 
-/// Where a transport puts the answer; good until send returns. Each function tells whether the
+/// Place where a transport puts the answer; valid until send returns. Each function tells if the
 /// library took it.
 class transport_response {
 public:
@@ -854,7 +858,7 @@ public:
     virtual result<void> send(const transport_request& request, transport_response& response) = 0;
 };
 
-/// Which row of a store: one per app and account. Good until the callback returns.
+/// Key of a row: each app and account has one row. Valid until the callback returns.
 struct row_key {
     /// The app: the origin of the token endpoint and the client id.
     std::string_view app;
@@ -867,11 +871,11 @@ struct row_key {
 struct new_row {
     /// UTF-8 text without NUL; sealed if the option store_key is set, and secret if not.
     std::string_view bytes;
-    /// Whether there is a grant; else the row is a tombstone, which must be kept.
+    /// True if there is a grant; else the row is a tombstone, which must be kept.
     bool live = false;
-    /// Whether a refresh stands open.
+    /// True if a refresh is open.
     bool marked = false;
-    /// When the access token ends.
+    /// Moment at which the access token ends.
     moment expires_at;
     /// Before this moment maintenance leaves the account alone.
     moment not_before;
@@ -879,7 +883,7 @@ struct new_row {
 
 /// A row as it was saved.
 struct stored_row {
-    /// Its version, at least 1.
+    /// Version of the row, at least 1.
     std::uint64_t version = 0;
     /// Exactly the bytes that were saved.
     std::string bytes;
@@ -889,11 +893,11 @@ struct stored_row {
 struct listed_row {
     /// The account.
     std::string account;
-    /// Whether there is a grant.
+    /// True if there is a grant.
     bool live = false;
-    /// Whether a refresh stands open.
+    /// True if a refresh is open.
     bool marked = false;
-    /// When the access token ends.
+    /// Moment at which the access token ends.
     moment expires_at;
     /// Before this moment maintenance leaves the account alone.
     moment not_before;
@@ -925,13 +929,12 @@ public:
     virtual ~lease() = default;
 };
 
-/// Who wants a slot of the budget.
+/// Purpose of a slot of the budget.
 enum class priority : std::int32_t {
-    soft =
-        HOOPAUTH_PRIORITY_SOFT,  ///< an early refresh, which leaves the last slot of a minute to others
+    soft = HOOPAUTH_PRIORITY_SOFT,      ///< an early refresh, which leaves the last slot to others
     normal = HOOPAUTH_PRIORITY_NORMAL,  ///< a login, or a refresh that callers wait for
     recovery =
-        HOOPAUTH_PRIORITY_RECOVERY,  ///< the repeat of a request whose answer was lost; it may go beyond the budget,
+        HOOPAUTH_PRIORITY_RECOVERY,  ///< the repeat after a lost answer; it may exceed the budget,
                                      ///< by as much again, and by 5 at least
 };
 
@@ -1190,13 +1193,13 @@ inline result<void> try_set_log(log_level level, std::shared_ptr<log_sink> sink)
 inline void unset_log() noexcept { hoopauth_log_set(HOOPAUTH_LOG_OFF, nullptr, nullptr); }
 
 #if HOOPAUTH_EXCEPTIONS
-/// As try_set_log; throws.
+/// Does the same as try_set_log, and throws.
 inline void set_log(log_level level, std::shared_ptr<log_sink> sink) {
     try_set_log(level, std::move(sink)).value();
 }
 #endif
 
-/// What a client is to be: options by name, and the host's own store, transport and clock. One
+/// Configuration of a client: options by name, and the host's own store, transport and clock. One
 /// thread at a time.
 class config {
 public:
@@ -1269,31 +1272,31 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
-    /// As try_make; throws.
+    /// Does the same as try_make, and throws.
     config() : config(try_make().value()) {}
-    /// As try_set; throws errors::config.
+    /// Does the same as try_set, and throws errors::config.
     config& set(std::string_view name, std::string_view value) {
         return try_set(name, value).value(), *this;
     }
-    /// As try_use_environment; throws.
+    /// Does the same as try_use_environment, and throws.
     config& use_environment() { return try_use_environment().value(), *this; }
-    /// As try_set_language; throws.
+    /// Does the same as try_set_language, and throws.
     config& set_language(std::string_view language) {
         return try_set_language(language).value(), *this;
     }
-    /// As try_set_store; throws.
+    /// Does the same as try_set_store, and throws.
     config& set_store(std::shared_ptr<store> store) {
         return try_set_store(std::move(store)).value(), *this;
     }
-    /// As try_set_transport; throws.
+    /// Does the same as try_set_transport, and throws.
     config& set_transport(std::shared_ptr<transport> transport) {
         return try_set_transport(std::move(transport)).value(), *this;
     }
-    /// As try_set_clock; throws.
+    /// Does the same as try_set_clock, and throws.
     config& set_clock(std::shared_ptr<clock> clock) {
         return try_set_clock(std::move(clock)).value(), *this;
     }
-    /// As try_set_change; throws.
+    /// Does the same as try_set_change, and throws.
     config& set_change(std::shared_ptr<change_hook> hook) {
         return try_set_change(std::move(hook)).value(), *this;
     }
@@ -1312,7 +1315,7 @@ public:
     /// Takes over a handle.
     explicit accounts(hoopauth_accounts_t* raw) noexcept : raw_(raw) {}
 
-    /// How many there are.
+    /// Returns the number of items.
     std::size_t size() const noexcept { return hoopauth_accounts_count(raw()); }
     /// One of them, by its number from 0; empty where there is none.
     std::string_view operator[](std::size_t index) const noexcept {
@@ -1331,19 +1334,19 @@ private:
     detail::handle<hoopauth_accounts_t, hoopauth_accounts_free> raw_;
 };
 
-/// How an account's grant stands. Any thread may read it.
+/// State of an account's grant. Any thread may read it.
 class health {
 public:
     /// Takes over a handle.
     explicit health(hoopauth_health_t* raw) noexcept : raw_(raw) {}
 
-    /// When the access token ends.
+    /// Returns the moment at which the access token ends.
     moment expires_at() const noexcept { return detail::at(hoopauth_health_expires_at_ms(raw())); }
-    /// When the token pair was asked for or imported.
+    /// Returns the moment at which the token pair was requested or imported.
     moment refreshed_at() const noexcept {
         return detail::at(hoopauth_health_refreshed_at_ms(raw()));
     }
-    /// When the user authorized it.
+    /// Returns the moment at which the user authorized the grant.
     moment authorized_at() const noexcept {
         return detail::at(hoopauth_health_authorized_at_ms(raw()));
     }
@@ -1351,11 +1354,11 @@ public:
     std::optional<std::string_view> last_error() const noexcept {
         return detail::view_some(hoopauth_health_last_error, raw());
     }
-    /// Whether the platform refused the refresh token and only the user can help.
+    /// Returns true if HoopAI refused the refresh token and only the user can help.
     bool needs_reauthorization() const noexcept {
         return hoopauth_health_needs_reauthorization(raw());
     }
-    /// Whether the current token pair is held in memory because the store failed.
+    /// Returns true if the current token pair is held in memory because the store failed.
     bool is_unsaved() const noexcept { return hoopauth_health_is_unsaved(raw()); }
     /// Days until the refresh token ends if nobody uses it; nothing without a refresh token.
     std::optional<std::int64_t> idle_days_left() const noexcept {
@@ -1391,13 +1394,13 @@ public:
                                                                             uri.size(), &err);
         return detail::done(status, err);
     }
-    /// Whether to send a code challenge, method S256 (RFC 7636).
+    /// Sends a code challenge, method S256 (RFC 7636).
     result<void> try_set_pkce(bool pkce) {
         hoopauth_error_t* err = nullptr;
         const auto status = hoopauth_authorization_request_set_pkce(raw_.get(), pkce, &err);
         return detail::done(status, err);
     }
-    /// Whether the login shows in the same window instead of a new one.
+    /// Shows the login in the same window instead of a new one.
     result<void> try_set_login_window_self(bool same_window) {
         hoopauth_error_t* err = nullptr;
         const auto status =
@@ -1413,21 +1416,21 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
-    /// As try_set_scopes; throws.
+    /// Does the same as try_set_scopes, and throws.
     authorization_request& set_scopes(std::string_view scopes) {
         return try_set_scopes(scopes).value(), *this;
     }
-    /// As try_set_redirect_uri; throws.
+    /// Does the same as try_set_redirect_uri, and throws.
     authorization_request& set_redirect_uri(std::string_view uri) {
         return try_set_redirect_uri(uri).value(), *this;
     }
-    /// As try_set_pkce; throws.
+    /// Does the same as try_set_pkce, and throws.
     authorization_request& set_pkce(bool pkce) { return try_set_pkce(pkce).value(), *this; }
-    /// As try_set_login_window_self; throws.
+    /// Does the same as try_set_login_window_self, and throws.
     authorization_request& set_login_window_self(bool same_window) {
         return try_set_login_window_self(same_window).value(), *this;
     }
-    /// As try_set_version_id; throws.
+    /// Does the same as try_set_version_id, and throws.
     authorization_request& set_version_id(std::string_view id) {
         return try_set_version_id(id).value(), *this;
     }
@@ -1457,7 +1460,7 @@ public:
     std::string_view state() const noexcept {
         return detail::view(hoopauth_pending_authorization_state, raw());
     }
-    /// From when on the redirect is refused.
+    /// Returns the moment from which the redirect is refused.
     moment expires_at() const noexcept {
         return detail::at(hoopauth_pending_authorization_expires_at_ms(raw()));
     }
@@ -1481,11 +1484,10 @@ private:
     detail::handle<hoopauth_maintenance_t, hoopauth_maintenance_free> raw_;
 };
 
-/// What an import did.
+/// Outcome of an import.
 enum class import_outcome : std::int32_t {
     imported = HOOPAUTH_IMPORT_IMPORTED,  ///< the grant is stored
-    known =
-        HOOPAUTH_IMPORT_KNOWN,  ///< nothing: this account was imported or refreshed with that token before
+    known = HOOPAUTH_IMPORT_KNOWN,        ///< nothing: the account had that token before
     kept =
         HOOPAUTH_IMPORT_KEPT,  ///< nothing: another live grant is there, and `replace` was not said
 };
@@ -1598,41 +1600,41 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
-    /// As try_set_account; throws.
+    /// Does the same as try_set_account, and throws.
     hoopauth::request& set_account(std::string_view account) {
         return try_set_account(account).value(), *this;
     }
-    /// As try_add_param; throws.
+    /// Does the same as try_add_param, and throws.
     hoopauth::request& add_param(std::string_view name, std::string_view value) {
         return try_add_param(name, value).value(), *this;
     }
-    /// As try_add_header; throws.
+    /// Does the same as try_add_header, and throws.
     hoopauth::request& add_header(std::string_view name, std::string_view value) {
         return try_add_header(name, value).value(), *this;
     }
-    /// As try_set_body; throws.
+    /// Does the same as try_set_body, and throws.
     hoopauth::request& set_body(std::string_view body) { return try_set_body(body).value(), *this; }
-    /// As try_set_version; throws.
+    /// Does the same as try_set_version, and throws.
     hoopauth::request& set_version(std::string_view version) {
         return try_set_version(version).value(), *this;
     }
-    /// As try_set_timeout; throws.
+    /// Does the same as try_set_timeout, and throws.
     hoopauth::request& set_timeout(seconds timeout) {
         return try_set_timeout(timeout).value(), *this;
     }
-    /// As try_set_max_body; throws.
+    /// Does the same as try_set_max_body, and throws.
     hoopauth::request& set_max_body(std::size_t max_body) {
         return try_set_max_body(max_body).value(), *this;
     }
-    /// As try_set_any_status; throws.
+    /// Does the same as try_set_any_status, and throws.
     hoopauth::request& set_any_status(bool any_status) {
         return try_set_any_status(any_status).value(), *this;
     }
-    /// As try_set_repeatable; throws.
+    /// Does the same as try_set_repeatable, and throws.
     hoopauth::request& set_repeatable(bool repeatable) {
         return try_set_repeatable(repeatable).value(), *this;
     }
-    /// As try_send; throws.
+    /// Does the same as try_send, and throws.
     response send(within within = {}) const { return try_send(within).value(); }
 #endif
 
@@ -1655,9 +1657,9 @@ struct rate_limit {
     std::optional<std::int64_t> daily_limit;
     /// Requests left today.
     std::optional<std::int64_t> daily_remaining;
-    /// When the daily limit starts anew.
+    /// Moment at which the daily limit starts anew.
     std::optional<moment> daily_reset;
-    /// When the answer came.
+    /// Moment at which the answer came.
     moment seen_at;
 };
 
@@ -1665,9 +1667,9 @@ struct rate_limit {
 struct installed_location {
     /// "location:<id>".
     std::string_view account;
-    /// Its name.
+    /// Name of the location.
     std::optional<std::string_view> name;
-    /// Whether the app is installed in it.
+    /// True if the app is installed in the location.
     bool installed = false;
 };
 
@@ -1677,7 +1679,7 @@ public:
     /// Takes over a handle.
     explicit installed_locations(hoopauth_installed_locations_t* raw) noexcept : raw_(raw) {}
 
-    /// How many there are.
+    /// Returns the number of items.
     std::size_t size() const noexcept { return hoopauth_installed_locations_count(raw()); }
     /// One of them, by its number from 0; empty where there is none.
     installed_location operator[](std::size_t index) const noexcept {
@@ -1701,7 +1703,7 @@ private:
     detail::handle<hoopauth_installed_locations_t, hoopauth_installed_locations_free> raw_;
 };
 
-/// What client::mint_all did.
+/// Result of client::mint_all.
 struct mint_summary {
     /// Locations whose grant was minted.
     std::uint64_t minted = 0;
@@ -1711,15 +1713,15 @@ struct mint_summary {
     std::uint64_t failed = 0;
 };
 
-/// How far client::mint_all has come. Good until the callback returns.
+/// Progress of client::mint_all. Valid until the callback returns.
 struct mint_progress {
     /// The location that was just looked at.
     std::string_view account;
     /// The code of its failure, if it could not be minted.
     std::optional<hoopauth::code> failure;
-    /// What happened and what to do next, if it could not be minted.
+    /// Returns what happened and what to do next, if the location could not be minted.
     std::string_view message;
-    /// What happened so far.
+    /// Returns the summary so far.
     mint_summary summary;
 };
 
@@ -1752,11 +1754,12 @@ public:
     std::optional<std::string_view> scope() const noexcept {
         return detail::view_some(hoopauth_operation_scope, raw());
     }
-    /// Whether tokens of locations may call it; true where nothing is documented.
+    /// Returns true if tokens of locations may call the operation, or if nothing is documented.
     bool allows_location() const noexcept { return hoopauth_operation_allows_location(raw()); }
-    /// Whether tokens of companies may call it; true where nothing is documented.
+    /// Returns true if tokens of companies may call the operation, or if nothing is documented.
     bool allows_company() const noexcept { return hoopauth_operation_allows_company(raw()); }
-    /// Whether a Private Integration token may call it; true where nothing is documented.
+    /// Returns true if a Private Integration token may call the operation, or if nothing is
+    /// documented.
     bool allows_private_integration() const noexcept {
         return hoopauth_operation_allows_private_integration(raw());
     }
@@ -1781,7 +1784,7 @@ inline result<text> try_scopes_for(const std::vector<std::string>& operations) {
 }
 
 #if HOOPAUTH_EXCEPTIONS
-/// As try_scopes_for; throws.
+/// Does the same as try_scopes_for, and throws.
 inline text scopes_for(const std::vector<std::string>& operations) {
     return try_scopes_for(operations).value();
 }
@@ -1807,8 +1810,8 @@ inline constexpr std::string_view opportunities_readonly = HOOPAUTH_SCOPE_OPPORT
 inline constexpr std::string_view opportunities_write = HOOPAUTH_SCOPE_OPPORTUNITIES_WRITE;
 }  // namespace scopes
 
-/// What a verifier of webhooks is to be: options by name, and keys beside the platform's own. One
-/// thread at a time.
+/// Configuration of a verifier of webhooks: options by name, and keys beside the platform's own.
+/// One thread at a time.
 class webhook_config {
 public:
     /// Takes over a handle.
@@ -1845,13 +1848,13 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
-    /// As try_make; throws.
+    /// Does the same as try_make, and throws.
     webhook_config() : webhook_config(try_make().value()) {}
-    /// As try_set; throws.
+    /// Does the same as try_set, and throws.
     webhook_config& set(std::string_view name, std::string_view value) {
         return try_set(name, value).value(), *this;
     }
-    /// As try_add_key; throws errors::config.
+    /// Does the same as try_add_key, and throws errors::config.
     webhook_config& add_key(std::string_view scheme, std::string_view label, std::string_view key,
                             std::optional<moment> not_before = std::nullopt,
                             std::optional<moment> not_after = std::nullopt) {
@@ -1883,7 +1886,8 @@ public:
     std::string_view id() const noexcept {
         return detail::view(hoopauth_webhook_delivery_id, raw());
     }
-    /// When it happened; nothing if it does not say, or not in a form that can be read.
+    /// Returns the moment of the event; nothing if it does not say, or not in a form that can be
+    /// read.
     std::optional<moment> timestamp() const noexcept {
         std::int64_t ms = 0;
         if (!hoopauth_webhook_delivery_timestamp(raw(), &ms)) return std::nullopt;
@@ -1930,9 +1934,9 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
-    /// As try_confirm; throws.
+    /// Does the same as try_confirm, and throws.
     void confirm(within within = {}) const { try_confirm(within).value(); }
-    /// As try_release; throws.
+    /// Does the same as try_release, and throws.
     void release(within within = {}) const { try_release(within).value(); }
 #endif
 
@@ -1943,13 +1947,12 @@ private:
     detail::handle<hoopauth_webhook_delivery_t, hoopauth_webhook_delivery_free> raw_;
 };
 
-/// What client::apply did. A later library may give others.
+/// Outcome of client::apply. A later library may give others.
 enum class applied : std::int32_t {
     nothing = HOOPAUTH_APPLIED_NOTHING,  ///< the event says nothing about grants, or nothing new
     minted = HOOPAUTH_APPLIED_MINTED,    ///< a location's grant was minted
-    remembered =
-        HOOPAUTH_APPLIED_REMEMBERED,  ///< the company's grant is not here yet; the location's is minted once it is
-    removed = HOOPAUTH_APPLIED_REMOVED,  ///< grants were removed
+    remembered = HOOPAUTH_APPLIED_REMEMBERED,  ///< minted once the company's grant is here
+    removed = HOOPAUTH_APPLIED_REMOVED,        ///< grants were removed
     outdated =
         HOOPAUTH_APPLIED_OUTDATED,  ///< an UNINSTALL older than the grant's authorization: ignored
 };
@@ -1999,12 +2002,11 @@ public:
                                           within within = {}) const {
         return headers_of(account, method, within);
     }
-    /// As above, for the default account.
+    /// Does the same for the default account.
     result<hoopauth::headers> try_headers(std::string_view method, within within = {}) const {
         return headers_of({}, method, within);
     }
-    /// As above, for an account by its text: for programs that meet accounts too rarely to keep
-    /// them.
+    /// Does the same for an account given as text. Use it if accounts come too rarely to keep them.
     result<hoopauth::headers> try_headers(std::string_view account, std::string_view method,
                                           within within = {}) const {
         if (within.moved()) return detail::moved("context");
@@ -2048,8 +2050,9 @@ public:
         return repeated(status, repeat, err);
     }
 
-    /// As try_report, for a host that knows what it sent: then the error names the scope or the
-    /// class that the operation needs. `path` is a path below api_base or the whole URL.
+    /// Does the same as try_report for a host that also passes what it sent: the error then names
+    /// the scope or the class that the operation needs. `path` is a path below api_base or the
+    /// whole URL.
     result<std::optional<hoopauth::headers>> try_report_request(
         const hoopauth::headers& headers, std::string_view method, std::string_view path,
         std::uint16_t http_status, std::string_view body,
@@ -2316,37 +2319,37 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
-    /// As try_make; throws.
+    /// Does the same as try_make, and throws.
     explicit client(const config& config) : client(try_make(config).value()) {}
-    /// As try_account; throws.
+    /// Does the same as try_account, and throws.
     hoopauth::account account(std::string_view name) const { return try_account(name).value(); }
-    /// As try_headers; throws.
+    /// Does the same as try_headers, and throws.
     hoopauth::headers headers(const hoopauth::account& account, std::string_view method,
                               within within = {}) const {
         return try_headers(account, method, within).value();
     }
-    /// As try_headers; throws.
+    /// Does the same as try_headers, and throws.
     hoopauth::headers headers(std::string_view method, within within = {}) const {
         return try_headers(method, within).value();
     }
-    /// As try_headers; throws.
+    /// Does the same as try_headers, and throws.
     hoopauth::headers headers(std::string_view account, std::string_view method,
                               within within = {}) const {
         return try_headers(account, method, within).value();
     }
-    /// As try_sent_headers; throws.
+    /// Does the same as try_sent_headers, and throws.
     hoopauth::headers sent_headers(account_arg account, std::string_view method,
                                    std::string_view authorization) const {
         return try_sent_headers(account, method, authorization).value();
     }
-    /// As try_report; throws.
+    /// Does the same as try_report, and throws.
     std::optional<hoopauth::headers> report(const hoopauth::headers& headers,
                                             std::uint16_t http_status, std::string_view body,
                                             const std::vector<header>& answer_headers = {},
                                             within within = {}) const {
         return try_report(headers, http_status, body, answer_headers, within).value();
     }
-    /// As try_report_request; throws.
+    /// Does the same as try_report_request, and throws.
     std::optional<hoopauth::headers> report_request(const hoopauth::headers& headers,
                                                     std::string_view method, std::string_view path,
                                                     std::uint16_t http_status,
@@ -2356,20 +2359,20 @@ public:
         return try_report_request(headers, method, path, http_status, body, answer_headers, within)
             .value();
     }
-    /// As try_request; throws.
+    /// Does the same as try_request, and throws.
     hoopauth::request request(std::string_view method, std::string_view path) const {
         return try_request(method, path).value();
     }
-    /// As try_rate_limit; throws.
+    /// Does the same as try_rate_limit, and throws.
     std::optional<hoopauth::rate_limit> rate_limit(account_arg account = {}) const {
         return try_rate_limit(account).value();
     }
-    /// As try_installed_locations; throws.
+    /// Does the same as try_installed_locations, and throws.
     hoopauth::installed_locations installed_locations(account_arg company = {},
                                                       within within = {}) const {
         return try_installed_locations(company, within).value();
     }
-    /// As try_mint_all; throws, also what `progress` throws.
+    /// Does the same as try_mint_all, and throws, also what `progress` throws.
     mint_summary mint_all(account_arg company = {},
                           const std::function<bool(const mint_progress&)>& progress = {},
                           within within = {}) const {
@@ -2380,69 +2383,69 @@ public:
         if (thrown) std::rethrow_exception(thrown);
         return std::move(minted).value();
     }
-    /// As try_webhook_verifier; throws.
+    /// Does the same as try_webhook_verifier, and throws.
     hoopauth::webhook_verifier webhook_verifier(const webhook_config& config) const;
-    /// As try_apply; throws.
+    /// Does the same as try_apply, and throws.
     applied apply(const webhook_delivery& delivery, within within = {}) const {
         return try_apply(delivery, within).value();
     }
-    /// As try_mint; throws.
+    /// Does the same as try_mint, and throws.
     void mint(const hoopauth::account& location, const hoopauth::account& company,
               within within = {}) const {
         try_mint(location, company, within).value();
     }
-    /// As try_import; throws. (`import` alone means something else in C++20.)
+    /// Does the same as try_import, and throws. (`import` alone means something else in C++20.)
     import_outcome import_grant(const grant& grant, bool replace = false,
                                 within within = {}) const {
         return try_import(grant, replace, within).value();
     }
-    /// As try_export; throws. (`export` alone is a keyword.)
+    /// Does the same as try_export, and throws. (`export` alone is a keyword.)
     grant export_grant(account_arg account = {}, within within = {}) const {
         return try_export(account, within).value();
     }
-    /// As try_remove; throws.
+    /// Does the same as try_remove, and throws.
     bool remove(account_arg account = {}, within within = {}) const {
         return try_remove(account, within).value();
     }
-    /// As try_accounts; throws.
+    /// Does the same as try_accounts, and throws.
     hoopauth::accounts accounts(within within = {}) const { return try_accounts(within).value(); }
-    /// As try_health; throws.
+    /// Does the same as try_health, and throws.
     hoopauth::health health(account_arg account = {}, within within = {}) const {
         return try_health(account, within).value();
     }
-    /// As try_authorization_request; throws.
+    /// Does the same as try_authorization_request, and throws.
     hoopauth::authorization_request authorization_request() const {
         return try_authorization_request().value();
     }
-    /// As try_begin; throws.
+    /// Does the same as try_begin, and throws.
     pending_authorization begin() const { return try_begin().value(); }
-    /// As try_begin; throws.
+    /// Does the same as try_begin, and throws.
     pending_authorization begin(const hoopauth::authorization_request& request) const {
         return try_begin(request).value();
     }
-    /// As try_seal_pending; throws.
+    /// Does the same as try_seal_pending, and throws.
     text seal_pending(const pending_authorization& pending) const {
         return try_seal_pending(pending).value();
     }
-    /// As try_open_pending; throws.
+    /// Does the same as try_open_pending, and throws.
     pending_authorization open_pending(std::string_view sealed) const {
         return try_open_pending(sealed).value();
     }
-    /// As try_complete; throws.
+    /// Does the same as try_complete, and throws.
     hoopauth::account complete(const pending_authorization& pending, std::string_view redirect,
                                within within = {}) const {
         return try_complete(pending, redirect, within).value();
     }
-    /// As try_complete_unsolicited; throws.
+    /// Does the same as try_complete_unsolicited, and throws.
     hoopauth::account complete_unsolicited(std::string_view code, const hoopauth::account& expected,
                                            within within = {}) const {
         return try_complete_unsolicited(code, expected, within).value();
     }
-    /// As try_maintain; throws.
+    /// Does the same as try_maintain, and throws.
     void maintain(moment until, within within = {}) const { try_maintain(until, within).value(); }
-    /// As try_maintain_in_background; throws.
+    /// Does the same as try_maintain_in_background, and throws.
     maintenance maintain_in_background() const { return try_maintain_in_background().value(); }
-    /// As try_close; throws.
+    /// Does the same as try_close, and throws.
     void close() const { try_close().value(); }
 #endif
 
@@ -2575,15 +2578,15 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
-    /// As try_make; throws.
+    /// Does the same as try_make, and throws.
     explicit webhook_verifier(const webhook_config& config)
         : webhook_verifier(try_make(config).value()) {}
-    /// As try_verify; throws.
+    /// Does the same as try_verify, and throws.
     webhook_delivery verify(const std::vector<header>& headers, std::string_view body,
                             within within = {}) const {
         return try_verify(headers, body, within).value();
     }
-    /// As try_verify_signature; throws.
+    /// Does the same as try_verify_signature, and throws.
     text verify_signature(const std::vector<header>& headers, std::string_view body) const {
         return try_verify_signature(headers, body).value();
     }
@@ -2600,7 +2603,7 @@ private:
     detail::handle<hoopauth_webhook_verifier_t, hoopauth_webhook_verifier_free> raw_;
 };
 
-/// As declared in its class.
+/// Defines the function that its class declares.
 inline result<webhook_verifier> client::try_webhook_verifier(const webhook_config& config) const {
     // Without its client it would be another verifier.
     if (!raw()) return detail::moved("client");
@@ -2611,7 +2614,7 @@ inline result<webhook_verifier> client::try_webhook_verifier(const webhook_confi
 }
 
 #if HOOPAUTH_EXCEPTIONS
-/// As declared in its class.
+/// Defines the function that its class declares.
 inline webhook_verifier client::webhook_verifier(const webhook_config& config) const {
     return try_webhook_verifier(config).value();
 }

@@ -41,7 +41,8 @@ fn main() {
         if *file == "operations" {
             for (name, scope, meaning) in SCOPES {
                 println!(
-                    "\n/**\n * A scope: {meaning} Since 0.1.\n */\n#define HOOPAUTH_SCOPE_{name} \"{scope}\""
+                    "\n/**\n * A scope: {meaning} Since 0.1.\n */\n#define HOOPAUTH_SCOPE_{name} \
+                     \"{scope}\""
                 );
             }
         }

@@ -30,7 +30,8 @@ case $(uname -s) in
 esac
 
 if [ "$action" = uninstall ]; then
-  rm -f "$include/hoopauth.h" "$include/hoopauth.hpp" "$lib/$shared" "$lib/$link" "$lib/$real" "$lib/libhoopauth.a" \
+  rm -f "$include/hoopauth.h" "$include/hoopauth.hpp" \
+    "$lib/$shared" "$lib/$link" "$lib/$real" "$lib/libhoopauth.a" \
     "$lib/pkgconfig/hoopauth.pc" "$cmake/hoopauthConfig.cmake" "$cmake/hoopauthConfigVersion.cmake"
   rmdir "$cmake" 2>/dev/null || true
   exit 0
@@ -53,7 +54,8 @@ else
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
   : > "$scratch/nothing.rs"
-  private=$("$RUSTC" --crate-type staticlib --print native-static-libs -o "$scratch/nothing.a" "$scratch/nothing.rs" 2>&1 |
+  private=$("$RUSTC" --crate-type staticlib --print native-static-libs \
+    -o "$scratch/nothing.a" "$scratch/nothing.rs" 2>&1 |
     sed -n 's/.*native-static-libs: //p')
 fi
 [ -n "$private" ] || { echo "rustc does not say what a static library needs" >&2; exit 1; }
@@ -66,14 +68,20 @@ up() { # the way from a folder below $PREFIX up to it
   esac
 }
 if way=$(up "$LIBDIR/pkgconfig"); then pc_prefix="\${pcfiledir}/$way"; else pc_prefix=$PREFIX; fi
-if way=$(up "$LIBDIR/cmake/hoopauth"); then cmake_prefix="\${CMAKE_CURRENT_LIST_DIR}/$way"; else cmake_prefix=$PREFIX; fi
+if way=$(up "$LIBDIR/cmake/hoopauth"); then
+  cmake_prefix="\${CMAKE_CURRENT_LIST_DIR}/$way"
+else
+  cmake_prefix=$PREFIX
+fi
 below() { # a folder as seen from the prefix
   case $2 in "$PREFIX"/*) echo "$1/${2#"$PREFIX"/}" ;; *) echo "$2" ;; esac
 }
 fill() {
-  sed -e "s|@VERSION@|$version|g" -e "s|@ABI@|$abi|g" -e "s|@PRIVATE@|$private|g" -e "s|@REAL@|$real|g" -e "s|@LINK@|$link|g" \
+  sed -e "s|@VERSION@|$version|g" -e "s|@ABI@|$abi|g" -e "s|@PRIVATE@|$private|g" \
+    -e "s|@REAL@|$real|g" -e "s|@LINK@|$link|g" \
     -e "s|@PC_PREFIX@|$pc_prefix|g" -e "s|@CMAKE_PREFIX@|$cmake_prefix|g" \
-    -e "s|@PC_LIBDIR@|$(below '${prefix}' "$LIBDIR")|g" -e "s|@PC_INCLUDEDIR@|$(below '${prefix}' "$INCLUDEDIR")|g" \
+    -e "s|@PC_LIBDIR@|$(below '${prefix}' "$LIBDIR")|g" \
+    -e "s|@PC_INCLUDEDIR@|$(below '${prefix}' "$INCLUDEDIR")|g" \
     -e "s|@CMAKE_LIBDIR@|$(below '${_hoopauth_prefix}' "$LIBDIR")|g" \
     -e "s|@CMAKE_INCLUDEDIR@|$(below '${_hoopauth_prefix}' "$INCLUDEDIR")|g" "$here/$1" > "$2"
   chmod 644 "$2"

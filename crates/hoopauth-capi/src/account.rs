@@ -38,8 +38,8 @@ impl hoopauth_account_t {
 
 /// The account as text, "location:<id>" or "company:<id>".
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `account`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `account`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_account_name(
     account: *const hoopauth_account_t,
@@ -49,8 +49,8 @@ pub unsafe extern "C" fn hoopauth_account_name(
     unsafe { lend_some(account.as_ref().map(|account| &account.name), len) }
 }
 
-/// One more reference, to be freed like the first; returns `account`, NULL for NULL. Any thread.
-/// Since 0.1.
+/// One more reference, to be freed like the first; returns `account`, NULL if the handle is NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_account_ref(
     account: *const hoopauth_account_t,
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn hoopauth_account_ref(
     unsafe { share(account) }
 }
 
-/// Gives up one reference; NULL is nothing to free. Since 0.1.
+/// Gives up one reference. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_account_free(account: *mut hoopauth_account_t) {
     // SAFETY: by the contract on the header's first page.

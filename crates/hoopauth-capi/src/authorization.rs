@@ -98,8 +98,8 @@ pub unsafe extern "C" fn hoopauth_authorization_request_set_redirect_uri(
     }
 }
 
-/// Whether to send a code challenge, method S256 (RFC 7636). Off by default: HoopAI does not
-/// document it.
+/// Sends a code challenge, method S256 (RFC 7636), if `pkce` is true. Off by default: HoopAI does
+/// not document it.
 ///
 /// Errors: for NULL. Since 0.1.
 #[unsafe(no_mangle)]
@@ -117,7 +117,8 @@ pub unsafe extern "C" fn hoopauth_authorization_request_set_pkce(
     }
 }
 
-/// Whether the login shows in the same window (`loginWindowOpenMode=self`) instead of a new one.
+/// Shows the login in the same window (`loginWindowOpenMode=self`) if the argument is true, else in
+/// a new one.
 ///
 /// Errors: for NULL. Since 0.1.
 #[unsafe(no_mangle)]
@@ -155,7 +156,7 @@ pub unsafe extern "C" fn hoopauth_authorization_request_set_version_id(
     }
 }
 
-/// Frees a request; NULL is nothing to free. Since 0.1.
+/// Frees a request. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_authorization_request_free(
     request: *mut hoopauth_authorization_request_t,
@@ -193,8 +194,8 @@ pub unsafe extern "C" fn hoopauth_client_begin(
 /// The URL to send the user to. It holds the `state`: don't log it. Once the authorization was
 /// sealed and opened again, it asks for the client's scopes.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_pending_authorization_url(
     pending: *const hoopauth_pending_authorization_t,
@@ -207,8 +208,8 @@ pub unsafe extern "C" fn hoopauth_pending_authorization_url(
 /// The value that ties the redirect to this request (RFC 6749, 10.12), by which a host with several
 /// finds the right one.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `pending`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_pending_authorization_state(
     pending: *const hoopauth_pending_authorization_t,
@@ -218,8 +219,8 @@ pub unsafe extern "C" fn hoopauth_pending_authorization_state(
     unsafe { lend_some(pending.as_ref().map(|pending| &pending.state), len) }
 }
 
-/// From when on the redirect is refused, in milliseconds since the Unix epoch; 0 for NULL. Any
-/// thread. Since 0.1.
+/// Returns the moment from which the redirect is refused, in milliseconds since the Unix epoch; 0
+/// for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_pending_authorization_expires_at_ms(
     pending: *const hoopauth_pending_authorization_t,
@@ -228,7 +229,7 @@ pub unsafe extern "C" fn hoopauth_pending_authorization_expires_at_ms(
     unsafe { pending.as_ref() }.map_or(0, |pending| pending.pending.expires_at().0)
 }
 
-/// Frees a pending authorization and wipes it; NULL is nothing to free. Since 0.1.
+/// Frees a pending authorization and wipes it. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_pending_authorization_free(
     pending: *mut hoopauth_pending_authorization_t,
@@ -290,7 +291,7 @@ pub unsafe extern "C" fn hoopauth_client_open_pending(
 /// Checks `state`, once only, exchanges the code and stores the grant. `*out`, the caller's to
 /// free, is the account that was authorized. Errors: `HOOPAUTH_STATE_MISMATCH`,
 /// `HOOPAUTH_AUTHORIZATION_DENIED`, `HOOPAUTH_WRONG_TOKEN_CLASS`, `HOOPAUTH_INVALID_ARGUMENT` for
-/// what is no redirect, and those of the token endpoint. Any thread. Since 0.1.
+/// text that is not a redirect, and those of the token endpoint. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_complete(
     client: *const hoopauth_client_t,

@@ -67,7 +67,8 @@ impl<T: Table> Callbacks<T> {
             return Err(Error::new(
                 ErrorCode::InvalidArgument,
                 format!(
-                    "`{name}` sets members that this version of the library does not know: set them to zero, or update the library"
+                    "`{name}` sets members that this version of the library does not know: set \
+                     them to zero, or update the library"
                 ),
             ));
         }

@@ -24,7 +24,7 @@ pub const HOOPAUTH_CHANGE_REMOVED: i32 = 4;
 /// A change: the platform refused the grant for good. Send the user through authorization again.
 pub const HOOPAUTH_CHANGE_REFUSED: i32 = 5;
 
-/// Who is told of changes of grants. See "Callbacks" on the first page.
+/// Callbacks that are told of changes of grants. See "Callbacks" on the first page.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_change_callbacks_t {
@@ -35,7 +35,7 @@ pub struct hoopauth_change_callbacks_t {
     /// Called once, when the table is not used any more; may be NULL.
     pub destroy: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
     /// Called after each change, with the account, the stored generation it is about, and one of
-    /// the constants `HOOPAUTH_CHANGE_`; unknown ones may come. The text is good until it returns.
+    /// the constants `HOOPAUTH_CHANGE_`; unknown ones may come. The text is valid until it returns.
     pub changed: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,

@@ -33,7 +33,7 @@ impl Handle for hoopauth_client_t {
 }
 
 impl Drop for hoopauth_client_t {
-    /// Where the host gives up its last reference it may end at once: what was sent is saved first.
+    /// Saves what was sent: the host may end at once after it gives up its last reference.
     fn drop(&mut self) {
         self.0.finish();
     }
@@ -47,11 +47,13 @@ impl Handle for hoopauth_accounts_t {
     type Kind = crate::ffi::Owned;
 }
 
-/// What an import did: the grant is stored.
+/// Outcome of an import: the grant is stored.
 pub const HOOPAUTH_IMPORT_IMPORTED: i32 = 1;
-/// What an import did: nothing, for this account was imported or refreshed with that token before.
+/// Outcome of an import: nothing changed, because this account was imported or refreshed with that
+/// token before.
 pub const HOOPAUTH_IMPORT_KNOWN: i32 = 2;
-/// What an import did: nothing, for another live grant is there, and `replace` was not said.
+/// Outcome of an import: nothing changed, because another live grant is there and `replace` was
+/// false.
 pub const HOOPAUTH_IMPORT_KEPT: i32 = 3;
 
 /// Makes a client. No I/O happens here: stores are opened and servers asked when they are first
@@ -120,7 +122,7 @@ pub unsafe extern "C" fn hoopauth_client_headers(
 ) -> hoopauth_status_t {
     // SAFETY: by the contract on the header's first page.
     unsafe {
-        // What is ready costs no more than looking at it.
+        // A ready snapshot costs no more than the lookup.
         if let (Some(this), false) = (client.as_ref(), out.is_null())
             && let Some(account) = account.as_ref().or(this.1.as_ref())
             && let Some(method) = short(method, method_len)
@@ -169,8 +171,8 @@ unsafe fn headers_slowly(
     }
 }
 
-/// As `hoopauth_client_headers`, for an account by its text: for programs that meet accounts too
-/// rarely to keep their handles.
+/// Does the same as `hoopauth_client_headers` for an account given as text. Use it if accounts come
+/// too rarely to keep their handles.
 ///
 /// Errors: as there, and `HOOPAUTH_INVALID_ARGUMENT` for text that is no account. Any thread. Since
 /// 0.1.
@@ -267,7 +269,7 @@ pub unsafe extern "C" fn hoopauth_client_sent_headers(
     }
 }
 
-/// Tells what came back for a request that was sent with `headers`.
+/// Reads the answer to a request that was sent with `headers`.
 ///
 /// Where `*repeat` is set, the token was refused and there is a new one: repeat the request, once,
 /// with these headers, which are the caller's to free. Where it is NULL on success, the answer is
@@ -302,9 +304,9 @@ pub unsafe extern "C" fn hoopauth_client_report(
     }
 }
 
-/// As `hoopauth_client_report`, for a host that knows what it sent: then the error names the scope
-/// or the class that the operation needs. `path` is a path below `api_base` or the whole URL, with
-/// or without a query.
+/// Does the same as `hoopauth_client_report` for a host that also passes what it sent: the error
+/// then names the scope or the class that the operation needs. `path` is a path below `api_base` or
+/// the whole URL, with or without a query.
 ///
 /// Errors: as there. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
@@ -489,7 +491,7 @@ pub unsafe extern "C" fn hoopauth_client_accounts(
     }
 }
 
-/// How many accounts are in the list; 0 for NULL. Any thread. Since 0.1.
+/// Returns the number of accounts in the list; 0 for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_accounts_count(accounts: *const hoopauth_accounts_t) -> usize {
     // SAFETY: by the contract on the header's first page.
@@ -510,7 +512,7 @@ pub unsafe extern "C" fn hoopauth_accounts_at(
     unsafe { lend_some(accounts.as_ref().and_then(|accounts| accounts.0.get(index)), len) }
 }
 
-/// Frees a list of accounts; NULL is nothing to free. Since 0.1.
+/// Frees a list of accounts. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_accounts_free(accounts: *mut hoopauth_accounts_t) {
     // SAFETY: by the contract on the header's first page.
@@ -560,8 +562,8 @@ pub unsafe extern "C" fn hoopauth_client_close(
     unsafe { call(err, || held(client, "client")?.0.close()) }
 }
 
-/// One more reference, to be freed like the first; returns `client`, NULL for NULL. Any thread.
-/// Since 0.1.
+/// One more reference, to be freed like the first; returns `client`, NULL if the handle is NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_ref(
     client: *const hoopauth_client_t,
@@ -570,8 +572,9 @@ pub unsafe extern "C" fn hoopauth_client_ref(
     unsafe { share(client) }
 }
 
-/// Gives up one reference; NULL is nothing to free. The last one waits for refreshes under way, at
-/// most for the option `timeout`, and what could not be saved yet is tried once more. Since 0.1.
+/// Gives up one reference. Does nothing for NULL. The last one waits for refreshes
+/// under way, at most for the option `timeout`, and what could not be saved yet is tried once more.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_free(client: *mut hoopauth_client_t) {
     // SAFETY: by the contract on the header's first page.
@@ -595,7 +598,7 @@ unsafe fn short<'a>(text: *const c_char, len: usize) -> Option<&'a [u8]> {
     }
 }
 
-/// What came back, as C gives it.
+/// Answer as C passes it.
 struct Answer {
     http_status: u16,
     headers: (*const hoopauth_header_t, usize),
@@ -736,7 +739,8 @@ pub(crate) unsafe fn check_owner(
     }
     Err(Error::new(
         hoopauth_core::ErrorCode::InvalidArgument,
-        "the account was looked up with another client: look it up with this one, by hoopauth_client_account",
+        "the account was looked up with another client: look it up with this one, by \
+         hoopauth_client_account",
     ))
 }
 

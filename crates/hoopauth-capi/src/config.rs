@@ -1,4 +1,4 @@
-//! What a client is made of.
+//! Configuration of a client.
 
 use std::ffi::c_char;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Handle, Owned, call, free, make, text, the_mut};
 use crate::status::hoopauth_status_t;
 
-/// What a client is to be: options by name, and the host's own store, transport and clock.
+/// Configuration of a client: options by name, and the host's own store, transport and clock.
 ///
 /// The caller owns it and frees it with `hoopauth_config_free`; clients keep what they need of it.
 /// One thread at a time.
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn hoopauth_config_set(
     }
 }
 
-/// Lets the environment fill, when a client is made, what is not set: `HOOPAUTH_<OPTION>`, then
+/// Lets the environment fill the unset options when a client is made: `HOOPAUTH_<OPTION>`, then
 /// HoopAI's own `HOOPAI_TOKEN` (a Private Integration token) and `LOCATION_ID` (the default
 /// account).
 ///
@@ -154,7 +154,8 @@ pub unsafe extern "C" fn hoopauth_config_set_language(
             if !(1..=32).contains(&language.len()) || !language.bytes().all(fits) {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
-                    "`language` is empty, too long or holds other characters: give 1 to 32 letters, digits or `+#.-/ `",
+                    "`language` is empty, too long or holds other characters: give 1 to 32 \
+                     letters, digits or `+#.-/ `",
                 ));
             }
             the_mut(config, "config")?.language = Some(language.to_owned());
@@ -163,8 +164,8 @@ pub unsafe extern "C" fn hoopauth_config_set_language(
     }
 }
 
-/// Frees a configuration and wipes it; NULL is nothing to free. Clients made of it go on. Since
-/// 0.1.
+/// Frees a configuration and wipes it. Does nothing for NULL. Clients made of it go
+/// on. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_config_free(config: *mut hoopauth_config_t) {
     // SAFETY: by the contract on the header's first page.

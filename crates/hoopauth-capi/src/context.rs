@@ -8,7 +8,7 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Handle, Shared, call, free, make, share, the};
 use crate::status::hoopauth_status_t;
 
-/// How long calls may take, and a switch that ends their waits from another thread.
+/// Deadline for calls, and a switch that ends their waits from another thread.
 ///
 /// Every function that may wait takes one; NULL there means: the option `timeout`, and no switch.
 /// What ends is the wait: a token request that was sent is finished on a thread of its own and its
@@ -38,10 +38,11 @@ pub unsafe extern "C" fn hoopauth_context_new(
             if timeout.is_nan() || timeout < 0.0 {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
-                    "`timeout` is negative or not a number: give the seconds from now, 0 or more, or infinity for no end",
+                    "`timeout` is negative or not a number: give the seconds from now, 0 or more, \
+                     or infinity for no end",
                 ));
             }
-            // What is too long for a duration has no end that anybody sees.
+            // A time that is too long for a duration counts as no end.
             Ok(hoopauth_context_t(match Duration::try_from_secs_f64(timeout) {
                 Ok(timeout) => Context::with_timeout(timeout),
                 Err(_) => Context::new(),
@@ -67,15 +68,15 @@ pub unsafe extern "C" fn hoopauth_context_cancel(
     }
 }
 
-/// Whether it was cancelled; false for NULL. Any thread. Since 0.1.
+/// Returns true if the context was cancelled; false for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_context_is_cancelled(context: *const hoopauth_context_t) -> bool {
     // SAFETY: by the contract on the header's first page.
     unsafe { context.as_ref() }.is_some_and(|context| context.0.is_cancelled())
 }
 
-/// One more reference, to be freed like the first; returns `context`, NULL for NULL. Any thread.
-/// Since 0.1.
+/// One more reference, to be freed like the first; returns `context`, NULL if the handle is NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_context_ref(
     context: *const hoopauth_context_t,
@@ -84,7 +85,8 @@ pub unsafe extern "C" fn hoopauth_context_ref(
     unsafe { share(context) }
 }
 
-/// Gives up one reference; NULL is nothing to free. Calls under way within it go on. Since 0.1.
+/// Gives up one reference. Does nothing for NULL. Calls under way within it go on.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_context_free(context: *mut hoopauth_context_t) {
     // SAFETY: by the contract on the header's first page.

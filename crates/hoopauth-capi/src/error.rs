@@ -9,7 +9,8 @@ use crate::ffi::{Handle, Owned, Text, free, lend_some};
 use crate::response::hoopauth_response_t;
 use crate::status::{HOOPAUTH_OK, hoopauth_status_t};
 
-/// Why a call failed: what happened, what to do next, what the server said. It holds no secret.
+/// Reason why a call failed: what happened, what to do next, and what the server said. It contains
+/// no secret.
 ///
 /// The caller owns it and frees it with `hoopauth_error_free`. Its texts live as long as it does.
 /// Any thread may read it.
@@ -54,10 +55,10 @@ pub unsafe extern "C" fn hoopauth_error_code(error: *const hoopauth_error_t) -> 
     unsafe { error.as_ref() }.map_or(HOOPAUTH_OK, |error| error.error.code().number())
 }
 
-/// What happened and what to do next, for people.
+/// Returns what happened and what to do next, for people.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`; NULL for NULL.
-/// Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_message(
     error: *const hoopauth_error_t,
@@ -67,7 +68,7 @@ pub unsafe extern "C" fn hoopauth_error_message(
     unsafe { lend_some(error.as_ref().map(|error| &error.message), len) }
 }
 
-/// The HTTP status of the answer that caused the error; 0 where there was none, and for NULL.
+/// The HTTP status of the answer that caused the error; 0 if there was none, and for NULL.
 ///
 /// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
@@ -79,7 +80,7 @@ pub unsafe extern "C" fn hoopauth_error_http_status(error: *const hoopauth_error
 /// The server's own words, at most 500 characters, without control characters and without what
 /// looks like a token.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL where
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL if
 /// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_server_message(
@@ -92,7 +93,7 @@ pub unsafe extern "C" fn hoopauth_error_server_message(
 
 /// The server's `traceId`, for HoopAI's support.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL where
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL if
 /// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_trace_id(
@@ -103,7 +104,7 @@ pub unsafe extern "C" fn hoopauth_error_trace_id(
     unsafe { lend_some(error.as_ref().and_then(|error| error.trace_id.as_ref()), len) }
 }
 
-/// How many seconds to wait before the next try; negative where that is not known, and for NULL.
+/// Returns the seconds to wait before the next try; negative if that is not known, and for NULL.
 /// Until then a failed refresh gives the same error.
 ///
 /// Any thread. Since 0.1.
@@ -114,7 +115,8 @@ pub unsafe extern "C" fn hoopauth_error_retry_after(error: *const hoopauth_error
     wait.map_or(-1.0, |wait| wait.as_secs_f64())
 }
 
-/// Whether the same call can succeed later with nothing changed by a person; false for NULL.
+/// Returns true if the same call can succeed later although nobody changes anything; false for
+/// NULL.
 ///
 /// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
@@ -125,7 +127,7 @@ pub unsafe extern "C" fn hoopauth_error_is_retryable(error: *const hoopauth_erro
 
 /// The account it is about, such as "location:ve9EPM428h8vShlRW1KT".
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL where
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `error`, or NULL if
 /// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_account(
@@ -136,7 +138,7 @@ pub unsafe extern "C" fn hoopauth_error_account(
     unsafe { lend_some(error.as_ref().and_then(|error| error.account.as_ref()), len) }
 }
 
-/// Frees an error; NULL is nothing to free.
+/// Frees an error. Does nothing for NULL.
 ///
 /// Its texts must not be used afterwards. Since 0.1.
 #[unsafe(no_mangle)]

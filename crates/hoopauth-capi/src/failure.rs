@@ -1,4 +1,4 @@
-//! What a callback says of its failure.
+//! Failures of callbacks.
 
 use std::ffi::c_char;
 
@@ -8,8 +8,8 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{call, text, the_mut};
 use crate::status::{HOOPAUTH_OK, code, hoopauth_status_t};
 
-/// Where a callback says why it failed, beside the status it returns. It is the library's, and good
-/// until the callback returns.
+/// Place where a callback puts its reason, beside the status that it returns. It belongs to the
+/// library, and is valid until the callback returns.
 #[derive(Default)]
 pub struct hoopauth_failure_t {
     message: Option<String>,
@@ -60,8 +60,8 @@ impl hoopauth_failure_t {
         self.message.as_deref().map(hoopauth_core::clean_text)
     }
 
-    /// What a callback's status means: the codes in `own` are its to use, all others are
-    /// `CALLBACK_FAILED`.
+    /// Gives a callback's status its meaning: the callback may use the codes in `own`; all others
+    /// are `CALLBACK_FAILED`.
     pub(crate) fn check(
         self,
         status: hoopauth_status_t,
@@ -76,7 +76,8 @@ impl hoopauth_failure_t {
         let message = match self.message() {
             Some(message) => format!("the host's {what} failed: {message}"),
             None => format!(
-                "the host's {what} failed with status {status} and gave no message: look for the cause in the host program"
+                "the host's {what} failed with status {status} and gave no message: look for the \
+                 cause in the host program"
             ),
         };
         let error = Error::new(code, message);

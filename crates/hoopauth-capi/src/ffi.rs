@@ -1,4 +1,4 @@
-//! What all entry points share: ownership, the guard, text.
+//! Parts that all entry points share: ownership, the guard, text.
 
 use std::any::Any;
 use std::ffi::{CStr, c_char};
@@ -17,7 +17,7 @@ pub(crate) trait Handle: Sized {
     type Kind: Kind<Self>;
 }
 
-/// How a handle is owned.
+/// Kind of ownership of a handle.
 pub(crate) trait Kind<T> {
     fn into_raw(value: T) -> *mut T;
 
@@ -54,7 +54,7 @@ impl<T> Kind<T> for Shared {
     }
 }
 
-/// Frees a handle; NULL is nothing to free.
+/// Frees a handle. Does nothing for NULL.
 ///
 /// # Safety
 /// `handle` is NULL or a handle that is not used again.
@@ -110,7 +110,7 @@ unsafe fn guarded(
             discard(payload);
             let error = Error::new(
                 ErrorCode::Panic,
-                "hoopauth met a defect of its own and stopped the call; please report it",
+                "hoopauth stopped the call because of a bug in hoopauth; please report it",
             );
             // SAFETY: as above.
             unsafe { fail(err, error) }
@@ -132,13 +132,13 @@ unsafe fn fail(err: *mut *mut hoopauth_error_t, error: Error) -> hoopauth_status
     if !err.is_null() {
         // SAFETY: `call`'s caller says so.
         unsafe {
-            err.write(<hoopauth_error_t as Handle>::Kind::into_raw(hoopauth_error_t::new(error)))
+            err.write(<hoopauth_error_t as Handle>::Kind::into_raw(hoopauth_error_t::new(error)));
         };
     }
     status
 }
 
-/// As [`call`], for a function that makes a handle: `*out` is NULL from the start and set on
+/// Runs a function that makes a handle, as [`call`] does: `*out` is NULL from the start and set on
 /// success.
 ///
 /// # Safety
@@ -152,7 +152,7 @@ pub(crate) unsafe fn make<T: Handle>(
     unsafe { hand_out(out, err, || work().map(T::Kind::into_raw)) }
 }
 
-/// As [`make`], for work that answers the handle itself; NULL: none.
+/// Runs work that returns the handle itself, as [`make`] does; NULL: none.
 ///
 /// # Safety
 /// As for [`make`].
@@ -185,7 +185,7 @@ pub(crate) unsafe fn clear<T>(out: *mut *mut T) {
     }
 }
 
-/// What a handle points to.
+/// Returns the value behind a handle.
 ///
 /// # Safety
 /// `handle` is NULL or live, for as long as the answer is used.
@@ -214,7 +214,7 @@ impl<T: Handle<Kind = Shared>> Drop for Held<T> {
     }
 }
 
-/// As [`the`], held until the answer is dropped.
+/// Returns the same as [`the`], held until the answer is dropped.
 ///
 /// # Safety
 /// `handle` is NULL or live.
@@ -226,7 +226,7 @@ pub(crate) unsafe fn held<T: Handle<Kind = Shared>>(
     if unsafe { share(handle) }.is_null() { Err(null(name)) } else { Ok(Held(handle)) }
 }
 
-/// What a handle points to, to change it.
+/// Returns the value behind a handle, to change it.
 ///
 /// # Safety
 /// As for [`the`], and nobody else uses it meanwhile.
@@ -251,7 +251,7 @@ pub(crate) unsafe fn text<'a>(name: &str, text: *const c_char, len: usize) -> Re
     })
 }
 
-/// As [`text`], for what need not be UTF-8.
+/// Reads text as [`text`] does, but it need not be UTF-8.
 ///
 /// # Safety
 /// As for [`text`].
@@ -348,7 +348,8 @@ unsafe fn fill_bytes(
         return Err(Error::new(
             ErrorCode::InvalidArgument,
             format!(
-                "`{name}`: `struct_size` is too small: set it to the size of the struct, with sizeof"
+                "`{name}`: `struct_size` is too small: set it to the size of the struct, with \
+                 sizeof"
             ),
         ));
     }
@@ -389,7 +390,7 @@ impl Text {
         self.0.strip_suffix('\0').unwrap_or(&self.0)
     }
 
-    /// Its address; its length goes to `len`, if that is wanted.
+    /// Returns the address of the text; the length goes to `len` if that is not NULL.
     ///
     /// # Safety
     /// `len` is NULL or valid for a write.
@@ -415,7 +416,7 @@ impl Blob {
         Self(bytes)
     }
 
-    /// Their address; their number goes to `len`, if that is wanted.
+    /// Returns the address of the items; their number goes to `len` if that is not NULL.
     ///
     /// # Safety
     /// `len` is NULL or valid for a write.
@@ -447,7 +448,7 @@ pub(crate) unsafe fn lend(with_nul: &str, len: *mut usize) -> *const c_char {
     with_nul.as_ptr().cast()
 }
 
-/// What an accessor answers where there is nothing: NULL, and length 0.
+/// Returns what an accessor returns if there is nothing: NULL, and length 0.
 ///
 /// # Safety
 /// `len` is NULL or valid for a write.
@@ -461,7 +462,7 @@ pub(crate) unsafe fn lend_some(text: Option<&Text>, len: *mut usize) -> *const c
     }
 }
 
-/// As [`lend_some`], for bytes.
+/// Lends bytes as [`lend_some`] lends text.
 ///
 /// # Safety
 /// `len` is NULL or valid for a write.

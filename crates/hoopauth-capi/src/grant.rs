@@ -143,10 +143,10 @@ pub unsafe extern "C" fn hoopauth_grant_set_company_id(
     }
 }
 
-/// Whom it speaks for.
+/// Returns the account of the grant.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL.
-/// Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_account(
     grant: *const hoopauth_grant_t,
@@ -158,8 +158,8 @@ pub unsafe extern "C" fn hoopauth_grant_account(
 
 /// The access token. A secret.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL.
-/// Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_access_token(
     grant: *const hoopauth_grant_t,
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn hoopauth_grant_access_token(
 
 /// The refresh token. A secret, good for one use: whoever sends it outside this client spends it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL where
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL if
 /// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_refresh_token(
@@ -184,8 +184,8 @@ pub unsafe extern "C" fn hoopauth_grant_refresh_token(
 
 /// The scopes, separated by spaces.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL for NULL.
-/// Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_scopes(
     grant: *const hoopauth_grant_t,
@@ -197,8 +197,8 @@ pub unsafe extern "C" fn hoopauth_grant_scopes(
 
 /// The company's id, also of a location.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL where
-/// it is not known. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL if it
+/// is not known. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_company_id(
     grant: *const hoopauth_grant_t,
@@ -210,8 +210,8 @@ pub unsafe extern "C" fn hoopauth_grant_company_id(
 
 /// The id of the user who authorized it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL where
-/// it is not known. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `grant`, or NULL if it
+/// is not known. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_user_id(
     grant: *const hoopauth_grant_t,
@@ -221,39 +221,41 @@ pub unsafe extern "C" fn hoopauth_grant_user_id(
     unsafe { lend_some(grant.as_ref().and_then(|grant| grant.user_id.as_ref()), len) }
 }
 
-/// When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Where the platform
-/// says that it lives for no time or less (expires_in of 0, or negative), it counts as 60 seconds
-/// from when it was asked for; where it says nothing, as 86 399. Any thread. Since 0.1.
+/// Returns the moment at which the access token ends, in milliseconds since the Unix epoch; 0 for
+/// NULL. Where the platform says that it lives for no time or less (expires_in of 0, or negative),
+/// it counts as 60 seconds from when it was asked for; where it says nothing, as 86 399. Any
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_expires_at_ms(grant: *const hoopauth_grant_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
     unsafe { grant.as_ref() }.map_or(0, |grant| grant.grant.expires_at().0)
 }
 
-/// When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL
-/// and before it is stored. Any thread. Since 0.1.
+/// Returns the moment at which the token pair was requested or imported, in milliseconds since the
+/// Unix epoch; 0 for NULL and before it is stored. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_obtained_at_ms(grant: *const hoopauth_grant_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
     unsafe { grant.as_ref() }.map_or(0, |grant| grant.grant.obtained_at().0)
 }
 
-/// When the user authorized it, or it was imported or minted, in milliseconds since the Unix epoch;
-/// 0 for NULL and before it is stored. Any thread. Since 0.1.
+/// Returns the moment at which the user authorized the grant, or it was imported or minted, in
+/// milliseconds since the Unix epoch; 0 for NULL and before it is stored. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_authorized_at_ms(grant: *const hoopauth_grant_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
     unsafe { grant.as_ref() }.map_or(0, |grant| grant.grant.authorized_at().0)
 }
 
-/// Whether it was minted from its company's token; false for NULL. Any thread. Since 0.1.
+/// Returns true if the grant was minted from its company's token; false for NULL. Any thread. Since
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_is_minted(grant: *const hoopauth_grant_t) -> bool {
     // SAFETY: by the contract on the header's first page.
     unsafe { grant.as_ref() }.is_some_and(|grant| grant.grant.is_minted())
 }
 
-/// Frees a grant and wipes it; NULL is nothing to free. Since 0.1.
+/// Frees a grant and wipes it. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_grant_free(grant: *mut hoopauth_grant_t) {
     // SAFETY: by the contract on the header's first page.

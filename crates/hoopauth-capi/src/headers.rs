@@ -21,15 +21,15 @@ pub struct hoopauth_headers_t(());
 pub struct hoopauth_header_t {
     /// The name.
     pub name: *const c_char,
-    /// Its length in bytes; given to the library, it may be `HOOPAUTH_NUL_TERMINATED`.
+    /// Length of `name` in bytes; as input it may be `HOOPAUTH_NUL_TERMINATED`.
     pub name_len: usize,
     /// The value.
     pub value: *const c_char,
-    /// Its length in bytes; given to the library, it may be `HOOPAUTH_NUL_TERMINATED`.
+    /// Length of `value` in bytes; as input it may be `HOOPAUTH_NUL_TERMINATED`.
     pub value_len: usize,
 }
 
-/// How many headers there are; 0 for NULL. Any thread. Since 0.1.
+/// Returns the number of headers; 0 for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_count(headers: *const hoopauth_headers_t) -> usize {
     // SAFETY: by the contract on the header's first page.
@@ -64,8 +64,8 @@ pub unsafe extern "C" fn hoopauth_headers_at(
 
 /// The value of `Authorization`: "Bearer " and the token. A secret: send it, don't print it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_authorization(
     headers: *const hoopauth_headers_t,
@@ -77,8 +77,8 @@ pub unsafe extern "C" fn hoopauth_headers_authorization(
 
 /// The value of `Version`.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_version(
     headers: *const hoopauth_headers_t,
@@ -90,8 +90,8 @@ pub unsafe extern "C" fn hoopauth_headers_version(
 
 /// The value of `User-Agent`. HoopAI's edge refuses requests without one.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_user_agent(
     headers: *const hoopauth_headers_t,
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn hoopauth_headers_user_agent(
 /// The value of `Content-Type`: "application/json" for POST, PUT and PATCH.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `headers`, or NULL
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_content_type(
     headers: *const hoopauth_headers_t,
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn hoopauth_headers_with_version(
     }
 }
 
-/// Frees headers; NULL is nothing to free. Since 0.1.
+/// Frees headers. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_headers_free(headers: *mut hoopauth_headers_t) {
     // SAFETY: by the contract on the header's first page.

@@ -1,4 +1,4 @@
-//! How a grant stands.
+//! State of a grant.
 
 use std::ffi::c_char;
 
@@ -11,7 +11,7 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Handle, Owned, Text, free, held, lend_some, make};
 use crate::status::hoopauth_status_t;
 
-/// How an account's grant stands. The caller owns it and frees it with `hoopauth_health_free`. Any
+/// State of an account's grant. The caller owns it and frees it with `hoopauth_health_free`. Any
 /// thread may read it.
 pub struct hoopauth_health_t {
     health: Health,
@@ -23,7 +23,7 @@ impl Handle for hoopauth_health_t {
     type Kind = Owned;
 }
 
-/// Tells how the grant of an account (NULL: the default one) stands.
+/// Reads the state of an account's grant (NULL: the default account).
 ///
 /// `*out` is the caller's to free. Errors: `HOOPAUTH_NO_GRANT`, and those of the store. Any thread.
 /// Since 0.1.
@@ -51,24 +51,24 @@ pub unsafe extern "C" fn hoopauth_client_health(
     }
 }
 
-/// When the access token ends, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since
-/// 0.1.
+/// Returns the moment at which the access token ends, in milliseconds since the Unix epoch; 0 for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_expires_at_ms(health: *const hoopauth_health_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
     unsafe { health.as_ref() }.map_or(0, |health| health.health.expires_at.0)
 }
 
-/// When the token pair was asked for or imported, in milliseconds since the Unix epoch; 0 for NULL.
-/// Any thread. Since 0.1.
+/// Returns the moment at which the token pair was requested or imported, in milliseconds since the
+/// Unix epoch; 0 for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_refreshed_at_ms(health: *const hoopauth_health_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
     unsafe { health.as_ref() }.map_or(0, |health| health.health.refreshed_at.0)
 }
 
-/// When the user authorized it, in milliseconds since the Unix epoch; 0 for NULL. Any thread. Since
-/// 0.1.
+/// Returns the moment at which the user authorized the grant, in milliseconds since the Unix epoch;
+/// 0 for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_authorized_at_ms(health: *const hoopauth_health_t) -> i64 {
     // SAFETY: by the contract on the header's first page.
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn hoopauth_health_authorized_at_ms(health: *const hoopaut
 
 /// The last failure since then.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `health`, or NULL where
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `health`, or NULL if
 /// there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_last_error(
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn hoopauth_health_last_error(
     unsafe { lend_some(health.as_ref().and_then(|health| health.last_error.as_ref()), len) }
 }
 
-/// Whether the platform refused the refresh token and only the user can help; false for NULL. Any
+/// Returns true if HoopAI refused the refresh token and only the user can help; false for NULL. Any
 /// thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_needs_reauthorization(
@@ -98,8 +98,8 @@ pub unsafe extern "C" fn hoopauth_health_needs_reauthorization(
     unsafe { health.as_ref() }.is_some_and(|health| health.health.needs_reauthorization)
 }
 
-/// Whether the current token pair is held in memory because the store failed; false for NULL. Any
-/// thread. Since 0.1.
+/// Returns true if the current token pair is held in memory because the store failed; false for
+/// NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_is_unsaved(health: *const hoopauth_health_t) -> bool {
     // SAFETY: by the contract on the header's first page.
@@ -117,8 +117,8 @@ pub unsafe extern "C" fn hoopauth_health_idle_days_left(health: *const hoopauth_
 
 /// The scopes, separated by spaces.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `health`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `health`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_scopes(
     health: *const hoopauth_health_t,
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn hoopauth_health_scopes(
     unsafe { lend_some(health.as_ref().map(|health| &health.scopes), len) }
 }
 
-/// Frees a health; NULL is nothing to free. Since 0.1.
+/// Frees a health. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_health_free(health: *mut hoopauth_health_t) {
     // SAFETY: by the contract on the header's first page.

@@ -37,8 +37,8 @@ impl Location {
     }
 }
 
-/// How far `hoopauth_client_mint_all` has come. It is the library's, and good until the callback
-/// returns.
+/// Progress of `hoopauth_client_mint_all`. It belongs to the library, and is valid until the
+/// callback returns.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_mint_progress_t {
@@ -46,9 +46,9 @@ pub struct hoopauth_mint_progress_t {
     pub struct_size: usize,
     /// The location that was just looked at, "location:<id>".
     pub account: *const c_char,
-    /// Its length in bytes.
+    /// Length of the account in bytes.
     pub account_len: usize,
-    /// Its failure, if it could not be minted, else NULL.
+    /// Error of the account if it could not be minted, else NULL.
     pub error: *const hoopauth_error_t,
     /// Locations whose grant was minted so far.
     pub minted: u64,
@@ -58,7 +58,7 @@ pub struct hoopauth_mint_progress_t {
     pub failed: u64,
 }
 
-/// What `hoopauth_client_mint_all` did.
+/// Result of `hoopauth_client_mint_all`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_mint_summary_t {
@@ -77,7 +77,7 @@ unsafe impl Filled for hoopauth_mint_summary_t {
     const LEAST: usize = size_of::<usize>() + 3 * size_of::<u64>();
 }
 
-/// Who is told of each location; 0 ends the minting. See "Callbacks" on the first page.
+/// Callbacks that are told of each location; 0 ends the minting. See "Callbacks" on the first page.
 pub type hoopauth_mint_callback_t = Option<
     unsafe extern "C" fn(user_data: *mut c_void, progress: *const hoopauth_mint_progress_t) -> i32,
 >;
@@ -85,9 +85,9 @@ pub type hoopauth_mint_callback_t = Option<
 /// All locations that `company` (NULL: the default account) installed the app in, page by page
 /// until the end.
 ///
-/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT` for what is no company,
-/// `HOOPAUTH_NO_GRANT`, `HOOPAUTH_INVALID_STATE` without OAuth, and those of a request. Any thread.
-/// Since 0.1.
+/// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_ARGUMENT` for an account that is not a
+/// company, `HOOPAUTH_NO_GRANT`, `HOOPAUTH_INVALID_STATE` without OAuth, and those of a request.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_installed_locations(
     client: *const hoopauth_client_t,
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn hoopauth_client_installed_locations(
     }
 }
 
-/// How many locations are in the list; 0 for NULL. Any thread. Since 0.1.
+/// Returns the number of locations in the list; 0 for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_installed_locations_count(
     locations: *const hoopauth_installed_locations_t,
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn hoopauth_installed_locations_account(
 /// The name of one location of the list, by its number from 0.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `locations`, or NULL
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_installed_locations_name(
     locations: *const hoopauth_installed_locations_t,
@@ -149,8 +149,8 @@ pub unsafe extern "C" fn hoopauth_installed_locations_name(
     }
 }
 
-/// Whether the app is installed in one location of the list, by its number from 0; false where
-/// there is none. Any thread. Since 0.1.
+/// Returns true if the app is installed in one location of the list, by its number from 0; false
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_installed_locations_is_installed(
     locations: *const hoopauth_installed_locations_t,
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn hoopauth_installed_locations_is_installed(
     unsafe { location(locations, index) }.is_some_and(|location| location.installed)
 }
 
-/// Frees a list of locations; NULL is nothing to free. Since 0.1.
+/// Frees a list of locations. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_installed_locations_free(
     locations: *mut hoopauth_installed_locations_t,
@@ -175,8 +175,9 @@ pub unsafe extern "C" fn hoopauth_installed_locations_free(
 /// `progress`, if not NULL, is called after each location, one call at a time and never after this
 /// function returned; where it returns 0, the minting ends, and that is no error. `summary` may be
 /// NULL; else its `struct_size` must be set. Locations that fail are counted and the others minted
-/// all the same. Errors: `HOOPAUTH_INVALID_ARGUMENT` for what is no company, `HOOPAUTH_NO_GRANT`,
-/// `HOOPAUTH_INVALID_STATE` without OAuth, and those of a request. Any thread. Since 0.1.
+/// all the same. Errors: `HOOPAUTH_INVALID_ARGUMENT` for an account that is not a company,
+/// `HOOPAUTH_NO_GRANT`, `HOOPAUTH_INVALID_STATE` without OAuth, and those of a request. Any thread.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_mint_all(
     client: *const hoopauth_client_t,
@@ -242,7 +243,7 @@ struct Host {
 // SAFETY: the contract says that callbacks come from any thread.
 unsafe impl Send for Host {}
 
-/// Whether to go on.
+/// Returns `true` if minting shall go on.
 fn tell(host: &Mutex<Option<Host>>, progress: &MintProgress) -> bool {
     let host = host.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(host) = &*host else { return false };

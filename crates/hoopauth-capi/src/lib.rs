@@ -12,7 +12,8 @@
 )]
 #![allow(
     clippy::missing_safety_doc,
-    reason = "what a caller must keep is the contract on the header's first page, for all functions alike"
+    reason = "what a caller must keep is the contract on the header's first page, for all \
+              functions alike"
 )]
 #![deny(
     clippy::unwrap_used,

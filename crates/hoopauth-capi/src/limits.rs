@@ -8,7 +8,7 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Filled, call, fill, held, put};
 use crate::status::hoopauth_status_t;
 
-/// The API's limits of one account, as its last answer told them. What was not told is -1.
+/// The API's limits of one account, as its last answer told them. A limit that was not told is -1.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_rate_limit_t {
@@ -18,15 +18,15 @@ pub struct hoopauth_rate_limit_t {
     pub limit: i64,
     /// Requests left in the current interval.
     pub remaining: i64,
-    /// How many seconds an interval has.
+    /// Length of an interval in seconds.
     pub interval: f64,
     /// Requests allowed per day.
     pub daily_limit: i64,
     /// Requests left today.
     pub daily_remaining: i64,
-    /// When the daily limit starts anew, in milliseconds since the Unix epoch.
+    /// Moment at which the daily limit starts anew, in milliseconds since the Unix epoch.
     pub daily_reset_ms: i64,
-    /// When the answer came, in milliseconds since the Unix epoch.
+    /// Moment at which the answer came, in milliseconds since the Unix epoch.
     pub seen_at_ms: i64,
 }
 
@@ -55,7 +55,7 @@ impl hoopauth_rate_limit_t {
 /// The API's limits of an account (NULL: the default one), as the last answer to this client told
 /// them: to a request, or reported.
 ///
-/// `*found` tells whether there was such an answer; where there was none, all members are -1. Of
+/// `*found` tells whether there was such an answer; if there was none, all members are -1. Of
 /// `rate_limit`, `struct_size` must be set. No I/O. Errors: `HOOPAUTH_INVALID_ARGUMENT`. Any
 /// thread. Since 0.1.
 #[unsafe(no_mangle)]

@@ -24,7 +24,7 @@ pub const HOOPAUTH_LOG_DEBUG: i32 = 4;
 /// Log level: everything. No level holds secrets.
 pub const HOOPAUTH_LOG_TRACE: i32 = 5;
 
-/// Where log records go. See "Callbacks" on the first page.
+/// Callbacks that receive log records. See "Callbacks" on the first page.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_log_callbacks_t {
@@ -35,7 +35,7 @@ pub struct hoopauth_log_callbacks_t {
     /// Called once, when the table is not used any more; may be NULL.
     pub destroy: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
     /// Takes one record: its level, the part of the library it comes from, and its text. The texts
-    /// are good until it returns.
+    /// are valid until it returns.
     pub log: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,

@@ -17,8 +17,8 @@ impl Handle for hoopauth_maintenance_t {
     type Kind = Owned;
 }
 
-/// As `hoopauth_client_maintain`, on a thread of its own, until it is freed or the client closed.
-/// Failures are logged.
+/// Does the same as `hoopauth_client_maintain` on a thread of its own, until the handle is freed or
+/// the client closed. Failures are logged.
 ///
 /// `*out` is the caller's to free. Errors: `HOOPAUTH_INVALID_STATE` without OAuth, after close, and
 /// in a forked child. Any thread. Since 0.1.

@@ -27,7 +27,7 @@ impl Handle for hoopauth_operation_t {
 /// Finds the operation that a method, in any case, and a path, with or without a query, mean.
 ///
 /// `*out` is the caller's to free; NULL on success: it is not documented. No I/O. Errors: only for
-/// NULL and for what is not UTF-8. Any thread. Since 0.1.
+/// NULL and for text that is not UTF-8. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_find(
     method: *const c_char,
@@ -57,8 +57,8 @@ pub unsafe extern "C" fn hoopauth_operation_find(
 
 /// The method, in capitals.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`; NULL if
+/// the handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_method(
     operation: *const hoopauth_operation_t,
@@ -70,8 +70,8 @@ pub unsafe extern "C" fn hoopauth_operation_method(
 
 /// The path template, such as "/contacts/{contactId}".
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`; NULL if
+/// the handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_path(
     operation: *const hoopauth_operation_t,
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn hoopauth_operation_path(
 /// The documented `Version`.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`, or NULL
-/// where none is documented. Any thread. Since 0.1.
+/// if none is documented. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_version(
     operation: *const hoopauth_operation_t,
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn hoopauth_operation_version(
 /// The scope it needs.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `operation`, or NULL
-/// where none is documented. Any thread. Since 0.1.
+/// if none is documented. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_scope(
     operation: *const hoopauth_operation_t,
@@ -107,8 +107,8 @@ pub unsafe extern "C" fn hoopauth_operation_scope(
     unsafe { lend_some(operation.as_ref().and_then(|operation| operation.scope.as_ref()), len) }
 }
 
-/// Whether tokens of locations may call it; true where nothing is documented, false for NULL. Any
-/// thread. Since 0.1.
+/// Returns true if tokens of locations may call the operation, or if nothing is documented; false
+/// for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_allows_location(
     operation: *const hoopauth_operation_t,
@@ -117,8 +117,8 @@ pub unsafe extern "C" fn hoopauth_operation_allows_location(
     unsafe { operation.as_ref() }.is_some_and(|this| this.operation.allows(AccountKind::Location))
 }
 
-/// Whether tokens of companies may call it; true where nothing is documented, false for NULL. Any
-/// thread. Since 0.1.
+/// Returns true if tokens of companies may call the operation, or if nothing is documented; false
+/// for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_allows_company(
     operation: *const hoopauth_operation_t,
@@ -127,8 +127,8 @@ pub unsafe extern "C" fn hoopauth_operation_allows_company(
     unsafe { operation.as_ref() }.is_some_and(|this| this.operation.allows(AccountKind::Company))
 }
 
-/// Whether a Private Integration token may call it; true where nothing is documented, false for
-/// NULL. Any thread. Since 0.1.
+/// Returns true if a Private Integration token may call the operation, or if nothing is documented;
+/// false for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_allows_private_integration(
     operation: *const hoopauth_operation_t,
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn hoopauth_operation_allows_private_integration(
     unsafe { operation.as_ref() }.is_some_and(|this| this.operation.allows_private_integration())
 }
 
-/// Frees an operation; NULL is nothing to free. Since 0.1.
+/// Frees an operation. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_operation_free(operation: *mut hoopauth_operation_t) {
     // SAFETY: by the contract on the header's first page.

@@ -1,4 +1,4 @@
-//! What a headers handle points to, and how one is handed out for less than an allocation.
+//! Headers handles, which are handed out for less than an allocation.
 //!
 //! A handle is an address whose low bits say what is there: a counted snapshot of the core's (found
 //! by name), a counted [`Ready`] (kept by an account), or a box (with a `Version` of its own).
@@ -17,7 +17,7 @@ use crate::headers::hoopauth_headers_t;
 #[repr(align(8))]
 pub(crate) struct Ready {
     references: AtomicUsize,
-    /// Of the account's slot, when the snapshot stood there.
+    /// Version of the account's slot when the snapshot stood there.
     version: u64,
     snapshot: Arc<Snapshot>,
 }
@@ -36,16 +36,16 @@ impl Ready {
     }
 }
 
-/// Where an account keeps the headers it handed out last. The upper bits of the word count how many
-/// references were taken of those paid for in advance, so that one atomic addition gives both the
-/// address and a reference to what is there.
+/// Place where an account keeps the headers that it handed out last. The upper bits of the word
+/// count how many references were taken of those paid for in advance, so that one atomic addition
+/// gives both the address and a reference to what is there.
 #[derive(Default)]
 pub(crate) struct Cell {
     word: AtomicU64,
 }
 
 impl Cell {
-    /// What is kept, if it is still what everybody gets.
+    /// Returns the kept headers if everybody still gets them.
     #[inline]
     pub(crate) fn take(
         &self,

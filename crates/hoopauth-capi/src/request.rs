@@ -39,7 +39,7 @@ impl hoopauth_request_t {
 /// Makes a request: an HTTP method in any case, and a path below `api_base`, such as "/contacts/",
 /// or an absolute URL on one of the configured hosts.
 ///
-/// Texts are copied. `*out` is the caller's to free. Errors: only for NULL and for what is not
+/// Texts are copied. `*out` is the caller's to free. Errors: only for NULL and for text that is not
 /// UTF-8; a wrong method or path is told when it is sent. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_client_request(
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn hoopauth_request_set_repeatable(
     }
 }
 
-/// Sends it, again where that can help, and hands out what came back.
+/// Sends the request, repeats it if that can help, and hands out the answer.
 ///
 /// An expiring token is refreshed on the way; one that is refused is refreshed and the request
 /// repeated, once. Waits are obeyed, redirects of GET and HEAD followed, and the token never leaves
@@ -281,7 +281,7 @@ pub unsafe extern "C" fn hoopauth_request_send(
     }
 }
 
-/// Frees a request; NULL is nothing to free. Since 0.1.
+/// Frees a request. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_request_free(request: *mut hoopauth_request_t) {
     // SAFETY: by the contract on the header's first page.

@@ -48,7 +48,7 @@ pub unsafe extern "C" fn hoopauth_response_status(response: *const hoopauth_resp
     unsafe { response.as_ref() }.map_or(0, |response| response.status)
 }
 
-/// How many headers there are; 0 for NULL. Any thread. Since 0.1.
+/// Returns the number of headers; 0 for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_header_count(
     response: *const hoopauth_response_t,
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn hoopauth_response_header_at(
 /// The value of the first header of that name, in any case.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `response`, or NULL
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_header(
     response: *const hoopauth_response_t,
@@ -99,8 +99,8 @@ pub unsafe extern "C" fn hoopauth_response_header(
 
 /// The body, decompressed. It may hold any bytes, NULs too; a NUL stands behind it.
 ///
-/// `len`, if not NULL, gets the length in bytes, 0 where there is none. Returns bytes borrowed from
-/// `response`; NULL for NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes, 0 if there is none. Returns bytes borrowed from
+/// `response`; NULL if the handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_body(
     response: *const hoopauth_response_t,
@@ -112,8 +112,8 @@ pub unsafe extern "C" fn hoopauth_response_body(
 
 /// The answer that an error is about, headers and body at hand.
 ///
-/// Returns what is borrowed from `error`, never to be freed; NULL where a request did not end in an
-/// answer. Any thread. Since 0.1.
+/// Returns a response that is borrowed from `error`, never to be freed; NULL if a request did not
+/// end in an answer. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_error_response(
     error: *const hoopauth_error_t,
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn hoopauth_error_response(
         .map_or(std::ptr::null(), std::ptr::from_ref)
 }
 
-/// Frees an answer; NULL is nothing to free. Since 0.1.
+/// Frees an answer. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_response_free(response: *mut hoopauth_response_t) {
     // SAFETY: by the contract on the header's first page.

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use hoopauth_core::ErrorCode;
 
-/// What every fallible function returns: `HOOPAUTH_OK` or the code of a failure. Unknown codes mean
+/// Result of every fallible function: `HOOPAUTH_OK` or the code of a failure. An unknown code means
 /// failure.
 pub type hoopauth_status_t = i32;
 
@@ -34,7 +34,7 @@ pub const HOOPAUTH_NO_GRANT: hoopauth_status_t = 31;
 pub const HOOPAUTH_STATE_MISMATCH: hoopauth_status_t = 32;
 /// The user, or the platform, refused the authorization.
 pub const HOOPAUTH_AUTHORIZATION_DENIED: hoopauth_status_t = 33;
-/// The token endpoint refuses the request itself: a wrong client id, secret, code or parameter.
+/// The token endpoint refuses the request: a wrong client id, secret, code or parameter.
 pub const HOOPAUTH_TOKEN_REQUEST_REJECTED: hoopauth_status_t = 34;
 /// The account is paused or unpaid; its grant is kept and works again later.
 pub const HOOPAUTH_ACCOUNT_INACTIVE: hoopauth_status_t = 35;

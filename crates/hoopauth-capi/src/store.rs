@@ -19,18 +19,18 @@ use crate::failure::hoopauth_failure_t;
 use crate::ffi::{Text, bytes, call, text, the_mut};
 use crate::status::hoopauth_status_t;
 
-/// Which row of a store: one per app and account. The texts end with a NUL and are good until the
+/// Key of a row: each app and account has one row. The texts end with a NUL and are valid until the
 /// callback returns.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hoopauth_row_key_t {
     /// The app: the origin of the token endpoint and the client id.
     pub app: *const c_char,
-    /// Its length in bytes.
+    /// Length of `app` in bytes.
     pub app_len: usize,
     /// The account, "location:<id>" or "company:<id>".
     pub account: *const c_char,
-    /// Its length in bytes.
+    /// Length of `account` in bytes.
     pub account_len: usize,
 }
 
@@ -41,33 +41,35 @@ pub struct hoopauth_new_row_t {
     /// UTF-8 text without NUL. Grants in it are sealed if the option `store_key` is set, and secret
     /// if not.
     pub bytes: *const u8,
-    /// How many bytes.
+    /// Number of bytes.
     pub bytes_len: usize,
-    /// Whether there is a grant; else the row is a tombstone, which must be kept.
+    /// True if there is a grant; else the row is a tombstone, which must be kept.
     pub live: bool,
-    /// Whether a refresh stands open.
+    /// True if a refresh is open.
     pub marked: bool,
-    /// When the access token ends, in milliseconds since the Unix epoch.
+    /// Moment at which the access token ends, in milliseconds since the Unix epoch.
     pub expires_at_ms: i64,
     /// Before this moment maintenance leaves the account alone, in milliseconds since the Unix
     /// epoch.
     pub not_before_ms: i64,
 }
 
-/// Where `load` puts a row. It is the library's, and good until the callback returns.
+/// Place where `load` puts a row. It belongs to the library, and is valid until the callback
+/// returns.
 #[derive(Default)]
 pub struct hoopauth_row_t(Option<Row>, Refused);
 
-/// Where `list` puts rows. It is the library's, and good until the callback returns.
+/// Place where `list` puts rows. It belongs to the library, and is valid until the callback
+/// returns.
 #[derive(Default)]
 pub struct hoopauth_row_list_t(Vec<Listed>, Refused);
 
-/// Who wants a slot of the budget: an early refresh, which leaves the last slot of a minute to
+/// Purpose of a slot of the budget: an early refresh, which leaves the last slot of a minute to
 /// others.
 pub const HOOPAUTH_PRIORITY_SOFT: i32 = 0;
-/// Who wants a slot of the budget: a login, or a refresh that callers wait for.
+/// Purpose of a slot of the budget: a login, or a refresh that callers wait for.
 pub const HOOPAUTH_PRIORITY_NORMAL: i32 = 1;
-/// Who wants a slot of the budget: the repeat of a request whose answer was lost. It may go beyond
+/// Purpose of a slot of the budget: the repeat of a request whose answer was lost. It may exceed
 /// the budget, by as much again, and by 5 at least.
 pub const HOOPAUTH_PRIORITY_RECOVERY: i32 = 2;
 
@@ -177,8 +179,8 @@ pub struct hoopauth_store_callbacks_t {
         ) -> hoopauth_status_t,
     >,
     /// `*changes` gets a number that changes with each saved row, whichever process saved it. May
-    /// be NULL: then what other processes change is seen when a token is due or refused. Answer at
-    /// once: a caller with a fresh token waits for it.
+    /// be NULL: then changes of other processes are noticed when a token is due or refused. Return
+    /// at once: a caller with a fresh token waits for it.
     pub changes: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -266,7 +268,8 @@ pub unsafe extern "C" fn hoopauth_row_set(
             if version == 0 {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
-                    "`version` is 0, which means that there is no row: give the version of the stored row, at least 1",
+                    "`version` is 0, which means that there is no row: give the version of the \
+                     stored row, at least 1",
                 ));
             }
             row.0 = Some(Row { version, bytes });
@@ -308,7 +311,7 @@ pub unsafe extern "C" fn hoopauth_row_list_add(
     }
 }
 
-/// Whether something that a callback gave was refused: what it did give is then not all.
+/// True if the library refused something that a callback gave, so that the rest is incomplete.
 #[derive(Clone, Copy, Default)]
 struct Refused(bool);
 
@@ -319,8 +322,8 @@ impl Refused {
         }
         Err(Error::new(
             ErrorCode::CallbackFailed,
-            "the host's store returned success although a row it gave was refused: look at the status of \
-             hoopauth_row_set and hoopauth_row_list_add",
+            "the host's store returned success although a row it gave was refused: look at the \
+             status of hoopauth_row_set and hoopauth_row_list_add",
         ))
     }
 }

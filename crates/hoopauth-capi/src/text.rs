@@ -14,8 +14,8 @@ impl Handle for hoopauth_text_t {
 
 /// The text itself.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `text`; NULL for NULL.
-/// Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `text`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_text_data(
     text: *const hoopauth_text_t,
@@ -25,7 +25,7 @@ pub unsafe extern "C" fn hoopauth_text_data(
     unsafe { lend_some(text.as_ref().map(|text| &text.0), len) }
 }
 
-/// Frees a text and wipes it; NULL is nothing to free. Since 0.1.
+/// Frees a text and wipes it. Does nothing for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_text_free(text: *mut hoopauth_text_t) {
     // SAFETY: by the contract on the header's first page.

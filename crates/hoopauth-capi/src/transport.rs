@@ -21,7 +21,7 @@ use crate::status::{
     HOOPAUTH_TLS, hoopauth_status_t,
 };
 
-/// A request that the host is to send. It is the library's, and good until `send` returns.
+/// A request that the host is to send. It is the library's, and valid until `send` returns.
 pub struct hoopauth_transport_request_t {
     method: Text,
     url: Text,
@@ -31,7 +31,8 @@ pub struct hoopauth_transport_request_t {
     max_body: usize,
 }
 
-/// Where the host puts the answer. It is the library's, and good until `send` returns.
+/// Place where the host puts the answer. It belongs to the library, and is valid until `send`
+/// returns.
 pub struct hoopauth_transport_response_t {
     status: u16,
     headers: Vec<(String, String)>,
@@ -51,7 +52,7 @@ pub struct hoopauth_transport_callbacks_t {
     pub user_data: *mut c_void,
     /// Called once, when the table is not used any more; may be NULL.
     pub destroy: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
-    /// Sends `request` and puts what came back into `response`. It must not follow redirects, must
+    /// Sends `request` and puts the answer into `response`. It must not follow redirects, must
     /// verify certificates, and must give up after the request's timeout. An HTTP status of 4xx or
     /// 5xx is an answer, not an error.
     ///
@@ -107,8 +108,8 @@ pub unsafe extern "C" fn hoopauth_config_set_transport(
 
 /// The method, in capitals.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL for
-/// NULL. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL if the
+/// handle is NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_method(
     request: *const hoopauth_transport_request_t,
@@ -120,8 +121,8 @@ pub unsafe extern "C" fn hoopauth_transport_request_method(
 
 /// The absolute URL.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL for
-/// NULL. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `request`; NULL if the
+/// handle is NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_url(
     request: *const hoopauth_transport_request_t,
@@ -131,7 +132,7 @@ pub unsafe extern "C" fn hoopauth_transport_request_url(
     unsafe { lend_some(request.as_ref().map(|request| &request.url), len) }
 }
 
-/// How many headers to send; 0 for NULL. Since 0.1.
+/// Returns the number of headers to send; 0 for NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_header_count(
     request: *const hoopauth_transport_request_t,
@@ -155,11 +156,11 @@ pub unsafe extern "C" fn hoopauth_transport_request_header_at(
     unsafe { call(err, || put_header(&the(request, "request")?.headers, index, header)) }
 }
 
-/// The body to send; a secret. Its length is 0 where there is none. It may hold NULs, and one more
+/// The body to send; a secret. Its length is 0 if there is none. It may hold NULs, and one more
 /// stands behind it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `request`; NULL for
-/// NULL. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `request`; NULL if the
+/// handle is NULL. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_transport_request_body(
     request: *const hoopauth_transport_request_t,
@@ -205,7 +206,7 @@ pub unsafe extern "C" fn hoopauth_transport_response_set_status(
             if !(100..=599).contains(&http_status) {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
-                    "`http_status` is no HTTP status: give a number from 100 to 599",
+                    "`http_status` is not an HTTP status: give a number from 100 to 599",
                 ));
             }
             response.status = http_status;
@@ -214,7 +215,7 @@ pub unsafe extern "C" fn hoopauth_transport_response_set_status(
     }
 }
 
-/// Adds a header of the answer. Copied; what is no UTF-8 in its value is replaced.
+/// Adds a header of the answer. Copied; bytes of its value that are not UTF-8 are replaced.
 ///
 /// Errors: `HOOPAUTH_INVALID_ARGUMENT`. Since 0.1.
 #[unsafe(no_mangle)]
@@ -230,8 +231,8 @@ pub unsafe extern "C" fn hoopauth_transport_response_add_header(
     unsafe {
         call(err, || {
             let name = text("name", name, name_len)?;
-            // Servers send what they like; what is no UTF-8 in a value is replaced, for nothing
-            // that is looked at has any.
+            // Servers send any bytes; bytes of a value that are not UTF-8 are replaced, because
+            // nothing that is looked at has any.
             let value = String::from_utf8_lossy(text_bytes("value", value, value_len)?);
             let headers = &mut the_mut(response, "response")?.headers;
             if headers.len() >= MOST_HEADERS {
@@ -267,7 +268,8 @@ pub unsafe extern "C" fn hoopauth_transport_response_append_body(
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
                     format!(
-                        "the body is longer than the {} bytes that the request allows: stop reading it and return",
+                        "the body is longer than the {} bytes that the request allows: stop \
+                         reading it and return",
                         response.max_body
                     ),
                 ));
@@ -344,7 +346,9 @@ impl Transport for HostTransport {
         }
         let kind = match status {
             HOOPAUTH_OK if answer.status == 0 => {
-                let message = "the host's transport returned success without an HTTP status: call hoopauth_transport_response_set_status first".to_owned();
+                let message = "the host's transport returned success without an HTTP status: call \
+                               hoopauth_transport_response_set_status first"
+                    .to_owned();
                 return fail(TransportErrorKind::Callback, message, true);
             }
             HOOPAUTH_OK => {
@@ -361,7 +365,8 @@ impl Transport for HostTransport {
         let message = match failure.message() {
             Some(message) => format!("the host's transport failed: {message}"),
             None => format!(
-                "the host's transport failed with status {status} and gave no message: look for the cause in the host program"
+                "the host's transport failed with status {status} and gave no message: look for \
+                 the cause in the host program"
             ),
         };
         fail(kind, message, !answer.not_sent)

@@ -1,4 +1,4 @@
-//! What a verifier of webhooks is made of.
+//! Configuration of a verifier of webhooks.
 
 use std::ffi::c_char;
 
@@ -9,7 +9,7 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Handle, Owned, call, free, make, text, the_mut};
 use crate::status::hoopauth_status_t;
 
-/// What a verifier of webhooks is to be: options by name, and keys beside the platform's own.
+/// Configuration of a verifier of webhooks: options by name, and keys beside the platform's own.
 ///
 /// The caller owns it and frees it with `hoopauth_webhook_config_free`; verifiers keep what they
 /// need of it. One thread at a time.
@@ -120,8 +120,8 @@ pub unsafe extern "C" fn hoopauth_webhook_config_add_key(
     }
 }
 
-/// Frees a configuration and wipes it; NULL is nothing to free. Verifiers made of it go on. Since
-/// 0.1.
+/// Frees a configuration and wipes it. Does nothing for NULL. Verifiers made of it go
+/// on. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_config_free(config: *mut hoopauth_webhook_config_t) {
     // SAFETY: by the contract on the header's first page.

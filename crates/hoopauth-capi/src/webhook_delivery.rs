@@ -12,7 +12,7 @@ use crate::error::hoopauth_error_t;
 use crate::ffi::{Blob, Handle, Owned, Text, call, free, held, lend_bytes, lend_some, the};
 use crate::status::hoopauth_status_t;
 
-/// A verified webhook, claimed by this process: what it says, and whether it was handled.
+/// A verified webhook, claimed by this process: its content, and its state.
 ///
 /// The caller owns it and frees it with `hoopauth_webhook_delivery_free`. What comes out of it
 /// lives as long as it does. Any thread may use it.
@@ -77,25 +77,25 @@ impl hoopauth_webhook_delivery_t {
     }
 }
 
-/// What `hoopauth_client_apply` did: nothing, for the event says nothing about grants, or nothing
-/// new.
+/// Outcome of `hoopauth_client_apply`: nothing changed, because the event says nothing about
+/// grants, or nothing new.
 pub const HOOPAUTH_APPLIED_NOTHING: i32 = 1;
-/// What `hoopauth_client_apply` did: a location's grant was minted.
+/// Outcome of `hoopauth_client_apply`: a location's grant was minted.
 pub const HOOPAUTH_APPLIED_MINTED: i32 = 2;
-/// What `hoopauth_client_apply` did: the company's grant is not here yet; the location's is minted
-/// once it is.
+/// Outcome of `hoopauth_client_apply`: the company's grant is not here yet; the location's is
+/// minted once it is.
 pub const HOOPAUTH_APPLIED_REMEMBERED: i32 = 3;
-/// What `hoopauth_client_apply` did: grants were removed.
+/// Outcome of `hoopauth_client_apply`: grants were removed.
 pub const HOOPAUTH_APPLIED_REMOVED: i32 = 4;
-/// What `hoopauth_client_apply` did: nothing, for the UNINSTALL is older than the grant's
-/// authorization.
+/// Outcome of `hoopauth_client_apply`: nothing changed, because the UNINSTALL is older than the
+/// grant's authorization.
 pub const HOOPAUTH_APPLIED_OUTDATED: i32 = 5;
 
 /// The event's type, such as "ContactCreate"; unknown ones are passed on. Empty where the event has
 /// none, as those of invoices, products and records.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_type(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -105,11 +105,11 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_type(
     unsafe { lend_some(delivery.as_ref().map(|delivery| &delivery.event_type), len) }
 }
 
-/// The event's `webhookId`, or a hash of the body where there is none: the same for each try of the
+/// The event's `webhookId`, or a hash of the body if there is none: the same for each try of the
 /// platform.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_id(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_id(
 
 /// Returns true if the event says when it happened, in a form that can be read; false for NULL.
 /// `*timestamp_ms`, if `timestamp_ms` is not NULL, gets it, in milliseconds since the Unix epoch; 0
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_timestamp(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_timestamp(
 /// The location it is about, else the company, such as "location:ve9EPM428h8vShlRW1KT".
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`, or NULL
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_account(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_account(
 /// The event's `appId`.
 ///
 /// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`, or NULL
-/// where there is none. Any thread. Since 0.1.
+/// if there is none. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_app_id(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -166,8 +166,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_app_id(
 
 /// The label of the key that verified it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_key(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -179,8 +179,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_key(
 
 /// The body, byte for byte; a NUL stands behind it.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `delivery`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns bytes borrowed from `delivery`; NULL if
+/// the handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_body(
     delivery: *const hoopauth_webhook_delivery_t,
@@ -194,8 +194,8 @@ pub unsafe extern "C" fn hoopauth_webhook_delivery_body(
 /// JavaScript escapes one that was cut) replaced by U+FFFD, a number beyond all floating-point
 /// numbers as text. At most 512 levels deep; of a member that is named twice the last one counts.
 ///
-/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL for
-/// NULL. Any thread. Since 0.1.
+/// `len`, if not NULL, gets the length in bytes. Returns text borrowed from `delivery`; NULL if the
+/// handle is NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_delivery_json(
     delivery: *const hoopauth_webhook_delivery_t,

@@ -55,18 +55,18 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_new(
 /// Verifies a webhook: all headers of the request, in any order, names in any case, and the body as
 /// it came, byte for byte.
 ///
-/// What it hands out is claimed: until it is confirmed, released or freed, the same webhook is
-/// refused, here and by all who share the store. `headers` may be NULL with count 0. It waits for
-/// the client's store at most: `context`, or NULL, says how long; what is left is not claimed, or
-/// released. `*out` is the caller's to free.
+/// A delivery that it hands out is claimed: until it is confirmed, released or freed, the same
+/// webhook is refused, here and by all who share the store. `headers` may be NULL with count 0. It
+/// waits for the client's store at most: `context`, or NULL, says how long; what is left is not
+/// claimed, or released. `*out` is the caller's to free.
 ///
 /// The platform signs the events of all apps with one key. An event that names another app is
 /// foreign. One that names no app is accepted if the client has a grant for its account or for its
 /// company, or if a shared secret signed it. The option `any_app` accepts both. INSTALL and
 /// UNINSTALL must name this app.
 ///
-/// The platform sends again only what was answered with 429, at least under one of its documented
-/// policies: answer that to whatever you can't handle now, not 5xx. Errors:
+/// The platform repeats only webhooks that were answered with 429, at least under one of its
+/// documented policies: answer that to whatever you can't handle now, not 5xx. Errors:
 /// `HOOPAUTH_WEBHOOK_REPLAYED` and `HOOPAUTH_WEBHOOK_FOREIGN` (answer 200, do nothing),
 /// `HOOPAUTH_SIGNATURE_MISSING` and `HOOPAUTH_SIGNATURE_INVALID` (401),
 /// `HOOPAUTH_WEBHOOK_MALFORMED` and `HOOPAUTH_WEBHOOK_STALE` (400), `HOOPAUTH_LEASE_TIMEOUT` while
@@ -135,8 +135,8 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_verify_signature(
     }
 }
 
-/// One more reference, to be freed like the first; returns `verifier`, NULL for NULL. Any thread.
-/// Since 0.1.
+/// One more reference, to be freed like the first; returns `verifier`, NULL if the handle is NULL.
+/// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_verifier_ref(
     verifier: *const hoopauth_webhook_verifier_t,
@@ -145,7 +145,8 @@ pub unsafe extern "C" fn hoopauth_webhook_verifier_ref(
     unsafe { share(verifier) }
 }
 
-/// Gives up one reference; NULL is nothing to free. What was verified with it goes on. Since 0.1.
+/// Gives up one reference. Does nothing for NULL. Deliveries that it verified go on.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hoopauth_webhook_verifier_free(
     verifier: *mut hoopauth_webhook_verifier_t,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::ControlError;
 
-/// Whom a token speaks for, written `location:<id>` or `company:<id>`.
+/// Account that a token speaks for, written `location:<id>` or `company:<id>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Account {
     /// A sub-account.

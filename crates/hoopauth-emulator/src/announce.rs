@@ -135,5 +135,5 @@ fn fill_install(event: &mut Map<String, Value>, app_id: &str, state: &State) {
     put("companyName", json!(company.map(|company| &company.name)));
 }
 
-/// As many as an answer's `approvedLocations` has.
+/// Number of locations that an answer's `approvedLocations` has.
 const TOLD_AT_MOST: usize = 100;

@@ -220,7 +220,8 @@ fn run(
         }
         Run::Empty(name) => json!({ name: [], "total": 0 }),
         Run::Company(id) => {
-            json!({ "company": { "id": id, "name": state.companies.get(id).map(|company| &company.name) } })
+            json!({ "company": { "id": id,
+                "name": state.companies.get(id).map(|company| &company.name) } })
         }
         Run::SearchLocations => search_locations(state, caller, received.query)?,
         Run::Location(id) => json!({ "location": show_location(state, id) }),
@@ -228,7 +229,7 @@ fn run(
     Ok((StatusCode::OK, value))
 }
 
-/// What came in, `Authorization` included: it is an emulator.
+/// Shows the request that came in, `Authorization` included: it is an emulator.
 fn echo(caller: &Caller, received: &Received<'_>) -> Value {
     let mut headers = BTreeMap::<&str, String>::new();
     for (name, value) in &received.parts.headers {

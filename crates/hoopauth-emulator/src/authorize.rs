@@ -131,10 +131,10 @@ impl<'a> Authorization<'a> {
     fn html(&self, state: &State, asked: &Parameters) -> String {
         let app = &state.apps[self.app];
         let mut html = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Connect {name}</title>\
-             <style>{CSS}</style></head><body><main>\n<h1>Connect {name}</h1>\n\
-             <p class=\"note\">This is the hoopauth emulator. No real account is touched.</p>\n\
-             <form method=\"post\">\n",
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Connect \
+             {name}</title><style>{CSS}</style></head><body><main>\n<h1>Connect {name}</h1>\n<p \
+             class=\"note\">This is the hoopauth emulator. No real account is touched.</p>\n<form \
+             method=\"post\">\n",
             name = escape(&app.name),
         );
         for name in CARRIED {
@@ -151,9 +151,9 @@ impl<'a> Authorization<'a> {
         }
         let _ = write!(
             html,
-            "</ul>\n<p>You return to <code>{}</code>.</p>\n\
-             <button name=\"decision\" value=\"approve\">Approve</button>\n\
-             <button name=\"decision\" value=\"deny\">Deny</button>\n</form>\n</main></body></html>\n",
+            "</ul>\n<p>You return to <code>{}</code>.</p>\n<button name=\"decision\" \
+             value=\"approve\">Approve</button>\n<button name=\"decision\" \
+             value=\"deny\">Deny</button>\n</form>\n</main></body></html>\n",
             escape(self.redirect_uri),
         );
         html
@@ -167,7 +167,8 @@ fn choices(html: &mut String, state: &State) {
         let (value, name) = (escape(&account.to_string()).into_owned(), escape(name));
         let _ = writeln!(
             html,
-            "<label><input type=\"radio\" name=\"account\" value=\"{value}\"{checked}> {name} <code>{value}</code></label>"
+            "<label><input type=\"radio\" name=\"account\" value=\"{value}\"{checked}> {name} \
+             <code>{value}</code></label>"
         );
         checked = "";
     };
@@ -205,8 +206,9 @@ fn check_redirect_uri(uri: &str, registered: &[String]) -> Result<(), String> {
 
 fn refuse(why: &str) -> Response {
     let page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Error</title></head>\
-         <body><h1>This request can't be authorized</h1><p>{}</p></body></html>\n",
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta \
+         charset=\"utf-8\"><title>Error</title></head><body><h1>This request can't be \
+         authorized</h1><p>{}</p></body></html>\n",
         escape(why)
     );
     (StatusCode::BAD_REQUEST, Html(page)).into_response()
@@ -232,7 +234,7 @@ fn escape(text: &str) -> Cow<'_, str> {
         .into()
 }
 
-/// What the form carries from the request to the decision.
+/// Values that the form carries from the request to the decision.
 const CARRIED: [&str; 9] = [
     "response_type",
     "client_id",

@@ -5,11 +5,11 @@ use crate::account::Account;
 use crate::webhook::delivery::RetryPolicy;
 use crate::webhook::keys::HmacStyle;
 
-/// What an emulator begins with.
+/// Configuration that an emulator begins with.
 ///
-/// [`Config::default`] is the fixture of the README: one app, one company with three locations, a Private
-/// Integration token of each class. [`Config::empty`] has none of them. Everything can be changed
-/// while the emulator runs, see [`crate::Control`].
+/// [`Config::default`] is the fixture of the README: one app, one company with three locations, a
+/// Private Integration token of each class. [`Config::empty`] has none of them. Everything can be
+/// changed while the emulator runs, see [`crate::Control`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -21,7 +21,7 @@ pub struct Config {
     pub companies: Vec<Company>,
     /// The Private Integration tokens.
     pub private_integrations: Vec<PrivateIntegration>,
-    /// What can be switched while the emulator runs.
+    /// Settings that can be changed while the emulator runs.
     pub settings: Settings,
 }
 
@@ -168,7 +168,7 @@ impl App {
         self.client_id.split_once('-').map_or(&self.client_id, |(app_id, _)| app_id)
     }
 
-    /// What is granted when a control call names no scopes.
+    /// Scopes that are granted when a control call names none.
     pub(crate) fn default_scopes(&self) -> String {
         if self.scopes.is_empty() { DEFAULT_SCOPES.join(" ") } else { self.scopes.join(" ") }
     }
@@ -226,8 +226,8 @@ impl PrivateIntegration {
     }
 }
 
-/// What can be switched while the emulator runs; the JSON of `/control/settings` has the same
-/// names.
+/// Settings that can be changed while the emulator runs; the JSON of `/control/settings` has the
+/// same names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -248,19 +248,19 @@ pub struct Settings {
     /// API requests of one app for one account in a day before it is answered 429; none is
     /// unlimited.
     pub api_requests_per_day: Option<u32>,
-    /// How token answers spell their members. A request with `Version: v3` is always answered in
+    /// Spelling of the members of token answers. A request with `Version: v3` is always answered in
     /// camelCase.
     pub casing: Casing,
-    /// What errors look like. A request with `Version: v3` always gets [`ErrorStyle::V3`].
+    /// Form of errors. A request with `Version: v3` always gets [`ErrorStyle::V3`].
     pub error_style: ErrorStyle,
-    /// Whether a minted location token comes with a refresh token.
+    /// `true` if a minted location token comes with a refresh token.
     pub location_refresh_token: bool,
     /// The most locations that one page of the list of installed locations holds, whatever `limit`
     /// asks for.
     pub locations_per_page: usize,
     /// `true` if that list tells the number of all locations in `count`.
     pub count_locations: bool,
-    /// Whether requests without a `User-Agent`, or with Python's own, are refused as the edge
+    /// `true` if requests without a `User-Agent`, or with Python's own, are refused as the edge
     /// refuses them.
     pub check_user_agent: bool,
     /// Length of access and refresh tokens in characters, about.
@@ -277,12 +277,12 @@ pub struct Settings {
     pub answer: Map<String, Value>,
     /// Members that are left out of token answers, by the same names.
     pub answer_omit: Vec<String>,
-    /// How HMAC signatures of webhooks are written.
+    /// Encoding of HMAC signatures of webhooks.
     pub webhook_hmac: HmacStyle,
-    /// Where `INSTALL` and `UNINSTALL` are sent when an account is authorized or uninstalled: an
-    /// `http` address of this machine. None sends nothing.
+    /// URL to which `INSTALL` and `UNINSTALL` are sent when an account is authorized or
+    /// uninstalled: an `http` address of this machine. None sends nothing.
     pub webhook_url: Option<String>,
-    /// When those are tried again.
+    /// Policy by which those are tried again.
     pub webhook_retry: RetryPolicy,
     /// Real milliseconds a receiver of webhooks has to answer.
     pub webhook_timeout_ms: u64,
@@ -318,7 +318,7 @@ impl Default for Settings {
     }
 }
 
-/// How token answers spell their members.
+/// Spelling of the members of token answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Casing {
@@ -328,7 +328,7 @@ pub enum Casing {
     Camel,
 }
 
-/// What errors look like.
+/// Form of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorStyle {
@@ -357,7 +357,7 @@ pub const DEFAULT_LOCATION_IDS: [&str; 3] =
 pub const DEFAULT_COMPANY_PRIVATE_INTEGRATION: &str = "pit-c0000000-0000-4000-8000-000000000001";
 /// Private Integration token of the first default location.
 pub const DEFAULT_LOCATION_PRIVATE_INTEGRATION: &str = "pit-10ca7100-0000-4000-8000-000000000001";
-/// What is granted where no scopes are named and the app lists none.
+/// Returns the scopes that are granted if none are named and the app lists none.
 pub const DEFAULT_SCOPES: [&str; 12] = [
     "contacts.readonly",
     "contacts.write",

@@ -18,9 +18,9 @@ use crate::tokens;
 /// A handle on a running emulator: its addresses, and everything a test may do behind the
 /// platform's back.
 ///
-/// [`crate::Emulator`] dereferences to it. Clones speak for the same emulator and may be used from any thread; they
-/// don't keep it running. Accounts are written `location:<id>` or `company:<id>`. The same calls
-/// exist over HTTP, see the README.
+/// [`crate::Emulator`] dereferences to it. Clones speak for the same emulator and may be used from
+/// any thread; they don't keep it running. Accounts are written `location:<id>` or `company:<id>`.
+/// The same calls exist over HTTP, see the README.
 #[derive(Clone)]
 pub struct Control {
     pub(crate) shared: Arc<Shared>,
@@ -218,7 +218,8 @@ impl Control {
         Ok(self.shared.lock().grants.current(&account).map(Arc::unwrap_or_clone))
     }
 
-    /// Whether a refresh with this token would rotate it now: unused, not revoked, not expired.
+    /// Returns `true` if a refresh with this token would rotate it now: unused, not revoked, not
+    /// expired.
     pub fn is_refresh_token_live(&self, token: &str) -> bool {
         let state = self.shared.lock();
         let now_ms = state.clock.now_ms();
@@ -297,7 +298,7 @@ impl Control {
         self.shared.lock().faults.clear();
     }
 
-    /// How many requests the waiting faults will still strike.
+    /// Returns the number of requests that the waiting faults will still strike.
     pub fn pending_faults(&self) -> usize {
         self.shared.lock().faults.pending()
     }
@@ -330,7 +331,7 @@ impl Control {
         }
     }
 
-    /// How many requests and answers are held at this endpoint.
+    /// Returns the number of requests and answers that are held at this endpoint.
     pub fn held(&self, endpoint: Endpoint) -> usize {
         self.shared.gates.held(endpoint)
     }
@@ -384,7 +385,7 @@ impl Control {
         state.deliveries.wake().notify_one();
     }
 
-    /// What was counted so far.
+    /// Returns the counts so far.
     pub fn statistics(&self) -> Statistics {
         self.shared.lock().counters.shown.clone()
     }

@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// Why a control call was refused. The emulator's state is unchanged then.
+/// Reason why a control call was refused. The emulator's state did not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ControlError {

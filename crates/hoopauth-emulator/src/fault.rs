@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::answer::NoAnswer;
 use crate::tokens::random;
 
-/// Where a fault strikes or a request is held.
+/// Endpoint at which a fault strikes or a request is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Endpoint {
@@ -45,15 +45,15 @@ impl Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
-    /// Where it strikes.
+    /// Endpoint at which the fault strikes.
     pub endpoint: Endpoint,
-    /// What happens.
+    /// Kind of failure.
     pub kind: FaultKind,
-    /// How many requests it strikes.
+    /// Number of requests that the fault strikes.
     pub times: u32,
-    /// How many requests it lets pass first.
+    /// Number of requests that the fault lets pass first.
     pub after: u32,
-    /// Whether the request takes effect (a refresh token rotates, say) although its answer goes
+    /// `true` if the request takes effect (a refresh token rotates, say) although its answer goes
     /// wrong.
     pub processed: bool,
 }
@@ -148,7 +148,7 @@ impl Fault {
     }
 }
 
-/// What happens to a request that meets a fault.
+/// Treatment of a request that meets a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FaultKind {
@@ -239,7 +239,7 @@ impl Faults {
         if first.times > 0 { Some(first.clone()) } else { queue.pop_front() }
     }
 
-    /// How many requests will still be struck.
+    /// Returns the number of requests that will still be struck.
     pub(crate) fn pending(&self) -> usize {
         self.queues.iter().flatten().map(|fault| fault.times as usize).sum()
     }

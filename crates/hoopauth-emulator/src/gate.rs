@@ -5,7 +5,7 @@ use tokio::sync::Notify;
 
 use crate::fault::Endpoint;
 
-/// Where a request can be held.
+/// Gate at which a request can be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Before the emulator looks at it.
@@ -29,7 +29,7 @@ struct Gate {
     held: usize,
     /// Counts releases, so that a gate that is closed again at once still lets go whom it held.
     released: u64,
-    /// How many of those that wait may go although the gate stays closed; never more than wait.
+    /// Number of waiting requests that may go although the gate stays closed; never more than wait.
     passes: usize,
 }
 

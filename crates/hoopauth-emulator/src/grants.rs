@@ -11,7 +11,7 @@ use crate::tokens::Fingerprints;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Grant {
-    /// Whom the tokens speak for.
+    /// Account that the tokens speak for.
     pub account: Account,
     /// The app they were given to.
     pub client_id: String,
@@ -45,7 +45,7 @@ pub(crate) struct Grants {
     expired: u64,
 }
 
-/// What the platform knows of an access token.
+/// Facts that the platform knows of an access token.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
     pub(crate) app: usize,
@@ -87,14 +87,14 @@ struct Standing {
     current: Option<Arc<Grant>>,
 }
 
-/// When the tokens of a new pair end, in milliseconds of the emulator's clock.
+/// Moments at which the tokens of a new pair end, in milliseconds of the emulator's clock.
 #[derive(Clone, Copy)]
 pub(crate) struct Lives {
     pub(crate) access_until_ms: i64,
     pub(crate) refresh_until_ms: i64,
 }
 
-/// What a refresh token turns out to be.
+/// State of a refresh token.
 pub(crate) enum Presented {
     /// Unused and alive: rotate it.
     Live { account: Account, scopes: Arc<str> },
@@ -249,17 +249,17 @@ impl Grants {
         }
     }
 
-    /// Whom a refresh token was given for, dead or alive.
+    /// Returns the account that a refresh token was given for, dead or alive.
     pub(crate) fn account_of_refresh(&self, token: &str) -> Option<&Account> {
         self.refresh.get(&self.fingerprints.of(token)).map(|known| &known.account)
     }
 
-    /// Whom an access token was given for, dead or alive.
+    /// Returns the account that an access token was given for, dead or alive.
     pub(crate) fn account_of_access(&self, token: &str) -> Option<&Account> {
         self.access.get(&self.fingerprints.of(token)).map(|known| &known.account)
     }
 
-    /// What an access token is worth now.
+    /// Returns the state of an access token.
     pub(crate) fn check_access(&self, token: &str, now_ms: i64) -> Result<&Access, Refusal> {
         let fingerprint = self.fingerprints.of(token);
         let Some(access) = self.access.get(&fingerprint) else {

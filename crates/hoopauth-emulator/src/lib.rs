@@ -1,9 +1,9 @@
 //! A local HoopAI for development and tests.
 //!
-//! [`Emulator::start`] opens a port on 127.0.0.1 and plays the platform there: the authorize page, the token
-//! endpoints, some API routes; with the errors, limits and headers of the real one, and with faults
-//! on request. It runs on a thread and a runtime of its own, so it serves blocking tests and
-//! asynchronous ones. The README lists every fact it plays.
+//! [`Emulator::start`] opens a port on 127.0.0.1 and plays the platform there: the authorize page,
+//! the token endpoints, some API routes; with the errors, limits and headers of the real one, and
+//! with faults on request. It runs on a thread and a runtime of its own, so it serves blocking
+//! tests and asynchronous ones. The README lists every fact it plays.
 //!
 //! ```
 //! use hoopauth_emulator::{Config, Emulator};

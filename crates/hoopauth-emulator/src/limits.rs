@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::config::Settings;
 use crate::statistics::forget_outside;
 
-/// Who sent how much lately, by the emulator's clock.
+/// Recent requests of each app and account, by the emulator's clock.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     token: HashMap<String, VecDeque<i64>>,
@@ -24,7 +24,7 @@ struct Window {
     used: u32,
 }
 
-/// Where an app stands with an account after a request, as the answer's headers tell.
+/// Use of the limits by an app for an account after a request, as the answer's headers tell.
 pub(crate) struct Standing {
     pub(crate) exceeded: bool,
     used: Windows,
@@ -81,7 +81,7 @@ impl Window {
 }
 
 impl Standing {
-    /// Of a caller who could not be told apart: nothing used.
+    /// Limits of a caller who could not be told apart: nothing used.
     pub(crate) fn unknown(now_ms: i64) -> Self {
         Self { exceeded: false, used: Windows::default(), now_ms }
     }

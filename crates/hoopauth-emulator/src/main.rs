@@ -57,10 +57,10 @@ struct Arguments {
     /// Length of tokens in characters, about
     #[arg(long, value_name = "CHARACTERS", default_value_t = 1_000)]
     token_size: usize,
-    /// How token answers spell their members
+    /// Spelling of the members of token answers
     #[arg(long, value_enum, default_value_t = CasingFlag::Snake)]
     casing: CasingFlag,
-    /// What errors look like
+    /// Form of errors
     #[arg(long, value_enum, default_value_t = ErrorStyleFlag::Classic)]
     error_style: ErrorStyleFlag,
     /// Minted location tokens come without a refresh token

@@ -91,10 +91,12 @@ impl Refusal {
                 json!({ "error": kind.word(), "error_description": message, "traceId": trace_id })
             }
             (_, RefusalKind::CodeNotFound) => {
-                json!({ "error": "UnAuthorized!", "error_description": message, "traceId": trace_id })
+                json!({ "error": "UnAuthorized!", "error_description": message,
+                    "traceId": trace_id })
             }
             (_, RefusalKind::InvalidClient) => {
-                json!({ "error": "invalid_client", "error_description": message, "traceId": trace_id })
+                json!({ "error": "invalid_client", "error_description": message,
+                    "traceId": trace_id })
             }
             (_, RefusalKind::Validation) => json!({
                 "statusCode": self.status,
@@ -118,6 +120,7 @@ impl RefusalKind {
     }
 }
 
-const EDGE_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Access denied</title></head>\
-    <body><h1>Error 1010</h1><p>The owner of this website has banned your access based on your browser's \
-    signature.</p></body></html>\n";
+const EDGE_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Access \
+                         denied</title></head><body><h1>Error 1010</h1><p>The owner of this \
+                         website has banned your access based on your browser's \
+                         signature.</p></body></html>\n";

@@ -9,7 +9,7 @@ use crate::account::{Account, Class};
 use crate::refusal::Refusal;
 use crate::state::State;
 
-/// Whom the bearer of a request speaks for.
+/// Account that the bearer of a request speaks for.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) account: Account,

@@ -10,7 +10,7 @@ use crate::gate::{Gates, Stage};
 use crate::state::State;
 use crate::webhook::progress::Progress;
 
-/// What all requests and the control methods share.
+/// State that all requests and the control methods share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) base: String,

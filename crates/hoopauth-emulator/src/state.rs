@@ -64,7 +64,7 @@ pub(crate) struct Code {
     pub(crate) app: usize,
     pub(crate) account: Account,
     pub(crate) scopes: Arc<str>,
-    /// What the exchange must repeat; none for an install that the marketplace began.
+    /// Redirect URI that the exchange must repeat; none for an install that the marketplace began.
     pub(crate) redirect_uri: Option<String>,
     /// The S256 challenge of PKCE.
     pub(crate) challenge: Option<String>,
@@ -130,7 +130,7 @@ impl State {
             .collect()
     }
 
-    /// What this request's answer must look like.
+    /// Form that this request's answer must have.
     pub(crate) fn style(&self, headers: &HeaderMap) -> Style {
         Style::of(&self.settings, headers)
     }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
-/// What the emulator has counted since it started or was last reset.
+/// Counts of the emulator since it started or was last reset.
 ///
 /// Accounts are written `location:<id>` or `company:<id>`; `unknown` where a request named none the
 /// emulator knows. A status of 0 stands for an answer that was never sent.

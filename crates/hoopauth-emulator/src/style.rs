@@ -9,7 +9,7 @@ use crate::grants::Grant;
 use crate::refusal::Refusal;
 use crate::tokens::uuid;
 
-/// How one request wants to be answered.
+/// Style in which one request wants its answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
     casing: Casing,

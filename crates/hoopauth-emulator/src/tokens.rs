@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::account::Account;
 
-/// What a token looks like to whoever decodes it. The emulator itself looks tokens up and never
+/// Content of a token for a program that decodes it. The emulator itself looks tokens up and never
 /// reads them.
 pub(crate) struct Claims<'a> {
     pub(crate) kind: &'static str,
@@ -108,7 +108,7 @@ pub(crate) fn random<const BYTES: usize>() -> [u8; BYTES] {
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 /// `{"alg":"RS256","typ":"JWT"}`
 const HEADER: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
-/// As long as an RSA signature with a 2048-bit key.
+/// Length of an RSA signature with a 2048-bit key.
 const SIGNATURE_BYTES: usize = 256;
 const SIGNATURE_TEXT: usize = 342;
 /// `,"padding":""`

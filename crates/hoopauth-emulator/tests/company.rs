@@ -1,4 +1,4 @@
-//! What a company's token is for: minting location tokens, listing installed locations.
+//! The uses of a company's token: minting location tokens, listing installed locations.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 mod common;

@@ -100,7 +100,8 @@ fn settings_are_laid_over() {
 #[test]
 fn faults_are_queued_and_reset() {
     let emulator = start();
-    let teapot = json!({ "endpoint": "token", "kind": "status", "status": 418, "body": { "a": 1 }, "headers": { "x-b": "c" } });
+    let teapot = json!({ "endpoint": "token", "kind": "status", "status": 418, "body": { "a": 1 },
+        "headers": { "x-b": "c" } });
     post(&emulator, "faults", &teapot);
     let struck = refresh(&emulator, "x").send();
     assert_eq!((struck.status, struck.json(), struck.header("x-b")), (418, json!({ "a": 1 }), "c"));

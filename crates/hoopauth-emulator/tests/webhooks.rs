@@ -158,7 +158,7 @@ fn signature(headers: &[(String, String)], scheme: WebhookScheme) -> Option<&str
     found.map(|(_, value)| value.as_str())
 }
 
-/// Whether the signature of the key's scheme is this key's, over these very bytes.
+/// Returns `true` if the signature of the key's scheme is this key's, over exactly these bytes.
 fn verifies(key: &WebhookKey, headers: &[(String, String)], body: &[u8]) -> bool {
     let public = |algorithm: &'static dyn VerificationAlgorithm, signature: &str| {
         let signature = STANDARD.decode(signature).unwrap();
@@ -592,7 +592,8 @@ fn deliveries_are_sent_and_waited_for_over_http() {
     let sent = post(
         &emulator,
         "webhooks/send",
-        &json!({ "url": endpoint.url, "event": { "type": "X" }, "schemes": ["ed25519"], "retry": "classic" }),
+        &json!({ "url": endpoint.url, "event": { "type": "X" }, "schemes": ["ed25519"],
+            "retry": "classic" }),
     );
     assert_eq!(
         (&sent["id"], &sent["attempts"][0]["status"], &sent["state"]),

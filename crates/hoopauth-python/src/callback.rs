@@ -20,11 +20,11 @@ pub(crate) struct Slot {
     object: Mutex<Option<Py<PyAny>>>,
 }
 
-/// What a callback did wrong.
+/// Fault of a callback.
 pub(crate) enum Fault {
-    /// It raised.
+    /// The callback raised.
     Raised(PyErr),
-    /// It answered what is no answer: the text says what, and what would be one.
+    /// The callback returned an invalid value: the text names the value and the valid ones.
     Answered(String),
 }
 
@@ -54,7 +54,7 @@ impl Slot {
         self.call_reading(method, |object| f(object).map_err(Fault::Raised))
     }
 
-    /// As [`call`](Self::call), where `f` also judges what the object answered.
+    /// Calls as [`call`](Self::call) does; `f` also judges the value that the object returned.
     pub(crate) fn call_reading<T>(
         &self,
         method: &str,
@@ -69,7 +69,7 @@ impl Slot {
                     let what = format!("raised `{}`", type_name(&raised.get_type(py)));
                     (self.failed(method, &what), Some(raised))
                 }
-                Fault::Answered(what) => (self.failed(method, &format!("answered {what}")), None),
+                Fault::Answered(what) => (self.failed(method, &format!("returned {what}")), None),
             })
         });
         let ending =
@@ -80,8 +80,8 @@ impl Slot {
         })
     }
 
-    /// As [`call_reading`](Self::call_reading), for what can't answer with an error: the call that
-    /// led here fails after all.
+    /// Calls as [`call_reading`](Self::call_reading) does a method that can't return an error: the
+    /// call that led here fails after all.
     pub(crate) fn call_infallible<T>(
         &self,
         method: &str,
@@ -101,8 +101,8 @@ impl Slot {
         }
     }
 
-    /// As [`call`](Self::call), for news: nothing depends on it, so that what it raises is told to
-    /// whoever reads logs, and to `sys.unraisablehook`, as Python does where there is nobody to
+    /// Tells news as [`call`](Self::call) does: no result depends on it, so its exception is told
+    /// to whoever reads logs, and to `sys.unraisablehook`, as Python does where there is nobody to
     /// raise it to.
     pub(crate) fn call_unheard(
         &self,
@@ -140,8 +140,8 @@ impl Slot {
         Ok(())
     }
 
-    /// Whether the object has a method of that name; `None` in its place is none. `CONFIG` if it is
-    /// there and can't be called.
+    /// Returns `true` if the object has a method of that name; a `None` in its place counts as no
+    /// method. `CONFIG` if it is there and can't be called.
     pub(crate) fn has(&self, py: Python<'_>, method: &str) -> PyResult<bool> {
         let Some(object) = self.get(py) else { return Ok(false) };
         match object.getattr_opt(method)? {
@@ -229,7 +229,8 @@ pub(crate) fn refuse_reentry(py: Python<'_>) -> PyResult<()> {
 fn reentered(py: Python<'_>) -> PyErr {
     let error = Error::new(
         ErrorCode::InvalidState,
-        "the client was called from within one of its own callbacks: do that work after the callback returned",
+        "the client was called from within one of its own callbacks: do that work after the \
+         callback returned",
     );
     crate::error::exception(py, &error, None)
 }
@@ -275,7 +276,7 @@ thread_local! {
     /// The greenlets of this thread that are in callbacks.
     static INSIDE: Inside = const { Inside::nowhere() };
     static IN_CALL: Cell<u32> = const { Cell::new(0) };
-    /// What the last callback on this thread raised.
+    /// Exception of the last callback on this thread.
     static CAUSE: RefCell<Option<PyErr>> = const { RefCell::new(None) };
     /// The failure of a callback that could not answer one.
     static FAILED: RefCell<Option<(Error, Option<PyErr>)>> = const { RefCell::new(None) };

@@ -1,4 +1,4 @@
-//! What the hook `on_change` is told.
+//! The change that the hook `on_change` is told.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::callback::Slot;
 /// Something happened to an account's grant.
 #[pyclass(frozen, get_all, module = "hoopauth")]
 pub(crate) struct Change {
-    /// Whose grant.
+    /// Account of the grant.
     account: String,
     /// The stored generation it is about.
     generation: u64,

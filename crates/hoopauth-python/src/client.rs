@@ -36,8 +36,8 @@ use crate::webhook::{WebhookDelivery, WebhookVerifier};
 /// Authenticates a program's requests to HoopAI: any number of accounts with one credential.
 ///
 /// Options are keyword arguments; `hoopauth.Options` documents them. Durations are seconds (int or
-/// float), lists may be lists of str, and None leaves an option out. A wrong one raises
-/// `hoopauth.Config`, which names it. No I/O happens here.
+/// float), lists may be lists of str, and None leaves an option out. A wrong option raises
+/// `hoopauth.Config`, which names it. This does no I/O.
 ///
 /// Any thread may call any method at any time. A call that can wait lets other threads run
 /// meanwhile, and takes `timeout=` (seconds) or `context=` (a `hoopauth.Context`):
@@ -45,9 +45,10 @@ use crate::webhook::{WebhookDelivery, WebhookVerifier};
 /// thread, while the refresh under way is finished and saved.
 ///
 /// Args:
-///     token_store: where grants live, instead of the option `store`; see `hoopauth.TokenStore`.
-///     transport: what carries HTTP to the token endpoint, see `hoopauth.Transport`.
-///     clock: where the time comes from, see `hoopauth.Clock`.
+///     token_store: the store of the grants, instead of the option `store`; see
+///         `hoopauth.TokenStore`.
+///     transport: the carrier of HTTP, see `hoopauth.Transport`.
+///     clock: the source of the time, see `hoopauth.Clock`.
 ///     on_change: called with a `hoopauth.Change` after each change of a grant.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct Client {
@@ -65,7 +66,8 @@ struct Constants {
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (*, token_store=None, transport=None, clock=None, on_change=None, **options))]
+    #[pyo3(signature = (*, token_store=None, transport=None, clock=None, on_change=None,
+        **options))]
     fn new(
         py: Python<'_>,
         token_store: Option<Py<PyAny>>,
@@ -78,11 +80,13 @@ impl Client {
         Self::build(py, builder, token_store, transport, clock, on_change)
     }
 
-    /// A client configured by the environment: `HOOPAUTH_<OPTION>`, `HOOPAI_TOKEN`, `LOCATION_ID`.
+    /// Makes a client that the environment configures: `HOOPAUTH_<OPTION>`, `HOOPAI_TOKEN`,
+    /// `LOCATION_ID`.
     ///
-    /// What is given here goes before the environment. Raises `hoopauth.Config`.
+    /// Arguments override the environment. Raises `hoopauth.Config`.
     #[staticmethod]
-    #[pyo3(signature = (*, token_store=None, transport=None, clock=None, on_change=None, **options))]
+    #[pyo3(signature = (*, token_store=None, transport=None, clock=None, on_change=None,
+        **options))]
     fn from_env(
         py: Python<'_>,
         token_store: Option<Py<PyAny>>,
@@ -95,7 +99,7 @@ impl Client {
         Self::build(py, builder, token_store, transport, clock, on_change)
     }
 
-    /// The headers for one request, as a dict of the caller's own: `Authorization`, `Version`,
+    /// Returns the headers for one request, as a new dict: `Authorization`, `Version`,
     /// `User-Agent`, and `Content-Type` for POST, PUT and PATCH.
     ///
     /// A fresh token costs well under a microsecond and never waits; an ending one is refreshed
@@ -107,7 +111,7 @@ impl Client {
     ///     timeout: seconds to wait at most.
     ///     context: a deadline or switch shared with other calls.
     ///
-    /// Raises `hoopauth.NoGrant`, `hoopauth.ReauthorizationRequired`, and what a refresh can meet.
+    /// Raises `hoopauth.NoGrant`, `hoopauth.ReauthorizationRequired`, and the errors of a refresh.
     #[pyo3(
         signature = (method=Str::of("GET"), account=None, *, timeout=None, context=None),
         text_signature = "($self, method='GET', account=None, *, timeout=None, context=None)"
@@ -134,9 +138,10 @@ impl Client {
         self.dict(py, &headers)
     }
 
-    /// As `headers`, if they are cached and fresh, else None: never waits, so that an event loop
-    /// may call it.
-    #[pyo3(signature = (method=Str::of("GET"), account=None), text_signature = "($self, method='GET', account=None)")]
+    /// Returns headers as `headers` does if they are cached and fresh, else None. Never waits, so
+    /// that an event loop may call it.
+    #[pyo3(signature = (method=Str::of("GET"), account=None),
+        text_signature = "($self, method='GET', account=None)")]
     fn fresh_headers<'py>(
         &self,
         py: Python<'py>,
@@ -154,8 +159,8 @@ impl Client {
         raised(py, self.live.core(py)?.client.check_url(&url))
     }
 
-    /// Makes the URL to send the user to, and what to keep until the user comes back (at most 10
-    /// minutes).
+    /// Makes the URL to send the user to, and the object to keep until the user comes back (at most
+    /// 10 minutes).
     ///
     /// Args:
     ///     redirect_uri, scopes: instead of the client's options.
@@ -164,7 +169,8 @@ impl Client {
     ///     version_id: the version of an app that is not published.
     ///
     /// Raises `hoopauth.Config` if something is missing or wrong.
-    #[pyo3(signature = (*, redirect_uri=None, scopes=None, pkce=false, login_window_self=false, version_id=None))]
+    #[pyo3(signature = (*, redirect_uri=None, scopes=None, pkce=false, login_window_self=false,
+        version_id=None))]
     fn authorization_request(
         slf: &Bound<'_, Self>,
         py: Python<'_>,
@@ -205,12 +211,12 @@ impl Client {
         Ok(PendingAuthorization::new(pending, slf))
     }
 
-    /// Completes an authorization with the redirect the user came back by: the whole URL, or its
-    /// query.
+    /// Completes an authorization with the redirect by which the user came back: the whole URL, or
+    /// its query.
     ///
-    /// Checks `state` (once only), exchanges the code and stores the grant. Returns whose it is.
-    /// Raises `hoopauth.StateMismatch`, `hoopauth.AuthorizationDenied`, `hoopauth.WrongTokenClass`,
-    /// and the token endpoint's errors.
+    /// Checks `state` (once only), exchanges the code and stores the grant. Returns the account of
+    /// the grant. Raises `hoopauth.StateMismatch`, `hoopauth.AuthorizationDenied`,
+    /// `hoopauth.WrongTokenClass`, and the token endpoint's errors.
     #[pyo3(signature = (pending, redirect, *, timeout=None, context=None))]
     fn complete(
         &self,
@@ -230,8 +236,9 @@ impl Client {
 
     /// Completes an installation that began on the marketplace page and so carries no `state`.
     ///
-    /// Without `state` anybody can bring a code of a foreign account; so `expected` says for which
-    /// account the code must be. Anything else raises `hoopauth.WrongAccount` and is not stored.
+    /// Without `state` anybody can bring the code of a foreign account. So `expected` names the
+    /// account that the code must be for. Any other account raises `hoopauth.WrongAccount` and is
+    /// not stored.
     #[pyo3(signature = (code, expected, *, timeout=None, context=None))]
     fn complete_unsolicited(
         &self,
@@ -266,7 +273,7 @@ impl Client {
         call(py, &self.live, context, move |client| client.mint(&location, &company))
     }
 
-    /// All locations that a company installed the app in.
+    /// Returns all locations that a company installed the app in.
     #[pyo3(signature = (company, *, timeout=None, context=None))]
     fn installed_locations(
         &self,
@@ -282,14 +289,14 @@ impl Client {
         Ok(locations.into_iter().map(InstalledLocation::from).collect())
     }
 
-    /// Mints a grant for each location that a company installed the app in and that has none: begun
-    /// again after a break, it goes on where it was. Ctrl-C, `timeout=` and `context=` end it,
-    /// after the location under way.
+    /// Mints a grant for each location that a company installed the app in and that has none. A new
+    /// run after a break continues there. Ctrl-C, `timeout=` and `context=` end the run after the
+    /// current location.
     ///
     /// Args:
     ///     company: `company:<id>`.
-    ///     progress: called with a `hoopauth.MintProgress` after each location, on any thread. False ends it; what it raises
-    ///         ends it, too, and is raised here.
+    ///     progress: called with a `hoopauth.MintProgress` after each location, on any thread.
+    ///         False ends the run. An exception ends it, too, and is raised here.
     #[pyo3(signature = (company, progress=None, *, timeout=None, context=None))]
     fn mint_all(
         &self,
@@ -304,31 +311,37 @@ impl Client {
         installed::mint_all(py, &self.live, company, progress, context)
     }
 
-    /// Sends an API request with the headers of its account, again where that can help, and answers
-    /// with what came back.
+    /// Sends an API request with the headers of its account, repeats it if that can help, and
+    /// returns the answer.
     ///
     /// Args:
     ///     method: the request's method.
-    ///     path: a path below `api_base`, such as `/contacts/`, or an absolute URL on one of the configured hosts.
-    ///     account: whose headers it carries; the option `default_account` if left out.
-    ///     params: query parameters, a mapping or pairs; a list as the value repeats the name, None leaves it out.
+    ///     path: a path below `api_base`, such as `/contacts/`, or an absolute URL on one of the
+    ///         configured hosts.
+    ///     account: the account of the headers; the option `default_account` if left out.
+    ///     params: query parameters, a mapping or pairs; a list as the value repeats the name, None
+    ///         leaves it out.
     ///     json: a body that is written as JSON.
-    ///     data: a body as it is, text or bytes.
-    ///     headers: further headers, a mapping or pairs. `Authorization`, `Version`, `User-Agent`, `Host` and those of the
-    ///         connection are the library's.
+    ///     data: a raw body, text or bytes.
+    ///     headers: further headers, a mapping or pairs. `Authorization`, `Version`, `User-Agent`,
+    ///         `Host` and those of the connection are the library's.
     ///     version: another `Version` than the option `api_version`.
-    ///     timeout: seconds for the request with all its tries and waits, instead of the option `timeout`.
-    ///     max_body: the longest body to accept, in bytes, instead of the option `max_response_bytes`.
+    ///     timeout: seconds for the request with all its tries and waits, instead of the option
+    ///         `timeout`.
+    ///     max_body: the longest body to accept, in bytes, instead of the option
+    ///         `max_response_bytes`.
     ///     any_status: gives an answer with any status, not only 2xx.
-    ///     repeatable: says that sending it twice does no harm: a POST or PATCH is then tried again as a GET is.
+    ///     repeatable: declares that the request may be sent twice: a POST or PATCH is then tried
+    ///         again like a GET.
     ///     context: a deadline or switch shared with other calls.
     ///
-    /// Raises what `headers` raises, and for an answer that is not 2xx its own exception:
+    /// Raises the errors of `headers`. An answer that is not 2xx raises its own exception:
     /// `hoopauth.InsufficientScope`, `hoopauth.WrongTokenClass`, `hoopauth.WrongAccount`,
     /// `hoopauth.RateLimited`, ..., `hoopauth.HttpStatus` for all else. The answer is its
     /// `response`.
     #[pyo3(signature = (
-        method, path, *, account=None, params=None, json=None, data=None, headers=None, version=None, timeout=None,
+        method, path, *, account=None, params=None, json=None, data=None, headers=None,
+        version=None, timeout=None,
         max_body=None, any_status=false, repeatable=false, context=None
     ))]
     #[allow(clippy::too_many_arguments, reason = "each has a name in Python")]
@@ -367,8 +380,8 @@ impl Client {
         Ok(Response::new(py, &response))
     }
 
-    /// The API's limits of an account, as the last answer told them to `request` or `report`; None
-    /// before the first. Never waits.
+    /// Returns the API's limits of an account, as the last answer told them to `request` or
+    /// `report`; None before the first answer. Never waits.
     fn rate_limit(
         &self,
         py: Python<'_>,
@@ -378,14 +391,14 @@ impl Client {
     }
 
     /// The option whose Private Integration token the platform refused: put another token there.
-    /// None while none was, and again once that token works.
+    /// None if no token was refused, or if that token works again.
     #[getter]
     fn refused_private_integration_token(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
         Ok(self.live.core(py)?.client.refused_private_integration_token())
     }
 
-    /// Keeps what an answer that is no matter of authentication says of limits, if it is to a
-    /// request with a token: for the adapters, and quick.
+    /// Keeps the limits that an answer tells if it has nothing to do with authentication and its
+    /// request carried a token. For the adapters; quick.
     #[pyo3(name = "_note_limits")]
     fn note_limits(
         &self,
@@ -398,8 +411,8 @@ impl Client {
         self.take_limits(py, headers, status, answer_headers, account.as_deref())
     }
 
-    /// A verifier of webhooks for this client's app: it takes its own events only, and remembers
-    /// what was handled in the client's store, for all who share that.
+    /// Makes a verifier of webhooks for this client's app. It accepts the app's own events only.
+    /// The client's store remembers the handled events, for all who share the store.
     ///
     /// Options are keyword arguments; `hoopauth.WebhookOptions` documents them. A wrong one raises
     /// `hoopauth.Config`.
@@ -415,10 +428,10 @@ impl Client {
         WebhookVerifier::make(slf.py(), keys, None, options, Some(slf.clone().unbind()))
     }
 
-    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client. Doing it
-    /// again changes nothing.
+    /// Changes the grants of this client as a verified INSTALL or UNINSTALL demands. A second call
+    /// changes nothing.
     ///
-    /// Returns what was done: `"nothing"`, `"minted"` (a location's grant), `"remembered"` (it is
+    /// Returns the outcome: `"nothing"`, `"minted"` (a location's grant), `"remembered"` (it is
     /// minted once its company's grant is there), `"removed"`, or `"outdated"` (an UNINSTALL older
     /// than the grant's authorization is ignored).
     #[pyo3(signature = (delivery, *, timeout=None, context=None))]
@@ -434,22 +447,24 @@ impl Client {
         call(py, &self.live, context, move |client| client.apply(&event)).map(Applied::name)
     }
 
-    /// Tells what came back for a request that was sent with `headers`.
+    /// Reads the answer to a request that was sent with `headers`.
     ///
-    /// Returns None where the answer is no matter of authentication, or, after a 401 that a refresh
-    /// cured, the headers with which to repeat the request once. What a refresh can't cure raises
-    /// its own exception: `hoopauth.InsufficientScope`, `hoopauth.WrongTokenClass`,
-    /// `hoopauth.WrongAccount`, `hoopauth.RateLimited`, ...
+    /// Returns None if the answer has nothing to do with authentication. After a 401 that a refresh
+    /// cured, it returns the headers with which to repeat the request once. A refusal that a
+    /// refresh can't cure raises its own exception: `hoopauth.InsufficientScope`,
+    /// `hoopauth.WrongTokenClass`, `hoopauth.WrongAccount`, `hoopauth.RateLimited`, ...
     ///
     /// Args:
-    ///     headers: those that were sent.
+    ///     headers: the headers that were sent.
     ///     status: the answer's HTTP status.
     ///     answer_headers: the answer's headers, a mapping.
     ///     body: the answer's body; the first kilobytes are enough.
-    ///     method, url: what was sent, and where to: with both, the error names the scope or the class that it needs.
-    ///     account: whose headers they were; the option `default_account` if left out.
+    ///     method, url: of the request: with both, the error names the scope or the class that the
+    ///         operation needs.
+    ///     account: the account of the headers; the option `default_account` if left out.
     #[pyo3(signature = (
-        headers, status, answer_headers=None, body=None, method=None, url=None, *, account=None, timeout=None, context=None
+        headers, status, answer_headers=None, body=None, method=None, url=None, *, account=None,
+        timeout=None, context=None
     ))]
     #[allow(clippy::too_many_arguments, reason = "each has a name in Python")]
     fn report<'py>(
@@ -506,7 +521,7 @@ impl Client {
         })
     }
 
-    /// The stored grant of an account, tokens included, for moving it elsewhere. Raises
+    /// Returns the stored grant of an account, tokens included, for moving it elsewhere. Raises
     /// `hoopauth.NoGrant`.
     #[pyo3(signature = (account, *, timeout=None, context=None))]
     fn export_grant(
@@ -522,7 +537,7 @@ impl Client {
         Ok(Grant { inner })
     }
 
-    /// The accounts that have a grant, sorted.
+    /// Returns the accounts that have a grant, sorted.
     #[pyo3(signature = (*, timeout=None, context=None))]
     fn accounts(
         &self,
@@ -535,7 +550,7 @@ impl Client {
         Ok(accounts.iter().map(|account| account.as_str().to_owned()).collect())
     }
 
-    /// Removes an account's grant; returns whether there was one.
+    /// Removes an account's grant. Returns True if there was one.
     #[pyo3(signature = (account, *, timeout=None, context=None))]
     fn remove(
         &self,
@@ -549,7 +564,7 @@ impl Client {
         call(py, &self.live, context, move |client| client.remove(&account))
     }
 
-    /// How an account's grant stands. Raises `hoopauth.NoGrant`.
+    /// Returns the state of an account's grant. Raises `hoopauth.NoGrant`.
     #[pyo3(signature = (account, *, timeout=None, context=None))]
     fn health(
         &self,
@@ -595,8 +610,8 @@ impl Client {
         result
     }
 
-    /// As `maintain`, on a thread of its own, until the answer's `stop()` or `with` block, or
-    /// `close()`. Keep the answer: where nothing holds it any more, maintenance stops.
+    /// Does the same as `maintain` on a thread of its own, until `stop()`, the end of the `with`
+    /// block, or `close()`. Keep the result: maintenance stops when nothing holds it any more.
     fn maintain_in_background(slf: &Bound<'_, Self>) -> PyResult<Maintenance> {
         let py = slf.py();
         refuse_reentry(py)?;
@@ -606,12 +621,12 @@ impl Client {
         Ok(Maintenance::new(maintenance, slf))
     }
 
-    /// An `auth=` object for requests (`pip install hoopauth[requests]`); see
+    /// Makes an `auth=` object for requests (`pip install hoopauth[requests]`); see
     /// `hoopauth._requests.Auth`.
     ///
     /// Args:
-    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out. Raises
-    ///         `hoopauth.InvalidArgument` for anything else.
+    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out.
+    ///         Raises `hoopauth.InvalidArgument` for anything else.
     #[pyo3(signature = (account=None))]
     fn requests_auth<'py>(
         slf: &Bound<'py, Self>,
@@ -620,12 +635,12 @@ impl Client {
         adapter(slf, "requests", account.as_deref())
     }
 
-    /// An `auth=` object for httpx, sync and async (`pip install hoopauth[httpx]`); see
+    /// Makes an `auth=` object for httpx, sync and async (`pip install hoopauth[httpx]`); see
     /// `hoopauth._httpx.Auth`.
     ///
     /// Args:
-    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out. Raises
-    ///         `hoopauth.InvalidArgument` for anything else.
+    ///     account: `location:<id>` or `company:<id>`; the option `default_account` if left out.
+    ///         Raises `hoopauth.InvalidArgument` for anything else.
     #[pyo3(signature = (account=None))]
     fn httpx_auth<'py>(
         slf: &Bound<'py, Self>,
@@ -634,11 +649,11 @@ impl Client {
         adapter(slf, "httpx", account.as_deref())
     }
 
-    /// Saves what is unsaved and ends this client; later calls raise `hoopauth.InvalidState`. Twice
-    /// is once.
+    /// Saves unsaved grants and ends this client; later calls raise `hoopauth.InvalidState`. A
+    /// second `close()` does nothing.
     ///
-    /// Calls that go on after their callers left are waited for, at most the option `timeout`.
-    /// Clients that are still open when the interpreter ends are closed then.
+    /// Waits for calls that go on without their callers, at most for the option `timeout`. The end
+    /// of the interpreter closes open clients.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         refuse_reentry(py)?;
         match self.live.close() {
@@ -676,7 +691,8 @@ impl Client {
 
     fn __reduce__(&self) -> PyResult<()> {
         Err(PyTypeError::new_err(
-            "a hoopauth.Client can't be pickled or copied, because it holds secrets and connections: make one in each process",
+            "a hoopauth.Client can't be pickled or copied, because it holds secrets and \
+             connections: make one in each process",
         ))
     }
 
@@ -729,7 +745,7 @@ impl Client {
     ) -> PyResult<Report> {
         let context = of_call(py, timeout, context)?;
         let status = status.status().ok_or_else(|| {
-            refused(py, "`status` is no HTTP status: give a whole number from 100 to 599")
+            refused(py, "`status` is not an HTTP status: give a whole number from 100 to 599")
         })?;
         let sent = pairs(headers)?;
         let answer_headers = answer_headers.map_or_else(|| Ok(Vec::new()), pairs)?;
@@ -742,9 +758,14 @@ impl Client {
                     .find(|(n, _)| n.eq_ignore_ascii_case(name))
                     .map(|(_, value)| value.as_str())
             };
-            let account = account.as_deref().or_else(|| client.default_account()).ok_or_else(|| {
-                Error::new(ErrorCode::Config, "no account is named and `default_account` is not set: pass `account=`, or set the option")
-            })?;
+            let account =
+                account.as_deref().or_else(|| client.default_account()).ok_or_else(|| {
+                    Error::new(
+                        ErrorCode::Config,
+                        "no account is named and `default_account` is not \
+                                               set: pass `account=`, or set the option",
+                    )
+                })?;
             let like = if find("content-type").is_some() { "POST" } else { "GET" };
             let mut headers =
                 client.sent_headers(account, like, find("authorization").unwrap_or_default())?;

@@ -31,7 +31,9 @@ impl PyClock {
             let answer = clock.call_method0(method)?;
             let seconds = answer.extract::<Seconds>().ok().and_then(Seconds::moment);
             seconds.ok_or_else(|| {
-                Fault::Answered("no number of seconds from 0 to the year 9999".to_owned())
+                Fault::Answered(
+                    "a value that is not a number of seconds from 0 to the year 9999".to_owned(),
+                )
             })
         })
     }
@@ -83,7 +85,7 @@ pub(crate) fn timestamp(seconds: f64) -> Timestamp {
     Timestamp((seconds * 1000.0).floor() as i64)
 }
 
-/// As Python tells time: seconds since the epoch.
+/// Time as Python tells it: seconds since the epoch.
 #[allow(clippy::cast_precision_loss, reason = "exact for 285 000 years")]
 pub(crate) fn seconds(at: Timestamp) -> f64 {
     at.0 as f64 / 1000.0

@@ -6,14 +6,14 @@ use pyo3::prelude::*;
 
 use crate::number::{Seconds, refused};
 
-/// How long calls may take, and a switch that ends their waits.
+/// Deadline for calls, and a switch that ends their waits.
 ///
-/// Give it as `context=` to any calls, on any threads. What ends is the wait: a refresh under way
-/// is finished and saved, and the next call has its result.
+/// Pass it as `context=` to any calls, on any threads. Only the wait ends: a refresh under way is
+/// finished and saved, and the next call has its result.
 ///
 /// Args:
-///     timeout: seconds from now after which calls end with `hoopauth.Timeout`; `None` and infinity set no deadline. A
-///         negative one and NaN raise `hoopauth.InvalidArgument`.
+///     timeout: seconds from now after which calls end with `hoopauth.Timeout`; `None` and infinity
+///         set no deadline. A negative one and NaN raise `hoopauth.InvalidArgument`.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct Context {
     pub(crate) inner: hoopauth::Context,
@@ -30,13 +30,13 @@ impl Context {
         })
     }
 
-    /// Ends all waits within this context, those under way and those to come, with
-    /// `hoopauth.Cancelled`. From any thread.
+    /// Ends all current and later waits within this context, with `hoopauth.Cancelled`. Any thread
+    /// may call it.
     fn cancel(&self) {
         self.inner.cancel();
     }
 
-    /// Whether it was cancelled.
+    /// True if the context was cancelled.
     #[getter]
     fn cancelled(&self) -> bool {
         self.inner.is_cancelled()
@@ -47,7 +47,7 @@ impl Context {
     }
 }
 
-/// The context of a call: the one given, or one of its own that lasts `timeout` seconds.
+/// Returns the context of a call: the given one, or a new one that lasts `timeout` seconds.
 pub(crate) fn of_call(
     py: Python<'_>,
     timeout: Option<Seconds>,
@@ -61,12 +61,13 @@ pub(crate) fn of_call(
     }
 }
 
-/// One that is longer than any program runs is none.
+/// A deadline that is longer than any program runs counts as none.
 fn lasting(py: Python<'_>, Seconds(seconds): Seconds) -> PyResult<hoopauth::Context> {
     if seconds.is_nan() || seconds < 0.0 {
         return Err(refused(
             py,
-            "`timeout` is negative or not a number: give seconds, 0 or more, or leave it out for no deadline",
+            "`timeout` is negative or not a number: give seconds, 0 or more, or leave it out for \
+             no deadline",
         ));
     }
     let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);

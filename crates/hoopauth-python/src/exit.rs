@@ -67,8 +67,8 @@ pub(crate) fn refuse_subinterpreter() -> PyResult<()> {
         return Ok(());
     }
     Err(PyImportError::new_err(
-        "hoopauth can't be imported in a sub-interpreter: import it in the main interpreter (mod_wsgi: set \
-         `WSGIApplicationGroup %{GLOBAL}`)",
+        "hoopauth can't be imported in a sub-interpreter: import it in the main interpreter \
+         (mod_wsgi: set `WSGIApplicationGroup %{GLOBAL}`)",
     ))
 }
 

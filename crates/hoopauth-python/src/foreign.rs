@@ -36,8 +36,8 @@ impl ForeignRequest {
         Self { client, account, state: Mutex::default() }
     }
 
-    /// The exception that says what the last answer means; None for one that is none of hoopauth's
-    /// business, or that was cured.
+    /// The exception that explains the last answer; None if the answer has nothing to do with
+    /// authentication, or if it was cured.
     #[getter]
     fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.state().error.as_ref().map(|error| error.clone_ref(py))

@@ -8,14 +8,15 @@ use crate::error::raised;
 use crate::number::{Seconds, refused};
 use crate::text::{Str, Strs, arg};
 
-/// The stored result of an authorization of one account: what `import_grant` takes and
-/// `export_grant` gives.
+/// The stored result of the authorization of one account, which `import_grant` takes and
+/// `export_grant` returns.
 ///
 /// Args:
 ///     account: `location:<id>` or `company:<id>`.
 ///     access_token: the access token.
 ///     refresh_token: the refresh token. Whoever sends it elsewhere spends it.
-///     expires_at: when the access token ends, in seconds since the epoch; left out, it counts as ended.
+///     expires_at: when the access token ends, in seconds since the epoch; left out, it counts as
+///         ended.
 ///     scopes: the scopes that were granted.
 ///     company_id: the company a location belongs to.
 #[pyclass(frozen, module = "hoopauth")]
@@ -26,7 +27,8 @@ pub(crate) struct Grant {
 #[pymethods]
 impl Grant {
     #[new]
-    #[pyo3(signature = (account, access_token, *, refresh_token=None, expires_at=None, scopes=None, company_id=None))]
+    #[pyo3(signature = (account, access_token, *, refresh_token=None, expires_at=None, scopes=None,
+        company_id=None))]
     fn new(
         py: Python<'_>,
         account: Str<'_, arg::account>,
@@ -43,7 +45,11 @@ impl Grant {
         }
         if let Some(at) = expires_at {
             let at = at.moment().ok_or_else(|| {
-                refused(py, "`expires_at` is out of range: give seconds since the epoch, before the year 10000, or leave it out if unknown")
+                refused(
+                    py,
+                    "`expires_at` is out of range: give seconds since the epoch, before \
+                             the year 10000, or leave it out if unknown",
+                )
             })?;
             inner = inner.with_expires_at(timestamp(at));
         }
@@ -56,7 +62,7 @@ impl Grant {
         Ok(Self { inner })
     }
 
-    /// Whom it speaks for.
+    /// Account of the grant.
     #[getter]
     fn account(&self) -> &str {
         self.inner.account().as_str()
@@ -68,13 +74,13 @@ impl Grant {
         self.inner.access_token().expose()
     }
 
-    /// The refresh token. A secret; whoever sends it elsewhere spends it.
+    /// The refresh token. A secret; sending it elsewhere spends it.
     #[getter]
     fn refresh_token(&self) -> Option<&str> {
         self.inner.refresh_token().map(hoopauth::Secret::expose)
     }
 
-    /// When the access token ends, in seconds since the epoch.
+    /// Moment at which the access token ends, in seconds since the epoch.
     ///
     /// An `expires_in` of 0, or a negative one, counts as 60 seconds from the request; a missing
     /// one counts as 86 399.
@@ -83,13 +89,14 @@ impl Grant {
         seconds(self.inner.expires_at())
     }
 
-    /// When this token pair was asked for or imported, in seconds since the epoch.
+    /// Moment at which this token pair was requested or imported, in seconds since the epoch.
     #[getter]
     fn obtained_at(&self) -> f64 {
         seconds(self.inner.obtained_at())
     }
 
-    /// When the user authorized it, or it was imported or minted, in seconds since the epoch.
+    /// Moment at which the user authorized the grant, or it was imported or minted, in seconds
+    /// since the epoch.
     #[getter]
     fn authorized_at(&self) -> f64 {
         seconds(self.inner.authorized_at())
@@ -107,13 +114,13 @@ impl Grant {
         self.inner.company_id()
     }
 
-    /// Who authorized it.
+    /// Id of the user who authorized the grant.
     #[getter]
     fn user_id(&self) -> Option<&str> {
         self.inner.user_id()
     }
 
-    /// Whether it was minted from its company's token.
+    /// True if the grant was minted from its company's token.
     #[getter]
     fn minted(&self) -> bool {
         self.inner.is_minted()

@@ -16,15 +16,16 @@ pub(crate) fn pairs(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)
     Ok(entries(headers)?.map_while(Result::ok).filter_map(|entry| pair(&entry)).collect())
 }
 
-/// As [`pairs`], for what the program itself gives as `argument`: an entry that is neither text nor
-/// bytes is refused.
+/// Reads, as [`pairs`] does, headers that the program itself gives as `argument`: an entry that is
+/// neither text nor bytes is refused.
 pub(crate) fn strict_pairs(
     headers: &Bound<'_, PyAny>,
     argument: &str,
 ) -> PyResult<Vec<(String, String)>> {
     let wrong = || {
         let message = format!(
-            "`{argument}` is of the wrong form: give a mapping or a list of pairs, with text or bytes as names and values"
+            "`{argument}` is of the wrong form: give a mapping or a list of pairs, with text or \
+             bytes as names and values"
         );
         refused(headers.py(), &message)
     };

@@ -1,23 +1,23 @@
-//! How a grant stands.
+//! The state of a grant.
 
 use pyo3::prelude::*;
 
 use crate::clock::seconds;
 
-/// How an account's grant stands. Times are seconds since the epoch.
+/// State of an account's grant. Times are seconds since the epoch.
 #[pyclass(frozen, get_all, module = "hoopauth")]
 pub(crate) struct Health {
-    /// When the access token ends.
+    /// Moment at which the access token ends.
     expires_at: f64,
-    /// When the token pair was asked for or imported.
+    /// Moment at which the token pair was requested or imported.
     refreshed_at: f64,
-    /// When the user authorized it.
+    /// Moment at which the user authorized the grant.
     authorized_at: f64,
     /// The last failure since then.
     last_error: Option<String>,
-    /// Whether the platform refused the refresh token and only the user can help.
+    /// True if HoopAI refused the refresh token and only the user can help.
     needs_reauthorization: bool,
-    /// Whether the current pair is held in memory because the store failed.
+    /// True if the current pair is held in memory because the store failed.
     unsaved: bool,
     /// Days until an unused refresh token ends; `None` without a refresh token.
     idle_days_left: Option<u64>,

@@ -15,9 +15,9 @@ use crate::wait::call;
 pub(crate) struct InstalledLocation {
     /// `location:<id>`.
     account: String,
-    /// Its name.
+    /// Name of the location.
     name: Option<String>,
-    /// Whether the app is installed in it.
+    /// True if the app is installed in the location.
     installed: bool,
 }
 
@@ -38,7 +38,7 @@ impl InstalledLocation {
     }
 }
 
-/// What `Client.mint_all` did.
+/// Result of `Client.mint_all`.
 #[pyclass(frozen, get_all, eq, module = "hoopauth")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MintSummary {
@@ -66,7 +66,7 @@ impl MintSummary {
     }
 }
 
-/// How far `Client.mint_all` has come.
+/// Progress of `Client.mint_all`.
 #[pyclass(frozen, module = "hoopauth")]
 pub(crate) struct MintProgress {
     account: String,
@@ -82,13 +82,13 @@ impl MintProgress {
         &self.account
     }
 
-    /// Its failure, a `hoopauth.Error`, if it could not be minted.
+    /// Error of the location, a `hoopauth.Error`, if it could not be minted.
     #[getter]
     fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.error.as_ref().map(|error| error.clone_ref(py))
     }
 
-    /// What happened so far.
+    /// Summary so far.
     #[getter]
     fn summary(&self) -> MintSummary {
         self.summary
@@ -124,7 +124,7 @@ pub(crate) fn mint_all(
 struct Listener {
     progress: Option<Py<PyAny>>,
     ended: AtomicBool,
-    /// What the callback raised: it is the caller's.
+    /// Exception that the callback raised: it goes to the caller.
     raised: Mutex<Option<PyErr>>,
 }
 

@@ -17,9 +17,9 @@ pub(crate) struct RateLimit {
     daily_limit: Option<u64>,
     /// Requests left today.
     daily_remaining: Option<u64>,
-    /// When the daily limit starts anew, in seconds since the epoch.
+    /// Moment at which the daily limit starts anew, in seconds since the epoch.
     daily_reset: Option<f64>,
-    /// When the answer came, in seconds since the epoch.
+    /// Moment at which the answer came, in seconds since the epoch.
     seen_at: f64,
 }
 

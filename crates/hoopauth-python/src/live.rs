@@ -1,4 +1,4 @@
-//! What lives behind a Python client: the core's client of this process, and the program's objects.
+//! The parts behind a Python client: the core's client of this process, and the program's objects.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -38,7 +38,7 @@ impl Drop for Core {
     }
 }
 
-/// Whether what was made in that process is a parent's.
+/// Returns `true` if that process is a parent of this one.
 pub(crate) fn foreign(process: u32) -> bool {
     process != std::process::id()
 }
@@ -86,7 +86,8 @@ impl Live {
         {
             return Err(state(
                 py,
-                "the process was forked, and the program's store does not say that processes may share it: make the client in the child, or set `shared = True` on the store",
+                "the process was forked, and the program's store does not say that processes may \
+                 share it: make the client in the child, or set `shared = True` on the store",
             ));
         }
         let builder = raised(py, core.client.again())?;
@@ -156,7 +157,7 @@ impl Drop for Busy {
     }
 }
 
-/// What the program brought.
+/// Objects that the program brought.
 #[derive(Default)]
 pub(crate) struct Objects {
     pub(crate) store: Option<Arc<Slot>>,

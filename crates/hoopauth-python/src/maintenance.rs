@@ -11,11 +11,11 @@ use crate::client::Client;
 use crate::wait::detached;
 
 /// Maintenance on a thread of its own, until `stop()`, the end of its `with` block, or
-/// `Client.close()`. Keep it: where nothing holds it any more, it stops.
+/// `Client.close()`. Keep this object: maintenance stops when nothing holds it any more.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct Maintenance {
     thread: Arc<Thread>,
-    /// It is not garbage while it is maintained.
+    /// Client, which is kept alive while it is maintained.
     client: Py<Client>,
 }
 
@@ -31,7 +31,8 @@ impl Maintenance {
 
 #[pymethods]
 impl Maintenance {
-    /// Ends it, and waits for the refresh under way; Ctrl-C ends the wait, not the refresh.
+    /// Ends maintenance, and waits for the refresh under way; Ctrl-C ends the wait, not the
+    /// refresh.
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
         let thread = Arc::clone(&self.thread);
         detached(py, move || {

@@ -35,13 +35,13 @@ impl Operation {
         &self.path
     }
 
-    /// The documented `Version`; None where none is.
+    /// The documented `Version`; None if none is.
     #[getter]
     fn version(&self) -> Option<&'static str> {
         self.version
     }
 
-    /// The scope it needs; None where none is documented.
+    /// The scope it needs; None if none is documented.
     #[getter]
     fn scope(&self) -> Option<&'static str> {
         self.scope
@@ -58,7 +58,7 @@ impl Operation {
         )
     }
 
-    /// Whether a Private Integration token may call it; True where nothing is documented.
+    /// True if a Private Integration token may call the operation, or if nothing is documented.
     #[getter]
     fn private_integration(&self) -> bool {
         self.private_integration

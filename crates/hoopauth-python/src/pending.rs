@@ -10,8 +10,8 @@ use crate::wait::call;
 
 /// An authorization that was begun: send the user to `url`, keep this until the redirect arrives.
 ///
-/// It serves one redirect, within ten minutes, and only the browser that was sent away may bring
-/// it: keep it, or what `seal()` makes of it, where that browser's session is.
+/// It serves one redirect, within ten minutes, and only the same browser may bring that redirect:
+/// keep this object, or the text of `seal()`, in the session of that browser.
 #[pyclass(frozen, module = "hoopauth")]
 pub(crate) struct PendingAuthorization {
     pub(crate) inner: hoopauth::PendingAuthorization,
@@ -26,8 +26,8 @@ impl PendingAuthorization {
 
 #[pymethods]
 impl PendingAuthorization {
-    /// The URL to send the user to. It holds the `state`: don't log it. Once this was sealed and
-    /// opened again, it asks for the client's scopes.
+    /// The URL to send the user to. It contains the `state`: don't log it. After sealing and
+    /// opening, the URL asks for the client's scopes.
     #[getter]
     fn url(&self) -> &str {
         self.inner.url()
@@ -39,24 +39,24 @@ impl PendingAuthorization {
         self.inner.state().expose()
     }
 
-    /// Where the user comes back to.
+    /// URL that the user comes back to.
     #[getter]
     fn redirect_uri(&self) -> &str {
         self.inner.redirect_uri()
     }
 
-    /// From this moment on, in seconds since the epoch, the redirect is refused.
+    /// The moment from which the redirect is refused, in seconds since the epoch.
     #[getter]
     fn expires_at(&self) -> f64 {
         seconds(self.inner.expires_at())
     }
 
-    /// Seals it as encrypted text, for a cookie or another process of the same app;
+    /// Seals this object as encrypted text, for a cookie or another process of the same app;
     /// `Client.open_pending` reads it.
     ///
-    /// Some hundred characters, whatever the number of scopes: it holds what completing needs.
-    /// Where the answer to the code names no scopes, those of the option `scopes` then count as
-    /// granted.
+    /// The text has some hundred characters, whatever the number of scopes: it holds the parts that
+    /// completing needs. If the answer to the code names no scopes, the scopes of the option
+    /// `scopes` then count as granted.
     fn seal(&self, py: Python<'_>) -> PyResult<String> {
         let inner = self.inner.clone();
         call(py, &self.client.get().live, None, move |client| client.seal_pending(&inner))

@@ -13,7 +13,7 @@ use crate::number::{Seconds, Whole, refused};
 use crate::response::dumps;
 use crate::text::{Data, arg, unwritable};
 
-/// What `Client.request` was given.
+/// Arguments of `Client.request`.
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
@@ -72,13 +72,25 @@ pub(crate) fn body(
             if raised.is_instance_of::<PyUnicodeEncodeError>(py) {
                 // As the cause it would show the whole body.
                 let error = unwritable(py, "json");
-                error.set_cause(py, Some(PyValueError::new_err("half of a surrogate pair can't be encoded")));
+                error.set_cause(
+                    py,
+                    Some(PyValueError::new_err(
+                        "half of a surrogate pair can't be \
+                                                                encoded",
+                    )),
+                );
                 error
             } else if raised.is_instance_of::<PyTypeError>(py)
                 || raised.is_instance_of::<PyValueError>(py)
                 || raised.is_instance_of::<PyRecursionError>(py)
             {
-                let error = Error::new(ErrorCode::InvalidArgument, "`json` can't be written as JSON: its cause says why; give dicts, lists, text, numbers, booleans and None");
+                let error = Error::new(
+                    ErrorCode::InvalidArgument,
+                    "`json` can't be written as \
+                                                                    JSON: its cause says why; give \
+                                                                    dicts, lists, text, numbers, \
+                                                                    booleans and None",
+                );
                 exception(py, &error, Some(raised))
             } else {
                 raised
@@ -94,7 +106,8 @@ pub(crate) fn params(params: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)
     let wrong = || {
         refused(
             py,
-            "`params` is of the wrong form: give a mapping or a list of pairs, with text, numbers, booleans or lists of them as values",
+            "`params` is of the wrong form: give a mapping or a list of pairs, with text, numbers, \
+             booleans or lists of them as values",
         )
     };
     let mut all = Vec::new();
@@ -144,7 +157,8 @@ pub(crate) fn timeout(py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Opti
     if seconds.is_nan() || seconds < 0.0 {
         return Err(refused(
             py,
-            "`timeout` is negative or not a number: give seconds, 0 or more, or leave it out for the option `timeout`",
+            "`timeout` is negative or not a number: give seconds, 0 or more, or leave it out for \
+             the option `timeout`",
         ));
     }
     Ok(Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST)))

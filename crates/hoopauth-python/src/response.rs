@@ -49,7 +49,7 @@ impl Response {
     ) -> PyResult<Self> {
         Ok(Self {
             status: status.status().ok_or_else(|| {
-                refused(py, "`status` is no HTTP status: give a whole number from 100 to 599")
+                refused(py, "`status` is not an HTTP status: give a whole number from 100 to 599")
             })?,
             fields: headers
                 .map_or_else(|| Ok(Vec::new()), |headers| strict_pairs(headers, "headers"))?,

@@ -215,8 +215,9 @@ impl RowStore for PyRows {
             let wait = store
                 .call_method1("take_slot", (app, request.per_minute, priority, seconds(now)))?;
             let wait = wait.extract::<Seconds>().ok().filter(|wait| !wait.0.is_nan());
-            wait.map(|wait| wait.0)
-                .ok_or_else(|| Fault::Answered("no number of seconds".to_owned()))
+            wait.map(|wait| wait.0).ok_or_else(|| {
+                Fault::Answered("a value that is not a number of seconds".to_owned())
+            })
         })?;
         Ok(Some(if wait > 0.0 {
             Room::Wait(Duration::try_from_secs_f64(wait).unwrap_or(LONGEST))
@@ -287,8 +288,8 @@ impl std::fmt::Debug for PyLease<'_> {
     }
 }
 
-/// Whether it was stored or new: a store that forgets to say so must not be taken for one that
-/// refuses.
+/// Reads a `True` or `False` of the store: a store that forgets to say so must not be taken for one
+/// that refuses.
 fn truth(answer: &Bound<'_, PyAny>) -> std::result::Result<bool, Fault> {
     match answer.cast::<PyBool>() {
         Ok(truth) => Ok(truth.is_true()),
@@ -303,7 +304,10 @@ fn account(name: &str, method: &str) -> Result<Account> {
     Account::of_store(name).map_err(|_| {
         Error::new(
             ErrorCode::CallbackFailed,
-            format!("`{method}` of the program's store answered a name that is no account: it must return the names that it was given, such as `location:<id>`"),
+            format!(
+                "`{method}` of the program's store returned a name that is not an account: it \
+                     must return the names that it was given, such as `location:<id>`"
+            ),
         )
     })
 }

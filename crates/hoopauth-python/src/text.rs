@@ -170,7 +170,9 @@ pub(crate) fn unwritable(py: Python<'_>, name: &str) -> PyErr {
     exception(py, &Error::new(ErrorCode::InvalidArgument, format!("`{name}` {UNWRITABLE}")), None)
 }
 
-pub(crate) const UNWRITABLE: &str = "holds a character that can't be written as UTF-8, such as a byte of another encoding from the environment: correct the text";
+pub(crate) const UNWRITABLE: &str = "holds a character that can't be written as UTF-8, such as a \
+                                     byte of another encoding from the environment: correct the \
+                                     text";
 
 /// The name of an argument, for messages.
 pub(crate) trait Name {
@@ -194,6 +196,6 @@ macro_rules! names {
 }
 
 names! {
-    access_token account body code company company_id data expected key label location method operations path redirect
-    redirect_uri refresh_token scheme scopes sealed url version version_id
+    access_token account body code company company_id data expected key label location method
+    operations path redirect redirect_uri refresh_token scheme scopes sealed url version version_id
 }

@@ -1,4 +1,4 @@
-//! A transport of the program's.
+//! Transports that the program brings.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use crate::callback::{Fault, Slot, type_name};
 use crate::header::pairs;
 use crate::number::Whole;
 
-/// One HTTP request for a transport of the program's, ready to send. Its `repr` shows neither
-/// headers nor body.
+/// One HTTP request for a transport of the program, ready to send. Its `repr` shows neither headers
+/// nor body.
 #[pyclass(frozen, module = "hoopauth")]
 pub(crate) struct TransportRequest {
     method: &'static str,
     url: String,
     headers: Vec<(Cow<'static, str>, hoopauth::Secret)>,
     body: Body,
-    /// When it is over, by both clocks: while a computer sleeps, only the wall clock moves.
+    /// Deadline by both clocks: while a computer sleeps, only the wall clock moves.
     until: (Instant, SystemTime),
     max_body: usize,
 }
@@ -58,9 +58,9 @@ impl TransportRequest {
         PyBytes::new(py, self.body.as_bytes())
     }
 
-    /// Seconds left for the exchange, the body included. Raises `hoopauth.Timeout` once there are
-    /// none left: then the request must not be sent, because its refresh token may have been spent
-    /// by others meanwhile.
+    /// Seconds left for the exchange, the body included. Raises `hoopauth.Timeout` if no time is
+    /// left: do not send the request then, because others may have spent its refresh token
+    /// meanwhile.
     #[getter]
     fn timeout(&self, py: Python<'_>) -> PyResult<f64> {
         let (until, wall) = self.until;
@@ -125,25 +125,25 @@ impl Transport for PyTransport {
     }
 }
 
-/// A transport answers `(status, headers, body)`. The request may have spent a refresh token:
-/// whatever can be read is.
+/// A transport returns `(status, headers, body)`. The request may have spent a refresh token, so
+/// every readable part is used.
 fn read(answer: &Bound<'_, PyAny>) -> Result<TransportResponse, Fault> {
     let parts: Option<Vec<_>> =
         answer.try_iter().ok().and_then(|parts| parts.collect::<PyResult<_>>().ok());
     let Some([status, headers, body]) = parts.as_deref() else {
         return Err(Fault::Answered(format!(
-            "a `{}` that is no (status, headers, body)",
+            "a `{}` that is not (status, headers, body)",
             kind(answer)
         )));
     };
     let status = status.extract::<Whole>().ok().and_then(Whole::status).ok_or_else(|| {
-        Fault::Answered("a status that is no whole number from 100 to 599".to_owned())
+        Fault::Answered("a status that is not a whole number from 100 to 599".to_owned())
     })?;
     let headers = pairs(headers).unwrap_or_default().into();
     Ok(TransportResponse { status, headers, body: bytes(body)? })
 }
 
-/// Text is UTF-8; everything else that shows its bytes will do.
+/// Text is read as UTF-8; any object that shows its bytes is accepted.
 fn bytes(body: &Bound<'_, PyAny>) -> Result<Vec<u8>, Fault> {
     if body.is_none() {
         return Ok(Vec::new());
@@ -162,8 +162,8 @@ fn kind(object: &Bound<'_, PyAny>) -> String {
     type_name(&object.get_type())
 }
 
-/// What a transport says by raising `hoopauth.Network`, `hoopauth.Timeout` or `hoopauth.Tls`. An
-/// attribute `sent = False` on it promises that no byte was sent.
+/// Failure that a transport reports by raising `hoopauth.Network`, `hoopauth.Timeout` or
+/// `hoopauth.Tls`. An attribute `sent = False` on it promises that no byte was sent.
 fn told(py: Python<'_>, raised: &PyErr) -> Option<TransportError> {
     let errors = py.import("hoopauth._errors").ok()?;
     let value = raised.value(py);

@@ -210,20 +210,20 @@ fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
     main.eq(own)
 }
 
-/// How long a wait may stop its thread: the other greenlets of the thread, if there are any, stand
-/// still meanwhile.
+/// Longest time for which a wait may stop its thread: the other greenlets of the thread, if there
+/// are any, stand still meanwhile.
 fn look(py: Python<'_>) -> Duration {
     // Asked for once before another thread may need it: gevent sets up what all its threads share
     // at the first wait.
     if any(py) && let_others_run(Duration::ZERO) { Duration::from_millis(1) } else { LOOK }
 }
 
-/// Whether work goes to a thread of its own so that signals end the wait.
+/// Returns `true` if the work goes to a thread of its own so that signals end the wait.
 fn leaves_for_signals(py: Python<'_>, live: &Live) -> PyResult<bool> {
     Ok(is_main_thread(py)? && !(live.has_objects() && any(py)))
 }
 
-/// How long other greenlets run between two looks.
+/// Time that other greenlets run between two looks.
 const TURN: Duration = Duration::from_millis(4);
-/// How soon a signal is seen.
+/// Time within which a signal is seen.
 const LOOK: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! Whom a token speaks for.
+//! Accounts: the parties that tokens speak for.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,8 +31,10 @@ impl Account {
         let account = Self::of_store(text)?;
         // Ids of the platform have letters and digits; these are of env files and templates.
         if account.id().contains(NOT_IN_IDS) {
-            let what = mistake::found(account.id(), Form::Text)
-                .unwrap_or("holds a character that no id has, such as a quotation mark or `$`");
+            let what = mistake::found(account.id(), Form::Text).unwrap_or(
+                "holds a character that ids never contain, such as a quotation mark or \
+                            `$`",
+            );
             return Err(Error::argument(format!(
                 "the account's id {what}; copy the id again from the platform"
             )));
@@ -46,7 +48,8 @@ impl Account {
     pub fn of_store(text: &str) -> Result<Self> {
         if text.len() > MAX_LENGTH {
             return Err(Error::argument(format!(
-                "an account is at most {MAX_LENGTH} bytes, this one has {}: give `location:<id>` or `company:<id>`",
+                "an account is at most {MAX_LENGTH} bytes, this one has {}: give `location:<id>` \
+                 or `company:<id>`",
                 text.len()
             )));
         }
@@ -55,8 +58,11 @@ impl Account {
                 Some(what) if !text.is_empty() => {
                     format!("the account {what}; it is written `location:<id>` or `company:<id>`")
                 }
-                _ => "an account is written `location:<id>` or `company:<id>`, in lower case: give it so"
-                    .to_owned(),
+                _ => {
+                    "an account is written `location:<id>` or `company:<id>`, in lower case: give \
+                      it so"
+                        .to_owned()
+                }
             }));
         };
         let id = &text[kind.prefix().len()..];
@@ -67,8 +73,8 @@ impl Account {
         }
         if !id.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(Error::argument(
-                "the account's id holds a space, a control character or a character outside ASCII: copy the id again, it is \
-                 one word",
+                "the account's id holds a space, a control character or a character outside ASCII: \
+                 copy the id again; it is one word",
             ));
         }
         Ok(Self { text: text.into() })

@@ -44,8 +44,8 @@ impl Client {
         Self::builder().environment().build()
     }
 
-    /// Returns a builder with this client's options, the environment's included. A forked child makes
-    /// a client of its own with it.
+    /// Returns a builder with this client's options, the environment's included. A forked child
+    /// makes a client of its own with it.
     ///
     /// Store, transport, clock and hooks that were given as objects are not among them.
     /// `INVALID_STATE` for OAuth with the store `memory:`: the grants in it stay with the process
@@ -99,31 +99,31 @@ impl ClientBuilder {
         self
     }
 
-    /// A store of the host's own, instead of the option `store`.
+    /// Sets a store of the host, instead of the option `store`.
     pub fn token_store(mut self, store: Arc<dyn TokenStore>) -> Self {
         self.store = Some(store);
         self
     }
 
-    /// Rows of the host's own, instead of the option `store`: the simplest way to bring a store.
+    /// Sets rows of the host, instead of the option `store`: the simplest way to bring a store.
     pub fn row_store(self, rows: Arc<dyn RowStore>) -> Self {
         self.token_store(Arc::new(HostStore::new(rows)))
     }
 
-    /// A transport of the host's own, instead of reqwest.
+    /// Sets a transport of the host, instead of reqwest.
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self
     }
 
-    /// A clock of the host's own, instead of the system's.
+    /// Sets a clock of the host, instead of the system's clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Calls `hook` after each change of a grant, on whatever thread made it. It must not call the
-    /// client.
+    /// Calls `hook` after each change of a grant, on the thread that made the change. The hook must
+    /// not call the client.
     pub fn on_change(mut self, hook: impl Fn(&Change) + Send + Sync + 'static) -> Self {
         self.on_change = Some(Box::new(hook));
         self
@@ -138,16 +138,16 @@ impl ClientBuilder {
         self
     }
 
-    /// The language of a binding, for the `User-Agent`.
+    /// Sets the language of a binding, for the `User-Agent`.
     #[doc(hidden)]
     pub fn language(mut self, language: &str) -> Self {
         self.language = Some(language.to_owned());
         self
     }
 
-    /// Checks everything and makes the client. Nothing is read or opened here; the only look at the
-    /// disk is whether a path is a folder. All errors are `CONFIG` and name the option, and the
-    /// variable if the value came from the environment.
+    /// Checks everything and makes the client. Reads and opens nothing; it only checks on the disk
+    /// if a path is a folder. All errors are `CONFIG` and name the option, and the variable if the
+    /// value came from the environment.
     pub fn build(mut self) -> Result<Client> {
         if let Some(error) = self.error.take() {
             return Err(error);
@@ -246,9 +246,9 @@ fn open_sqlite_of_user(key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, Ke
 fn open_sqlite(path: &str, key: Option<StoreKey>) -> Result<(Arc<dyn TokenStore>, KeySource)> {
     if key.is_none() {
         return Err(Error::config(
-            "`store_key` is missing: a store at a path of your own is sealed with a key that you \
-             keep; set `store_key` to a random secret of at least 16 bytes, or to `file:PATH` for \
-             a file that holds one",
+            "`store_key` is missing: a store at your own path is sealed with your own key; set \
+             `store_key` to a random secret of at least 16 bytes, or to `file:PATH` for a file \
+             that holds one",
         ));
     }
     // From here on it means the same file, wherever the program goes.
@@ -286,9 +286,8 @@ fn open_postgres(
     }
     if key.is_none() {
         return Err(Error::config(
-            "`store_key` is missing: what is kept in a database is sealed with a key that you \
-             keep; set `store_key` to a random secret of at least 16 bytes, or to `file:PATH` for \
-             a file that holds one",
+            "`store_key` is missing: a database store is sealed with your own key; set `store_key` \
+             to a random secret of at least 16 bytes, or to `file:PATH` for a file that holds one",
         ));
     }
     Ok((Arc::new(PostgresStore::new(server)), key.into()))

@@ -16,7 +16,7 @@ use crate::clock::ClientClock;
 use crate::snapshot::{Moment, Served, Snapshot};
 use crate::sync::{Mutex, lock};
 
-/// Where a handle finds its account's snapshot; [`Snapshot::nothing`] where there is none.
+/// Place where a handle finds its account's snapshot; [`Snapshot::nothing`] if there is none.
 pub(crate) struct Slot {
     snapshot: ArcSwap<Snapshot>,
     /// Counts the snapshots that stood here: who kept one sees whether it still stands.
@@ -112,7 +112,8 @@ impl Cache {
         self.put(snapshot, |_| true);
     }
 
-    /// As [`publish`](Self::publish), unless something else than `old` was published meanwhile.
+    /// Publishes as [`publish`](Self::publish) does, unless another snapshot than `old` was
+    /// published meanwhile.
     pub(crate) fn replace(&self, old: &Arc<Snapshot>, snapshot: Arc<Snapshot>) {
         self.put(snapshot, |current| current.is_some_and(|current| Arc::ptr_eq(&current, old)));
     }
@@ -230,7 +231,7 @@ impl Cache {
         slot
     }
 
-    /// How many accounts are cached.
+    /// Returns the number of cached accounts.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(&shard.writer).live).sum()
@@ -334,7 +335,7 @@ impl Shard {
         None
     }
 
-    // What follows is for the holder of the writer's lock.
+    // The functions below are for the holder of the writer's lock.
 
     fn put(&self, writer: &mut Writer, tag: u64, snapshot: Arc<Snapshot>, limit: usize) {
         if let Some(place) = self.place(tag, snapshot.name().as_bytes()) {
@@ -388,8 +389,8 @@ impl Shard {
         None
     }
 
-    /// Empties a bucket and moves up what was pushed past it, so that probes stay short without
-    /// gravestones.
+    /// Empties a bucket and moves up entries that were pushed past it, so that probes stay short
+    /// without gravestones.
     fn remove(&self, writer: &mut Writer, mut hole: usize) {
         let buckets = self.buckets();
         let mask = buckets.len() - 1;
@@ -436,7 +437,7 @@ fn probe(buckets: &[Bucket], tag: u64) -> impl Iterator<Item = &Bucket> {
     (0..buckets.len()).map(move |step| &buckets[home(tag).wrapping_add(step) & mask])
 }
 
-/// Where those buckets are.
+/// Address of those buckets.
 fn places(buckets: usize, tag: u64) -> impl Iterator<Item = usize> {
     (0..buckets).map(move |step| home(tag).wrapping_add(step) & buckets.wrapping_sub(1))
 }

@@ -80,7 +80,8 @@ pub(crate) fn refuse_reentry() -> Result<()> {
 
 pub(crate) fn reentered() -> Error {
     Error::state(
-        "the client was called from within one of its own callbacks: do that work after the callback returned",
+        "the client was called from within one of its own callbacks: do that work after the \
+         callback returned",
     )
 }
 

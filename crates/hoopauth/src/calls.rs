@@ -1,7 +1,7 @@
-//! Calls under way: whether one may begin, how long it may take, and the wait for the last of them.
+//! Calls under way: their beginning, their deadlines, and the wait for the last of them.
 //!
 //! A call ends by one deadline, `timeout`, with all its tries and waits. Closing a client waits for
-//! the calls under way, for what they sent must be saved.
+//! the calls under way, because the answers to their requests must be saved.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,8 +1,7 @@
 //! Certificates of authorities: the system's, and those of PEM files.
 //!
-//! A file is looked through before the library's reader gets it: that one passes over what it does
-//! not expect, and its errors hold the file's lines. What is said here shows nothing of the
-//! content.
+//! A file is checked before the library's reader gets it: that reader ignores unexpected lines, and
+//! its errors quote the file's lines. The messages here show nothing of the content.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -25,11 +24,11 @@ pub(crate) struct SystemRoots {
 /// place.
 pub(crate) fn system_roots() -> SystemRoots {
     let certificates = rustls_native_certs::load_native_certs().certs;
-    let trouble =
-        trouble_of_environment(|name| std::env::var_os(name), certificates.is_empty()).or_else(|| {
+    let trouble = trouble_of_environment(|name| std::env::var_os(name), certificates.is_empty())
+        .or_else(|| {
             certificates.is_empty().then(|| {
-                "this system has no certificates of authorities: install them (on many systems the package \
-             `ca-certificates`)"
+                "this system has no certificates of authorities: install them (on many systems the \
+                 package `ca-certificates`)"
                     .to_owned()
             })
         });
@@ -69,7 +68,8 @@ fn trouble_of_environment(
         if found_none && !value.is_empty() {
             return trouble(
                 FOLDER,
-                "names folders in which no file holds a certificate in PEM form: correct or unset it",
+                "names folders in which no file holds a certificate in PEM form: correct or unset \
+                 it",
             );
         }
     }
@@ -116,7 +116,8 @@ fn parse(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
             };
             if !behind.is_empty() {
                 return refuse(
-                    "has more behind a line `-----BEGIN …-----`: put each line of the PEM text on a line of its own",
+                    "has more behind a line `-----BEGIN …-----`: put each line of the PEM text on \
+                     a line of its own",
                 );
             }
             if line.starts_with(|c: char| c.is_ascii_whitespace()) {
@@ -133,8 +134,9 @@ fn parse(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
             };
             if rest.contains(BEGIN) {
                 return Err(format!(
-                    "has the beginning of the next certificate on the last line of number {number}: put a line break \
-                     between `-----END CERTIFICATE-----` and `-----BEGIN CERTIFICATE-----`"
+                    "has the beginning of the next certificate on the last line of number \
+                     {number}: put a line break between `-----END CERTIFICATE-----` and \
+                     `-----BEGIN CERTIFICATE-----`"
                 ));
             }
             if rest.strip_prefix(open.label) != Some("-----") {
@@ -147,7 +149,8 @@ fn parse(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
             }
         } else if here.contains(BEGIN) || here.contains(END) {
             return refuse(
-                "has other text in front of `-----BEGIN` or `-----END` on one line: put a line break between them",
+                "has other text in front of `-----BEGIN` or `-----END` on one line: put a line \
+                 break between them",
             );
         } else if let Some(open) = &mut block {
             open.text.push_str(line);
@@ -160,11 +163,14 @@ fn parse(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     if certificates.is_empty() {
         let has = |what: &str| others.iter().any(|label| label.contains(what));
         return refuse(if has("PRIVATE KEY") {
-            "holds a private key and no certificate: give the certificates of the authority, and let nobody see that key"
+            "holds a private key and no certificate: give the certificates of the authority, and \
+             let nobody see that key"
         } else if has("TRUSTED CERTIFICATE") {
-            "holds certificates in OpenSSL's own form: convert each with `openssl x509 -in FILE -out FILE.pem`"
+            "holds certificates in OpenSSL's own form: convert each with `openssl x509 -in FILE \
+             -out FILE.pem`"
         } else {
-            "holds no certificate, but something else in PEM form: give the certificates of the authority"
+            "holds no certificate, but something else in PEM form: give the certificates of the \
+             authority"
         });
     }
     Ok(certificates)
@@ -181,12 +187,14 @@ impl Block<'_> {
         let pem = format!("{BEGIN}{CERTIFICATE}-----\n{}{END}{CERTIFICATE}-----\n", self.text);
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
             format!(
-                "is damaged in certificate number {number}: what stands there is not base64; copy it again"
+                "is damaged in certificate number {number}: what stands there is not base64; copy \
+                 it again"
             )
         })?;
         RootCertStore::empty().add(certificate.clone()).map_err(|_| {
             format!(
-                "is damaged in certificate number {number}: what stands there is no X.509 certificate; copy it again"
+                "is damaged in certificate number {number}: what stands there is no X.509 \
+                 certificate; copy it again"
             )
         })?;
         Ok(certificate)
@@ -195,10 +203,12 @@ impl Block<'_> {
     fn without_end(&self, number: usize) -> String {
         if self.label == CERTIFICATE {
             format!(
-                "is cut short in certificate number {number}: it has no line `{END}{CERTIFICATE}-----`; copy it again"
+                "is cut short in certificate number {number}: it has no line \
+                 `{END}{CERTIFICATE}-----`; copy it again"
             )
         } else {
-            "is cut short: a line `-----BEGIN …-----` has no line `-----END …-----`; copy the file again"
+            "is cut short: a line `-----BEGIN …-----` has no line `-----END …-----`; copy the file \
+             again"
                 .to_owned()
         }
     }
@@ -307,17 +317,22 @@ mod tests {
             (b"planted", "PEM"),
             (b"-----BEGIN planted", "cut short"),
             (
-                b"-----BEGIN CERTIFICATE REQUEST-----\nplanted\n-----END CERTIFICATE REQUEST-----\n",
+                b"-----BEGIN CERTIFICATE REQUEST-----\nplanted\n-----END CERTIFICATE \
+                  REQUEST-----\n",
                 "something else",
             ),
-            (b"-----BEGIN TRUSTED CERTIFICATE-----\nplanted\n-----END TRUSTED CERTIFICATE-----\n", "OpenSSL"),
+            (
+                b"-----BEGIN TRUSTED CERTIFICATE-----\nplanted\n-----END TRUSTED \
+               CERTIFICATE-----\n",
+                "OpenSSL",
+            ),
             (b"-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\n", "without its beginning"),
             (b"x-----BEGIN CERTIFICATE-----\nplanted\n", "in front"),
         ] {
             let said = says(content);
             assert!(said.contains(what), "{what}: {said}");
-            let shown =
-                said.contains("planted") || secret.lines().any(|line| line.len() > 40 && said.contains(line));
+            let shown = said.contains("planted")
+                || secret.lines().any(|line| line.len() > 40 && said.contains(line));
             assert!(!shown, "{said}");
         }
     }

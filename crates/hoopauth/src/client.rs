@@ -57,8 +57,8 @@ impl Client {
         serve::headers_for(&self.inner, account, method.as_bytes())
     }
 
-    /// Returns the headers for a request of `account` if they are cached and fresh. Never waits, and
-    /// does no I/O.
+    /// Returns the headers for a request of `account` if they are cached and fresh. Never waits,
+    /// and does no I/O.
     #[inline]
     pub fn fresh_headers(&self, account: &str, method: &str) -> Option<Headers> {
         let grants = self.inner.grants();
@@ -76,8 +76,8 @@ impl Client {
         grants.cache.fresh(account, &grants.clock).map(Served::into_inner)
     }
 
-    /// Puts headers that were sent together again from the value of `Authorization`, for a program
-    /// that kept no [`Headers`] until the answer came and wants to [`report`](Self::report) it.
+    /// Rebuilds the sent headers from the value of `Authorization`, for a program that kept no
+    /// [`Headers`] until the answer came and wants to [`report`](Self::report) it.
     pub fn sent_headers(
         &self,
         account: &str,
@@ -110,9 +110,9 @@ impl Client {
         self.inner.default_name.as_deref()
     }
 
-    /// Refuses a `url` that this client's token must not be sent to: any whose origin is neither the
-    /// API's (`api_base`) nor a token endpoint's. Adapters of HTTP libraries ask before they put
-    /// headers on a request. Error: `INVALID_ARGUMENT`.
+    /// Refuses a `url` that this client's token must not be sent to: any whose origin is neither
+    /// the API's (`api_base`) nor a token endpoint's. Adapters of HTTP libraries ask before they
+    /// put headers on a request. Error: `INVALID_ARGUMENT`.
     pub fn check_url(&self, url: &str) -> Result<()> {
         self.inner.settings().bearer_url(url).map(drop)
     }
@@ -131,8 +131,8 @@ impl Client {
         login::request(&self.inner)
     }
 
-    /// Makes the URL to send the user to, and the value to keep until the user comes back (at most 10
-    /// minutes).
+    /// Makes the URL to send the user to, and the value to keep until the user comes back (at most
+    /// 10 minutes).
     pub fn begin(&self, request: AuthorizationRequest) -> Result<PendingAuthorization> {
         login::begin(&self.inner, request)
     }
@@ -140,15 +140,15 @@ impl Client {
     /// Seals a pending authorization as text, for a cookie or another process of the same app: some
     /// hundred characters, whatever the number of scopes.
     ///
-    /// The text holds state, redirect URI, PKCE verifier and end. If the answer to the code names no
-    /// scopes, those of the option `scopes` then count as granted, and not those that this request
-    /// asked for.
+    /// The text holds state, redirect URI, PKCE verifier and end. If the answer to the code names
+    /// no scopes, those of the option `scopes` then count as granted, and not those that this
+    /// request asked for.
     pub fn seal_pending(&self, pending: &PendingAuthorization) -> Result<String> {
         login::seal_pending(&self.inner, pending)
     }
 
-    /// Opens the text that [`seal_pending`](Self::seal_pending) made. `STATE_MISMATCH` if another app
-    /// made it, or if it was changed.
+    /// Opens the text that [`seal_pending`](Self::seal_pending) made. `STATE_MISMATCH` if another
+    /// app made it, or if it was changed.
     pub fn open_pending(&self, sealed: &str) -> Result<PendingAuthorization> {
         login::open_pending(&self.inner, sealed)
     }
@@ -165,8 +165,8 @@ impl Client {
 
     /// Completes an installation that began on the marketplace page and so carries no `state`.
     ///
-    /// Without `state` anybody can make a user's browser bring the code of a foreign account. So you
-    /// say for which account the code must be; anything else is `WRONG_ACCOUNT` and is not stored.
+    /// Without `state` anybody can make a user's browser bring the code of a foreign account. So
+    /// name the account that the code must be for; any other is `WRONG_ACCOUNT` and is not stored.
     pub fn complete_unsolicited(&self, code: &str, expected: &Account) -> Result<Account> {
         login::complete_unsolicited(&self.inner, code, expected)
     }
@@ -206,10 +206,10 @@ impl Client {
     ///
     /// It sends no more than the platform lets one company send, and takes as long as that needs. A
     /// grant that the platform refused for good is minted anew, and so is one that was removed. An
-    /// error for one location is reported and skipped. An error that affects all locations stops the
-    /// run: a company whose token is refused, a store that does not save, and, as `RATE_LIMITED`, a
-    /// limit that waits do not cure or that asks for a wait of over a minute. Go on after
-    /// `retry_after`.
+    /// error for one location is reported and skipped. An error that affects all locations stops
+    /// the run: a company whose token is refused, a store that does not save, and, as
+    /// `RATE_LIMITED`, a limit that waits do not cure or that asks for a wait of over a minute. Go
+    /// on after `retry_after`.
     pub fn mint_all(
         &self,
         company: &Account,
@@ -227,9 +227,9 @@ impl Client {
 
     /// Imports a grant from elsewhere.
     ///
-    /// A grant whose refresh token this account was ever imported or refreshed with changes nothing,
-    /// so that an app may import its seed at every start. Another live grant is kept, unless
-    /// `replace` is `true`.
+    /// A grant whose refresh token this account was ever imported or refreshed with changes
+    /// nothing, so that an app may import its seed at every start. Another live grant is kept,
+    /// unless `replace` is `true`.
     pub fn import(&self, grant: Grant, replace: bool) -> Result<Import> {
         let inner = &self.inner;
         inner.check_open()?;
@@ -272,8 +272,8 @@ impl Client {
         grants::health(self.inner.grants(), account)
     }
 
-    /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one of
-    /// the configured hosts.
+    /// Starts a request: a path below `api_base`, such as `/contacts/`, or an absolute URL on one
+    /// of the configured hosts.
     ///
     /// The request carries the headers of its account. Set what differs, then
     /// [`send`](RequestBuilder::send) it.
@@ -290,8 +290,8 @@ impl Client {
 
     /// Takes in the answer to a request that was sent with `headers`.
     ///
-    /// A 401 that a refresh can cure is cured, once, and answered with [`Report::Repeat`]. A refusal
-    /// that a refresh can't cure is a typed error. Any other answer is [`Report::Pass`].
+    /// A 401 that a refresh can cure is cured, once, and answered with [`Report::Repeat`]. A
+    /// refusal that a refresh can't cure is a typed error. Any other answer is [`Report::Pass`].
     /// `answer_headers` are those of the answer; of its body the first kilobytes are enough.
     pub fn report(
         &self,
@@ -303,9 +303,9 @@ impl Client {
         report(&self.inner, headers, None, status, answer_headers, body)
     }
 
-    /// As [`report`](Self::report), for a program that knows what it sent: then the error names the
-    /// scope or the class that the operation needs. `path` is a path below `api_base` or the whole
-    /// URL, with or without a query.
+    /// Does the same as [`report`](Self::report) for a program that also passes what it sent: the
+    /// error then names the scope or the class that the operation needs. `path` is a path below
+    /// `api_base` or the whole URL, with or without a query.
     pub fn report_request(
         &self,
         headers: &Headers,
@@ -324,14 +324,14 @@ impl Client {
         WebhookVerifierBuilder::new(Some(Arc::clone(&self.inner)))
     }
 
-    /// Does what a verified INSTALL or UNINSTALL means for the grants of this client. Doing it again
-    /// changes nothing; other events mean nothing.
+    /// Changes the grants of this client as a verified INSTALL or UNINSTALL demands. A second call
+    /// changes nothing, and neither do other events.
     ///
-    /// INSTALL mints the location's grant from its company's. UNINSTALL removes the grant, a
-    /// company's with those of its locations, unless the user authorized it anew since: both are
-    /// dated by the platform's clock, so that ours need not be right. Errors: `INVALID_ARGUMENT` for
-    /// an event that was not verified to be of this client's app, and those of minting and of the
-    /// store: release the delivery then, and answer 429 so that it comes again.
+    /// INSTALL mints the location's grant from its company's grant. UNINSTALL removes the grant (of
+    /// a company, also the grants of its locations), unless the user authorized it again since: the
+    /// platform's clock dates both, so that our clock need not be right. Errors: `INVALID_ARGUMENT`
+    /// for an event that was not verified to be of this client's app, and those of minting and of
+    /// the store: release the delivery then, and answer 429 so that it comes again.
     pub fn apply(&self, event: &WebhookEvent) -> Result<Applied> {
         webhook::apply(&self.inner, event)
     }
@@ -345,31 +345,31 @@ impl Client {
     /// others are served, and grants that the platform refused, share a tenth of the budget. Rows
     /// that this client can't read are put aside for 15 minutes.
     ///
-    /// Any number of threads and processes may do this on one store: no token is renewed twice. With
-    /// several store keys, grants that an older one sealed are sealed with the first. Blocks;
+    /// Any number of threads and processes may do this on one store: no token is renewed twice.
+    /// With several store keys, grants that an older one sealed are sealed with the first. Blocks;
     /// failures are logged and tried again. Errors: `INVALID_STATE` without OAuth, once the client
     /// is closed, and in a forked child.
     pub fn maintain(&self, until: Timestamp) -> Result<()> {
         self.maintain_within(until, &Context::new())
     }
 
-    /// As [`maintain`](Self::maintain), until `context` ends: `CANCELLED`, `TIMEOUT`. A refresh under
-    /// way is finished first.
+    /// Maintains as [`maintain`](Self::maintain) does, until `context` ends: `CANCELLED`,
+    /// `TIMEOUT`. A refresh under way is finished first.
     pub fn maintain_within(&self, until: Timestamp, context: &Context) -> Result<()> {
         refresh::maintain(&self.inner.refresher, until, context)
     }
 
-    /// As [`maintain`](Self::maintain), on a thread of its own, until the answer is dropped or the
-    /// client closed.
+    /// Maintains as [`maintain`](Self::maintain) does, on a thread of its own, until the result is
+    /// dropped or the client closed.
     ///
-    /// You may drop it anywhere, also in a hook that runs on its own thread: that thread then ends
-    /// by itself.
+    /// You may drop the result anywhere, also in a hook that runs on its thread: that thread then
+    /// ends by itself.
     pub fn maintain_in_background(&self) -> Result<Maintenance> {
         self.maintain_in_background_holding(())
     }
 
-    /// As [`maintain_in_background`](Self::maintain_in_background); the thread drops `held` when it
-    /// ends.
+    /// Does the same as [`maintain_in_background`](Self::maintain_in_background); the thread drops
+    /// `held` when it ends.
     #[doc(hidden)]
     pub fn maintain_in_background_holding<T: Send + 'static>(
         &self,
@@ -378,12 +378,12 @@ impl Client {
         refresh::maintain_in_background(&self.inner, held)
     }
 
-    /// Does `work` with this client, for as long as `context` allows.
+    /// Does `work` with this client, as long as `context` allows.
     ///
     /// The work runs on a thread of its own. If the context ends first, this returns `CANCELLED` or
-    /// `TIMEOUT` at once, and the work goes on to its end: [`close`](Self::close) waits for it. While
-    /// many calls go on like that, further ones wait on their own threads, within their contexts,
-    /// until one of those ends: so threads never pile up. For headers use
+    /// `TIMEOUT` at once, and the work goes on to its end: [`close`](Self::close) waits for it.
+    /// While many calls go on like that, further ones wait on their own threads, within their
+    /// contexts, until one of those ends: so threads never pile up. For headers use
     /// [`headers_within`](Self::headers_within): callers of one account then share a thread.
     pub fn within<T: Send + 'static>(
         &self,
@@ -393,11 +393,11 @@ impl Client {
         self.within_checking(context, Duration::MAX, || Ok(()), work)
     }
 
-    /// As [`headers_for`](Self::headers_for), for as long as `context` allows.
+    /// Returns the same as [`headers_for`](Self::headers_for), for as long as `context` allows.
     ///
     /// Callers wait on their own threads. An account's refresh is done once for all of them, on a
-    /// thread that goes on when they give up: so a refresh under way is finished and saved, and there
-    /// are never more threads than accounts that need one.
+    /// thread that goes on when they give up: so a refresh under way is finished and saved, and
+    /// there are never more threads than accounts that need one.
     pub fn headers_within(
         &self,
         context: &Context,
@@ -414,8 +414,9 @@ impl Client {
         )
     }
 
-    /// As [`headers_within`](Self::headers_within). Calls `check` on the calling thread, `every` so
-    /// often; its error ends the wait. `work` makes the work that gets the headers of an account.
+    /// Returns the same as [`headers_within`](Self::headers_within). Calls `check` on the calling
+    /// thread each time `every` has passed; its error ends the wait. `work` makes the work that
+    /// gets the headers of an account.
     #[doc(hidden)]
     pub fn headers_within_checking(
         &self,
@@ -438,8 +439,8 @@ impl Client {
         within::headers(&self.inner, &mut wait, account, method, &work)
     }
 
-    /// As [`within`](Self::within). Calls `check` on the calling thread, `every` so often; its error
-    /// ends the wait.
+    /// Does the same as [`within`](Self::within). Calls `check` on the calling thread each time
+    /// `every` has passed; its error ends the wait.
     #[doc(hidden)]
     pub fn within_checking<T: Send + 'static>(
         &self,
@@ -452,7 +453,8 @@ impl Client {
         within::work(&self.inner, &mut wait, |inner| work(&Self::of(inner)))
     }
 
-    /// As [`within`](Self::within). Without a context, does the work here and now.
+    /// Does the same as [`within`](Self::within). Without a context, it does the work on this
+    /// thread.
     #[doc(hidden)]
     pub fn within_if<T: Send + 'static>(
         &self,
@@ -490,7 +492,8 @@ impl Client {
     /// Saves unsaved grants and ends this client and its clones. Later calls are `INVALID_STATE`.
     ///
     /// Waits for the calls under way, at most `timeout`, also for those whose callers left
-    /// ([`within`](Self::within)): what was sent is saved. Closing again waits and saves again.
+    /// ([`within`](Self::within)): the answers to their requests are saved. Closing again waits and
+    /// saves again.
     pub fn close(&self) -> Result<()> {
         refuse_reentry()?;
         let grants = self.inner.grants();
@@ -591,7 +594,8 @@ impl AccountHandle {
         self.slot.version()
     }
 
-    /// Returns `true` while a snapshot that stood here at `version` is still the one that is served.
+    /// Returns `true` while a snapshot that stood here at `version` is still the one that is
+    /// served.
     #[doc(hidden)]
     #[inline]
     pub fn is_current(&self, version: u64, snapshot: &Snapshot) -> bool {

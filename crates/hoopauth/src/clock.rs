@@ -9,13 +9,13 @@ use crate::callback::{Marks, calling};
 
 /// Source of the client's time. The hot path calls it: it must be quick and must not block.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// Milliseconds since the Unix epoch, as the system believes. May jump.
+    /// Returns milliseconds since the Unix epoch, as the system believes. May jump.
     fn now(&self) -> Timestamp;
 
-    /// Milliseconds on a clock that never jumps; its zero is arbitrary.
+    /// Returns milliseconds on a clock that never jumps; its zero is arbitrary.
     fn monotonic(&self) -> u64;
 
-    /// Both at once: what the hot path asks, so that an injected clock costs one call.
+    /// Returns both at once. The hot path asks this, so that an injected clock costs one call.
     fn both(&self) -> (Timestamp, u64) {
         (self.now(), self.monotonic())
     }
@@ -44,13 +44,13 @@ pub trait Clock: Send + Sync + fmt::Debug {
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// This moment plus `duration`.
+    /// Returns this moment plus `duration`.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// This moment minus `duration`.
+    /// Returns this moment minus `duration`.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
@@ -61,7 +61,7 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Whole seconds since the Unix epoch.
+    /// Returns whole seconds since the Unix epoch.
     pub fn as_secs(self) -> i64 {
         self.0.div_euclid(1000)
     }
@@ -91,20 +91,20 @@ impl Clock for SystemClock {
 }
 
 /// A client's clock: the system's, asked without a virtual call, or the host's. It also knows when
-/// the client has to look into its store for what others changed, so that the hot path asks one
-/// clock for both.
+/// the client has to look into its store for changes of others, so that the hot path asks one clock
+/// for both.
 #[derive(Debug)]
 pub(crate) struct ClientClock {
     injected: Option<Arc<dyn Clock>>,
-    /// On the system's monotonic clock: until here the hot path goes on. 0, the past, where the
-    /// host has a clock of its own.
+    /// Moment on the system's monotonic clock until which the hot path goes on. It is 0, the past,
+    /// if the host has its own clock.
     quick_until: AtomicU64,
-    /// The next look, on this clock's monotonic side.
+    /// Moment of the next look, by the monotonic clock.
     look_at: AtomicU64,
 }
 
 impl ClientClock {
-    /// With `looks` a look is due at once, else never.
+    /// Makes a clock. With `looks`, a look is due at once, else never.
     pub(crate) fn new(injected: Option<Arc<dyn Clock>>, looks: bool) -> Self {
         let look_at = if looks { 0 } else { u64::MAX };
         let quick_until = if injected.is_some() { 0 } else { look_at };
@@ -119,8 +119,8 @@ impl ClientClock {
         self.injected.is_none()
     }
 
-    /// Both clocks for the hot path; the end of all time, at which nothing is fresh, where a look
-    /// is due.
+    /// Reads both clocks for the hot path. Returns `END_OF_TIME`, so that nothing counts as fresh,
+    /// if a look into the store is due.
     #[inline]
     pub(crate) fn quick(&self) -> (Timestamp, u64) {
         let tick = system::monotonic_millis();
@@ -182,7 +182,7 @@ impl ClientClock {
         taken
     }
 
-    /// Has the next look wait for `pause`, unless somebody wants one at once.
+    /// Delays the next look by `pause`, unless somebody wants one at once.
     pub(crate) fn look_after(&self, pause: Duration) {
         let due = self.look_at.load(Ordering::SeqCst);
         if due == 0 || due == u64::MAX {
@@ -200,7 +200,7 @@ impl ClientClock {
         }
     }
 
-    /// Makes a look due, where there are any.
+    /// Makes a look due, if this clock has looks.
     pub(crate) fn look_soon(&self) {
         if self.look_at.load(Ordering::Relaxed) != u64::MAX {
             self.look_at.store(0, Ordering::SeqCst);
@@ -239,9 +239,9 @@ impl Clock for ClientClock {
     }
 }
 
-/// Asks a host's clock. If it calls the client, that asks the clock again: it then reads the end of
-/// all time, at which nothing is fresh, so that the call meets the error of a call from within a
-/// callback.
+/// Asks a host's clock. If the host's clock calls the client, the client asks the clock again: it
+/// then reads `END_OF_TIME`, so that nothing counts as fresh and the call gets the error of a call
+/// from within a callback.
 fn ask<T>(ask: impl FnOnce() -> T, inside: T) -> T {
     if Marks::get().asking {
         return inside;
@@ -262,7 +262,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock standing at `now`.
+    /// Makes a clock that stands at `now`.
     pub fn new(now: Timestamp) -> Self {
         Self { wall: AtomicI64::new(now.0), monotonic: AtomicU64::new(1) }
     }
@@ -311,7 +311,7 @@ mod system {
         (wall_at(tick), tick)
     }
 
-    /// The wall clock, where `tick` was read from the monotonic one just now.
+    /// Returns the wall clock, after `tick` was just read from the monotonic one.
     #[inline]
     pub(super) fn wall_at(tick: u64) -> i64 {
         if TICK.load(Ordering::Acquire) == tick {

@@ -21,8 +21,8 @@ impl Ids {
     }
 }
 
-/// A bounded memory of deliveries. A delivery that it forgets for want of room counts as handled, and
-/// with it all that are as old.
+/// A bounded memory of deliveries. A delivery that it forgets because it has no room counts as
+/// handled, and with it all that are as old.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
     room: usize,
@@ -131,8 +131,8 @@ impl Deliveries {
         self.forget(&id);
         while let Some((_, ended)) = self.by_end.first().copied().filter(|(until, _)| *until <= now)
         {
-            // The clock may be set back. What has no date was no event of a date that could come
-            // again.
+            // The clock may be set back. An entry without a date was no event of a date that could
+            // come again.
             if let Some(entry) =
                 self.forget(&ended).filter(|entry| entry.state == State::Done && entry.is_dated)
             {
@@ -203,8 +203,8 @@ mod tests {
             memory.claim(&Ids::of(name), None, at(10), at(now)).unwrap();
             memory.confirm(&Ids::of(name), None, at(10), at(now));
         }
-        // One was forgotten for want of room, the others at their end: an older event with a date
-        // is still accepted.
+        // One was forgotten because it has no room, the others at their end: an older event with a
+        // date is still accepted.
         memory.claim(&Ids::of("d"), Some(at(0)), at(100), at(20)).unwrap();
         // The same bytes again are another event by then.
         memory.claim(&Ids::of("c"), None, at(100), at(20)).unwrap();

@@ -1,4 +1,4 @@
-//! The one error type, and the numbers every language knows it by.
+//! The one error type, and its numbers, which are the same in every language.
 
 use std::any::Any;
 use std::fmt;
@@ -89,7 +89,7 @@ impl Error {
         self.inner.account.as_ref()
     }
 
-    /// Returns what was attached, if it is of this type.
+    /// Returns the attached value, if it is of this type.
     pub(crate) fn attachment<T: Any>(&self) -> Option<&T> {
         self.inner
             .attachment
@@ -266,7 +266,7 @@ codes! {
     StateMismatch = 32 "STATE_MISMATCH",
     /// The user, or the platform, refused the authorization.
     AuthorizationDenied = 33 "AUTHORIZATION_DENIED",
-    /// The token endpoint refuses the request itself: a wrong client id, secret, code or parameter.
+    /// The token endpoint refuses the request: a wrong client id, secret, code or parameter.
     TokenRequestRejected = 34 "TOKEN_REQUEST_REJECTED",
     /// The account is paused or unpaid; its grant is kept and works again later.
     AccountInactive = 35 "ACCOUNT_INACTIVE",

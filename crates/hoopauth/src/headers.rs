@@ -23,7 +23,8 @@ impl Headers {
         Self { snapshot, content_type: carries_body(method), version: None }
     }
 
-    /// The value of `Authorization`: `Bearer` and the token. A secret: send it, don't print it.
+    /// Returns the value of `Authorization`: `Bearer` and the token. It is secret: send it, don't
+    /// print it.
     pub fn authorization(&self) -> &str {
         self.snapshot.authorization()
     }
@@ -36,31 +37,31 @@ impl Headers {
         }
     }
 
-    /// The value of `User-Agent`.
+    /// Returns the value of `User-Agent`.
     pub fn user_agent(&self) -> &str {
         self.snapshot.constants().user_agent()
     }
 
-    /// The value of `Content-Type`, where the method carries a body.
+    /// Returns the value of `Content-Type`, if the method carries a body.
     pub fn content_type(&self) -> Option<&'static str> {
         self.content_type.then(|| without_nul(JSON))
     }
 
-    /// As [`iter`](Self::iter), each text with a NUL behind it, for C.
+    /// Returns the same as [`iter`](Self::iter), with a NUL behind each text, for C.
     #[doc(hidden)]
     pub fn with_nuls(&self) -> [Option<(&'static str, &str)>; 4] {
         with_nuls(&self.snapshot, self.content_type, self.version.as_deref())
     }
 
-    /// Taken apart for C, which counts references to the snapshot: with it, whether there is a
-    /// `Content-Type`, and the `Version` where it is not the client's.
+    /// Takes the headers apart for C, which counts references to the snapshot: the snapshot, `true`
+    /// if there is a `Content-Type`, and the `Version` if it is not the client's.
     #[doc(hidden)]
     #[inline]
     pub fn into_parts(self) -> (Arc<Snapshot>, bool, Option<Arc<str>>) {
         (Served::into_inner(self.snapshot), self.content_type, self.version)
     }
 
-    /// What [`into_parts`](Self::into_parts) took apart.
+    /// Puts together the parts that [`into_parts`](Self::into_parts) took apart.
     #[doc(hidden)]
     pub fn from_parts(
         snapshot: Arc<Snapshot>,
@@ -70,12 +71,12 @@ impl Headers {
         Self { snapshot: Served::from_inner(snapshot), content_type, version }
     }
 
-    /// Whose they are; empty for a static token without an account.
+    /// Returns the account of the headers; empty for a static token without an account.
     pub fn account(&self) -> &str {
         self.snapshot.name()
     }
 
-    /// The same headers with another `Version`, for this call.
+    /// Returns the same headers with another `Version`, for this call.
     pub fn with_version(mut self, version: &str) -> Result<Self> {
         let version = version.trim_ascii();
         if version.is_empty()
@@ -90,7 +91,8 @@ impl Headers {
         Ok(self)
     }
 
-    /// Names and values, in this order: `Authorization`, `Version`, `User-Agent`, `Content-Type`.
+    /// Returns names and values, in this order: `Authorization`, `Version`, `User-Agent`,
+    /// `Content-Type`.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
             Some(("Authorization", self.authorization())),
@@ -102,7 +104,7 @@ impl Headers {
         .flatten()
     }
 
-    /// The same as a map of the `http` crate, `Authorization` marked sensitive.
+    /// Returns the headers as a map of the `http` crate; `Authorization` is marked sensitive.
     pub fn to_header_map(&self) -> http::HeaderMap {
         let mut map = http::HeaderMap::with_capacity(4);
         for (name, value) in self.iter() {
@@ -132,7 +134,7 @@ impl Headers {
         &self.snapshot
     }
 
-    /// As [`iter`](Self::iter), to be sent: the token is not copied.
+    /// Returns the same as [`iter`](Self::iter), to be sent: the token is not copied.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = (&'static str, Secret)> {
         let lent = |part| Secret::lent(Arc::<Snapshot>::clone(&self.snapshot), part);
         let version = match &self.version {

@@ -57,11 +57,11 @@ pub(crate) struct Jobs {
 
 #[derive(Default)]
 struct JobsState {
-    /// Those that callers share.
+    /// Jobs that callers share.
     shared: HashMap<Box<str>, Arc<Job>>,
-    /// How many go on with nobody waiting.
+    /// Number of jobs that go on although nobody waits.
     left: usize,
-    /// Who waits for room.
+    /// Callers that wait for room.
     waiting: Vec<Context>,
 }
 
@@ -158,14 +158,14 @@ pub(crate) fn work_for_one(job: &Arc<Job>) {
     JOB.set(Some(Arc::clone(job)));
 }
 
-/// Whether the one caller left that this thread works for; `None` where it works for itself, or for
-/// several.
+/// Returns `true` if the one caller left that this thread works for; `None` if it works for itself,
+/// or for several.
 pub(crate) fn caller_left() -> Option<bool> {
     JOB.with_borrow(|job| job.as_ref().map(|job| lock(&job.state).waiting.is_empty()))
 }
 
-/// How long the one caller waits that this thread works for: what only that caller wants need take
-/// no longer.
+/// Returns the time that the one caller still waits that this thread works for: work for that
+/// caller alone need take no longer.
 pub(crate) fn left_of_caller() -> Duration {
     JOB.with_borrow(|job| match job {
         Some(job) if lock(&job.state).waiting.is_empty() => Duration::ZERO,

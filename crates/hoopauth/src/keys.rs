@@ -208,7 +208,7 @@ fn read_file(path: &Path) -> Result<Option<Vec<Secret>>> {
     if !mark {
         return Ok(Some(secrets));
     }
-    // What was sealed while the mark counted as a part of the first key still opens.
+    // Values that were sealed while the mark counted as a part of the first key still open.
     let marked = secrets.first().map(|first| {
         let both = Zeroizing::new(format!("{BYTE_ORDER_MARK}{}", first.expose()));
         Secret::new(both.as_str())

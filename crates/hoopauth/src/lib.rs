@@ -104,3 +104,9 @@ pub use crate::secret::Secret;
 pub use crate::snapshot::Snapshot;
 #[doc(hidden)]
 pub use crate::steps::Step;
+
+// The tests of documentation compile the examples of these pages.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../docs/rust.md")]
+struct Pages;

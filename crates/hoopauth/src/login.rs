@@ -60,8 +60,8 @@ pub(crate) fn complete(
     if !grants.store.claim(&id, until, now)? {
         return Err(Error::new(
             ErrorCode::StateMismatch,
-            "this redirect was used before, as when the browser loads the page again: if the login \
-             did not succeed, begin a new one",
+            "this redirect was used before, for example because the browser loaded the page again: \
+             if the login did not succeed, begin a new one",
         ));
     }
     let result = exchange_and_finish(

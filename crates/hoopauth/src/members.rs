@@ -18,7 +18,7 @@ pub(crate) struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// Reads what can be read of `text`; of a text that breaks off, the members before that place.
+    /// Reads the readable members of `text`; if the text breaks off, the members before that place.
     pub(crate) fn read(text: &'a str) -> Self {
         let mut members = Self::default();
         let text = text.trim_start_matches(BYTE_ORDER_MARK);
@@ -73,7 +73,7 @@ pub(crate) fn text(value: &str) -> Option<Cow<'_, str>> {
     })
 }
 
-/// Reads the texts of a list, or a single text; what is no text is left out.
+/// Reads the texts of a list, or a single text; other values are left out.
 pub(crate) fn texts(value: &str) -> Vec<Cow<'_, str>> {
     match list(value) {
         Some(values) => values.into_iter().filter_map(scalar).collect(),
@@ -99,7 +99,7 @@ fn scalar(value: &str) -> Option<Cow<'_, str>> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Trims in place: what is read may be a secret, of which no copy is to stay behind.
+/// Trims in place: the value may be a secret, and no copy of it must stay behind.
 fn trimmed(mut text: String) -> String {
     text.truncate(text.trim_ascii_end().len());
     text.drain(..text.len() - text.trim_ascii_start().len());

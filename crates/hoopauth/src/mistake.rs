@@ -8,7 +8,7 @@
 /// Kind of text that a value must be; it says which characters are legal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Any text: only what is wrong with the value as a whole is a mistake.
+    /// Any text: only mistakes of the value as a whole count.
     Text,
     /// Any text, never shown, that must not be the place where a secret is kept.
     Secret,
@@ -99,7 +99,7 @@ fn word(value: &str) -> Option<&'static str> {
     }
     if !value.bytes().all(|b| b.is_ascii_graphic()) {
         return Some(
-            "holds white space or a character outside ASCII: copy it again, it is one word",
+            "holds white space or a character outside ASCII: copy it again; it is one word",
         );
     }
     if value.contains(['"', '\'', '`']) {
@@ -123,8 +123,8 @@ fn url(value: &str) -> Option<&'static str> {
     let behind_user = authority.rfind('@').map_or(rest, |at| &rest[at..]);
     if scheme.contains(odd) || behind_user.contains(odd) {
         return Some(
-            "holds a space, a quotation mark or another character that no URL has: remove it, or \
-             write it as `%` and its two hexadecimal digits",
+            "holds a space, a quotation mark or another character that a URL must not contain: \
+             remove it, or write it as `%` and its two hexadecimal digits",
         );
     }
     has_placeholder(value, &['/', ':', '@', '?', '&', '=', '#', ',']).then_some(PART)

@@ -31,7 +31,7 @@ impl Operation {
         Self::find_path(method, without_query(path))
     }
 
-    /// As [`find`](Self::find), for a path without a query.
+    /// Finds as [`find`](Self::find) does, for a path without a query.
     pub(crate) fn find_path(method: &str, path: &str) -> Option<Self> {
         let method = METHODS.iter().position(|known| known.eq_ignore_ascii_case(method))?;
         descend(0..ROWS.len(), "/".len(), between_slashes(path)?.as_bytes(), method)
@@ -58,7 +58,7 @@ impl Operation {
         self.row().version.map(|index| VERSIONS[usize::from(index)])
     }
 
-    /// Whether tokens of that class may call it; `true` where nothing is documented.
+    /// Returns `true` if tokens of that class may call the operation, or if nothing is documented.
     pub fn allows(self, class: AccountKind) -> bool {
         match self.row().classes {
             TokenClasses::Location => class == AccountKind::Location,
@@ -67,12 +67,13 @@ impl Operation {
         }
     }
 
-    /// Whether a Private Integration token may call it; `true` where nothing is documented.
+    /// Returns `true` if a Private Integration token may call the operation, or if nothing is
+    /// documented.
     pub fn allows_private_integration(self) -> bool {
         self.row().private_integration || !self.documents_classes()
     }
 
-    /// Whether the documentation says which tokens may call it.
+    /// Returns `true` if the documentation says which tokens may call the operation.
     pub fn documents_classes(self) -> bool {
         self.row().classes != TokenClasses::Undocumented
     }
@@ -82,8 +83,8 @@ impl Operation {
         self.row().scope.map(|index| SCOPES[usize::from(index)])
     }
 
-    /// Returns the segment of `path`, by which this operation was found, that stands in the place of
-    /// `{locationId}`; encoded as it is there.
+    /// Returns the segment of `path`, by which this operation was found, that stands in the place
+    /// of `{locationId}`; encoded as it is there.
     pub(crate) fn location_id(self, path: &str) -> Option<&str> {
         let place = self.row().path.split('/').position(|segment| segment == "{locationId}")?;
         without_query(path).split('/').nth(place).filter(|segment| !segment.is_empty())
@@ -100,14 +101,14 @@ impl fmt::Debug for Operation {
     }
 }
 
-/// As [`scopes_for`] reads it.
+/// Text of the operation, as [`scopes_for`] reads it.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method(), self.path())
     }
 }
 
-/// Which classes of tokens may call an operation, as far as that is documented.
+/// Classes of tokens that may call an operation, as far as they are documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TokenClasses {
     Location,
@@ -134,7 +135,7 @@ pub fn scopes_for<'a>(operations: impl IntoIterator<Item = &'a str>) -> Result<V
     Ok(scopes)
 }
 
-/// How many bytes of a program the table takes.
+/// Returns the bytes of a program that the table takes.
 #[doc(hidden)]
 pub fn table_bytes() -> usize {
     let texts = METHODS.iter().chain(&VERSIONS).chain(&SCOPES);
@@ -177,13 +178,13 @@ pub mod scopes {
 /// A row of the table: one operation.
 struct Row {
     path: &'static str,
-    /// Its place in `METHODS`.
+    /// Place in `METHODS`.
     method: u8,
-    /// Its place in `VERSIONS`.
+    /// Place in `VERSIONS`.
     version: Option<u8>,
     classes: TokenClasses,
     private_integration: bool,
-    /// Its place in `SCOPES`.
+    /// Place in `SCOPES`.
     scope: Option<u8>,
 }
 
@@ -259,7 +260,8 @@ fn undocumented(text: &str) -> Error {
     let text = text.trim().split(['?', '#']).next().unwrap_or_default();
     let segments: Vec<String> = text.split('/').take(12).map(clean).collect();
     Error::argument(format!(
-        "`{}` is not a documented operation: write the method and the path, such as `GET /contacts/{{contactId}}`",
+        "`{}` is not a documented operation: write the method and the path, such as `GET \
+         /contacts/{{contactId}}`",
         segments.join("/")
     ))
 }

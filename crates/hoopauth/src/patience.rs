@@ -44,7 +44,7 @@ impl Drop for Patience {
     }
 }
 
-/// `longest`, or what is left of it.
+/// Returns `longest`, or the rest of it.
 pub(crate) fn at_most(longest: Duration) -> Duration {
     Marks::get()
         .patience

@@ -129,10 +129,10 @@ fn wrong_exceptions(value: &str) -> Option<&'static str> {
         let most = match address.parse::<std::net::IpAddr>() {
             Ok(std::net::IpAddr::V4(_)) => 32,
             Ok(std::net::IpAddr::V6(_)) => 128,
-            Err(_) => return Some("holds a network that is none: write it as `10.0.0.0/8`"),
+            Err(_) => return Some("holds an invalid network: write it as `10.0.0.0/8`"),
         };
         let fits = bits.parse::<u8>().is_ok_and(|bits| bits <= most);
-        (!fits).then_some("holds a network that is none: write it as `10.0.0.0/8`")
+        (!fits).then_some("holds an invalid network: write it as `10.0.0.0/8`")
     })
 }
 

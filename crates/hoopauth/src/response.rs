@@ -71,7 +71,7 @@ impl Response {
         }
     }
 
-    /// The body as text; what is not UTF-8 is replaced by U+FFFD.
+    /// Returns the body as text; bytes that are not UTF-8 are replaced by U+FFFD.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.body())
     }

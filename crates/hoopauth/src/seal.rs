@@ -63,7 +63,8 @@ impl KeyRing {
         self.seal_as(PLAIN, aad, plain)
     }
 
-    /// As [`seal`](Self::seal), bound to the generation that the value is stored as.
+    /// Seals as [`seal`](Self::seal) does, and binds the value to the generation that it is stored
+    /// as.
     pub(crate) fn seal_numbered(
         &self,
         aad: &[&[u8]],
@@ -133,8 +134,9 @@ impl KeyRing {
             }
             None => Err(Error::new(
                 ErrorCode::StoreKey,
-                "a value was sealed with a key that is not among those given: give the key that it was sealed with; while you change \
-                 keys, give the new one first and the old one behind it",
+                "a value was sealed with a key that is not among those given: give the key that it \
+                 was sealed with; while you change keys, give the new one first and the old one \
+                 behind it",
             )),
         }
     }
@@ -284,8 +286,9 @@ fn underivable() -> Error {
 fn corrupt() -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,
-        "a sealed value does not open: it was changed, or belongs to another account or to an older state of this \
-         one; authorize the account again, or restore the whole store from a backup",
+        "a sealed value does not open: it was changed, or belongs to another account or to an \
+         older state of this one; authorize the account again, or restore the whole store from a \
+         backup",
     )
 }
 
@@ -293,8 +296,9 @@ fn from_later(form: u8) -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,
         format!(
-            "a sealed value has form {form}, this release reads {PLAIN} and {NUMBERED}: a later release wrote it, or it \
-             was changed; upgrade hoopauth, or restore the store from a backup"
+            "a sealed value has form {form}, this release reads {PLAIN} and {NUMBERED}: a later \
+             release wrote it, or it was changed; upgrade hoopauth, or restore the store from a \
+             backup"
         ),
     )
 }

@@ -1,4 +1,4 @@
-//! Text that must not be seen.
+//! Secrets: text that must not be seen.
 
 use std::cell::Cell;
 use std::fmt;
@@ -21,22 +21,22 @@ enum Text {
 }
 
 impl Secret {
-    /// Takes the text over. The caller's own copies are its own to wipe.
+    /// Takes the text over. The caller wipes its own copies.
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(Text::Own(text.into()))
     }
 
-    /// For what stands between secrets and is none.
+    /// Wraps a text that is not secret but stands between secrets.
     pub(crate) const fn public(text: &'static str) -> Self {
         Self(Text::Public(text))
     }
 
-    /// A text of `owner`, without a copy.
+    /// Makes a text that `owner` lends, without a copy.
     pub(crate) fn lent(owner: Arc<dyn Lends>, part: Part) -> Self {
         Self(Text::Lent(owner, part))
     }
 
-    /// The text itself, for the moment it is needed.
+    /// Returns the text itself. Keep it no longer than you need it.
     pub fn expose(&self) -> &str {
         match &self.0 {
             Text::Own(text) => text,
@@ -45,12 +45,13 @@ impl Secret {
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Returns `true` if the text is empty.
     pub fn is_empty(&self) -> bool {
         self.expose().is_empty()
     }
 
-    /// Whether both are the same text, be it told by time: for two of the program's own.
+    /// Returns `true` if both are the same text. Not in constant time: for two texts of the
+    /// program's own.
     #[cfg(feature = "reqwest")]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let (own, other) = (self.expose(), other.expose());
@@ -129,7 +130,7 @@ pub(crate) fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
 }
 
 thread_local! {
-    /// Whether secrets passed over this thread's stack since it was last wiped.
+    /// `true` if secrets passed over this thread's stack since it was last wiped.
     static TRAFFIC: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -139,9 +140,9 @@ pub(crate) fn note_traffic() {
     TRAFFIC.set(true);
 }
 
-/// Overwrites what lies below on the stack, if secrets passed there. Code that is not ours leaves
-/// them behind: the dynamic linker, for one, stores the vector registers there, which a copied
-/// token has just been in.
+/// Overwrites the unused part of the stack, if secrets passed there. Foreign code leaves them
+/// behind: the dynamic linker, for example, stores the vector registers there, through which a
+/// token was just copied.
 pub(crate) fn wipe_stack_after_traffic() {
     if TRAFFIC.take() {
         wipe_stack();
@@ -158,8 +159,7 @@ fn wipe_stack() {
     std::hint::black_box(&mut below);
 }
 
-/// As deep as HTTP and TLS reach, and no deeper, for a thread of the program's may have little
-/// more.
+/// Depth that HTTP and TLS reach; no deeper, because a thread of the program may have little more.
 const STACK_OF_TRAFFIC: usize = 64 * 1024;
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Moment {
         self.had_come(clock.both())
     }
 
-    /// Whether it had come when a clock said [this](Clock::both).
+    /// Returns `true` if the moment had come when a clock told [these times](Clock::both).
     #[inline]
     pub(crate) fn had_come(self, (wall, monotonic): (Timestamp, u64)) -> bool {
         wall.0 >= self.wall || monotonic >= self.monotonic
@@ -81,7 +81,7 @@ impl Snapshot {
         }
     }
 
-    /// What stands where there is no snapshot: nobody's, and never fresh.
+    /// Makes the placeholder for a missing snapshot: it has no account, and is never fresh.
     pub(crate) fn nothing() -> Self {
         let constants = Arc::new(Constants::new("", ""));
         Self::new("", "", constants, 0).with_moments(Moment::PAST, Moment::PAST, Moment::PAST)
@@ -112,7 +112,7 @@ impl Snapshot {
         self.suspect
     }
 
-    /// Whether nobody tried yet to read it again.
+    /// Returns `true` if nobody tried yet to read the row again.
     pub(crate) fn is_unread(&self) -> bool {
         self.suspect && self.soft == Moment::PAST
     }
@@ -127,7 +127,7 @@ impl Snapshot {
         )
     }
 
-    /// Whether it is served with no further thought: it is fresh, and no look into the store is
+    /// Returns `true` if the snapshot is served at once: it is fresh, and no look into the store is
     /// due.
     #[inline]
     pub(crate) fn is_ready(&self, clock: &ClientClock) -> bool {
@@ -142,7 +142,7 @@ impl Snapshot {
         self.hard.has_come(clock)
     }
 
-    /// When the token ends, by the wall clock.
+    /// Returns the moment at which the token ends, by the wall clock.
     pub(crate) fn ends(&self) -> Timestamp {
         Timestamp(self.expires.wall)
     }

@@ -46,8 +46,8 @@ pub(crate) fn work<T: Send + 'static>(
     outcome.ok_or_else(no_outcome)
 }
 
-/// Gets the headers of an account, for as long as the context allows. Callers of one account share a
-/// thread.
+/// Gets the headers of an account, for as long as the context allows. Callers of one account share
+/// a thread.
 pub(crate) fn headers(
     inner: &Arc<Inner>,
     wait: &mut Wait<'_>,

@@ -1,4 +1,4 @@
-//! What adapters and forked children ask of a client.
+//! Calls that adapters and forked children make on a client.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use hoopauth::{Client, ErrorCode};

@@ -125,7 +125,7 @@ fn check(step: &Value, outcome: Result<Value, Error>) {
     }
 }
 
-/// Whether all that is expected is there; objects may hold more.
+/// Returns `true` if everything expected is there; objects may hold more.
 fn holds(value: &Value, expected: &Value) -> bool {
     match expected {
         Value::Object(parts) => {
@@ -148,9 +148,9 @@ struct Player {
     login: Option<(PendingAuthorization, String)>,
     /// The last grant that was imported.
     grant: Option<Grant>,
-    /// By their options and keys.
+    /// Verifiers by their options and keys.
     verifiers: Verifiers,
-    /// What came last.
+    /// Delivery that came last.
     webhook: Option<(Vec<(String, String)>, String)>,
 }
 
@@ -271,9 +271,8 @@ impl Player {
             "mint_all" => {
                 keys(&["company"]);
                 let summary = self.client.mint_all(&Account::parse(text("company"))?, |_| true)?;
-                return Ok(
-                    json!({ "minted": summary.minted, "kept": summary.kept, "failed": summary.failed }),
-                );
+                return Ok(json!({ "minted": summary.minted, "kept": summary.kept,
+                        "failed": summary.failed }));
             }
             "revoke_key" => {
                 keys(&["token"]);

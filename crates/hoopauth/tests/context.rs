@@ -141,8 +141,8 @@ fn calls_that_only_follow_end_with_their_callers() {
     });
 }
 
-/// Whatever a call waits for: when too many were left by their callers, the next ones wait on their
-/// own threads until one ended.
+/// Waits of any kind: when too many were left by their callers, the next ones wait on their own
+/// threads until one ended.
 #[test]
 fn calls_that_were_left_are_bounded() {
     const MOST: usize = 64;
@@ -464,7 +464,8 @@ fn what_a_server_echoes_of_the_request_is_cut_out() {
         refresh.chars().fold(String::new(), |text, c| format!("{text}\\u{:04x}", u32::from(c)));
     let cut = &refresh[..refresh.len() - 1];
     let body = format!(
-        "{{\"message\":\"bad {DEFAULT_CLIENT_SECRET} and {escaped}, {cut}\",\"traceId\":\"{DEFAULT_CLIENT_SECRET}\"}}"
+        "{{\"message\":\"bad {DEFAULT_CLIENT_SECRET} and {escaped}, \
+         {cut}\",\"traceId\":\"{DEFAULT_CLIENT_SECRET}\"}}"
     );
     world.emulator.add_fault(Fault::status(Endpoint::Token, 422, &body).times(10));
     let error = client.headers_for(location(0).as_str(), "GET").unwrap_err();

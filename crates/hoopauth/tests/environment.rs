@@ -1,5 +1,5 @@
-//! What the environment says wrongly: a typed error that names the variable, and shows nothing of
-//! its value.
+//! Wrong values in the environment: a typed error that names the variable, and shows nothing of its
+//! value.
 //!
 //! The environment belongs to a whole process, so that each case is a process of its own.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]

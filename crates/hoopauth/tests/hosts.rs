@@ -146,7 +146,8 @@ impl Transport for Late {
     fn send(&self, _: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
         self.0.advance(Duration::from_secs(9));
         let body = serde_json::json!({
-            "access_token": "access", "refresh_token": "refresh", "expires_in": 86_399, "userType": "Location",
+            "access_token": "access", "refresh_token": "refresh", "expires_in": 86_399,
+            "userType": "Location",
             "locationId": location(0).id(), "companyId": DEFAULT_COMPANY_ID,
         });
         ok(200, body.to_string().into_bytes())

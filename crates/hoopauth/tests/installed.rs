@@ -78,7 +78,7 @@ fn short_pages_are_read_on_until_as_many_are_here_as_are_counted_or_none_is_left
 #[derive(Debug)]
 struct Short {
     length: usize,
-    /// Whether each page is the first one.
+    /// `true` if each page is the first one.
     repeats: bool,
     count: serde_json::Value,
     pages: AtomicUsize,
@@ -119,7 +119,7 @@ fn short_pages_end_or_are_an_error_and_never_a_part_in_silence() {
         match (client.installed_locations(&company()), found) {
             (Ok(locations), Some(found)) => assert_eq!(locations.len(), found, "{short:?}"),
             (Err(error), None) => {
-                assert_eq!(error.code(), ErrorCode::MalformedResponse, "{short:?}")
+                assert_eq!(error.code(), ErrorCode::MalformedResponse, "{short:?}");
             }
             (got, _) => panic!("{short:?}: {got:?}"),
         }
@@ -183,7 +183,7 @@ fn only_a_companys_grant_lists() {
 /// A platform whose list of locations does not end.
 #[derive(Debug)]
 struct Endless {
-    /// Of how many locations.
+    /// Number of locations.
     of: usize,
     pages: AtomicUsize,
 }

@@ -1,4 +1,4 @@
-//! What INSTALL and UNINSTALL do to grants, whenever they come.
+//! INSTALL and UNINSTALL change grants, whenever they come.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
@@ -48,7 +48,8 @@ fn of(world: &World, client: &Client, kind: &str, account: &Account, seconds: i6
 /// The same of a location, with its company named.
 fn of_company(world: &World, client: &Client, kind: &str, index: usize) -> WebhookEvent {
     let at = world.clock.now().0;
-    let members = json!({ "type": kind, "locationId": location(index).id(), "companyId": DEFAULT_COMPANY_ID, "timestamp": at });
+    let members = json!({ "type": kind, "locationId": location(index).id(),
+        "companyId": DEFAULT_COMPANY_ID, "timestamp": at });
     event(world, client, members)
 }
 
@@ -645,7 +646,7 @@ fn askew(world: &World, seconds: i64) -> Client {
     world.builder().clock(clock).build().unwrap()
 }
 
-/// How an account comes to its grant.
+/// Way in which an account gets its grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Login,

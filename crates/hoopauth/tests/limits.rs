@@ -243,7 +243,8 @@ fn what_other_programs_use_of_the_limit_is_left_to_them() {
     // Ten are allowed, seven are used up by others.
     let server = Raw::answering(
         200,
-        "X-RateLimit-Max: 10\r\nX-RateLimit-Remaining: 2\r\nX-RateLimit-Interval-Milliseconds: 10000\r\n",
+        "X-RateLimit-Max: 10\r\nX-RateLimit-Remaining: 2\r\nX-RateLimit-Interval-Milliseconds: \
+         10000\r\n",
         "{}",
     );
     let clock = SleepLog::new(NOON);

@@ -235,7 +235,7 @@ fn in_the_background_until_it_is_dropped_or_the_client_closed() {
     assert_eq!(token.maintain(later).unwrap_err().code(), ErrorCode::InvalidState);
 }
 
-/// What a hook lets go of.
+/// Maintenance that a hook lets go of.
 type Holding = Option<(Maintenance, Option<Client>)>;
 
 /// The last hold on maintenance, or on the client itself, goes away in a hook that runs on

@@ -15,7 +15,7 @@ use model::platform::Fault;
 use model::world::{Deed, Stop, World};
 use proptest::prelude::*;
 
-/// What can happen.
+/// Actions that can happen.
 #[derive(Clone, Debug)]
 enum Action {
     Headers {
@@ -82,18 +82,28 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Deed::Revoke),
         3 => (1u64..40_000).prop_map(|millis| Deed::Pass(Duration::from_millis(millis))),
     ];
-    let stop = prop_oneof![2 => Just(Stop::Crash), 2 => Just(Stop::Fail), 3 => deed.prop_map(Stop::Meanwhile)];
+    let stop = prop_oneof![
+        2 => Just(Stop::Crash),
+        2 => Just(Stop::Fail),
+        3 => deed.prop_map(Stop::Meanwhile),
+    ];
     prop_oneof![
-        10 => (client.clone(), account.clone()).prop_map(|(client, account)| Action::Headers { client, account }),
-        2 => (client.clone(), account.clone()).prop_map(|(client, account)| Action::Refuse { client, account }),
+        10 => (client.clone(), account.clone())
+            .prop_map(|(client, account)| Action::Headers { client, account }),
+        2 => (client.clone(), account.clone())
+            .prop_map(|(client, account)| Action::Refuse { client, account }),
         6 => pass.prop_map(|millis| Action::Pass(Duration::from_millis(millis))),
         3 => fault.prop_map(Action::Fault),
-        6 => (client.clone(), 0..8usize, stop).prop_map(|(client, step, stop)| Action::Arm { client, step, stop }),
+        6 => (client.clone(), 0..8usize, stop)
+            .prop_map(|(client, step, stop)| Action::Arm { client, step, stop }),
         1 => client.clone().prop_map(|client| Action::Restart { client }),
         1 => client.clone().prop_map(|client| Action::Maintain { client }),
-        1 => (client.clone(), account.clone()).prop_map(|(client, account)| Action::ImportSeed { client, account }),
-        1 => (client.clone(), account.clone()).prop_map(|(client, account)| Action::Authorize { client, account }),
-        1 => (client, account.clone()).prop_map(|(client, account)| Action::Remove { client, account }),
+        1 => (client.clone(), account.clone())
+            .prop_map(|(client, account)| Action::ImportSeed { client, account }),
+        1 => (client.clone(), account.clone())
+            .prop_map(|(client, account)| Action::Authorize { client, account }),
+        1 => (client, account.clone())
+            .prop_map(|(client, account)| Action::Remove { client, account }),
         1 => account.prop_map(|account| Action::Revoke { account }),
     ]
 }
@@ -108,7 +118,12 @@ fn cases() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: cases(),
+        failure_persistence: None,
+        max_shrink_iters: 4_000,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn no_order_of_events_loses_a_grant(actions in prop::collection::vec(action(), 1..60)) {

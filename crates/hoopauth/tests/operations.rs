@@ -246,7 +246,10 @@ fn method() -> impl Strategy<Value = String> {
 fn path() -> impl Strategy<Value = String> {
     let words: Vec<&str> = rows().flat_map(|row| row.cells[1].split('/')).collect();
     let templates: Vec<&str> = rows().map(|row| row.cells[1]).collect();
-    let segment = || prop_oneof![3 => prop::sample::select(words.clone()).prop_map(str::to_owned), 1 => "[a-z0-9%?#{}.]{0,8}"];
+    let segment = || {
+        prop_oneof![3 => prop::sample::select(words.clone()).prop_map(str::to_owned),
+        1 => "[a-z0-9%?#{}.]{0,8}"]
+    };
     let changed =
         (prop::sample::select(templates), prop::collection::vec((0..8_usize, segment()), 0..3))
             .prop_map(|(template, changes)| {

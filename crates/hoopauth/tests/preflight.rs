@@ -1,4 +1,5 @@
-//! What a request is sent with, and what is not sent at all, against the emulator.
+//! The headers that a request is sent with, and the requests that are not sent at all, against the
+//! emulator.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
@@ -37,7 +38,7 @@ fn api_requests(world: &World) -> u64 {
     world.emulator.statistics().api_requests
 }
 
-/// Whose token a request carried, as the API saw it.
+/// Returns the account whose token a request carried, as the API saw it.
 fn served(world: &World, account: &Account) -> u64 {
     let by_account = world.emulator.statistics().api_requests_by_account;
     by_account.get(account.as_str()).map_or(0, |by_status| by_status.values().sum())
@@ -531,7 +532,7 @@ fn static_tokens_are_of_the_class_that_the_default_account_says() {
     let message =
         class(client.request("GET", "/contacts/").param("locationId", "l").send().unwrap_err());
     assert!(
-        message.contains("make the Private Integration in the settings of a Location"),
+        message.contains("create the Private Integration in the settings of a Location"),
         "{message}"
     );
     let client = base()

@@ -1,5 +1,5 @@
-//! What reported answers lead to, against the emulator: which spend a refresh token, how often, and
-//! what the errors say.
+//! The effects of reported answers, against the emulator: which spend a refresh token, how often,
+//! and what the errors say.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
@@ -61,7 +61,8 @@ fn no_answer_that_a_refresh_cannot_cure_spends_a_refresh_token() {
     ] {
         for body in [
             serde_json::json!({ "statusCode": status, "message": message, "traceId": "t" }),
-            serde_json::json!({ "error": { "code": "X", "message": message, "details": [] }, "traceId": "t" }),
+            serde_json::json!({ "error": { "code": "X", "message": message, "details": [] },
+                "traceId": "t" }),
             serde_json::json!({ "statusCode": status, "message": [message], "traceId": "t" }),
         ] {
             let result = answered(&world, &client, &headers, status, &body.to_string());
@@ -113,7 +114,8 @@ fn the_scope_and_the_class_are_named() {
     for path in ["/contacts/", "/contacts/?locationId=x", &url] {
         let error = told(&location(0), "post", path, scope);
         assert_eq!(error.code(), ErrorCode::InsufficientScope);
-        let end = "`POST /contacts/` needs the scope `contacts.write`: add it to the app and to `scopes`, then authorize again";
+        let end = "`POST /contacts/` needs the scope `contacts.write`: add it to the app and to \
+                   `scopes`, then authorize again";
         assert_eq!(error.message(), end);
     }
     for elsewhere in ["/no/such/operation", "https://elsewhere.example/contacts/", "no path"] {

@@ -15,7 +15,7 @@ use hoopauth_emulator::{Config, Endpoint, Fault, FaultKind};
 use serde_json::{Value, json};
 
 const NOON: Timestamp = Timestamp(1_700_049_600_000);
-/// Where nothing listens.
+/// Address at which nothing listens.
 const NOBODY: &str = "http://127.0.0.1:1";
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -778,7 +778,7 @@ fn inside_an_async_runtime_the_thread_blocks() {
     let (client, _) = client(&server.url);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        assert_eq!(client.request("POST", "/a").json(&1).send().unwrap().status(), 200)
+        assert_eq!(client.request("POST", "/a").json(&1).send().unwrap().status(), 200);
     });
 }
 

@@ -52,7 +52,8 @@ fn no_secret_comes_out_of_logs_errors_or_debug() {
             secrets.push(grant.access_token().expose().to_owned());
             secrets.push(grant.refresh_token().unwrap().expose().to_owned());
             // A server that echoes what it was sent must not make us repeat it.
-            let echo = serde_json::json!({ "message": format!("bad token {}", grant.refresh_token().unwrap().expose()) });
+            let echo = serde_json::json!({ "message": format!("bad token {}",
+                grant.refresh_token().unwrap().expose()) });
             world.pass(90_000);
             world.emulator.add_fault(Fault::status(Endpoint::Token, 422, &echo.to_string()));
             world.emulator.add_fault(Fault::new(Endpoint::Token, fault));
@@ -84,7 +85,7 @@ fn no_secret_comes_out_of_logs_errors_or_debug() {
     }
 }
 
-/// What keys, verifiers, deliveries and refusals of webhooks say of themselves.
+/// Debug output of keys, verifiers, deliveries and refusals of webhooks.
 fn webhooks(world: &World, client: &Client, secrets: &mut Vec<String>) -> String {
     let mut seen = String::new();
     let secret = world.emulator.webhook_key(WebhookScheme::HmacSha256).key;

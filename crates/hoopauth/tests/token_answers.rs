@@ -54,9 +54,8 @@ fn oddities() -> Vec<FaultKind> {
             "",
         ),
         set(&json!({ "token_type": "mac", "userType": "Agency", "userId": 7, "companyId": 12345 })),
-        set(
-            &json!({ "scope": ["contacts.readonly", 7, null], "approvedLocations": "none", "traceId": [] }),
-        ),
+        set(&json!({ "scope": ["contacts.readonly", 7, null], "approvedLocations": "none",
+                "traceId": [] })),
     ];
     for odd in [
         json!({}),
@@ -69,7 +68,8 @@ fn oddities() -> Vec<FaultKind> {
         json!("\0"),
     ] {
         all.push(set(&json!({
-            "token_type": odd, "expires_in": odd, "scope": odd, "userType": odd, "companyId": odd, "locationId": odd,
+            "token_type": odd, "expires_in": odd, "scope": odd, "userType": odd, "companyId": odd,
+            "locationId": odd,
             "userId": odd, "planId": odd, "isBulkInstallation": odd, "traceId": odd,
         })));
     }
@@ -86,7 +86,7 @@ fn works(world: &World, client: &Client, account: &Account) {
     assert_eq!(status, 200, "{body}");
 }
 
-/// What is stored is what the platform gave last.
+/// The store holds the pair that the platform gave last.
 fn is_current(world: &World, client: &Client, account: &Account) -> Grant {
     let grant = client.export(account).unwrap();
     let pair = world.emulator.current_grant(account.as_str()).unwrap().unwrap();
@@ -148,7 +148,8 @@ fn minting_keeps_every_usable_token() {
     for kind in oddities() {
         // Minting spends nothing: a token of an unknown company is not taken.
         if matches!(&kind, FaultKind::OddAnswer { members, first, .. }
-            if members.contains_key("companyId") && members["companyId"] == 12345 || first.contains("company_id"))
+            if members.get("companyId").is_some_and(|id| *id == 12345)
+                || first.contains("company_id"))
         {
             continue;
         }
@@ -174,7 +175,8 @@ fn members_that_are_passed_over_are_logged_without_their_values() {
     let client = world.client();
     client.import(world.grant(&location(1)), false).unwrap();
     world.pass(DAY);
-    let planted = json!({ "userType": "planted-1", "companyId": { "planted-2": 1 }, "token_type": "planted-3" });
+    let planted = json!({ "userType": "planted-1", "companyId": { "planted-2": 1 },
+        "token_type": "planted-3" });
     world.emulator.add_fault(Fault::new(Endpoint::Token, set(&planted)));
     works(&world, &client, &location(1));
     let text = log.text();
@@ -395,8 +397,7 @@ fn an_answer_without_scopes_means_those_that_were_asked_for() {
     }
 }
 
-/// What stands in the way of the endpoint has not looked at a code: the same redirect may come
-/// again.
+/// A proxy in front of the endpoint has not looked at a code: the same redirect may come again.
 #[test]
 fn a_login_that_did_not_reach_the_endpoint_may_be_completed_again() {
     let world = World::new();
@@ -419,12 +420,14 @@ fn a_login_that_did_not_reach_the_endpoint_may_be_completed_again() {
 
 #[test]
 fn the_code_of_a_refusal_decides_whether_a_grant_is_over() {
-    let words = "The provided authorization grant (e.g., authorization code, resource owner credentials) or refresh token is \
-                 invalid, expired, revoked, does not match the redirection URI used in the authorization request";
+    let words = "The provided authorization grant (e.g., authorization code, resource owner \
+                 credentials) or refresh token is invalid, expired, revoked, does not match the \
+                 redirection URI used in the authorization request";
     for description in [words, "Location is not active", "Authorization code not found", ""] {
         for body in [
             json!({ "error": "invalid_grant", "error_description": description }),
-            json!({ "error": { "code": "INVALID_GRANT", "message": description, "details": [], "resolution": "" } }),
+            json!({ "error": { "code": "INVALID_GRANT", "message": description, "details": [],
+                "resolution": "" } }),
         ] {
             let world = World::new();
             let client = world.client();

@@ -109,7 +109,7 @@ fn the_repeat_of_a_lost_answer_finds_a_place_in_the_budget() {
     assert!(statistics.token_requests_limited <= 2, "{}", statistics.token_requests_limited);
 }
 
-/// What the token endpoint may answer, and how many requests one call makes of it.
+/// Answers of the token endpoint, and the number of requests that one call makes of each.
 fn refusals() -> Vec<(FaultKind, ErrorCode, u64)> {
     let answer =
         |status, body: &str| FaultKind::Status { status, headers: vec![], body: body.into() };

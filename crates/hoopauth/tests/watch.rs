@@ -1,4 +1,5 @@
-//! What others do to a shared store is seen within five seconds, and at once when the API refuses.
+//! Changes by others in a shared store are seen within five seconds, and at once when the API
+//! refuses.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
@@ -23,9 +24,9 @@ struct Counting {
     loads: AtomicUsize,
     looks: AtomicUsize,
     away: AtomicBool,
-    /// How long a look takes, in milliseconds.
+    /// Time that a look takes, in milliseconds.
     slow: AtomicUsize,
-    /// Whether it knows only that something changed.
+    /// `true` if the store knows only that something changed.
     vague: bool,
 }
 

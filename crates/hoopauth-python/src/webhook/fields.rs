@@ -62,7 +62,7 @@ impl<'py> Fields<'py> {
         Ok(())
     }
 
-    /// As the core takes them.
+    /// Headers in the form that the core takes.
     pub(crate) fn pairs(&self) -> PyResult<Vec<(Cow<'_, str>, &[u8])>> {
         self.parts.iter().map(|(name, value)| Ok((name.text()?, value.bytes()?))).collect()
     }
@@ -118,7 +118,8 @@ pub(crate) fn body(body: &Bound<'_, PyAny>) -> PyResult<PyBackedBytes> {
     }
     let kind = crate::callback::type_name(&body.get_type());
     let message = format!(
-        "`body` is a `{kind}`: give the request's raw bytes; the signature covers them, not what they were decoded or parsed to"
+        "`body` is a `{kind}`: give the request's raw bytes; the signature covers them, not what \
+         they were decoded or parsed to"
     );
     Err(refused(body.py(), &message))
 }
@@ -131,6 +132,7 @@ fn is_environment(mapping: &Bound<'_, PyAny>) -> bool {
 fn wrong(py: Python<'_>) -> PyErr {
     refused(
         py,
-        "`headers` is a mapping, a list of pairs or a WSGI environment; names and values are text or bytes",
+        "`headers` is a mapping, a list of pairs or a WSGI environment; names and values are text \
+         or bytes",
     )
 }

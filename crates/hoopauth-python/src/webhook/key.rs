@@ -13,12 +13,13 @@ use crate::text::{Str, arg};
 /// A key that webhooks may be signed with.
 ///
 /// Args:
-///     scheme: `"ed25519"` (`X-GHL-Signature`), `"rsa-sha256"` (`X-WH-Signature`) or `"hmac-sha256"` (`x-wl-signature`,
-///         `X-Hook-Signature`).
+///     scheme: `"ed25519"` (`X-GHL-Signature`), `"rsa-sha256"` (`X-WH-Signature`) or
+///         `"hmac-sha256"` (`x-wl-signature`, `X-Hook-Signature`).
 ///     label: for people: a verified delivery tells it.
-///     key: a public one as PEM, or SPKI or (Ed25519) its 32 bytes as base64 or hex; an HMAC secret as it is, of at least 16
-///         bytes.
-///     not_before, not_after: it counts from, and until, this moment only: an aware `datetime`, or seconds since the epoch.
+///     key: a public one as PEM, or SPKI or (Ed25519) its 32 bytes as base64 or hex; an HMAC secret
+///         as it is, of at least 16 bytes.
+///     not_before, not_after: it counts from, and until, this moment only: an aware `datetime`, or
+///         seconds since the epoch.
 ///
 /// Raises `hoopauth.Config`.
 #[pyclass(frozen, module = "hoopauth")]

@@ -20,20 +20,20 @@ use crate::number::Seconds;
 use crate::option;
 use crate::wait::{call, inline};
 
-/// Verifies webhooks: signature, event, app, age, and that it was not handled before. Any thread
-/// may use it at any time.
+/// Verifies webhooks: signature, event, app and age, and that the event was not handled before. Any
+/// thread may use it at any time.
 ///
-/// This one belongs to no client: it remembers in this process only what it has seen, and `app_id`
-/// or `any_app` must be set. It has no grants to look at: an event that names no app raises
-/// `hoopauth.WebhookForeign`, unless a shared secret signed it. `Client.webhook_verifier` makes one
-/// that knows its app and its grants, and remembers in the client's store.
+/// This verifier belongs to no client: it remembers events in this process only, and `app_id` or
+/// `any_app` must be set. It knows no grants: an event that names no app raises
+/// `hoopauth.WebhookForeign`, unless a shared secret signed it. `Client.webhook_verifier` makes a
+/// verifier that knows its app and its grants, and remembers events in the client's store.
 ///
 /// Options are keyword arguments; `hoopauth.WebhookOptions` documents them. A wrong one raises
 /// `hoopauth.Config`.
 ///
 /// Args:
 ///     keys: keys beside the platform's own.
-///     clock: where the time comes from, see `hoopauth.Clock`.
+///     clock: the source of the time, see `hoopauth.Clock`.
 #[pyclass(frozen, weakref, module = "hoopauth")]
 pub(crate) struct WebhookVerifier {
     /// Empty only while this is dropped.
@@ -136,22 +136,23 @@ impl WebhookVerifier {
         Self::make(py, keys, clock, options, None)
     }
 
-    /// Verifies a webhook, and claims it until it is confirmed or released: use the answer in
+    /// Verifies a webhook, and claims it until it is confirmed or released: use the result in
     /// `with`.
     ///
-    /// An event that names another app is foreign. One that names no app is accepted if the client
-    /// has a grant for its account or for its company, or if a shared secret signed it. `any_app`
-    /// accepts both. INSTALL and UNINSTALL must name this app.
+    /// An event that names another app is foreign. An event that names no app is accepted if the
+    /// client has a grant for its account or for its company, or if a shared secret signed it.
+    /// `any_app` accepts both. INSTALL and UNINSTALL must name this app.
     ///
-    /// What is raised, and what to answer to the platform: `hoopauth.WebhookReplayed` and
+    /// Exceptions, and the statuses to answer with: `hoopauth.WebhookReplayed` and
     /// `hoopauth.WebhookForeign` (200, do nothing), `hoopauth.SignatureMissing` and
     /// `hoopauth.SignatureInvalid` (401), `hoopauth.WebhookMalformed` and `hoopauth.WebhookStale`
     /// (400); anything else, such as `hoopauth.LeaseTimeout` while another worker handles it, or
     /// `hoopauth.Store`: 429. The platform sends again only what was answered with 429.
     ///
     /// Args:
-    ///     headers: all those of the request: a mapping, a list of pairs, or a WSGI environment; names in any case.
-    ///     body: what came, byte for byte.
+    ///     headers: all headers of the request: a mapping, a list of pairs, or a WSGI environment;
+    ///         names in any case.
+    ///     body: the raw body.
     ///     timeout, context: as everywhere; a verifier without a client never waits.
     #[pyo3(signature = (headers, body, *, timeout=None, context=None))]
     fn verify(
@@ -205,10 +206,10 @@ impl WebhookVerifier {
         })
     }
 
-    /// As `verify`, for a request of Flask (Werkzeug) or Django: the raw bytes are taken from it,
-    /// `max_body` and one at most. Answer 200 to `hoopauth.WebhookForeign`: it is genuine, and not
-    /// for this app. Raises `hoopauth.InvalidState` if the body was read before, or if the server
-    /// hands over no chunked bodies; answer 429 to that.
+    /// Verifies, as `verify` does, a request of Flask (Werkzeug) or Django. It takes the raw bytes
+    /// from the request, at most `max_body` and one more. Answer 200 to `hoopauth.WebhookForeign`:
+    /// the event is genuine, but not for this app. Raises `hoopauth.InvalidState` if the body was
+    /// read before, or if the server hands over no chunked bodies; answer 429 to that.
     #[pyo3(signature = (request, *, timeout=None, context=None))]
     fn verify_request<'py>(
         slf: &Bound<'py, Self>,
@@ -224,8 +225,8 @@ impl WebhookVerifier {
         slf.get().verify(py, &headers, &body, timeout, context)
     }
 
-    /// As `verify_request`, for a request of FastAPI or Starlette (or of Flask or Django in an
-    /// async view): await it. The event loop never waits.
+    /// Verifies, as `verify_request` does, a request of FastAPI or Starlette (or of Flask or Django
+    /// in an async view): await it. The event loop never waits.
     fn verify_request_async<'py>(
         slf: &Bound<'py, Self>,
         request: &Bound<'py, PyAny>,

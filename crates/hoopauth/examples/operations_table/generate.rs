@@ -37,7 +37,8 @@ pub(crate) fn table(list: &str) -> Result<String, String> {
         };
         let _ = writeln!(
             source,
-            "    Row {{ path: {:?}, method: {}, version: {:?}, classes: {classes}, private_integration: {}, scope: {:?} }},",
+            "    Row {{ path: {:?}, method: {}, version: {:?}, classes: {classes}, \
+             private_integration: {}, scope: {:?} }},",
             row.path,
             position(&methods, row.method),
             row.version.map(|version| position(&versions, version)),
@@ -102,7 +103,7 @@ impl<'a> Row<'a> {
         Ok(row)
     }
 
-    /// Of the path, without the slash at its end that some paths have.
+    /// Segments of the path, without the slash at its end that some paths have.
     fn segments(&self) -> impl Iterator<Item = &'a str> {
         let path = self.path.strip_prefix('/').unwrap_or(self.path);
         path.strip_suffix('/').unwrap_or(path).split('/')
@@ -146,12 +147,14 @@ const PAGE_HEAD: &str = "\
 <!-- Written by `make operations`. -->
 # Scopes
 
-Which scope an operation needs, as far as the platform documents it. Ask for the least that the program uses; in Rust,
-`hoopauth::operations::scopes_for` computes them from the operations, and names one that is not documented. What is not
-in this table is sent as it is: neither an unknown scope nor an unknown operation is refused.
+This page lists the scope that each operation needs, as far as HoopAI documents it. Ask for the
+least that the program uses: in Rust, `hoopauth::operations::scopes_for` computes the scopes from
+the operations, and names an operation that is not documented. hoopauth refuses neither an unknown
+scope nor an unknown operation.
 
-Reading conversations does not include their messages, nor reading calendars their events: those scopes are their own.
-Minting location tokens needs `oauth.write`, listing the installed locations `oauth.readonly`.
+The scopes of conversations do not include their messages, and the scopes of calendars do not
+include their events: those have scopes of their own. Minting location tokens needs `oauth.write`,
+and listing the installed locations needs `oauth.readonly`.
 
 | scope | operations |
 |---|---|

@@ -1,4 +1,4 @@
-//! An authorization that was begun: what the host program keeps until the user comes back.
+//! Pending authorizations, which the host program keeps until the user comes back.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,8 +18,8 @@ use crate::web_url;
 /// redirect arrives.
 ///
 /// A pending authorization serves one redirect, and only the browser that was sent away may bring
-/// it: keep it where that browser's session is. The sealed form holds none of the scopes; if a token
-/// answer names no scopes, those of the client's option `scopes` then count as granted.
+/// it: keep it where that browser's session is. The sealed form holds none of the scopes; if a
+/// token answer names no scopes, those of the client's option `scopes` then count as granted.
 /// `Debug` shows neither the URL nor the `state`.
 #[derive(Clone)]
 pub struct PendingAuthorization {
@@ -34,23 +34,23 @@ pub struct PendingAuthorization {
 }
 
 impl PendingAuthorization {
-    /// The URL to send the user to. It holds the `state`: don't log it. Once this was sealed and
-    /// opened again, it asks for the client's scopes.
+    /// Returns the URL to send the user to. It contains the `state`: don't log it. After sealing
+    /// and opening, the URL asks for the client's scopes.
     pub fn url(&self) -> &str {
         self.url.expose()
     }
 
-    /// The value that ties the redirect to this request (RFC 6749, 10.12); 256 random bits.
+    /// Returns the value that ties the redirect to this request (RFC 6749, 10.12); 256 random bits.
     pub fn state(&self) -> &Secret {
         &self.state
     }
 
-    /// The URL that the user comes back to. The exchange of the code repeats it.
+    /// Returns the URL that the user comes back to. The exchange of the code repeats it.
     pub fn redirect_uri(&self) -> &str {
         &self.redirect_uri
     }
 
-    /// From this moment on the redirect is refused.
+    /// Returns the moment from which the redirect is refused.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
@@ -65,8 +65,8 @@ impl PendingAuthorization {
         self.verifier.as_ref()
     }
 
-    /// Seals what completing needs as text: it fits a cookie, whatever the number of scopes. Opens
-    /// for the same `app` only.
+    /// Seals the parts that completing needs as text. The text fits into a cookie, whatever the
+    /// number of scopes, and opens for the same `app` only.
     pub(crate) fn seal(&self, ring: &KeyRing, app: &str) -> Result<String> {
         let record = Record {
             state: self.state.expose().into(),

@@ -79,21 +79,20 @@ impl Redirect {
             return Err(match self.denial() {
                 Some(said) => mismatch(
                     "the authorization page says that the login was refused (`server_message` has \
-                     its words), but the redirect carries no `state`, so that it can't be told \
-                     whose login that was: nothing was stored; ask the user, and begin the login \
-                     again",
+                     its words), but the redirect carries no `state`, so its login is unknown and \
+                     nothing was stored: ask the user, and begin the login again",
                 )
                 .with_server_message(Some(&said)),
                 None => mismatch(
-                    "the redirect carries no `state`, so that it can't be told whose login it \
-                     ends: give the whole URL that the user came back to; for installations that \
-                     begin on the marketplace, use `complete_unsolicited`",
+                    "the redirect carries no `state`, so its login is unknown: give the whole URL \
+                     that the user came back to; for installations that begin on the marketplace, \
+                     use `complete_unsolicited`",
                 ),
             });
         };
         if *state != pending.state {
             return Err(mismatch(
-                "the redirect belongs to another login than this one (its `state` is another): \
+                "the redirect belongs to another login than this one (its `state` differs): \
                  begin the login again, and finish it in the same browser session",
             ));
         }

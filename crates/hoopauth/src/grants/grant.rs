@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::mistake::{self, Form};
 use crate::secret::Secret;
 
-/// What one account's authorization gave: tokens, expiry, scopes, class and ids. `Debug` shows no
+/// Result of one account's authorization: tokens, expiry, scopes, class and ids. `Debug` shows no
 /// token.
 #[derive(Clone)]
 pub struct Grant {
@@ -62,7 +62,7 @@ impl Grant {
         self
     }
 
-    /// Says when the access token ends.
+    /// Sets the end of the access token.
     #[must_use]
     pub fn with_expires_at(mut self, expires_at: Timestamp) -> Self {
         self.expires_at = expires_at;
@@ -76,14 +76,14 @@ impl Grant {
         self
     }
 
-    /// Says which company a location belongs to: its way back when the refresh token is lost.
+    /// Sets the company of a location: with it, a lost refresh token can be replaced by minting.
     #[must_use]
     pub fn with_company_id(mut self, id: &str) -> Self {
         self.company_id = Some(id.to_owned());
         self
     }
 
-    /// Whom it speaks for.
+    /// Returns the account of the grant.
     pub fn account(&self) -> &Account {
         &self.account
     }
@@ -93,44 +93,44 @@ impl Grant {
         &self.access_token
     }
 
-    /// The refresh token. Whoever sends it outside this client spends it.
+    /// Returns the refresh token. A program that sends it outside this client spends it.
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.refresh_token.as_ref()
     }
 
-    /// When the access token ends. Where the platform says that it lives for no time or less
-    /// (`expires_in` of 0, or negative), it counts as 60 seconds from when it was asked for; where
-    /// it says nothing, as 86 399.
+    /// Returns the moment at which the access token ends. If the platform gives a life of no time
+    /// or less (`expires_in` of 0, or negative), it counts as 60 seconds from the request; where it
+    /// says nothing, as 86 399.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
 
-    /// When this token pair was asked for, or imported.
+    /// Returns the moment at which this token pair was requested or imported.
     pub fn obtained_at(&self) -> Timestamp {
         self.obtained_at
     }
 
-    /// When the user authorized it, or it was imported or minted.
+    /// Returns the moment at which the user authorized the grant, or it was imported or minted.
     pub fn authorized_at(&self) -> Timestamp {
         self.authorized_at
     }
 
-    /// The scopes that were granted.
+    /// Returns the scopes that were granted.
     pub fn scopes(&self) -> &[String] {
         &self.scopes
     }
 
-    /// The company, also of a location.
+    /// Returns the company, also of a location.
     pub fn company_id(&self) -> Option<&str> {
         self.company_id.as_deref()
     }
 
-    /// Who authorized it.
+    /// Returns the id of the user who authorized the grant.
     pub fn user_id(&self) -> Option<&str> {
         self.user_id.as_deref()
     }
 
-    /// Whether it was minted from its company's token.
+    /// Returns `true` if the grant was minted from its company's token.
     pub fn is_minted(&self) -> bool {
         self.minted
     }
@@ -152,7 +152,7 @@ impl Grant {
         })
     }
 
-    /// How long the access token lives in all, in the sense of its answer.
+    /// Returns the whole life of the access token, as its answer tells it.
     pub(crate) fn lifetime(&self) -> Duration {
         self.expires_at.since(self.obtained_at)
     }
@@ -199,9 +199,12 @@ impl Grant {
             .clone()
             .any(|id| id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()))
         {
-            return Err(
-                Error::argument("an id of the grant is empty, longer than 128 bytes, or holds a character that no id has: copy it again").with_account(&self.account)
-            );
+            return Err(Error::argument(
+                "an id of the grant is empty, longer than 128 bytes, or holds a \
+                                 character that ids never contain: copy it \
+                                 again",
+            )
+            .with_account(&self.account));
         }
         Ok(())
     }
@@ -237,7 +240,8 @@ impl Grant {
         let stored: Stored<'_> = serde_json::from_slice(bytes).map_err(|_| {
             Error::new(
                 ErrorCode::StoreCorrupt,
-                "the stored grant can't be read: authorize this account again, or restore the store from a backup",
+                "the stored grant can't be read: authorize this account again, or restore the \
+                 store from a backup",
             )
             .with_account(account)
         })?;
@@ -296,7 +300,8 @@ pub(crate) fn within_second(told: Timestamp, ours: Timestamp) -> Timestamp {
 pub(crate) fn check_token(what: &str, token: &str) -> Result<()> {
     if token.is_empty() || token.len() > 65_536 || !token.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::malformed(format!(
-            "the {what} is empty, longer than 65536 bytes, or holds white space, control characters or characters outside ASCII"
+            "the {what} is empty, longer than 65536 bytes, or holds white space, control \
+             characters or characters outside ASCII"
         )));
     }
     Ok(())

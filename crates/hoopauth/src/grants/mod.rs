@@ -44,7 +44,7 @@ use crate::snapshot::{Constants, Moment, Snapshot};
 use crate::steps::Steps;
 use crate::store::{AppStore, Record};
 
-/// The grants of a client: rows in the store, and what is kept of them in memory.
+/// The grants of a client: rows in the store, and their copies in memory.
 pub(crate) struct Grants {
     pub(crate) cache: Cache,
     pub(crate) clock: ClientClock,
@@ -66,7 +66,7 @@ pub(crate) struct Parts {
     pub(crate) clock: ClientClock,
     pub(crate) vault: Vault,
     pub(crate) store: AppStore,
-    /// Others may change what is stored.
+    /// `true` if others may change the store.
     pub(crate) is_shared: bool,
     pub(crate) steps: Steps,
     pub(crate) on_change: Option<ChangeHook>,
@@ -91,7 +91,7 @@ impl Grants {
         }
     }
 
-    /// Returns `true` if other clients may change what is stored.
+    /// Returns `true` if other clients may change the store.
     pub(crate) fn is_shared(&self) -> bool {
         self.watch.is_some()
     }
@@ -143,8 +143,8 @@ impl Grants {
         self.open_live(account, record).map(|(_, grant)| grant)
     }
 
-    /// Returns the live grant of an account, and whether the platform refused it for good. A damaged
-    /// grant counts as none, because it may be replaced.
+    /// Returns the live grant of an account, and whether the platform refused it for good. A
+    /// damaged grant counts as none, because it may be replaced.
     pub(crate) fn live(&self, account: &Account) -> Result<Option<(Grant, bool)>> {
         if let Some((grant, _)) = self.unsaved_grant(account) {
             return Ok(Some((grant, false)));
@@ -304,8 +304,8 @@ impl Grants {
         }
     }
 
-    /// Publishes a snapshot of a row that was read or written after `changes` were seen. A look that
-    /// came between did not know of this row.
+    /// Publishes a snapshot of a row that was read or written after `changes` were seen. A look
+    /// that came between did not know of this row.
     pub(crate) fn publish(&self, snapshot: Arc<Snapshot>, changes: Option<u64>) {
         let published = Arc::clone(&snapshot);
         self.cache.publish(snapshot);
@@ -366,9 +366,9 @@ pub(crate) fn no_grant(account: &Account) -> Error {
 fn rolled_back(account: &Account) -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,
-        "the store holds an older grant of this account than this process has used: somebody put \
-         back an older copy of the row or of the store; authorize the account again, or restart \
-         the programs to go on with the older grant",
+        "the store holds an older grant of this account than this process has used: somebody \
+         restored an older copy of the row or of the store; authorize the account again, or \
+         restart the programs to go on with the older grant",
     )
     .with_account(account)
 }

@@ -79,7 +79,7 @@ fn reseal(grants: &Grants, account: &Account, ring: &KeyRing) -> Result<bool> {
     Ok(sealed)
 }
 
-/// Rows between two looks for what is to be renewed.
+/// Rows between two looks for tokens to renew.
 const AT_ONCE: usize = 64;
 
 #[cfg(test)]

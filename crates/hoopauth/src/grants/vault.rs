@@ -98,7 +98,7 @@ impl Vault {
         }
         Err(Error::new(
             ErrorCode::StoreCorrupt,
-            "an older copy of the grant was put back into the store, or an earlier release of \
+            "somebody restored an older copy of the grant into the store, or an earlier release of \
              hoopauth wrote there: upgrade every program that shares the store, and authorize the \
              account again",
         ))

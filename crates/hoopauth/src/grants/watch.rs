@@ -1,4 +1,5 @@
-//! The watch: sees within seconds what others changed in a store, by its count of changes.
+//! The watch: it notices changes of others in a store within seconds, by the store's count of
+//! changes.
 //!
 //! The hot path pays nothing for it: the clock that it asks also tells when a look is due, and the
 //! one caller that comes then looks. An account that was changed elsewhere is read again when it is

@@ -68,8 +68,8 @@ pub(crate) enum Decision<'a, T> {
 }
 
 impl Grants {
-    /// Writes a row if nobody else wrote since it was read: seals, compares and sets, publishes, and
-    /// tells the program. An error means that nothing is known to be stored.
+    /// Writes a row if nobody else wrote since it was read: seals, compares and sets, publishes,
+    /// and tells the program. An error means that nothing is known to be stored.
     pub(crate) fn put(
         &self,
         row: Row<'_>,
@@ -168,8 +168,8 @@ impl Grants {
         })
     }
 
-    /// Removes an account's grant and leaves a tombstone. Returns `true` if there was a grant in the
-    /// store.
+    /// Removes an account's grant and leaves a tombstone. Returns `true` if there was a grant in
+    /// the store.
     pub(crate) fn remove(&self, account: &Account) -> Result<bool> {
         self.write(account, |record| {
             if record.is_none_or(|record| record.grant.is_none()) {
@@ -181,7 +181,7 @@ impl Grants {
         })
     }
 
-    /// Forgets what is kept in memory of an account.
+    /// Forgets everything that is kept in memory of an account.
     pub(crate) fn forget(&self, account: &Account) {
         self.unsaved.forget(account);
         self.cache.forget(account.as_str());
@@ -278,8 +278,8 @@ impl Grants {
             .map(drop)
     }
 
-    /// As [`save_unsaved`](Self::save_unsaved), for a caller whose held token is good: a store that
-    /// hangs is tried only now and then.
+    /// Saves as [`save_unsaved`](Self::save_unsaved) does, for a caller whose held token is good: a
+    /// store that hangs is tried only now and then.
     pub(crate) fn save_unsaved_quickly(&self, account: &Account) -> bool {
         let start = Instant::now();
         if self.unsaved.is_quiet(account, start) {

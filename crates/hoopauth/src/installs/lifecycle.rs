@@ -30,7 +30,8 @@ pub enum Applied {
 }
 
 impl Applied {
-    /// Returns the name that every language uses: `nothing`, `minted`, `remembered`, `removed`, `outdated`.
+    /// Returns the name that every language uses: `nothing`, `minted`, `remembered`, `removed`,
+    /// `outdated`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -52,8 +53,8 @@ pub(crate) struct Uninstalled {
 }
 
 impl Uninstalled {
-    /// Returns `true` if a grant was authorized after it. Both moments are of the same clock, as far
-    /// as that is known.
+    /// Returns `true` if a grant was authorized after it. Both moments are of the same clock, as
+    /// far as that is known.
     pub(super) fn is_before(self, grant: &Grant) -> bool {
         let authorized =
             if self.is_platforms { grant.authorized_for_webhooks() } else { grant.authorized_at };
@@ -223,8 +224,8 @@ impl Installations<'_> {
         Ok(companies)
     }
 
-    /// Mints the locations whose installations waited here for the grant of `company`, which is here
-    /// now. Those that fail wait on. A location that got a grant of its own waits no more.
+    /// Mints the locations whose installations waited here for the grant of `company`, which is
+    /// here now. Those that fail wait on. A location that got a grant of its own waits no more.
     pub(crate) fn finish_installs(&self, company: &Account) {
         if company.kind() != AccountKind::Company {
             let waited = self.installs.waiting(company).is_some();

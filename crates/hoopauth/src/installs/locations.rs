@@ -28,7 +28,8 @@ pub struct InstalledLocation {
     pub installed: bool,
 }
 
-/// Progress of [`Client::mint_all`](crate::Client::mint_all), given to its callback after each location.
+/// Progress of [`Client::mint_all`](crate::Client::mint_all), given to its callback after each
+/// location.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MintProgress {
@@ -89,8 +90,8 @@ pub(crate) fn list_locations(
         for item in listed.locations {
             let account = item.account().ok_or_else(|| {
                 Error::malformed(
-                    "the platform's list of installed locations holds something in place of an \
-                     id, so nothing of it was used: try again",
+                    "the platform's list of installed locations holds an entry without a valid id, \
+                     so the whole list was ignored: try again",
                 )
                 .with_account(company)
             })?;
@@ -217,7 +218,7 @@ fn mint_paced(
 
 /// Reason why a location was not minted.
 enum Failure {
-    /// It is about this location only.
+    /// The failure is about this location only.
     OfOne(Error),
     /// No location can be minted.
     OfAll(Error),
@@ -246,8 +247,8 @@ impl Pace {
     }
 }
 
-/// Returns `true` for a failure that has nothing to do with the location: it is the company's or its
-/// token's, or nothing can work.
+/// Returns `true` for a failure that has nothing to do with the location: it is the company's or
+/// its token's, or nothing can work.
 fn is_of_all(error: &Error, company: &Account) -> bool {
     error.status() == Some(401)
         || error.account() == Some(company)
@@ -266,7 +267,7 @@ fn is_of_all(error: &Error, company: &Account) -> bool {
 #[derive(Deserialize)]
 struct Page {
     locations: Vec<Item>,
-    /// How many there are in all.
+    /// Number of locations in all.
     count: Option<Box<RawValue>>,
 }
 
@@ -294,12 +295,12 @@ pub(crate) const LOCATIONS_PATH: &str = "/oauth/installedLocations";
 /// The platform's own length of a page.
 const PAGE: usize = 20;
 const MOST_LOCATIONS: usize = 100_000;
-/// As many as those have, and one that shows that there are more.
+/// Number of locations to ask for: those, and one more that shows that there are more.
 const MOST_PAGES: usize = MOST_LOCATIONS / PAGE + 1;
 /// The platform lets a company send 100 requests in 10 seconds; the program's own shall find room
 /// beside these.
 const MOST_SENT: usize = 80;
 const INTERVAL: Duration = Duration::from_secs(10);
-/// How often one location waits for a limit that was reached all the same.
+/// Number of times that one location waits for a limit that was reached in spite of pacing.
 const MOST_WAITS: u32 = 5;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

@@ -19,7 +19,7 @@ use crate::steps::Step;
 pub(crate) enum MintFor {
     /// A request needs it. A location that was removed stays removed.
     Request,
-    /// It was installed, at that moment if it is known.
+    /// The location was installed, at that moment if it is known.
     Install(Option<Timestamp>),
 }
 

@@ -1,8 +1,8 @@
 //! Installs: what INSTALL and UNINSTALL mean for grants, and the locations of a company.
 //!
-//! An INSTALL may come before its company's code exchange. It is remembered, in the store for thirty
-//! days and in memory, and the location is minted once the company's grant is there: right then by
-//! the process that remembers it, by others when the location is first asked for.
+//! An INSTALL may come before its company's code exchange. It is remembered, in the store for
+//! thirty days and in memory, and the location is minted once the company's grant is there: right
+//! then by the process that remembers it, by others when the location is first asked for.
 
 mod lifecycle;
 mod locations;
@@ -105,7 +105,8 @@ impl Installs {
     }
 }
 
-/// Returns `true` if an installation is remembered in the store, and `None` if the store can't tell.
+/// Returns `true` if an installation is remembered in the store, and `None` if the store can't
+/// tell.
 fn is_install_stored(grants: &Grants, location: &Account) -> Result<Option<bool>> {
     grants.store.claimed(&of_location(location), grants.clock.now())
 }

@@ -6,8 +6,8 @@ use crate::clock::Timestamp;
 use crate::error::{ErrorCode, Result};
 use crate::grants::{ChangeKind, Content, Decision, Grants};
 
-/// Removes a grant that was authorized before the UNINSTALL. Leaves a tombstone of that moment, also
-/// if there was no grant. With `company`, removes only a grant of that company's location.
+/// Removes a grant that was authorized before the UNINSTALL. Leaves a tombstone of that moment,
+/// also if there was no grant. With `company`, removes only a grant of that company's location.
 pub(super) fn remove_older(
     grants: &Grants,
     account: &Account,
@@ -29,11 +29,10 @@ pub(super) fn remove_older(
                     Decision::Leave(Applied::Nothing)
                 });
             }
-            None => held,
             Some(Ok((_, grant))) => Some(held.unwrap_or(grant)),
             // A grant under another key belongs to somebody else. A damaged one is of no use.
             Some(Err(error)) if error.code() == ErrorCode::StoreKey => return Err(error),
-            Some(Err(_)) => held,
+            None | Some(Err(_)) => held,
         };
         if grant.as_ref().is_some_and(|grant| uninstalled.is_before(grant)) {
             return Ok(Decision::Leave(Applied::Outdated));

@@ -66,8 +66,8 @@ impl RateLimit {
         told.then_some(limit)
     }
 
-    /// Returns the moment at which the daily limit starts anew, if the limit is spent. A moment that
-    /// is more than a day ahead counts as midnight.
+    /// Returns the moment at which the daily limit starts anew, if the limit is spent. A moment
+    /// that is more than a day ahead counts as midnight.
     fn day_spent_until(&self) -> Option<Timestamp> {
         let believed = |reset: &Timestamp| {
             *reset > self.seen_at
@@ -294,8 +294,8 @@ fn date(text: &str) -> Option<Timestamp> {
     Some(Timestamp(0).plus(date))
 }
 
-/// The header is documented as milliseconds, but not as "from now" or "since 1970". The two can't be
-/// mistaken for each other.
+/// The header is documented as milliseconds, but not as "from now" or "since 1970". The two can't
+/// be mistaken for each other.
 fn reset_at(number: u64, now: Timestamp) -> Timestamp {
     let millis = i64::try_from(number).unwrap_or(i64::MAX);
     match number {
@@ -318,10 +318,12 @@ fn day_of(now: Timestamp) -> i64 {
 fn too_late(account: &str, limit: Exhausted, wait: Duration) -> Error {
     let message = match limit {
         Exhausted::Interval => {
-            "pacing holds the request back for longer than is left of its `timeout`: try again after `retry_after`, or send fewer requests at once"
+            "pacing holds the request back for longer than is left of its `timeout`: try again \
+             after `retry_after`, or send fewer requests at once"
         }
         Exhausted::Day => {
-            "the account's requests of this day are used up (`requests_per_day`): try again after `retry_after`"
+            "the account's requests of this day are used up (`requests_per_day`): try again after \
+             `retry_after`"
         }
     };
     let error = Error::new(ErrorCode::RateLimited, message).with_retry_after(wait);

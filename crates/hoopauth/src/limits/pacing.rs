@@ -97,8 +97,8 @@ impl Window {
         self.day.1 += 1;
     }
 
-    /// Takes in the limits that an answer told. `hold`: time that all requests of the account have to
-    /// wait.
+    /// Takes in the limits that an answer told. `hold`: time that all requests of the account have
+    /// to wait.
     pub(super) fn note(
         &mut self,
         pacing: &Pacing,
@@ -144,7 +144,8 @@ impl Window {
         !self.waiting.is_empty()
     }
 
-    /// Returns the moment at which a request can go that has `ahead` requests before it in the queue.
+    /// Returns the moment at which a request can go that has `ahead` requests before it in the
+    /// queue.
     fn earliest(&self, pacing: &Pacing, now: u64, ahead: usize) -> u64 {
         let before =
             ahead.checked_sub(1).and_then(|last| self.waiting.get(last)).map_or(0, |(_, at)| *at);

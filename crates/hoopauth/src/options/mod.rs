@@ -18,9 +18,9 @@ pub struct OptionRow {
     pub name: &'static str,
     /// The form that its text must have.
     pub kind: OptionKind,
-    /// The default, as text; `None` where there is none.
+    /// The default, as text; `None` if there is none.
     pub default: Option<&'static str>,
-    /// Its effect, unit and limits.
+    /// Effect, unit and limits of the option.
     pub meaning: &'static str,
 }
 

@@ -102,7 +102,7 @@ impl OptionSet {
         })
     }
 
-    /// As [`get`](Self::get), for an option that has a default.
+    /// Returns the same as [`get`](Self::get) for an option that has a default.
     fn need<T>(&self, name: &str, pick: impl FnOnce(Value) -> Option<T>) -> Result<T> {
         self.get(name, pick)?.ok_or_else(|| Error::config(format!("`{name}` is missing: set it")))
     }
@@ -170,7 +170,7 @@ impl OptionSet {
         self.get("store_key", pick!(StoreKey))
     }
 
-    /// Fills what is unset from the environment: `HOOPAUTH_<NAME>`, then HoopAI's own names.
+    /// Fills unset options from the environment: `HOOPAUTH_<NAME>`, then HoopAI's own names.
     pub(crate) fn fill_from(
         &mut self,
         read: impl Fn(&str) -> Option<std::ffi::OsString>,

@@ -269,8 +269,8 @@ impl<'a> Attempt<'a> {
         if let Err(error) = calling(|| self.lease.note(record.generation, close, before)) {
             tracing::warn!(
                 account = %self.account, %error,
-                "the note of a refresh that was not sent could not be taken back; the next call \
-                 sends the refresh token"
+                "the mark of a refresh that was not sent could not be removed; the next call sends \
+                 the refresh token"
             );
         }
     }
@@ -304,8 +304,8 @@ impl<'a> Attempt<'a> {
         Err(self.note_failure(record, failure.error, outcome))
     }
 
-    /// Returns the place of a refresh in the budget. Fails if it is not the account's turn: accounts
-    /// that fail while others are served share a small part of the budget.
+    /// Returns the place of a refresh in the budget. Fails if it is not the account's turn:
+    /// accounts that fail while others are served share a small part of the budget.
     fn turn(&self, record: &Record) -> Result<Priority> {
         if let Some(back_off) = record.back_off.as_ref().filter(|back_off| back_off.is_troubled()) {
             // Once the settings are corrected, it is not the account's trouble any more.
@@ -441,7 +441,8 @@ impl<'a> Attempt<'a> {
             // wait for its turn.
             let turn = turn_of_troubled(self.grants.clock.now(), self.share());
             if let Err(error) = self.grants.store.unclaim(&turn) {
-                tracing::debug!(%error, "a turn could not be given back");
+                tracing::debug!(%error, "a slot of the token-request budget could not be given \
+                                         back");
             }
         }
         let Err(error) = answer.check(account) else {
@@ -561,8 +562,8 @@ impl<'a> Attempt<'a> {
         error.map_or(Ok(()), Err)
     }
 
-    /// Notes in the store when to try again, and adds that to the error. A store that can't take the
-    /// note changes nothing about the error.
+    /// Notes in the store when to try again, and adds that to the error. A store that can't take
+    /// the note changes nothing about the error.
     fn note_failure(&mut self, record: &Record, error: Error, outcome: Outcome) -> Error {
         let now = self.grants.clock.now();
         let back_off = Failed {
@@ -624,8 +625,8 @@ fn turn_of_troubled(now: Timestamp, share: Duration) -> Fingerprint {
     turn
 }
 
-/// Returns what a failed mint says of the account: without an answer, nothing but the network may be
-/// wrong.
+/// Returns what a failed mint says of the account: without an answer, nothing but the network may
+/// be wrong.
 fn mint_outcome(error: &Error) -> Outcome {
     if error.status().is_none() { Outcome::NotSent } else { Outcome::Untouched }
 }
@@ -635,8 +636,8 @@ fn is_of_another(error: &Error, account: &Account) -> bool {
     error.account().is_some_and(|of| of != account)
 }
 
-/// A moment by both clocks. The monotonic clock stands still while a computer sleeps; the wall clock
-/// may be set.
+/// A moment by both clocks. The monotonic clock stands still while a computer sleeps; the wall
+/// clock may be set.
 struct Stand {
     wall: Timestamp,
     monotonic: u64,

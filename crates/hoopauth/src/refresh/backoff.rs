@@ -15,23 +15,23 @@ pub(crate) struct Failed<'a> {
     pub(crate) outcome: Outcome,
     /// The note of the failure before, if there is one.
     pub(crate) before: Option<&'a BackOff>,
-    /// When the token endpoint last gave tokens to this process, for whatever account.
+    /// Moment at which the token endpoint last gave tokens to this process, for any account.
     pub(crate) last_success: Option<Timestamp>,
     /// See [`BackOff::settings`].
     pub(crate) settings: Option<Fingerprint>,
 }
 
-/// What a failure says about the refresh token.
+/// Meaning of a failure for the refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The platform refused it.
     Refused,
-    /// It may be spent: an answer is missing. `age` is the time since the first request of the
-    /// window; `first`, whether this call made that request.
+    /// The token may be spent: an answer is missing. `age` is the time since the first request of
+    /// the window; `first` is `true` if this call made that request.
     InDoubt { age: Duration, first: bool },
-    /// It is as good as before: the endpoint did not look at it.
+    /// The token is as good as before: the endpoint did not look at it.
     Untouched,
-    /// It is as good as before: nothing left this computer.
+    /// The token is as good as before: nothing left this computer.
     NotSent,
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Login<'a> {
     pub(crate) expected: Option<&'a Account>,
 }
 
-/// Exchanges a code and stores the grant. The error comes with what it says about the code.
+/// Exchanges a code and stores the grant. The error comes with its meaning for the code.
 pub(crate) fn exchange(
     refresher: &Refresher,
     login: &Login<'_>,

@@ -85,14 +85,14 @@ fn is_its_own(error: &Error) -> bool {
         || error.code() == ErrorCode::Timeout && error.retry_after().is_none()
 }
 
-/// Whether the leader of a flight waits for others: for the lease, for a place in the budget.
+/// `true` if the leader of a flight waits for others: for the lease, for a place in the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Patience {
     Waits,
     None,
 }
 
-/// What a caller became.
+/// Role of a caller.
 enum Role<'a, T: Clone> {
     /// Does the work and says how it ended.
     Leader(Leader<'a, T>),
@@ -129,7 +129,8 @@ impl<T: Clone> Drop for Leader<'_, T> {
         if !self.landed {
             self.end(Err(Error::new(
                 ErrorCode::Internal,
-                "the refresh ended without a result because the thread that did it panicked; try again",
+                "the refresh ended without a result because the thread that did it panicked; try \
+                 again",
             )));
         }
     }
@@ -183,7 +184,7 @@ struct Flight<T> {
     landed: Condvar,
 }
 
-/// How soon a follower sees that its caller left.
+/// Time within which a follower sees that its caller left.
 const LOOK: Duration = Duration::from_millis(50);
 /// The longest that other green threads run before the flight is looked at again.
 const TURN: Duration = Duration::from_millis(5);

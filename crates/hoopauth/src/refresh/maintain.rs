@@ -145,12 +145,12 @@ fn check_maintainable(refresher: &Refresher) -> Result<()> {
     refresher.grants.calls.check_process()
 }
 
-/// One maintainer, and what it remembers from round to round. Moments are on the monotonic clock.
+/// One maintainer, and its memory from round to round. Moments are on the monotonic clock.
 #[derive(Debug, Default)]
 struct Maintainer {
     /// Moment of the next look for open marks.
     marks_at: u64,
-    /// Number of looks at what is due.
+    /// Number of looks for due accounts.
     turn: u32,
     /// Moment of the next try of a troubled account.
     trouble_at: u64,
@@ -162,7 +162,7 @@ struct Maintainer {
 }
 
 impl Maintainer {
-    /// Does what is due. Returns for how long there is nothing to do.
+    /// Does the due work. Returns the time until there is more to do.
     fn next_pause(&mut self, refresher: &Refresher) -> Duration {
         let looked = self.finish_open_marks(refresher).and_then(|()| self.renew_next(refresher));
         let pause = looked.unwrap_or_else(|error| {

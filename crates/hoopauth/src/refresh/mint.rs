@@ -27,7 +27,7 @@ pub(crate) fn mint_grant(
     mint_counted(refresher, company, location, before, timeout)
 }
 
-/// As [`mint_grant`], for a caller who counted the first request already.
+/// Mints as [`mint_grant`] does, for a caller who counted the first request already.
 pub(crate) fn mint_counted(
     refresher: &Refresher,
     company: &Account,

@@ -1,10 +1,10 @@
 //! Refresh: when a token is renewed, and the protocol that loses no grant.
 //!
 //! A fresh token is served without a thought. From the soft moment on, one caller refreshes early
-//! while the others are served. From the hard moment on, callers wait. A refresh always goes: lease,
-//! re-read, mark and slot, send, check, save, publish, release. Whatever crashes or fails in between,
-//! the old or the new grant is in the store. An open mark tells the next caller to send the same
-//! refresh token again, while the platform still answers it with the same new pair.
+//! while the others are served. From the hard moment on, callers wait. A refresh always goes:
+//! lease, re-read, mark and slot, send, check, save, publish, release. Whatever crashes or fails in
+//! between, the old or the new grant is in the store. An open mark tells the next caller to send
+//! the same refresh token again, while the platform still answers it with the same new pair.
 
 mod attempt;
 mod backoff;
@@ -54,7 +54,8 @@ pub(crate) struct Refresher {
     pub(crate) limits: Limits,
     flights: Flights<Arc<Snapshot>>,
     refused: RefusedTokens,
-    /// The moment at which the token endpoint last gave tokens to this client, in milliseconds since
+    /// The moment at which the token endpoint last gave tokens to this client, in milliseconds
+    /// since
     /// 1970. 0: not yet.
     last_success: AtomicI64,
     /// Number of threads of this process that maintain the fleet.
@@ -189,8 +190,8 @@ impl Refresher {
         self.refresh_alone(account, need)
     }
 
-    /// Gets the result of the refresh or mint of an account that is under way, or does `work` within
-    /// the time that `work` is given. `None` if nothing came within `longest`.
+    /// Gets the result of the refresh or mint of an account that is under way, or does `work`
+    /// within the time that `work` is given. `None` if nothing came within `longest`.
     pub(crate) fn fly(
         &self,
         account: &Account,

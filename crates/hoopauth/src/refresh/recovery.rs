@@ -7,9 +7,9 @@ use crate::account::Account;
 use crate::error::ErrorCode;
 use crate::store::WINDOW;
 
-/// Finishes the refreshes that a crash left open a moment ago, once for each client, after its first
-/// call. `called` is the account of that call, which was served already. Older ones wait for their
-/// callers, or for maintenance.
+/// Finishes the refreshes that a crash left open a moment ago, once for each client, after its
+/// first call. `called` is the account of that call, which was served already. Older ones wait for
+/// their callers, or for maintenance.
 ///
 /// This runs on a thread of its own, which ends with the last of them: a call for one account never
 /// waits for another's. `owner` holds the refresher, and lives until then.

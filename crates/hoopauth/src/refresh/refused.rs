@@ -22,7 +22,7 @@ struct Refused {
     snapshot: Arc<Snapshot>,
     /// Number of tokens that were refused with no quiet time between.
     in_a_row: u32,
-    /// Its replacement is here.
+    /// The replacement is here.
     replaced: bool,
     /// Moment at which the replacement was first asked for, on the monotonic clock.
     at: u64,
@@ -146,17 +146,17 @@ pub(crate) fn replace_refused(
 pub(crate) fn refused_again(account: &Account, pause: Duration) -> Error {
     Error::new(
         ErrorCode::HttpStatus,
-        "the API refuses token after token of this account; wait, and check that the app is still \
-         installed",
+        "the API refused several tokens of this account in a row; wait, and check that the app is \
+         still installed",
     )
     .with_status(401)
     .with_retry_after(if pause.is_zero() { SHORTEST_PAUSE } else { pause })
     .with_account(account)
 }
 
-/// The shortest pause before a refused token is replaced again, counted from the moment at which the
-/// last replacement was asked for. Two replacements come without a pause: a second refresh may help;
-/// a third rarely does.
+/// The shortest pause before a refused token is replaced again, counted from the moment at which
+/// the last replacement was asked for. Two replacements come without a pause: a second refresh may
+/// help; a third rarely does.
 fn pause_after(in_a_row: u32) -> Duration {
     match in_a_row {
         0 | 1 => Duration::ZERO,

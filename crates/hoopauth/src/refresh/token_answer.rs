@@ -1,4 +1,4 @@
-//! What a token answer holds, and the grant it becomes.
+//! Token answers: their members, and the grant that they become.
 //!
 //! The refresh token or the code that asked for an answer is spent when it comes. So a usable
 //! access token is enough: each other member is taken if it can be read, and the stored value stays
@@ -58,8 +58,9 @@ impl TokenAnswer {
             if has_token(&members) { Some(members) } else { members.nested().find(has_token) };
         let unusable = || {
             Error::malformed(
-                "the token endpoint's answer holds no access token that can be used: check `token_url`, and whether a proxy, \
-                 a firewall or a login page on the way answers in its place",
+                "the token endpoint's answer holds no access token that can be used: check \
+                 `token_url`, and whether a proxy, a firewall or a login page on the way answers \
+                 in its place",
             )
         };
         let members = members.ok_or_else(unusable)?;
@@ -88,14 +89,14 @@ impl TokenAnswer {
         let asked = asked.filter(|kind| self.id(*kind).is_some());
         let kind = self.user_type.or(asked).or(told).ok_or_else(|| {
             Error::malformed(
-                "the token endpoint's answer does not say whose token it is, so nothing was stored: send the user through \
-                 authorization again",
+                "the token endpoint's answer names no account for its token, so nothing was \
+                 stored: send the user through authorization again",
             )
         })?;
         let id = self.id(kind).ok_or_else(|| {
             Error::malformed(format!(
-                "the token endpoint's answer is of class {kind} but holds no id of one, so nothing was stored: send the user \
-                 through authorization again"
+                "the token endpoint's answer is of class {kind} but has no {kind} id, so nothing \
+                 was stored: send the user through authorization again"
             ))
         })?;
         match kind {
@@ -142,8 +143,8 @@ impl TokenAnswer {
         if self.refresh_token.is_none() && known.is_some() && !minted {
             tracing::warn!(
                 %account,
-                "the token endpoint's answer holds no refresh token that can be used; the stored one is kept, and is used when \
-                 the access token ends"
+                "the token endpoint's answer holds no refresh token that can be used; the stored \
+                 one is kept, and is used when the access token ends"
             );
         }
         let platform_authorized_at = if let Some(grant) = before {
@@ -192,7 +193,7 @@ impl TokenAnswer {
         held
     }
 
-    /// As [`check`](Self::check), where nothing is stored yet; `next` tells what to do.
+    /// Checks as [`check`](Self::check) does, if nothing is stored yet; `next` tells what to do.
     pub(crate) fn check_new(&self, account: &Account, next: &str) -> Result<()> {
         self.check(account).map_err(|error| {
             let message = format!("{}, so nothing was stored: {next}", error.message());
@@ -282,8 +283,8 @@ const COMPANY_ID: [&str; 2] = ["companyId", "company_id"];
 const LOCATION_ID: [&str; 2] = ["locationId", "location_id"];
 const USER_ID: [&str; 2] = ["userId", "user_id"];
 
-/// What the platform documents, for an answer that says nothing of it: an earlier end shows as a
-/// 401, which refreshes.
+/// Life that the platform documents, for an answer that names none: an earlier end shows as a 401,
+/// which refreshes.
 const DOCUMENTED: Duration = Duration::from_secs(86_399);
 const SHORTEST: Duration = Duration::from_secs(60);
 const TEN_YEARS: f64 = 10.0 * 366.0 * 86_400.0;

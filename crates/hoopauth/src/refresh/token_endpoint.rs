@@ -18,7 +18,7 @@ use crate::transport::{
 };
 use crate::web_url;
 
-/// What the requests need beside the tokens.
+/// Values that the requests need beside the tokens.
 pub(crate) struct TokenEndpoint<'a> {
     pub(crate) transport: &'a dyn Transport,
     pub(crate) token_url: &'a str,
@@ -29,7 +29,7 @@ pub(crate) struct TokenEndpoint<'a> {
     pub(crate) clock: &'a dyn Clock,
 }
 
-/// Why a token request gave no tokens.
+/// Reason why a token request gave no tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenFailure {
     pub(crate) error: Error,
@@ -133,7 +133,8 @@ impl TokenEndpoint<'_> {
         self.read(response, asks, fields.chain(bearer))
     }
 
-    /// `secrets` are what was sent: a server may echo it, and its words end up in errors.
+    /// `secrets` are the secrets that were sent: a server may echo them, and its words end up in
+    /// errors.
     fn read<'a>(
         &self,
         mut response: TransportResponse,

@@ -72,26 +72,29 @@ impl ApiCall<'_> {
         let name = self.name();
         let message = match (self.needed_class(), self.token) {
             (Some(AccountKind::Location), TokenKind::Grant) => format!(
-                "{name} needs a token of class Location: name the location, as `location:<id>` or as the request's `locationId`; \
-                 its token is minted from its company's, or comes by an authorization of the location"
+                "{name} needs a token of class Location: name the location, as `location:<id>` or \
+                 as the request's `locationId`; its token is minted from its company's, or comes \
+                 by an authorization of the location"
             ),
             (Some(AccountKind::Company), TokenKind::Grant) => format!(
-                "{name} needs a token of class Company: name the company as `company:<id>`, and authorize the app for it with \
-                 `user_type` `Company`"
+                "{name} needs a token of class Company: name the company as `company:<id>`, and \
+                 authorize the app for it with `user_type` `Company`"
             ),
             (Some(kind), TokenKind::PrivateIntegration) => format!(
-                "{name} needs a token of class {kind}: make the Private Integration in the settings of a {kind}, and say whose it \
-                 is with `default_account`"
+                "{name} needs a token of class {kind}: create the Private Integration in the \
+                 settings of a {kind}, and set `default_account` to that account"
             ),
             (Some(kind), TokenKind::Static) => format!(
-                "{name} needs a token of class {kind}: set `access_token` to one, and say whose it is with `default_account`"
+                "{name} needs a token of class {kind}: set `access_token` to such a token, and set \
+                 `default_account` to its account"
             ),
             (None, TokenKind::PrivateIntegration) => format!(
-                "{name} does not serve Private Integration tokens: use OAuth, with `client_id` and `client_secret`"
+                "{name} does not serve Private Integration tokens: use OAuth, with `client_id` and \
+                 `client_secret`"
             ),
             (None, _) => format!(
-                "{name} does not serve this class of token: use the location's account instead of its company's, or the \
-                 reverse"
+                "{name} does not serve this class of token: use the location's account instead of \
+                 its company's, or the reverse"
             ),
         };
         self.error(ErrorCode::WrongTokenClass, message)
@@ -155,23 +158,24 @@ pub(crate) fn classify(call: &ApiCall<'_>, status: u16, body: &[u8]) -> Meaning 
     match status {
         429 => Meaning::Final(build(
             ErrorCode::RateLimited,
-            "the API's rate limit for this account is reached: try again after `retry_after`; the option `pacing` keeps below the limit",
+            "the API's rate limit for this account is reached: try again after `retry_after`; the \
+             option `pacing` keeps below the limit",
         )),
         400 if says("api version") => Meaning::Final(build(
             ErrorCode::HttpStatus,
-            "the API does not serve this path in this version: set `api_version`, or the request's version, to the one that is \
-             documented for it",
+            "the API does not serve this path in this version: set `api_version`, or the request's \
+             version, to the one that is documented for it",
         )),
         400 => Meaning::Pass,
         _ if says("invalid private integration token") => Meaning::PrivateIntegration(build(
             ErrorCode::InvalidPrivateIntegration,
-            "the platform refuses the Private Integration token: it is wrong, or was replaced by a new one. Copy the current one \
-             from the account's settings",
+            "the platform refuses the Private Integration token: it is wrong, or was replaced by a \
+             new one. Copy the current one from the account's settings",
         )),
         _ if says("version header") || says("api version") => Meaning::Final(build(
             ErrorCode::HttpStatus,
-            "the API does not know the version in the `Version` header: set `api_version` to one that is documented, such as \
-             `2021-07-28`",
+            "the API does not know the version in the `Version` header: set `api_version` to one \
+             that is documented, such as `2021-07-28`",
         )),
         _ if says("not authorized for this scope") => Meaning::Final(told(call.lacks_scope())),
         _ if says("authclass type")
@@ -182,11 +186,13 @@ pub(crate) fn classify(call: &ApiCall<'_>, status: u16, body: &[u8]) -> Meaning 
         }
         _ if words.deny_the_location() => Meaning::Final(build(
             ErrorCode::WrongAccount,
-            "the token belongs to another account than the request asks for: name the account that the request's ids belong to",
+            "the token belongs to another account than the request asks for: name the account that \
+             the request's ids belong to",
         )),
         403 if says("1010") => Meaning::Final(build(
             ErrorCode::HttpStatus,
-            "the platform refuses the request's `User-Agent`: send the one that hoopauth's headers hold, or set the option `user_agent`",
+            "the platform refuses the request's `User-Agent`: send the one that hoopauth's headers \
+             hold, or set the option `user_agent`",
         )),
         401 => Meaning::Refreshable(build(
             ErrorCode::ReauthorizationRequired,
@@ -199,8 +205,9 @@ pub(crate) fn classify(call: &ApiCall<'_>, status: u16, body: &[u8]) -> Meaning 
         )),
         _ => Meaning::Final(build(
             ErrorCode::HttpStatus,
-            "the API refuses this request (status 403); `server_message` says why: check what the user and the app may do, and \
-             whether a firewall or a proxy on the way answers in the API's place",
+            "the API refuses this request (status 403); `server_message` says why: check what the \
+             user and the app may do, and whether a firewall or a proxy on the way answers in the \
+             API's place",
         )),
     }
 }
@@ -226,14 +233,18 @@ pub(crate) fn status_error(
 fn usual_step(status: u16) -> &'static str {
     match status {
         300..=399 => {
-            "it redirects, and only a GET or HEAD follows that; send the request to the URL in the answer's `Location`"
+            "it redirects, and only a GET or HEAD follows that; send the request to the URL in the \
+             answer's `Location`"
         }
         404 => "nothing is there; check the path and the ids in it",
-        409 => "it conflicts with what is stored there; read that again, then send the change anew",
+        409 => {
+            "the request conflicts with stored data; read the data again, then send the change \
+                again"
+        }
         405 => "it does not take this method here; check the method and the path",
         407 => {
-            "a proxy on the way asks for a user and a password; write them into the proxy's URL, in the option `proxy` or in the \
-             environment's `HTTPS_PROXY`"
+            "a proxy on the way asks for a user and a password; write them into the proxy's URL, \
+             in the option `proxy` or in the environment's `HTTPS_PROXY`"
         }
         408 | 425 => "it, or a proxy on the way, did not take the request in time; try again",
         413 => "the body is too long for it; send less at a time",

@@ -73,7 +73,8 @@ impl Refusal {
         Words::new(&words.map(String::as_str).collect::<Vec<_>>().join(" "))
     }
 
-    /// Returns `true` if the body has a code of RFC 6749, so that it is a refusal whatever the status.
+    /// Returns `true` if the body has a code of RFC 6749, so that it is a refusal whatever the
+    /// status.
     pub(crate) fn has_oauth_code(&self) -> bool {
         self.oauth_code().is_some()
     }
@@ -82,7 +83,8 @@ impl Refusal {
         self.code.as_deref().and_then(OAuthCode::read)
     }
 
-    /// Redacts a secret that the server echoed: whole or cut short, as text (not as JSON writes it).
+    /// Redacts a secret that the server echoed: whole or cut short, as text (not as JSON writes
+    /// it).
     pub(crate) fn hide(&mut self, secret: &str) {
         for text in [&mut self.code, &mut self.message, &mut self.trace_id].into_iter().flatten() {
             hide(text, secret);

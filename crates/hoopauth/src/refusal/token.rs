@@ -39,7 +39,8 @@ impl Asks {
 /// Next step of the user if something other than the endpoint answered.
 pub(crate) fn look_between(asks: Asks) -> String {
     format!(
-        "check `{}`, and whether a firewall, a proxy or a login page on the way answers in its place",
+        "check `{}`, and whether a firewall, a proxy or a login page on the way answers in its \
+         place",
         asks.url_option()
     )
 }
@@ -91,11 +92,13 @@ pub(crate) fn classify(status: u16, body: &Refusal, asks: Asks) -> TokenRefusal 
                 Untouched,
                 match asks {
                     Asks::Mint => {
-                        "the platform's rate limit for this company is reached: try again after `retry_after`"
+                        "the platform's rate limit for this company is reached: try again after \
+                         `retry_after`"
                     }
                     _ => {
-                        "the token endpoint's limit is reached: try again after `retry_after`; if this happens often, lower \
-                         `token_requests_per_minute`, because other programs of the same app share the limit"
+                        "the token endpoint's limit is reached: try again after `retry_after`; if \
+                         this happens often, lower `token_requests_per_minute`, because other \
+                         programs of the same app share the limit"
                     }
                 },
             );
@@ -121,8 +124,9 @@ pub(crate) fn classify(status: u16, body: &Refusal, asks: Asks) -> TokenRefusal 
             return TokenRefusal::new(
                 ErrorCode::MalformedResponse,
                 Untouched,
-                "the proxy on the way to the token endpoint asks for a user and a password: write them into the proxy's URL, in \
-                 the option `proxy` or in the environment's `HTTPS_PROXY`",
+                "the proxy on the way to the token endpoint asks for a user and a password: write \
+                 them into the proxy's URL, in the option `proxy` or in the environment's \
+                 `HTTPS_PROXY`",
             );
         }
         _ => {}
@@ -136,14 +140,16 @@ pub(crate) fn classify(status: u16, body: &Refusal, asks: Asks) -> TokenRefusal 
             return TokenRefusal::transient(
                 ErrorCode::HttpStatus,
                 Unknown,
-                "the token endpoint, or a proxy on the way, gave up waiting (status 408): try again",
+                "the token endpoint, or a proxy on the way, gave up waiting (status 408): try \
+                 again",
             );
         }
         425 => {
             return TokenRefusal::transient(
                 ErrorCode::HttpStatus,
                 Untouched,
-                "the token endpoint does not take the request this early in a connection (status 425): try again",
+                "the token endpoint does not take the request this early in a connection (status \
+                 425): try again",
             );
         }
         _ => {}
@@ -158,11 +164,12 @@ fn by_code(code: OAuthCode, asks: Asks) -> TokenRefusal {
         (OAuthCode::InvalidGrant, Asks::Code) => code_refused(),
         (OAuthCode::InvalidClient, _) => client_refused(),
         (OAuthCode::UnauthorizedClient, _) => TokenRefusal::rejected(
-            "the platform does not let this app ask for tokens this way: check that `client_id` is the one of the app that the \
-             user installed, and that the app is active",
+            "the platform does not let this app ask for tokens this way: check that `client_id` is \
+             the one of the app that the user installed, and that the app is active",
         ),
         (OAuthCode::UnsupportedGrantType, _) => TokenRefusal::rejected(
-            "the server does not know this kind of token request: check that `token_url` is the platform's token endpoint",
+            "the server does not know this kind of token request: check that `token_url` is the \
+             platform's token endpoint",
         ),
         (OAuthCode::InvalidScope, _) => TokenRefusal::rejected(
             "the platform refuses the scopes: ask only for `scopes` that the app was given",
@@ -182,13 +189,14 @@ fn by_words(status: u16, body: &Refusal, asks: Asks) -> TokenRefusal {
         _ if says("not active") || says("inactive") => TokenRefusal::new(
             ErrorCode::AccountInactive,
             FailureClass::Untouched,
-            "the platform says that the account is paused or unpaid: activate it there. Its grant is kept, and works again then",
+            "the platform says that the account is paused or unpaid: activate it there. Its grant \
+             is kept, and works again then",
         ),
         Asks::Mint if words.deny_the_location() => TokenRefusal::new(
             ErrorCode::WrongAccount,
             FailureClass::Untouched,
-            "the company's token has no access to this location: check that the location belongs to the company and that \
-                 the app is installed in it",
+            "the company's token has no access to this location: check that the location belongs \
+             to the company and that the app is installed in it",
         ),
         _ if says("cannot post") => TokenRefusal::between(status, asks),
         Asks::Mint => not_minted(),
@@ -209,11 +217,12 @@ fn by_words(status: u16, body: &Refusal, asks: Asks) -> TokenRefusal {
         // RFC 6749 §5.2 has these two statuses. A token endpoint sends no other.
         _ if matches!(status, 400 | 401) => TokenRefusal::rejected(match asks {
             Asks::Code => {
-                "the platform refuses the code exchange; `server_message` says why: check `client_id`, `client_secret` and \
-                     `redirect_uri`"
+                "the platform refuses the code exchange; `server_message` says why: check \
+                 `client_id`, `client_secret` and `redirect_uri`"
             }
             _ => {
-                "the platform refuses the refresh; `server_message` says why: check `client_id` and `client_secret`"
+                "the platform refuses the refresh; `server_message` says why: check `client_id` \
+                 and `client_secret`"
             }
         }),
         _ => TokenRefusal::between(status, asks),
@@ -224,39 +233,43 @@ fn refresh_token_refused() -> TokenRefusal {
     TokenRefusal::new(
         ErrorCode::ReauthorizationRequired,
         FailureClass::InvalidGrant,
-        "the platform refuses the refresh token: it has expired, was revoked or was used elsewhere. Send the user through \
-         authorization again",
+        "the platform refuses the refresh token: it has expired, was revoked or was used \
+         elsewhere. Send the user through authorization again",
     )
 }
 
 fn code_refused() -> TokenRefusal {
     TokenRefusal::rejected(
-        "the platform refuses the authorization code: it is wrong, has expired or was used before. Send the user through \
-         authorization again",
+        "the platform refuses the authorization code: it is wrong, has expired or was used before. \
+         Send the user through authorization again",
     )
 }
 
 fn client_refused() -> TokenRefusal {
     TokenRefusal::rejected(
-        "the platform does not know the app or refuses its secret: check `client_id` and `client_secret`",
+        "the platform does not know the app or refuses its secret: check `client_id` and \
+         `client_secret`",
     )
 }
 
 fn parameter_refused(asks: Asks) -> TokenRefusal {
     TokenRefusal::rejected(match asks {
         Asks::Code => {
-            "the platform refuses a parameter of the code exchange; `server_message` names it: `redirect_uri` must be exactly as \
-             registered with the app, and `user_type` must be the class of the account"
+            "the platform refuses a parameter of the code exchange; `server_message` names it: \
+             `redirect_uri` must be exactly as registered with the app, and `user_type` must be \
+             the class of the account"
         }
         _ => {
-            "the platform refuses a parameter of the refresh; `server_message` names it: check `client_id` and `client_secret`"
+            "the platform refuses a parameter of the refresh; `server_message` names it: check \
+             `client_id` and `client_secret`"
         }
     })
 }
 
 fn not_minted() -> TokenRefusal {
     TokenRefusal::rejected(
-        "the platform gives no token for this location; `server_message` says why: check that the location belongs to the \
-         company, that the app is installed in it, and that the company's grant has the scope `oauth.write`",
+        "the platform gives no token for this location; `server_message` says why: check that the \
+         location belongs to the company, that the app is installed in it, and that the company's \
+         grant has the scope `oauth.write`",
     )
 }

@@ -12,7 +12,8 @@ pub(super) fn check(fields: &[(String, String)]) -> Result<()> {
     for (name, value) in fields {
         if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(is_token) {
             return Err(Error::argument(
-                "a header's name is empty, too long or holds a character that RFC 9110 does not allow in one",
+                "a header's name is empty, too long or holds a character that RFC 9110 does not \
+                 allow in one",
             ));
         }
         if let Some((owned, instead)) =
@@ -24,8 +25,8 @@ pub(super) fn check(fields: &[(String, String)]) -> Result<()> {
         }
         if value.len() > LONGEST_VALUE || !value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
             return Err(Error::argument(format!(
-                "the value of the header `{name}` is longer than {LONGEST_VALUE} bytes or holds a line break, another control \
-                 character or a character outside ASCII"
+                "the value of the header `{name}` is longer than {LONGEST_VALUE} bytes or holds a \
+                 line break, another control character or a character outside ASCII"
             )));
         }
     }

@@ -67,7 +67,8 @@ impl ForeignRequest {
     pub fn not_repeated(account: Option<&str>) -> Error {
         unauthorized(
             account,
-            "the token was refused and is replaced now, but this request's body can't be sent twice: send it anew",
+            "the token was refused and is replaced now, but this request's body can't be sent \
+             twice: send it anew",
         )
         .with_retryable(true)
     }

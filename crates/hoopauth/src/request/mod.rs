@@ -28,7 +28,7 @@ use self::method::Method;
 pub use self::report::Report;
 pub(crate) use self::report::report;
 
-/// A request to be sent. [`send`](Self::send) reports what is wrong with it.
+/// A request to be sent. [`send`](Self::send) reports its errors.
 #[must_use]
 #[derive(Clone)]
 pub struct RequestBuilder {
@@ -69,8 +69,8 @@ impl RequestBuilder {
         }
     }
 
-    /// Sets the account whose headers the request carries, as `location:<id>` or `company:<id>`. The
-    /// default account serves requests that name none.
+    /// Sets the account whose headers the request carries, as `location:<id>` or `company:<id>`.
+    /// The default account serves requests that name none.
     pub fn account(mut self, account: &str) -> Self {
         self.set_account(account);
         self
@@ -81,13 +81,13 @@ impl RequestBuilder {
         self.account = Some(account.to_owned());
     }
 
-    /// Adds a query parameter; it is encoded. May be called again, with the same name too.
+    /// Adds a query parameter, and encodes it. A name may be added several times.
     pub fn param(mut self, name: &str, value: &str) -> Self {
         self.params.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// A JSON body.
+    /// Sets a JSON body.
     pub fn json(mut self, value: &impl Serialize) -> Self {
         let mut text = Capped { text: Vec::with_capacity(128), most: LONGEST_BODY };
         match serde_json::to_writer(&mut text, value) {
@@ -110,16 +110,16 @@ impl RequestBuilder {
         self
     }
 
-    /// A body as it is, at most 512 MiB; GET and HEAD carry none. Its `Content-Type` is
-    /// `application/json` for POST, PUT and PATCH unless [`header`](Self::header) says otherwise.
+    /// Sets a raw body of at most 512 MiB; GET and HEAD carry none. The `Content-Type` is
+    /// `application/json` for POST, PUT and PATCH, unless [`header`](Self::header) sets another.
     pub fn body(mut self, bytes: impl Into<Bytes>) -> Self {
         self.body = Some(bytes.into());
         self.is_json = false;
         self
     }
 
-    /// Adds a header. `Authorization`, `Version`, `User-Agent`, `Host` and those of the connection
-    /// are the library's: `INVALID_ARGUMENT`.
+    /// Adds a header. The library itself sets `Authorization`, `Version`, `User-Agent`, `Host` and
+    /// the headers of the connection: those are `INVALID_ARGUMENT`.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -145,38 +145,39 @@ impl RequestBuilder {
         self
     }
 
-    /// Takes an answer with any status as an answer, not only 2xx. A 401 that a refresh can cure is
-    /// cured all the same.
+    /// Returns an answer with any status, not only 2xx. A 401 that a refresh can cure is still
+    /// cured.
     pub fn any_status(mut self, any: bool) -> Self {
         self.any_status = any;
         self
     }
 
-    /// Says that sending it twice does no harm: a POST or PATCH is then tried again as a GET is.
+    /// Declares that the request may be sent twice: a POST or PATCH is then tried again like a GET.
     pub fn repeatable(mut self, repeatable: bool) -> Self {
         self.repeatable = repeatable;
         self
     }
 
-    /// Sends the request, again where that can help, and returns the answer.
+    /// Sends the request, repeats it if that can help, and returns the answer.
     ///
     /// A GET, HEAD, OPTIONS, PUT or DELETE is tried again, at most `max_retries` times, after a
-    /// failed or broken connection and the statuses 429, 502, 503 and 504; any other only if
-    /// nothing of it was sent, or if it is [`repeatable`](Self::repeatable). What the server says
-    /// of waiting is obeyed; a wait for which there is no time left is an error at once, with
-    /// `retry_after`. Redirects of GET and HEAD are followed, without token and added headers where
-    /// they lead to another origin, be it a configured one. A refused token is refreshed and the
-    /// request repeated, once.
+    /// failed or broken connection and after the statuses 429, 502, 503 and 504. Any other request
+    /// is tried again only if nothing of it was sent, or if it is [`repeatable`](Self::repeatable).
+    /// `send` waits as long as the server says; if the time left is too short for that wait, it
+    /// returns the error at once, with `retry_after`. Redirects of GET and HEAD are followed; if
+    /// they lead to another origin, even a configured one, the token and the added headers are left
+    /// out. A refused token is refreshed and the request repeated, once.
     ///
-    /// Errors: `INVALID_ARGUMENT` (nothing was sent), those of [`headers_for`](crate::Client::headers_for)
-    /// and [`report`](crate::Client::report), `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`,
-    /// `MALFORMED_RESPONSE` (the body is too long), and `HTTP_STATUS` for any other status than
-    /// 2xx. Where an answer came, [`Error::response`] holds it.
+    /// Errors: `INVALID_ARGUMENT` (nothing was sent), those of
+    /// [`headers_for`](crate::Client::headers_for) and [`report`](crate::Client::report),
+    /// `NETWORK`, `TIMEOUT`, `TLS`, `RATE_LIMITED`, `MALFORMED_RESPONSE` (the body is too long),
+    /// and `HTTP_STATUS` for any other status than 2xx. If an answer came, [`Error::response`]
+    /// holds it.
     pub fn send(self) -> Result<Response> {
         send::send(&self)
     }
 
-    /// As [`send`](Self::send), for a builder that is kept.
+    /// Sends as [`send`](Self::send) does, and keeps the builder.
     #[doc(hidden)]
     pub fn send_kept(&self) -> Result<Response> {
         send::send(self)

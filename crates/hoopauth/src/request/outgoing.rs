@@ -65,7 +65,8 @@ fn check_body(method: Method, body: &Bytes) -> Result<()> {
     }
     if !body.is_empty() && method.only_reads() {
         return Err(Error::argument(format!(
-            "a {method} carries no body: give the data as `param`, or use the method that the operation has"
+            "a {method} carries no body: give the data as `param`, or use the method that the \
+             operation has"
         )));
     }
     Ok(())

@@ -84,15 +84,15 @@ fn headers_of_class(
     };
     // A company's token must not be used for another company's locations.
     match inner.grants().facts_of(headers.snapshot())?.company_id {
-            Some(of) if *of == *account.id() => Ok(headers),
-            Some(_) => Err(Error::new(
-                ErrorCode::WrongAccount,
-                "the request names a location that does not belong to the company it is sent for: name that location's own company, or \
-                 the location itself",
-            )
-            .with_account(&location)),
-            None => Ok(serving(mint_anew(inner, &location, &account)?, request.method)),
-        }
+        Some(of) if *of == *account.id() => Ok(headers),
+        Some(_) => Err(Error::new(
+            ErrorCode::WrongAccount,
+            "the request names a location that does not belong to the company it is sent for: \
+                 name that location's own company, or the location itself",
+        )
+        .with_account(&location)),
+        None => Ok(serving(mint_anew(inner, &location, &account)?, request.method)),
+    }
 }
 
 /// Returns the headers of an account. Mints a location of which nothing is stored.
@@ -187,7 +187,8 @@ fn check_scope(inner: &Arc<Inner>, headers: &Headers, operation: Operation) -> R
             let scopes = match facts {
                 Ok(facts) => facts.scopes,
                 Err(error) => {
-                    tracing::debug!(%error, "the scopes of a grant can't be read; the request is sent");
+                    tracing::debug!(%error, "the scopes of a grant can't be read; the request is \
+                                             sent");
                     return Ok(());
                 }
             };
@@ -214,7 +215,8 @@ fn only_company(inner: &Inner) -> Result<Option<Account>> {
 }
 
 impl Outgoing<'_> {
-    /// Returns the location that the request names: in its path, else its query, else its JSON body.
+    /// Returns the location that the request names: in its path, else its query, else its JSON
+    /// body.
     fn location(&self, operation: Operation) -> Result<Option<Account>> {
         let in_path = self
             .target

@@ -19,14 +19,16 @@ pub(super) fn target(from: &Url, location: &str, loopback: bool) -> Result<Url, 
     to.set_fragment(None);
     if web_url::has_user(&to) {
         return Err(
-            "it redirects to a URL that holds a user or a password, which is not followed; check the path and `api_base`",
+            "it redirects to a URL that holds a user or a password, which is not followed; check \
+             the path and `api_base`",
         );
     }
     match (from.scheme(), to.scheme()) {
         (_, "https") => Ok(to),
         ("http", "http") if loopback && web_url::is_loopback(&to) => Ok(to),
         _ => Err(
-            "it redirects to a URL without `https://`, which is not followed; check the path and `api_base`",
+            "it redirects to a URL without `https://`, which is not followed; check the path and \
+             `api_base`",
         ),
     }
 }

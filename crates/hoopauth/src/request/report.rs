@@ -150,23 +150,26 @@ fn rotate(
     rotation: &Rotation,
     reported: &Snapshot,
 ) -> std::result::Result<Arc<Snapshot>, &'static str> {
-    let alone = "the platform refuses the Private Integration token: copy the current one from the account's settings";
+    let alone = "the platform refuses the Private Integration token: copy the current one from the \
+                 account's settings";
     match rotation
         .refused(reported.token(), inner.clock().monotonic(), || inner.grants().cache.clear())
     {
         Verdict::Switched { refused, used } => {
             tracing::warn!(
                 option = refused,
-                "the platform refuses the Private Integration token of `{refused}`: that of `{used}` is used from now on; \
-                 take the refused one out of the configuration, or replace it by the current one from the account's settings",
+                "the platform refuses the Private Integration token of `{refused}`: that of \
+                 `{used}` is used from now on; take the refused one out of the configuration, or \
+                 replace it by the current one from the account's settings",
             );
         }
         Verdict::Late => {}
         Verdict::Alone => return Err(alone),
         Verdict::Both => {
             return Err(
-                "both Private Integration tokens are refused, that of `private_integration_token` and that of \
-                 `private_integration_token_next`: copy the current one from the account's settings",
+                "both Private Integration tokens are refused, that of `private_integration_token` \
+                 and that of `private_integration_token_next`: copy the current one from the \
+                 account's settings",
             );
         }
     }

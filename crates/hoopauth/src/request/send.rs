@@ -353,7 +353,8 @@ fn no_answer(error: &TransportError) -> Error {
     let hint = match error.kind {
         TransportErrorKind::BodyTooLarge => "; raise `max_response_bytes`, or ask for less",
         TransportErrorKind::Timeout if error.sent => {
-            "; the API may have carried it out: look before you send it again, and raise `timeout` if this stays"
+            "; the API may have carried it out: look before you send it again, and raise `timeout` \
+             if this stays"
         }
         TransportErrorKind::Network if error.sent => {
             "; the API may have carried it out: look before you send it again"

@@ -21,8 +21,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Builds the URL from a path below `api_base`, or from an absolute URL on one of the configured
-    /// origins, and from parameters that still need encoding.
+    /// Builds the URL from a path below `api_base`, or from an absolute URL on one of the
+    /// configured origins, and from parameters that still need encoding.
     ///
     /// Refuses URLs that parsers read differently, so that no parser on the way sees another path,
     /// another host or a second request in them.
@@ -105,7 +105,8 @@ pub(super) fn path_of(url: &str) -> &str {
 fn split_absolute<'a>(settings: &Settings, given: &'a str) -> Result<(String, &'a str)> {
     let Some((_, behind)) = given.split_once("://") else {
         return Err(Error::argument(
-            "the path must begin with `/`, as in `/contacts/`; or give a whole URL, beginning with `https://`",
+            "the path must begin with `/`, as in `/contacts/`; or give a whole URL, beginning with \
+             `https://`",
         ));
     };
     let url = settings.bearer_url(given)?;
@@ -123,8 +124,9 @@ fn check_path(path: &str) -> Result<()> {
             b'%' => match web_url::escape(&mut bytes) {
                 Some(b'/' | b'\\' | b'.' | 0..=0x1f | 0x7f) => {
                     return Err(Error::argument(
-                        "the path holds an encoded slash, backslash, dot or control character (`%2F`, `%5C`, `%2E`, `%00`): \
-                         servers read these differently; put such a value into a `param` or the body",
+                        "the path holds an encoded slash, backslash, dot or control character \
+                         (`%2F`, `%5C`, `%2E`, `%00`): servers read these differently; put such a \
+                         value into a `param` or the body",
                     ));
                 }
                 Some(_) => {}
@@ -169,8 +171,8 @@ fn bad_escape(part: &str) -> Error {
 
 fn bad_character(part: &str) -> Error {
     Error::argument(format!(
-        "the {part} holds a space, a backslash, a `#`, a control character, a character outside ASCII or another one that a URL can't \
-         carry: percent-encode it, or use `param`, which does"
+        "the {part} holds a space, a backslash, a `#`, a control character, a character outside \
+         ASCII or another one that a URL can't carry: percent-encode it, or use `param`, which does"
     ))
 }
 
@@ -194,7 +196,7 @@ mod tests {
     fn target(base: &str, given: &str, params: &[(&str, &str)]) -> Target {
         let params: Vec<_> =
             params.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        Target::new(&client(base).inner.settings(), given, &params)
+        Target::new(client(base).inner.settings(), given, &params)
             .unwrap_or_else(|error| panic!("{given}: {error}"))
     }
 
@@ -352,13 +354,13 @@ mod tests {
             "https://h\u{e9}.example/",
             &long,
         ] {
-            let error = Target::new(&client("https://h.example").inner.settings(), bad, &[])
+            let error = Target::new(client("https://h.example").inner.settings(), bad, &[])
                 .err()
                 .unwrap_or_else(|| panic!("{bad:.40}"));
             assert_eq!(error.code(), crate::ErrorCode::InvalidArgument, "{bad:.40}");
         }
         let params = [("a".to_owned(), "x".repeat(LONGEST_URL))];
-        assert!(Target::new(&client("https://h.example").inner.settings(), "/a", &params).is_err());
+        assert!(Target::new(client("https://h.example").inner.settings(), "/a", &params).is_err());
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::error::Result;
 
 /// The rows, claims and budget of one app. Its methods are those of [`TokenStore`].
 ///
-/// Each call is marked as a callback, because the store may be code of the program: a client that is
-/// called from there refuses.
+/// Each call is marked as a callback, because the store may be code of the program: a client that
+/// is called from there refuses.
 #[derive(Clone, Debug)]
 pub(crate) struct AppStore {
     store: Arc<dyn TokenStore>,

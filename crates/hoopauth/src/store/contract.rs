@@ -348,7 +348,7 @@ pub(super) fn changes_are_told_by_name(bench: &dyn Bench) {
     assert_eq!(changed("app", start + 2), Some(vec![(two, 1), (one.clone(), 2)]));
     assert_eq!(changed("other", start), Some(vec![(one, 1)]));
     assert_eq!(changed("third", start), Some(vec![]));
-    // Of what is not known nothing is claimed.
+    // No claim is made for an unknown id.
     assert_eq!(changed("app", start + 4), None);
     assert_eq!(changed("app", start + 99), None);
 }

@@ -1,4 +1,4 @@
-//! A store of the host program's own in its simplest form: opaque rows, written by compare-and-set.
+//! The simplest form of a store of the host program: opaque rows, written by compare-and-set.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,36 +18,37 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
 use crate::patience;
 
-/// Rows of a host program, one per (app, account): what is in them is this library's matter.
+/// Rows of a host program, one for each app and account. Only this library knows their content.
 ///
-/// Three methods make a store. What [`lease`](Self::lease), [`take_slot`](Self::take_slot),
-/// [`claim`](Self::claim) and [`changes`](Self::changes) are not there for holds within one process
-/// only: on a store that several processes share, an account is then refreshed by each of them,
-/// which the platform's window of 30 seconds and the compare-and-set mend in most cases but not in
-/// all; the budget is kept by each alone; a redirect could be completed once in each; and what one
-/// process removes or authorizes anew, the others see only when their token is due or refused.
+/// Three methods make a store. The guarantees of [`lease`](Self::lease),
+/// [`take_slot`](Self::take_slot), [`claim`](Self::claim) and [`changes`](Self::changes) hold
+/// within one process only if the store lacks them. On a store that several processes share, each
+/// process then refreshes an account: the platform's window of 30 seconds and the compare-and-set
+/// repair most cases, but not all. Each process keeps the budget for itself alone, and a redirect
+/// could be completed once in each. A process notices a removal or a new authorization by another
+/// process only when its own token is due or refused.
 ///
-/// Called from any thread, concurrently; must not call back into the client.
+/// The methods are called from any thread, concurrently. They must not call back into the client.
 pub trait RowStore: Send + Sync + fmt::Debug {
-    /// The row, or `None` if there never was one.
+    /// Returns the row, or `None` if it was never saved.
     fn load(&self, key: &Key<'_>) -> Result<Option<Row>>;
 
-    /// Compare-and-set: stores `row` as version `expected + 1` if the stored version is `expected`
-    /// (0: no row), atomically among all who share the store. Answers whether it did; durable when
-    /// it answers `true`.
+    /// Stores `row` as version `expected + 1` if the stored version is `expected` (0: no row),
+    /// atomically among all who share the store. Returns `true` if it did; the row is then durable.
     fn save(&self, key: &Key<'_>, expected: u64, row: &NewRow<'_>) -> Result<bool>;
 
-    /// All rows of an app, in any order. Asked for once by each client, when it first uses the
-    /// store, and by maintenance.
+    /// Returns all rows of an app, in any order. Each client asks once, when it first uses the
+    /// store, and maintenance asks again.
     fn list(&self, app: &str) -> Result<Vec<Listed>>;
 
-    /// Takes the exclusive right to refresh one account, among all who share the store, waiting at
-    /// most `wait`. It must end with the process that holds it, and never be taken away.
+    /// Takes the exclusive right to refresh one account, among all who share the store. Waits at
+    /// most `wait`. The right must end with the process that holds it, and must never be taken
+    /// away.
     fn lease<'a>(&'a self, _key: &Key<'_>, _wait: Duration) -> Result<Leased<'a>> {
         Ok(Leased::Unsupported)
     }
 
-    /// As [`TokenStore::take_slot`]; `None`: not supported.
+    /// Does the same as [`TokenStore::take_slot`]; `None` if not supported.
     fn take_slot(
         &self,
         _app: &str,
@@ -57,7 +58,7 @@ pub trait RowStore: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// As [`TokenStore::claim`]; `None`: not supported.
+    /// Does the same as [`TokenStore::claim`]; `None` if not supported.
     fn claim(
         &self,
         _app: &str,
@@ -68,19 +69,21 @@ pub trait RowStore: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// As [`TokenStore::claimed`]; `None`: not supported. Then a webhook that comes again while its
-    /// claim lasts is told to come later even if it was handled.
+    /// Does the same as [`TokenStore::claimed`]; `None` if not supported. Then a webhook that comes
+    /// again while its claim lasts is told to come later, even if it was handled.
     fn claimed(&self, _app: &str, _id: &Fingerprint, _now: Timestamp) -> Result<Option<bool>> {
         Ok(None)
     }
 
-    /// As [`TokenStore::unclaim`]. Called only where [`claim`](Self::claim) is supported.
+    /// Does the same as [`TokenStore::unclaim`]. Called only where [`claim`](Self::claim) is
+    /// supported.
     fn unclaim(&self, _app: &str, _id: &Fingerprint) -> Result<()> {
         Ok(())
     }
 
-    /// As [`TokenStore::changes`]; `None`: not supported. When it moved, the rows of accounts in
-    /// use are read again. Answer at once: a caller with a fresh token waits for it.
+    /// Does the same as [`TokenStore::changes`]; `None` if not supported. When the number moved,
+    /// the rows of accounts in use are read again. Return at once: a caller with a fresh token
+    /// waits for it.
     fn changes(&self) -> Result<Option<u64>> {
         Ok(None)
     }
@@ -89,10 +92,9 @@ pub trait RowStore: Send + Sync + fmt::Debug {
 /// A stored row.
 #[derive(Clone)]
 pub struct Row {
-    /// Counts up at each save of this row; never restarts.
+    /// Version, which rises by one at each save of this row and never restarts.
     pub version: u64,
-    /// The saved bytes. UTF-8 text; grants in it are sealed if `store_key` is set, and secret if
-    /// not.
+    /// Saved bytes: UTF-8 text. Grants in it are sealed if `store_key` is set, and secret if not.
     pub bytes: Vec<u8>,
 }
 
@@ -102,7 +104,7 @@ impl fmt::Debug for Row {
     }
 }
 
-/// A row to be saved. Beside the bytes, the columns by which it is found.
+/// A row to be saved: the bytes, and the columns by which the row is found.
 pub struct NewRow<'a> {
     /// See [`Row::bytes`].
     pub bytes: &'a [u8],
@@ -125,18 +127,18 @@ impl fmt::Debug for NewRow<'_> {
     }
 }
 
-/// A row as it is listed: its columns as they were last saved.
+/// A listed row: its columns as they were last saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// Account of the row.
     pub account: Account,
     /// `true` if there is a grant; else the row is a tombstone, which must be kept.
     pub live: bool,
-    /// `true` if a refresh stands open.
+    /// `true` if a refresh is open.
     pub marked: bool,
     /// End of the access token.
     pub expires_at: Timestamp,
-    /// Before this moment maintenance leaves it alone.
+    /// Moment before which maintenance leaves the account alone.
     pub not_before: Timestamp,
 }
 
@@ -145,7 +147,7 @@ pub struct Listed {
 pub enum Leased<'a> {
     /// The lease is held until this is dropped.
     Held(Box<dyn Held + 'a>),
-    /// Another holder kept it.
+    /// Another holder kept the lease all the time.
     Busy,
     /// The store has no leases.
     Unsupported,
@@ -176,14 +178,16 @@ impl HostStore {
         let content: Content = serde_json::from_slice(&bytes).map_err(|_| {
             Error::new(
                 ErrorCode::StoreCorrupt,
-                "the program's own store gave back a row that can't be read: `load` must return exactly the bytes that `save` was given",
+                "the program's own store gave back a row that can't be read: `load` must return \
+                 exactly the bytes that `save` was given",
             )
             .with_account(key.account)
         })?;
         if content.form != FORM {
             return Err(Error::new(
                 ErrorCode::Store,
-                "a later release of hoopauth wrote this row of the program's own store: upgrade hoopauth in this program",
+                "a later release of hoopauth wrote this row of the program's own store: upgrade \
+                 hoopauth in this program",
             )
             .with_account(key.account));
         }
@@ -400,8 +404,8 @@ impl Content {
     fn into_record(mut self, now: Timestamp) -> Record {
         Record {
             generation: self.generation,
-            // Text that does not decode does not open either: that is told as what it is, a damaged
-            // grant.
+            // Text that does not decode does not open either: the error says that the grant is
+            // damaged.
             grant: self.grant.take().map(|mut text| {
                 let bytes = BASE64_STANDARD.decode(&text).unwrap_or_default();
                 text.zeroize();

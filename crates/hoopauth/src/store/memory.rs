@@ -38,7 +38,8 @@ impl MemoryStore {
     fn inner(&self) -> Result<MutexGuard<'_, Inner>> {
         if self.process != std::process::id() {
             return Err(Error::state(
-                "a forked process can't use its parent's memory store: make the client after the fork, or use a store that processes share",
+                "a forked process can't use its parent's memory store: make the client after the \
+                 fork, or use a store that processes share",
             ));
         }
         Ok(lock(&self.inner))
@@ -264,7 +265,7 @@ struct Inner {
 /// The live grants of an app.
 #[derive(Debug, Default)]
 struct Live {
-    /// By the end of their tokens.
+    /// Accounts by the end of their tokens.
     deadlines: BTreeSet<(Timestamp, Account)>,
     /// The troubled ones, by the end of their back-off.
     troubled: BTreeSet<(Timestamp, Account)>,

@@ -1,8 +1,8 @@
 //! Stores, which keep grants.
 //!
-//! A store keeps one [`Record`] per (app, account), the sliding log of token-endpoint requests, and
-//! short-lived claims. What is secret in a record is opaque bytes to it, sealed when a `store_key`
-//! is set.
+//! A store keeps one [`Record`] for each app and account, the sliding log of token-endpoint
+//! requests, and short-lived claims. The secret part of a record is opaque bytes to the store, and
+//! sealed if a `store_key` is set.
 
 use std::fmt;
 use std::time::Duration;
@@ -95,9 +95,9 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     fn unclaim(&self, app: &str, id: &Fingerprint) -> Result<()>;
 
     /// A number that changes with each stored change of any record, whichever process made it.
-    /// Asked every few seconds: what it does not show is not seen by other clients before their
-    /// tokens are due. A caller with a fresh token waits for it: answer at once. A store that takes
-    /// long is asked less often, up to once in half a minute.
+    /// Asked every few seconds: other clients do not notice a hidden change before their tokens are
+    /// due. A caller with a fresh token waits for it: answer at once. A store that takes long is
+    /// asked less often, up to once in half a minute.
     fn changes(&self) -> Result<u64>;
 
     /// The accounts of an app that were changed since [`changes`](Self::changes) was `since`, with
@@ -124,11 +124,11 @@ pub trait Lease: fmt::Debug {
         now: Timestamp,
     ) -> Result<Begin>;
 
-    /// As [`TokenStore::save`].
+    /// Saves as [`TokenStore::save`] does.
     fn save(&mut self, expected: u64, record: &NewRecord) -> Result<bool>;
 
-    /// Changes what is noted beside the grant, if the generation is still `expected`: closes the
-    /// mark, and sets the back-off (`None` clears it). No new generation.
+    /// Changes the notes beside the grant, if the generation is still `expected`: closes the mark,
+    /// and sets the back-off (`None` clears it). No new generation.
     fn note(&mut self, expected: u64, close_mark: bool, back_off: Option<&BackOff>) -> Result<()>;
 }
 
@@ -245,7 +245,7 @@ pub type Fingerprint = [u8; 16];
 /// 'A refresh of this generation was sent.'
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Of the refresh token that was sent.
+    /// Fingerprint of the refresh token that was sent.
     pub fingerprint: Fingerprint,
     /// Time since the first request of the current window, by the store's clock.
     pub age: Duration,
@@ -376,8 +376,8 @@ pub enum Slot {
     Wait(Duration),
 }
 
-/// Of the numbered changes after `since`, in order, those of `app`; `None` if there is a gap, or
-/// none at all.
+/// Returns the changes of `app` among the numbered changes after `since`, in order; `None` if there
+/// is a gap, or none at all.
 fn changed_of(
     app: &str,
     since: u64,

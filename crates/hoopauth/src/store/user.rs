@@ -27,8 +27,8 @@ impl UserStore {
             .map(|folder| Self::at(folder.join("hoopauth")))
             .ok_or_else(|| {
                 Error::config(
-                    "`store`: this user has no home folder for the default store: set `store` to `sqlite:PATH` with a path of \
-                     your own, and `store_key`",
+                    "`store`: this user has no home folder for the default store: set `store` to \
+                     `sqlite:PATH` with a path of your own, and `store_key`",
                 )
             })
     }
@@ -57,8 +57,9 @@ impl UserStore {
                 Error::new(
                     ErrorCode::Store,
                     format!(
-                        "the folder `{}` could not be made ({error}): give this user the right to make it, or set `store` to \
-                         `sqlite:PATH` with a path of your own, and `store_key`",
+                        "the folder `{}` could not be made ({error}): give this user the right to \
+                         make it, or set `store` to `sqlite:PATH` with a path of your own, and \
+                         `store_key`",
                         self.folder.display()
                     ),
                 )

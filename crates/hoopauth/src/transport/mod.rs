@@ -24,12 +24,12 @@ pub(crate) fn of(transport: Option<&Arc<dyn Transport>>) -> crate::error::Result
     })
 }
 
-/// Sends one HTTP request and answers what came back.
+/// A carrier of HTTP: it sends one request and returns the answer.
 ///
-/// A transport must not follow redirects, must give up after `request.timeout`, and must not answer
-/// a body longer than `request.max_body`. Once that time is over nothing must be sent any more, as
-/// after the process stood still: others may have spent the refresh token. It is called from any
-/// thread, concurrently, with no lock of ours held but the account's lease.
+/// A transport must not follow redirects, must give up after `request.timeout`, and must not return
+/// a body longer than `request.max_body`. After that time it must send nothing, even if the process
+/// stood still meanwhile: others may have spent the refresh token. The client calls it from any
+/// thread, concurrently, and holds no lock meanwhile except the account's lease.
 pub trait Transport: Send + Sync + fmt::Debug {
     /// Sends `request`. A status of 4xx or 5xx is an answer, not an error.
     fn send(&self, request: &TransportRequest) -> Result<TransportResponse, TransportError>;
@@ -41,11 +41,11 @@ pub struct TransportRequest {
     pub method: &'static str,
     /// An absolute URL.
     pub url: String,
-    /// Names in canonical spelling; values may be secret.
+    /// Headers: names in canonical spelling; values may be secret.
     pub headers: Vec<(Cow<'static, str>, Secret)>,
     /// The body; empty for none.
     pub body: Body,
-    /// For the whole exchange, the body included.
+    /// Time for the whole exchange, the body included.
     pub timeout: Duration,
     /// The longest body to accept, in bytes after decompression. A longer one is
     /// [`TransportErrorKind::BodyTooLarge`].
@@ -87,7 +87,8 @@ impl Body {
         self.as_bytes().is_empty()
     }
 
-    /// A reference to what is shared; of what is secret a copy that is wiped when it is dropped.
+    /// Returns a reference to a shared body, or a copy of a secret body that is wiped when it is
+    /// dropped.
     #[cfg(feature = "reqwest")]
     pub(crate) fn to_bytes(&self) -> Bytes {
         match &self.kind {
@@ -145,14 +146,14 @@ impl fmt::Debug for TransportRequest {
 pub struct TransportResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The headers; `vec![...].into()` makes them of names and values.
+    /// The headers. `vec![...].into()` makes them from names and values.
     pub headers: ResponseHeaders,
     /// The body, decompressed.
     pub body: Vec<u8>,
 }
 
 impl TransportResponse {
-    /// The value of the first header of that name, in any case.
+    /// Returns the value of the first header of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)
     }
@@ -166,8 +167,8 @@ impl fmt::Debug for TransportResponse {
 
 /// The headers of an answer, names in lower case. `Debug` shows neither names nor values.
 ///
-/// As the transport had them: most are never looked at, and text is made of those alone that are
-/// asked for.
+/// The headers stay as the transport had them: most are never used, so only a requested header
+/// becomes text.
 #[derive(Clone, Default)]
 pub struct ResponseHeaders {
     kind: HeadersKind,
@@ -189,7 +190,7 @@ impl Default for HeadersKind {
 }
 
 impl ResponseHeaders {
-    /// The value of the first header of that name, in any case.
+    /// Returns the value of the first header of that name, in any case.
     pub fn get(&self, name: &str) -> Option<&str> {
         match &self.kind {
             HeadersKind::Own(pairs) => pairs
@@ -201,7 +202,7 @@ impl ResponseHeaders {
         }
     }
 
-    /// Names in lower case, with their values, those of one name in the order they came.
+    /// Returns names in lower case with their values; values of one name keep their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         Pairs::of(self)
     }
@@ -299,27 +300,27 @@ impl Clone for Pairs<'_> {
     }
 }
 
-/// Why no answer came.
+/// Reason why no answer came.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct TransportError {
     /// Kind of failure.
     pub kind: TransportErrorKind,
-    /// For people; no secrets, no bodies.
+    /// Description for people, without secrets and bodies.
     pub message: String,
-    /// `true` if any byte of the request may have reached the server, and in doubt.
+    /// `true` if a byte of the request may have reached the server. In doubt it is `true`.
     pub sent: bool,
 }
 
-/// The ways to fail.
+/// Kinds of failure of a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// No connection, or it broke.
+    /// There was no connection, or it broke.
     Network,
-    /// No answer in time.
+    /// No answer came in time.
     Timeout,
-    /// The certificate or the handshake.
+    /// The certificate or the handshake failed.
     Tls,
     /// The body is longer than allowed or not what its headers say.
     BodyTooLarge,

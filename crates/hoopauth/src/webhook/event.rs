@@ -1,9 +1,9 @@
 //! Reads the body of a webhook.
 //!
-//! A genuine body is delivered, whatever it looks like: the signature proves it, so a member that
-//! we can't read is left out and the program has the body. Refused is what could do harm: a body
-//! that is no JSON object, and one that is nested so deep that a recursive parser of the host
-//! program could crash on it.
+//! A genuine body is always delivered: the signature proves it, so we leave out a member that we
+//! can't read, and the program has the body. Only harmful bodies are refused: a body that is not a
+//! JSON object, and a body that is nested so deep that a recursive parser of the host program could
+//! crash.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +20,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
 use crate::web_url::hex_byte;
 
-/// What a webhook says.
+/// Content of a webhook.
 #[derive(Clone)]
 pub struct WebhookEvent {
     body: Arc<[u8]>,
@@ -35,7 +35,7 @@ pub struct WebhookEvent {
 }
 
 impl WebhookEvent {
-    /// Reads a body. Its app and its age are not checked here. `WEBHOOK_MALFORMED`.
+    /// Reads a body. This does not check its app and its age. `WEBHOOK_MALFORMED`.
     #[doc(hidden)]
     pub fn parse(body: &[u8]) -> Result<Self> {
         let text = readable(body)?;
@@ -44,11 +44,11 @@ impl WebhookEvent {
         let mut location = Named::of(&members.location_id, Account::location);
         let company = Named::of(&members.company_id, Account::company);
         if lifecycle_of(&event_type).is_some() {
-            // These change grants: what is not clear is not acted on.
+            // These events change grants: an unclear event changes nothing.
             members.check_clear()?;
             if matches!(location, Named::Unreadable) || matches!(company, Named::Unreadable) {
                 return Err(malformed(
-                    "its `locationId` or `companyId` is not an id, so that nobody can tell which grant it is about",
+                    "its `locationId` or `companyId` is not an id, so its grant is unknown",
                 ));
             }
         } else if matches!((&location, &company), (Named::No, Named::No)) {
@@ -75,18 +75,19 @@ impl WebhookEvent {
         })
     }
 
-    /// `type`, such as `ContactCreate`; unknown ones are passed on. Empty where the event has none,
-    /// as those of invoices, products and records.
+    /// Returns `type`, such as `ContactCreate`; unknown types are passed on. Empty if the event has
+    /// none, as events of invoices, products and records.
     pub fn event_type(&self) -> &str {
         &self.event_type
     }
 
-    /// `webhookId`, or a hash of the body where there is none.
+    /// Returns `webhookId`, or a hash of the body if there is none.
     pub fn webhook_id(&self) -> &str {
         &self.id
     }
 
-    /// When it happened; `None` where the event does not say, or not in a form that can be read.
+    /// Returns the moment of the event; `None` if the event names none, or names it in an unknown
+    /// form.
     pub fn timestamp(&self) -> Option<Timestamp> {
         match self.time {
             EventTime::At(at) => Some(at),
@@ -94,8 +95,8 @@ impl WebhookEvent {
         }
     }
 
-    /// The location it is about, else the company. An event without `locationId` and `companyId`
-    /// may name it by `altId` and `altType`, as those of invoices do.
+    /// Returns the location of the event, else the company. An event without `locationId` and
+    /// `companyId` may name it by `altId` and `altType`, as those of invoices do.
     pub fn account(&self) -> Option<&Account> {
         self.account.as_ref()
     }
@@ -113,9 +114,9 @@ impl WebhookEvent {
         &self.body
     }
 
-    /// The body as JSON text that every parser takes: without a byte order mark, half an emoji (as
-    /// JavaScript escapes one that was cut) replaced by U+FFFD, and a number beyond all
-    /// floating-point numbers as text.
+    /// Returns the body as JSON text that every parser accepts: without a byte order mark; with
+    /// U+FFFD for half an emoji (as JavaScript escapes one that was cut); and with text for a
+    /// number beyond all floating-point numbers.
     pub fn json_text(&self) -> Cow<'_, str> {
         match readable(&self.body) {
             Ok(Cow::Borrowed(text)) => quote_huge_numbers(text),
@@ -127,7 +128,7 @@ impl WebhookEvent {
         }
     }
 
-    /// The body, parsed; see [`json_text`](Self::json_text). Of a member that is named twice the
+    /// Returns the parsed body; see [`json_text`](Self::json_text). If a member is named twice, the
     /// last one counts.
     pub fn json(&self) -> serde_json::Value {
         let text = self.json_text();
@@ -137,17 +138,17 @@ impl WebhookEvent {
         serde_json::Value::deserialize(&mut reader).unwrap_or_default()
     }
 
-    /// The company, of a location's event too.
+    /// Returns the company, also for an event of a location.
     pub(super) fn company(&self) -> Option<&Account> {
         self.company.as_ref()
     }
 
-    /// What it says about grants, if anything.
+    /// Returns the meaning of the event for grants, if it has one.
     pub(super) fn lifecycle(&self) -> Option<Lifecycle> {
         lifecycle_of(&self.event_type)
     }
 
-    /// Which app it names.
+    /// Returns the app that the event names.
     pub(super) fn app(&self) -> &NamedApp {
         &self.app
     }
@@ -180,7 +181,7 @@ impl fmt::Debug for WebhookEvent {
     }
 }
 
-/// What an event says about grants.
+/// Meaning of an event for grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lifecycle {
     Install,
@@ -195,35 +196,35 @@ fn lifecycle_of(event_type: &str) -> Option<Lifecycle> {
     }
 }
 
-/// Which app an event was verified to be of.
+/// App that an event was verified for.
 #[derive(Clone, Debug)]
 pub(super) enum VerifiedFor {
-    /// Nobody looked, or it is another's.
+    /// Nobody checked, or the app is another one.
     AnyApp,
-    /// That of its own app id.
+    /// App of the verifier, by its app id.
     AppId,
-    /// That of a client, by what everything stored is keyed by.
+    /// App of a client, by the key of everything that is stored.
     Client(Arc<str>),
 }
 
-/// Which app an event names.
+/// App that an event names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NamedApp {
     /// None.
     No,
     /// This one.
     One(String),
-    /// Several, or in a form that is no id: not surely ours.
+    /// Several apps, or a value that is not an id: not certainly ours.
     Unclear,
 }
 
-/// When an event happened.
+/// Moment of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EventTime {
-    /// It does not say.
+    /// The event names no moment.
     No,
     At(Timestamp),
-    /// It says so in no form that is known.
+    /// The event names the moment in an unknown form.
     Unreadable,
 }
 
@@ -251,7 +252,7 @@ impl Named {
     }
 }
 
-/// Those members of an event that are looked at.
+/// Members of an event that are used.
 #[derive(Default)]
 struct Members<'a> {
     event_type: Member<'a>,
@@ -266,7 +267,7 @@ struct Members<'a> {
 
 impl<'a> Members<'a> {
     fn read(text: &'a str) -> Result<Self> {
-        // Looked at here, for serde's message would quote what stands there instead.
+        // Checked here, because serde's message would quote the value that stands there instead.
         if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
             return Err(malformed("it is not a JSON object"));
         }
@@ -293,7 +294,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Refuses an event that says two things at once.
+    /// Refuses an event that contradicts itself.
     fn check_clear(&self) -> Result<()> {
         let named = [
             ("type", &self.event_type),
@@ -304,7 +305,7 @@ impl<'a> Members<'a> {
         match named.iter().find(|(_, member)| member.differs) {
             None => Ok(()),
             Some((name, _)) => Err(malformed(&format!(
-                "it names `{name}` several times with differing values, so that nobody can tell which grant it is about"
+                "it names `{name}` several times with different values, so its grant is unknown"
             ))),
         }
     }
@@ -318,7 +319,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The account by the other way of naming one.
+    /// Returns the account that `altId` and `altType` name.
     fn other_account(&self) -> Named {
         match self.alt_type.text().unwrap_or_default().to_ascii_lowercase().as_str() {
             "location" => Named::of(&self.alt_id, Account::location),
@@ -342,7 +343,7 @@ impl<'a> Members<'a> {
 struct Member<'a> {
     /// The last one of that name.
     value: Option<&'a RawValue>,
-    /// The name stands there several times, with differing values.
+    /// The event has the name several times, with different values.
     differs: bool,
 }
 
@@ -362,7 +363,7 @@ impl Member<'_> {
     }
 }
 
-/// Returns `false` for what says nothing: `null` and an empty text.
+/// Returns `false` for `null` and an empty text, which say nothing.
 fn is_something(value: &RawValue) -> bool {
     !matches!(value.get(), "null" | "\"\"")
 }
@@ -413,8 +414,8 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// Reads the object at the top. What lies deeper is skipped, which serde does without recursion,
-/// and without making numbers of it.
+/// Reads the object at the top. Deeper values are skipped; serde does that without recursion, and
+/// without making numbers of it.
 struct Walk;
 
 impl<'a> Visitor<'a> for Walk {
@@ -467,7 +468,7 @@ fn check_depth(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Goes behind the quote that ends a string.
+/// Skips the rest of a string, including its closing quote.
 fn skip_string(bytes: &mut std::str::Bytes<'_>) {
     while let Some(byte) = bytes.next() {
         match byte {
@@ -562,7 +563,7 @@ fn mend(json: &str) -> Cow<'_, str> {
     Cow::Owned(mended)
 }
 
-/// What takes the place of an id: the platform's retries are the same bytes.
+/// Makes a substitute for an id: the platform's retries are the same bytes.
 fn hash_of(body: &[u8]) -> String {
     use std::fmt::Write as _;
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::mistake;
 use crate::web_url::hex_byte;
 
-/// How a webhook is signed.
+/// Scheme by which a webhook is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SignatureScheme {
@@ -31,7 +31,7 @@ impl SignatureScheme {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Ed25519, Self::RsaSha256, Self::HmacSha256];
 
-    /// The name in every language: `ed25519`, `rsa-sha256`, `hmac-sha256`.
+    /// Returns the name in every language: `ed25519`, `rsa-sha256`, `hmac-sha256`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ed25519 => "ed25519",
@@ -58,14 +58,14 @@ pub struct WebhookKey {
 }
 
 impl WebhookKey {
-    /// A key. A public one is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or hex; an
-    /// HMAC secret is taken as it is, but for white space at its ends, and has at least 16 bytes.
-    /// `label` is for people: a verified delivery tells it. `CONFIG`.
+    /// Makes a key. A public key is PEM, or SPKI DER or (Ed25519) the 32 raw bytes as base64 or
+    /// hex. An HMAC secret is used unchanged, except for white space at its ends, and has at least
+    /// 16 bytes. `label` is for people: a verified delivery tells it. `CONFIG`.
     pub fn new(scheme: SignatureScheme, label: &str, key: &str) -> Result<Self> {
         if label.is_empty() || label.len() > LONGEST_LABEL || label.chars().any(char::is_control) {
             return Err(Error::config(format!(
-                "the label of a webhook key is empty, longer than {LONGEST_LABEL} bytes, or holds a control character: choose a short \
-                 name"
+                "the label of a webhook key is empty, longer than {LONGEST_LABEL} bytes, or holds \
+                 a control character: choose a short name"
             )));
         }
         let trimmed = key.trim_ascii();
@@ -79,7 +79,8 @@ impl WebhookKey {
         }
         if trimmed.starts_with("-----BEGIN") && trimmed.contains("\\n") {
             return Err(Error::config(format!(
-                "the webhook key `{label}` has its line ends written as `\\n`: put real line ends in their place"
+                "the webhook key `{label}` has its line ends written as `\\n`: put real line ends \
+                 in their place"
             )));
         }
         let material = match scheme {
@@ -96,24 +97,24 @@ impl WebhookKey {
         })
     }
 
-    /// The key that the platform signs every app's webhooks with.
+    /// Returns the key that the platform signs the webhooks of every app with.
     pub(super) fn platform() -> Result<Self> {
         Self::new(SignatureScheme::Ed25519, "platform", PLATFORM_KEY)
     }
 
-    /// The platform's older key; its end is announced for 1 September 2026.
+    /// Returns the platform's older key; its end is announced for 1 September 2026.
     pub(super) fn platform_rsa() -> Result<Self> {
         Self::new(SignatureScheme::RsaSha256, "platform-rsa", PLATFORM_RSA_KEY)
     }
 
-    /// Counts from this moment on only, by the client's clock.
+    /// Makes the key valid from this moment on only, by the client's clock.
     #[must_use]
     pub fn not_before(mut self, moment: Timestamp) -> Self {
         self.not_before = moment;
         self
     }
 
-    /// Counts until this moment only, by the client's clock.
+    /// Makes the key valid until this moment only, by the client's clock.
     #[must_use]
     pub fn not_after(mut self, moment: Timestamp) -> Self {
         self.not_after = moment;
@@ -130,12 +131,12 @@ impl WebhookKey {
         &self.label
     }
 
-    /// Whether there are moments outside of which it does not count.
+    /// Returns `true` if the key is valid for a limited time only.
     pub(super) fn is_dated(&self) -> bool {
         (self.not_before, self.not_after) != ALWAYS
     }
 
-    /// `CONFIG` where it could never count.
+    /// Refuses a key that could never be valid: `CONFIG`.
     pub(super) fn check_dates(&self) -> Result<()> {
         if self.not_before > self.not_after {
             return Err(Error::config(format!(
@@ -146,7 +147,7 @@ impl WebhookKey {
         Ok(())
     }
 
-    /// Why it does not count at `now`, if so.
+    /// Returns the reason why the key is not valid at `now`, if so.
     pub(super) fn out_of_dates(&self, now: Timestamp) -> Option<&'static str> {
         if now < self.not_before {
             Some("has not begun")
@@ -157,7 +158,8 @@ impl WebhookKey {
         }
     }
 
-    /// Whether it made this signature of `body`. Constant time where it is a secret.
+    /// Returns `true` if the key made this signature of `body`. Takes constant time if the key is a
+    /// secret.
     pub(super) fn verifies(&self, body: &[u8], signature: &[u8]) -> bool {
         match &self.material {
             Material::Public(key) => key.verify_sig(body, signature).is_ok(),
@@ -191,7 +193,8 @@ fn ed25519(label: &str, text: &str) -> Result<Material> {
     };
     if is_of_small_order(raw) {
         return Err(Error::config(format!(
-            "the webhook key `{label}` is one that anybody can sign for, such as all zeros: copy the key again"
+            "the webhook key `{label}` is one that anybody can sign for, such as all zeros: copy \
+             the key again"
         )));
     }
     ParsedPublicKey::new(&ED25519, raw)
@@ -217,15 +220,17 @@ fn secret(label: &str, text: &str) -> Result<Material> {
     let text = text.trim_matches([' ', '\t', '\r', '\n']);
     if text.len() < LEAST_SECRET {
         return Err(Error::config(format!(
-            "the webhook secret `{label}` has fewer than {LEAST_SECRET} bytes and could be guessed: use a longer one"
+            "the webhook secret `{label}` has fewer than {LEAST_SECRET} bytes and could be \
+             guessed: use a longer one"
         )));
     }
     if text.trim_ascii_start().starts_with("-----BEGIN")
         || decode(label, text).is_ok_and(|key| is_public(&key))
     {
         return Err(Error::config(format!(
-            "the webhook secret `{label}` is a public key or PEM text, which is no secret: pass a public key with its own scheme \
-             (`ed25519`, `rsa-sha256`), or pass the webhook's secret here"
+            "the webhook secret `{label}` is a public key or PEM text, which is no secret: pass a \
+             public key with its own scheme (`ed25519`, `rsa-sha256`), or pass the webhook's \
+             secret here"
         )));
     }
     Ok(Material::Secret(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))))
@@ -248,7 +253,8 @@ fn decode(label: &str, text: &str) -> Result<Vec<u8>> {
             let (kind, rest) = rest.split_once("-----").ok_or_else(refused)?;
             if kind.contains("PRIVATE") {
                 return Err(Error::config(format!(
-                    "the webhook key `{label}` is a private key: pass the public key instead, and treat the private key as compromised"
+                    "the webhook key `{label}` is a private key: pass the public key instead, and \
+                     treat the private key as compromised"
                 )));
             }
             if kind != PEM_KIND {
@@ -269,7 +275,7 @@ fn decode(label: &str, text: &str) -> Result<Vec<u8>> {
     LENIENT.decode(text).map_err(|_| refused())
 }
 
-/// Whether these are the bytes of a public key that everybody may know.
+/// Returns `true` for the bytes of a public key.
 fn is_public(bytes: &[u8]) -> bool {
     bytes.strip_prefix(ED25519_SPKI).is_some_and(|raw| raw.len() == 32)
         || (is_one_sequence(bytes) && PublicEncryptingKey::from_der(bytes).is_ok())
@@ -284,7 +290,7 @@ fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     rest.is_empty().then(|| pairs.iter().map(|pair| hex_byte(*pair)).collect())?
 }
 
-/// Whether this is one DER sequence and nothing behind it.
+/// Returns `true` for one DER sequence with nothing behind it.
 fn is_one_sequence(der: &[u8]) -> bool {
     match der {
         [0x30, 0x82, high, low, rest @ ..] => {
@@ -295,7 +301,7 @@ fn is_one_sequence(der: &[u8]) -> bool {
     }
 }
 
-/// Whether a point's order is at most 8, in any of its encodings: for such a key there are
+/// Returns `true` if a point's order is at most 8, in any of its encodings: such a key accepts
 /// signatures of everything (RFC 8032, 8.4, leaves it open whether they count).
 fn is_of_small_order(point: &[u8]) -> bool {
     // The sign of x is in the last bit.
@@ -310,16 +316,16 @@ fn unreadable(label: &str, what: &str) -> Error {
     Error::config(format!("the webhook key `{label}` is not {what}: copy the key again"))
 }
 
-/// As the platform documents it.
+/// The platform's Ed25519 key, as it is documented.
 const PLATFORM_KEY: &str = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=";
 const PLATFORM_RSA_KEY: &str = include_str!("platform-rsa.pem");
 const PEM_KIND: &str = "PUBLIC KEY";
-/// The moments of a key that always counts.
+/// Moments of a key that is always valid.
 const ALWAYS: (Timestamp, Timestamp) = (Timestamp(i64::MIN), Timestamp(i64::MAX));
 const LONGEST_LABEL: usize = 64;
 const LONGEST_KEY: usize = 16_384;
 const LEAST_SECRET: usize = 16;
-/// What stands before the 32 bytes of a key (RFC 8410).
+/// Prefix of the 32 bytes of a key (RFC 8410).
 const ED25519_SPKI: &[u8] =
     &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 /// Keys come with their padding and without.

@@ -1,12 +1,13 @@
 //! Webhooks: keys, verification, replay, events.
 //!
 //! A [`WebhookVerifier`] checks that a request is a genuine, fresh event for this app that nobody
-//! has handled yet, and [`Client::apply`] does what an installation means for the grants.
+//! has handled yet, and [`Client::apply`](crate::Client::apply) does what an installation means for
+//! the grants.
 //!
 //! The platform sends an event again only if it was answered with 429, at least under one of its
-//! documented policies. So a receiver answers 200 to what it handled, to `WEBHOOK_REPLAYED` and to
-//! `WEBHOOK_FOREIGN`; 401 to `SIGNATURE_MISSING` and `SIGNATURE_INVALID`; 400 to
-//! `WEBHOOK_MALFORMED` and `WEBHOOK_STALE`; and **429 to everything else**, its own failures
+//! documented policies. So a receiver answers 200 to an event that it handled, to
+//! `WEBHOOK_REPLAYED` and to `WEBHOOK_FOREIGN`; 401 to `SIGNATURE_MISSING` and `SIGNATURE_INVALID`;
+//! 400 to `WEBHOOK_MALFORMED` and `WEBHOOK_STALE`; and **429 to everything else**, its own failures
 //! included.
 
 use std::fmt;
@@ -79,7 +80,7 @@ impl WebhookVerifierBuilder {
         self
     }
 
-    /// A clock of the host's own, instead of the client's or the system's.
+    /// Sets a clock of the host, instead of the client's or the system's clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
@@ -104,8 +105,9 @@ impl WebhookVerifierBuilder {
         )?;
         if keys.has_public() && settings.app_id.is_none() && !settings.any_app {
             return Err(Error::config(
-                "the platform signs the webhooks of all apps with one key, so a verifier must know its app: set `app_id`, make the \
-                 verifier with a client that has a `client_id`, or set `any_app` to accept the events of all apps",
+                "the platform signs the webhooks of all apps with one key, so a verifier must know \
+                 its app: set `app_id`, make the verifier with a client that has a `client_id`, or \
+                 set `any_app` to accept the events of all apps",
             ));
         }
         let oauth = client.as_ref().filter(|inner| inner.refresher.credential.oauth().is_ok());
@@ -121,8 +123,8 @@ impl WebhookVerifierBuilder {
             (Some("store") | None, Some(inner)) => Replay::Store(Arc::clone(inner)),
             (Some("store"), None) => {
                 return Err(Error::config(
-                    "`replay` is `store`, but only a client with a `client_id` has a store: make the verifier with such a client, \
-                     or set `replay` to `memory`",
+                    "`replay` is `store`, but only a client with a `client_id` has a store: make \
+                     the verifier with such a client, or set `replay` to `memory`",
                 ));
             }
             _ => Replay::Memory(Arc::new(Mutex::new(Deliveries::new(room))), None),
@@ -134,8 +136,9 @@ impl WebhookVerifierBuilder {
         };
         if settings.max_age > remembered {
             return Err(Error::config(
-                "`max_age` is more than 259200 seconds (3 days), but the client's store remembers handled webhooks for 3 days only: \
-                 set a smaller `max_age`, or set `replay` to `memory`",
+                "`max_age` is more than 259200 seconds (3 days), but the client's store remembers \
+                 handled webhooks for 3 days only: set a smaller `max_age`, or set `replay` to \
+                 `memory`",
             ));
         }
         let lives = Lives {
@@ -182,16 +185,15 @@ impl WebhookVerifier {
         WebhookVerifierBuilder::new(None)
     }
 
-    /// Verifies signature, event, app, age and that it was not handled before; claims it until it
-    /// is [confirmed](WebhookDelivery::confirm) or [released](WebhookDelivery::release).
+    /// Verifies signature, event, app and age, and that the event was not handled before. Claims it
+    /// until it is [confirmed](WebhookDelivery::confirm) or [released](WebhookDelivery::release).
     ///
-    /// `headers` are all those of the request, in any case and order; `body` is what came, byte for
-    /// byte.
+    /// `headers` are all headers of the request, in any case and order; `body` is the raw body.
     ///
     /// The platform signs the events of all apps with one key. An event that names another app is
-    /// foreign. One that names no app is accepted if the client has a grant for its account or for
-    /// its company (the store is asked, the platform is not), or if a shared secret signed it.
-    /// `any_app` accepts both. INSTALL and UNINSTALL must name this app.
+    /// foreign. An event that names no app is accepted if the client has a grant for its account or
+    /// for its company (the verifier asks the store, not the platform), or if a shared secret
+    /// signed it. `any_app` accepts both kinds. INSTALL and UNINSTALL must name this app.
     ///
     /// Errors, and what to answer to the platform: `WEBHOOK_REPLAYED` and `WEBHOOK_FOREIGN` (200,
     /// do nothing), `SIGNATURE_MISSING` and `SIGNATURE_INVALID` (401), `WEBHOOK_MALFORMED` and
@@ -208,8 +210,8 @@ impl WebhookVerifier {
             return Err(Error::new(
                 ErrorCode::WebhookMalformed,
                 format!(
-                    "the webhook's body has {} bytes, more than `max_body` ({}): answer 400; if you expect such webhooks, raise \
-                     `max_body`",
+                    "the webhook's body has {} bytes, more than `max_body` ({}): answer 400; if \
+                     you expect such webhooks, raise `max_body`",
                     body.len(),
                     settings.max_body
                 ),
@@ -238,18 +240,18 @@ impl WebhookVerifier {
         })
     }
 
-    /// The client whose store verifying may wait for.
+    /// Returns the client whose store a verification may wait for.
     pub(crate) fn waits_for(&self) -> Option<&Arc<Inner>> {
         self.shared.remembered_by().or(self.shared.grants.as_ref())
     }
 
-    /// The longest body that is accepted, in bytes: whoever reads one off a connection may stop
+    /// Returns the longest body that is accepted, in bytes: a reader of the connection may stop
     /// there.
     pub fn max_body(&self) -> usize {
         self.shared.settings.max_body
     }
 
-    /// As [`verify`](Self::verify), with a map of the `http` crate.
+    /// Verifies as [`verify`](Self::verify) does, with a map of the `http` crate.
     pub fn verify_http(&self, headers: &http::HeaderMap, body: &[u8]) -> Result<WebhookDelivery> {
         self.verify(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())), body)
     }
@@ -277,8 +279,8 @@ impl fmt::Debug for WebhookVerifier {
     }
 }
 
-/// A verified event, claimed by this process. Dropped without [`confirm`](Self::confirm) it is
-/// released, so that the platform's retry is accepted.
+/// A verified event, claimed by this process. A drop without [`confirm`](Self::confirm) releases
+/// it, so that the platform's retry is accepted.
 pub struct WebhookDelivery {
     event: WebhookEvent,
     key: String,
@@ -295,19 +297,21 @@ impl WebhookDelivery {
         &self.event
     }
 
-    /// The label of the key that verified it.
+    /// Returns the label of the key that verified the event.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// It was handled: from now on it is `WEBHOOK_REPLAYED`. If that can't be stored it may be
-    /// tried again, and the claim is kept until it ends. `INVALID_STATE` after a release.
+    /// Confirms that the delivery was handled: from now on it is `WEBHOOK_REPLAYED`. If that can't
+    /// be stored, `confirm` may be called again, and the claim is kept until it ends.
+    /// `INVALID_STATE` after a release.
     pub fn confirm(&self) -> Result<()> {
         match self.state.compare_exchange(CLAIMED, HANDLED, Ordering::SeqCst, Ordering::SeqCst) {
             Err(CONFIRMED) => return Ok(()),
             Err(RELEASED) => {
                 return Err(Error::state(
-                    "the webhook was released, so another worker may be handling it: call `confirm` or `release`, not both",
+                    "the webhook was released, so another worker may be handling it: call \
+                     `confirm` or `release`, not both",
                 ));
             }
             Ok(_) | Err(_) => {}
@@ -319,8 +323,8 @@ impl WebhookDelivery {
         Ok(())
     }
 
-    /// It was not handled: the next try of the platform is accepted. `INVALID_STATE` after
-    /// [`confirm`](Self::confirm).
+    /// Releases a delivery that was not handled: the next try of the platform is accepted.
+    /// `INVALID_STATE` after [`confirm`](Self::confirm).
     pub fn release(&self) -> Result<()> {
         match self.state.compare_exchange(CLAIMED, RELEASED, Ordering::SeqCst, Ordering::SeqCst) {
             Err(RELEASED) => Ok(()),
@@ -334,22 +338,23 @@ impl WebhookDelivery {
         }
     }
 
-    /// The client whose store it is remembered in.
+    /// Returns the client whose store remembers the delivery.
     pub(crate) fn remembered_by(&self) -> Option<&Arc<Inner>> {
         self.shared.remembered_by()
     }
 
-    /// Refuses what a forked child does with its parent's.
+    /// Refuses a forked child that uses its parent's delivery.
     fn check_process(&self) -> Result<()> {
         if !self.process.is_this() {
             return Err(Error::state(
-                "the process was forked after the webhook was verified: confirm or release it in the process that verified it",
+                "the process was forked after the webhook was verified: confirm or release it in \
+                 the process that verified it",
             ));
         }
         Ok(())
     }
 
-    /// Ends the claim, unless it has ended by itself and may be another's now.
+    /// Ends the claim, unless it has ended by itself and another worker may have it now.
     fn give_back(&self) -> Result<()> {
         let (now, moment) = self.shared.clock.both();
         let claim = self.shared.lives.claim;
@@ -370,7 +375,8 @@ impl Drop for WebhookDelivery {
             && self.check_process().is_ok()
             && let Err(error) = self.give_back()
         {
-            tracing::warn!(%error, "a webhook could not be released in the store; it is accepted again after `claim_seconds`");
+            tracing::warn!(%error, "a webhook could not be released in the store; it is accepted \
+                                    again after `claim_seconds`");
         }
     }
 }
@@ -384,13 +390,13 @@ impl fmt::Debug for WebhookDelivery {
     }
 }
 
-/// What a verifier and its deliveries share.
+/// State that a verifier and its deliveries share.
 struct Shared {
     keys: KeySet,
     settings: Settings,
-    /// What everything that the client stores is keyed by.
+    /// Key of everything that the client stores.
     client: Option<Arc<str>>,
-    /// The client whose grants tell that an event is this app's.
+    /// Client whose grants show that an event belongs to this app.
     grants: Option<Arc<Inner>>,
     replay: Replay,
     lives: Lives,
@@ -405,7 +411,8 @@ impl Shared {
         }
     }
 
-    /// Refuses other apps' events as foreign: the platform's keys sign those of every app.
+    /// Refuses events of other apps as foreign, because the platform's keys sign the events of
+    /// every app.
     fn check_app(&self, event: &mut WebhookEvent, verified: &Verified<'_>) -> Result<()> {
         let settings = &self.settings;
         let (own, is_lifecycle) = (settings.app_id.as_deref(), event.lifecycle().is_some());
@@ -417,7 +424,8 @@ impl Shared {
                 return Ok(());
             }
             (None, _) if is_lifecycle => {
-                "this verifier does not know its app, which INSTALL and UNINSTALL need: set `app_id`"
+                "this verifier does not know its app, which INSTALL and UNINSTALL need: set \
+                 `app_id`"
             }
             (_, NamedApp::No) if is_lifecycle => {
                 "an INSTALL or UNINSTALL must name its app, and this one has no `appId`"
@@ -428,14 +436,17 @@ impl Shared {
             (_, NamedApp::No) | (None, NamedApp::One(_)) if verified.by_secret => return Ok(()),
             (_, NamedApp::No) if self.has_grant_of(event)? => return Ok(()),
             (_, NamedApp::No) if self.grants.is_some() => {
-                "it names no `appId`, and this client has no grant for its account or company; set `any_app` to accept such events"
+                "it names no `appId`, and this client has no grant for its account or company; set \
+                 `any_app` to accept such events"
             }
             (_, NamedApp::No) => {
-                "it names no `appId`, and this verifier has no client whose grants could tell; make it with `webhook_verifier` of a \
-                 client, or set `any_app` to accept such events"
+                "it names no `appId`, and this verifier has no client whose grants could tell; \
+                 make it with `webhook_verifier` of a client, or set `any_app` to accept such \
+                 events"
             }
             _ => {
-                "its `appId` is not the verifier's `app_id`; set `any_app` to accept the events of other apps"
+                "its `appId` is not the verifier's `app_id`; set `any_app` to accept the events of \
+                 other apps"
             }
         };
         Err(Error::new(
@@ -472,29 +483,31 @@ impl Settings {
             _ if self.without_timestamp.unwrap_or(verified.by_secret) => return Ok(()),
             EventTime::No => {
                 return stale(
-                    "the webhook has no `timestamp`, so its age is not known: answer 400; to accept such webhooks, set \
-                     `without_timestamp`"
+                    "the webhook has no `timestamp`, so its age is not known: answer 400; to \
+                     accept such webhooks, set `without_timestamp`"
                         .to_owned(),
                 );
             }
             EventTime::Unreadable => {
                 return stale(
-                    "the webhook's `timestamp` is neither ISO 8601 nor a number of seconds or milliseconds since 1970, so its age \
-                     is not known: answer 400; to accept such webhooks, set `without_timestamp`"
+                    "the webhook's `timestamp` is neither ISO 8601 nor a number of seconds or \
+                     milliseconds since 1970, so its age is not known: answer 400; to accept such \
+                     webhooks, set `without_timestamp`"
                         .to_owned(),
                 );
             }
         };
         if moment.since(now) > FUTURE {
             return stale(format!(
-                "the webhook's `timestamp` is {} seconds in the future: check this computer's clock; if it is right, answer 400",
+                "the webhook's `timestamp` is {} seconds in the future: check this computer's \
+                 clock; if it is right, answer 400",
                 moment.since(now).as_secs()
             ));
         }
         if now.since(moment) > self.max_age {
             return stale(format!(
-                "the webhook is {} seconds old, more than `max_age` ({}): check this computer's clock; if it is right, answer 400, \
-                 or raise `max_age`",
+                "the webhook is {} seconds old, more than `max_age` ({}): check this computer's \
+                 clock; if it is right, answer 400, or raise `max_age`",
                 now.since(moment).as_secs(),
                 self.max_age.as_secs()
             ));
@@ -503,7 +516,7 @@ impl Settings {
     }
 }
 
-/// A verifier's time: its client's, the host's or the system's.
+/// Clock of a verifier: its client's, the host's or the system's.
 enum VerifierClock {
     Client(Arc<Inner>),
     Own(ClientClock),
@@ -526,21 +539,21 @@ impl VerifierClock {
     }
 }
 
-/// The states of a delivery; `HANDLED` until that is stored.
+/// States of a delivery. It is `HANDLED` until that is stored.
 const CLAIMED: u8 = 0;
 const HANDLED: u8 = 1;
 const CONFIRMED: u8 = 2;
 const RELEASED: u8 = 3;
 
-/// How far clocks may be apart.
+/// Difference between clocks that is tolerated.
 const FUTURE: Duration = Duration::from_secs(300);
 /// The default of `max_age`.
 const USUAL_AGE: Duration = Duration::from_secs(259_200);
-/// How much longer than it is accepted a delivery is remembered: an event may be from the future,
-/// and clocks may be set.
+/// Time for which a delivery is remembered beyond the time for which it is accepted: an event may
+/// be from the future, and clocks may be set.
 const DONE_SLACK: Duration = Duration::from_secs(3_600);
-/// How long an event is remembered that has neither an id nor a time: longer than the platform
-/// waits before it sends again what was handled but whose answer was lost (10 minutes and some),
-/// and not so long that a second event of the same bytes is taken for it.
+/// Time for which an event without id and time is remembered: longer than the platform waits before
+/// it repeats a handled event whose answer was lost (10 minutes and some), but not so long that a
+/// second event of the same bytes is mistaken for it.
 const INDISTINCT: Duration = Duration::from_secs(900);
 const CLOSE: Duration = Duration::from_secs(5);

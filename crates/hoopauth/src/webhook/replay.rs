@@ -1,4 +1,4 @@
-//! That each delivery is handled once: who has it, and which ones were handled.
+//! Replay: each delivery is handled once. The claims of deliveries, and the memory of handled ones.
 //!
 //! A delivery is claimed while it is handled. The claim ends by itself, so that the platform's next
 //! try is accepted where a handler died with it; confirmed, it is remembered for as long as it
@@ -15,7 +15,7 @@ use crate::inner::Inner;
 use crate::store::Fingerprint;
 use crate::sync::{Mutex, lock};
 
-/// Where deliveries are remembered.
+/// Place where deliveries are remembered.
 pub(super) enum Replay {
     /// Nowhere: the program does it.
     Off,
@@ -25,14 +25,14 @@ pub(super) enum Replay {
     Store(Arc<Inner>),
 }
 
-/// How long deliveries are remembered.
+/// Times for which deliveries are remembered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lives {
-    /// Those that are being handled.
+    /// Time of a claim: the delivery is being handled.
     pub(super) claim: Duration,
-    /// Those that were.
+    /// Time of a handled delivery.
     pub(super) done: Duration,
-    /// Those that were, and that can't be told from a later one.
+    /// Time of a handled delivery that can't be told from a later one.
     pub(super) indistinct: Duration,
 }
 
@@ -53,7 +53,7 @@ impl Replay {
         }
     }
 
-    /// Whether a delivery was handled before.
+    /// Returns `true` if a delivery was handled before.
     pub(super) fn is_done(&self, ids: &Ids, now: Timestamp) -> Result<bool> {
         match self {
             Self::Off => Ok(false),
@@ -113,7 +113,7 @@ impl Replay {
     }
 }
 
-/// Of all who try at once, over all processes, one gets it.
+/// Claims a delivery. If several workers try at once, in any processes, one gets the claim.
 fn claim_in_store(inner: &Inner, ids: &Ids, until: Timestamp, now: Timestamp) -> Result<()> {
     let _call = inner.begin_call();
     if claimed(inner, &ids.done, now)? == Some(true) {
@@ -139,7 +139,8 @@ fn claim_in_store(inner: &Inner, ids: &Ids, until: Timestamp, now: Timestamp) ->
         Ok(false) => Ok(()),
         done => {
             if let Err(error) = unclaim(inner, &ids.claim) {
-                tracing::warn!(%error, "a webhook could not be released in the store; it is accepted again after `claim_seconds`");
+                tracing::warn!(%error, "a webhook could not be released in the store; it is \
+                                        accepted again after `claim_seconds`");
             }
             Err(done.err().unwrap_or_else(replayed))
         }
@@ -161,5 +162,5 @@ fn unclaim(inner: &Inner, id: &Fingerprint) -> Result<()> {
     inner.grants().store.unclaim(id)
 }
 
-/// How long a look by claiming lasts where a crash leaves it.
+/// Time that a claim lasts which a crash left behind after a look.
 const LOOK_BY_CLAIM: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! Which key a webhook was signed with: the headers, and what counts among several of them.
+//! Signatures: the headers that carry them, and the choice among several.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -15,11 +15,11 @@ pub(super) struct KeySet {
     dated: bool,
 }
 
-/// What [`KeySet::verify`] found.
+/// Result of [`KeySet::verify`].
 pub(super) struct Verified<'a> {
     /// The first key that verified.
     pub(super) key: &'a WebhookKey,
-    /// Whether some signature was made with a shared secret.
+    /// `true` if a signature was made with a shared secret.
     pub(super) by_secret: bool,
 }
 
@@ -36,7 +36,7 @@ impl KeySet {
         Ok(Self { keys, dated })
     }
 
-    /// Whether there is a key that signs for other apps too.
+    /// Returns `true` if there is a key that signs for other apps, too.
     pub(super) fn has_public(&self) -> bool {
         self.keys.iter().any(|key| key.scheme() != SignatureScheme::HmacSha256)
     }
@@ -86,8 +86,9 @@ impl KeySet {
         match counting.find(|key| key.verifies(body, signature)) {
             Some(key) => Ok(Some(key)),
             None => Err(invalid(format!(
-                "the signature in `{}` was not made with {} over this body{}: answer 401. If the webhook is genuine, pass the body \
-                 exactly as it came (not parsed and written again), and check that the key is the current one",
+                "the signature in `{}` was not made with {} over this body{}: answer 401. If the \
+                 webhook is genuine, pass the body exactly as it came (not parsed and written \
+                 again), and check that the key is the current one",
                 found.name,
                 self.labels(found.scheme, |key| key.out_of_dates(now).is_none()),
                 self.out_of_dates(found.scheme, now),
@@ -95,14 +96,15 @@ impl KeySet {
         }
     }
 
-    /// Why nothing verified, though nothing is wrong.
+    /// Explains why nothing verified although no signature is wrong.
     #[cold]
     fn unverified(&self, found: &[Found<'_>], now: Timestamp) -> Error {
         if let Some(found) = found.iter().find(|found| found.signature().is_some()) {
             let scheme = found.scheme;
             if self.of(scheme).next().is_some() {
                 return invalid(format!(
-                    "the webhook is signed in `{}` only, and no key of `{}` is valid now{}: answer 401, and add the current key",
+                    "the webhook is signed in `{}` only, and no key of `{}` is valid now{}: answer \
+                     401, and add the current key",
                     found.name,
                     scheme.name(),
                     self.out_of_dates(scheme, now)
@@ -118,7 +120,8 @@ impl KeySet {
                 SignatureScheme::HmacSha256 => "add the webhook's secret as a key",
             };
             return invalid(format!(
-                "the webhook is signed in `{}` only, and there is no key of `{}`: answer 401, and {cure}",
+                "the webhook is signed in `{}` only, and there is no key of `{}`: answer 401, and \
+                 {cure}",
                 found.name,
                 scheme.name()
             ));
@@ -134,8 +137,8 @@ impl KeySet {
                 format!("the webhook's header `{name}` is `N/A`, so it is not signed: answer 401")
             }
             None => format!(
-                "the webhook carries no signature; it would be in {wanted}: answer 401, and check that all headers of the request \
-                 are passed to the verifier"
+                "the webhook carries no signature; it would be in {wanted}: answer 401, and check \
+                 that all headers of the request are passed to the verifier"
             ),
         })
     }
@@ -177,7 +180,7 @@ impl<'h> Found<'h> {
         for value in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
             if self.value.is_some_and(|before| before != value) {
                 return Err(invalid(format!(
-                    "the webhook carries `{}` several times with differing values: answer 401",
+                    "the webhook carries `{}` several times with different values: answer 401",
                     self.name
                 )));
             }
@@ -202,10 +205,15 @@ impl<'h> Found<'h> {
                 SignatureScheme::Ed25519 => "64 bytes as base64",
                 SignatureScheme::RsaSha256 => "at most 1024 bytes as base64",
                 SignatureScheme::HmacSha256 => {
-                    "64 hexadecimal digits or 44 characters of base64, with or without `sha256=` in front"
+                    "64 hexadecimal digits or 44 characters of base64, with or without `sha256=` \
+                     in front"
                 }
             };
-            invalid(format!("the signature in `{}` is malformed: it is not {form}; answer 401", self.name))
+            invalid(format!(
+                "the signature in `{}` is malformed: it is not {form}; answer \
+                             401",
+                self.name
+            ))
         })
     }
 }
@@ -245,7 +253,7 @@ fn missing(message: String) -> Error {
     Error::new(ErrorCode::SignatureMissing, message)
 }
 
-/// Where signatures are.
+/// Headers that carry signatures.
 const HEADERS: [(&str, SignatureScheme); 4] = [
     ("X-GHL-Signature", SignatureScheme::Ed25519),
     ("X-WH-Signature", SignatureScheme::RsaSha256),
@@ -253,5 +261,5 @@ const HEADERS: [(&str, SignatureScheme); 4] = [
     ("X-Hook-Signature", SignatureScheme::HmacSha256),
 ];
 const NOT_SIGNED: &[u8] = b"N/A";
-/// That of an RSA key of 8192 bits, and what decoding base64 rounds up to.
+/// Length of the signature of an RSA key of 8192 bits, rounded up as base64 decoding does.
 const LONGEST_SIGNATURE: usize = 1026;

@@ -49,11 +49,11 @@ pub(super) fn from_number(text: &str) -> Option<Timestamp> {
     Some(Timestamp(millis.floor() as i64))
 }
 
-/// What is left to read.
+/// Text that is left to read.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
-    /// As many digits.
+    /// Reads exactly this many digits.
     fn number(&mut self, digits: usize) -> Option<i64> {
         let (number, rest) = self.0.split_at_checked(digits)?;
         self.0 = rest;

@@ -1,4 +1,4 @@
-//! What the tests share: an emulator, a client of it, and a clock that both go by.
+//! Parts that the tests share: an emulator, a client of it, and a clock that both go by.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -115,14 +115,14 @@ pub fn approve(url: &str, account: &Account) -> String {
 pub struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
-    /// What was written so far.
+    /// Returns the text that was written so far.
     pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// What this process logs from now on, for all of its tests: one that logs and one that reads
-    /// the log call this first. A subscriber of one thread may miss what another thread logs for
-    /// the first time just then.
+    /// Returns the text that this process logs from now on, for all of its tests: one that logs and
+    /// one that reads the log call this first. A subscriber of one thread may miss what another
+    /// thread logs for the first time just then.
     pub fn of_process() -> &'static Self {
         static LOG: LazyLock<Captured> = LazyLock::new(|| {
             let log = Captured::default();

@@ -12,7 +12,7 @@ use hoopauth::{Clock, ManualClock, Timestamp};
 /// One request as it came.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// Which connection it came by, from 0.
+    /// Number of the connection that the request came by, from 0.
     pub connection: usize,
     pub head: String,
     pub body: Vec<u8>,
@@ -193,7 +193,7 @@ pub struct VirtualClock {
 struct Virtual {
     now: u64,
     awake: usize,
-    /// When the sleepers wake.
+    /// Moment at which the sleepers wake.
     asleep: Vec<u64>,
 }
 

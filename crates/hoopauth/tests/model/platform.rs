@@ -31,7 +31,7 @@ pub(crate) enum Fault {
 struct Family {
     current: String,
     access: String,
-    /// When that pair was made.
+    /// Moment at which that pair was made.
     made_at: u64,
     spent: HashMap<String, Spent>,
     revoked: bool,
@@ -99,7 +99,7 @@ impl Platform {
         self.state().sent.clone()
     }
 
-    /// Whether the token has not ended by the clock.
+    /// Returns `true` if the token has not ended by the clock.
     pub(crate) fn lives(&self, access: &str) -> bool {
         self.state().expiries.get(access).is_some_and(|end| *end > self.clock.monotonic())
     }
@@ -109,7 +109,7 @@ impl Platform {
         self.state().families[account].current.clone()
     }
 
-    /// When the refresh token that is not spent was given out.
+    /// Moment at which the unspent refresh token was given out.
     pub(crate) fn rotated_at(&self, account: usize) -> u64 {
         self.state().families[account].made_at
     }
@@ -164,7 +164,8 @@ impl Platform {
         };
         let left = state.expiries[&access].saturating_sub(now) / 1000;
         let body = serde_json::json!({
-            "access_token": access, "refresh_token": refresh, "expires_in": left, "token_type": "Bearer",
+            "access_token": access, "refresh_token": refresh, "expires_in": left,
+            "token_type": "Bearer",
             "userType": "Location", "locationId": super::world::id(account), "companyId": "company",
         });
         TransportResponse {

@@ -18,18 +18,18 @@ use super::platform::{LIFE, Platform, WINDOW};
 const ACCOUNTS: usize = 3;
 const PER_MINUTE: usize = 5;
 
-/// What happens when a client's refresh comes to a step.
+/// Event at a step of a client's refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// As if the process had been killed: what it held in memory is gone.
+    /// A kill of the process: its memory is gone.
     Crash,
-    /// As if the store or the disk had failed.
+    /// A failure of the store or the disk.
     Fail,
     /// Another process does something to the same account; then the refresh goes on.
     Meanwhile(Deed),
 }
 
-/// What another process, the user or the platform does in the middle of a refresh.
+/// Act of another process, the user or the platform in the middle of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
     Headers,
@@ -45,7 +45,7 @@ struct Crashed;
 
 type Armed = Arc<Mutex<Vec<(Step, Stop)>>>;
 
-/// What the model knows of an account.
+/// Knowledge of the model about an account.
 #[derive(Default)]
 struct Known {
     /// The first pair, as an app ships it.
@@ -56,11 +56,11 @@ struct Known {
     revoked: bool,
     /// Since when a rotated pair is not in the store.
     at_risk_since: Option<u64>,
-    /// That lasted longer than the window: it may be lost, and only then.
+    /// `true` if that lasted longer than the window: only then may the grant be lost.
     may_be_lost: bool,
 }
 
-/// What the two clients and the others share.
+/// State that the two clients and the others share.
 pub(crate) struct Shared {
     pub(crate) platform: Platform,
     clock: Arc<ManualClock>,
@@ -192,7 +192,7 @@ impl Shared {
         self.known(number, |known| known.revoked = true);
     }
 
-    /// What happens while a refresh of this account stands at `step`.
+    /// Plays the events while a refresh of this account stands at `step`.
     fn meanwhile(&self, deed: Deed, step: Step, number: usize) {
         match deed {
             Deed::Headers => {
@@ -355,7 +355,7 @@ impl World {
         self.shared.revoke(number);
     }
 
-    /// What must hold after every action.
+    /// Checks the conditions that must hold after every action.
     pub(crate) fn check(&mut self) {
         self.shared.check_sends();
         let sent = self.shared.platform.sent();

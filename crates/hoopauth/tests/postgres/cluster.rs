@@ -67,8 +67,8 @@ impl Cluster {
             let port = free_port();
             // The store has to ask for what it needs: here, nothing is on the disk at once.
             let mut settings = String::from(
-                "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\nmax_connections = 300\n\
-                 shared_buffers = 32MB\nlisten_addresses = '127.0.0.1'\nssl = on\n",
+                "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\nmax_connections = \
+                 300\nshared_buffers = 32MB\nlisten_addresses = '127.0.0.1'\nssl = on\n",
             );
             let _ = writeln!(
                 settings,
@@ -236,8 +236,9 @@ impl Pooler {
                 tempfile::Builder::new().prefix("hoopauth-pooler-").tempdir().unwrap().keep();
             let (port, file) = (free_port(), folder.join("pgbouncer.ini"));
             let text = format!(
-                "[databases]\npostgres = host=127.0.0.1 port={} user=postgres password={PASSWORD}\n[pgbouncer]\n\
-                 listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n{settings}\n",
+                "[databases]\npostgres = host=127.0.0.1 port={} user=postgres \
+                 password={PASSWORD}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = \
+                 {port}\nunix_socket_dir =\nauth_type = any\n{settings}\n",
                 cluster.port
             );
             fs::write(&file, text).unwrap();
@@ -290,12 +291,14 @@ pub fn program(name: &str) -> PathBuf {
     folders.extend(versions.into_iter().rev().map(|(_, folder)| folder));
     folders.push("/usr/sbin".into());
     folders.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
-    folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file()).unwrap_or_else(|| {
-        panic!(
-            "`{name}` is missing: install the packages `postgresql` and `pgbouncer` (as root, `make setup-postgres` does), \
-             or set HOOPAUTH_POSTGRES_BIN to a folder that holds it"
-        )
-    })
+    folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file()).unwrap_or_else(
+        || {
+            panic!(
+                "`{name}` is missing: install the packages `postgresql` and `pgbouncer` (as root, \
+             `make setup-postgres` does), or set HOOPAUTH_POSTGRES_BIN to a folder that holds it"
+            )
+        },
+    )
 }
 
 /// The server refuses to run as root.

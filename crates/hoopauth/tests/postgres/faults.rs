@@ -26,12 +26,13 @@ fn refused_at(step: Step, state: &str, words: &str) {
     let mut admin = site.admin();
     let refuse = |table: &str| {
         format!(
-            "CREATE TRIGGER broken BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION broken();"
+            "CREATE TRIGGER broken BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE \
+             FUNCTION broken();"
         )
     };
     let break_it = format!(
-        "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING \
-         ERRCODE = '{state}', MESSAGE = 'planted'; END $$; {}{}",
+        "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION \
+         USING ERRCODE = '{state}', MESSAGE = 'planted'; END $$; {}{}",
         refuse("app"),
         refuse("account")
     );

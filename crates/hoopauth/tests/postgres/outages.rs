@@ -14,8 +14,9 @@ const LONG: Duration = Duration::from_secs(60);
 /// Ends the sessions that hold leases of the site's accounts, as an administrator could; how many
 /// there were.
 fn end_holders(site: &Site, admin: &mut postgres::Client) -> usize {
-    let query = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted \
-                 AND pid IN (SELECT pid FROM pg_stat_activity WHERE application_name = $1)";
+    let query = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' \
+                 AND granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE application_name = \
+                 $1)";
     admin.query(query, &[&schema_of(&site.url)]).unwrap().len()
 }
 
@@ -84,7 +85,8 @@ fn sessions_ended_at_each_step_lose_no_grant() {
         let hook = move |at, _: &_| {
             if at == step {
                 let mut admin = Cluster::shared().admin(&url);
-                let query = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = $1";
+                let query = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE \
+                             application_name = $1";
                 admin.query(query, &[&schema_of(&url)]).unwrap();
             }
             Ok(())
@@ -163,9 +165,10 @@ fn a_save_that_the_server_refuses_keeps_the_new_pair() {
     // It refuses exactly the save of the answer.
     admin
         .batch_execute(
-            "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING \
-             ERRCODE = 'disk_full', MESSAGE = 'could not extend file'; END $$; \
-             CREATE TRIGGER broken BEFORE UPDATE OF generation ON account FOR EACH ROW EXECUTE FUNCTION broken()",
+            "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION \
+             USING ERRCODE = 'disk_full', MESSAGE = 'could not extend file'; END $$; CREATE \
+             TRIGGER broken BEFORE UPDATE OF generation ON account FOR EACH ROW EXECUTE FUNCTION \
+             broken()",
         )
         .unwrap();
     site.works(&client, &account);

@@ -1,4 +1,4 @@
-//! What is kept in a database is sealed, and nothing secret comes out of it or of an error.
+//! A database holds sealed values only, and nothing secret comes out of it or of an error.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -73,7 +73,7 @@ fn no_secret_can_be_read_in_the_tables() {
     assert_eq!(sealed[0], 2, "in the form of a sealed value");
 }
 
-/// What is logged, by all threads of this program.
+/// Log of all threads of this program.
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 struct Log;
@@ -111,7 +111,7 @@ fn the_password_is_in_no_error_and_no_log() {
     let (message, retryable) = ask("postgres", "postgres", cluster.port);
     assert!(message.contains("authentication failed") && !retryable, "{message}");
     let (message, retryable) = ask(&good, "nowhere", cluster.port);
-    assert!(message.contains("no such database") && !retryable, "{message}");
+    assert!(message.contains("the database does not exist") && !retryable, "{message}");
     let port = free_port();
     let (message, retryable) = ask(&good, "postgres", port);
     assert!(

@@ -1,4 +1,4 @@
-//! What the child processes do: this test binary started again, with a role.
+//! The roles of the child processes: this test binary started again, with a role.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -17,12 +17,12 @@ use crate::child::{builder, outcome, say, say_what_comes_of, step_named, wait_fo
 use crate::common::location;
 use crate::site::{Process, Site};
 
-/// What happens to a process in the middle of a refresh.
+/// Fault of a process in the middle of a refresh.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
-    /// It may write no byte more to any file: `RLIMIT_FSIZE`, as a full disk.
+    /// The process can write no more bytes to any file: `RLIMIT_FSIZE`, as a full disk.
     Full,
-    /// It has no rights in the store's folder any more, as after giving up root.
+    /// The process has no rights in the store's folder any more, as after giving up root.
     Rights,
 }
 
@@ -55,7 +55,7 @@ impl Fault {
         }
     }
 
-    /// What the error says.
+    /// Text of the error.
     fn words(self) -> &'static str {
         match self {
             Self::Full => "space",
@@ -201,7 +201,7 @@ fn a_folder_without_rights_is_named() {
     assert!(line.starts_with("STORE ") && line.contains("right to write"), "{line}");
 }
 
-/// What can't be marked is not sent: the refresh token in the file stays good.
+/// A refresh that can't be marked is not sent: the refresh token in the file stays good.
 #[test]
 fn a_store_that_can_only_be_read_sends_nothing() {
     let site = Site::new();
@@ -238,7 +238,8 @@ fn a_store_that_breaks_in_mid_refresh_keeps_the_new_pair() {
     // The disk refuses exactly the save of the answer.
     database
         .execute_batch(
-            "CREATE TRIGGER broken BEFORE UPDATE OF generation ON account BEGIN SELECT raise(ABORT, 'broken'); END",
+            "CREATE TRIGGER broken BEFORE UPDATE OF generation ON account BEGIN SELECT \
+             raise(ABORT, 'broken'); END",
         )
         .unwrap();
     site.works(&client, &account);

@@ -111,7 +111,7 @@ fn every_account_works(site: &Site, accounts: &[Account]) {
     }
 }
 
-/// How many processes die, and where.
+/// Number of processes that die, and the places.
 struct Course {
     seed: u64,
     kills: usize,
@@ -167,7 +167,8 @@ impl Course {
         mixed(self.seed ^ mixed(number as u64) ^ which)
     }
 
-    /// Where the nth process dies: each point in its turn, at one of the first times or moments.
+    /// Returns the place where the nth process dies: each point in its turn, at one of the first
+    /// times or moments.
     fn end_of(&self, number: usize) -> (String, u64) {
         let chance = mixed(self.seed ^ mixed(number as u64));
         match Step::ALL.get(number % (Step::ALL.len() + 1)) {

@@ -15,7 +15,7 @@ mod stopped;
 mod together;
 mod webhooks;
 
-/// What the child processes of these tests alone do.
+/// Roles of child processes that only these tests have.
 fn play(role: &str, argument: &str) {
     match role {
         "meet a fault" => faults::meet(argument),

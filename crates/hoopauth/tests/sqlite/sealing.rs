@@ -1,4 +1,4 @@
-//! What is sealed opens for its key, app and account only, and nothing sealed is overwritten with
+//! A sealed value opens for its key, app and account only, and nothing sealed is overwritten with
 //! another key.
 
 use std::fs;
@@ -149,8 +149,8 @@ fn rows_open_where_they_belong_only() {
     let copy = |from: &Account, app: i64, to: &Account| {
         let copied = database
             .execute(
-                "UPDATE account SET sealed = (SELECT sealed FROM account WHERE app = 1 AND name = ?1) \
-                 WHERE app = ?2 AND name = ?3",
+                "UPDATE account SET sealed = (SELECT sealed FROM account WHERE app = 1 AND name = \
+                 ?1) WHERE app = ?2 AND name = ?3",
                 (from.as_str(), app, to.as_str()),
             )
             .unwrap();

@@ -62,17 +62,17 @@ impl Site {
         self.builder().build().unwrap()
     }
 
-    /// What any other program does that looks into the store and is gone. SQLite's takes itself for
-    /// the last one, and removes the write-ahead log at its end unless others hold locks of their
-    /// own.
+    /// Looks into the store as any other program does, and is gone. SQLite's takes itself for the
+    /// last one, and removes the write-ahead log at its end unless others hold locks of their own.
     pub(crate) fn visit(&self) {
         let shell = rusqlite::Connection::open(self.path()).unwrap();
         shell.query_row("SELECT count(*) FROM account", [], |row| row.get::<_, i64>(0)).unwrap();
     }
 
-    /// Whether another SQLite than the one built in, Python's, finds nothing wrong with the store.
+    /// Checks with another SQLite, Python's, that nothing is wrong with the store.
     pub(crate) fn check(&self) {
-        let script = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchall())";
+        let script = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('PRAGMA \
+                      integrity_check').fetchall())";
         let found = Command::new("python3").args(["-c", script]).arg(self.path()).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&found.stdout).trim(), "('ok',)", "{found:?}");
     }
@@ -120,7 +120,7 @@ impl Process {
         Self { input: child.stdin.take(), child, output }
     }
 
-    /// What the process says next; its other output is the test harness's.
+    /// Returns the next line of the process; its other output is the test harness's.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         loop {
@@ -153,7 +153,8 @@ impl Process {
         assert!(matches!(stopped, WaitStatus::Stopped(..)), "{stopped:?}");
     }
 
-    /// As [`stop`](Self::stop), without waiting for it. The process may have died meanwhile.
+    /// Stops the process as [`stop`](Self::stop) does, without waiting for it. The process may have
+    /// died meanwhile.
     pub(crate) fn freeze(&self) {
         kill(self.pid(), Signal::SIGSTOP).unwrap();
     }

@@ -56,7 +56,7 @@ fn killed_at_each_step_the_lease_is_free_and_the_grant_lives() {
         let result = impatient.headers_for(account.as_str(), "GET");
         match step {
             Step::Lease | Step::Publish | Step::Release => {
-                assert!(result.is_ok(), "{step:?}: {result:?}")
+                assert!(result.is_ok(), "{step:?}: {result:?}");
             }
             _ => assert_eq!(result.unwrap_err().code(), ErrorCode::LeaseTimeout, "{step:?}"),
         }

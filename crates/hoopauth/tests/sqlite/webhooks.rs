@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::child::{builder, say, wait_for_a_line};
 use crate::site::Site;
 
-/// What a child is told: the key, the headers and the body.
+/// Message to a child: the key, the headers and the body.
 fn told(site: &Site, webhook: &SignedWebhook) -> String {
     let key = site.world.emulator.webhook_key(WebhookScheme::Ed25519).key;
     serde_json::to_string(&(key, &webhook.headers, &webhook.body)).unwrap()

@@ -196,7 +196,7 @@ fn anything() -> impl Strategy<Value = String> {
     })
 }
 
-/// What can stand where a token was expected, and is none.
+/// Values in the place of a token that are no tokens.
 fn no_token() -> impl Strategy<Value = String> {
     anything().prop_filter("a usable token", |json| token(json).is_none())
 }
@@ -204,8 +204,8 @@ fn no_token() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Whatever stands beside a usable pair, before and behind it, twice or in the other
-    /// casing, it is found.
+    /// A usable pair is found, whatever stands beside it, before and behind it, twice or in the
+    /// other casing.
     #[test]
     fn every_answer_that_holds_a_usable_pair_is_taken(
         camel in any::<[bool; 2]>(),
@@ -216,8 +216,10 @@ proptest! {
         order in any::<prop::sample::Index>(),
         frame in 0..6usize,
     ) {
-        let member = |name: &str, value: &str| format!("{}:{value}", serde_json::to_string(name).unwrap());
-        let value = |text: &str, listed: bool| if listed { format!("[\"{text}\"]") } else { format!("\"{text}\"") };
+        let member = |name: &str, value: &str| format!("{}:{value}",
+            serde_json::to_string(name).unwrap());
+        let value = |text: &str,
+            listed: bool| if listed { format!("[\"{text}\"]") } else { format!("\"{text}\"") };
         let mut members = vec![
             member(ACCESS_TOKEN[usize::from(camel[0])], &value("at.new_1", listed[0])),
             member(REFRESH_TOKEN[usize::from(camel[1])], &value("rt.new_1", listed[1])),
@@ -225,7 +227,8 @@ proptest! {
         let tokens = [ACCESS_TOKEN, REFRESH_TOKEN].concat();
         members.extend(odd_tokens.iter().map(|(name, json)| member(tokens[*name], json)));
         let others =
-            [TOKEN_TYPE, EXPIRES_IN, SCOPE, USER_TYPE, COMPANY_ID, LOCATION_ID, USER_ID, ["error", "x"]].concat();
+            [TOKEN_TYPE, EXPIRES_IN, SCOPE, USER_TYPE, COMPANY_ID, LOCATION_ID, USER_ID, ["error",
+                "x"]].concat();
         members.extend(odd_members.iter().map(|(name, json)| member(others[*name], json)));
         let unknown = unknown.iter().filter(|(name, _)| !tokens.contains(&name.as_str()));
         members.extend(unknown.map(|(name, json)| member(name, json)));

@@ -50,12 +50,17 @@ fn coded(code: &str, words: &str) -> Vec<String> {
         serde_json::json!({ "error": code, "error_description": words }).to_string(),
         serde_json::json!({ "error": code, "message": words, "statusCode": 400 }).to_string(),
         serde_json::json!({ "error": spaced, "error_description": words }).to_string(),
-        serde_json::json!({ "error": { "code": upper, "message": words, "details": [], "resolution": "y" } })
-            .to_string(),
-        serde_json::json!({ "error": { "code": code, "message": [words] }, "traceId": "t" }).to_string(),
+        serde_json::json!({ "error": { "code": upper, "message": words, "details": [],
+            "resolution": "y" } })
+        .to_string(),
+        serde_json::json!({ "error": { "code": code, "message": [words] },
+            "traceId": "t" })
+        .to_string(),
         serde_json::json!({ "code": upper, "message": words }).to_string(),
         // What strict parsers refuse.
-        format!("\u{feff}{{\"x\":1e999,\"error\":\"{code}\",\"error\":\"{code}\",\"y\":\"\\ud800\"}}"),
+        format!(
+            "\u{feff}{{\"x\":1e999,\"error\":\"{code}\",\"error\":\"{code}\",\"y\":\"\\ud800\"}}"
+        ),
         format!("{{\"x\":{}{},\"error\":\"{code}\"}}", "[".repeat(500), "]".repeat(500)),
     ]
 }
@@ -64,8 +69,9 @@ fn coded(code: &str, words: &str) -> Vec<String> {
 fn a_code_decides_whatever_the_words_say() {
     use ErrorCode::{ReauthorizationRequired as Reauthorize, TokenRequestRejected as Rejected};
     let words = [
-        "The provided authorization grant (e.g., authorization code, resource owner credentials) or refresh token is \
-         invalid, expired, revoked, does not match the redirection URI used in the authorization request",
+        "The provided authorization grant (e.g., authorization code, resource owner credentials) \
+         or refresh token is invalid, expired, revoked, does not match the redirection URI used in \
+         the authorization request",
         "Location is not active",
         "Invalid grant: refresh token is invalid",
         "Authorization code not found",

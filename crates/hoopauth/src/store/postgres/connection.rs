@@ -1,4 +1,4 @@
-//! One connection, and what is asked of its session.
+//! One connection, and the settings of its session.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -106,15 +106,15 @@ pub(super) fn number(answer: &[SimpleQueryMessage]) -> Option<i32> {
 
 /// Makes the settings of the session; answers its server process.
 async fn prepare(client: &Client, settings: &Settings) -> Outcome<i32> {
-    // What is committed is on the disk, whatever the server's or the user's default. No other
-    // schema's tables are meant.
+    // A commit is on the disk, whatever the server's or the user's default. No other schema's
+    // tables are meant.
     let answer = client
         .simple_query(&format!(
-            "SET search_path TO {schema}, pg_temp; SET synchronous_commit TO on; \
-             SET default_transaction_isolation TO 'read committed'; SET default_transaction_read_only TO off; \
-             SET statement_timeout TO {statement}; SET lock_timeout TO {lock}; \
-             SET idle_in_transaction_session_timeout TO {statement}; SET idle_session_timeout TO {idle}; \
-             SELECT pg_backend_pid()",
+            "SET search_path TO {schema}, pg_temp; SET synchronous_commit TO on; SET \
+             default_transaction_isolation TO 'read committed'; SET default_transaction_read_only \
+             TO off; SET statement_timeout TO {statement}; SET lock_timeout TO {lock}; SET \
+             idle_in_transaction_session_timeout TO {statement}; SET idle_session_timeout TO \
+             {idle}; SELECT pg_backend_pid()",
             schema = settings.schema,
             statement = STATEMENT_TIMEOUT.as_millis(),
             lock = LOCK_TIMEOUT.as_millis(),
@@ -124,8 +124,9 @@ async fn prepare(client: &Client, settings: &Settings) -> Outcome<i32> {
     // The same towards a host that is gone, on the server's side. Not every system has all of them.
     let tcp = client
         .batch_execute(&format!(
-            "SET client_connection_check_interval TO 2000; SET tcp_keepalives_idle TO 4; \
-             SET tcp_keepalives_interval TO 2; SET tcp_keepalives_count TO 3; SET tcp_user_timeout TO {}",
+            "SET client_connection_check_interval TO 2000; SET tcp_keepalives_idle TO 4; SET \
+             tcp_keepalives_interval TO 2; SET tcp_keepalives_count TO 3; SET tcp_user_timeout TO \
+             {}",
             IDLE_HOLDER.as_millis()
         ))
         .await;
@@ -133,7 +134,8 @@ async fn prepare(client: &Client, settings: &Settings) -> Outcome<i32> {
         if error.code().is_none() {
             return Err(error.into());
         }
-        tracing::debug!(%error, "the server knows no limits for connections whose other end is gone");
+        tracing::debug!(%error, "the server knows no limits for connections whose other end is \
+                                 gone");
     }
     number(&answer).ok_or_else(|| store("the PostgreSQL server does not name its process").into())
 }

@@ -31,7 +31,8 @@ impl Engine {
     pub(super) fn start() -> Result<Self> {
         let failed = |error: &dyn fmt::Display| {
             store(format!(
-                "no thread for PostgreSQL could be started ({error}): check the limits of this process"
+                "no thread for PostgreSQL could be started ({error}): check the limits of this \
+                 process"
             ))
         };
         let runtime = runtime::Builder::new_current_thread()

@@ -25,7 +25,7 @@ impl Failure {
         match self {
             Self::Driver(error) => error.code().is_none_or(ends_the_session),
             Self::TimedOut => true,
-            // Not a bad row, but a session that is not what it should be.
+            // Not a bad row, but a session with wrong settings.
             Self::Ours(error) => error.code() == ErrorCode::Store,
         }
     }
@@ -35,8 +35,8 @@ impl Failure {
         match self {
             Self::Ours(error) => error,
             Self::TimedOut => store(format!(
-                "the PostgreSQL server {place} did not answer within the time this call may take: try again; if it stays so, check the \
-                 server and the network"
+                "the PostgreSQL server {place} did not answer within the time this call may take: \
+                 try again; if this stays, check the server and the network"
             ))
             .with_retryable(true),
             Self::Driver(error) => driver(&error, place),
@@ -70,7 +70,8 @@ pub(super) fn bad_row(what: &str) -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,
         format!(
-            "the store holds a {what} that hoopauth did not write: authorize the account again, or restore the store from a backup"
+            "the store holds a {what} that hoopauth did not write: authorize the account again, or \
+             restore the store from a backup"
         ),
     )
 }
@@ -81,8 +82,8 @@ pub(super) fn store(message: impl Into<String>) -> Error {
 }
 
 fn ends_the_session(state: &SqlState) -> bool {
-    // Idle for too long: these two classes, and the last one by its number, for the driver does not
-    // know it.
+    // Idle for too long: these two classes, and the last one by its number, because the driver does
+    // not know it.
     let code = state.code();
     code.starts_with("08") || code.starts_with("57P") || matches!(code, "25P03" | "25P04" | "XX000")
 }
@@ -100,14 +101,16 @@ fn driver(error: &tokio_postgres::Error, place: &str) -> Error {
     let said = clean(database.message());
     let (what, retryable) = match database.code() {
         &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => (
-            "authentication failed: check user and password in `store`, and the server's pg_hba.conf",
+            "authentication failed: check user and password in `store`, and the server's \
+             pg_hba.conf",
             false,
         ),
         &SqlState::UNDEFINED_DATABASE => {
-            ("there is no such database: make it first, or name another in `store`", false)
+            ("the database does not exist: create it, or name another one in `store`", false)
         }
         &SqlState::INSUFFICIENT_PRIVILEGE => (
-            "permission denied: give the user the right to use the store's schema, and to read and write its tables",
+            "permission denied: give the user the right to use the store's schema, and to read and \
+             write its tables",
             false,
         ),
         &SqlState::DISK_FULL => ("the server's disk is full: free some space", true),
@@ -115,7 +118,8 @@ fn driver(error: &tokio_postgres::Error, place: &str) -> Error {
             ("the server is out of memory: try again, and give it more", true)
         }
         &SqlState::TOO_MANY_CONNECTIONS => (
-            "too many connections: raise the server's `max_connections` or the user's limit, or run fewer processes",
+            "too many connections: raise the server's `max_connections` or the user's limit, or \
+             run fewer processes",
             true,
         ),
         &SqlState::READ_ONLY_SQL_TRANSACTION => {
@@ -125,7 +129,8 @@ fn driver(error: &tokio_postgres::Error, place: &str) -> Error {
             ("the server is starting or stopping: try again", true)
         }
         &SqlState::LOCK_NOT_AVAILABLE | &SqlState::QUERY_CANCELED => (
-            "a statement took too long: look for a transaction that holds locks on the store's tables, and try again",
+            "a statement took too long: look for a transaction that holds locks on the store's \
+             tables, and try again",
             true,
         ),
         &SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE => {
@@ -134,8 +139,8 @@ fn driver(error: &tokio_postgres::Error, place: &str) -> Error {
         &SqlState::UNDEFINED_TABLE
         | &SqlState::UNDEFINED_COLUMN
         | &SqlState::INVALID_SCHEMA_NAME => (
-            "the store's tables were removed or changed while it was open: restore them, and restart the programs that \
-             use it",
+            "the store's tables were removed or changed while it was open: restore them, and \
+             restart the programs that use it",
             false,
         ),
         state if ends_the_session(state) => ("the server ended the connection: try again", true),
@@ -151,8 +156,9 @@ fn connecting(error: &tokio_postgres::Error, place: &str) -> Error {
     while let Some(inner) = cause {
         if inner.is::<rustls::Error>() {
             return store(format!(
-                "no TLS connection to the PostgreSQL server {place}: {inner}; set `ca_file` or `sslrootcert` to the \
-                 certificate of its authority, fix the certificate, or choose another `sslmode` in `store`"
+                "no TLS connection to the PostgreSQL server {place}: {inner}; set `ca_file` or \
+                 `sslrootcert` to the certificate of its authority, fix the certificate, or choose \
+                 another `sslmode` in `store`"
             ));
         }
         cause = inner
@@ -164,13 +170,14 @@ fn connecting(error: &tokio_postgres::Error, place: &str) -> Error {
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     if cause.contains("does not support TLS") {
         return store(format!(
-            "the PostgreSQL server {place} has no TLS: switch it on there, or add `sslmode=disable` to `store` if the \
-             network between is yours alone"
+            "the PostgreSQL server {place} has no TLS: switch it on there, or add \
+             `sslmode=disable` to `store` if the network between is yours alone"
         ));
     }
     match error.to_string().as_str() {
         "authentication error" | "invalid configuration" => store(format!(
-            "the PostgreSQL server {place}: authentication failed ({}): check user and password in `store`",
+            "the PostgreSQL server {place}: authentication failed ({}): check user and password in \
+             `store`",
             clean(&cause)
         )),
         _ => unreachable(place, &clean(&cause)),
@@ -180,7 +187,8 @@ fn connecting(error: &tokio_postgres::Error, place: &str) -> Error {
 fn unreachable(place: &str, cause: &str) -> Error {
     let cause = if cause.is_empty() { "the connection was closed" } else { cause };
     store(format!(
-        "can't connect to the PostgreSQL server {place} ({cause}): check that it runs and is reachable, and try again"
+        "can't connect to the PostgreSQL server {place} ({cause}): check that it runs and is \
+         reachable, and try again"
     ))
     .with_retryable(true)
 }

@@ -26,9 +26,10 @@ macro_rules! now {
 /// Counts what `saved` changed, and keeps the last changes by name.
 macro_rules! counted {
     () => {
-        "counted AS (UPDATE counter SET changes = changes + 1 WHERE EXISTS (SELECT FROM saved) RETURNING changes), \
-         told AS (INSERT INTO change SELECT changes, app, name, generation FROM counted, saved), \
-         untold AS (DELETE FROM change WHERE number <= (SELECT changes FROM counted) - 1000) "
+        "counted AS (UPDATE counter SET changes = changes + 1 WHERE EXISTS (SELECT FROM saved) \
+         RETURNING changes), told AS (INSERT INTO change SELECT changes, app, name, generation \
+         FROM counted, saved), untold AS (DELETE FROM change WHERE number <= (SELECT changes FROM \
+         counted) - 1000) "
     };
 }
 
@@ -75,7 +76,8 @@ impl PostgresStore {
     fn pool(&self) -> Result<&Pool> {
         if self.process != std::process::id() {
             return Err(Error::state(
-                "this process was forked after the store was opened: make a new client in this process",
+                "this process was forked after the store was opened: make a new client in this \
+                 process",
             ));
         }
         let pool = self
@@ -120,14 +122,16 @@ impl TokenStore for PostgresStore {
     fn accounts(&self, app: &str) -> Result<Vec<Account>> {
         self.names(
             app,
-            "SELECT name FROM account WHERE app = (SELECT id FROM app WHERE name = $1) AND sealed IS NOT NULL",
+            "SELECT name FROM account WHERE app = (SELECT id FROM app WHERE name = $1) AND sealed \
+             IS NOT NULL",
         )
     }
 
     fn open_marks(&self, app: &str) -> Result<Vec<Account>> {
         self.names(
             app,
-            "SELECT name FROM account WHERE app = (SELECT id FROM app WHERE name = $1) AND mark IS NOT NULL",
+            "SELECT name FROM account WHERE app = (SELECT id FROM app WHERE name = $1) AND mark IS \
+             NOT NULL",
         )
     }
 
@@ -139,15 +143,18 @@ impl TokenStore for PostgresStore {
             async move {
                 let total: i64 = client
                     .query_typed_one(
-                        "SELECT count(*) FROM account WHERE app = (SELECT id FROM app WHERE name = $1) AND sealed IS NOT NULL \
-                         AND NOT troubled",
+                        "SELECT count(*) FROM account WHERE app = (SELECT id FROM app WHERE name = \
+                         $1) AND sealed IS NOT NULL AND NOT troubled",
                         &[(&&*app, Type::TEXT)],
                     )
                     .await?
                     .try_get(0)?;
                 // The same clock as in `offset`.
                 let clock = concat!(
-                    "WITH clock AS MATERIALIZED (SELECT CASE WHEN abs(", now!(), " - $2) < $4 THEN $2 ELSE ", now!(),
+                    "WITH clock AS MATERIALIZED (SELECT CASE WHEN abs(",
+                    now!(),
+                    " - $2) < $4 THEN $2 ELSE ",
+                    now!(),
                     " END AS now) SELECT name, expires_at FROM account, clock \
                      WHERE app = (SELECT id FROM app WHERE name = $1) AND sealed IS NOT NULL"
                 );
@@ -160,14 +167,34 @@ impl TokenStore for PostgresStore {
                     ];
                     let query = format!("{clock} AND {condition} LIMIT $3");
                     let rows = client.query_typed(&query, &arguments).await?;
-                    rows.iter().map(|row| Ok((account(row, 0)?, Timestamp(row.try_get::<_, i64>(1)?)))).collect()
+                    rows.iter()
+                        .map(|row| Ok((account(row, 0)?, Timestamp(row.try_get::<_, i64>(1)?))))
+                        .collect()
                 };
-                let names = |found: Vec<(Account, Timestamp)>| found.into_iter().map(|(account, _)| account).collect();
-                let ready = "NOT troubled AND (back_off_until IS NULL OR back_off_until <= clock.now)";
-                let first = list(&format!("{ready} AND expires_at > $2 ORDER BY expires_at")).await?;
-                let ended = names(list(&format!("{ready} AND expires_at <= $2 ORDER BY expires_at")).await?);
-                let troubled =
-                    names(list("troubled AND back_off_until <= clock.now ORDER BY back_off_until").await?);
+                let names = |found: Vec<(Account, Timestamp)>| {
+                    found.into_iter().map(|(account, _)| account).collect()
+                };
+                let ready = "NOT troubled AND (back_off_until IS NULL OR back_off_until <= \
+                             clock.now)";
+                let first = list(&format!(
+                    "{ready} AND expires_at > $2 ORDER BY \
+                                           expires_at"
+                ))
+                .await?;
+                let ended = names(
+                    list(&format!(
+                        "{ready} AND expires_at <= $2 ORDER BY \
+                                                 expires_at"
+                    ))
+                    .await?,
+                );
+                let troubled = names(
+                    list(
+                        "troubled AND back_off_until <= clock.now ORDER BY \
+                                back_off_until",
+                    )
+                    .await?,
+                );
                 Ok(Due { total: u64::try_from(total).unwrap_or(0), first, ended, troubled })
             }
         })
@@ -247,13 +274,14 @@ impl TokenStore for PostgresStore {
             let app = Arc::clone(&app);
             async move {
                 let query = concat!(
-                    "SELECT EXISTS (SELECT FROM claim WHERE app = (SELECT id FROM app WHERE name = $1) AND id = $2 \
-                     AND until > ",
+                    "SELECT EXISTS (SELECT FROM claim WHERE app = (SELECT id FROM app WHERE name = \
+                     $1) AND id = $2 AND until > ",
                     now!(),
                     ")"
                 );
-                let row =
-                    client.query_typed_one(query, &[(&&*app, Type::TEXT), (&&id[..], Type::BYTEA)]).await?;
+                let row = client
+                    .query_typed_one(query, &[(&&*app, Type::TEXT), (&&id[..], Type::BYTEA)])
+                    .await?;
                 Ok(row.try_get(0)?)
             }
         });
@@ -292,11 +320,12 @@ impl TokenStore for PostgresStore {
     fn changed(&self, app: &str, since: u64) -> Result<Option<Vec<(Account, u64)>>> {
         let after = number(since)?;
         let changes = self.pool()?.read(|client, _| async move {
-            let query = "SELECT number, change.name, generation, app.name FROM change JOIN app ON app.id = app \
-                 WHERE number > $1 ORDER BY number";
+            let query = "SELECT number, change.name, generation, app.name FROM change JOIN app ON \
+                         app.id = app WHERE number > $1 ORDER BY number";
             let rows = client.query_typed(query, &[(&after, Type::INT8)]).await?;
             let count = |row: &Row, column| {
-                u64::try_from(row.try_get::<_, i64>(column)?).map_err(|_| Failure::from(bad_row("change")))
+                u64::try_from(row.try_get::<_, i64>(column)?)
+                    .map_err(|_| Failure::from(bad_row("change")))
             };
             let change =
                 |row: &Row| Ok((count(row, 0)?, row.try_get(3)?, account(row, 1)?, count(row, 2)?));
@@ -339,7 +368,8 @@ impl<'a> PostgresLease<'a> {
     fn pooled(&mut self) -> Result<&mut Pooled<'a>> {
         if self.process != std::process::id() {
             return Err(Error::state(
-                "this process was forked during a refresh, which stays with the parent process: make a new client in this process",
+                "this process was forked during a refresh, which stays with the parent process: \
+                 make a new client in this process",
             ));
         }
         let lost = self.lost();
@@ -414,9 +444,10 @@ impl Lease for PostgresLease<'_> {
         let troubled = back_off.is_some_and(BackOff::is_troubled);
         let text = back_off.map(written).transpose()?;
         let noted = self.pooled()?.run(|client, _| async move {
-            let query = "UPDATE account SET mark = CASE WHEN $4 THEN NULL ELSE mark END, \
-                 marked_at = CASE WHEN $4 THEN NULL ELSE marked_at END, back_off_until = $5, back_off = $6, \
-                 troubled = $7 WHERE app = (SELECT id FROM app WHERE name = $1) AND name = $2 AND generation = $3";
+            let query = "UPDATE account SET mark = CASE WHEN $4 THEN NULL ELSE mark END, marked_at \
+                         = CASE WHEN $4 THEN NULL ELSE marked_at END, back_off_until = $5, \
+                         back_off = $6, troubled = $7 WHERE app = (SELECT id FROM app WHERE name = \
+                         $1) AND name = $2 AND generation = $3";
             client
                 .execute_typed(
                     query,
@@ -470,8 +501,9 @@ async fn lock(client: Arc<Client>, backend: i32, place: i64, wait: Duration) -> 
     // As long as the server can count.
     let wait = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX / 2);
     let query = format!(
-        "SET lock_timeout TO {wait}; SET statement_timeout TO 0; SELECT pg_advisory_lock({place}); SET lock_timeout TO {}; \
-         SET statement_timeout TO {}; {holder}; SELECT 1 WHERE pg_backend_pid() = {backend}",
+        "SET lock_timeout TO {wait}; SET statement_timeout TO 0; SELECT pg_advisory_lock({place}); \
+         SET lock_timeout TO {}; SET statement_timeout TO {}; {holder}; SELECT 1 WHERE \
+         pg_backend_pid() = {backend}",
         LOCK_TIMEOUT.as_millis(),
         STATEMENT_TIMEOUT.as_millis(),
     );
@@ -504,8 +536,9 @@ async fn load(
     let query = concat!(
         "SELECT pg_backend_pid(), ",
         now!(),
-        ", generation, sealed, expires_at, seen, mark, marked_at, back_off_until, \
-         back_off FROM (VALUES (1)) AS one LEFT JOIN account ON app = (SELECT id FROM app WHERE name = $1) AND name = $2"
+        ", generation, sealed, expires_at, seen, mark, marked_at, back_off_until, back_off FROM \
+         (VALUES (1)) AS one LEFT JOIN account ON app = (SELECT id FROM app WHERE name = $1) AND \
+         name = $2"
     );
     let row = client
         .query_typed_one(query, &[(&&*key.app, Type::TEXT), (&key.account.as_str(), Type::TEXT)])
@@ -573,13 +606,15 @@ async fn save(client: Arc<Client>, backend: i32, change: Arc<Change>) -> Outcome
              SELECT id, $2, $3 + 1, $4, $5, $6 FROM app WHERE name = $1 ON CONFLICT DO NOTHING \
              RETURNING app, name, generation), ",
             counted!(),
-            "SELECT pg_backend_pid(), EXISTS (SELECT FROM saved), EXISTS (SELECT FROM app WHERE name = $1)"
+            "SELECT pg_backend_pid(), EXISTS (SELECT FROM saved), EXISTS (SELECT FROM app WHERE \
+             name = $1)"
         )
     } else {
         concat!(
-            "WITH saved AS (UPDATE account SET generation = $3 + 1, sealed = $4, expires_at = $5, seen = $6, mark = NULL, \
-             marked_at = NULL, back_off_until = NULL, back_off = NULL, troubled = false WHERE app = (SELECT id FROM app WHERE name = $1) \
-             AND name = $2 AND generation = $3 RETURNING app, name, generation), ",
+            "WITH saved AS (UPDATE account SET generation = $3 + 1, sealed = $4, expires_at = $5, \
+             seen = $6, mark = NULL, marked_at = NULL, back_off_until = NULL, back_off = NULL, \
+             troubled = false WHERE app = (SELECT id FROM app WHERE name = $1) AND name = $2 AND \
+             generation = $3 RETURNING app, name, generation), ",
             counted!(),
             "SELECT pg_backend_pid(), EXISTS (SELECT FROM saved), true"
         )
@@ -620,8 +655,8 @@ fn save_again(pool: &Pool, change: &Arc<Change>, failure: Failure) -> Result<boo
     }
     let change = Arc::clone(change);
     let mine = pool.write(|client, _| async move {
-        let query = "SELECT FROM account WHERE app = (SELECT id FROM app WHERE name = $1) AND name = $2 \
-             AND generation = $3 + 1 AND sealed IS NOT DISTINCT FROM $4 AND seen = $5";
+        let query = "SELECT FROM account WHERE app = (SELECT id FROM app WHERE name = $1) AND name \
+                     = $2 AND generation = $3 + 1 AND sealed IS NOT DISTINCT FROM $4 AND seen = $5";
         let rows = client
             .query_typed(
                 query,
@@ -668,8 +703,12 @@ async fn begin(
     let row = client
         .query_typed_one(
             concat!(
-                "SELECT pg_backend_pid(), ", now!(), ", sent, turn, generation, mark, marked_at FROM (VALUES (1)) AS one \
-                 LEFT JOIN app ON app.name = $1 LEFT JOIN account ON account.app = app.id AND account.name = $2"
+                "SELECT pg_backend_pid(), ",
+                now!(),
+                ", sent, turn, generation, mark, marked_at \
+                                                      FROM (VALUES (1)) AS one LEFT JOIN app ON \
+                                                      app.name = $1 LEFT JOIN account ON \
+                                                      account.app = app.id AND account.name = $2"
             ),
             &[(&&*key.app, Type::TEXT), (&account, Type::TEXT)],
         )
@@ -688,10 +727,10 @@ async fn begin(
     let marked_at = Mark::date(open, *fingerprint, now).0;
     let row = client
         .query_typed_one(
-            "WITH slot AS (UPDATE app SET sent = $3, turn = turn + 1 WHERE name = $1 AND turn = $4 RETURNING id), \
-             marked AS (UPDATE account SET mark = $6, marked_at = $7 WHERE app = (SELECT id FROM slot) AND name = $2 \
-             AND generation = $5 RETURNING 1) \
-             SELECT EXISTS (SELECT FROM slot), EXISTS (SELECT FROM marked)",
+            "WITH slot AS (UPDATE app SET sent = $3, turn = turn + 1 WHERE name = $1 AND turn = $4 \
+             RETURNING id), marked AS (UPDATE account SET mark = $6, marked_at = $7 WHERE app = \
+             (SELECT id FROM slot) AND name = $2 AND generation = $5 RETURNING 1) SELECT EXISTS \
+             (SELECT FROM slot), EXISTS (SELECT FROM marked)",
             &[
                 (&&*key.app, Type::TEXT),
                 (&account, Type::TEXT),
@@ -749,8 +788,9 @@ async fn log(
     let query = concat!(
         "WITH clock AS MATERIALIZED (SELECT ",
         now!(),
-        " AS now) SELECT pg_backend_pid(), now, sent, turn, EXISTS (SELECT FROM account WHERE account.app = app.id \
-         AND mark IS NOT NULL AND marked_at > now - $2) FROM clock LEFT JOIN app ON name = $1"
+        " AS now) SELECT pg_backend_pid(), now, sent, turn, EXISTS (SELECT FROM account WHERE \
+         account.app = app.id AND mark IS NOT NULL AND marked_at > now - $2) FROM clock LEFT JOIN \
+         app ON name = $1"
     );
     let window = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
     let row = client.query_typed_one(query, &[(&app, Type::TEXT), (&window, Type::INT8)]).await?;
@@ -798,7 +838,8 @@ async fn claim(client: &Client, app: &str, id: &Fingerprint, life: i64) -> Outco
 }
 
 async fn add_app(client: &Client, app: &str) -> Outcome<()> {
-    let query = "INSERT INTO app (name) SELECT $1 WHERE NOT EXISTS (SELECT FROM app WHERE name = $1) ON CONFLICT DO NOTHING";
+    let query = "INSERT INTO app (name) SELECT $1 WHERE NOT EXISTS (SELECT FROM app WHERE name = \
+                 $1) ON CONFLICT DO NOTHING";
     client.execute_typed(query, &[(&app, Type::TEXT)]).await?;
     Ok(())
 }

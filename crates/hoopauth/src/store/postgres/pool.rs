@@ -1,8 +1,9 @@
 //! The connections of one store.
 //!
 //! Short work, the leases of locations and the leases of companies have a bound each. So a holder
-//! of a lease never waits for what other holders have: its own work goes over the connection of its
-//! lease, and a location's refresh that needs its company's waits for no other location.
+//! of a lease never waits for the connections of other holders: its own work goes over the
+//! connection of its lease, and a location's refresh that needs its company's waits for no other
+//! location.
 
 //!
 //! Work that its caller can't wait for any longer goes on to its end on the engine's thread, and
@@ -175,8 +176,8 @@ impl Pool {
     /// Makes the error for a caller that found all connections in use.
     pub(super) fn exhausted(&self) -> Error {
         store(format!(
-            "all connections of this process to the PostgreSQL server {} are in use: try again; if it stays so, check the \
-             server and the network",
+            "all connections of this process to the PostgreSQL server {} are in use: try again; if \
+             this stays, check the server and the network",
             self.place()
         ))
         .with_retryable(true)
@@ -262,7 +263,7 @@ impl Pool {
         }
     }
 
-    /// As if the server had just gone away, and for long.
+    /// Pretends that the server has just gone away, and for long.
     #[cfg(test)]
     pub(super) fn refuse_connections(&self) {
         let error = store("can't connect").with_retryable(true);
@@ -385,7 +386,7 @@ impl Pooled<'_> {
     }
 
     /// Gives back the lock that its session holds, and then the connection. One whose session may
-    /// still hold it is ended. Takes no longer than the call may; what is left is done without it.
+    /// still hold it is ended. Takes no longer than the call may; the rest is done without it.
     pub(super) fn give_back_lease(mut self, place: i64) {
         let Some((connection, turn)) = self.loan.take() else { return };
         let (tell, told) = std_mpsc::sync_channel(1);
@@ -394,7 +395,10 @@ impl Pooled<'_> {
             if let Ok(true) = limited(GIVE_BACK_TIMEOUT, unlocking).await {
                 turn.shared.keep(connection);
             } else {
-                tracing::warn!("the right to refresh an account could not be given back; the connection that holds it is ended");
+                tracing::warn!(
+                    "the right to refresh an account could not be given back; the \
+                                connection that holds it is ended"
+                );
                 connection.abort();
             }
             drop(turn);

@@ -37,11 +37,12 @@ pub(super) async fn check(
     probe(connection, settings, tls, alive).await
 }
 
-/// Why.
+/// Makes the error for a pooler in transaction mode.
 pub(super) fn refused() -> Error {
     store(
-        "`store` leads to a connection pooler in transaction mode (PgBouncer, say), where a lock does not stay with the \
-         connection that took it: name the PostgreSQL server itself in `store`, or a pool in session mode",
+        "`store` names a connection pooler in transaction mode (such as PgBouncer), where a lock \
+         does not stay with its connection: name the PostgreSQL server itself in `store`, or a \
+         pool in session mode",
     )
 }
 
@@ -116,7 +117,7 @@ fn process_to_cancel(request: &[u8]) -> Option<i32> {
 /// Length, 16, and code of the request.
 const CANCEL_REQUEST: [u8; 8] = [0, 0, 0, 16, 4, 210, 22, 46];
 
-/// Keeps what is written; to the question whether there is TLS it answers yes.
+/// Keeps the written bytes; answers yes to the question for TLS.
 #[derive(Default)]
 struct Request(Vec<u8>);
 

@@ -40,7 +40,8 @@ async fn set_up(client: &Client, schema: &str, migrations: &[&str]) -> Outcome<(
     for migration in &migrations[before..] {
         client.batch_execute(migration).await.map_err(|error| match error.code() {
             Some(&SqlState::DUPLICATE_TABLE) => Error::config(format!(
-                "`store`: the schema `{schema}` holds tables of another program: name another with `hoopauth_schema`"
+                "`store`: the schema `{schema}` holds tables of another program: name another with \
+                 `hoopauth_schema`"
             ))
             .into(),
             _ => Failure::from(error),
@@ -64,15 +65,15 @@ async fn version(client: &Client, schema: &str, known: usize) -> Outcome<usize> 
     match usize::try_from(version.unwrap_or(0)) {
         Ok(version) if version <= known => Ok(version),
         _ => Err(store(format!(
-            "the store was written by a later release (its schema is {}, this release knows {known}): upgrade hoopauth in \
-             every program that shares it",
+            "the store was written by a later release (its schema is {}, this release knows \
+             {known}): upgrade hoopauth in every program that shares it",
             version.unwrap_or(0)
         ))
         .into()),
     }
 }
 
-/// Each brings the schema one version forward; what was released is never changed.
+/// Each step brings the schema one version forward; a released step never changes.
 pub(super) const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE app (
@@ -94,7 +95,8 @@ pub(super) const MIGRATIONS: [&str; 3] = [
         back_off text,
         PRIMARY KEY (app, name)
     );
-    CREATE INDEX deadline ON account (app, expires_at) INCLUDE (name, back_off_until) WHERE sealed IS NOT NULL;
+    CREATE INDEX deadline ON account (app, expires_at) INCLUDE (name,
+        back_off_until) WHERE sealed IS NOT NULL;
     CREATE INDEX open_mark ON account (app, name) WHERE mark IS NOT NULL;
     CREATE TABLE claim (
         app int NOT NULL REFERENCES app,
@@ -120,6 +122,7 @@ pub(super) const MIGRATIONS: [&str; 3] = [
     DROP INDEX deadline;
     CREATE INDEX deadline ON account (app, expires_at) INCLUDE (name, back_off_until)
         WHERE sealed IS NOT NULL AND NOT troubled;
-    CREATE INDEX trouble ON account (app, back_off_until) INCLUDE (name) WHERE sealed IS NOT NULL AND troubled;
+    CREATE INDEX trouble ON account (app,
+        back_off_until) INCLUDE (name) WHERE sealed IS NOT NULL AND troubled;
 ",
 ];

@@ -60,7 +60,8 @@ impl Settings {
         }
         if config.get_target_session_attrs() == TargetSessionAttrs::ReadOnly {
             return Err(refuse(
-                "`target_session_attrs=read-only` names servers that a store can't be kept on",
+                "`target_session_attrs=read-only` selects read-only servers, which cannot hold a \
+                 store",
             ));
         }
         config.ssl_mode(match tls {
@@ -108,7 +109,8 @@ impl Settings {
     pub(super) fn check_roots(&self) -> Result<()> {
         if self.roots == Roots::System && self.tls != Tls::VerifyFull {
             return Err(refuse(
-                "`sslrootcert=system` goes with `sslmode=verify-full` only: in a weaker mode a stranger's server would pass",
+                "`sslrootcert=system` goes with `sslmode=verify-full` only: a weaker mode would \
+                 accept a stranger's server",
             ));
         }
         Ok(())
@@ -226,7 +228,8 @@ fn schema(name: &str) -> Result<String> {
     // Names that begin so are the server's own.
     if !starts || !goes_on || name.len() > LONGEST_NAME || name.starts_with("pg_") {
         return Err(refuse(&format!(
-            "`{SCHEMA}` must be a name of lower-case letters, digits and `_`, at most {LONGEST_NAME} of them"
+            "`{SCHEMA}` must be a name of lower-case letters, digits and `_`, at most \
+             {LONGEST_NAME} of them"
         )));
     }
     Ok(name.to_owned())
@@ -239,7 +242,8 @@ fn place(config: &Config) -> Result<String> {
     let named = |(at, host): (usize, &Host)| match host {
         // An unencoded `@` or `:` in a password would end up here, and then in messages.
         Host::Tcp(name) if !web_url::is_host(name) => Err(refuse(
-            "the host is not one: encode `@`, `:`, `/` and `?` in the password as `%40`, `%3A`, `%2F` and `%3F`",
+            "the host is invalid: encode `@`, `:`, `/` and `?` in the password as `%40`, `%3A`, \
+             `%2F` and `%3F`",
         )),
         Host::Tcp(name) if name.contains(':') => Ok(format!("[{name}]:{}", port(at))),
         Host::Tcp(name) => Ok(format!("{name}:{}", port(at))),

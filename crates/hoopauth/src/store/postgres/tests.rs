@@ -48,8 +48,9 @@ impl Bench for Shared {
         }
         admin
             .batch_execute(&format!(
-                "UPDATE account SET expires_at = expires_at - {back}, marked_at = marked_at - {back}, back_off_until = back_off_until - {back}; \
-                 UPDATE claim SET until = until - {back}"
+                "UPDATE account SET expires_at = expires_at - {back}, marked_at = marked_at - \
+                 {back}, back_off_until = back_off_until - {back}; UPDATE claim SET until = until \
+                 - {back}"
             ))
             .unwrap();
     }
@@ -320,9 +321,10 @@ fn what_the_server_says_is_named() {
     ] {
         admin
             .batch_execute(&format!(
-                "CREATE OR REPLACE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION \
-                 USING ERRCODE = '{state}', MESSAGE = 'the server''s words'; END $$; \
-                 CREATE OR REPLACE TRIGGER broken BEFORE INSERT ON app FOR EACH ROW EXECUTE FUNCTION broken()"
+                "CREATE OR REPLACE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 RAISE EXCEPTION USING ERRCODE = '{state}', MESSAGE = 'the server''s words'; END \
+                 $$; CREATE OR REPLACE TRIGGER broken BEFORE INSERT ON app FOR EACH ROW EXECUTE \
+                 FUNCTION broken()"
             ))
             .unwrap();
         let error = store.take_slot("app", SLOT, system_now()).unwrap_err();
@@ -359,7 +361,8 @@ fn a_row_that_does_not_parse_is_that_accounts_trouble() {
             "{broken}"
         );
         assert!(store.load(&key(&two), system_now()).unwrap().is_some());
-        let mended = "UPDATE account SET seen = '', back_off = NULL, back_off_until = NULL, generation = 1, mark = NULL";
+        let mended = "UPDATE account SET seen = '', back_off = NULL, back_off_until = NULL, \
+                      generation = 1, mark = NULL";
         admin.batch_execute(mended).unwrap();
     }
 }
@@ -464,8 +467,8 @@ fn nothing_stays_locked_between_two_steps() {
     store.save(&key(&account), 0, &new_record(b"a")).unwrap();
     let mut admin = Cluster::shared().admin(&url);
     let mut check = |step: &str| {
-        let open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND xact_start IS NOT NULL \
-             AND query <> ''";
+        let open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND \
+                    xact_start IS NOT NULL AND query <> ''";
         let open: i64 = admin.query_one(open, &[&schema_of(&url)]).unwrap().get(0);
         assert_eq!(open, 0, "a transaction is open after {step}");
     };
@@ -495,8 +498,8 @@ fn all_of_a_lease_goes_over_its_connection() {
     let schema = schema_of(&url);
     admin
         .query(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = $1 \
-             AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')",
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = \
+             $1 AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')",
             &[&schema],
         )
         .unwrap();
@@ -819,7 +822,7 @@ fn a_plain_server_is_connected_to_once() {
     }
 }
 
-/// Where no second connection can be made, a plain server is not taken for a pooler.
+/// If no second connection can be made, a plain server is not taken for a pooler.
 #[test]
 fn a_user_with_one_connection_has_all_of_it() {
     let url = Cluster::shared().url();
@@ -828,8 +831,8 @@ fn a_user_with_one_connection_has_all_of_it() {
     let mut admin = Cluster::shared().admin(&url);
     admin
         .batch_execute(&format!(
-            "CREATE ROLE one_{schema} LOGIN PASSWORD 'p' CONNECTION LIMIT 1; GRANT USAGE ON SCHEMA {schema} TO one_{schema}; \
-             GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO one_{schema}"
+            "CREATE ROLE one_{schema} LOGIN PASSWORD 'p' CONNECTION LIMIT 1; GRANT USAGE ON SCHEMA \
+             {schema} TO one_{schema}; GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO one_{schema}"
         ))
         .unwrap();
     let (_, rest) = url.split_once('@').unwrap();
@@ -844,7 +847,7 @@ fn a_user_with_one_connection_has_all_of_it() {
     held.give_up();
 }
 
-/// Whatever fails once the lock was asked for, nobody is given that session afterwards.
+/// If anything fails after the lock was asked for, nobody gets that session afterwards.
 #[test]
 fn a_session_that_may_hold_a_lease_unknown_is_ended() {
     let url = named_url();

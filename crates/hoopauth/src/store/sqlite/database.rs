@@ -195,8 +195,8 @@ impl Database {
             self.lock.enter().map_err(|error| failure::io(&error, &self.path, "locking"))?;
         if !entered {
             return Err(Error::state(
-                "another copy of hoopauth in this process has the store open, and SQLite can't share a file between \
-                 two: use one copy in a process, or give each its own store",
+                "another copy of hoopauth in this process has the store open, and SQLite can't \
+                 share a file between two: use one copy in a process, or give each its own store",
             ));
         }
         let (connection, identity) = self.start().inspect_err(|_| self.lock.leave())?;
@@ -251,8 +251,8 @@ impl Database {
                 return Err(Error::new(
                     ErrorCode::Store,
                     format!(
-                        "another process makes the tables of the store `{}` and does not finish: try again; if it \
-                         stays so, end that process",
+                        "another process is creating the tables of the store `{}` and does not \
+                         finish: try again; if this stays, end that process",
                         self.path.display()
                     ),
                 )
@@ -299,8 +299,8 @@ impl Database {
             return Err(Error::new(
                 ErrorCode::Store,
                 format!(
-                    "the store `{}` was removed or replaced while it was open: put it back, or restart the programs \
-                     that use it",
+                    "the store `{}` was removed or replaced while it was open: put it back, or \
+                     restart the programs that use it",
                     self.path.display()
                 ),
             ));
@@ -447,7 +447,8 @@ fn restrict(path: &Path) {
     if metadata.permissions().mode() & 0o077 != 0
         && let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(0o600))
     {
-        tracing::warn!(path = %path.display(), %error, "others than its owner may read a file of the store");
+        tracing::warn!(path = %path.display(), %error, "others than its owner may read a file of \
+                                                        the store");
     }
 }
 
@@ -471,8 +472,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 fn forked_midway() -> Error {
     Error::state(
-        "the process was forked while another thread used the store, which leaves the copy unusable here: fork before the \
-         first use, or start a new program instead",
+        "the process was forked while another thread used the store, which leaves the copy \
+         unusable here: fork before the first use, or start a new program instead",
     )
 }
 

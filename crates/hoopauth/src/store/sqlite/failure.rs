@@ -39,7 +39,7 @@ impl From<Error> for Failure {
 /// The error of a file operation on `path`.
 pub(super) fn io(error: &io::Error, path: &Path, what: &str) -> Error {
     let next = match error.kind() {
-        io::ErrorKind::NotFound => "make the folder first, or give another path in `store`",
+        io::ErrorKind::NotFound => "create the folder, or give another path in `store`",
         io::ErrorKind::PermissionDenied => "give this user the right to write there",
         io::ErrorKind::ReadOnlyFilesystem => {
             "the file system is read-only: give another path in `store`"
@@ -57,7 +57,8 @@ pub(super) fn bad_row(what: &str) -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,
         format!(
-            "the store holds a {what} that hoopauth did not write: authorize the account again, or restore the store from a backup"
+            "the store holds a {what} that hoopauth did not write: authorize the account again, or \
+             restore the store from a backup"
         ),
     )
 }
@@ -76,27 +77,36 @@ fn sqlite(error: &rusqlite::Error, path: &Path) -> Error {
     match code {
         Code::DiskFull => store(format!("the disk of the store `{path}` is full: free some space")),
         Code::ReadOnly => store(format!(
-            "the store `{path}` is read-only: give this user the right to write to the file and its folder"
+            "the store `{path}` is read-only: give this user the right to write to the file and \
+             its folder"
         )),
         Code::DatabaseBusy | Code::DatabaseLocked => store(format!(
-            "the store `{path}` is locked by another program, for longer than this call may wait: try again; if it stays so, close \
-             the program that has the file open (a database shell, a backup)"
+            "the store `{path}` is locked by another program, for longer than this call may wait: \
+             try again; if it stays so, close the program that has the file open (a database \
+             shell, a backup)"
         ))
         .with_retryable(true),
         Code::NotADatabase => corrupt(format!(
-            "the store `{path}` is not a database: restore it from a backup, or give another path in `store`"
+            "the store `{path}` is not a database: restore it from a backup, or give another path \
+             in `store`"
         )),
-        Code::DatabaseCorrupt => corrupt(format!("the store `{path}` is damaged: restore it from a backup")),
-        Code::CannotOpen | Code::PermissionDenied | Code::AuthorizationForStatementDenied => store(format!(
-            "the store `{path}` can't be opened: give this user the right to write to the file and its folder"
+        Code::DatabaseCorrupt => corrupt(format!(
+            "the store `{path}` is damaged: restore it from a \
+                                                  backup"
         )),
+        Code::CannotOpen | Code::PermissionDenied | Code::AuthorizationForStatementDenied => {
+            store(format!(
+                "the store `{path}` can't be opened: give this user the right to write to the file \
+                 and its folder"
+            ))
+        }
         Code::SystemIoFailure => store(format!(
-            "the system could not read or write the store `{path}` (SQLite error {extended}): check the disk, its free space, and \
-             the limits of this process (`ulimit`)"
+            "the system could not read or write the store `{path}` (SQLite error {extended}): \
+             check the disk, its free space, and the limits of this process (`ulimit`)"
         )),
         _ => store(format!(
-            "the store `{path}` failed (SQLite error {extended}: {error}): try again; if it stays so, check the file with `sqlite3 \
-             {path} 'PRAGMA integrity_check'` and report it"
+            "the store `{path}` failed (SQLite error {extended}: {error}): try again; if this \
+             stays, check the file with `sqlite3 {path} 'PRAGMA integrity_check'` and report it"
         )),
     }
 }

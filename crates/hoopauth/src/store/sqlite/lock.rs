@@ -102,7 +102,8 @@ impl LockFile {
     pub(super) fn unlock(&self, place: u64) {
         if let Err(error) = system::unlock(&self.file, place) {
             // The kernel frees it at the end of the process.
-            tracing::error!(%error, "the right to refresh an account could not be given back; it is free when this process ends");
+            tracing::error!(%error, "the right to refresh an account could not be given back; it \
+                                     is free when this process ends");
         }
         self.forget(place);
     }
@@ -116,7 +117,8 @@ impl LockFile {
     /// Takes that back.
     pub(super) fn leave(&self) {
         if let Err(error) = system::leave(&self.file) {
-            tracing::warn!(%error, "the note that this process uses the store could not be taken back; it goes when this process ends");
+            tracing::warn!(%error, "the note that this process uses the store could not be taken \
+                                    back; it goes when this process ends");
         }
     }
 
@@ -143,7 +145,7 @@ impl Identity {
         Ok(Self::of(&std::fs::metadata(path)?, path))
     }
 
-    /// As [`at`](Self::at); `None` if there is no such file any more.
+    /// Does the same as [`at`](Self::at); `None` if there is no such file any more.
     pub(super) fn now_at(path: &Path) -> io::Result<Option<Self>> {
         match Self::at(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -63,7 +63,8 @@ impl SqliteStore {
     fn handle(&self) -> Result<&Handle> {
         if self.process != std::process::id() {
             return Err(Error::state(
-                "this process was forked after the store was opened: make a new client in this process",
+                "this process was forked after the store was opened: make a new client in this \
+                 process",
             ));
         }
         if let Some(handle) = self.handle.get() {
@@ -91,14 +92,16 @@ impl TokenStore for SqliteStore {
         self.names(
             app,
             "SELECT account.name FROM account JOIN app ON app.id = app WHERE app.name = ?1 EXCEPT \
-             SELECT account.name FROM account JOIN app ON app.id = app WHERE app.name = ?1 AND sealed IS NULL",
+             SELECT account.name FROM account JOIN app ON app.id = app WHERE app.name = ?1 AND \
+             sealed IS NULL",
         )
     }
 
     fn open_marks(&self, app: &str) -> Result<Vec<Account>> {
         self.names(
             app,
-            "SELECT account.name FROM account JOIN app ON app.id = app WHERE app.name = ?1 AND mark IS NOT NULL",
+            "SELECT account.name FROM account JOIN app ON app.id = app WHERE app.name = ?1 AND \
+             mark IS NOT NULL",
         )
     }
 
@@ -106,26 +109,29 @@ impl TokenStore for SqliteStore {
         self.handle()?.read(|connection| {
             let total: i64 = connection
                 .prepare_cached(
-                    "SELECT count(*) FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) AND sealed IS NOT NULL \
-                     AND NOT troubled",
+                    "SELECT count(*) FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
+                     AND sealed IS NOT NULL AND NOT troubled",
                 )?
                 .query_row([app], |row| row.get(0))?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             // One that ends later than any is of a clock that was wrong.
             let longest = now.plus(BackOff::LONGEST).0;
-            let list = |condition: &str| -> std::result::Result<Vec<(Account, Timestamp)>, Failure> {
-                let mut statement = connection.prepare_cached(&format!(
-                    "SELECT name, expires_at FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) \
-                     AND sealed IS NOT NULL AND {condition} LIMIT ?3"
+            let list =
+                |condition: &str| -> std::result::Result<Vec<(Account, Timestamp)>, Failure> {
+                    let mut statement = connection.prepare_cached(&format!(
+                    "SELECT name, expires_at FROM account WHERE app = (SELECT id FROM app WHERE \
+                     name = ?1) AND sealed IS NOT NULL AND {condition} LIMIT ?3"
                 ))?;
-                let mut rows = statement.query(params![app, now.0, limit, longest])?;
-                let mut found = Vec::new();
-                while let Some(row) = rows.next()? {
-                    found.push((account(row)?, Timestamp(row.get(1)?)));
-                }
-                Ok(found)
+                    let mut rows = statement.query(params![app, now.0, limit, longest])?;
+                    let mut found = Vec::new();
+                    while let Some(row) = rows.next()? {
+                        found.push((account(row)?, Timestamp(row.get(1)?)));
+                    }
+                    Ok(found)
+                };
+            let names = |found: Vec<(Account, Timestamp)>| {
+                found.into_iter().map(|(account, _)| account).collect()
             };
-            let names = |found: Vec<(Account, Timestamp)>| found.into_iter().map(|(account, _)| account).collect();
             let ripe = "(retry_at <= ?2 OR retry_at > ?4)";
             let ready = format!("NOT troubled AND (retry_at IS NULL OR {ripe})");
             let first = list(&format!("{ready} AND expires_at > ?2 ORDER BY expires_at"))?;
@@ -153,8 +159,8 @@ impl TokenStore for SqliteStore {
             return Err(Error::new(
                 crate::error::ErrorCode::Store,
                 format!(
-                    "the lock file of the store `{}` was removed while it was open: restart the programs that use it, \
-                     and leave that file alone",
+                    "the lock file of the store `{}` was removed while it was open: restart the \
+                     programs that use it, and leave that file alone",
                     handle.path().display()
                 ),
             ));
@@ -190,8 +196,8 @@ impl TokenStore for SqliteStore {
         self.handle()?.read(|connection| {
             let claimed = connection
                 .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM claim WHERE app = (SELECT id FROM app WHERE name = ?1) AND id = ?2 \
-                     AND until > ?3)",
+                    "SELECT EXISTS (SELECT 1 FROM claim WHERE app = (SELECT id FROM app WHERE name \
+                     = ?1) AND id = ?2 AND until > ?3)",
                 )?
                 .query_row(params![app, id, now.0], |row| row.get(0))?;
             Ok(Some(claimed))
@@ -202,7 +208,8 @@ impl TokenStore for SqliteStore {
         self.handle()?.write(|transaction| {
             transaction
                 .prepare_cached(
-                    "DELETE FROM claim WHERE app = (SELECT id FROM app WHERE name = ?1) AND id = ?2",
+                    "DELETE FROM claim WHERE app = (SELECT id FROM app WHERE name = ?1) AND id = \
+                     ?2",
                 )?
                 .execute(params![app, id])?;
             Ok(())
@@ -222,8 +229,8 @@ impl TokenStore for SqliteStore {
         let count = |number: i64| u64::try_from(number).map_err(|_| bad_row("change"));
         let changes = self.handle()?.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT number, app.name, change.name, generation FROM change JOIN app ON app.id = app WHERE number > ?1 \
-                 ORDER BY number",
+                "SELECT number, app.name, change.name, generation FROM change JOIN app ON app.id = \
+                 app WHERE number > ?1 ORDER BY number",
             )?;
             let mut rows = statement.query([number(since)?])?;
             let mut changes = Vec::new();
@@ -266,7 +273,8 @@ impl SqliteLease<'_> {
     fn key(&self) -> Result<Key<'_>> {
         if self.process != std::process::id() {
             return Err(Error::state(
-                "this process was forked during a refresh, which stays with the parent process: make a new client in this process",
+                "this process was forked during a refresh, which stays with the parent process: \
+                 make a new client in this process",
             ));
         }
         Ok(Key { app: &self.app, account: &self.account })
@@ -296,8 +304,8 @@ impl Lease for SqliteLease<'_> {
             }
             let open = transaction
                 .prepare_cached(
-                    "SELECT mark, marked_at FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) AND name = ?2 \
-                     AND mark IS NOT NULL",
+                    "SELECT mark, marked_at FROM account WHERE app = (SELECT id FROM app WHERE \
+                     name = ?1) AND name = ?2 AND mark IS NOT NULL",
                 )?
                 .query_row(params![key.app, key.account.as_str()], |row| {
                     Ok((row.get(0)?, Timestamp(row.get(1)?)))
@@ -306,8 +314,8 @@ impl Lease for SqliteLease<'_> {
             let at = Mark::date(open, fingerprint, now);
             transaction
                 .prepare_cached(
-                    "UPDATE account SET mark = ?3, marked_at = ?4 WHERE app = (SELECT id FROM app WHERE name = ?1) \
-                     AND name = ?2",
+                    "UPDATE account SET mark = ?3, marked_at = ?4 WHERE app = (SELECT id FROM app \
+                     WHERE name = ?1) AND name = ?2",
                 )?
                 .execute(params![key.app, key.account.as_str(), fingerprint, at.0])?;
             Ok(Begin::Marked)
@@ -329,9 +337,9 @@ impl Lease for SqliteLease<'_> {
         self.handle.write(|transaction| {
             transaction
                 .prepare_cached(
-                    "UPDATE account SET mark = iif(?4, NULL, mark), marked_at = iif(?4, NULL, marked_at), back_off = ?5, \
-                     retry_at = ?6, troubled = ?7 \
-                     WHERE app = (SELECT id FROM app WHERE name = ?1) AND name = ?2 AND generation = ?3",
+                    "UPDATE account SET mark = iif(?4, NULL, mark), marked_at = iif(?4, NULL, \
+                     marked_at), back_off = ?5, retry_at = ?6, troubled = ?7 WHERE app = (SELECT \
+                     id FROM app WHERE name = ?1) AND name = ?2 AND generation = ?3",
                 )?
                 .execute(params![
                     key.app,
@@ -401,7 +409,8 @@ fn record(row: &Row<'_>, now: Timestamp) -> std::result::Result<Record, Failure>
 fn generation(connection: &Connection, key: &Key<'_>) -> std::result::Result<u64, Failure> {
     let generation: Option<i64> = connection
         .prepare_cached(
-            "SELECT generation FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) AND name = ?2",
+            "SELECT generation FROM account WHERE app = (SELECT id FROM app WHERE name = ?1) AND \
+             name = ?2",
         )?
         .query_row([key.app, key.account.as_str()], |row| row.get(0))
         .optional()?;
@@ -418,8 +427,9 @@ fn save(
         "INSERT INTO account (app, name, generation, sealed, expires_at, seen) \
          VALUES (?1, ?2, ?3 + 1, ?4, ?5, ?6) ON CONFLICT DO NOTHING"
     } else {
-        "UPDATE account SET generation = ?3 + 1, sealed = ?4, expires_at = ?5, seen = ?6, mark = NULL, \
-         marked_at = NULL, back_off = NULL, retry_at = NULL, troubled = 0 WHERE app = ?1 AND name = ?2 AND generation = ?3"
+        "UPDATE account SET generation = ?3 + 1, sealed = ?4, expires_at = ?5, seen = ?6, mark = \
+         NULL, marked_at = NULL, back_off = NULL, retry_at = NULL, troubled = 0 WHERE app = ?1 AND \
+         name = ?2 AND generation = ?3"
     };
     let app = app_id(transaction, key.app)?;
     let changed = transaction.prepare_cached(query)?.execute(params![
@@ -456,7 +466,8 @@ fn take_slot(
     let in_doubt = marks
         || transaction
             .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM account WHERE app = ?1 AND mark IS NOT NULL AND marked_at > ?2)",
+                "SELECT EXISTS (SELECT 1 FROM account WHERE app = ?1 AND mark IS NOT NULL AND \
+                 marked_at > ?2)",
             )?
             .query_row(params![id, now.minus(WINDOW).0], |row| row.get(0))?;
     let mut log = log(transaction, id)?;

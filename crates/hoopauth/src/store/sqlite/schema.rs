@@ -24,7 +24,8 @@ pub(super) fn set_up(connection: &mut Connection) -> Result<(), Failure> {
     if journal != "wal" {
         return Err(Error::new(
             ErrorCode::Store,
-            "the store is in a folder where SQLite's write-ahead log does not work (a network share, say): put it on a local disk",
+            "the store is in a folder where SQLite's write-ahead log does not work (a network \
+             share, say): put it on a local disk",
         )
         .into());
     }
@@ -60,8 +61,8 @@ fn check(connection: &Connection) -> Result<usize, Failure> {
         _ => Err(Error::new(
             ErrorCode::Store,
             format!(
-                "the store was written by a later release (its schema is {version}, this release knows {}): upgrade \
-                 hoopauth in every program that shares it",
+                "the store was written by a later release (its schema is {version}, this release \
+                 knows {}): upgrade hoopauth in every program that shares it",
                 MIGRATIONS.len()
             ),
         )
@@ -69,7 +70,7 @@ fn check(connection: &Connection) -> Result<usize, Failure> {
     }
 }
 
-/// Each brings the schema one version forward; what was released is never changed.
+/// Each step brings the schema one version forward; a released step never changes.
 pub(super) const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE app (

@@ -156,7 +156,7 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
     let missing = SqliteStore::new(Folder::new().path());
     let error = missing.changes().unwrap_err();
     assert!(
-        error.code() == ErrorCode::Store && error.message().contains("make the folder"),
+        error.code() == ErrorCode::Store && error.message().contains("create the folder"),
         "{error}"
     );
 }
@@ -177,12 +177,12 @@ fn a_file_of_the_first_release_goes_forward() {
     old.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).unwrap();
     old.execute_batch(schema::MIGRATIONS[0]).unwrap();
     old.execute_batch(
-        "PRAGMA application_id = 1752133488; PRAGMA user_version = 1; INSERT INTO app (name) VALUES ('app'); \
-         INSERT INTO account (app, name, generation, sealed, expires_at, seen) \
-         VALUES (1, 'location:l', 7, x'61', 7, x''); UPDATE counter SET changes = 9; \
-         INSERT INTO account (app, name, generation, sealed, expires_at, seen, back_off) VALUES \
-         (1, 'location:dead', 1, x'61', 5, x'', '[true,1000,2,30,\"no\"]'), \
-         (1, 'location:down', 1, x'61', 6, x'', '[false,1000,1,44,\"no\"]')",
+        "PRAGMA application_id = 1752133488; PRAGMA user_version = 1; INSERT INTO app (name) \
+         VALUES ('app'); INSERT INTO account (app, name, generation, sealed, expires_at, seen) \
+         VALUES (1, 'location:l', 7, x'61', 7, x''); UPDATE counter SET changes = 9; INSERT INTO \
+         account (app, name, generation, sealed, expires_at, seen, back_off) VALUES (1, \
+         'location:dead', 1, x'61', 5, x'', '[true,1000,2,30,\"no\"]'), (1, 'location:down', 1, \
+         x'61', 6, x'', '[false,1000,1,44,\"no\"]')",
     )
     .unwrap();
     drop(old);
@@ -260,7 +260,8 @@ impl Transport for Growing {
     fn send(&self, _: &TransportRequest) -> std::result::Result<TransportResponse, TransportError> {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
         let body = serde_json::json!({
-            "access_token": "a".repeat(60_000), "refresh_token": format!("r{number}"), "expires_in": 86_399,
+            "access_token": "a".repeat(60_000), "refresh_token": format!("r{number}"),
+            "expires_in": 86_399,
             "userType": "Location", "locationId": "l",
         });
         Ok(TransportResponse {
@@ -524,7 +525,7 @@ fn a_call_waits_no_longer_for_the_set_up_of_others_than_it_may_take() {
     folder.store().changes().unwrap();
 }
 
-/// What is saved cannot be had again: it gets time also from a call that has none left.
+/// A save gets time even from a call that has none left, because its grant cannot be had again.
 #[test]
 fn what_must_be_saved_gets_a_moment() {
     let folder = Folder::new();

@@ -23,8 +23,9 @@ use tokio::task::yield_now;
 
 use super::TransportSettings;
 use super::exchange::{cause, config, find, network, next_step, read_body, timed_out};
+use crate::certificates;
+use crate::proxy;
 use crate::transport::{ResponseHeaders, TransportError, TransportErrorKind, TransportResponse};
-use crate::{certificates, proxy};
 
 /// The way of a request: past all proxies, or through those that are set.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -288,9 +289,10 @@ impl Resolve for Lookups {
 #[error("no thread could be started: {0}")]
 struct NoThread(#[source] io::Error);
 
-/// As many lookups at once as a runtime of tokio allows by default.
+/// Most lookups at once: as many as a runtime of tokio allows by default.
 const MOST_LOOKUPS: usize = 512;
-/// As many threads as may well send at once: each finds a connection when it comes back.
+/// Most idle connections: as many as threads may well send at once; each finds a connection when it
+/// comes back.
 const MAX_IDLE: usize = 32;
 /// Shorter than the time that servers and NATs keep idle connections, so that a request seldom
 /// meets a closing one.

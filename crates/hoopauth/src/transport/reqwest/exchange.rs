@@ -44,8 +44,8 @@ impl Origin {
         if self.is_loopback { Route::Direct } else { Route::Proxied }
     }
 
-    /// Returns the URL of a path, from its `/` on, and its query: the same that the whole text would
-    /// give. Returns `None` if there is more than a path and a query.
+    /// Returns the URL of a path, from its `/` on, and its query: the same that the whole text
+    /// would give. Returns `None` if there is more than a path and a query.
     pub(super) fn join(&self, rest: &str) -> Option<Url> {
         let mut path_end = rest.len();
         for (at, byte) in rest.bytes().enumerate() {
@@ -216,31 +216,32 @@ pub(super) fn next_step(error: &rustls::Error) -> &'static str {
     match error {
         rustls::Error::InvalidCertificate(why) => match why {
             NotValidYet | NotValidYetContext { .. } => {
-                "the server's certificate is not valid yet: look at this computer's clock, which is \
-                 probably behind"
+                "the server's certificate is not valid yet: look at this computer's clock, which \
+                 is probably behind"
             }
             Expired | ExpiredContext { .. } => {
-                "the server's certificate has expired: look at this computer's clock, which may be ahead; if it is right, the \
-                 server needs a new certificate"
+                "the server's certificate has expired: look at this computer's clock, which may \
+                 be ahead; if it is right, the server needs a new certificate"
             }
             NotValidForName | NotValidForNameContext { .. } => {
                 "the server's certificate is for another name: check the host in the URL"
             }
             UnknownIssuer => {
-                "no authority that this computer trusts signed the server's certificate: set `ca_file` to the authority's \
-                 certificates if you trust it, as for a proxy of your company"
+                "no authority that this computer trusts signed the server's certificate: set \
+                 `ca_file` to the authority's certificates if you trust it, as for a proxy of your \
+                 company"
             }
             _ => "the server needs another certificate, or `ca_file` the authority's certificates",
         },
         _ => {
-            "check the host and the port in the URL, and whether a proxy or firewall stands in between; set `ca_file` if the \
-              server's authority is not among the system's"
+            "check the host and the port in the URL, and whether a proxy or firewall stands in \
+             between; set `ca_file` if the server's authority is not among the system's"
         }
     }
 }
 
-/// Returns `true` if `test` holds for an error or one beneath it. An I/O error hides what it wraps from
-/// `source`.
+/// Returns `true` if `test` holds for an error or one beneath it. An I/O error hides what it wraps
+/// from `source`.
 fn any(error: &(dyn StdError + 'static), test: &dyn Fn(&(dyn StdError + 'static)) -> bool) -> bool {
     let mut current = Some(error);
     while let Some(error) = current {

@@ -4,19 +4,20 @@
 //! would be `reqwest::blocking`, which drives the same client on a thread of its own. It was
 //! measured (`docs/architecture.md` has the figures) and breaks a promise:
 //!
-//! - **Nothing is sent once a request's time is over, after a sleep of the computer too.** Only the
-//!   wall clock moves during a sleep. There, nobody looks at it between handshake and request, so
-//!   that a refresh token may be sent that somebody else has spent meanwhile. Here, the thread looks
-//!   at both clocks before each step.
-//! - **No thread stays behind.** There, one stays until the client is dropped; where none can be
-//!   started, no client can be made.
+//! - **Nothing is sent once a request's time is over, also after the computer slept.** Only the
+//!   wall clock moves during a sleep. `reqwest::blocking` does not look at it between handshake and
+//!   request, so it may send a refresh token that somebody else has spent meanwhile. This driver
+//!   looks at both clocks before each step.
+//! - **No thread stays behind.** A client of `reqwest::blocking` keeps one until it is dropped, and
+//!   can't be made if no thread can be started.
 //!
-//! Two reasons do not count. After a process was stopped, both keep to the time: the monotonic clock
-//! goes on. And speed decides nothing: with one thread this driver is the faster one, with eight the
-//! slower one.
+//! Two reasons do not count. After a process was stopped, both keep to the time, because the
+//! monotonic clock goes on. Speed decides nothing: with one thread this driver is faster, with
+//! eight it is slower.
 //!
 //! `driver.rs` holds the client and the runtime, `exchange.rs` the data that goes out and comes
-//! back. Use in a forked child and inside an async runtime is decided here; both ways would need it.
+//! back. Use in a forked child and inside an async runtime is decided here; both ways would need
+//! it.
 
 mod driver;
 mod exchange;
@@ -48,9 +49,11 @@ use self::exchange::{
     KnownHeaders, Origin, Pair, config, headers, network, split_origin, target, timed_out,
 };
 use super::{Transport, TransportError, TransportRequest, TransportResponse};
+use crate::process::Process;
 use crate::secret::{note_traffic, wipe_stack_after_traffic};
 
-/// How [`ReqwestTransport`] connects. `Debug` does not show the proxy: its URL may hold a password.
+/// Settings of a [`ReqwestTransport`]. `Debug` does not show the proxy: its URL may hold a
+/// password.
 #[derive(Clone)]
 pub struct TransportSettings {
     /// For the connection alone: name lookup, TCP and TLS. 10 seconds by default.
@@ -108,7 +111,7 @@ impl ReqwestTransport {
     fn clients(&self) -> Arc<Clients> {
         loop {
             let current = self.clients.load_full();
-            if current.pid == std::process::id() {
+            if current.process.is_this() {
                 return current;
             }
             leak(&current);
@@ -222,7 +225,7 @@ impl fmt::Debug for ReqwestTransport {
 impl Drop for ReqwestTransport {
     fn drop(&mut self) {
         let clients = self.clients.load_full();
-        if clients.pid != std::process::id() {
+        if !clients.process.is_this() {
             leak(&clients);
         }
     }
@@ -231,7 +234,7 @@ impl Drop for ReqwestTransport {
 /// The clients that one process has built. A forked child never touches its parent's clients, not
 /// even the locks of their cells.
 struct Clients {
-    pid: u32,
+    process: Process,
     /// For loopback. reqwest's own exceptions can't be added to proxies that it takes from the
     /// environment.
     direct: OnceCell<Built>,
@@ -248,7 +251,7 @@ struct Clients {
 impl Clients {
     fn of_this_process() -> Self {
         Self {
-            pid: std::process::id(),
+            process: Process::this(),
             direct: OnceCell::new(),
             outside: OnceCell::new(),
             last: ArcSwapOption::empty(),
@@ -309,5 +312,5 @@ fn leak(clients: &Arc<Clients>) {
 
 /// Longer timeouts are cut to it, because an `Instant` has an end.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-/// As many headers as the library sends by itself.
+/// The number of headers that the library sends by itself.
 const KEPT_HEADERS: usize = 5;

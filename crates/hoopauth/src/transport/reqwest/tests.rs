@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::exchange::SHORT;
 use super::*;
+use crate::process::Process;
 use crate::secret::Secret;
 use crate::transport::{Body, TransportErrorKind};
 use crate::web_url::{self, is_loopback};
@@ -30,7 +31,8 @@ fn carries_method_headers_and_body() {
 
 #[test]
 fn a_failure_status_is_an_answer_and_a_redirect_is_not_followed() {
-    let answer = "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n";
+    let answer = "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\n\
+                  Content-Length: 0\r\n\r\n";
     let server = Server::answering(answer.as_bytes());
     let response = transport().send(&get(&server.url)).unwrap();
     assert_eq!((response.status, response.header("location")), (302, Some("/elsewhere")));
@@ -128,8 +130,8 @@ fn broken_answers_end_at_once() {
 #[test]
 fn a_dripping_body_and_a_silent_server_are_cut_at_the_deadline() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
-    let gzip =
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n\x1f\x8b\x08\x08";
+    let gzip = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n\
+          \x1f\x8b\x08\x08";
     let short = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
     for head in [&head[..], &short[..], &gzip[..], b""] {
         let server = Server::dripping(head);
@@ -442,7 +444,7 @@ fn clients_of_another_process_are_neither_used_nor_dropped() {
     let server = Server::answering(OK);
     assert_eq!(transport.send(&get(&server.url)).unwrap().status, 200);
     assert!(inherited.upgrade().is_some());
-    assert_eq!(transport.clients.load().pid, std::process::id());
+    assert!(transport.clients.load().process.is_this());
 
     let inherited = as_inherited(&transport);
     drop(transport);
@@ -759,7 +761,7 @@ fn failure(transport: &ReqwestTransport, request: &TransportRequest) -> (Transpo
     (error.kind, error.sent)
 }
 
-/// Where nothing listens.
+/// Returns an address at which nothing listens.
 fn closed_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
@@ -781,7 +783,8 @@ fn as_inherited(transport: &ReqwestTransport) -> std::sync::Weak<Clients> {
             })
             .is_ok()
     );
-    let inherited = Arc::new(Clients { pid: 0, direct, ..Clients::of_this_process() });
+    let inherited =
+        Arc::new(Clients { process: Process::other(), direct, ..Clients::of_this_process() });
     let weak = Arc::downgrade(&inherited);
     transport.clients.store(inherited);
     weak
