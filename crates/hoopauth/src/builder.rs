@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::clock::{ClientClock, Clock};
 use crate::credential::Credential;
 use crate::error::{Error, Result};
-use crate::grants::{Change, ChangeHook, Grants, Parts, Vault};
+use crate::grants::{Change, ChangeHook, GrantParts, Grants, Vault};
 use crate::inner::Inner;
 use crate::installs::Installs;
 use crate::keys::{KeySource, LazyKeys};
@@ -181,7 +181,7 @@ impl ClientBuilder {
             None => default_transport(&settings),
         };
         let app = settings.app.clone();
-        let grants = Grants::new(Parts {
+        let grants = Grants::new(GrantParts {
             settings: Arc::new(settings),
             clock: ClientClock::new(self.clock.take(), is_shared),
             vault: Vault::new(app.clone(), keys),

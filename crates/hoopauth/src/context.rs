@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorCode, Result};
 /// cancelling never costs a grant.
 #[derive(Clone, Default)]
 pub struct Context {
-    shared: Arc<Shared>,
+    shared: Arc<ContextState>,
 }
 
 impl Context {
@@ -27,9 +27,9 @@ impl Context {
     /// A context whose calls end `timeout` from now at the latest, with `TIMEOUT`.
     pub fn with_timeout(timeout: Duration) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(ContextState {
                 deadline: Instant::now().checked_add(timeout),
-                ..Shared::default()
+                ..ContextState::default()
             }),
         }
     }
@@ -140,7 +140,7 @@ impl fmt::Debug for Context {
 }
 
 #[derive(Default)]
-struct Shared {
+struct ContextState {
     deadline: Option<Instant>,
     cancelled: AtomicBool,
     turn: Mutex<()>,

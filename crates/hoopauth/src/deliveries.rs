@@ -10,12 +10,12 @@ use crate::store::{Fingerprint, claim_id};
 
 /// Ids under which a delivery is claimed, and remembered once it is handled.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ids {
+pub(crate) struct DeliveryIds {
     pub(crate) claim: Fingerprint,
     pub(crate) done: Fingerprint,
 }
 
-impl Ids {
+impl DeliveryIds {
     pub(crate) fn of(webhook_id: &str) -> Self {
         Self { claim: claim_id(CLAIM_LABEL, webhook_id), done: claim_id(DONE_LABEL, webhook_id) }
     }
@@ -38,7 +38,7 @@ pub(crate) struct Deliveries {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    state: State,
+    state: DeliveryState,
     /// Moment of the event; if the event does not name it, the moment at which it came.
     moment: Timestamp,
     is_dated: bool,
@@ -46,13 +46,18 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(state: State, moment: Option<Timestamp>, until: Timestamp, now: Timestamp) -> Self {
+    fn new(
+        state: DeliveryState,
+        moment: Option<Timestamp>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Self {
         Self { state, moment: moment.unwrap_or(now), is_dated: moment.is_some(), until }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum DeliveryState {
     Claimed,
     Done,
 }
@@ -81,20 +86,20 @@ impl Deliveries {
         Ok(())
     }
 
-    pub(crate) fn state(&self, ids: &Ids, now: Timestamp) -> Option<State> {
+    pub(crate) fn state(&self, ids: &DeliveryIds, now: Timestamp) -> Option<DeliveryState> {
         self.entries.get(&ids.claim).filter(|entry| entry.until > now).map(|entry| entry.state)
     }
 
     pub(crate) fn claim(
         &mut self,
-        ids: &Ids,
+        ids: &DeliveryIds,
         moment: Option<Timestamp>,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<()> {
         match self.state(ids, now) {
-            Some(State::Done) => return Err(replayed()),
-            Some(State::Claimed) => return Err(being_handled()),
+            Some(DeliveryState::Done) => return Err(replayed()),
+            Some(DeliveryState::Claimed) => return Err(being_handled()),
             None => {}
         }
         if self.forgotten.is_some_and(|forgotten| moment.unwrap_or(now) <= forgotten)
@@ -107,22 +112,22 @@ impl Deliveries {
                  `store`",
             ));
         }
-        self.keep(ids.claim, Entry::new(State::Claimed, moment, until, now), now);
+        self.keep(ids.claim, Entry::new(DeliveryState::Claimed, moment, until, now), now);
         Ok(())
     }
 
     pub(crate) fn confirm(
         &mut self,
-        ids: &Ids,
+        ids: &DeliveryIds,
         moment: Option<Timestamp>,
         until: Timestamp,
         now: Timestamp,
     ) {
-        self.keep(ids.claim, Entry::new(State::Done, moment, until, now), now);
+        self.keep(ids.claim, Entry::new(DeliveryState::Done, moment, until, now), now);
     }
 
-    pub(crate) fn release(&mut self, ids: &Ids) {
-        if self.entries.get(&ids.claim).is_some_and(|entry| entry.state == State::Claimed) {
+    pub(crate) fn release(&mut self, ids: &DeliveryIds) {
+        if self.entries.get(&ids.claim).is_some_and(|entry| entry.state == DeliveryState::Claimed) {
             self.forget(&ids.claim);
         }
     }
@@ -133,8 +138,9 @@ impl Deliveries {
         {
             // The clock may be set back. An entry without a date was no event of a date that could
             // come again.
-            if let Some(entry) =
-                self.forget(&ended).filter(|entry| entry.state == State::Done && entry.is_dated)
+            if let Some(entry) = self
+                .forget(&ended)
+                .filter(|entry| entry.state == DeliveryState::Done && entry.is_dated)
             {
                 self.forgotten = self.forgotten.max(Some(entry.moment));
             }
@@ -187,12 +193,13 @@ mod tests {
     fn a_clock_that_jumps_and_comes_back_forgets_nothing() {
         let mut memory = Deliveries::new(10);
         let (now, later) = (Timestamp(1_000), Timestamp(1_000_000));
-        memory.claim(&Ids::of("a"), Some(now), Timestamp(2_000), now).unwrap();
-        memory.confirm(&Ids::of("a"), Some(now), Timestamp(3_000), now);
-        memory.claim(&Ids::of("b"), Some(later), Timestamp(2_000_000), later).unwrap();
-        let error = memory.claim(&Ids::of("a"), Some(now), Timestamp(2_000), now).unwrap_err();
+        memory.claim(&DeliveryIds::of("a"), Some(now), Timestamp(2_000), now).unwrap();
+        memory.confirm(&DeliveryIds::of("a"), Some(now), Timestamp(3_000), now);
+        memory.claim(&DeliveryIds::of("b"), Some(later), Timestamp(2_000_000), later).unwrap();
+        let error =
+            memory.claim(&DeliveryIds::of("a"), Some(now), Timestamp(2_000), now).unwrap_err();
         assert_eq!(error.code(), ErrorCode::WebhookStale);
-        memory.claim(&Ids::of("c"), Some(Timestamp(1_001)), Timestamp(2_000), now).unwrap();
+        memory.claim(&DeliveryIds::of("c"), Some(Timestamp(1_001)), Timestamp(2_000), now).unwrap();
     }
 
     #[test]
@@ -200,14 +207,14 @@ mod tests {
         let mut memory = Deliveries::new(2);
         let at = |seconds: i64| Timestamp(seconds * 1_000);
         for (name, now) in [("a", 1), ("b", 2), ("c", 3)] {
-            memory.claim(&Ids::of(name), None, at(10), at(now)).unwrap();
-            memory.confirm(&Ids::of(name), None, at(10), at(now));
+            memory.claim(&DeliveryIds::of(name), None, at(10), at(now)).unwrap();
+            memory.confirm(&DeliveryIds::of(name), None, at(10), at(now));
         }
         // One was forgotten because it has no room, the others at their end: an older event with a
         // date is still accepted.
-        memory.claim(&Ids::of("d"), Some(at(0)), at(100), at(20)).unwrap();
+        memory.claim(&DeliveryIds::of("d"), Some(at(0)), at(100), at(20)).unwrap();
         // The same bytes again are another event by then.
-        memory.claim(&Ids::of("c"), None, at(100), at(20)).unwrap();
+        memory.claim(&DeliveryIds::of("c"), None, at(100), at(20)).unwrap();
     }
 
     #[test]

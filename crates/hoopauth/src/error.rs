@@ -19,7 +19,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone, thiserror::Error)]
 #[error("{} [{}]", self.inner.message, self.inner.code)]
 pub struct Error {
-    inner: Arc<Inner>,
+    inner: Arc<ErrorParts>,
 }
 
 impl Error {
@@ -34,7 +34,7 @@ impl Error {
                 | ErrorCode::LeaseTimeout
         );
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(ErrorParts {
                 code,
                 message: message.into(),
                 status: None,
@@ -154,7 +154,7 @@ impl Error {
         self
     }
 
-    fn edit(&mut self) -> &mut Inner {
+    fn edit(&mut self) -> &mut ErrorParts {
         Arc::make_mut(&mut self.inner)
     }
 
@@ -194,7 +194,7 @@ impl fmt::Debug for Error {
 type Attachment = dyn Any + Send + Sync + UnwindSafe + RefUnwindSafe;
 
 #[derive(Clone)]
-struct Inner {
+struct ErrorParts {
     code: ErrorCode,
     message: String,
     status: Option<u16>,

@@ -12,7 +12,7 @@ use crate::snapshot::Snapshot;
 use crate::sync::{Mutex, lock};
 
 /// The headers that a job got, if it was to get some.
-pub(crate) type Outcome = Option<Arc<Snapshot>>;
+pub(crate) type JobOutcome = Option<Arc<Snapshot>>;
 
 /// Work on a thread of its own, and who waits for it.
 pub(crate) struct Job {
@@ -22,17 +22,17 @@ pub(crate) struct Job {
 }
 
 struct JobState {
-    outcome: Option<Result<Outcome>>,
+    outcome: Option<Result<JobOutcome>>,
     waiting: Vec<Context>,
 }
 
 impl Job {
-    pub(crate) fn outcome(&self) -> Option<Result<Outcome>> {
+    pub(crate) fn outcome(&self) -> Option<Result<JobOutcome>> {
         lock(&self.state).outcome.clone()
     }
 
     /// Keeps the outcome; answers who waited for it.
-    fn end(&self, outcome: Result<Outcome>) -> (Vec<Context>, bool) {
+    fn end(&self, outcome: Result<JobOutcome>) -> (Vec<Context>, bool) {
         let mut state = lock(&self.state);
         state.outcome = Some(outcome);
         let waiting = std::mem::take(&mut state.waiting);
@@ -97,7 +97,7 @@ impl Jobs {
     }
 
     /// A caller gives up; answers the outcome if that came all the same.
-    pub(crate) fn leave(&self, job: &Job, context: &Context) -> Option<Result<Outcome>> {
+    pub(crate) fn leave(&self, job: &Job, context: &Context) -> Option<Result<JobOutcome>> {
         let mut state = lock(&self.state);
         let mut inside = lock(&job.state);
         if inside.outcome.is_some() {
@@ -112,7 +112,7 @@ impl Jobs {
         None
     }
 
-    pub(crate) fn finish(&self, key: Option<&str>, job: &Arc<Job>, outcome: Result<Outcome>) {
+    pub(crate) fn finish(&self, key: Option<&str>, job: &Arc<Job>, outcome: Result<JobOutcome>) {
         let mut state = lock(&self.state);
         if let Some(key) = key
             && state.shared.get(key).is_some_and(|shared| Arc::ptr_eq(shared, job))

@@ -43,8 +43,8 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
 ///
 /// Nonces are random, so one key should seal fewer than 2^32 values (SP 800-38D, 8.3).
 pub(crate) struct KeyRing {
-    first: Key,
-    rest: Vec<Key>,
+    first: SealingKey,
+    rest: Vec<SealingKey>,
 }
 
 impl KeyRing {
@@ -53,8 +53,11 @@ impl KeyRing {
     pub(crate) fn from_secrets(secrets: &[&Secret], label: &str) -> Result<Self> {
         let (first, rest) = secrets.split_first().ok_or_else(no_key)?;
         Ok(Self {
-            first: Key::derive(first, label)?,
-            rest: rest.iter().map(|secret| Key::derive(secret, label)).collect::<Result<_>>()?,
+            first: SealingKey::derive(first, label)?,
+            rest: rest
+                .iter()
+                .map(|secret| SealingKey::derive(secret, label))
+                .collect::<Result<_>>()?,
         })
     }
 
@@ -152,7 +155,7 @@ impl KeyRing {
         sealed.strip_prefix(&[NUMBERED]).is_some_and(|rest| rest.starts_with(&self.first.id))
     }
 
-    fn all(&self) -> impl Iterator<Item = &Key> {
+    fn all(&self) -> impl Iterator<Item = &SealingKey> {
         std::iter::once(&self.first).chain(&self.rest)
     }
 }
@@ -207,12 +210,12 @@ impl fmt::Debug for Fingerprinter {
     }
 }
 
-struct Key {
+struct SealingKey {
     id: [u8; ID_LENGTH],
     cipher: LessSafeKey,
 }
 
-impl Key {
+impl SealingKey {
     fn derive(secret: &Secret, label: &str) -> Result<Self> {
         let key = derive(secret, label, "/key")?;
         let unbound = UnboundKey::new(&AES_256_GCM, &*key).map_err(|_| underivable())?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::error::{Error, ErrorCode, Result};
-use crate::grants::{Bearer, LOOK};
+use crate::grants::{Bearer, LOOK_EVERY};
 use crate::headers::Headers;
 use crate::inner::Inner;
 use crate::refresh::finish_fresh_marks;
@@ -60,7 +60,7 @@ pub(crate) fn slow(inner: &Arc<Inner>, name: &str) -> Result<Arc<Snapshot>> {
 fn inherited(inner: &Inner, name: &str) -> Option<Arc<Snapshot>> {
     let grants = inner.grants();
     // A child does not look into the store. The hot path goes on for as long as after a look.
-    grants.clock.take_look(LOOK);
+    grants.clock.take_look(LOOK_EVERY);
     grants.cache.inherited(name).filter(|snapshot| !snapshot.is_expired(&grants.clock))
 }
 

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorCode, Result};
 use crate::headers::Headers;
 use crate::inner::Inner;
-use crate::jobs::{self, Job, Joined, Outcome};
+use crate::jobs::{self, Job, JobOutcome, Joined};
 use crate::snapshot::Served;
 use crate::sync::{Mutex, lock};
 
@@ -26,7 +26,7 @@ pub(crate) struct Wait<'a> {
 /// Work that gets the headers of a named account, on a thread that its caller may leave.
 pub(crate) type HeadersWork = Box<dyn FnOnce(&Arc<Inner>, &str) -> Result<Headers> + Send>;
 
-type Work = Box<dyn FnOnce(&Arc<Inner>) -> Result<Outcome> + Send>;
+type Work = Box<dyn FnOnce(&Arc<Inner>) -> Result<JobOutcome> + Send>;
 
 /// Does `work` on a thread of its own, for as long as the context allows.
 pub(crate) fn work<T: Send + 'static>(
@@ -81,7 +81,7 @@ fn run(
     wait: &mut Wait<'_>,
     key: Option<&str>,
     work: Work,
-) -> (Result<Outcome>, bool) {
+) -> (Result<JobOutcome>, bool) {
     let Wait { context, every, check } = wait;
     // Counted before the client is checked: a client that closes waits for the calls that it let
     // through.

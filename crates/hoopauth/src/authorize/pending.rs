@@ -68,7 +68,7 @@ impl PendingAuthorization {
     /// Seals the parts that completing needs as text. The text fits into a cookie, whatever the
     /// number of scopes, and opens for the same `app` only.
     pub(crate) fn seal(&self, ring: &KeyRing, app: &str) -> Result<String> {
-        let record = Record {
+        let record = SealedLogin {
             state: self.state.expose().into(),
             redirect_uri: self.redirect_uri.as_str().into(),
             verifier: self.verifier.as_ref().map(|verifier| verifier.expose().into()),
@@ -110,7 +110,7 @@ impl PendingAuthorization {
         };
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| unreadable())?;
         let plain = ring.open(&associated(app), &sealed).map_err(|_| unreadable())?;
-        let record: Record<'_> = serde_json::from_slice(&plain).map_err(|_| unreadable())?;
+        let record: SealedLogin<'_> = serde_json::from_slice(&plain).map_err(|_| unreadable())?;
         let mut pending = Self {
             url: Secret::public(""),
             state: Secret::new(record.state),
@@ -174,7 +174,7 @@ pub(super) fn associated(app: &str) -> [&[u8]; 2] {
 /// Earlier versions sealed the URL, too, which grows with the scopes. We ignore it and make it anew
 /// of the client's options.
 #[derive(serde::Serialize, serde::Deserialize)]
-struct Record<'a> {
+struct SealedLogin<'a> {
     #[serde(borrow)]
     state: Cow<'a, str>,
     #[serde(borrow)]

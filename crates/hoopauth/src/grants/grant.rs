@@ -210,7 +210,7 @@ impl Grant {
     }
 
     pub(crate) fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>> {
-        let stored = Stored {
+        let stored = StoredForm {
             access_token: Cow::Borrowed(self.access_token.expose()),
             refresh_token: self.refresh_token.as_ref().map(|token| Cow::Borrowed(token.expose())),
             obtained_at: self.obtained_at,
@@ -237,7 +237,7 @@ impl Grant {
     }
 
     pub(crate) fn from_bytes(account: &Account, bytes: &[u8]) -> Result<Self> {
-        let stored: Stored<'_> = serde_json::from_slice(bytes).map_err(|_| {
+        let stored: StoredForm<'_> = serde_json::from_slice(bytes).map_err(|_| {
             Error::new(
                 ErrorCode::StoreCorrupt,
                 "the stored grant can't be read: authorize this account again, or restore the \
@@ -276,12 +276,12 @@ impl fmt::Debug for Grant {
 /// hint.
 pub(crate) fn issued_at(token: &str) -> Option<Timestamp> {
     #[derive(Deserialize)]
-    struct Claims {
+    struct TokenClaims {
         iat: f64,
     }
     let claims = token.split('.').nth(1)?;
     let claims = Zeroizing::new(URL_SAFE.decode(claims).ok()?);
-    plausible(serde_json::from_slice::<Claims>(&claims).ok()?.iat)
+    plausible(serde_json::from_slice::<TokenClaims>(&claims).ok()?.iat)
 }
 
 /// Returns a moment in full seconds, unless no clock that is set says so.
@@ -308,7 +308,7 @@ pub(crate) fn check_token(what: &str, token: &str) -> Result<()> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Stored<'a> {
+struct StoredForm<'a> {
     #[serde(rename = "a", borrow)]
     access_token: Cow<'a, str>,
     #[serde(rename = "r", borrow, skip_serializing_if = "Option::is_none", default)]

@@ -30,7 +30,7 @@ pub(crate) use self::import::import;
 pub(crate) use self::reseal::Resealing;
 use self::unsaved::UnsavedGrants;
 pub(crate) use self::vault::Vault;
-pub(crate) use self::watch::{Bearer, LOOK, Watch};
+pub(crate) use self::watch::{Bearer, LOOK_EVERY, Watch};
 pub(crate) use self::write::{Before, Content, Decision, Row, Written};
 
 use crate::account::{Account, AccountKind};
@@ -61,7 +61,7 @@ pub(crate) struct Grants {
 }
 
 /// Parts that grants are made of.
-pub(crate) struct Parts {
+pub(crate) struct GrantParts {
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: ClientClock,
     pub(crate) vault: Vault,
@@ -73,8 +73,8 @@ pub(crate) struct Parts {
 }
 
 impl Grants {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { settings, clock, vault, store, is_shared, steps, on_change } = parts;
+    pub(crate) fn new(parts: GrantParts) -> Self {
+        let GrantParts { settings, clock, vault, store, is_shared, steps, on_change } = parts;
         Self {
             cache: Cache::new(settings.cache_accounts),
             constants: Arc::new(Constants::new(&settings.api_version, &settings.user_agent)),
@@ -253,7 +253,7 @@ impl Grants {
                          token is served while it lives"
                     );
                 }
-                let again = Moment::at(self.clock.now().plus(LOOK), &self.clock);
+                let again = Moment::at(self.clock.now().plus(LOOK_EVERY), &self.clock);
                 Arc::new(cached.suspected(again.earlier(cached.hard())))
             }
         };

@@ -84,11 +84,11 @@ impl Watch {
     ) -> Result<()> {
         let quick = (bearer == Bearer::Living).then(|| self.quick());
         let seen = self.first_seen(clock).inspect_err(|error| {
-            clock.take_look(LOOK);
+            clock.take_look(LOOK_EVERY);
             self.tell_trouble(error);
         })?;
         drop(quick);
-        if clock.take_look(LOOK) {
+        if clock.take_look(LOOK_EVERY) {
             self.look_quickly(cache, clock, seen);
         }
         Ok(())
@@ -106,7 +106,7 @@ impl Watch {
         let looked = count.and_then(|count| self.take_in(cache, seen, count));
         if took > QUICK * 3 / 2 {
             let slow = self.slow.fetch_add(1, Ordering::Relaxed).min(MOST_DOUBLINGS);
-            clock.look_after(LOOK * 2_u32.pow(slow + 1));
+            clock.look_after(LOOK_EVERY * 2_u32.pow(slow + 1));
         } else {
             self.slow.store(0, Ordering::Relaxed);
             if looked.is_err() {
@@ -128,7 +128,7 @@ impl Watch {
         // run, which then comes here. Of several that ask at once, the first answer counts, because
         // each caller reads what it publishes later.
         let seen = self.store.changes()?;
-        clock.take_look(LOOK);
+        clock.take_look(LOOK_EVERY);
         Ok(self.seen.get_or_init(|| AtomicU64::new(seen)))
     }
 
@@ -174,7 +174,7 @@ impl Watch {
 
 /// Time between two looks at a shared store. With the look itself, others' changes are seen within
 /// five seconds.
-pub(crate) const LOOK: Duration = Duration::from_secs(4);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(4);
 /// Time from a look that failed to the next.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Most doublings of the time between looks that take long: a minute.

@@ -142,8 +142,8 @@ pub(crate) fn mint_all(
         } else {
             match mint_paced(refresher, &account, company, &mut pace) {
                 Ok(()) => summary.minted += 1,
-                Err(Failure::OfAll(error)) => return Err(error),
-                Err(Failure::OfOne(error)) => {
+                Err(NotMinted::OfAll(error)) => return Err(error),
+                Err(NotMinted::OfOne(error)) => {
                     tracing::warn!(%account, %error, "a location could not be minted");
                     failure = Some(error.with_account(&account));
                     summary.failed += 1;
@@ -175,13 +175,13 @@ fn mint_paced(
     location: &Account,
     company: &Account,
     pace: &mut Pace,
-) -> std::result::Result<(), Failure> {
+) -> std::result::Result<(), NotMinted> {
     let grants = &refresher.grants;
     let (clock, settings) = (&grants.clock, &grants.settings);
     let mut tries = 0;
     loop {
         pace.wait(clock);
-        grants.calls.check_open().map_err(Failure::OfAll)?;
+        grants.calls.check_open().map_err(NotMinted::OfAll)?;
         let _call = grants.begin_call();
         let left = || grants.at_most(Duration::MAX);
         let turn =
@@ -194,7 +194,7 @@ fn mint_paced(
                 refresher.adopt(grant);
                 // The next location could not be saved either.
                 return match grants.unsaved_error(location) {
-                    Some(error) => Err(Failure::OfAll(error.with_account(location))),
+                    Some(error) => Err(NotMinted::OfAll(error.with_account(location))),
                     None => Ok(()),
                 };
             }
@@ -202,22 +202,22 @@ fn mint_paced(
                 let wait = error.retry_after().unwrap_or(INTERVAL);
                 // The limit is the company's: the next location would meet it as well.
                 if tries >= MOST_WAITS || wait > LONGEST_WAIT {
-                    return Err(Failure::OfAll(error.with_account(company)));
+                    return Err(NotMinted::OfAll(error.with_account(company)));
                 }
                 tries += 1;
                 clock.sleep(wait);
-                grants.calls.check_open().map_err(Failure::OfAll)?;
+                grants.calls.check_open().map_err(NotMinted::OfAll)?;
             }
             Err(error) if is_of_all(&error, company) => {
-                return Err(Failure::OfAll(error.with_account(company)));
+                return Err(NotMinted::OfAll(error.with_account(company)));
             }
-            Err(error) => return Err(Failure::OfOne(error)),
+            Err(error) => return Err(NotMinted::OfOne(error)),
         }
     }
 }
 
 /// Reason why a location was not minted.
-enum Failure {
+enum NotMinted {
     /// The failure is about this location only.
     OfOne(Error),
     /// No location can be minted.
@@ -266,13 +266,13 @@ fn is_of_all(error: &Error, company: &Account) -> bool {
 
 #[derive(Deserialize)]
 struct Page {
-    locations: Vec<Item>,
+    locations: Vec<ListedLocation>,
     /// Number of locations in all.
     count: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct ListedLocation {
     #[serde(rename = "_id")]
     id: Box<RawValue>,
     name: Option<Box<RawValue>>,
@@ -280,7 +280,7 @@ struct Item {
     is_installed: Option<bool>,
 }
 
-impl Item {
+impl ListedLocation {
     fn account(&self) -> Option<Account> {
         Account::location(&text(self.id.get())?).ok()
     }

@@ -90,7 +90,7 @@ pub(crate) struct WaitHint {
 /// The limits of all accounts of a client, in parts with a lock each.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    shards: [Mutex<Shard>; SHARDS],
+    shards: [Mutex<LimitsShard>; SHARDS],
     hasher: RandomState,
     /// A forked child may have inherited a shard while it was locked.
     process: Process,
@@ -188,7 +188,7 @@ impl Limits {
         }
     }
 
-    fn shard(&self, account: &str) -> crate::sync::MutexGuard<'_, Shard> {
+    fn shard(&self, account: &str) -> crate::sync::MutexGuard<'_, LimitsShard> {
         use std::hash::BuildHasher as _;
 
         #[allow(clippy::cast_possible_truncation, reason = "the low bits are all that counts")]
@@ -199,7 +199,7 @@ impl Limits {
 }
 
 #[derive(Debug, Default)]
-struct Shard {
+struct LimitsShard {
     accounts: HashMap<Box<str>, AccountLimits, RandomState>,
 }
 
@@ -211,7 +211,7 @@ struct AccountLimits {
     used_at: u64,
 }
 
-impl Shard {
+impl LimitsShard {
     fn get(&self, account: &str) -> Option<&AccountLimits> {
         self.accounts.get(account)
     }
@@ -454,7 +454,7 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded() {
-        let mut shard = Shard::default();
+        let mut shard = LimitsShard::default();
         for number in 0..3 * MOST_PER_SHARD as u64 {
             shard.of(&format!("location:{number}"), number).seen = Some(RateLimit::default());
             assert!(shard.accounts.len() <= MOST_PER_SHARD);

@@ -30,14 +30,14 @@ pub(super) struct Attempt<'a> {
 }
 
 /// The stored row that a refresh begins with, opened.
-struct Stored {
+struct Reread {
     record: Record,
     grant: Grant,
 }
 
 /// A refresh token on its way.
 struct Spending<'a> {
-    stored: &'a Stored,
+    stored: &'a Reread,
     token: &'a Secret,
     fingerprint: Fingerprint,
     /// A request for the same token was sent before, and its outcome is not known.
@@ -95,7 +95,7 @@ impl<'a> Attempt<'a> {
             return Ok(snapshot);
         }
         self.check_back_off(&record)?;
-        let stored = Stored { record, grant };
+        let stored = Reread { record, grant };
         let mut mint_error = None;
         if stored.grant.minted {
             match self.mint(&stored) {
@@ -151,7 +151,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Sends the refresh token.
-    fn spend(&mut self, stored: &Stored, mint_error: Option<Error>) -> Result<Arc<Snapshot>> {
+    fn spend(&mut self, stored: &Reread, mint_error: Option<Error>) -> Result<Arc<Snapshot>> {
         let Some(token) = stored.grant.refresh_token.clone() else {
             let error = Error::new(
                 ErrorCode::ReauthorizationRequired,
@@ -370,7 +370,7 @@ impl<'a> Attempt<'a> {
     /// authorize again. `mint_error` is the error of an earlier try of this call to mint.
     fn last_way_out(
         &mut self,
-        stored: &Stored,
+        stored: &Reread,
         error: Error,
         mint_error: Option<Error>,
     ) -> Result<Arc<Snapshot>> {
@@ -405,7 +405,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Mints a location's token from its company's grant.
-    fn mint(&mut self, stored: &Stored) -> Result<Arc<Snapshot>> {
+    fn mint(&mut self, stored: &Reread) -> Result<Arc<Snapshot>> {
         let (account, grant) = (self.account, &stored.grant);
         let Some(company) =
             grant.company_id.as_deref().filter(|_| account.kind() == AccountKind::Location)
@@ -470,7 +470,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Saves a good answer and publishes it. From here on nothing may lose it.
-    fn keep(&mut self, new: Grant, stored: &Stored) -> Result<Arc<Snapshot>> {
+    fn keep(&mut self, new: Grant, stored: &Reread) -> Result<Arc<Snapshot>> {
         let (grants, account) = (self.grants, self.account);
         let spent = stored.grant.refresh_token.as_ref();
         let spent = spent.map(|token| grants.vault.fingerprint(account, token.expose()));

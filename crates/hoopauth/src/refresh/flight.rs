@@ -34,7 +34,7 @@ impl<T: Clone> Flights<T> {
         loop {
             let left =
                 until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
-            let follower = match self.join(account, Patience::Waits) {
+            let follower = match self.join(account, Waiting::Waits) {
                 Role::Leader(leader) => return Some(leader.land(work(left))),
                 Role::Follower(follower) => follower,
             };
@@ -42,7 +42,7 @@ impl<T: Clone> Flights<T> {
             match follower.wait(left)? {
                 // That one waited for nothing, or began to wait earlier: what it gave up, this
                 // caller may still get.
-                Err(error) if patience == Patience::None || is_its_own(&error) => {
+                Err(error) if patience == Waiting::None || is_its_own(&error) => {
                     if until.is_some_and(|until| until <= Instant::now()) {
                         return Some(Err(error));
                     }
@@ -58,14 +58,14 @@ impl<T: Clone> Flights<T> {
         account: &Account,
         work: impl FnOnce() -> Result<T>,
     ) -> Option<Result<T>> {
-        match self.join(account, Patience::None) {
+        match self.join(account, Waiting::None) {
             Role::Leader(leader) => Some(leader.land(work())),
             Role::Follower(_) => None,
         }
     }
 
     /// Joins the flight of an account: the first to come leads it.
-    fn join(&self, account: &Account, patience: Patience) -> Role<'_, T> {
+    fn join(&self, account: &Account, patience: Waiting) -> Role<'_, T> {
         let mut under_way = lock(&self.under_way);
         if let Some(flight) = under_way.get(account) {
             return Role::Follower(Follower { flight: Arc::clone(flight) });
@@ -87,7 +87,7 @@ fn is_its_own(error: &Error) -> bool {
 
 /// `true` if the leader of a flight waits for others: for the lease, for a place in the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
+enum Waiting {
     Waits,
     None,
 }
@@ -158,7 +158,7 @@ impl<T: Clone> Follower<T> {
             if self.flight.leader != thread::current().id() {
                 let look = match caller_left() {
                     None => left,
-                    Some(false) => left.min(LOOK),
+                    Some(false) => left.min(LOOK_AT_CALLER),
                     // Nobody hears of the result: this thread need not stay for it.
                     Some(true) => return None,
                 };
@@ -178,14 +178,14 @@ impl<T: Clone> Follower<T> {
 
 #[derive(Debug)]
 struct Flight<T> {
-    patience: Patience,
+    patience: Waiting,
     leader: ThreadId,
     result: Mutex<Option<Result<T>>>,
     landed: Condvar,
 }
 
 /// Time within which a follower sees that its caller left.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK_AT_CALLER: Duration = Duration::from_millis(50);
 /// The longest that other green threads run before the flight is looked at again.
 const TURN: Duration = Duration::from_millis(5);
 
@@ -240,10 +240,10 @@ mod model {
             || {
                 let flights = Arc::new(Flights::<usize>::new());
                 let account = Account::location("l").unwrap();
-                let Role::Leader(leader) = flights.join(&account, Patience::Waits) else {
+                let Role::Leader(leader) = flights.join(&account, Waiting::Waits) else {
                     unreachable!()
                 };
-                let follower = match flights.join(&account, Patience::Waits) {
+                let follower = match flights.join(&account, Waiting::Waits) {
                     Role::Follower(follower) => thread::spawn(move || follower.wait(HOUR)),
                     Role::Leader(_) => unreachable!(),
                 };

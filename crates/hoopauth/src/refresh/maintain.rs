@@ -167,18 +167,18 @@ impl Maintainer {
         let looked = self.finish_open_marks(refresher).and_then(|()| self.renew_next(refresher));
         let pause = looked.unwrap_or_else(|error| {
             tracing::warn!(%error, "maintenance could not read the store; it tries again");
-            LOOK
+            LONGEST_ROUND
         });
         match self.resealing.next(&refresher.grants) {
             Ok(true) => Duration::ZERO,
-            Ok(false) => pause.min(LOOK),
+            Ok(false) => pause.min(LONGEST_ROUND),
             Err(error) => {
                 tracing::warn!(
                     %error,
                     "maintenance could not look for grants that an older key sealed; it tries \
                      again"
                 );
-                pause.min(LOOK)
+                pause.min(LONGEST_ROUND)
             }
         }
     }
@@ -190,7 +190,7 @@ impl Maintainer {
         if now < self.marks_at {
             return Ok(());
         }
-        self.marks_at = later(now, LOOK);
+        self.marks_at = later(now, LONGEST_ROUND);
         for account in store.open_marks()? {
             let _call = refresher.grants.begin_call();
             let Ok(Some(record)) = refresher.grants.load(&account) else { continue };
@@ -230,7 +230,7 @@ impl Maintainer {
             }
         }
         let next = due.first.iter().find(|(account, _)| !self.aside.contains_key(account));
-        let pause = next.map_or(LOOK, |(_, ends)| ends.since(now.plus(window)));
+        let pause = next.map_or(LONGEST_ROUND, |(_, ends)| ends.since(now.plus(window)));
         let living = due.first.into_iter().take_while(|(_, ends)| ends.since(now) <= window);
         let ended = due.ended.into_iter().map(|account| (account, now));
         // Tokens that live come before those that have ended: that way their callers never wait.
@@ -273,7 +273,7 @@ impl Maintainer {
         // looked at again later.
         Ok(match (skipped, tried) {
             (true, _) => Duration::ZERO,
-            (false, true) => LOOK,
+            (false, true) => LONGEST_ROUND,
             (false, false) => pause,
         })
     }
@@ -304,7 +304,7 @@ fn window(accounts: u64, per_minute: u32) -> (Duration, bool) {
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// The longest time without a look at the store.
-const LOOK: Duration = Duration::from_secs(5);
+const LONGEST_ROUND: Duration = Duration::from_secs(5);
 /// The pause before a row is read again that this client has no key for, or that is damaged.
 const UNREADABLE_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// The pause after any other failure, if the store does not know of a longer one.

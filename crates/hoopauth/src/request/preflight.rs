@@ -234,7 +234,7 @@ impl Outgoing<'_> {
         };
         // Some operations spell it so.
         let location = value("locationId").or_else(|| value("location_id"));
-        Ids { location, alternative: value("altId"), kind: value("altType") }.location()
+        LocationMembers { location, alternative: value("altId"), kind: value("altType") }.location()
     }
 
     fn location_in_body(&self) -> Option<Cow<'_, str>> {
@@ -242,13 +242,13 @@ impl Outgoing<'_> {
         if !is_object || self.body.len() > LONGEST_BODY {
             return None;
         }
-        serde_json::from_slice::<Ids<'_>>(&self.body).ok()?.location()
+        serde_json::from_slice::<LocationMembers<'_>>(&self.body).ok()?.location()
     }
 }
 
 /// The members that name a request's location.
 #[derive(Deserialize)]
-struct Ids<'a> {
+struct LocationMembers<'a> {
     #[serde(borrow, rename = "locationId", alias = "location_id")]
     location: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "altId")]
@@ -257,7 +257,7 @@ struct Ids<'a> {
     kind: Option<Cow<'a, str>>,
 }
 
-impl<'a> Ids<'a> {
+impl<'a> LocationMembers<'a> {
     fn location(self) -> Option<Cow<'a, str>> {
         let is_location = self.kind.as_deref() == Some("location");
         self.location.or(self.alternative.filter(|_| is_location)).filter(|id| !id.is_empty())

@@ -172,10 +172,10 @@ impl HostStore {
         Self { rows, local: MemoryStore::new() }
     }
 
-    fn read(&self, key: &Key<'_>) -> Result<Option<(u64, Content)>> {
+    fn read(&self, key: &Key<'_>) -> Result<Option<(u64, RowContent)>> {
         let Some(row) = self.rows.load(key)? else { return Ok(None) };
         let bytes = Zeroizing::new(row.bytes);
-        let content: Content = serde_json::from_slice(&bytes).map_err(|_| {
+        let content: RowContent = serde_json::from_slice(&bytes).map_err(|_| {
             Error::new(
                 ErrorCode::StoreCorrupt,
                 "the program's own store gave back a row that can't be read: `load` must return \
@@ -194,7 +194,7 @@ impl HostStore {
         Ok(Some((row.version, content)))
     }
 
-    fn write(&self, key: &Key<'_>, version: u64, content: &Content) -> Result<bool> {
+    fn write(&self, key: &Key<'_>, version: u64, content: &RowContent) -> Result<bool> {
         // Roomy from the start: growing it would leave copies behind.
         let room = content.grant.as_ref().map_or(0, String::len) + 64 * content.seen.len() + 1024;
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
@@ -217,7 +217,12 @@ impl HostStore {
 
     /// Changes a row of generation `expected`, whatever notes others write meanwhile; `false` if it
     /// is not of it.
-    fn change(&self, key: &Key<'_>, expected: u64, change: impl Fn(&mut Content)) -> Result<bool> {
+    fn change(
+        &self,
+        key: &Key<'_>,
+        expected: u64,
+        change: impl Fn(&mut RowContent),
+    ) -> Result<bool> {
         for _ in 0..WRITE_TRIES {
             let (version, mut content) = self.read(key)?.unwrap_or_default();
             if content.generation != expected {
@@ -244,7 +249,7 @@ impl TokenStore for HostStore {
 
     fn save(&self, key: &Key<'_>, expected: u64, record: &NewRecord) -> Result<bool> {
         self.change(key, expected, |content| {
-            *content = Content {
+            *content = RowContent {
                 form: FORM,
                 generation: expected + 1,
                 grant: record.grant.as_ref().map(|bytes| BASE64_STANDARD.encode(bytes)),
@@ -390,7 +395,7 @@ impl Lease for HostLease<'_> {
 
 /// Content of a row.
 #[derive(Default, Serialize, Deserialize)]
-struct Content {
+struct RowContent {
     form: u32,
     generation: u64,
     grant: Option<String>,
@@ -400,7 +405,7 @@ struct Content {
     back_off: Option<BackOff>,
 }
 
-impl Content {
+impl RowContent {
     fn into_record(mut self, now: Timestamp) -> Record {
         Record {
             generation: self.generation,
@@ -419,7 +424,7 @@ impl Content {
     }
 }
 
-impl Drop for Content {
+impl Drop for RowContent {
     fn drop(&mut self) {
         self.grant.zeroize();
     }

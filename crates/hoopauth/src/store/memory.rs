@@ -19,7 +19,7 @@ use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 #[derive(Debug)]
 pub struct MemoryStore {
     process: u32,
-    inner: Mutex<Inner>,
+    inner: Mutex<Tables>,
     freed: Condvar,
 }
 
@@ -28,14 +28,14 @@ impl MemoryStore {
     pub fn new() -> Self {
         Self {
             process: std::process::id(),
-            inner: Mutex::new(Inner::default()),
+            inner: Mutex::new(Tables::default()),
             freed: Condvar::new(),
         }
     }
 
     /// The guard, unless this is a forked copy (whose lock may be held for ever by a thread that is
     /// not here).
-    fn inner(&self) -> Result<MutexGuard<'_, Inner>> {
+    fn inner(&self) -> Result<MutexGuard<'_, Tables>> {
         if self.process != std::process::id() {
             return Err(Error::state(
                 "a forked process can't use its parent's memory store: make the client after the \
@@ -247,8 +247,8 @@ impl Drop for MemoryLease<'_> {
 type OwnedKey = (String, Account);
 
 #[derive(Debug, Default)]
-struct Inner {
-    rows: HashMap<OwnedKey, Row>,
+struct Tables {
+    rows: HashMap<OwnedKey, MemoryRow>,
     /// The live grants of each app.
     live: HashMap<String, Live>,
     /// The accounts of each app whose mark is open.
@@ -256,7 +256,7 @@ struct Inner {
     leased: HashSet<OwnedKey>,
     budgets: HashMap<String, SlidingLog>,
     /// Claims of each app.
-    claims: HashMap<String, Claims>,
+    claims: HashMap<String, ClaimLog>,
     changes: u64,
     /// The last of them, with the generations they made.
     changed: VecDeque<(OwnedKey, u64)>,
@@ -293,25 +293,25 @@ impl Live {
 }
 
 #[derive(Debug, Default)]
-struct Claims {
+struct ClaimLog {
     ends: HashMap<Fingerprint, Timestamp>,
     by_end: BTreeSet<(Timestamp, Fingerprint)>,
 }
 
 #[derive(Debug)]
-struct Row {
+struct MemoryRow {
     record: Record,
     mark: Option<(Fingerprint, Timestamp)>,
 }
 
-impl Drop for Row {
+impl Drop for MemoryRow {
     fn drop(&mut self) {
         // Not sealed without a key.
         zeroize::Zeroize::zeroize(&mut self.record.grant);
     }
 }
 
-impl Inner {
+impl Tables {
     fn load(&self, key: &OwnedKey, now: Timestamp) -> Option<Record> {
         let row = self.rows.get(key)?;
         let mark = row.mark.map(|(fingerprint, sent)| Mark { fingerprint, age: now.since(sent) });
@@ -342,7 +342,7 @@ impl Inner {
             self.changed.pop_front();
         }
         self.changed.push_back((key.clone(), expected + 1));
-        self.rows.insert(key, Row { record, mark: None });
+        self.rows.insert(key, MemoryRow { record, mark: None });
         self.changes += 1;
         true
     }
@@ -356,7 +356,7 @@ impl Inner {
         self.marked.get(app).is_some_and(|marked| marked.iter().any(open))
     }
 
-    fn accounts(&self, app: &str, wanted: impl Fn(&Row) -> bool) -> Vec<Account> {
+    fn accounts(&self, app: &str, wanted: impl Fn(&MemoryRow) -> bool) -> Vec<Account> {
         self.rows
             .iter()
             .filter(|((of, _), row)| of == app && wanted(row))

@@ -29,7 +29,7 @@ pub(crate) use self::app::{AppStore, claim_id};
 pub use self::host::{Held, HostStore, Leased, Listed, NewRow, Row, RowStore};
 pub use self::memory::MemoryStore;
 #[cfg(feature = "postgres")]
-pub(crate) use self::postgres::{PostgresStore, Settings as PostgresSettings};
+pub(crate) use self::postgres::{PostgresSettings, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub(crate) use self::sqlite::{SqliteStore, private, sync_folder};
 #[cfg(feature = "sqlite")]

@@ -30,11 +30,11 @@ pub use self::options::WEBHOOK_OPTIONS;
 pub use crate::installs::Applied;
 
 use self::event::{EventTime, NamedApp, VerifiedFor};
-use self::options::Settings;
+use self::options::VerifierSettings;
 use self::replay::{Lives, Replay};
 use self::signature::{KeySet, Verified};
 use crate::clock::{ClientClock, Clock, Timestamp};
-use crate::deliveries::{Deliveries, Ids, replayed};
+use crate::deliveries::{Deliveries, DeliveryIds, replayed};
 use crate::error::{Error, ErrorCode, Result};
 use crate::inner::Inner;
 use crate::options::OptionSet;
@@ -99,7 +99,7 @@ impl WebhookVerifierBuilder {
             keys.insert(0, WebhookKey::platform()?);
         }
         let keys = KeySet::new(keys)?;
-        let settings = Settings::read(
+        let settings = VerifierSettings::read(
             &options,
             client.as_ref().and_then(|inner| inner.refresher.credential.app_id()),
         )?;
@@ -157,7 +157,15 @@ impl WebhookVerifierBuilder {
             .cloned();
         let client = client.map(|inner| inner.settings().app.as_str().into());
         Ok(WebhookVerifier {
-            shared: Arc::new(Shared { keys, settings, client, grants, replay, lives, clock }),
+            shared: Arc::new(VerifierParts {
+                keys,
+                settings,
+                client,
+                grants,
+                replay,
+                lives,
+                clock,
+            }),
         })
     }
 }
@@ -174,7 +182,7 @@ impl fmt::Debug for WebhookVerifierBuilder {
 /// Verifies webhooks. Cheap to clone, any thread may use it at any time.
 #[derive(Clone)]
 pub struct WebhookVerifier {
-    shared: Arc<Shared>,
+    shared: Arc<VerifierParts>,
 }
 
 impl WebhookVerifier {
@@ -221,7 +229,7 @@ impl WebhookVerifier {
         let mut event = WebhookEvent::parse(body)?;
         shared.replay.check()?;
         shared.check_app(&mut event, &verified)?;
-        let ids = Ids::of(event.webhook_id());
+        let ids = DeliveryIds::of(event.webhook_id());
         let (now, moment) = shared.clock.both();
         if let Err(stale) = settings.check_age(&event, &verified, now) {
             // One that was handled is told as such, so that the platform is answered as it should
@@ -284,8 +292,8 @@ impl fmt::Debug for WebhookVerifier {
 pub struct WebhookDelivery {
     event: WebhookEvent,
     key: String,
-    shared: Arc<Shared>,
-    ids: Ids,
+    shared: Arc<VerifierParts>,
+    ids: DeliveryIds,
     claimed_at: (Timestamp, u64),
     state: AtomicU8,
     process: Process,
@@ -391,9 +399,9 @@ impl fmt::Debug for WebhookDelivery {
 }
 
 /// State that a verifier and its deliveries share.
-struct Shared {
+struct VerifierParts {
     keys: KeySet,
-    settings: Settings,
+    settings: VerifierSettings,
     /// Key of everything that the client stores.
     client: Option<Arc<str>>,
     /// Client whose grants show that an event belongs to this app.
@@ -403,7 +411,7 @@ struct Shared {
     clock: VerifierClock,
 }
 
-impl Shared {
+impl VerifierParts {
     fn remembered_by(&self) -> Option<&Arc<Inner>> {
         match &self.replay {
             Replay::Store(inner) | Replay::Memory(_, Some(inner)) => Some(inner),
@@ -469,7 +477,7 @@ impl Shared {
     }
 }
 
-impl Settings {
+impl VerifierSettings {
     fn check_age(
         &self,
         event: &WebhookEvent,

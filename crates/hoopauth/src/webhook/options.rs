@@ -63,7 +63,7 @@ impl WebhookVerifierBuilder {
 
 /// The options in the form they are used in.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
+pub(super) struct VerifierSettings {
     pub(super) app_id: Option<String>,
     pub(super) any_app: bool,
     pub(super) max_age: Duration,
@@ -73,7 +73,7 @@ pub(super) struct Settings {
     pub(super) max_body: usize,
 }
 
-impl Settings {
+impl VerifierSettings {
     pub(super) fn read(options: &OptionSet, client_app_id: Option<&str>) -> Result<Self> {
         Ok(Self {
             app_id: options.text("app_id")?.or_else(|| client_app_id.map(str::to_owned)),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::event::WebhookEvent;
 use crate::clock::Timestamp;
-use crate::deliveries::{Deliveries, Ids, State, being_handled, replayed};
+use crate::deliveries::{Deliveries, DeliveryIds, DeliveryState, being_handled, replayed};
 use crate::error::Result;
 use crate::inner::Inner;
 use crate::store::Fingerprint;
@@ -54,10 +54,12 @@ impl Replay {
     }
 
     /// Returns `true` if a delivery was handled before.
-    pub(super) fn is_done(&self, ids: &Ids, now: Timestamp) -> Result<bool> {
+    pub(super) fn is_done(&self, ids: &DeliveryIds, now: Timestamp) -> Result<bool> {
         match self {
             Self::Off => Ok(false),
-            Self::Memory(memory, _) => Ok(lock(memory).state(ids, now) == Some(State::Done)),
+            Self::Memory(memory, _) => {
+                Ok(lock(memory).state(ids, now) == Some(DeliveryState::Done))
+            }
             Self::Store(inner) => Ok(claimed(inner, &ids.done, now)? == Some(true)),
         }
     }
@@ -66,7 +68,7 @@ impl Replay {
     /// handled, `WEBHOOK_STALE` if that can't be told any more.
     pub(super) fn claim(
         &self,
-        ids: &Ids,
+        ids: &DeliveryIds,
         event: &WebhookEvent,
         lives: Lives,
         now: Timestamp,
@@ -82,7 +84,7 @@ impl Replay {
     /// Remembers that a delivery was handled. Doing it again changes nothing.
     pub(super) fn confirm(
         &self,
-        ids: &Ids,
+        ids: &DeliveryIds,
         event: &WebhookEvent,
         lives: Lives,
         now: Timestamp,
@@ -101,7 +103,7 @@ impl Replay {
     }
 
     /// Forgets a claim.
-    pub(super) fn release(&self, ids: &Ids) -> Result<()> {
+    pub(super) fn release(&self, ids: &DeliveryIds) -> Result<()> {
         match self {
             Self::Off => Ok(()),
             Self::Memory(memory, _) => {
@@ -114,7 +116,12 @@ impl Replay {
 }
 
 /// Claims a delivery. If several workers try at once, in any processes, one gets the claim.
-fn claim_in_store(inner: &Inner, ids: &Ids, until: Timestamp, now: Timestamp) -> Result<()> {
+fn claim_in_store(
+    inner: &Inner,
+    ids: &DeliveryIds,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<()> {
     let _call = inner.begin_call();
     if claimed(inner, &ids.done, now)? == Some(true) {
         return Err(replayed());

@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::{Failure, Outcome, store};
 use super::pooler;
-use super::settings::Settings;
+use super::settings::PostgresSettings;
 use super::{IDLE_HOLDER, LOCK_TIMEOUT, STATEMENT_TIMEOUT};
 
 /// An open connection. It ends when this is dropped, and with it all that its session holds.
@@ -29,7 +29,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects, and makes the session one that promises what the store promises.
     pub(super) async fn open(
-        settings: &Settings,
+        settings: &PostgresSettings,
         tls: MakeRustlsConnect,
         alive: Option<mpsc::Sender<Infallible>>,
     ) -> Outcome<Self> {
@@ -61,7 +61,7 @@ impl Connection {
 
 /// A session as the server makes it.
 pub(super) async fn connect(
-    settings: &Settings,
+    settings: &PostgresSettings,
     tls: MakeRustlsConnect,
     alive: Option<mpsc::Sender<Infallible>>,
 ) -> Outcome<(Client, AbortHandle)> {
@@ -105,7 +105,7 @@ pub(super) fn number(answer: &[SimpleQueryMessage]) -> Option<i32> {
 }
 
 /// Makes the settings of the session; answers its server process.
-async fn prepare(client: &Client, settings: &Settings) -> Outcome<i32> {
+async fn prepare(client: &Client, settings: &PostgresSettings) -> Outcome<i32> {
     // A commit is on the disk, whatever the server's or the user's default. No other schema's
     // tables are meant.
     let answer = client

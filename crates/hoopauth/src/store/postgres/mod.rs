@@ -45,7 +45,7 @@ mod tls;
 use self::connection::IDLE_CONNECTION;
 use self::failure::{Failure, Outcome, bad_row, store};
 use self::pool::{Pool, Pooled, Purpose};
-pub(crate) use self::settings::Settings;
+pub(crate) use self::settings::PostgresSettings;
 use super::budget::SlidingLog;
 use super::{
     BackOff, Begin, Due, Fingerprint, Key, Lease, Mark, NewRecord, Record, Slot, SlotRequest,
@@ -59,7 +59,7 @@ use crate::patience::{self, Patience, TO_SAVE};
 /// Grants in a PostgreSQL database. Connects at the first use; nothing of it is used in a forked
 /// child, which makes its own.
 pub(crate) struct PostgresStore {
-    settings: Arc<Settings>,
+    settings: Arc<PostgresSettings>,
     process: u32,
     /// The count of changes that came after its caller had left.
     late: Arc<Mutex<Option<u64>>>,
@@ -68,7 +68,7 @@ pub(crate) struct PostgresStore {
 
 impl PostgresStore {
     /// The store that `settings` name.
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: PostgresSettings) -> Self {
         let (process, late) = (std::process::id(), Arc::default());
         Self { settings: Arc::new(settings), process, late, pool: OnceCell::new() }
     }

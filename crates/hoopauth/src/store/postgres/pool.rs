@@ -24,22 +24,22 @@ use super::connection::{Connection, limited};
 use super::engine::Engine;
 use super::failure::{Failure, Outcome, store};
 use super::schema;
-use super::settings::Settings;
+use super::settings::PostgresSettings;
 use super::{ANSWER_TIMEOUT, GIVE_BACK_TIMEOUT, tls, unlock};
 use crate::error::{Error, Result};
 use crate::patience;
 
 pub(super) struct Pool {
-    settings: Arc<Settings>,
+    settings: Arc<PostgresSettings>,
     tls: OnceCell<MakeRustlsConnect>,
-    shared: Arc<Shared>,
+    shared: Arc<PoolState>,
     /// Last, so that it still is there when the connections take their leave.
     pub(super) engine: Engine,
 }
 
 /// State that abandoned work uses, too.
 #[derive(Default)]
-struct Shared {
+struct PoolState {
     state: Mutex<State>,
     returned: Condvar,
 }
@@ -56,7 +56,7 @@ struct State {
     closed: bool,
 }
 
-impl Shared {
+impl PoolState {
     fn state(&self) -> MutexGuard<'_, State> {
         // No panic leaves something half-done behind it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -85,12 +85,12 @@ impl Shared {
 }
 
 /// The right to one of the connections for a purpose; ends with this.
-struct Turn {
-    shared: Arc<Shared>,
+struct PoolTurn {
+    shared: Arc<PoolState>,
     purpose: Purpose,
 }
 
-impl Drop for Turn {
+impl Drop for PoolTurn {
     fn drop(&mut self) {
         self.shared.state().out[self.purpose as usize] -= 1;
         self.shared.returned.notify_all();
@@ -124,7 +124,7 @@ impl Purpose {
 }
 
 impl Pool {
-    pub(super) fn new(settings: Arc<Settings>) -> Result<Self> {
+    pub(super) fn new(settings: Arc<PostgresSettings>) -> Result<Self> {
         Ok(Self {
             settings,
             engine: Engine::start()?,
@@ -197,7 +197,7 @@ impl Pool {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.out[purpose as usize] += 1;
-        let turn = Turn { shared: Arc::clone(&self.shared), purpose };
+        let turn = PoolTurn { shared: Arc::clone(&self.shared), purpose };
         while let Some(connection) = state.idle.pop() {
             if !connection.is_closed() {
                 drop(state);
@@ -215,7 +215,7 @@ impl Pool {
 
     /// A new connection to a server with our tables. While the server is known to be away: its
     /// error, at once.
-    fn connect(&self, turn: Turn) -> Result<(Connection, Turn)> {
+    fn connect(&self, turn: PoolTurn) -> Result<(Connection, PoolTurn)> {
         let tls = self.tls.get_or_try_init(|| tls::connector(&self.settings))?.clone();
         let now = Instant::now();
         let mut state = self.shared.state();
@@ -292,8 +292,8 @@ impl Drop for Pool {
 /// The connection, once the tables are there.
 async fn make_ready(
     connection: Connection,
-    settings: &Settings,
-    shared: &Shared,
+    settings: &PostgresSettings,
+    shared: &PoolState,
     ready: bool,
 ) -> Result<Connection> {
     if ready {
@@ -323,7 +323,7 @@ impl fmt::Debug for Pool {
 pub(super) struct Pooled<'a> {
     pool: &'a Pool,
     /// `None` once it broke, was given up, or went on without its caller.
-    loan: Option<(Connection, Turn)>,
+    loan: Option<(Connection, PoolTurn)>,
     fresh: bool,
 }
 

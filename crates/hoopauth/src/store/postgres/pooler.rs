@@ -20,13 +20,13 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connection::{Connection, connect, limited, number};
 use super::failure::{Failure, Outcome, store};
-use super::settings::Settings;
+use super::settings::PostgresSettings;
 use crate::error::Error;
 
 /// Refuses a connection whose session is not its own.
 pub(super) async fn check(
     connection: &Connection,
-    settings: &Settings,
+    settings: &PostgresSettings,
     tls: MakeRustlsConnect,
     alive: Option<mpsc::Sender<Infallible>>,
 ) -> Outcome<()> {
@@ -49,7 +49,7 @@ pub(super) fn refused() -> Error {
 /// Sees whether a second connection is given the session of the first.
 async fn probe(
     connection: &Connection,
-    settings: &Settings,
+    settings: &PostgresSettings,
     tls: MakeRustlsConnect,
     alive: Option<mpsc::Sender<Infallible>>,
 ) -> Outcome<()> {

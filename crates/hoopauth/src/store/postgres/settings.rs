@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::web_url;
 
 /// Address of the store and the way to connect.
-pub(crate) struct Settings {
+pub(crate) struct PostgresSettings {
     pub(super) config: Config,
     pub(super) tls: Tls,
     pub(super) roots: Roots,
@@ -25,7 +25,7 @@ pub(crate) struct Settings {
     pub(super) connect_timeout: Duration,
 }
 
-impl Settings {
+impl PostgresSettings {
     /// Reads `url`. No I/O. `ca_file` and `connect_timeout` are the client's options of these
     /// names.
     pub(crate) fn parse(
@@ -103,7 +103,7 @@ impl Settings {
     }
 }
 
-impl Settings {
+impl PostgresSettings {
     /// Refuses settings under which a stranger's server would be told the password. Asked before
     /// anything connects.
     pub(super) fn check_roots(&self) -> Result<()> {
@@ -117,9 +117,9 @@ impl Settings {
     }
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for PostgresSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
+        f.debug_struct("PostgresSettings")
             .field("place", &self.place)
             .field("tls", &self.tls)
             .field("schema", &self.schema)
@@ -288,8 +288,8 @@ mod tests {
     use super::*;
     use crate::error::ErrorCode;
 
-    fn parse(url: &str) -> Result<Settings> {
-        Settings::parse(url, None, Duration::from_secs(5))
+    fn parse(url: &str) -> Result<PostgresSettings> {
+        PostgresSettings::parse(url, None, Duration::from_secs(5))
     }
 
     #[test]
@@ -316,7 +316,7 @@ mod tests {
     fn no_parameter_means_less_than_it_does_elsewhere() {
         let parse = |query: &str, host: &str| {
             let ca_file = Some(PathBuf::from("/own.pem"));
-            Settings::parse(
+            PostgresSettings::parse(
                 &format!("postgres://u:planted@{host}/d?{query}"),
                 ca_file,
                 Duration::from_secs(5),

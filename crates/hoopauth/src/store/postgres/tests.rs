@@ -59,7 +59,7 @@ impl Bench for Shared {
 contract!(Shared::new());
 
 fn at(url: &str) -> PostgresStore {
-    PostgresStore::new(Settings::parse(url, None, Duration::from_secs(5)).unwrap())
+    PostgresStore::new(PostgresSettings::parse(url, None, Duration::from_secs(5)).unwrap())
 }
 
 fn system_now() -> Timestamp {
@@ -434,7 +434,7 @@ fn leases_of_two_schemas_are_two() {
 fn a_server_that_never_answers_is_not_waited_for() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("postgres://u:p@{}/d", listener.local_addr().unwrap());
-    let settings = Settings::parse(&url, None, Duration::from_millis(50)).unwrap();
+    let settings = PostgresSettings::parse(&url, None, Duration::from_millis(50)).unwrap();
     let error = PostgresStore::new(settings).changes().unwrap_err();
     assert_eq!((error.code(), error.is_retryable()), (ErrorCode::Store, true));
     assert!(error.message().contains("no answer in time"), "{error}");
@@ -694,10 +694,11 @@ fn sslmode_decides_who_is_trusted() {
     refused(connect("127.0.0.1", "verify-full", right));
     // The option that HTTP's roots come from serves as well.
     let url = format!("{}&sslmode=verify-full", cluster.url().replace("127.0.0.1", "localhost"));
-    let settings = Settings::parse(&url, Some(root.clone()), Duration::from_secs(5)).unwrap();
+    let settings =
+        PostgresSettings::parse(&url, Some(root.clone()), Duration::from_secs(5)).unwrap();
     PostgresStore::new(settings).changes().unwrap();
     let settings =
-        Settings::parse(&url, Some("/no/such.pem".into()), Duration::from_secs(5)).unwrap();
+        PostgresSettings::parse(&url, Some("/no/such.pem".into()), Duration::from_secs(5)).unwrap();
     assert_eq!(PostgresStore::new(settings).changes().unwrap_err().code(), ErrorCode::Config);
 }
 

@@ -13,12 +13,12 @@ use rustls::{
 use tokio_postgres::config::SslNegotiation;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::settings::{Roots, Settings, Tls};
+use super::settings::{PostgresSettings, Roots, Tls};
 use crate::certificates;
 use crate::error::{Error, Result};
 
 /// Makes TLS connections. Reads the certificates.
-pub(super) fn connector(settings: &Settings) -> Result<MakeRustlsConnect> {
+pub(super) fn connector(settings: &PostgresSettings) -> Result<MakeRustlsConnect> {
     settings.check_roots()?;
     // Named here: a process-wide default provider is the host program's to choose.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -51,7 +51,7 @@ pub(super) fn connector(settings: &Settings) -> Result<MakeRustlsConnect> {
 }
 
 /// The certificates that are trusted.
-fn roots(settings: &Settings) -> Result<RootCertStore> {
+fn roots(settings: &PostgresSettings) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let mut trouble = String::new();
     match &settings.roots {
