@@ -1,14 +1,15 @@
 //! The platform's documented operations, their scopes, and the least scopes for a list of them.
 //!
-//! `operations/operations.tsv` lists them. `make generate` packs it into `operations/table.rs`,
-//! which is all that a program carries: about 12 KB, with nothing to set up.
+//! `operations/operations.tsv` lists them. `make generate` sorts it into `operations/table.rs`,
+//! which is all that a program carries: about 40 KB, with nothing to set up.
 
-#[rustfmt::skip] // Generated, and denser than rustfmt would leave it.
+#[rustfmt::skip] // Generated, one row a line.
 mod table;
 
 use std::fmt;
+use std::ops::Range;
 
-use self::table::{METHODS, NODES, ROWS, SCOPES, SEGMENTS, VERSIONS};
+use self::table::{METHODS, ROWS, SCOPES, VERSIONS};
 use crate::account::AccountKind;
 use crate::error::{Error, Result};
 use crate::redact::clean;
@@ -33,7 +34,7 @@ impl Operation {
     /// Finds as [`find`](Self::find) does, for a path without a query.
     pub(crate) fn find_path(method: &str, path: &str) -> Option<Self> {
         let method = METHODS.iter().position(|known| known.eq_ignore_ascii_case(method))?;
-        descend(ROOT, between_slashes(path)?.as_bytes(), method)
+        descend(0..ROWS.len(), "/".len(), between_slashes(path)?.as_bytes(), method)
     }
 
     /// All of them, in the order of their paths.
@@ -43,29 +44,23 @@ impl Operation {
 
     /// The method, in capitals.
     pub fn method(self) -> &'static str {
-        METHODS[self.row().method()]
+        METHODS[usize::from(self.row().method)]
     }
 
     /// The path template, such as `/contacts/{contactId}`; with a slash at its end where the
     /// documentation has one.
     pub fn path(self) -> String {
-        let mut path = String::new();
-        write_path(&mut path, self.row().node());
-        if self.row().0 & 1 != 0 {
-            path.push('/');
-        }
-        path
+        self.row().path.to_owned()
     }
 
     /// The documented `Version`.
     pub fn version(self) -> Option<&'static str> {
-        let number = usize::from(self.row().1 >> 3 & 0b11);
-        Some(VERSIONS[number.checked_sub(1)?])
+        self.row().version.map(|index| VERSIONS[usize::from(index)])
     }
 
     /// Returns `true` if tokens of that class may call the operation, or if nothing is documented.
     pub fn allows(self, class: AccountKind) -> bool {
-        match self.token_classes() {
+        match self.row().classes {
             TokenClasses::Location => class == AccountKind::Location,
             TokenClasses::Company => class == AccountKind::Company,
             TokenClasses::Both | TokenClasses::Undocumented => true,
@@ -75,42 +70,24 @@ impl Operation {
     /// Returns `true` if a Private Integration token may call the operation, or if nothing is
     /// documented.
     pub fn allows_private_integration(self) -> bool {
-        self.row().1 & 1 << 7 != 0 || !self.documents_classes()
+        self.row().private_integration || !self.documents_classes()
     }
 
     /// Returns `true` if the documentation says which tokens may call the operation.
     pub fn documents_classes(self) -> bool {
-        self.token_classes() != TokenClasses::Undocumented
+        self.row().classes != TokenClasses::Undocumented
     }
 
     /// The scope it needs, where one is documented.
     pub fn scope(self) -> Option<&'static str> {
-        let number = usize::from(self.row().2);
-        Some(SCOPES.get(number.checked_sub(1)?))
+        self.row().scope.map(|index| SCOPES[usize::from(index)])
     }
 
-    /// The classes of tokens that may call it.
-    fn token_classes(self) -> TokenClasses {
-        match self.row().1 >> 5 & 0b11 {
-            0b01 => TokenClasses::Location,
-            0b10 => TokenClasses::Company,
-            0b11 => TokenClasses::Both,
-            _ => TokenClasses::Undocumented,
-        }
-    }
-
-    /// Returns the part of `path`, by which this operation was found, at the place of
-    /// `{locationId}`; encoded as it is there.
+    /// Returns the segment of `path`, by which this operation was found, that stands in the place
+    /// of `{locationId}`; encoded as it is there.
     pub(crate) fn location_id(self, path: &str) -> Option<&str> {
-        let mut node = self.row().node();
-        while NODES[node].name() != "{locationId}" {
-            node = parent(node)?;
-        }
-        let segments_before = std::iter::successors(parent(node), |node| parent(*node)).count() - 1;
-        between_slashes(without_query(path))?
-            .split('/')
-            .nth(segments_before)
-            .filter(|segment| !segment.is_empty())
+        let place = self.row().path.split('/').position(|segment| segment == "{locationId}")?;
+        without_query(path).split('/').nth(place).filter(|segment| !segment.is_empty())
     }
 
     fn row(self) -> &'static Row {
@@ -161,9 +138,10 @@ pub fn scopes_for<'a>(operations: impl IntoIterator<Item = &'a str>) -> Result<V
 /// Returns the bytes of a program that the table takes.
 #[doc(hidden)]
 pub fn table_bytes() -> usize {
-    let words: usize =
-        METHODS.iter().chain(&VERSIONS).map(|word| size_of::<&str>() + word.len()).sum();
-    words + SEGMENTS.bytes() + SCOPES.bytes() + size_of_val(&NODES) + size_of_val(&ROWS)
+    let texts = METHODS.iter().chain(&VERSIONS).chain(&SCOPES);
+    let texts = texts.map(|text| size_of::<&str>() + text.len());
+    let rows = ROWS.iter().map(|row| size_of::<Row>() + row.path.len());
+    texts.chain(rows).sum()
 }
 
 /// The scopes that most programs need, as constants, and all that are documented.
@@ -193,54 +171,29 @@ pub mod scopes {
 
     /// All that a documented operation needs, sorted. The platform knows others too.
     pub fn documented() -> impl Iterator<Item = &'static str> {
-        (0..SCOPES.ends.len()).map(|index| SCOPES.get(index))
+        SCOPES.iter().copied()
     }
 }
 
-/// Strings in one piece: the text of all, and where each of them ends.
-struct Names {
-    text: &'static str,
-    ends: &'static [u16],
+/// A row of the table: one operation.
+struct Row {
+    path: &'static str,
+    /// Place in `METHODS`.
+    method: u8,
+    /// Place in `VERSIONS`.
+    version: Option<u8>,
+    classes: TokenClasses,
+    private_integration: bool,
+    /// Place in `SCOPES`.
+    scope: Option<u8>,
 }
-
-impl Names {
-    fn get(&self, index: usize) -> &'static str {
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[usize::from(start)..usize::from(self.ends[index])]
-    }
-
-    fn bytes(&self) -> usize {
-        size_of_val(self) + self.text.len() + size_of_val(self.ends)
-    }
-}
-
-/// A place in the tree of paths; `operations/table.rs` tells the layout.
-struct Node(u16, u16, u16);
-
-impl Node {
-    fn name(&self) -> &'static str {
-        SEGMENTS.get(usize::from(self.0 & 0x1ff))
-    }
-
-    /// The tag keeps most names from being looked at.
-    fn fits(&self, segment: &[u8], tag: u16) -> bool {
-        match self.0 >> 9 {
-            PARAMETER => true,
-            own => own == tag && self.name().as_bytes() == segment,
-        }
-    }
-}
-
-/// An operation; `operations/table.rs` tells the layout.
-struct Row(u16, u8, u8);
 
 impl Row {
-    fn node(&self) -> usize {
-        usize::from(self.0 >> 1)
-    }
-
-    fn method(&self) -> usize {
-        usize::from(self.1 & 0b111)
+    /// Returns the segment that begins at a byte of the path; an empty one behind the last.
+    fn segment(&self, start: usize) -> &'static [u8] {
+        let rest = self.path.as_bytes().get(start..).unwrap_or_default();
+        let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+        &rest[..end]
     }
 }
 
@@ -255,57 +208,51 @@ fn between_slashes(path: &str) -> Option<&str> {
     Some(path.strip_suffix('/').unwrap_or(path))
 }
 
-/// The operation at the end of `rest`, seen from `node`.
-fn descend(node: usize, rest: &[u8], method: usize) -> Option<Operation> {
+/// Finds the operation whose path goes on with `rest`, in rows whose paths are the same up to the
+/// byte `start`.
+///
+/// The rows are sorted by their segments. So the rows that have one segment at `start` stand
+/// together, rows whose path has ended come first, and parameters come last.
+fn descend(rows: Range<usize>, start: usize, rest: &[u8], method: usize) -> Option<Operation> {
     let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
     let (segment, rest) = (&rest[..end], rest.get(end + 1..));
     if segment.is_empty() {
         return None;
     }
-    let tag = tag(segment);
-    // Parameters stand last. Some nodes have two, where methods name them differently.
-    let (first, end) = (usize::from(NODES[node].1), usize::from(NODES[node + 1].1));
-    for (child, it) in (first..end).zip(&NODES[first..end]) {
-        if it.fits(segment, tag) {
-            let found = match rest {
-                Some(rest) => descend(child, rest, method),
-                None => operation_at(child, method),
-            };
-            if found.is_some() {
-                return found;
-            }
+    let follow = |rows: Range<usize>, name: &[u8]| match rest {
+        Some(rest) => descend(rows, start + name.len() + 1, rest, method),
+        None => operation_at(rows, start + name.len() + 1, method),
+    };
+    let begin = first(rows.clone(), |row| row.segment(start) >= segment.min(PARAMETER));
+    if segment < PARAMETER {
+        let end = first(begin..rows.end, |row| row.segment(start) > segment);
+        if let Some(found) = follow(begin..end, segment) {
+            return Some(found);
         }
+    }
+    // Some paths have two parameters here, because methods name them differently.
+    let mut begin = first(begin..rows.end, |row| row.segment(start) >= PARAMETER);
+    while begin < rows.end {
+        let name = ROWS[begin].segment(start);
+        let end = first(begin..rows.end, |row| row.segment(start) > name);
+        if let Some(found) = follow(begin..end, name) {
+            return Some(found);
+        }
+        begin = end;
     }
     None
 }
 
-/// A number from 1 to 127 that tells most segments apart.
-fn tag(segment: &[u8]) -> u16 {
-    let hash = segment
-        .iter()
-        .fold(0_u16, |hash, byte| hash.wrapping_mul(31).wrapping_add(u16::from(*byte)));
-    hash % 127 + 1
+/// Finds the operation of `method` among rows whose path may end before the byte `end`.
+fn operation_at(rows: Range<usize>, end: usize, method: usize) -> Option<Operation> {
+    let mut ended = rows.take_while(|index| ROWS[*index].segment(end).is_empty());
+    let index = ended.find(|index| usize::from(ROWS[*index].method) == method)?;
+    Some(Operation { index: u16::try_from(index).ok()? })
 }
 
-fn operation_at(node: usize, method: usize) -> Option<Operation> {
-    let first = NODES[node].2;
-    let rows = ROWS.get(usize::from(first)..)?.iter().take_while(|row| row.node() == node);
-    let (index, _) = (first..).zip(rows).find(|(_, row)| row.method() == method)?;
-    Some(Operation { index })
-}
-
-/// The children of a node stand together, so its parent is the last one whose children do not begin
-/// behind it.
-fn parent(node: usize) -> Option<usize> {
-    (node != ROOT).then(|| NODES.partition_point(|other| usize::from(other.1) <= node) - 1)
-}
-
-fn write_path(path: &mut String, node: usize) {
-    if let Some(parent) = parent(node) {
-        write_path(path, parent);
-        path.push('/');
-        path.push_str(NODES[node].name());
-    }
+/// The first row of a sorted range for which `is_behind` holds, or the end of the range.
+fn first(rows: Range<usize>, is_behind: impl Fn(&Row) -> bool) -> usize {
+    rows.start + ROWS[rows].partition_point(|row| !is_behind(row))
 }
 
 fn undocumented(text: &str) -> Error {
@@ -319,10 +266,8 @@ fn undocumented(text: &str) -> Error {
     ))
 }
 
-const ROOT: usize = 0;
-
-/// The tag of parameters.
-const PARAMETER: u16 = 0;
+/// All parameters sort from here on, and all other segments before.
+const PARAMETER: &[u8] = b"{";
 
 #[cfg(test)]
 mod tests {
@@ -363,7 +308,7 @@ mod tests {
             ("GET", "/locations/L1", TokenClasses::Both),
             ("POST", "/oauth/token", TokenClasses::Undocumented),
         ] {
-            assert_eq!(found(method, path).token_classes(), classes, "{path}");
+            assert_eq!(found(method, path).row().classes, classes, "{path}");
         }
     }
 
