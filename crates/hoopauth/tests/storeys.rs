@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// The storeys from the ground up, in `docs/architecture.md` with their reasons.
 ///
-/// A name is a file or a folder of `src`. It may import the names that stand before it in this list.
-/// The files of a folder may import each other.
+/// A name is a file or a folder of `src`. It may import the names that stand before it in this
+/// list. The files of a folder may import each other.
 const STOREYS: &[&str] = &[
     // 0: no rules of this library.
     "redact mistake members sync secret error account callback clock process patience web_url \
