@@ -46,8 +46,7 @@ pub(crate) fn close_all(py: Python<'_>) {
     let threads = std::mem::take(&mut *MAINTENANCE.lock().unwrap_or_else(PoisonError::into_inner));
     let clients = std::mem::take(&mut *LIVE.lock().unwrap_or_else(PoisonError::into_inner));
     let orphans = std::mem::take(&mut *ORPHANS.lock().unwrap_or_else(PoisonError::into_inner));
-    let orphans =
-        orphans.into_iter().map(|(core, _)| core).filter(|core| core.process == std::process::id());
+    let orphans = orphans.into_iter().map(|(core, _)| core).filter(|core| core.process.is_this());
     let orphans: Vec<_> = orphans.map(|core| core.client.clone()).collect();
     py.detach(|| {
         threads.iter().filter_map(Weak::upgrade).for_each(|thread| thread.stop());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
-use hoopauth::{ClientBuilder, Error, ErrorCode};
+use hoopauth::{ClientBuilder, Error, ErrorCode, Process};
 use pyo3::PyTraverseError;
 use pyo3::class::PyVisit;
 use pyo3::prelude::*;
@@ -19,18 +19,18 @@ use crate::transport::PyTransport;
 /// A core client, and the process it was made in.
 pub(crate) struct Core {
     pub(crate) client: hoopauth::Client,
-    pub(crate) process: u32,
+    pub(crate) process: Process,
 }
 
 impl Core {
     fn new(client: hoopauth::Client) -> Self {
-        Self { client, process: std::process::id() }
+        Self { client, process: Process::this() }
     }
 }
 
 impl Drop for Core {
     fn drop(&mut self) {
-        if self.process != std::process::id() {
+        if !self.process.is_this() {
             // In a forked child: connections, locks and threads behind it are the parent's. It is
             // never dropped.
             std::mem::forget(self.client.clone());
@@ -38,9 +38,9 @@ impl Drop for Core {
     }
 }
 
-/// Returns `true` if that process is a parent of this one.
-pub(crate) fn foreign(process: u32) -> bool {
-    process != std::process::id()
+/// Returns `true` if `process` is another process than this one: its parent.
+pub(crate) fn foreign(process: Process) -> bool {
+    !process.is_this()
 }
 
 /// Shared by the Python object, its calls, and the list of those to close at exit.
@@ -73,7 +73,7 @@ impl Live {
     /// The core client of this process; a forked child makes its own.
     pub(crate) fn core(&self, py: Python<'_>) -> PyResult<Arc<Core>> {
         let core = self.core.load_full().ok_or_else(|| closed(py))?;
-        if core.process == std::process::id() {
+        if core.process.is_this() {
             return Ok(core);
         }
         if self.closed.load(Ordering::SeqCst) {
@@ -111,7 +111,7 @@ impl Live {
     /// Marks it closed; the core client to close, unless it is another process's.
     pub(crate) fn close(&self) -> Option<hoopauth::Client> {
         self.closed.store(true, Ordering::SeqCst);
-        let core = self.core.load_full().filter(|core| core.process == std::process::id())?;
+        let core = self.core.load_full().filter(|core| core.process.is_this())?;
         Some(core.client.clone())
     }
 
@@ -138,7 +138,7 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         let Some(core) = self.core.swap(None) else { return };
-        if self.busy.load(Ordering::SeqCst) > 0 && core.process == std::process::id() {
+        if self.busy.load(Ordering::SeqCst) > 0 && core.process.is_this() {
             // A call goes on without its caller: whoever ends the program has to wait for it.
             crate::exit::note_orphan(core, Arc::clone(&self.busy));
             return;

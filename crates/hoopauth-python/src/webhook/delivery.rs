@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hoopauth::webhook;
+use hoopauth::{Process, webhook};
 use pyo3::PyTraverseError;
 use pyo3::class::PyVisit;
 use pyo3::intern;
@@ -33,7 +33,7 @@ pub(crate) struct WebhookDelivery {
     body: PyOnceLock<Py<PyBytes>>,
     /// `true` if the program itself confirmed or released the delivery.
     ended: AtomicBool,
-    process: u32,
+    process: Process,
 }
 
 impl WebhookDelivery {
@@ -45,7 +45,7 @@ impl WebhookDelivery {
             client,
             body: PyOnceLock::new(),
             ended: AtomicBool::new(false),
-            process: std::process::id(),
+            process: Process::this(),
         }
     }
 
@@ -230,7 +230,7 @@ impl WebhookDelivery {
 impl Drop for WebhookDelivery {
     fn drop(&mut self) {
         let inner = self.inner.take();
-        if self.process != std::process::id() {
+        if !self.process.is_this() {
             // In a forked child: it is the parent's to confirm or release.
             std::mem::forget(inner);
             return;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use hoopauth::{Secret, webhook};
+use hoopauth::{Process, Secret, webhook};
 use pyo3::PyTraverseError;
 use pyo3::class::PyVisit;
 use pyo3::prelude::*;
@@ -47,7 +47,7 @@ pub(crate) struct WebhookVerifier {
 /// The core's verifier, and the process it was made in.
 struct Made {
     verifier: Arc<webhook::WebhookVerifier>,
-    process: u32,
+    process: Process,
 }
 
 impl Drop for Made {
@@ -99,7 +99,7 @@ impl WebhookVerifier {
         for (name, value) in &self.options {
             builder = builder.option(name, value.expose());
         }
-        Ok(Made { verifier: Arc::new(raised(py, builder.build())?), process: std::process::id() })
+        Ok(Made { verifier: Arc::new(raised(py, builder.build())?), process: Process::this() })
     }
 
     /// The core's verifier of this process; a forked child makes its own.

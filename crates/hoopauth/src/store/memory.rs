@@ -12,13 +12,14 @@ use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::patience;
+use crate::process::Process;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
 /// Grants in memory. Serves one process: a forked child has a copy that would spend the parent's
 /// refresh tokens, so there it answers `INVALID_STATE`.
 #[derive(Debug)]
 pub struct MemoryStore {
-    process: u32,
+    process: Process,
     inner: Mutex<Tables>,
     freed: Condvar,
 }
@@ -27,7 +28,7 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self {
-            process: std::process::id(),
+            process: Process::this(),
             inner: Mutex::new(Tables::default()),
             freed: Condvar::new(),
         }
@@ -36,7 +37,7 @@ impl MemoryStore {
     /// The guard, unless this is a forked copy (whose lock may be held for ever by a thread that is
     /// not here).
     fn inner(&self) -> Result<MutexGuard<'_, Tables>> {
-        if self.process != std::process::id() {
+        if !self.process.is_this() {
             return Err(Error::state(
                 "a forked process can't use its parent's memory store: make the client after the \
                  fork, or use a store that processes share",

@@ -55,12 +55,13 @@ use crate::account::{Account, AccountKind};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::patience::{self, Patience, TO_SAVE};
+use crate::process::Process;
 
 /// Grants in a PostgreSQL database. Connects at the first use; nothing of it is used in a forked
 /// child, which makes its own.
 pub(crate) struct PostgresStore {
     settings: Arc<PostgresSettings>,
-    process: u32,
+    process: Process,
     /// The count of changes that came after its caller had left.
     late: Arc<Mutex<Option<u64>>>,
     pool: OnceCell<Inherited<Pool>>,
@@ -69,12 +70,12 @@ pub(crate) struct PostgresStore {
 impl PostgresStore {
     /// The store that `settings` name.
     pub(crate) fn new(settings: PostgresSettings) -> Self {
-        let (process, late) = (std::process::id(), Arc::default());
+        let (process, late) = (Process::this(), Arc::default());
         Self { settings: Arc::new(settings), process, late, pool: OnceCell::new() }
     }
 
     fn pool(&self) -> Result<&Pool> {
-        if self.process != std::process::id() {
+        if !self.process.is_this() {
             return Err(Error::state(
                 "this process was forked after the store was opened: make a new client in this \
                  process",
@@ -340,7 +341,7 @@ struct PostgresLease<'a> {
     pool: &'a Pool,
     pooled: Option<Pooled<'a>>,
     heartbeat: AbortHandle,
-    process: u32,
+    process: Process,
     place: i64,
     key: OwnedKey,
     /// Milliseconds by which the database's clock is ahead of the client's.
@@ -361,12 +362,12 @@ impl<'a> PostgresLease<'a> {
                 }
             }
         });
-        let (process, key) = (std::process::id(), OwnedKey::of(key));
+        let (process, key) = (Process::this(), OwnedKey::of(key));
         Self { pool, pooled: Some(pooled), heartbeat, process, place, key, ahead: 0 }
     }
 
     fn pooled(&mut self) -> Result<&mut Pooled<'a>> {
-        if self.process != std::process::id() {
+        if !self.process.is_this() {
             return Err(Error::state(
                 "this process was forked during a refresh, which stays with the parent process: \
                  make a new client in this process",
@@ -471,7 +472,7 @@ impl Lease for PostgresLease<'_> {
 impl Drop for PostgresLease<'_> {
     fn drop(&mut self) {
         let Some(pooled) = self.pooled.take() else { return };
-        if self.process != std::process::id() {
+        if !self.process.is_this() {
             // The parent's, as is the thread that the heartbeat would be told on.
             pooled.leak();
             return;
@@ -903,17 +904,17 @@ impl OwnedKey {
 }
 
 /// A value that a forked child must not drop: that would speak to the server in the parent's name.
-struct Inherited<T>(Option<T>, u32);
+struct Inherited<T>(Option<T>, Process);
 
 impl<T> Inherited<T> {
     fn new(value: T) -> Self {
-        Self(Some(value), std::process::id())
+        Self(Some(value), Process::this())
     }
 }
 
 impl<T> Drop for Inherited<T> {
     fn drop(&mut self) {
-        if self.1 != std::process::id() {
+        if !self.1.is_this() {
             std::mem::forget(self.0.take());
         }
     }

@@ -11,7 +11,6 @@ use std::io;
 use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +22,7 @@ use super::lock::{Identity, LockFile, SETUP};
 use super::{lock, schema};
 use crate::error::{Error, ErrorCode, Result};
 use crate::patience;
+use crate::process::Process;
 
 /// The databases of this copy of the library.
 pub(super) static REGISTRY: Registry = Registry::new();
@@ -60,7 +60,7 @@ impl Registry {
             .ok()
             .and_then(|identity| known.iter().find(|(of, _)| *of == identity));
         if let Some((_, found)) = found {
-            if found.process == process::id() {
+            if found.process.is_this() {
                 return Ok(Arc::clone(found));
             }
             found.disown()?;
@@ -69,7 +69,7 @@ impl Registry {
         let lock = LockFile::open(&lock_path).map_err(opening)?;
         let identity = lock.identity();
         let database = Arc::new(Database {
-            process: process::id(),
+            process: Process::this(),
             path,
             lock,
             state: Mutex::new(State::default()),
@@ -115,7 +115,7 @@ impl Deref for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.0.process == process::id() {
+        if self.0.process.is_this() {
             self.0.detach();
         }
     }
@@ -124,7 +124,7 @@ impl Drop for Handle {
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Database {
-    process: u32,
+    process: Process,
     path: PathBuf,
     pub(super) lock: LockFile,
     state: Mutex<State>,

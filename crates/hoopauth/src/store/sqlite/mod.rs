@@ -25,6 +25,7 @@ use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::patience::{self, Patience, TO_SAVE};
+use crate::process::Process;
 
 /// Grants in a SQLite file. Opened at the first use; nothing of it is used in a forked child, which
 /// makes its own.
@@ -34,14 +35,14 @@ use crate::patience::{self, Patience, TO_SAVE};
 #[derive(Debug)]
 pub(crate) struct SqliteStore {
     path: PathBuf,
-    process: u32,
+    process: Process,
     handle: OnceCell<Handle>,
 }
 
 impl SqliteStore {
     /// The store in the file at `path`, which is made if it is not there; its folder is not.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, process: std::process::id(), handle: OnceCell::new() }
+        Self { path, process: Process::this(), handle: OnceCell::new() }
     }
 
     /// Returns `true` if the store was used.
@@ -61,7 +62,7 @@ impl SqliteStore {
     }
 
     fn handle(&self) -> Result<&Handle> {
-        if self.process != std::process::id() {
+        if !self.process.is_this() {
             return Err(Error::state(
                 "this process was forked after the store was opened: make a new client in this \
                  process",
@@ -263,7 +264,7 @@ impl SqliteStore {
 #[derive(Debug)]
 struct SqliteLease<'a> {
     handle: &'a Handle,
-    process: u32,
+    process: Process,
     place: u64,
     app: String,
     account: Account,
@@ -271,7 +272,7 @@ struct SqliteLease<'a> {
 
 impl SqliteLease<'_> {
     fn key(&self) -> Result<Key<'_>> {
-        if self.process != std::process::id() {
+        if !self.process.is_this() {
             return Err(Error::state(
                 "this process was forked during a refresh, which stays with the parent process: \
                  make a new client in this process",
@@ -357,7 +358,7 @@ impl Lease for SqliteLease<'_> {
 
 impl Drop for SqliteLease<'_> {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
+        if self.process.is_this() {
             self.handle.lock.unlock(self.place);
         }
     }
