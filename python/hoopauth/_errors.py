@@ -195,9 +195,7 @@ class AuthorizationDenied(Error):
 
 
 class TokenRequestRejected(Error):
-    """The token endpoint refuses the request itself: a wrong client id, secret, code or
-    parameter.
-    """  # noqa: D205
+    """The token endpoint refuses the request: a wrong client id, secret, code or parameter."""
 
     code = 34
     name = "TOKEN_REQUEST_REJECTED"
