@@ -28,7 +28,9 @@ impl Patience {
         Self { before }
     }
 
-    /// At least `least` from now, whatever led here: for what would be lost otherwise.
+    /// Begins a wait of at least `least` from now, whatever led here: for a grant that would be lost
+    /// otherwise.
+    #[cfg(any(feature = "postgres", feature = "sqlite", test))]
     pub(crate) fn at_least(least: Duration) -> Self {
         let before = Marks::get().patience;
         let until = Instant::now().checked_add(least);
@@ -61,6 +63,7 @@ pub(crate) fn is_over() -> bool {
 pub(crate) const QUICK: Duration = Duration::from_millis(500);
 /// Time that a store gets to save a grant whose call has no time left, because the refresh token
 /// before it is spent.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) const TO_SAVE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
