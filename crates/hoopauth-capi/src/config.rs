@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
+use hoopauth_core::binding::BuilderBinding as _;
 use hoopauth_core::store::RowStore;
 use hoopauth_core::transport::Transport;
 use hoopauth_core::{Client, ClientBuilder, Clock, Error, ErrorCode, OPTIONS, Result, Secret};
@@ -27,7 +28,7 @@ pub struct hoopauth_config_t {
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) change: Option<Arc<Callbacks<hoopauth_change_callbacks_t>>>,
     #[cfg(feature = "fault-injection")]
-    pub(crate) panic_at: Option<hoopauth_core::Step>,
+    pub(crate) panic_at: Option<hoopauth_core::binding::Step>,
 }
 
 impl Handle for hoopauth_config_t {
@@ -104,7 +105,7 @@ pub unsafe extern "C" fn hoopauth_config_set(
             let config = the_mut(config, "config")?;
             let name = text("name", name, name_len)?;
             let value = Secret::new(text("value", value, value_len)?);
-            Client::check_option(name, value.expose())?;
+            hoopauth_core::binding::check_option(name, value.expose())?;
             // It was found, or the check would have failed.
             if let Some(row) = OPTIONS.iter().find(|row| row.name == name) {
                 config.options.retain(|(before, _)| *before != row.name);

@@ -4,6 +4,7 @@ use std::ffi::c_char;
 use std::sync::OnceLock;
 
 use hoopauth_core::Response;
+use hoopauth_core::binding::ResponseBinding as _;
 use hoopauth_core::transport::ResponseHeaders;
 
 use crate::error::hoopauth_error_t;

@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyType};
 use crate::error::exception;
 use crate::header::strict_pairs;
 use crate::number::{Whole, refused};
+use hoopauth::binding::ResponseBinding as _;
 use hoopauth::{Error, ErrorCode};
 
 /// The answer to `Client.request`. Its `repr` shows neither headers nor body.

@@ -65,7 +65,7 @@ fn files(sources: &Sources) -> Result<Vec<File>> {
         ("bindings/cpp/include/hoopauth.hpp", c::cpp(sources)?),
         ("crates/hoopauth/src/operations/table.rs", pack::table(pack::OPERATIONS)?),
         ("docs/errors.md", pages::errors(sources)),
-        ("docs/options.md", hoopauth::options_page()),
+        ("docs/options.md", hoopauth::binding::options_page()),
         ("docs/scopes.md", pack::page(pack::OPERATIONS)?),
         ("include/hoopauth.h", header),
         ("python/hoopauth/_errors.py", python::errors(sources)?),
