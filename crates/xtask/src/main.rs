@@ -69,6 +69,7 @@ fn files(sources: &Sources) -> Result<Vec<File>> {
         ("docs/options.md", hoopauth::binding::options_page()),
         ("docs/scopes.md", pack::page(pack::OPERATIONS)?),
         ("include/hoopauth.h", header),
+        ("python/README.md", pages::python_manual(sources)?),
         ("python/hoopauth/_errors.py", python::errors(sources)?),
         ("python/hoopauth/scopes.py", python::scopes(sources)?),
         ("python/hoopauth/types.py", python::types()?),
