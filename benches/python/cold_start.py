@@ -56,9 +56,9 @@ def main() -> None:
         "unit": "ms",
         "store": name,
     }
-    print(
-        json.dumps({**line, "floor_ms": round(floor, 2), "over_floor_ms": round(value - floor, 2)})
-    )
+    over = [round(with_header - bare, 3) for with_header, bare in pairs]
+    more = {"floor_ms": round(floor, 2), "over_floor_ms": round(statistics.median(over), 2)}
+    print(json.dumps({**line, **more, "pairs": over}))
 
 
 main()

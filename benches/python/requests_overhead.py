@@ -69,7 +69,8 @@ def compare(via: str, bare: Callable[[], object], ours: Callable[[], object]) ->
         "request_us": round(statistics.median(with_ours), 1),
         "floor_us": round(statistics.median(by_hand), 1),
     }
-    print(json.dumps({**line, "unit": "ratio", **times}))
+    pairs = [round(ratio, 4) for ratio in ratios]
+    print(json.dumps({**line, "unit": "ratio", **times, "pairs": pairs}))
 
 
 def main() -> None:

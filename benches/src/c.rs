@@ -8,14 +8,15 @@ use std::time::Instant;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::pairs::Pairs;
 use crate::{instructions, line, many, median, rounded};
 
 /// Figures that the promises need, except speed.
 pub(crate) struct C {
     pub(crate) by_name: Option<f64>,
     pub(crate) by_handle: Option<f64>,
-    pub(crate) over_floor_ms: f64,
-    pub(crate) sqlite_over_floor_ms: f64,
+    pub(crate) over_floor_ms: Pairs,
+    pub(crate) sqlite_over_floor_ms: Pairs,
     pub(crate) library_bytes: f64,
 }
 
@@ -79,7 +80,7 @@ impl Programs {
     }
 
     /// With grants in memory, and with one in a sealed SQLite file.
-    pub(crate) fn cold_starts(&self) -> [f64; 2] {
+    pub(crate) fn cold_starts(&self) -> [Pairs; 2] {
         let (program, nothing) = (self.program.to_str().unwrap(), self.nothing.to_str().unwrap());
         let (store, key) = many::of_one(self.folder.path());
         [
@@ -91,7 +92,7 @@ impl Programs {
 
 /// From the start of the process to its end, in alternation with one that does nothing; answers
 /// what is over that, in ms.
-fn cold_start(via: &str, store: &str, command: &[&str], floor: &[&str]) -> f64 {
+fn cold_start(via: &str, store: &str, command: &[&str], floor: &[&str]) -> Pairs {
     let (mut values, mut floors, mut overs) = (vec![], vec![], vec![]);
     for _ in 0..STARTS {
         let (value, least) = (run(command), run(floor));
@@ -99,9 +100,9 @@ fn cold_start(via: &str, store: &str, command: &[&str], floor: &[&str]) -> f64 {
         floors.push(least);
         overs.push(value - least);
     }
-    let over = median(overs);
+    let over = Pairs::new(overs);
     let more = json!({"store": store, "floor_ms": rounded(median(floors)),
-        "over_floor_ms": rounded(over)});
+        "over_floor_ms": rounded(over.median())});
     line("cold_start", via, 1, Some(median(values)), "ms", more);
     over
 }

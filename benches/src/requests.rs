@@ -10,14 +10,15 @@ use hoopauth::{Account, Client, Clock as _, Grant, SystemClock};
 use rustix::thread::CpuSet;
 use serde_json::json;
 
+use crate::pairs::Pairs;
 use crate::{again, c, fixture, in_turns, line, median, python};
 
 /// The time of a request over that of one by hand, by language.
 pub(crate) struct Overhead {
-    pub(crate) rust: f64,
-    pub(crate) c: f64,
-    pub(crate) python: f64,
-    pub(crate) httpx: f64,
+    pub(crate) rust: Pairs,
+    pub(crate) c: Pairs,
+    pub(crate) python: Pairs,
+    pub(crate) httpx: Pairs,
 }
 
 /// All on one core: with two it is chance where the threads of client and server wake, and a
@@ -49,9 +50,10 @@ fn measure_here(c: &c::Programs) -> Overhead {
             command
         }],
     );
-    let rust = ratios.remove(0)["request_overhead"];
-    let by_c = median((0..PROCESSES).map(|_| compare_processes(url, c)).collect());
-    line("request_overhead", "c", 1, Some(by_c), "ratio", json!({ "floor": "reqwest" }));
+    let rust = Pairs::new(ratios.remove(0).remove("request_overhead").expect("a ratio"));
+    let by_c = Pairs::new((0..PROCESSES).map(|_| compare_processes(url, c)).collect());
+    let floor = json!({ "floor": "reqwest" });
+    line("request_overhead", "c", 1, Some(by_c.median()), "ratio", floor);
     // By hand in C, with libcurl, is for information: it is another HTTP client.
     in_turns(PROCESSES, &[&|| c.curl(url)]);
     let [python, httpx] = python::requests(url);

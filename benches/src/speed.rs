@@ -11,41 +11,48 @@ use serde_json::json;
 
 use crate::c::Programs;
 use crate::fixture::{NAME_BYTES, client_over, indices, name, token};
-use crate::{PROCESSES, again, in_processes, in_turns, line, median, rounded};
+use crate::pairs::Pairs;
+use crate::{PROCESSES, again, in_turns, line, lines_of, median, rounded};
 
-/// Figures that the promises need, in nanoseconds per call; `two_threads` is a ratio.
+/// Headers of one account over the floor's, pair by pair.
 pub(crate) struct Speed {
-    pub(crate) name_1: f64,
-    pub(crate) floor_1: f64,
-    pub(crate) handle_1: f64,
-    pub(crate) name_million: f64,
-    pub(crate) floor_million: f64,
-    pub(crate) two_threads: f64,
-    pub(crate) c_name_1: f64,
-    pub(crate) c_handle_1: f64,
-    pub(crate) c_name_million: f64,
+    pub(crate) name: Pairs,
+    pub(crate) handle: Pairs,
+    pub(crate) c_name: Pairs,
+    pub(crate) c_handle: Pairs,
 }
 
-/// Each size in a process of its own: none inherits the heap that another left. C takes its turns
-/// with Rust, whose floor it is held against.
+/// Figures of larger sizes that the promises need.
+pub(crate) struct Large {
+    pub(crate) two_threads: Pairs,
+}
+
+/// Measures one account. Each process measures both, so that none inherits the heap that another
+/// left; C takes its turns with Rust, whose floor it is held against.
 pub(crate) fn measure(c: &Programs) -> Speed {
-    let in_turns = |runs, n| in_turns(runs, &[&|| of_size("speed", n), &|| c.speed(n)]);
-    let one = in_turns(PROCESSES, 1);
-    in_turns(1, 1_000);
-    let threads = in_processes(1, &|| of_size("threads", 100_000));
-    in_turns(1, 100_000);
-    let million = in_turns(PROCESSES, 1_000_000);
+    let one = in_turns(PROCESSES, &[&|| of_size("speed", 1), &|| c.speed(1)]);
+    let floor = &one[0]["headers_floor"];
     Speed {
-        name_1: one[0]["headers"],
-        floor_1: one[0]["headers_floor"],
-        handle_1: one[0]["headers_handle"],
-        name_million: million[0]["headers"],
-        floor_million: million[0]["headers_floor"],
-        two_threads: threads["headers_two_threads"],
-        c_name_1: one[1]["headers"],
-        c_handle_1: one[1]["headers_handle"],
-        c_name_million: million[1]["headers"],
+        name: Pairs::ratios(&one[0]["headers"], floor),
+        handle: Pairs::ratios(&one[0]["headers_handle"], floor),
+        c_name: Pairs::ratios(&one[1]["headers"], floor),
+        c_handle: Pairs::ratios(&one[1]["headers_handle"], floor),
     }
+}
+
+/// Measures a thousand to a million accounts, and two threads.
+pub(crate) fn measure_large(c: &Programs) -> Large {
+    let in_turns = |runs, n| in_turns(runs, &[&|| of_size("speed", n), &|| c.speed(n)]);
+    in_turns(1, 1_000);
+    let threads = lines_of(&mut of_size("threads", 100_000));
+    for line in &threads {
+        println!("{line}");
+    }
+    let ours = threads.iter().find(|line| line["bench"] == "headers_two_threads");
+    let two_threads = Pairs::of_line(ours.expect("the line of two threads"));
+    in_turns(1, 100_000);
+    in_turns(1, 1_000_000);
+    Large { two_threads }
 }
 
 fn of_size(mode: &str, n: usize) -> Command {
@@ -115,9 +122,8 @@ fn two_threads(bench: &str, n: usize, call: impl Fn(usize) + Sync) {
             2.0 * (before + after) / (both + again)
         })
         .collect();
-    let least = rounded(ratios.iter().copied().fold(f64::INFINITY, f64::min));
-    let most = rounded(ratios.iter().copied().fold(0.0, f64::max));
-    line(bench, "rust", n, Some(median(ratios)), "ratio", json!({ "least": least, "most": most }));
+    let pairs: Vec<f64> = ratios.iter().copied().map(rounded).collect();
+    line(bench, "rust", n, Some(median(ratios)), "ratio", json!({ "pairs": pairs }));
 }
 
 /// Measures how long `threads` threads take, each for its own calls, from the common start to the

@@ -17,10 +17,11 @@ use hoopauth::webhook::{SignatureScheme, WebhookKey, WebhookVerifier};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::pairs::Pairs;
 use crate::{again, c, line, lines_of, median, python};
 
 /// Verified a second over bare checks a second, by language and scheme.
-pub(crate) type Ratios = Vec<(&'static str, String, f64)>;
+pub(crate) type Ratios = Vec<(&'static str, String, Pairs)>;
 
 /// Runs the programs in turns; a ratio is that of one round, of which the median counts.
 pub(crate) fn measure(c: &c::Programs) -> Ratios {
@@ -57,18 +58,16 @@ pub(crate) fn measure(c: &c::Programs) -> Ratios {
             [SignatureScheme::Ed25519, SignatureScheme::RsaSha256].map(SignatureScheme::name)
         {
             let of = |via: &str, stage: &str| &rates[&[via, scheme, stage].map(str::to_owned)];
-            let ratio = median(
-                of(via, "verify").iter().zip(of("rust", "primitive")).map(|(a, b)| a / b).collect(),
-            );
+            let ratios_of_rounds = Pairs::ratios(of(via, "verify"), of("rust", "primitive"));
             line(
                 "webhook_verify_ratio",
                 via,
                 BODY_BYTES,
-                Some(ratio),
+                Some(ratios_of_rounds.median()),
                 "ratio",
                 json!({ "scheme": scheme }),
             );
-            ratios.push((via, scheme.replace('-', "_"), ratio));
+            ratios.push((via, scheme.replace('-', "_"), ratios_of_rounds));
         }
     }
     for peer in node(file) {

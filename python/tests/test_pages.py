@@ -28,10 +28,10 @@ def quoted(cell: str) -> list[str]:
 
 
 def test_every_promise_of_the_benchmarks_has_its_row() -> None:
-    # As benches/src/main.rs gives them to `promise` and `at_most`: the name, and behind it, as the
-    # first number, the limit.
+    # As benches/src/main.rs gives them to `promise`, `at_most` and `decided`: the name, and behind
+    # it, as the first number, the limit.
     calls = re.findall(
-        r"\b(?:at_most|promise)\(\s*(?:&format!\()?\"([a-z0-9_{}]+)\".*?(?<![\w.])(\d[\d_]*(?:\.\d+)?(?:e\d+)?)",
+        r"\b(?:at_most|promise|decided)\(\s*(?:&format!\()?\"([a-z0-9_{}]+)\".*?(?<![\w.])(\d[\d_]*(?:\.\d+)?(?:e\d+)?)",
         BENCHES,
         re.DOTALL,
     )
