@@ -2,11 +2,18 @@
 CARGO ?= cargo
 PROFILE = --profile ci
 
-.PHONY: demo test test-python lint bench bench-all bench-built soak fuzz generate install uninstall setup setup-c setup-postgres libraries python-setup
+.PHONY: demo test test-python lint bench bench-all bench-built soak fuzz generate install uninstall setup setup-c setup-postgres setup-python libraries python-setup
 
-demo: setup libraries python-setup ## the main job, end to end, against a local HoopAI, in every language
-	$(CARGO) build --quiet --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --bins --examples
-	@echo "In Rust:" && target/ci/examples/demo && examples/demo.sh
+demo: setup libraries setup-python ## the main job, end to end, against a local HoopAI, in every language
+	$(DEMO_BUILD) --example demo --bin hoopauth-emulator
+	@echo "In Rust:" && target/ci/examples/demo
+	@echo && echo "Building the libraries of the other languages..."
+	$(DEMO_BUILD) --lib --example demo --bin hoopauth-emulator
+	@examples/demo.sh
+
+# Both steps choose the same packages and kinds of targets, so that each dependency is compiled once.
+DEMO_BUILD = PYO3_BUILD_EXTENSION_MODULE=1 $(CARGO) build --quiet --locked $(PROFILE) --workspace \
+  --exclude hoopauth-bench --exclude hoopauth-capi-fault-injection --exclude xtask
 
 test: setup setup-c setup-postgres libraries lint ## all tests
 	$(CARGO) build --locked $(PROFILE) --workspace --exclude hoopauth-bench --lib --tests --examples # cargo test makes no C libraries
@@ -65,6 +72,11 @@ INSTALLER = RUSTC="$(or $(RUSTC),rustc)" PREFIX="$(or $(PREFIX),/usr/local)" LIB
 
 python-setup: setup ## .venv with the pinned tools and this tree's wheel
 	python/setup.sh
+
+setup-python:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y python3; \
+	  else echo "Python 3.10 or newer is missing: install python3" >&2; exit 1; fi; }
 
 setup:
 	@command -v $(CARGO) >/dev/null || { echo "a Rust toolchain is missing: install rustup, then 'rustup default stable'" >&2; exit 1; }

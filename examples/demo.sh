@@ -1,6 +1,5 @@
 #!/bin/sh
-# What `make demo` runs after the demo in Rust: the same story in C, in C++, and in Python where its
-# module is built.
+# `make demo` runs this after the demo in Rust: the same story in C, in C++ and in Python.
 set -eu
 cd "$(dirname "$0")/.."
 built=$PWD/target/ci
@@ -21,7 +20,11 @@ c++ -std=c++17 $strict -Iinclude -Ibindings/cpp/include examples/cpp/demo.cpp \
   -o "$out/demo-cpp" $link
 examples/with_emulator.sh "$out/demo-cpp"
 
-if [ -f examples/python/demo.py ] && [ -x .venv/bin/python ]; then
-  echo && echo "In Python:"
-  HOOPAUTH_EMULATOR=${HOOPAUTH_EMULATOR:-$built/hoopauth-emulator} .venv/bin/python examples/python/demo.py
-fi
+echo && echo "In Python:"
+# The package of the tree, with the module that was just built.
+module=$out/python/hoopauth
+rm -rf "$module" && mkdir -p "$module"
+cp python/hoopauth/*.py python/hoopauth/*.pyi "$module"
+ln -s "$built/lib_hoopauth.so" "$module/_hoopauth.abi3.so"
+PYTHONPATH=$out/python HOOPAUTH_EMULATOR=${HOOPAUTH_EMULATOR:-$built/hoopauth-emulator} \
+  python3 examples/python/demo.py

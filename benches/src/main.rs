@@ -71,9 +71,9 @@ fn main() -> ExitCode {
         _ => {
             eprintln!(
                 "usage: hoopauth-bench [all | more | loop-name call|bare | loop-many call|bare | \
-                 loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | c | cold-start | fleet | fleet_largest | \
-                 fleet_troubled | operations | python | requests | webhooks | storm | many | bytes \
-                 ACCOUNTS]"
+                 loop-handle call|bare | speed ACCOUNTS | threads ACCOUNTS | c | cold-start | \
+                 fleet | fleet_largest | fleet_troubled | operations | python | requests | \
+                 webhooks | storm | many | bytes ACCOUNTS]"
             );
             return ExitCode::from(2);
         }
