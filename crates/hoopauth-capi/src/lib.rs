@@ -29,7 +29,6 @@ mod ffi;
 #[cfg(feature = "fault-injection")]
 pub mod panics;
 mod ready;
-mod wiping;
 
 pub mod account;
 pub mod authorization;
@@ -58,3 +57,8 @@ pub mod version;
 pub mod webhook_config;
 pub mod webhook_delivery;
 pub mod webhook_verifier;
+
+use hoopauth_wiping::Wiping;
+
+#[global_allocator]
+static ALLOCATOR: Wiping = Wiping;

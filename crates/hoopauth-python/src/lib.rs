@@ -37,9 +37,12 @@ mod text;
 mod transport;
 mod wait;
 mod webhook;
-mod wiping;
 
+use hoopauth_wiping::Wiping;
 use pyo3::prelude::*;
+
+#[global_allocator]
+static ALLOCATOR: Wiping = Wiping;
 
 /// The native part of hoopauth. Import `hoopauth` instead.
 #[pymodule(gil_used = false)]
