@@ -2,8 +2,8 @@
 //! cbindgen.
 //!
 //! The contract that every function keeps stands on the header's first page. What ties this crate
-//! together is in `ffi`: who owns which pointer, the guard that no panic passes, and how text comes
-//! in and goes out.
+//! together is below the nouns: `handle` says who owns which pointer, `argument` and `lent` how text
+//! comes in and goes out, `guard` lets no panic pass.
 #![allow(non_camel_case_types, reason = "the types are named as C names them")]
 #![allow(
     clippy::doc_markdown,
@@ -24,13 +24,16 @@
     clippy::arithmetic_side_effects
 )]
 
+mod argument;
 mod callbacks;
-mod ffi;
+mod guard;
+mod handle;
+mod lent;
 #[cfg(feature = "fault-injection")]
 pub mod panics;
-mod ready;
 
 pub mod account;
+pub mod answer;
 pub mod authorization;
 pub mod change;
 pub mod client;
@@ -47,6 +50,7 @@ pub mod limits;
 pub mod log;
 pub mod maintenance;
 pub mod operations;
+pub mod ready;
 pub mod request;
 pub mod response;
 pub mod status;

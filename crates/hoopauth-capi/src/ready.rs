@@ -11,7 +11,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
 use hoopauth_core::{AccountHandle, Headers, Snapshot, with_nuls};
 
-use crate::headers::hoopauth_headers_t;
+/// The headers for one request: `Authorization`, `Version`, `User-Agent`, and `Content-Type` where
+/// the method carries a body.
+///
+/// The caller owns it and frees it with `hoopauth_headers_free`; it may outlive its client. Its
+/// texts live as long as it does. Any thread may read it.
+pub struct hoopauth_headers_t(());
 
 /// The headers of one account, counted here so that many references can be paid for at once.
 #[repr(align(8))]
