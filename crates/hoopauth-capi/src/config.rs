@@ -27,10 +27,13 @@ pub struct hoopauth_config_t {
     pub(crate) store: Option<Arc<dyn RowStore>>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
-    pub(crate) change: Option<Arc<dyn Fn(&Change) + Send + Sync>>,
+    pub(crate) change: Option<Arc<ChangeHook>>,
     #[cfg(feature = "fault-injection")]
     pub(crate) panic_at: Option<hoopauth_core::Step>,
 }
+
+/// A function that is told of each change of a grant.
+type ChangeHook = dyn Fn(&Change) + Send + Sync;
 
 impl Handle for hoopauth_config_t {
     type Kind = Owned;
