@@ -9,9 +9,19 @@ import hoopauth
 
 # From the ground up. The native module stands below all: it imports files of the package by their
 # names, when it needs them.
-STOREYS = (
-    "_hoopauth scopes _headers _errors types _adapter _requests _httpx _webhooks _auth __init__"
-).split()
+STOREYS = [
+    "_hoopauth",
+    "scopes",
+    "_headers",
+    "_errors",
+    "types",
+    "_adapter",
+    "_requests",
+    "_httpx",
+    "_webhooks",
+    "_auth",
+    "__init__",
+]
 
 
 def imports(file: Path) -> set[str]:

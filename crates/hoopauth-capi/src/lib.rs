@@ -1,9 +1,9 @@
 //! The C ABI of hoopauth. One file per C noun; the header `include/hoopauth.h` is made of them by
 //! cbindgen.
 //!
-//! The contract that every function keeps stands on the header's first page. What ties this crate
-//! together is below the nouns: `handle` says who owns which pointer, `argument` and `lent` how text
-//! comes in and goes out, `guard` lets no panic pass.
+//! The contract that every function keeps stands on the header's first page. Below the nouns,
+//! `handle` says who owns which pointer, `argument` and `lent` say how text comes in and goes out,
+//! and `guard` lets no panic pass.
 #![allow(non_camel_case_types, reason = "the types are named as C names them")]
 #![allow(
     clippy::doc_markdown,
