@@ -147,38 +147,42 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_OK 0
 
 /**
- * An argument is empty, too long, not UTF-8 or of the wrong form; the message names it.
+ * An argument is empty, too long, not UTF-8 or of the wrong form: correct the argument that the
+ * message names.
  */
 #define HOOPAUTH_INVALID_ARGUMENT 1
 
 /**
  * The client is closed, is a parent process's, is called from its own callback, or has no
- * credential for this.
+ * credential for this: correct the program as the message says.
  */
 #define HOOPAUTH_INVALID_STATE 2
 
 /**
- * The caller cancelled the wait; a refresh under way goes on.
+ * The caller cancelled the wait: nothing; a refresh under way goes on.
  */
 #define HOOPAUTH_CANCELLED 3
 
 /**
- * An option is unknown, missing or wrong; the message names it.
+ * An option is unknown, missing or wrong: correct the option that the message names.
  */
 #define HOOPAUTH_CONFIG 10
 
 /**
- * The server could not be reached or the connection broke: try again.
+ * The server could not be reached or the connection broke: check the network; try again, after
+ * retry_after if it is set.
  */
 #define HOOPAUTH_NETWORK 20
 
 /**
- * No answer came in time: try again; a refresh under way goes on.
+ * No answer came in time: try again, after retry_after if it is set; a refresh under way goes
+ * on.
  */
 #define HOOPAUTH_TIMEOUT 21
 
 /**
- * The server's certificate could not be verified.
+ * The server's certificate could not be verified: look at the computer's clock and at the server's
+ * certificate, or name its authority with ca_file; the message says which.
  */
 #define HOOPAUTH_TLS 22
 
@@ -188,7 +192,7 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_REAUTHORIZATION_REQUIRED 30
 
 /**
- * There is no grant for this account: send the user through authorization, or import one.
+ * There is no grant for this account: send the user through authorization, or import a grant.
  */
 #define HOOPAUTH_NO_GRANT 31
 
@@ -199,23 +203,25 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_STATE_MISMATCH 32
 
 /**
- * The user, or the platform, refused the authorization.
+ * The user, or the platform, refused the authorization: ask the user; begin again.
  */
 #define HOOPAUTH_AUTHORIZATION_DENIED 33
 
 /**
- * The token endpoint refuses the request: a wrong client id, secret, code or parameter.
+ * The token endpoint refuses the request, for its client id, secret, code or parameters: correct
+ * what the message names; if it names the code, begin the login again.
  */
 #define HOOPAUTH_TOKEN_REQUEST_REJECTED 34
 
 /**
- * The account is paused or unpaid; its grant is kept and works again later.
+ * The account is paused or unpaid; its grant is kept: activate the account at HoopAI.
  */
 #define HOOPAUTH_ACCOUNT_INACTIVE 35
 
 /**
  * The answer is not what the protocol allows, or comes from something on the way, such as a
- * firewall.
+ * firewall: check token_url, and firewalls, proxies and login pages on the way; try again after
+ * retry_after.
  */
 #define HOOPAUTH_MALFORMED_RESPONSE 36
 
@@ -225,49 +231,55 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_RATE_LIMITED 37
 
 /**
- * The token lacks a scope.
+ * The token lacks a scope: add the scope to the app and to scopes, and authorize again.
  */
 #define HOOPAUTH_INSUFFICIENT_SCOPE 40
 
 /**
- * A company's token where a location's is needed, or the reverse.
+ * A company's token where a location's is needed, or the reverse: use the other account; if a
+ * refresh meets this and it stays, authorize again.
  */
 #define HOOPAUTH_WRONG_TOKEN_CLASS 41
 
 /**
- * The token speaks for another account than the one that was asked for.
+ * The token speaks for another account than the one that was asked for: use the account that the
+ * request names; if a refresh meets this and it stays, authorize again.
  */
 #define HOOPAUTH_WRONG_ACCOUNT 42
 
 /**
- * The platform refuses the Private Integration token: copy the current one from the account's
+ * The platform refuses the Private Integration token: copy the current token from the account's
  * settings.
  */
 #define HOOPAUTH_INVALID_PRIVATE_INTEGRATION 43
 
 /**
- * Another HTTP status that is a failure.
+ * Another HTTP status that is a failure: do what the message says; if retryable, try again,
+ * after retry_after if it is set.
  */
 #define HOOPAUTH_HTTP_STATUS 44
 
 /**
- * The store could not read or write.
+ * The store could not read or write: repair the store as the message says, its folder, rights,
+ * space or server.
  */
 #define HOOPAUTH_STORE 50
 
 /**
  * Another process or thread still refreshes this account after max_wait, or handles this
- * webhook: answer 429.
+ * webhook: try again; answer 429 to the webhook.
  */
 #define HOOPAUTH_LEASE_TIMEOUT 51
 
 /**
- * The store's key is missing or not the one that its rows were sealed with.
+ * The store's key is missing or not the one that its rows were sealed with: set store_key to the
+ * key that the rows were sealed with.
  */
 #define HOOPAUTH_STORE_KEY 52
 
 /**
- * A stored row can't be opened or read: authorize or import this account again.
+ * A stored row can't be opened or read: authorize or import this account again, or do what the
+ * message says; look for who else writes to the store.
  */
 #define HOOPAUTH_STORE_CORRUPT 53
 
@@ -277,17 +289,19 @@ typedef int32_t hoopauth_status_t;
 #define HOOPAUTH_SIGNATURE_MISSING 60
 
 /**
- * The webhook's signature is malformed, or no key made it: answer 401.
+ * The webhook's signature is malformed, or no key made it: answer 401; check the keys, and that
+ * the body is what came byte for byte.
  */
 #define HOOPAUTH_SIGNATURE_INVALID 61
 
 /**
- * The webhook is older than max_age, from the future, or has no time: answer 400.
+ * The webhook is older than max_age, from the future, or has no time: answer 400; check the
+ * computer's clock.
  */
 #define HOOPAUTH_WEBHOOK_STALE 62
 
 /**
- * The webhook was handled before: answer 200, do nothing.
+ * The webhook was handled before: answer 200, and do nothing.
  */
 #define HOOPAUTH_WEBHOOK_REPLAYED 63
 
@@ -298,22 +312,23 @@ typedef int32_t hoopauth_status_t;
 
 /**
  * The webhook is genuine, but of another app, or of an account without a grant here: answer 200,
- * do nothing.
+ * and do nothing.
  */
 #define HOOPAUTH_WEBHOOK_FOREIGN 65
 
 /**
- * A panic was caught at a language border.
+ * A panic was caught at a language border: report it, with the message.
  */
 #define HOOPAUTH_PANIC 90
 
 /**
- * A defect of hoopauth; please report it.
+ * A defect of hoopauth, or a computer without a resource that it needs: report it, with the
+ * message; try again if retryable.
  */
 #define HOOPAUTH_INTERNAL 91
 
 /**
- * A callback of the program failed.
+ * A callback of the program failed: correct your store, transport, clock or hook.
  */
 #define HOOPAUTH_CALLBACK_FAILED 92
 

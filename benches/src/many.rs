@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use hoopauth::binding::{BuilderBinding as _, Step};
 use hoopauth::store::{Key, NewRecord};
 use hoopauth::transport::{Transport, TransportError, TransportRequest, TransportResponse};
-use hoopauth::{Account, ClientBuilder, Clock, Grant, Import, ManualClock, Step, SystemClock};
+use hoopauth::{Account, ClientBuilder, Clock, Grant, Import, ManualClock, SystemClock};
 use hoopauth_emulator::DEFAULT_SCOPES;
 use rusqlite::{Connection, params};
 use serde_json::json;

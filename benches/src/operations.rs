@@ -3,7 +3,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use hoopauth::operations::{Operation, table_bytes};
+use hoopauth::binding::table_bytes;
+use hoopauth::operations::Operation;
 use serde_json::json;
 
 use crate::fixture::indices;

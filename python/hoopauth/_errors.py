@@ -114,7 +114,9 @@ class Error(Exception):
 
 
 class InvalidArgument(Error):
-    """An argument is empty, too long, not UTF-8 or of the wrong form; the message names it."""
+    """An argument is empty, too long, not UTF-8 or of the wrong form: correct the argument that
+    the message names.
+    """  # noqa: D205
 
     code = 1
     name = "INVALID_ARGUMENT"
@@ -122,7 +124,7 @@ class InvalidArgument(Error):
 
 class InvalidState(Error):
     """The client is closed, is a parent process's, is called from its own callback, or has no
-    credential for this.
+    credential for this: correct the program as the message says.
     """  # noqa: D205
 
     code = 2
@@ -130,35 +132,41 @@ class InvalidState(Error):
 
 
 class Cancelled(Error):
-    """The caller cancelled the wait; a refresh under way goes on."""
+    """The caller cancelled the wait: nothing; a refresh under way goes on."""
 
     code = 3
     name = "CANCELLED"
 
 
 class Config(Error):
-    """An option is unknown, missing or wrong; the message names it."""
+    """An option is unknown, missing or wrong: correct the option that the message names."""
 
     code = 10
     name = "CONFIG"
 
 
 class Network(Error):
-    """The server could not be reached or the connection broke: try again."""
+    """The server could not be reached or the connection broke: check the network; try again,
+    after `retry_after` if it is set.
+    """  # noqa: D205
 
     code = 20
     name = "NETWORK"
 
 
 class Timeout(Error):
-    """No answer came in time: try again; a refresh under way goes on."""
+    """No answer came in time: try again, after `retry_after` if it is set; a refresh under way
+    goes on.
+    """  # noqa: D205
 
     code = 21
     name = "TIMEOUT"
 
 
 class Tls(Error):
-    """The server's certificate could not be verified."""
+    """The server's certificate could not be verified: look at the computer's clock and at the
+    server's certificate, or name its authority with `ca_file`; the message says which.
+    """  # noqa: D205
 
     code = 22
     name = "TLS"
@@ -172,7 +180,9 @@ class ReauthorizationRequired(Error):
 
 
 class NoGrant(Error):
-    """There is no grant for this account: send the user through authorization, or import one."""
+    """There is no grant for this account: send the user through authorization, or import a
+    grant.
+    """  # noqa: D205
 
     code = 31
     name = "NO_GRANT"
@@ -188,21 +198,23 @@ class StateMismatch(Error):
 
 
 class AuthorizationDenied(Error):
-    """The user, or the platform, refused the authorization."""
+    """The user, or the platform, refused the authorization: ask the user; begin again."""
 
     code = 33
     name = "AUTHORIZATION_DENIED"
 
 
 class TokenRequestRejected(Error):
-    """The token endpoint refuses the request: a wrong client id, secret, code or parameter."""
+    """The token endpoint refuses the request, for its client id, secret, code or parameters:
+    correct what the message names; if it names the code, begin the login again.
+    """  # noqa: D205
 
     code = 34
     name = "TOKEN_REQUEST_REJECTED"
 
 
 class AccountInactive(Error):
-    """The account is paused or unpaid; its grant is kept and works again later."""
+    """The account is paused or unpaid; its grant is kept: activate the account at HoopAI."""
 
     code = 35
     name = "ACCOUNT_INACTIVE"
@@ -210,7 +222,8 @@ class AccountInactive(Error):
 
 class MalformedResponse(Error):
     """The answer is not what the protocol allows, or comes from something on the way, such as a
-    firewall.
+    firewall: check `token_url`, and firewalls, proxies and login pages on the way; try again
+    after `retry_after`.
     """  # noqa: D205
 
     code = 36
@@ -225,28 +238,32 @@ class RateLimited(Error):
 
 
 class InsufficientScope(Error):
-    """The token lacks a scope."""
+    """The token lacks a scope: add the scope to the app and to `scopes`, and authorize again."""
 
     code = 40
     name = "INSUFFICIENT_SCOPE"
 
 
 class WrongTokenClass(Error):
-    """A company's token where a location's is needed, or the reverse."""
+    """A company's token where a location's is needed, or the reverse: use the other account; if
+    a refresh meets this and it stays, authorize again.
+    """  # noqa: D205
 
     code = 41
     name = "WRONG_TOKEN_CLASS"
 
 
 class WrongAccount(Error):
-    """The token speaks for another account than the one that was asked for."""
+    """The token speaks for another account than the one that was asked for: use the account that
+    the request names; if a refresh meets this and it stays, authorize again.
+    """  # noqa: D205
 
     code = 42
     name = "WRONG_ACCOUNT"
 
 
 class InvalidPrivateIntegration(Error):
-    """The platform refuses the Private Integration token: copy the current one from the
+    """The platform refuses the Private Integration token: copy the current token from the
     account's settings.
     """  # noqa: D205
 
@@ -255,14 +272,18 @@ class InvalidPrivateIntegration(Error):
 
 
 class HttpStatus(Error):
-    """Another HTTP status that is a failure."""
+    """Another HTTP status that is a failure: do what the message says; if `retryable`, try
+    again, after `retry_after` if it is set.
+    """  # noqa: D205
 
     code = 44
     name = "HTTP_STATUS"
 
 
 class Store(Error):
-    """The store could not read or write."""
+    """The store could not read or write: repair the store as the message says, its folder,
+    rights, space or server.
+    """  # noqa: D205
 
     code = 50
     name = "STORE"
@@ -270,7 +291,7 @@ class Store(Error):
 
 class LeaseTimeout(Error):
     """Another process or thread still refreshes this account after `max_wait`, or handles this
-    webhook: answer 429.
+    webhook: try again; answer 429 to the webhook.
     """  # noqa: D205
 
     code = 51
@@ -278,14 +299,18 @@ class LeaseTimeout(Error):
 
 
 class StoreKey(Error):
-    """The store's key is missing or not the one that its rows were sealed with."""
+    """The store's key is missing or not the one that its rows were sealed with: set `store_key`
+    to the key that the rows were sealed with.
+    """  # noqa: D205
 
     code = 52
     name = "STORE_KEY"
 
 
 class StoreCorrupt(Error):
-    """A stored row can't be opened or read: authorize or import this account again."""
+    """A stored row can't be opened or read: authorize or import this account again, or do what
+    the message says; look for who else writes to the store.
+    """  # noqa: D205
 
     code = 53
     name = "STORE_CORRUPT"
@@ -299,21 +324,25 @@ class SignatureMissing(Error):
 
 
 class SignatureInvalid(Error):
-    """The webhook's signature is malformed, or no key made it: answer 401."""
+    """The webhook's signature is malformed, or no key made it: answer 401; check the keys, and
+    that the body is what came byte for byte.
+    """  # noqa: D205
 
     code = 61
     name = "SIGNATURE_INVALID"
 
 
 class WebhookStale(Error):
-    """The webhook is older than `max_age`, from the future, or has no time: answer 400."""
+    """The webhook is older than `max_age`, from the future, or has no time: answer 400; check
+    the computer's clock.
+    """  # noqa: D205
 
     code = 62
     name = "WEBHOOK_STALE"
 
 
 class WebhookReplayed(Error):
-    """The webhook was handled before: answer 200, do nothing."""
+    """The webhook was handled before: answer 200, and do nothing."""
 
     code = 63
     name = "WEBHOOK_REPLAYED"
@@ -328,7 +357,7 @@ class WebhookMalformed(Error):
 
 class WebhookForeign(Error):
     """The webhook is genuine, but of another app, or of an account without a grant here: answer
-    200, do nothing.
+    200, and do nothing.
     """  # noqa: D205
 
     code = 65
@@ -336,21 +365,23 @@ class WebhookForeign(Error):
 
 
 class Panic(Error):
-    """A panic was caught at a language border."""
+    """A panic was caught at a language border: report it, with the message."""
 
     code = 90
     name = "PANIC"
 
 
 class Internal(Error):
-    """A defect of hoopauth; please report it."""
+    """A defect of hoopauth, or a computer without a resource that it needs: report it, with the
+    message; try again if `retryable`.
+    """  # noqa: D205
 
     code = 91
     name = "INTERNAL"
 
 
 class CallbackFailed(Error):
-    """A callback of the program failed."""
+    """A callback of the program failed: correct your store, transport, clock or hook."""
 
     code = 92
     name = "CALLBACK_FAILED"

@@ -7,7 +7,6 @@ import re
 
 from conftest import ROOT
 
-from hoopauth._errors import BY_CODE
 
 BENCHES = "".join(
     path.read_text()
@@ -26,18 +25,6 @@ def rows(page: str, heading: str) -> list[list[str]]:
 
 def quoted(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
-
-
-def test_every_error_has_its_row() -> None:
-    table = {
-        name: codes
-        for codes, classes, _ in rows("python/README.md", "Errors")
-        for name in quoted(classes)
-    }
-    assert set(table) == {kind.__name__ for kind in BY_CODE.values()}
-    for code, kind in BY_CODE.items():
-        numbers = [int(number) for number in re.findall(r"\d+", table[kind.__name__])]
-        assert min(numbers) <= code <= max(numbers), kind
 
 
 def test_every_promise_of_the_benchmarks_has_its_row() -> None:

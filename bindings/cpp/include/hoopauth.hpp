@@ -623,10 +623,12 @@ public:
                                      version.size());
     }
 #if HOOPAUTH_EXCEPTIONS
+    // BEGIN generated: throwing headers
     /// Does the same as try_with_version, and throws.
     headers with_version(std::string_view version) const {
         return try_with_version(version).value();
     }
+    // END generated
 #endif
 
     /// The handle, borrowed.
@@ -669,6 +671,7 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
+    // BEGIN generated: throwing grant
     /// Does the same as try_make, and throws.
     grant(std::string_view account, std::string_view access_token)
         : grant(try_make(account, access_token).value()) {}
@@ -682,6 +685,7 @@ public:
     grant& set_scopes(std::string_view scopes) { return try_set_scopes(scopes).value(), *this; }
     /// Does the same as try_set_company_id, and throws.
     grant& set_company_id(std::string_view id) { return try_set_company_id(id).value(), *this; }
+    // END generated
 #endif
 
     /// Returns the account of the grant.
@@ -1272,9 +1276,10 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
+    // BEGIN generated: throwing config
     /// Does the same as try_make, and throws.
     config() : config(try_make().value()) {}
-    /// Does the same as try_set, and throws errors::config.
+    /// Does the same as try_set, and throws.
     config& set(std::string_view name, std::string_view value) {
         return try_set(name, value).value(), *this;
     }
@@ -1300,6 +1305,7 @@ public:
     config& set_change(std::shared_ptr<change_hook> hook) {
         return try_set_change(std::move(hook)).value(), *this;
     }
+    // END generated
 #endif
 
     /// The handle, borrowed.
@@ -1406,6 +1412,7 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
+    // BEGIN generated: throwing authorization_request
     /// Does the same as try_set_scopes, and throws.
     authorization_request& set_scopes(std::string_view scopes) {
         return try_set_scopes(scopes).value(), *this;
@@ -1424,6 +1431,7 @@ public:
     authorization_request& set_version_id(std::string_view id) {
         return try_set_version_id(id).value(), *this;
     }
+    // END generated
 #endif
 
     /// The handle, borrowed.
@@ -1568,42 +1576,42 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
+    // BEGIN generated: throwing request
     /// Does the same as try_set_account, and throws.
-    hoopauth::request& set_account(std::string_view account) {
+    request& set_account(std::string_view account) {
         return try_set_account(account).value(), *this;
     }
     /// Does the same as try_add_param, and throws.
-    hoopauth::request& add_param(std::string_view name, std::string_view value) {
+    request& add_param(std::string_view name, std::string_view value) {
         return try_add_param(name, value).value(), *this;
     }
     /// Does the same as try_add_header, and throws.
-    hoopauth::request& add_header(std::string_view name, std::string_view value) {
+    request& add_header(std::string_view name, std::string_view value) {
         return try_add_header(name, value).value(), *this;
     }
     /// Does the same as try_set_body, and throws.
-    hoopauth::request& set_body(std::string_view body) { return try_set_body(body).value(), *this; }
+    request& set_body(std::string_view body) { return try_set_body(body).value(), *this; }
     /// Does the same as try_set_version, and throws.
-    hoopauth::request& set_version(std::string_view version) {
+    request& set_version(std::string_view version) {
         return try_set_version(version).value(), *this;
     }
     /// Does the same as try_set_timeout, and throws.
-    hoopauth::request& set_timeout(seconds timeout) {
-        return try_set_timeout(timeout).value(), *this;
-    }
+    request& set_timeout(seconds timeout) { return try_set_timeout(timeout).value(), *this; }
     /// Does the same as try_set_max_body, and throws.
-    hoopauth::request& set_max_body(std::size_t max_body) {
+    request& set_max_body(std::size_t max_body) {
         return try_set_max_body(max_body).value(), *this;
     }
     /// Does the same as try_set_any_status, and throws.
-    hoopauth::request& set_any_status(bool any_status) {
+    request& set_any_status(bool any_status) {
         return try_set_any_status(any_status).value(), *this;
     }
     /// Does the same as try_set_repeatable, and throws.
-    hoopauth::request& set_repeatable(bool repeatable) {
+    request& set_repeatable(bool repeatable) {
         return try_set_repeatable(repeatable).value(), *this;
     }
     /// Does the same as try_send, and throws.
     response send(within within = {}) const { return try_send(within).value(); }
+    // END generated
 #endif
 
     /// The handle, borrowed.
@@ -1812,18 +1820,20 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
+    // BEGIN generated: throwing webhook_config
     /// Does the same as try_make, and throws.
     webhook_config() : webhook_config(try_make().value()) {}
     /// Does the same as try_set, and throws.
     webhook_config& set(std::string_view name, std::string_view value) {
         return try_set(name, value).value(), *this;
     }
-    /// Does the same as try_add_key, and throws errors::config.
+    /// Does the same as try_add_key, and throws.
     webhook_config& add_key(std::string_view scheme, std::string_view label, std::string_view key,
                             std::optional<moment> not_before = std::nullopt,
                             std::optional<moment> not_after = std::nullopt) {
         return try_add_key(scheme, label, key, not_before, not_after).value(), *this;
     }
+    // END generated
 #endif
 
     /// The handle, borrowed.
@@ -1894,10 +1904,12 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
+    // BEGIN generated: throwing webhook_delivery
     /// Does the same as try_confirm, and throws.
     void confirm(within within = {}) const { try_confirm(within).value(); }
     /// Does the same as try_release, and throws.
     void release(within within = {}) const { try_release(within).value(); }
+    // END generated
 #endif
 
     /// The handle, borrowed.
@@ -2230,6 +2242,7 @@ public:
     result<void> try_close() const { return detail::run(hoopauth_client_close, raw()); }
 
 #if HOOPAUTH_EXCEPTIONS
+    // BEGIN generated: throwing client
     /// Does the same as try_make, and throws.
     explicit client(const config& config) : client(try_make(config).value()) {}
     /// Does the same as try_account, and throws.
@@ -2283,19 +2296,6 @@ public:
                                                       within within = {}) const {
         return try_installed_locations(company, within).value();
     }
-    /// Does the same as try_mint_all, and throws, also what `progress` throws.
-    mint_summary mint_all(account_arg company = {},
-                          const std::function<bool(const mint_progress&)>& progress = {},
-                          within within = {}) const {
-        if (company.moved()) detail::raise(detail::moved("account"));
-        if (within.moved()) detail::raise(detail::moved("context"));
-        std::exception_ptr thrown;
-        auto minted = mint_all_with(company, progress, within, thrown);
-        if (thrown) std::rethrow_exception(thrown);
-        return std::move(minted).value();
-    }
-    /// Does the same as try_webhook_verifier, and throws.
-    hoopauth::webhook_verifier webhook_verifier(const webhook_config& config) const;
     /// Does the same as try_apply, and throws.
     applied apply(const webhook_delivery& delivery, within within = {}) const {
         return try_apply(delivery, within).value();
@@ -2305,12 +2305,12 @@ public:
               within within = {}) const {
         try_mint(location, company, within).value();
     }
-    /// Does the same as try_import, and throws. (`import` alone means something else in C++20.)
+    /// Does the same as try_import, and throws. (`import` is a word of the language.)
     import_outcome import_grant(const grant& grant, bool replace = false,
                                 within within = {}) const {
         return try_import(grant, replace, within).value();
     }
-    /// Does the same as try_export, and throws. (`export` alone is a keyword.)
+    /// Does the same as try_export, and throws. (`export` is a word of the language.)
     grant export_grant(account_arg account = {}, within within = {}) const {
         return try_export(account, within).value();
     }
@@ -2358,6 +2358,20 @@ public:
     maintenance maintain_in_background() const { return try_maintain_in_background().value(); }
     /// Does the same as try_close, and throws.
     void close() const { try_close().value(); }
+    // END generated
+    /// Does the same as try_mint_all, and throws, also what `progress` throws.
+    mint_summary mint_all(account_arg company = {},
+                          const std::function<bool(const mint_progress&)>& progress = {},
+                          within within = {}) const {
+        if (company.moved()) detail::raise(detail::moved("account"));
+        if (within.moved()) detail::raise(detail::moved("context"));
+        std::exception_ptr thrown;
+        auto minted = mint_all_with(company, progress, within, thrown);
+        if (thrown) std::rethrow_exception(thrown);
+        return std::move(minted).value();
+    }
+    /// Does the same as try_webhook_verifier, and throws.
+    hoopauth::webhook_verifier webhook_verifier(const webhook_config& config) const;
 #endif
 
 private:
@@ -2474,6 +2488,7 @@ public:
     }
 
 #if HOOPAUTH_EXCEPTIONS
+    // BEGIN generated: throwing webhook_verifier
     /// Does the same as try_make, and throws.
     explicit webhook_verifier(const webhook_config& config)
         : webhook_verifier(try_make(config).value()) {}
@@ -2486,6 +2501,7 @@ public:
     text verify_signature(const std::vector<header>& headers, std::string_view body) const {
         return try_verify_signature(headers, body).value();
     }
+    // END generated
 #endif
 
     /// The same verifier once more, for another thread.

@@ -2,6 +2,7 @@
 
 use std::ffi::c_char;
 
+use hoopauth_core::binding::HandleBinding as _;
 use hoopauth_core::{AccountHandle, Client, Result};
 
 use crate::handle::{Handle, Shared, free, share};

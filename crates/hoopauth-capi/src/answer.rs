@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use hoopauth_core::Response;
+use hoopauth_core::binding::ResponseBinding as _;
 use hoopauth_core::transport::ResponseHeaders;
 
 use crate::handle::{Handle, Owned};

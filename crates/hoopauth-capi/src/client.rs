@@ -3,9 +3,8 @@
 use std::ffi::{CStr, c_char};
 use std::ptr;
 
-use hoopauth_core::{
-    Account, Client, Context, Error, Headers, Import, Report, Result, Timestamp, carries_body,
-};
+use hoopauth_core::binding::{ClientBinding as _, HandleBinding as _, carries_body};
+use hoopauth_core::{Account, Client, Context, Error, Headers, Import, Report, Result, Timestamp};
 
 use crate::account::hoopauth_account_t;
 use crate::argument::{bytes, clear, null, put, text};

@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
+use hoopauth_core::binding::BuilderBinding as _;
 use hoopauth_core::store::RowStore;
 use hoopauth_core::transport::Transport;
 use hoopauth_core::{
@@ -29,7 +30,7 @@ pub struct hoopauth_config_t {
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) change: Option<Arc<ChangeHook>>,
     #[cfg(feature = "fault-injection")]
-    pub(crate) panic_at: Option<hoopauth_core::Step>,
+    pub(crate) panic_at: Option<hoopauth_core::binding::Step>,
 }
 
 /// A function that is told of each change of a grant.
@@ -113,7 +114,7 @@ pub unsafe extern "C" fn hoopauth_config_set(
             let config = the_mut(config, "config")?;
             let name = text("name", name, name_len)?;
             let value = Secret::new(text("value", value, value_len)?);
-            Client::check_option(name, value.expose())?;
+            hoopauth_core::binding::check_option(name, value.expose())?;
             // It was found, or the check would have failed.
             if let Some(row) = OPTIONS.iter().find(|row| row.name == name) {
                 config.options.retain(|(before, _)| *before != row.name);

@@ -59,7 +59,7 @@ pub unsafe extern "C" fn hoopauth_failure_set_retryable(
 
 impl hoopauth_failure_t {
     pub(crate) fn message(&self) -> Option<String> {
-        self.message.as_deref().map(hoopauth_core::clean_text)
+        self.message.as_deref().map(hoopauth_core::binding::clean_text)
     }
 
     /// Gives a callback's status its meaning: the callback may use the codes in `own`; all others

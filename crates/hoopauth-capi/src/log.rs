@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::sync::Arc;
 
-use hoopauth_core::host_log::{LogRecord, LogSink, set_log};
+use hoopauth_core::binding::{LogRecord, LogSink, set_log};
 
 use crate::callbacks::{Callbacks, Table, missing};
 use crate::error::hoopauth_error_t;

@@ -1,6 +1,7 @@
 //! For tests of the guard: a panic in the middle of a call.
 
-use hoopauth_core::{Error, ErrorCode, Step};
+use hoopauth_core::binding::Step;
+use hoopauth_core::{Error, ErrorCode};
 
 use crate::config::hoopauth_config_t;
 use crate::error::hoopauth_error_t;

@@ -13,7 +13,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
-use hoopauth_core::{AccountHandle, Headers, Snapshot, with_nuls};
+use hoopauth_core::binding::{HandleBinding as _, HeadersBinding as _, Snapshot, with_nuls};
+use hoopauth_core::{AccountHandle, Headers};
 
 /// The headers for one request: `Authorization`, `Version`, `User-Agent`, and `Content-Type` where
 /// the method carries a body.

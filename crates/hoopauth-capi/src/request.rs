@@ -5,7 +5,8 @@ use std::mem;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hoopauth_core::{Client, Error, ErrorCode, LONGEST_BODY, RequestBuilder};
+use hoopauth_core::binding::{LONGEST_BODY, RequestBinding as _};
+use hoopauth_core::{Client, Error, ErrorCode, RequestBuilder};
 
 use crate::answer::hoopauth_response_t;
 use crate::argument::{bytes, text};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hoopauth_core::store::{
     Fingerprint, Key, Leased, Listed, NewRow, Priority, Row, RowStore, Slot, SlotRequest,
 };
-use hoopauth_core::{Account, Error, ErrorCode, Result, Timestamp};
+use hoopauth_core::{Error, ErrorCode, Result, Timestamp};
 
 use crate::argument::{bytes, text};
 use crate::callbacks::{Callbacks, Table, missing};
@@ -300,7 +300,8 @@ pub unsafe extern "C" fn hoopauth_row_list_add(
     unsafe {
         call(err, || {
             let rows = the_mut(rows, "rows")?;
-            let parsed = text("account", account, account_len).and_then(Account::of_store);
+            let parsed = text("account", account, account_len)
+                .and_then(hoopauth_core::binding::account_of_store);
             rows.1 = Refused(rows.1.0 || parsed.is_err());
             rows.0.push(Listed {
                 account: parsed?,

@@ -1,5 +1,6 @@
 //! An answer as responses and exceptions hold it. Its methods, which may raise, are in `response`.
 
+use hoopauth::binding::ResponseBinding as _;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hoopauth::binding::{BuilderBinding as _, ClientBinding as _};
 use hoopauth::webhook::Applied;
 use hoopauth::{Account, ClientBuilder, Error, ErrorCode, Headers, Import, Report};
 use pyo3::PyTraverseError;

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use hoopauth::Look;
+use hoopauth::binding::Look;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -24,7 +24,7 @@ pub(crate) struct ForeignRequest {
 
 #[derive(Default)]
 struct State {
-    core: hoopauth::ForeignRequest,
+    core: hoopauth::binding::ForeignRequest,
     error: Option<Py<PyAny>>,
 }
 
@@ -122,7 +122,7 @@ impl ForeignRequest {
 
     /// Says that the request's body can't be sent twice. Returns the exception for the answer.
     fn not_repeated(&self, py: Python<'_>) -> Py<PyAny> {
-        let error = hoopauth::ForeignRequest::not_repeated(self.account.as_deref());
+        let error = hoopauth::binding::ForeignRequest::not_repeated(self.account.as_deref());
         exception(py, &error, None).into_value(py).into_any()
     }
 }

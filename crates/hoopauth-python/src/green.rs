@@ -41,7 +41,7 @@ fn current(py: Python<'_>) -> usize {
 pub(crate) fn switching<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     Python::try_attach(|py| {
         let _aside = SetAside::new();
-        hoopauth::outside(|| {
+        hoopauth::binding::outside(|| {
             if imported(py, intern!(py, "greenlet")).is_none() {
                 return work(py);
             }

@@ -89,7 +89,7 @@ mod _hoopauth {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
         crate::exit::refuse_subinterpreter()?;
-        hoopauth::set_let_others_run(crate::green::let_others_run);
+        hoopauth::binding::set_let_others_run(crate::green::let_others_run);
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         let codes = PyDict::new(py);
         for code in hoopauth::ErrorCode::ALL {

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
-use hoopauth::{ClientBuilder, Error, ErrorCode, Process};
+use hoopauth::binding::Process;
+use hoopauth::{ClientBuilder, Error, ErrorCode};
 use pyo3::PyTraverseError;
 use pyo3::class::PyVisit;
 use pyo3::prelude::*;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hoopauth::host_log::{LogRecord, LogSink, set_log};
+use hoopauth::binding::{LogRecord, LogSink, set_log};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 

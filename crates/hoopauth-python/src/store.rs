@@ -301,7 +301,7 @@ fn truth(answer: &Bound<'_, PyAny>) -> std::result::Result<bool, Fault> {
 }
 
 fn account(name: &str, method: &str) -> Result<Account> {
-    Account::of_store(name).map_err(|_| {
+    hoopauth::binding::account_of_store(name).map_err(|_| {
         Error::new(
             ErrorCode::CallbackFailed,
             format!(

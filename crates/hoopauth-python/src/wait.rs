@@ -5,7 +5,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hoopauth::{Context, Error, ErrorCode, Headers, HeadersWork, Result};
+use hoopauth::binding::{ClientBinding as _, HeadersWork};
+use hoopauth::{Context, Error, ErrorCode, Headers, Result};
 use pyo3::intern;
 use pyo3::prelude::*;
 

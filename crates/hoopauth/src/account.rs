@@ -44,8 +44,7 @@ impl Account {
 
     /// Reads the name of a stored row, which an earlier release may have taken as it was given: one
     /// odd name must not hide the others.
-    #[doc(hidden)]
-    pub fn of_store(text: &str) -> Result<Self> {
+    pub(crate) fn of_store(text: &str) -> Result<Self> {
         if text.len() > MAX_LENGTH {
             return Err(Error::argument(format!(
                 "an account is at most {MAX_LENGTH} bytes, this one has {}: give `location:<id>` \

@@ -32,12 +32,6 @@ impl Client {
         ClientBuilder::default()
     }
 
-    /// Checks an option and its value as [`ClientBuilder::option`] would, without a builder.
-    #[doc(hidden)]
-    pub fn check_option(name: &str, value: &str) -> Result<()> {
-        OptionSet::default().set(name, value)
-    }
-
     /// Makes a client that the environment alone configures: `HOOPAUTH_<OPTION>`, `HOOPAI_TOKEN`,
     /// `LOCATION_ID`.
     pub fn from_env() -> Result<Self> {
@@ -129,8 +123,7 @@ impl ClientBuilder {
         self
     }
 
-    #[doc(hidden)]
-    pub fn step_hook(
+    pub(crate) fn step_hook(
         mut self,
         hook: impl Fn(Step, &Account) -> Result<()> + Send + Sync + 'static,
     ) -> Self {
@@ -139,8 +132,7 @@ impl ClientBuilder {
     }
 
     /// Sets the language of a binding, for the `User-Agent`.
-    #[doc(hidden)]
-    pub fn language(mut self, language: &str) -> Self {
+    pub(crate) fn language(mut self, language: &str) -> Self {
         self.language = Some(language.to_owned());
         self
     }

@@ -67,7 +67,6 @@ pub(crate) fn calling<T>(callback: impl FnOnce() -> T) -> T {
 
 /// Runs code of the host's as if this thread were in no call: for bindings that refuse calls from
 /// within callbacks themselves, because their host switches between green threads there.
-#[doc(hidden)]
 pub fn outside<T>(callback: impl FnOnce() -> T) -> T {
     let _restore = Restore(Marks::change(|marks| *marks = Marks::NONE));
     callback()
@@ -89,7 +88,6 @@ pub(crate) fn reentered() -> Error {
 type LetOthersRun = fn(Duration) -> bool;
 
 /// Tells how other green threads get to run, for the whole process: the first to say so is heard.
-#[doc(hidden)]
 pub fn set_let_others_run(let_others_run: LetOthersRun) {
     let _ = LET_OTHERS_RUN.set(let_others_run);
 }

@@ -26,7 +26,7 @@ use crate::response::Response;
 use crate::serve;
 use crate::snapshot::{Served, Snapshot};
 use crate::webhook::{self, WebhookEvent, WebhookVerifierBuilder};
-use crate::within::{self, HeadersWork, Wait};
+use crate::within::{self, InnerHeadersWork, Wait};
 
 /// Authenticates a program's requests to HoopAI: any number of accounts with one credential.
 ///
@@ -68,10 +68,9 @@ impl Client {
 
     /// Returns the counted snapshot behind [`fresh_headers`](Self::fresh_headers). Nobody needs to
     /// have checked that `account` is UTF-8.
-    #[doc(hidden)]
     #[allow(clippy::inline_always, reason = "the hot path of the C library")]
     #[inline(always)]
-    pub fn fresh_snapshot(&self, account: &[u8]) -> Option<Arc<Snapshot>> {
+    pub(crate) fn fresh_snapshot(&self, account: &[u8]) -> Option<Arc<Snapshot>> {
         let grants = self.inner.grants();
         grants.cache.fresh(account, &grants.clock).map(Served::into_inner)
     }
@@ -370,8 +369,7 @@ impl Client {
 
     /// Does the same as [`maintain_in_background`](Self::maintain_in_background); the thread drops
     /// `held` when it ends.
-    #[doc(hidden)]
-    pub fn maintain_in_background_holding<T: Send + 'static>(
+    pub(crate) fn maintain_in_background_holding<T: Send + 'static>(
         &self,
         held: T,
     ) -> Result<Maintenance> {
@@ -417,22 +415,21 @@ impl Client {
     /// Returns the same as [`headers_within`](Self::headers_within). Calls `check` on the calling
     /// thread each time `every` has passed; its error ends the wait. `work` makes the work that
     /// gets the headers of an account.
-    #[doc(hidden)]
-    pub fn headers_within_checking(
+    pub(crate) fn headers_within_checking(
         &self,
         context: &Context,
         every: Duration,
         mut check: impl FnMut() -> Result<()>,
         account: &str,
         method: &str,
-        work: impl Fn() -> ClientHeadersWork,
+        work: impl Fn() -> HeadersWork,
     ) -> Result<Headers> {
         if let Some(headers) = self.fresh_headers(account, method) {
             return Ok(headers);
         }
         self.check_name(account)?;
         let mut wait = Wait { context, every, check: &mut check };
-        let work = || -> HeadersWork {
+        let work = || -> InnerHeadersWork {
             let work = work();
             Box::new(move |inner, name| work(&Self::of(inner), name))
         };
@@ -441,8 +438,7 @@ impl Client {
 
     /// Does the same as [`within`](Self::within). Calls `check` on the calling thread each time
     /// `every` has passed; its error ends the wait.
-    #[doc(hidden)]
-    pub fn within_checking<T: Send + 'static>(
+    pub(crate) fn within_checking<T: Send + 'static>(
         &self,
         context: &Context,
         every: Duration,
@@ -451,20 +447,6 @@ impl Client {
     ) -> Result<T> {
         let mut wait = Wait { context, every, check: &mut check };
         within::work(&self.inner, &mut wait, |inner| work(&Self::of(inner)))
-    }
-
-    /// Does the same as [`within`](Self::within). Without a context, it does the work on this
-    /// thread.
-    #[doc(hidden)]
-    pub fn within_if<T: Send + 'static>(
-        &self,
-        context: Option<&Context>,
-        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        match context {
-            Some(context) => self.within(context, work),
-            None => work(self),
-        }
     }
 
     /// Returns the option whose Private Integration token the platform refused:
@@ -481,8 +463,7 @@ impl Client {
 
     /// Returns `true` if a Private Integration token was refused, for those who would report every
     /// good answer otherwise.
-    #[doc(hidden)]
-    pub fn any_refused_token(&self) -> bool {
+    pub(crate) fn any_refused_token(&self) -> bool {
         matches!(
             &self.inner.refresher.credential,
             Credential::PrivateIntegration(rotation) if rotation.any_refused()
@@ -505,8 +486,7 @@ impl Client {
 
     /// Waits for the calls under way, at most `timeout`. The last reference does this in languages
     /// in which freeing it may end the program's hold on them.
-    #[doc(hidden)]
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         // A forked child has none of those threads; a callback would wait for itself.
         if self.inner.check_process().is_ok() && refuse_reentry().is_ok() {
             self.inner.grants().calls.finish(self.inner.settings().timeout);
@@ -519,8 +499,7 @@ impl Client {
 }
 
 /// Work that gets the headers of a named account, on a thread that its caller may leave.
-#[doc(hidden)]
-pub type ClientHeadersWork = Box<dyn FnOnce(&Client, &str) -> Result<Headers> + Send>;
+pub type HeadersWork = Box<dyn FnOnce(&Client, &str) -> Result<Headers> + Send>;
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -573,9 +552,8 @@ impl AccountHandle {
     }
 
     /// Returns `true` if it was made with this client or a clone of it.
-    #[doc(hidden)]
     #[inline]
-    pub fn is_of(&self, client: &Client) -> bool {
+    pub(crate) fn is_of(&self, client: &Client) -> bool {
         Arc::ptr_eq(&self.inner, &client.inner)
     }
 
@@ -588,17 +566,15 @@ impl AccountHandle {
     }
 
     /// Returns a number that changes with each snapshot that is published for this account.
-    #[doc(hidden)]
     #[inline]
-    pub fn version(&self) -> u64 {
+    pub(crate) fn version(&self) -> u64 {
         self.slot.version()
     }
 
     /// Returns `true` while a snapshot that stood here at `version` is still the one that is
     /// served.
-    #[doc(hidden)]
     #[inline]
-    pub fn is_current(&self, version: u64, snapshot: &Snapshot) -> bool {
+    pub(crate) fn is_current(&self, version: u64, snapshot: &Snapshot) -> bool {
         self.slot.version() == version && snapshot.is_ready(self.inner.clock())
     }
 }

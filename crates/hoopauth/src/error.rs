@@ -242,77 +242,99 @@ macro_rules! codes {
 }
 
 codes! {
-    /// An argument is empty, too long, not UTF-8 or of the wrong form; the message names it.
+    /// An argument is empty, too long, not UTF-8 or of the wrong form: correct the argument
+    /// that the message names.
     InvalidArgument = 1 "INVALID_ARGUMENT",
-    /// The client is closed, is a parent process's, is called from its own callback, or has no
-    /// credential for this.
+    /// The client is closed, is a parent process's, is called from its own callback, or has
+    /// no credential for this: correct the program as the message says.
     InvalidState = 2 "INVALID_STATE",
-    /// The caller cancelled the wait; a refresh under way goes on.
+    /// The caller cancelled the wait: nothing; a refresh under way goes on.
     Cancelled = 3 "CANCELLED",
-    /// An option is unknown, missing or wrong; the message names it.
+    /// An option is unknown, missing or wrong: correct the option that the message names.
     Config = 10 "CONFIG",
-    /// The server could not be reached or the connection broke: try again.
+    /// The server could not be reached or the connection broke: check the network; try
+    /// again, after `retry_after` if it is set.
     Network = 20 "NETWORK",
-    /// No answer came in time: try again; a refresh under way goes on.
+    /// No answer came in time: try again, after `retry_after` if it is set; a refresh under
+    /// way goes on.
     Timeout = 21 "TIMEOUT",
-    /// The server's certificate could not be verified.
+    /// The server's certificate could not be verified: look at the computer's clock and at
+    /// the server's certificate, or name its authority with `ca_file`; the message says
+    /// which.
     Tls = 22 "TLS",
     /// The grant is over for good: send the user through authorization again.
     ReauthorizationRequired = 30 "REAUTHORIZATION_REQUIRED",
-    /// There is no grant for this account: send the user through authorization, or import one.
+    /// There is no grant for this account: send the user through authorization, or import a
+    /// grant.
     NoGrant = 31 "NO_GRANT",
     /// The redirect's `state` is missing, wrong, expired or was used before: begin the
     /// authorization again.
     StateMismatch = 32 "STATE_MISMATCH",
-    /// The user, or the platform, refused the authorization.
+    /// The user, or the platform, refused the authorization: ask the user; begin again.
     AuthorizationDenied = 33 "AUTHORIZATION_DENIED",
-    /// The token endpoint refuses the request: a wrong client id, secret, code or parameter.
+    /// The token endpoint refuses the request, for its client id, secret, code or
+    /// parameters: correct what the message names; if it names the code, begin the login
+    /// again.
     TokenRequestRejected = 34 "TOKEN_REQUEST_REJECTED",
-    /// The account is paused or unpaid; its grant is kept and works again later.
+    /// The account is paused or unpaid; its grant is kept: activate the account at HoopAI.
     AccountInactive = 35 "ACCOUNT_INACTIVE",
-    /// The answer is not what the protocol allows, or comes from something on the way, such as a
-    /// firewall.
+    /// The answer is not what the protocol allows, or comes from something on the way, such
+    /// as a firewall: check `token_url`, and firewalls, proxies and login pages on the way;
+    /// try again after `retry_after`.
     MalformedResponse = 36 "MALFORMED_RESPONSE",
     /// A limit is reached: try again after `retry_after`.
     RateLimited = 37 "RATE_LIMITED",
-    /// The token lacks a scope.
+    /// The token lacks a scope: add the scope to the app and to `scopes`, and authorize
+    /// again.
     InsufficientScope = 40 "INSUFFICIENT_SCOPE",
-    /// A company's token where a location's is needed, or the reverse.
+    /// A company's token where a location's is needed, or the reverse: use the other
+    /// account; if a refresh meets this and it stays, authorize again.
     WrongTokenClass = 41 "WRONG_TOKEN_CLASS",
-    /// The token speaks for another account than the one that was asked for.
+    /// The token speaks for another account than the one that was asked for: use the
+    /// account that the request names; if a refresh meets this and it stays, authorize
+    /// again.
     WrongAccount = 42 "WRONG_ACCOUNT",
-    /// The platform refuses the Private Integration token: copy the current one from the account's
-    /// settings.
+    /// The platform refuses the Private Integration token: copy the current token from the
+    /// account's settings.
     InvalidPrivateIntegration = 43 "INVALID_PRIVATE_INTEGRATION",
-    /// Another HTTP status that is a failure.
+    /// Another HTTP status that is a failure: do what the message says; if `retryable`, try
+    /// again, after `retry_after` if it is set.
     HttpStatus = 44 "HTTP_STATUS",
-    /// The store could not read or write.
+    /// The store could not read or write: repair the store as the message says, its folder,
+    /// rights, space or server.
     Store = 50 "STORE",
-    /// Another process or thread still refreshes this account after `max_wait`, or handles this
-    /// webhook: answer 429.
+    /// Another process or thread still refreshes this account after `max_wait`, or handles
+    /// this webhook: try again; answer 429 to the webhook.
     LeaseTimeout = 51 "LEASE_TIMEOUT",
-    /// The store's key is missing or not the one that its rows were sealed with.
+    /// The store's key is missing or not the one that its rows were sealed with: set
+    /// `store_key` to the key that the rows were sealed with.
     StoreKey = 52 "STORE_KEY",
-    /// A stored row can't be opened or read: authorize or import this account again.
+    /// A stored row can't be opened or read: authorize or import this account again, or do
+    /// what the message says; look for who else writes to the store.
     StoreCorrupt = 53 "STORE_CORRUPT",
-    /// The webhook carries no signature, or none of a scheme that a key is there for: answer 401.
+    /// The webhook carries no signature, or none of a scheme that a key is there for:
+    /// answer 401.
     SignatureMissing = 60 "SIGNATURE_MISSING",
-    /// The webhook's signature is malformed, or no key made it: answer 401.
+    /// The webhook's signature is malformed, or no key made it: answer 401; check the keys,
+    /// and that the body is what came byte for byte.
     SignatureInvalid = 61 "SIGNATURE_INVALID",
-    /// The webhook is older than `max_age`, from the future, or has no time: answer 400.
+    /// The webhook is older than `max_age`, from the future, or has no time: answer 400;
+    /// check the computer's clock.
     WebhookStale = 62 "WEBHOOK_STALE",
-    /// The webhook was handled before: answer 200, do nothing.
+    /// The webhook was handled before: answer 200, and do nothing.
     WebhookReplayed = 63 "WEBHOOK_REPLAYED",
-    /// The webhook's body can't be read as an event, or is longer than `max_body`: answer 400.
+    /// The webhook's body can't be read as an event, or is longer than `max_body`: answer
+    /// 400.
     WebhookMalformed = 64 "WEBHOOK_MALFORMED",
-    /// The webhook is genuine, but of another app, or of an account without a grant here: answer
-    /// 200, do nothing.
+    /// The webhook is genuine, but of another app, or of an account without a grant here:
+    /// answer 200, and do nothing.
     WebhookForeign = 65 "WEBHOOK_FOREIGN",
-    /// A panic was caught at a language border.
+    /// A panic was caught at a language border: report it, with the message.
     Panic = 90 "PANIC",
-    /// A defect of hoopauth; please report it.
+    /// A defect of hoopauth, or a computer without a resource that it needs: report it,
+    /// with the message; try again if `retryable`.
     Internal = 91 "INTERNAL",
-    /// A callback of the program failed.
+    /// A callback of the program failed: correct your store, transport, clock or hook.
     CallbackFailed = 92 "CALLBACK_FAILED",
 }
 

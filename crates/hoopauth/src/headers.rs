@@ -44,26 +44,28 @@ impl Headers {
 
     /// Returns the value of `Content-Type`, if the method carries a body.
     pub fn content_type(&self) -> Option<&'static str> {
-        self.content_type.then(|| without_nul(JSON))
+        self.content_type.then_some(JSON)
     }
 
-    /// Returns the same as [`iter`](Self::iter), with a NUL behind each text, for C.
-    #[doc(hidden)]
-    pub fn with_nuls(&self) -> [Option<(&'static str, &str)>; 4] {
-        with_nuls(&self.snapshot, self.content_type, self.version.as_deref())
+    /// Returns the `Version` if it is not the client's, with a NUL behind it.
+    pub(crate) fn own_version_with_nul(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// Returns `true` if the headers have a `Content-Type`.
+    pub(crate) fn has_content_type(&self) -> bool {
+        self.content_type
     }
 
     /// Takes the headers apart for C, which counts references to the snapshot: the snapshot, `true`
     /// if there is a `Content-Type`, and the `Version` if it is not the client's.
-    #[doc(hidden)]
     #[inline]
-    pub fn into_parts(self) -> (Arc<Snapshot>, bool, Option<Arc<str>>) {
+    pub(crate) fn into_parts(self) -> (Arc<Snapshot>, bool, Option<Arc<str>>) {
         (Served::into_inner(self.snapshot), self.content_type, self.version)
     }
 
     /// Puts together the parts that [`into_parts`](Self::into_parts) took apart.
-    #[doc(hidden)]
-    pub fn from_parts(
+    pub(crate) fn from_parts(
         snapshot: Arc<Snapshot>,
         content_type: bool,
         version: Option<Arc<str>>,
@@ -173,24 +175,7 @@ impl fmt::Debug for Headers {
     }
 }
 
-/// Names and values of the headers of a snapshot, each with a NUL behind it, for C.
-#[doc(hidden)]
-pub fn with_nuls<'a>(
-    snapshot: &'a Snapshot,
-    content_type: bool,
-    version: Option<&'a str>,
-) -> [Option<(&'static str, &'a str)>; 4] {
-    let constants = snapshot.constants();
-    [
-        Some(("Authorization\0", snapshot.authorization_with_nul())),
-        Some(("Version\0", version.unwrap_or(&constants.version))),
-        Some(("User-Agent\0", &*constants.user_agent)),
-        content_type.then_some(("Content-Type\0", JSON)),
-    ]
-}
-
 /// RFC 9110: methods are case-sensitive, but people write `post`.
-#[doc(hidden)]
 #[allow(clippy::inline_always, reason = "half of it is the call")]
 #[inline(always)]
 pub fn carries_body(method: &[u8]) -> bool {
@@ -203,7 +188,7 @@ fn is_put_post_or_patch(rest: &[u8]) -> bool {
     [&b"ut"[..], b"ost", b"atch"].iter().any(|word| rest.eq_ignore_ascii_case(word))
 }
 
-const JSON: &str = "application/json\0";
+const JSON: &str = "application/json";
 
 #[cfg(test)]
 mod tests {

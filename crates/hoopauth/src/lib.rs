@@ -35,8 +35,7 @@ mod deliveries;
 mod error;
 mod grants;
 mod headers;
-#[doc(hidden)]
-pub mod host_log;
+mod host_log;
 mod inner;
 mod installs;
 mod jobs;
@@ -72,38 +71,20 @@ mod within;
 
 pub use crate::account::{Account, AccountKind};
 pub use crate::authorize::{AuthorizationRequest, PendingAuthorization, Redirect};
-pub use crate::builder::{ClientBuilder, options_page};
-#[doc(hidden)]
-pub use crate::callback::{outside, set_let_others_run};
-#[doc(hidden)]
-pub use crate::client::ClientHeadersWork as HeadersWork;
+pub use crate::builder::ClientBuilder;
 pub use crate::client::{AccountHandle, Client};
 pub use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use crate::context::Context;
 pub use crate::error::{Error, ErrorCode, Result};
 pub use crate::grants::{Change, ChangeKind, Grant, Health, Import};
 pub use crate::headers::Headers;
-#[doc(hidden)]
-pub use crate::headers::{carries_body, with_nuls};
 pub use crate::installs::{InstalledLocation, MintProgress, MintSummary};
 pub use crate::limits::RateLimit;
 pub use crate::options::{OPTIONS, OptionKind, OptionRow};
-#[doc(hidden)]
-pub use crate::process::Process;
-#[doc(hidden)]
-pub use crate::redact::clean as clean_text;
 pub use crate::refresh::Maintenance;
-#[doc(hidden)]
-pub use crate::request::LONGEST_BODY;
-#[doc(hidden)]
-pub use crate::request::{ForeignRequest, Look};
 pub use crate::request::{Report, RequestBuilder};
 pub use crate::response::Response;
 pub use crate::secret::Secret;
-#[doc(hidden)]
-pub use crate::snapshot::Snapshot;
-#[doc(hidden)]
-pub use crate::steps::Step;
 
 // The tests of documentation compile the examples of these pages.
 #[cfg(doctest)]

@@ -136,8 +136,7 @@ pub fn scopes_for<'a>(operations: impl IntoIterator<Item = &'a str>) -> Result<V
 }
 
 /// Returns the bytes of a program that the table takes.
-#[doc(hidden)]
-pub fn table_bytes() -> usize {
+pub(crate) fn table_bytes() -> usize {
     let texts = METHODS.iter().chain(&VERSIONS).chain(&SCOPES);
     let texts = texts.map(|text| size_of::<&str>() + text.len());
     let rows = ROWS.iter().map(|row| size_of::<Row>() + row.path.len());

@@ -28,8 +28,8 @@ impl Patience {
         Self { before }
     }
 
-    /// Begins a wait of at least `least` from now, whatever led here: for a grant that would be lost
-    /// otherwise.
+    /// Begins a wait of at least `least` from now, whatever led here: for a grant that would be
+    /// lost otherwise.
     #[cfg(any(feature = "postgres", feature = "sqlite", test))]
     pub(crate) fn at_least(least: Duration) -> Self {
         let before = Marks::get().patience;

@@ -52,8 +52,7 @@ impl Response {
     }
 
     /// The headers as the transport had them.
-    #[doc(hidden)]
-    pub fn fields(&self) -> &ResponseHeaders {
+    pub(crate) fn fields(&self) -> &ResponseHeaders {
         &self.inner.headers
     }
 
@@ -63,8 +62,7 @@ impl Response {
     }
 
     /// Status, headers and body, to be kept otherwise; copied only where others hold them too.
-    #[doc(hidden)]
-    pub fn into_parts(self) -> (u16, ResponseHeaders, Vec<u8>) {
+    pub(crate) fn into_parts(self) -> (u16, ResponseHeaders, Vec<u8>) {
         match Arc::try_unwrap(self.inner) {
             Ok(parts) => (parts.status, parts.headers, parts.body),
             Err(shared) => (shared.status, shared.headers.clone(), shared.body.clone()),

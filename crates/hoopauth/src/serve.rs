@@ -51,6 +51,11 @@ pub(crate) fn slow(inner: &Arc<Inner>, name: &str) -> Result<Arc<Snapshot>> {
     // Only a caller who has to wait for the store anyway starts recovery.
     if bearer == Bearer::None {
         finish_fresh_marks(inner, &account);
+        // With a clock of the program, recovery runs on this thread. A token that a failed refresh
+        // left may have ended meanwhile.
+        if answer.as_ref().is_ok_and(|snapshot| snapshot.is_expired(&grants.clock)) {
+            return refresher.obtain(&account);
+        }
     }
     answer
 }

@@ -24,7 +24,7 @@ pub(crate) struct Wait<'a> {
 }
 
 /// Work that gets the headers of a named account, on a thread that its caller may leave.
-pub(crate) type HeadersWork = Box<dyn FnOnce(&Arc<Inner>, &str) -> Result<Headers> + Send>;
+pub(crate) type InnerHeadersWork = Box<dyn FnOnce(&Arc<Inner>, &str) -> Result<Headers> + Send>;
 
 type Work = Box<dyn FnOnce(&Arc<Inner>) -> Result<JobOutcome> + Send>;
 
@@ -53,7 +53,7 @@ pub(crate) fn headers(
     wait: &mut Wait<'_>,
     account: &str,
     method: &str,
-    work: &dyn Fn() -> HeadersWork,
+    work: &dyn Fn() -> InnerHeadersWork,
 ) -> Result<Headers> {
     let mut again = false;
     loop {

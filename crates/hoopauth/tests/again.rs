@@ -1,6 +1,7 @@
 //! Calls that adapters and forked children make on a client.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use hoopauth::binding::BuilderBinding as _;
 use hoopauth::{Client, ErrorCode};
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::time::Duration;
 
 use common::{World, approve, location};
+use hoopauth::binding::{BuilderBinding as _, Step};
 use hoopauth::store::{
     BackOff, Begin, Due, Fingerprint, Key, Lease, NewRecord, Record, Slot, SlotRequest, TokenStore,
 };
@@ -15,8 +16,7 @@ use hoopauth::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
 use hoopauth::{
-    Account, Client, Clock, Error, ErrorCode, ManualClock, PendingAuthorization, Result, Step,
-    Timestamp,
+    Account, Client, Clock, Error, ErrorCode, ManualClock, PendingAuthorization, Result, Timestamp,
 };
 use hoopauth_emulator::DEFAULT_COMPANY_ID;
 

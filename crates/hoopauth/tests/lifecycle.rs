@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use common::receiver::serve;
 use common::{World, approve, location};
+use hoopauth::binding::{BuilderBinding as _, Step};
 use hoopauth::store::MemoryStore;
 use hoopauth::transport::{
     Transport, TransportError, TransportErrorKind, TransportRequest, TransportResponse,
 };
 use hoopauth::webhook::{Applied, SignatureScheme, WebhookEvent, WebhookKey, WebhookVerifier};
-use hoopauth::{Account, Client, Clock, Error, ErrorCode, Grant, ManualClock, Step, Timestamp};
+use hoopauth::{Account, Client, Clock, Error, ErrorCode, Grant, ManualClock, Timestamp};
 use hoopauth_emulator::{
     App, Company, DEFAULT_COMPANY_ID, DEFAULT_LOCATION_IDS, DeliveryState, Endpoint, Fault,
     Webhook, WebhookScheme,
@@ -465,7 +466,7 @@ fn only_events_of_the_clients_app_are_applied() {
     }
     // Nobody verified it.
     let body = br#"{"type":"UNINSTALL","locationId":"l","appId":"65f0a1b2c3d4e5f607182930"}"#;
-    let event = WebhookEvent::parse(body).unwrap();
+    let event = hoopauth::binding::parse_webhook(body).unwrap();
     assert_eq!(client.apply(&event).unwrap_err().code(), ErrorCode::InvalidArgument);
     works(&world, &client, &location(0));
     // Its own, by whichever verifier; and of the app that the program says is this client's.

@@ -15,10 +15,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use hoopauth::binding::{BuilderBinding as _, ClientBinding as _, Step};
 use hoopauth::store::{MemoryStore, TokenStore};
 use hoopauth::{
     Account, Change, Client, ClientBuilder, Clock, Error, ErrorCode, Grant, Maintenance,
-    ManualClock, Step, Timestamp,
+    ManualClock, Timestamp,
 };
 use model::platform::{Fault, LIFE, Platform};
 use model::world::id;

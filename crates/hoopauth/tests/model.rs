@@ -117,6 +117,28 @@ fn cases() -> u32 {
     }
 }
 
+/// Does the actions in a world of its own, and checks it after each.
+fn play(actions: &[Action]) {
+    let mut world = World::new();
+    for action in actions {
+        match *action {
+            Action::Headers { client, account } => world.headers(client, account),
+            Action::Refuse { client, account } => world.refuse(client, account),
+            Action::Pass(time) => world.pass(time),
+            Action::Fault(fault) => world.shared.platform.add_fault(fault),
+            Action::Arm { client, step, stop } => world.arm(client, step, stop),
+            Action::Restart { client } => world.restart(client),
+            Action::Maintain { client } => world.maintain(client),
+            Action::ImportSeed { client, account } => world.import_seed(client, account),
+            Action::Authorize { client, account } => world.authorize(client, account),
+            Action::Remove { client, account } => world.remove(client, account),
+            Action::Revoke { account } => world.revoke(account),
+        }
+        world.check();
+    }
+    world.check_the_end();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: cases(),
@@ -127,23 +149,33 @@ proptest! {
 
     #[test]
     fn no_order_of_events_loses_a_grant(actions in prop::collection::vec(action(), 1..60)) {
-        let mut world = World::new();
-        for action in &actions {
-            match *action {
-                Action::Headers { client, account } => world.headers(client, account),
-                Action::Refuse { client, account } => world.refuse(client, account),
-                Action::Pass(time) => world.pass(time),
-                Action::Fault(fault) => world.shared.platform.add_fault(fault),
-                Action::Arm { client, step, stop } => world.arm(client, step, stop),
-                Action::Restart { client } => world.restart(client),
-                Action::Maintain { client } => world.maintain(client),
-                Action::ImportSeed { client, account } => world.import_seed(client, account),
-                Action::Authorize { client, account } => world.authorize(client, account),
-                Action::Remove { client, account } => world.remove(client, account),
-                Action::Revoke { account } => world.revoke(account),
-            }
-            world.check();
-        }
-        world.check_the_end();
+        play(&actions);
     }
+}
+
+/// The caller's own token ends while the call finishes what a crash left open of another account.
+#[test]
+fn a_token_that_ends_during_recovery_is_not_served() {
+    let pass = |millis| Action::Pass(Duration::from_millis(millis));
+    play(&[
+        Action::Fault(Fault::LostAnswer),
+        Action::Fault(Fault::LostAnswer),
+        pass(12_299),
+        pass(2_231),
+        Action::Refuse { client: 0, account: 0 },
+        Action::Fault(Fault::NotSent),
+        pass(21_793),
+        Action::Headers { client: 0, account: 1 },
+        Action::Headers { client: 1, account: 0 },
+        Action::Fault(Fault::LostAnswer),
+        Action::Remove { client: 0, account: 2 },
+        pass(82_954_863),
+        Action::Fault(Fault::LostRequest),
+        Action::Fault(Fault::LostAnswer),
+        Action::Headers { client: 1, account: 0 },
+        pass(3_406_814),
+        Action::Arm { client: 1, step: 3, stop: Stop::Crash },
+        Action::Headers { client: 1, account: 0 },
+        Action::Headers { client: 0, account: 1 },
+    ]);
 }

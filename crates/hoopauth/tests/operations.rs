@@ -7,7 +7,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use hoopauth::operations::{Operation, scopes, scopes_for, table_bytes};
+use hoopauth::binding::table_bytes;
+use hoopauth::operations::{Operation, scopes, scopes_for};
 use hoopauth::{AccountKind, ErrorCode};
 use proptest::prelude::*;
 

@@ -9,8 +9,9 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use common::{World, location};
+use hoopauth::binding::{BuilderBinding as _, Step};
 use hoopauth::store::{MemoryStore, TokenStore};
-use hoopauth::{Account, ChangeKind, Clock, Error, ErrorCode, Grant, Import, Report, Step};
+use hoopauth::{Account, ChangeKind, Clock, Error, ErrorCode, Grant, Import, Report};
 use hoopauth_emulator::{Config, DEFAULT_COMPANY_ID, Endpoint, Fault, FaultKind};
 
 const DAY: u64 = 86_399;

@@ -7,6 +7,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Captured, World, location};
+use hoopauth::binding::{HandleBinding as _, HeadersBinding as _};
 use hoopauth::{Account, Client, ErrorCode, Headers, Report};
 use hoopauth_emulator::{Config, Endpoint, Fault, PrivateIntegration};
 

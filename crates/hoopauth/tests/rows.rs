@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{World, location};
+use hoopauth::binding::{BuilderBinding as _, Step};
 use hoopauth::store::{Key, Leased, Listed, NewRow, Row, RowStore};
-use hoopauth::{Account, Client, Error, ErrorCode, Result, Step};
+use hoopauth::{Account, Client, Error, ErrorCode, Result};
 
 type Stored = (Row, Listed);
 

@@ -6,8 +6,9 @@ mod common;
 use std::sync::Arc;
 
 use common::{Captured, World, approve, location};
+use hoopauth::binding::{BuilderBinding as _, Step};
 use hoopauth::webhook::{SignatureScheme, WebhookKey};
-use hoopauth::{Client, Error, ErrorCode, Step};
+use hoopauth::{Client, Error, ErrorCode};
 use hoopauth_emulator::{
     DEFAULT_CLIENT_SECRET, Endpoint, Fault, FaultKind, Webhook, WebhookScheme,
 };

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Captured, World, approve, location};
+use hoopauth::binding::{BuilderBinding as _, Step};
 use hoopauth::store::MemoryStore;
-use hoopauth::{Account, AccountKind, Client, Clock, Error, ErrorCode, Grant, Step};
+use hoopauth::{Account, AccountKind, Client, Clock, Error, ErrorCode, Grant};
 use hoopauth_emulator::{DEFAULT_COMPANY_ID, Endpoint, Fault, FaultKind};
 use serde_json::{Map, Value, json};
 

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use common::{World, location};
+use hoopauth::binding::{BuilderBinding as _, Step};
 use hoopauth::store::{Key, Leased, Listed, MemoryStore, NewRow, Row, RowStore, TokenStore};
-use hoopauth::{Account, Client, Clock, Error, ErrorCode, Grant, Step, SystemClock, Timestamp};
+use hoopauth::{Account, Client, Clock, Error, ErrorCode, Grant, SystemClock, Timestamp};
 use hoopauth_emulator::{
     Config, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_COMPANY_ID, DEFAULT_SCOPES, Emulator,
     Endpoint, Fault, FaultKind,

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{Captured, World, location};
+use hoopauth::binding::{BuilderBinding as _, Step};
 use hoopauth::store::{
     Due, Fingerprint, Key, Lease, MemoryStore, NewRecord, Record, Slot, SlotRequest, TokenStore,
 };
-use hoopauth::{Account, AccountHandle, Client, Error, ErrorCode, Report, Result, Step, Timestamp};
+use hoopauth::{Account, AccountHandle, Client, Error, ErrorCode, Report, Result, Timestamp};
 
 /// The longest until a change elsewhere is seen.
 const SEEN: u64 = 5;

@@ -12,6 +12,7 @@ mod pack;
 mod pages;
 mod python;
 mod sources;
+mod twins;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,12 +63,13 @@ fn files(sources: &Sources) -> Result<Vec<File>> {
     let declarations = c::declarations(&header);
     Ok(vec![
         ("bindings/api.json", api::json(sources, &declarations)?),
-        ("bindings/cpp/include/hoopauth.hpp", c::cpp(sources)?),
+        ("bindings/cpp/include/hoopauth.hpp", twins::replace(&c::cpp(sources)?)?),
         ("crates/hoopauth/src/operations/table.rs", pack::table(pack::OPERATIONS)?),
         ("docs/errors.md", pages::errors(sources)),
-        ("docs/options.md", hoopauth::options_page()),
+        ("docs/options.md", hoopauth::binding::options_page()),
         ("docs/scopes.md", pack::page(pack::OPERATIONS)?),
         ("include/hoopauth.h", header),
+        ("python/README.md", pages::python_manual(sources)?),
         ("python/hoopauth/_errors.py", python::errors(sources)?),
         ("python/hoopauth/scopes.py", python::scopes(sources)?),
         ("python/hoopauth/types.py", python::types()?),

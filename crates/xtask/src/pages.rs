@@ -1,14 +1,16 @@
-//! The documentation page of the error codes.
+//! The documentation of the error codes.
 
 use std::fmt::Write as _;
 
+use crate::Result;
+use crate::blocks::replace;
 use crate::sources::Sources;
 
 /// Writes `docs/errors.md`.
 pub(crate) fn errors(sources: &Sources) -> String {
     let mut page = String::from(HEAD);
     for code in &sources.codes {
-        let next = code.next_step().unwrap_or("-");
+        let next = code.next_step();
         let retry = if code.retryable { "yes" } else { "no" };
         let (number, name, meaning) = (code.number, &code.name, code.meaning());
         let (class, cpp) = (&code.variant, name.to_lowercase());
@@ -18,6 +20,16 @@ pub(crate) fn errors(sources: &Sources) -> String {
         );
     }
     page
+}
+
+/// Writes the table of exceptions in the manual of the Python package.
+pub(crate) fn python_manual(sources: &Sources) -> Result<String> {
+    let mut table = String::from("| code | class | what to do |\n|---|---|---|\n");
+    for code in &sources.codes {
+        let (number, class, next) = (code.number, &code.variant, code.next_step());
+        let _ = writeln!(table, "| {number} | `{class}` | {next} |");
+    }
+    replace("python/README.md", &[("errors -->", table)])
 }
 
 const HEAD: &str = "\

@@ -25,14 +25,14 @@ pub(crate) struct Code {
 }
 
 impl Code {
-    /// The part of the text before the colon, without the end.
+    /// Returns the meaning: the part of the text before the colon.
     pub(crate) fn meaning(&self) -> &str {
-        self.text.split_once(": ").map_or(self.text.trim_end_matches('.'), |(meaning, _)| meaning)
+        self.text.split_once(": ").map_or(&*self.text, |(meaning, _)| meaning)
     }
 
-    /// The part of the text after the colon.
-    pub(crate) fn next_step(&self) -> Option<&str> {
-        self.text.split_once(": ").map(|(_, next)| next.trim_end_matches('.'))
+    /// Returns the next step: the part of the text after the colon.
+    pub(crate) fn next_step(&self) -> &str {
+        self.text.split_once(": ").map_or("", |(_, next)| next.trim_end_matches('.'))
     }
 }
 
@@ -49,6 +49,12 @@ impl Sources {
         let known = ErrorCode::ALL.iter().map(|code| (code.number(), code.name()));
         if !known.eq(codes.iter().map(|code| (code.number, code.name.as_str()))) {
             return Err("error.rs: `codes!` was read otherwise than it was compiled".to_owned());
+        }
+        if let Some(code) = codes.iter().find(|code| code.next_step().is_empty()) {
+            return Err(format!(
+                "error.rs: the comment of `{}` names no next step: write `meaning: next step.`",
+                code.variant
+            ));
         }
         Ok(Self { codes, scopes: scopes("crates/hoopauth/src/operations.rs")? })
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hoopauth::{Process, webhook};
+use hoopauth::binding::Process;
+use hoopauth::webhook;
 use pyo3::PyTraverseError;
 use pyo3::class::PyVisit;
 use pyo3::intern;

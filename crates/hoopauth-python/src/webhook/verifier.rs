@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use hoopauth::{Process, Secret, webhook};
+use hoopauth::binding::Process;
+use hoopauth::{Secret, webhook};
 use pyo3::PyTraverseError;
 use pyo3::class::PyVisit;
 use pyo3::prelude::*;

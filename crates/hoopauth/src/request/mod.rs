@@ -76,8 +76,7 @@ impl RequestBuilder {
         self
     }
 
-    #[doc(hidden)]
-    pub fn set_account(&mut self, account: &str) {
+    pub(crate) fn set_account(&mut self, account: &str) {
         self.account = Some(account.to_owned());
     }
 
@@ -178,8 +177,7 @@ impl RequestBuilder {
     }
 
     /// Sends as [`send`](Self::send) does, and keeps the builder.
-    #[doc(hidden)]
-    pub fn send_kept(&self) -> Result<Response> {
+    pub(crate) fn send_kept(&self) -> Result<Response> {
         send::send(self)
     }
 }
@@ -212,7 +210,7 @@ impl fmt::Debug for RequestBuilder {
     }
 }
 
-#[doc(hidden)]
+/// Longest body of a request, in bytes.
 pub const LONGEST_BODY: usize = 512 << 20;
 
 #[cfg(test)]

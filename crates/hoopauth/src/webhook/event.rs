@@ -36,8 +36,7 @@ pub struct WebhookEvent {
 
 impl WebhookEvent {
     /// Reads a body. This does not check its app and its age. `WEBHOOK_MALFORMED`.
-    #[doc(hidden)]
-    pub fn parse(body: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self> {
         let text = readable(body)?;
         let members = Members::read(&text)?;
         let event_type = members.event_type.text().unwrap_or_default();

@@ -6,11 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use hoopauth::binding::{BuilderBinding as _, Step};
 use hoopauth::store::{
     Due, Fingerprint, Key, Lease, MemoryStore, NewRecord, Record, Slot, SlotRequest, TokenStore,
 };
 use hoopauth::{
-    Account, Client, Clock, Error, ErrorCode, Grant, ManualClock, Report, Result, Step, Timestamp,
+    Account, Client, Clock, Error, ErrorCode, Grant, ManualClock, Report, Result, Timestamp,
 };
 
 use super::platform::{LIFE, Platform, WINDOW};

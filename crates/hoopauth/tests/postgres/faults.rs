@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use hoopauth::{ErrorCode, Step};
+use hoopauth::ErrorCode;
+use hoopauth::binding::{BuilderBinding as _, Step};
 
 use crate::cluster::Cluster;
 use crate::common::location;

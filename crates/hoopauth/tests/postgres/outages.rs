@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hoopauth::{ErrorCode, Step};
+use hoopauth::ErrorCode;
+use hoopauth::binding::{BuilderBinding as _, Step};
 use hoopauth_emulator::Endpoint;
 
 use crate::cluster::{Cluster, schema_of};

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use hoopauth::{Account, Client, ClientBuilder, Error, Step};
+use hoopauth::binding::{BuilderBinding as _, Step};
+use hoopauth::{Account, Client, ClientBuilder, Error};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{ForkResult, fork, pause};
 

@@ -8,7 +8,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use hoopauth::{Account, Report, Step};
+use hoopauth::binding::Step;
+use hoopauth::{Account, Report};
 use hoopauth_emulator::{Config, DEFAULT_COMPANY_ID};
 
 use crate::site::{Process, Site};

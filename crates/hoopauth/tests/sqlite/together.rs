@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hoopauth::{ErrorCode, Step};
+use hoopauth::ErrorCode;
+use hoopauth::binding::Step;
 use hoopauth_emulator::Config;
 
 use crate::common::location;

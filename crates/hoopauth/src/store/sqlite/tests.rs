@@ -8,9 +8,10 @@ use std::time::Instant;
 use super::database::{self, Registry};
 use super::*;
 use crate::error::ErrorCode;
+use crate::steps::Step;
 use crate::store::contract::{Bench, Still, contract};
 use crate::transport::{Transport, TransportError, TransportRequest, TransportResponse};
-use crate::{Client, Grant, Step};
+use crate::{Client, Grant};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
