@@ -5,9 +5,10 @@ use std::ffi::c_char;
 use hoopauth_core::binding::HandleBinding as _;
 use hoopauth_core::{AccountHandle, Client, Result};
 
-use crate::ffi::{Handle, Shared, Text, free, lend_some, share};
-use crate::headers::hoopauth_headers_t;
+use crate::handle::{Handle, Shared, free, share};
+use crate::lent::{Text, lend_some};
 use crate::ready::Cell;
+use crate::ready::hoopauth_headers_t;
 
 /// One account of a client, looked up once: its headers cost least this way.
 ///

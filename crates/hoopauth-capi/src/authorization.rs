@@ -5,10 +5,13 @@ use std::ffi::c_char;
 use hoopauth_core::{AuthorizationRequest, PendingAuthorization};
 
 use crate::account::hoopauth_account_t;
+use crate::argument::text;
 use crate::client::{account_or_default, hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Owned, Text, call, free, held, lend_some, make, text, the, the_mut};
+use crate::guard::{call, make};
+use crate::handle::{Handle, Owned, free, held, the, the_mut};
+use crate::lent::{Text, lend_some};
 use crate::status::hoopauth_status_t;
 use crate::text::hoopauth_text_t;
 

@@ -7,7 +7,7 @@ use std::ptr;
 
 use hoopauth_core::{Error, ErrorCode, Result};
 
-use crate::ffi::null;
+use crate::argument::null;
 
 /// A table of callbacks as C gives it.
 ///

@@ -9,7 +9,9 @@ use hoopauth_core::{Change, ChangeKind};
 use crate::callbacks::{Callbacks, Table, missing};
 use crate::config::hoopauth_config_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Text, call, the_mut};
+use crate::guard::call;
+use crate::handle::the_mut;
+use crate::lent::Text;
 use crate::status::hoopauth_status_t;
 
 /// A change: a new authorization or import was stored.
@@ -78,13 +80,14 @@ pub unsafe extern "C" fn hoopauth_config_set_change(
             if table.changed.is_none() {
                 return Err(missing("callbacks", "changed"));
             }
-            config.change = Some(Arc::new(Callbacks(table)));
+            let callbacks = Callbacks(table);
+            config.change = Some(Arc::new(move |change| tell(&callbacks, change)));
             Ok(())
         })
     }
 }
 
-pub(crate) fn tell(callbacks: &Callbacks<hoopauth_change_callbacks_t>, change: &Change) {
+fn tell(callbacks: &Callbacks<hoopauth_change_callbacks_t>, change: &Change) {
     let Some(changed) = callbacks.0.changed else { return };
     let kind = match change.kind {
         ChangeKind::Saved => HOOPAUTH_CHANGE_SAVED,

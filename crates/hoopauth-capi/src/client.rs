@@ -7,16 +7,16 @@ use hoopauth_core::binding::{ClientBinding as _, HandleBinding as _, carries_bod
 use hoopauth_core::{Account, Client, Context, Error, Headers, Import, Report, Result, Timestamp};
 
 use crate::account::hoopauth_account_t;
+use crate::argument::{bytes, clear, null, put, text};
 use crate::config::hoopauth_config_t;
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{
-    Handle, Shared, Text, bytes, call, clear, free, hand_out, held, lend, lend_some, make, null,
-    put, share, text, the,
-};
 use crate::grant::hoopauth_grant_t;
-use crate::headers::{hoopauth_header_t, hoopauth_headers_t};
-use crate::ready::{self, found, give};
+use crate::guard::{call, hand_out, make};
+use crate::handle::{Handle, Owned, Shared, free, held, share, the};
+use crate::headers::hoopauth_header_t;
+use crate::lent::{Text, lend, lend_some};
+use crate::ready::{self, found, give, hoopauth_headers_t};
 use crate::status::{HOOPAUTH_OK, hoopauth_status_t};
 
 /// Authenticates a program's requests: any number of accounts with one credential.
@@ -43,7 +43,7 @@ impl Drop for hoopauth_client_t {
 pub struct hoopauth_accounts_t(Vec<Text>);
 
 impl Handle for hoopauth_accounts_t {
-    type Kind = crate::ffi::Owned;
+    type Kind = Owned;
 }
 
 /// Outcome of an import: the grant is stored.

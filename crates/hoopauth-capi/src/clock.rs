@@ -11,7 +11,8 @@ use hoopauth_core::{Clock, Timestamp};
 use crate::callbacks::{Callbacks, Table, missing};
 use crate::config::hoopauth_config_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{call, the_mut};
+use crate::guard::call;
+use crate::handle::the_mut;
 use crate::status::hoopauth_status_t;
 
 /// A clock of the host's own, for tests and simulations. See "Callbacks" on the first page. Called

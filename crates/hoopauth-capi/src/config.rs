@@ -6,12 +6,14 @@ use std::sync::Arc;
 use hoopauth_core::binding::BuilderBinding as _;
 use hoopauth_core::store::RowStore;
 use hoopauth_core::transport::Transport;
-use hoopauth_core::{Client, ClientBuilder, Clock, Error, ErrorCode, OPTIONS, Result, Secret};
+use hoopauth_core::{
+    Change, Client, ClientBuilder, Clock, Error, ErrorCode, OPTIONS, Result, Secret,
+};
 
-use crate::callbacks::Callbacks;
-use crate::change::hoopauth_change_callbacks_t;
+use crate::argument::text;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Owned, call, free, make, text, the_mut};
+use crate::guard::{call, make};
+use crate::handle::{Handle, Owned, free, the_mut};
 use crate::status::hoopauth_status_t;
 
 /// Configuration of a client: options by name, and the host's own store, transport and clock.
@@ -26,10 +28,13 @@ pub struct hoopauth_config_t {
     pub(crate) store: Option<Arc<dyn RowStore>>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
-    pub(crate) change: Option<Arc<Callbacks<hoopauth_change_callbacks_t>>>,
+    pub(crate) change: Option<Arc<ChangeHook>>,
     #[cfg(feature = "fault-injection")]
     pub(crate) panic_at: Option<hoopauth_core::binding::Step>,
 }
+
+/// A function that is told of each change of a grant.
+type ChangeHook = dyn Fn(&Change) + Send + Sync;
 
 impl Handle for hoopauth_config_t {
     type Kind = Owned;
@@ -55,14 +60,18 @@ impl hoopauth_config_t {
         }
         if let Some(change) = &self.change {
             let change = Arc::clone(change);
-            builder = builder.on_change(move |news| crate::change::tell(&change, news));
+            builder = builder.on_change(move |news| change(news));
         }
         self.finish(builder).build()
     }
 
     #[cfg(feature = "fault-injection")]
     fn finish(&self, builder: ClientBuilder) -> ClientBuilder {
-        crate::panics::finish(self.panic_at, builder)
+        let panic_at = self.panic_at;
+        builder.step_hook(move |step, _| {
+            assert!(panic_at != Some(step), "a panic that a test asked for");
+            Ok(())
+        })
     }
 
     #[cfg(not(feature = "fault-injection"))]

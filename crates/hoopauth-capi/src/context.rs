@@ -5,7 +5,8 @@ use std::time::Duration;
 use hoopauth_core::{Context, Error, ErrorCode};
 
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Shared, call, free, make, share, the};
+use crate::guard::{call, make};
+use crate::handle::{Handle, Shared, free, share, the};
 use crate::status::hoopauth_status_t;
 
 /// Deadline for calls, and a switch that ends their waits from another thread.

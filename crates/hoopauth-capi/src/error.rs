@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 
 use hoopauth_core::Error;
 
-use crate::ffi::{Handle, Owned, Text, free, lend_some};
-use crate::response::hoopauth_response_t;
+use crate::answer::hoopauth_response_t;
+use crate::handle::{Handle, Owned, free};
+use crate::lent::{Text, lend_some};
 use crate::status::{HOOPAUTH_OK, hoopauth_status_t};
 
 /// Reason why a call failed: what happened, what to do next, and what the server said. It contains

@@ -4,8 +4,10 @@ use std::ffi::c_char;
 
 use hoopauth_core::{Error, ErrorCode, Result};
 
+use crate::argument::text;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{call, text, the_mut};
+use crate::guard::call;
+use crate::handle::the_mut;
 use crate::status::{HOOPAUTH_OK, code, hoopauth_status_t};
 
 /// Place where a callback puts its reason, beside the status that it returns. It belongs to the

@@ -4,8 +4,11 @@ use std::ffi::c_char;
 
 use hoopauth_core::{Account, Grant, Secret, Timestamp};
 
+use crate::argument::text;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Owned, Text, call, free, lend_some, make, text, the_mut};
+use crate::guard::{call, make};
+use crate::handle::{Handle, Owned, free, the_mut};
+use crate::lent::{Text, lend_some};
 use crate::status::hoopauth_status_t;
 
 /// The stored result of an authorization of one account: access token, refresh token, expiry,

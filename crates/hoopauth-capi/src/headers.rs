@@ -4,17 +4,12 @@ use std::ffi::c_char;
 
 use hoopauth_core::{Error, ErrorCode, Result};
 
+use crate::argument::{null, put, text};
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Text, call, hand_out, lend, lend_some, null, put, text};
-use crate::ready::{self, texts};
+use crate::guard::{call, hand_out};
+use crate::lent::{Text, lend, lend_some};
+use crate::ready::{self, hoopauth_headers_t, texts};
 use crate::status::hoopauth_status_t;
-
-/// The headers for one request: `Authorization`, `Version`, `User-Agent`, and `Content-Type` where
-/// the method carries a body.
-///
-/// The caller owns it and frees it with `hoopauth_headers_free`; it may outlive its client. Its
-/// texts live as long as it does. Any thread may read it.
-pub struct hoopauth_headers_t(());
 
 /// A header's name and value. Both end with a NUL, which the lengths do not count.
 #[repr(C)]

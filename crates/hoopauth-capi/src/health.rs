@@ -8,7 +8,9 @@ use crate::account::hoopauth_account_t;
 use crate::client::{account_or_default, hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Owned, Text, free, held, lend_some, make};
+use crate::guard::make;
+use crate::handle::{Handle, Owned, free, held};
+use crate::lent::{Text, lend_some};
 use crate::status::hoopauth_status_t;
 
 /// State of an account's grant. The caller owns it and frees it with `hoopauth_health_free`. Any

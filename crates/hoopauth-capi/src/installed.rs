@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hoopauth_core::{InstalledLocation, MintProgress, MintSummary};
 
 use crate::account::hoopauth_account_t;
+use crate::argument::{Filled, fill};
 use crate::client::{account_or_default, hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Filled, Handle, Owned, Text, call, fill, free, held, lend_some, make};
+use crate::guard::{call, make};
+use crate::handle::{Handle, Owned, free, held};
+use crate::lent::{Text, lend_some};
 use crate::status::hoopauth_status_t;
 
 /// The locations of a company, as the platform lists them. The caller owns it and frees it with

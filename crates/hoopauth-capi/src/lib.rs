@@ -1,9 +1,9 @@
 //! The C ABI of hoopauth. One file per C noun; the header `include/hoopauth.h` is made of them by
 //! cbindgen.
 //!
-//! The contract that every function keeps stands on the header's first page. What ties this crate
-//! together is in `ffi`: who owns which pointer, the guard that no panic passes, and how text comes
-//! in and goes out.
+//! The contract that every function keeps stands on the header's first page. Below the nouns,
+//! `handle` says who owns which pointer, `argument` and `lent` say how text comes in and goes out,
+//! and `guard` lets no panic pass.
 #![allow(non_camel_case_types, reason = "the types are named as C names them")]
 #![allow(
     clippy::doc_markdown,
@@ -24,14 +24,16 @@
     clippy::arithmetic_side_effects
 )]
 
+mod argument;
 mod callbacks;
-mod ffi;
+mod guard;
+mod handle;
+mod lent;
 #[cfg(feature = "fault-injection")]
 pub mod panics;
-mod ready;
-mod wiping;
 
 pub mod account;
+pub mod answer;
 pub mod authorization;
 pub mod change;
 pub mod client;
@@ -48,6 +50,7 @@ pub mod limits;
 pub mod log;
 pub mod maintenance;
 pub mod operations;
+pub mod ready;
 pub mod request;
 pub mod response;
 pub mod status;
@@ -58,3 +61,8 @@ pub mod version;
 pub mod webhook_config;
 pub mod webhook_delivery;
 pub mod webhook_verifier;
+
+use hoopauth_wiping::Wiping;
+
+#[global_allocator]
+static ALLOCATOR: Wiping = Wiping;

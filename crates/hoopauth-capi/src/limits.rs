@@ -3,9 +3,11 @@
 use hoopauth_core::{RateLimit, Timestamp};
 
 use crate::account::hoopauth_account_t;
+use crate::argument::{Filled, fill, put};
 use crate::client::{check_owner, hoopauth_client_t};
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Filled, call, fill, held, put};
+use crate::guard::call;
+use crate::handle::held;
 use crate::status::hoopauth_status_t;
 
 /// The API's limits of one account, as its last answer told them. A limit that was not told is -1.

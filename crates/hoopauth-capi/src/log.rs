@@ -8,7 +8,8 @@ use hoopauth_core::binding::{LogRecord, LogSink, set_log};
 
 use crate::callbacks::{Callbacks, Table, missing};
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Text, call};
+use crate::guard::call;
+use crate::lent::Text;
 use crate::status::hoopauth_status_t;
 
 /// Log level: nothing.

@@ -4,7 +4,8 @@ use hoopauth_core::Maintenance;
 
 use crate::client::hoopauth_client_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Owned, free, held, make};
+use crate::guard::make;
+use crate::handle::{Handle, Owned, free, held};
 use crate::status::hoopauth_status_t;
 
 /// Maintenance on a thread of the library's own. The caller owns it; `hoopauth_maintenance_free`

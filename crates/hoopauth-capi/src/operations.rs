@@ -5,8 +5,11 @@ use std::ffi::{CStr, c_char};
 use hoopauth_core::operations::{Operation, scopes_for};
 use hoopauth_core::{AccountKind, Error, ErrorCode, Result};
 
+use crate::argument::{null, text};
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Kind as _, Owned, Text, free, hand_out, lend_some, make, null, text};
+use crate::guard::{hand_out, make};
+use crate::handle::{Handle, Kind as _, Owned, free};
+use crate::lent::{Text, lend_some};
 use crate::status::hoopauth_status_t;
 use crate::text::hoopauth_text_t;
 

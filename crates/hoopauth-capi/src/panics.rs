@@ -1,11 +1,12 @@
 //! For tests of the guard: a panic in the middle of a call.
 
-use hoopauth_core::binding::{BuilderBinding as _, Step};
-use hoopauth_core::{ClientBuilder, Error, ErrorCode};
+use hoopauth_core::binding::Step;
+use hoopauth_core::{Error, ErrorCode};
 
 use crate::config::hoopauth_config_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{call, the_mut};
+use crate::guard::call;
+use crate::handle::the_mut;
 use crate::status::hoopauth_status_t;
 
 /// Lets clients panic at a step of the refresh, by its number from 0. Not in the header.
@@ -25,11 +26,4 @@ pub unsafe extern "C" fn hoopauth_test_panic_at(
             Ok(())
         })
     }
-}
-
-pub(crate) fn finish(panic_at: Option<Step>, builder: ClientBuilder) -> ClientBuilder {
-    builder.step_hook(move |step, _| {
-        assert!(panic_at != Some(step), "a panic that a test asked for");
-        Ok(())
-    })
 }

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use hoopauth_core::binding::{LONGEST_BODY, RequestBinding as _};
 use hoopauth_core::{Client, Error, ErrorCode, RequestBuilder};
 
+use crate::answer::hoopauth_response_t;
+use crate::argument::{bytes, text};
 use crate::client::{hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Owned, bytes, call, free, held, make, text, the, the_mut};
-use crate::response::hoopauth_response_t;
+use crate::guard::{call, make};
+use crate::handle::{Handle, Owned, free, held, the, the_mut};
 use crate::status::hoopauth_status_t;
 
 /// A request to the API that the library sends: with the headers of its account, and again where

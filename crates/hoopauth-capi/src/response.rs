@@ -1,46 +1,15 @@
 //! Answers to API requests.
 
 use std::ffi::c_char;
-use std::sync::OnceLock;
 
-use hoopauth_core::Response;
-use hoopauth_core::binding::ResponseBinding as _;
-use hoopauth_core::transport::ResponseHeaders;
-
+use crate::answer::hoopauth_response_t;
+use crate::argument::text;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Blob, Handle, Owned, Text, call, free, lend_bytes, lend_some, text, the};
+use crate::guard::call;
+use crate::handle::{free, the};
 use crate::headers::{hoopauth_header_t, put_header};
+use crate::lent::{lend_bytes, lend_some};
 use crate::status::hoopauth_status_t;
-
-/// The answer to an API request.
-///
-/// The caller owns what `hoopauth_request_send` made and frees it with `hoopauth_response_free`;
-/// that of an error is the error's. What comes out of it lives as long as it does. Any thread may
-/// read it.
-pub struct hoopauth_response_t {
-    status: u16,
-    headers: ResponseHeaders,
-    /// The same for C, as soon as it asks for them.
-    texts: OnceLock<Vec<(Text, Text)>>,
-    body: Blob,
-}
-
-impl Handle for hoopauth_response_t {
-    type Kind = Owned;
-}
-
-impl hoopauth_response_t {
-    pub(crate) fn new(response: Response) -> Self {
-        let (status, headers, body) = response.into_parts();
-        Self { status, headers, texts: OnceLock::new(), body: Blob::new(body) }
-    }
-
-    fn texts(&self) -> &[(Text, Text)] {
-        self.texts.get_or_init(|| {
-            self.headers.iter().map(|(name, value)| (Text::new(name), Text::new(value))).collect()
-        })
-    }
-}
 
 /// The HTTP status; 0 for NULL. Any thread. Since 0.1.
 #[unsafe(no_mangle)]

@@ -12,11 +12,14 @@ use hoopauth_core::store::{
 };
 use hoopauth_core::{Error, ErrorCode, Result, Timestamp};
 
+use crate::argument::{bytes, text};
 use crate::callbacks::{Callbacks, Table, missing};
 use crate::config::hoopauth_config_t;
 use crate::error::hoopauth_error_t;
 use crate::failure::hoopauth_failure_t;
-use crate::ffi::{Text, bytes, call, text, the_mut};
+use crate::guard::call;
+use crate::handle::the_mut;
+use crate::lent::Text;
 use crate::status::hoopauth_status_t;
 
 /// Key of a row: each app and account has one row. The texts end with a NUL and are valid until the

@@ -2,7 +2,8 @@
 
 use std::ffi::c_char;
 
-use crate::ffi::{Handle, Owned, Text, free, lend_some};
+use crate::handle::{Handle, Owned, free};
+use crate::lent::{Text, lend_some};
 
 /// A text that the library made. The caller owns it and frees it with `hoopauth_text_free`. Any
 /// thread may read it.

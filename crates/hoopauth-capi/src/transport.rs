@@ -10,12 +10,15 @@ use hoopauth_core::transport::{
 };
 use hoopauth_core::{Error, ErrorCode};
 
+use crate::argument::{bytes, text, text_bytes};
 use crate::callbacks::{Callbacks, Table, missing};
 use crate::config::hoopauth_config_t;
 use crate::error::hoopauth_error_t;
 use crate::failure::hoopauth_failure_t;
-use crate::ffi::{Blob, Text, bytes, call, lend_bytes, lend_some, text, text_bytes, the, the_mut};
+use crate::guard::call;
+use crate::handle::{the, the_mut};
 use crate::headers::{hoopauth_header_t, put_header};
+use crate::lent::{Blob, Text, lend_bytes, lend_some};
 use crate::status::{
     HOOPAUTH_CONFIG, HOOPAUTH_MALFORMED_RESPONSE, HOOPAUTH_NETWORK, HOOPAUTH_OK, HOOPAUTH_TIMEOUT,
     HOOPAUTH_TLS, hoopauth_status_t,

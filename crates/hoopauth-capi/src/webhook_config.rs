@@ -5,8 +5,10 @@ use std::ffi::c_char;
 use hoopauth_core::webhook::{SignatureScheme, WebhookKey, WebhookVerifierBuilder};
 use hoopauth_core::{Error, ErrorCode, Secret, Timestamp};
 
+use crate::argument::text;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Owned, call, free, make, text, the_mut};
+use crate::guard::{call, make};
+use crate::handle::{Handle, Owned, free, the_mut};
 use crate::status::hoopauth_status_t;
 
 /// Configuration of a verifier of webhooks: options by name, and keys beside the platform's own.

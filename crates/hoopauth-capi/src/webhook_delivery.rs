@@ -9,7 +9,9 @@ use hoopauth_core::webhook::{Applied, WebhookDelivery};
 use crate::client::{hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Blob, Handle, Owned, Text, call, free, held, lend_bytes, lend_some, the};
+use crate::guard::call;
+use crate::handle::{Handle, Owned, free, held, the};
+use crate::lent::{Blob, Text, lend_bytes, lend_some};
 use crate::status::hoopauth_status_t;
 
 /// A verified webhook, claimed by this process: its content, and its state.

@@ -3,11 +3,14 @@
 use hoopauth_core::webhook::WebhookVerifier;
 use hoopauth_core::{Error, ErrorCode, Result};
 
+use crate::argument::{bytes, null, text, text_bytes};
 use crate::client::{hoopauth_client_t, within};
 use crate::context::hoopauth_context_t;
 use crate::error::hoopauth_error_t;
-use crate::ffi::{Handle, Shared, Text, bytes, free, make, null, share, text, text_bytes, the};
+use crate::guard::make;
+use crate::handle::{Handle, Shared, free, share, the};
 use crate::headers::hoopauth_header_t;
+use crate::lent::Text;
 use crate::status::hoopauth_status_t;
 use crate::text::hoopauth_text_t;
 use crate::webhook_config::hoopauth_webhook_config_t;

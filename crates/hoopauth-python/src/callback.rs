@@ -1,6 +1,5 @@
 //! The border to what the program brings: objects that are called, and what they raise.
 
-use std::cell::{Cell, RefCell};
 use std::sync::{Mutex, PoisonError};
 
 use hoopauth::{Error, ErrorCode, Result};
@@ -9,7 +8,8 @@ use pyo3::class::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use crate::green::{Inside, switching};
+use crate::in_call;
+use crate::reentry::inside;
 
 /// An object of the program's. The client that holds it shows it to the garbage collector, which
 /// may empty it.
@@ -75,7 +75,7 @@ impl Slot {
         let ending =
             || Err((self.failed(method, "can't be called: the interpreter is ending"), None));
         called.unwrap_or_else(ending).map_err(|(error, raised)| {
-            CAUSE.set(raised);
+            in_call::keep_cause(raised);
             error
         })
     }
@@ -89,13 +89,13 @@ impl Slot {
     ) -> Option<T> {
         match self.call_reading(method, f) {
             Ok(value) => Some(value),
-            Err(error) if IN_CALL.get() > 0 => {
-                FAILED.set(Some((error, CAUSE.take())));
+            Err(error) if in_call::is_running() => {
+                in_call::fail(error);
                 None
             }
             // A thread of hoopauth's own: there is nobody to raise it to.
             Err(error) => {
-                self.tell(&error, CAUSE.take());
+                self.tell(&error, in_call::take_cause());
                 None
             }
         }
@@ -109,11 +109,11 @@ impl Slot {
         method: &str,
         f: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<()>,
     ) {
-        let before = CAUSE.take();
+        let before = in_call::take_cause();
         if let Err(error) = self.call(method, f) {
-            self.tell(&error, CAUSE.take());
+            self.tell(&error, in_call::take_cause());
         }
-        CAUSE.set(before);
+        in_call::keep_cause(before);
     }
 
     fn tell(&self, error: &Error, raised: Option<PyErr>) {
@@ -194,90 +194,4 @@ impl Slot {
             format!("`{method}` of the program's {} {what}", self.name),
         )
     }
-}
-
-/// Runs a call of the core's on this thread; answers what a callback in it raised, too.
-pub(crate) fn watched<T>(work: impl FnOnce() -> Result<T>) -> (Result<T>, Option<PyErr>) {
-    struct Leave;
-    impl Drop for Leave {
-        fn drop(&mut self) {
-            IN_CALL.set(IN_CALL.get() - 1);
-        }
-    }
-    CAUSE.set(None);
-    FAILED.set(None);
-    IN_CALL.set(IN_CALL.get() + 1);
-    let leave = Leave;
-    let result = work();
-    drop(leave);
-    if let Some((error, cause)) = FAILED.take() {
-        return (Err(error), cause);
-    }
-    match result {
-        Err(error) if error.code() == ErrorCode::CallbackFailed => (Err(error), CAUSE.take()),
-        result => (result, None),
-    }
-}
-
-/// Refuses a call back into a client.
-#[inline]
-pub(crate) fn refuse_reentry(py: Python<'_>) -> PyResult<()> {
-    if INSIDE.with(|inside| inside.is_current(py)) { Err(reentered(py)) } else { Ok(()) }
-}
-
-#[cold]
-fn reentered(py: Python<'_>) -> PyErr {
-    let error = Error::new(
-        ErrorCode::InvalidState,
-        "the client was called from within one of its own callbacks: do that work after the \
-         callback returned",
-    );
-    crate::error::exception(py, &error, None)
-}
-
-/// Calls what the program brought. A call back into a client is refused where it comes from within,
-/// not where another greenlet of the thread makes it.
-pub(crate) fn inside<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
-    struct Leave(usize);
-    impl Drop for Leave {
-        fn drop(&mut self) {
-            INSIDE.with(|inside| inside.leave(self.0));
-        }
-    }
-    switching(|py| {
-        let _leave = Leave(INSIDE.with(|inside| inside.enter(py)));
-        work(py)
-    })
-}
-
-/// The state of the call that this thread is in, set aside while other greenlets of the thread may
-/// run; put back when it is dropped.
-pub(crate) struct SetAside {
-    in_call: u32,
-    cause: Option<PyErr>,
-    failed: Option<(Error, Option<PyErr>)>,
-}
-
-impl SetAside {
-    pub(crate) fn new() -> Self {
-        Self { in_call: IN_CALL.take(), cause: CAUSE.take(), failed: FAILED.take() }
-    }
-}
-
-impl Drop for SetAside {
-    fn drop(&mut self) {
-        IN_CALL.set(self.in_call);
-        CAUSE.set(self.cause.take());
-        FAILED.set(self.failed.take());
-    }
-}
-
-thread_local! {
-    /// The greenlets of this thread that are in callbacks.
-    static INSIDE: Inside = const { Inside::nowhere() };
-    static IN_CALL: Cell<u32> = const { Cell::new(0) };
-    /// Exception of the last callback on this thread.
-    static CAUSE: RefCell<Option<PyErr>> = const { RefCell::new(None) };
-    /// The failure of a callback that could not answer one.
-    static FAILED: RefCell<Option<(Error, Option<PyErr>)>> = const { RefCell::new(None) };
 }

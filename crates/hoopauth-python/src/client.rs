@@ -13,23 +13,25 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
 
-use crate::callback::{Slot, refuse_reentry, watched};
+use crate::answer::Response;
+use crate::callback::Slot;
 use crate::clock::timestamp;
 use crate::context::{Context, of_call};
-use crate::error::{exception, raised};
-use crate::exit::note_client;
+use crate::error::{exception, raised, refused};
 use crate::grant::Grant;
 use crate::header::{pairs, prefixed};
 use crate::health::Health;
+use crate::in_call::watched;
 use crate::installed::{self, InstalledLocation, MintSummary};
 use crate::limits::RateLimit;
-use crate::live::{Live, Objects};
+use crate::live::{self, Live, Objects};
 use crate::maintenance::Maintenance;
-use crate::number::{Seconds, Whole, refused};
+use crate::number::{Seconds, Whole};
 use crate::option;
+use crate::owner::Owner;
 use crate::pending::PendingAuthorization;
+use crate::reentry::refuse_reentry;
 use crate::request::{self, Request};
-use crate::response::Response;
 use crate::text::{Data, Str, Words, arg};
 use crate::wait::{call, detached};
 use crate::webhook::{WebhookDelivery, WebhookVerifier};
@@ -197,7 +199,7 @@ impl Client {
             core.client.begin(request.pkce(pkce).login_window_self(login_window_self))
         });
         let pending = pending.map_err(|error| exception(py, &error, cause))?;
-        Ok(PendingAuthorization::new(pending, slf))
+        Ok(PendingAuthorization::new(pending, owner(slf)))
     }
 
     /// Opens what `PendingAuthorization.seal()` made. Raises `hoopauth.StateMismatch` if another
@@ -209,7 +211,7 @@ impl Client {
         let sealed = sealed.to_owned();
         let pending =
             call(slf.py(), &slf.get().live, None, move |client| client.open_pending(&sealed))?;
-        Ok(PendingAuthorization::new(pending, slf))
+        Ok(PendingAuthorization::new(pending, owner(slf)))
     }
 
     /// Completes an authorization with the redirect by which the user came back: the whole URL, or
@@ -426,7 +428,7 @@ impl Client {
         keys: Option<&Bound<'_, PyAny>>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<WebhookVerifier> {
-        WebhookVerifier::make(slf.py(), keys, None, options, Some(slf.clone().unbind()))
+        WebhookVerifier::make(slf.py(), keys, None, options, Some(owner(slf)))
     }
 
     /// Changes the grants of this client as a verified INSTALL or UNINSTALL demands. A second call
@@ -619,7 +621,7 @@ impl Client {
         let core = slf.get().live.core(py)?;
         let busy = slf.get().live.busy();
         let maintenance = raised(py, core.client.maintain_in_background_holding(busy))?;
-        Ok(Maintenance::new(maintenance, slf))
+        Ok(Maintenance::new(maintenance, owner(slf)))
     }
 
     /// Makes an `auth=` object for requests (`pip install hoopauth[requests]`); see
@@ -726,7 +728,7 @@ impl Client {
         };
         let has_clock = objects.clock.is_some();
         let live = Arc::new(Live::new(py, builder.language("python"), objects)?);
-        note_client(&live);
+        live::note(&live);
         Ok(Self { live, has_clock, constants: PyOnceLock::new() })
     }
 
@@ -880,6 +882,10 @@ impl Client {
     }
 }
 
+fn owner(client: &Bound<'_, Client>) -> Owner {
+    Owner::new(&client.get().live, client)
+}
+
 fn adapter<'py>(
     client: &Bound<'py, Client>,
     library: &str,
@@ -889,7 +895,7 @@ fn adapter<'py>(
     if let Some(account) = account {
         raised(py, Account::parse(account))?;
     }
-    py.import("hoopauth._adapter")?.call_method1("auth", (library, client, account))
+    py.import("hoopauth._auth")?.call_method1("auth", (library, client, account))
 }
 
 const BODY_READ: usize = 65_536;

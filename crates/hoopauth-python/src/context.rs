@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use crate::number::{Seconds, refused};
+use crate::error::refused;
+use crate::number::Seconds;
 
 /// Deadline for calls, and a switch that ends their waits.
 ///

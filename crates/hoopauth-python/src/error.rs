@@ -1,10 +1,10 @@
 //! The core's errors as exceptions.
 
-use hoopauth::Error;
+use hoopauth::{Error, ErrorCode};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::response::Response;
+use crate::answer::Response;
 
 /// The exception of a core error; `cause` becomes its `__cause__`.
 pub(crate) fn exception(py: Python<'_>, error: &Error, cause: Option<PyErr>) -> PyErr {
@@ -22,6 +22,11 @@ pub(crate) fn exception(py: Python<'_>, error: &Error, cause: Option<PyErr>) -> 
 /// A core result as Python's.
 pub(crate) fn raised<T>(py: Python<'_>, result: hoopauth::Result<T>) -> PyResult<T> {
     result.map_err(|error| exception(py, &error, None))
+}
+
+/// `INVALID_ARGUMENT`, with what to give instead.
+pub(crate) fn refused(py: Python<'_>, message: &str) -> PyErr {
+    exception(py, &Error::new(ErrorCode::InvalidArgument, message), None)
 }
 
 fn made(py: Python<'_>, error: &Error) -> PyResult<PyErr> {

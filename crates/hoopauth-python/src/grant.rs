@@ -4,8 +4,8 @@ use hoopauth::Account;
 use pyo3::prelude::*;
 
 use crate::clock::{seconds, timestamp};
-use crate::error::raised;
-use crate::number::{Seconds, refused};
+use crate::error::{raised, refused};
+use crate::number::Seconds;
 use crate::text::{Str, Strs, arg};
 
 /// The stored result of the authorization of one account, which `import_grant` takes and

@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::callback::SetAside;
+use crate::in_call::SetAside;
 
 /// A module, if the program imported it.
 fn imported<'py>(

@@ -4,7 +4,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyString, PyTuple};
 
-use crate::number::refused;
+use crate::error::refused;
 
 /// The pairs of a mapping, or of an iterable of pairs; `None` has none. Names and values are text
 /// or bytes; an entry that is neither is left out, and so is all that follows what can't be

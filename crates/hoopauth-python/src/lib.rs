@@ -9,6 +9,7 @@
     reason = "arguments come by value from Python, doc comments are docstrings, methods have a self"
 )]
 
+mod answer;
 mod callback;
 mod change;
 mod client;
@@ -21,6 +22,7 @@ mod grant;
 mod green;
 mod header;
 mod health;
+mod in_call;
 mod installed;
 mod limits;
 mod live;
@@ -29,7 +31,9 @@ mod maintenance;
 mod number;
 mod operation;
 mod option;
+mod owner;
 mod pending;
+mod reentry;
 mod request;
 mod response;
 mod store;
@@ -37,9 +41,12 @@ mod text;
 mod transport;
 mod wait;
 mod webhook;
-mod wiping;
 
+use hoopauth_wiping::Wiping;
 use pyo3::prelude::*;
+
+#[global_allocator]
+static ALLOCATOR: Wiping = Wiping;
 
 /// The native part of hoopauth. Import `hoopauth` instead.
 #[pymodule(gil_used = false)]
@@ -47,6 +54,8 @@ mod _hoopauth {
     use pyo3::prelude::*;
     use pyo3::types::PyDict;
 
+    #[pymodule_export]
+    use crate::answer::Response;
     #[pymodule_export]
     use crate::change::Change;
     #[pymodule_export]
@@ -71,8 +80,6 @@ mod _hoopauth {
     use crate::operation::{Operation, operation, scopes_for};
     #[pymodule_export]
     use crate::pending::PendingAuthorization;
-    #[pymodule_export]
-    use crate::response::Response;
     #[pymodule_export]
     use crate::transport::TransportRequest;
     #[pymodule_export]

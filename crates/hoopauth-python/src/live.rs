@@ -1,7 +1,7 @@
 //! The parts behind a Python client: the core's client of this process, and the program's objects.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
 use hoopauth::binding::Process;
@@ -141,7 +141,7 @@ impl Drop for Live {
         let Some(core) = self.core.swap(None) else { return };
         if self.busy.load(Ordering::SeqCst) > 0 && core.process.is_this() {
             // A call goes on without its caller: whoever ends the program has to wait for it.
-            crate::exit::note_orphan(core, Arc::clone(&self.busy));
+            note_orphan(core, Arc::clone(&self.busy));
             return;
         }
         // What ends with it may wait for other threads, and they for the interpreter.
@@ -200,3 +200,41 @@ fn closed(py: Python<'_>) -> PyErr {
 fn state(py: Python<'_>, message: &str) -> PyErr {
     exception(py, &Error::new(ErrorCode::InvalidState, message), None)
 }
+
+/// Notes a client, to be closed when the interpreter ends.
+pub(crate) fn note(live: &Arc<Live>) {
+    let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.len() == all.capacity() {
+        all.retain(|live| live.strong_count() > 0);
+    }
+    all.push(Arc::downgrade(live));
+}
+
+/// Notes the core client of an object that is gone while calls of it go on.
+fn note_orphan(core: Arc<Core>, busy: Arc<AtomicUsize>) {
+    let mut all = ORPHANS.lock().unwrap_or_else(PoisonError::into_inner);
+    let (idle, mut working): (Vec<_>, Vec<_>) = std::mem::take(&mut *all)
+        .into_iter()
+        .partition(|(_, busy)| busy.load(Ordering::SeqCst) == 0);
+    working.push((core, busy));
+    *all = working;
+    drop(all);
+    Python::try_attach(|py| py.detach(|| drop(idle)));
+}
+
+/// Takes all clients that were noted.
+pub(crate) fn take_open() -> Vec<Weak<Live>> {
+    std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Takes the core clients of this process whose objects are gone.
+pub(crate) fn take_orphans() -> Vec<hoopauth::Client> {
+    let orphans = std::mem::take(&mut *ORPHANS.lock().unwrap_or_else(PoisonError::into_inner));
+    let own = orphans.into_iter().map(|(core, _)| core).filter(|core| core.process.is_this());
+    own.map(|core| core.client.clone()).collect()
+}
+
+// They are held with the interpreter attached and released before anything else is done: no forked
+// child finds them taken.
+static OPEN: Mutex<Vec<Weak<Live>>> = Mutex::new(Vec::new());
+static ORPHANS: Mutex<Vec<(Arc<Core>, Arc<AtomicUsize>)>> = Mutex::new(Vec::new());

@@ -6,8 +6,8 @@ use hoopauth::binding::{LogRecord, LogSink, set_log};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::callback::inside;
 use crate::green::Inside;
+use crate::reentry::inside;
 
 /// Sends the core's records to `logging` from now on.
 pub(crate) fn forward() {

@@ -1,13 +1,13 @@
 //! Maintenance in the background.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use pyo3::PyTraverseError;
 use pyo3::class::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyAny;
 
-use crate::client::Client;
+use crate::owner::Owner;
 use crate::wait::detached;
 
 /// Maintenance on a thread of its own, until `stop()`, the end of its `with` block, or
@@ -16,16 +16,16 @@ use crate::wait::detached;
 pub(crate) struct Maintenance {
     thread: Arc<Thread>,
     /// Client, which is kept alive while it is maintained.
-    client: Py<Client>,
+    owner: Owner,
 }
 
 impl Maintenance {
     /// The thread uses the program's objects: the client's mark of that lives as long as the
     /// thread, not as this.
-    pub(crate) fn new(maintenance: hoopauth::Maintenance, client: &Bound<'_, Client>) -> Self {
+    pub(crate) fn new(maintenance: hoopauth::Maintenance, owner: Owner) -> Self {
         let thread = Arc::new(Thread { running: Mutex::new(Some(maintenance)) });
-        crate::exit::note_maintenance(&thread);
-        Self { thread, client: client.clone().unbind() }
+        note(&thread);
+        Self { thread, owner }
     }
 }
 
@@ -61,9 +61,8 @@ impl Maintenance {
         "<hoopauth.Maintenance>"
     }
 
-    /// The client breaks the cycles that it is part of.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.client)
+        self.owner.visit(&visit)
     }
 }
 
@@ -76,6 +75,7 @@ impl Drop for Maintenance {
     }
 }
 
+/// A thread that maintains a client.
 pub(crate) struct Thread {
     running: Mutex<Option<hoopauth::Maintenance>>,
 }
@@ -87,3 +87,19 @@ impl Thread {
         drop(running);
     }
 }
+
+/// Notes a thread, to be stopped when the interpreter ends.
+fn note(thread: &Arc<Thread>) {
+    let mut all = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|thread| thread.strong_count() > 0);
+    all.push(Arc::downgrade(thread));
+}
+
+/// Takes all threads that were noted.
+pub(crate) fn take_running() -> Vec<Weak<Thread>> {
+    std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+// It is held with the interpreter attached and released before anything else is done: no forked
+// child finds it taken.
+static RUNNING: Mutex<Vec<Weak<Thread>>> = Mutex::new(Vec::new());

@@ -1,10 +1,7 @@
 //! Numbers as Python gives them: too large ones are no crash and no `OverflowError`.
 
-use hoopauth::{Error, ErrorCode};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
-
-use crate::error::exception;
 
 /// A number of seconds, of any size; too large for a float is infinity.
 #[derive(Clone, Copy)]
@@ -55,10 +52,6 @@ impl Whole {
     pub(crate) fn status(self) -> Option<u16> {
         u16::try_from(self.0).ok().filter(|status| (100..=599).contains(status))
     }
-}
-
-pub(crate) fn refused(py: Python<'_>, message: &str) -> PyErr {
-    exception(py, &Error::new(ErrorCode::InvalidArgument, message), None)
 }
 
 const LATEST: f64 = 253_402_300_800.0;

@@ -4,8 +4,8 @@ use pyo3::PyTraverseError;
 use pyo3::class::PyVisit;
 use pyo3::prelude::*;
 
-use crate::client::Client;
 use crate::clock::seconds;
+use crate::owner::Owner;
 use crate::wait::call;
 
 /// An authorization that was begun: send the user to `url`, keep this until the redirect arrives.
@@ -15,12 +15,12 @@ use crate::wait::call;
 #[pyclass(frozen, module = "hoopauth")]
 pub(crate) struct PendingAuthorization {
     pub(crate) inner: hoopauth::PendingAuthorization,
-    client: Py<Client>,
+    owner: Owner,
 }
 
 impl PendingAuthorization {
-    pub(crate) fn new(inner: hoopauth::PendingAuthorization, client: &Bound<'_, Client>) -> Self {
-        Self { inner, client: client.clone().unbind() }
+    pub(crate) fn new(inner: hoopauth::PendingAuthorization, owner: Owner) -> Self {
+        Self { inner, owner }
     }
 }
 
@@ -59,15 +59,14 @@ impl PendingAuthorization {
     /// `scopes` then count as granted.
     fn seal(&self, py: Python<'_>) -> PyResult<String> {
         let inner = self.inner.clone();
-        call(py, &self.client.get().live, None, move |client| client.seal_pending(&inner))
+        call(py, &self.owner.live, None, move |client| client.seal_pending(&inner))
     }
 
     fn __repr__(&self) -> String {
         format!("<hoopauth.PendingAuthorization expires_at={}>", seconds(self.inner.expires_at()))
     }
 
-    /// The client breaks the cycles that it is part of.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.client)
+        self.owner.visit(&visit)
     }
 }

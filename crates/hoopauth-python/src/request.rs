@@ -7,9 +7,9 @@ use pyo3::exceptions::{PyRecursionError, PyTypeError, PyUnicodeEncodeError, PyVa
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString, PyTuple};
 
-use crate::error::exception;
+use crate::error::{exception, refused};
 use crate::header::{entries, halves, strict_pairs};
-use crate::number::{Seconds, Whole, refused};
+use crate::number::{Seconds, Whole};
 use crate::response::dumps;
 use crate::text::{Data, arg, unwritable};
 

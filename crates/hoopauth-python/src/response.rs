@@ -5,38 +5,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyType};
 
-use crate::error::exception;
+use crate::answer::Response;
+use crate::error::{exception, refused};
 use crate::header::strict_pairs;
-use crate::number::{Whole, refused};
-use hoopauth::binding::ResponseBinding as _;
+use crate::number::Whole;
 use hoopauth::{Error, ErrorCode};
-
-/// The answer to `Client.request`. Its `repr` shows neither headers nor body.
-///
-/// Args:
-///     status: the HTTP status.
-///     headers: a mapping, or pairs.
-///     content: the body.
-#[pyclass(frozen, module = "hoopauth")]
-pub(crate) struct Response {
-    status: u16,
-    fields: Vec<(String, String)>,
-    content: Py<PyBytes>,
-    headers: PyOnceLock<Py<PyAny>>,
-}
-
-impl Response {
-    pub(crate) fn new(py: Python<'_>, response: &hoopauth::Response) -> Self {
-        let fields =
-            response.fields().iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self {
-            status: response.status(),
-            fields: fields.collect(),
-            content: PyBytes::new(py, response.body()).unbind(),
-            headers: PyOnceLock::new(),
-        }
-    }
-}
 
 #[pymethods]
 impl Response {

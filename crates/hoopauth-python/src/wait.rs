@@ -10,10 +10,11 @@ use hoopauth::{Context, Error, ErrorCode, Headers, Result};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::callback::{refuse_reentry, watched};
 use crate::error::exception;
 use crate::green::{any, let_others_run, switching};
+use crate::in_call::watched;
 use crate::live::{Live, foreign};
+use crate::reentry::refuse_reentry;
 
 /// Does `work` with the core's client, detached.
 ///

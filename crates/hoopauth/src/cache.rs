@@ -2,6 +2,10 @@
 //!
 //! The table is open addressing over (tag, snapshot) pairs: one line of the table and one of the
 //! snapshot make a hit. Readers load atomics only; writers of one shard take turns.
+//!
+//! Maintained maps were measured (`docs/architecture.md` has the figures). They take about as many
+//! instructions, but each breaks a promise: `papaya` may hang a forked child, `scc` keeps removed
+//! tokens in memory, `dashmap` takes a lock for each call.
 
 use std::collections::HashMap;
 use std::fmt;

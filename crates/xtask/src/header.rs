@@ -16,7 +16,7 @@ pub(crate) fn text(sources: &Sources) -> Result<String> {
         .trim_end()
         .to_owned();
     header.push('\n');
-    for (file, title) in SECTIONS {
+    for (files, title) in SECTIONS {
         let mut config = Config {
             language: Language::C,
             style: Style::Type,
@@ -28,17 +28,15 @@ pub(crate) fn text(sources: &Sources) -> Result<String> {
         };
         config.function.args = cbindgen::Layout::Auto;
         let mut section = Vec::new();
-        Builder::new()
-            .with_config(config)
-            .with_src(source.join(file).with_extension("rs"))
-            .generate()
-            .map_err(|error| format!("{file}.rs: {error}"))?
-            .write(&mut section);
+        let builder = files.split(' ').fold(Builder::new().with_config(config), |builder, file| {
+            builder.with_src(source.join(file).with_extension("rs"))
+        });
+        builder.generate().map_err(|error| format!("{files}: {error}"))?.write(&mut section);
         let section = String::from_utf8_lossy(&section).replace('`', "");
         // In a header, NULL is C's and backticks are noise.
         let rule = "-".repeat(64 - title.len());
         let _ = writeln!(header, "\n/* ---- {title} {rule}*/\n\n{}", section.trim());
-        if *file == "operations" {
+        if *files == "operations" {
             for scope in &sources.scopes {
                 let text = format!("A scope. {} Since 0.1.", scope.text.replace('`', ""));
                 let text = crate::blocks::wrapped(&text, " * ");
@@ -53,7 +51,7 @@ pub(crate) fn text(sources: &Sources) -> Result<String> {
     Ok(header)
 }
 
-/// In this order each type is declared before it is used.
+/// The files of each section, in an order in which each type is declared before it is used.
 const SECTIONS: &[(&str, &str)] = &[
     ("version", "Versions"),
     ("status", "Status codes"),
@@ -62,8 +60,8 @@ const SECTIONS: &[(&str, &str)] = &[
     ("context", "Deadlines and cancellation"),
     ("failure", "Failures of callbacks"),
     ("log", "Log"),
-    ("headers", "Headers"),
-    ("response", "Answers to API requests"),
+    ("ready headers", "Headers"),
+    ("answer response", "Answers to API requests"),
     ("grant", "Grants"),
     ("config", "Configuration"),
     ("clock", "A clock of the host's own"),

@@ -12,10 +12,10 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString};
 
-use crate::client::Client;
 use crate::clock::seconds;
 use crate::context::{Context, of_call};
 use crate::number::Seconds;
+use crate::owner::Owner;
 use crate::wait::{call, inline};
 
 /// A verified webhook, claimed by the process that verified it.
@@ -30,7 +30,7 @@ pub(crate) struct WebhookDelivery {
     inner: Option<Arc<webhook::WebhookDelivery>>,
     event: webhook::WebhookEvent,
     key: String,
-    client: Option<Py<Client>>,
+    owner: Option<Owner>,
     body: PyOnceLock<Py<PyBytes>>,
     /// `true` if the program itself confirmed or released the delivery.
     ended: AtomicBool,
@@ -38,12 +38,12 @@ pub(crate) struct WebhookDelivery {
 }
 
 impl WebhookDelivery {
-    pub(crate) fn new(delivery: webhook::WebhookDelivery, client: Option<Py<Client>>) -> Self {
+    pub(crate) fn new(delivery: webhook::WebhookDelivery, owner: Option<Owner>) -> Self {
         Self {
             event: delivery.event().clone(),
             key: delivery.key().to_owned(),
             inner: Some(Arc::new(delivery)),
-            client,
+            owner,
             body: PyOnceLock::new(),
             ended: AtomicBool::new(false),
             process: Process::this(),
@@ -65,8 +65,8 @@ impl WebhookDelivery {
         how: fn(&webhook::WebhookDelivery) -> hoopauth::Result<()>,
     ) -> PyResult<()> {
         let Some(delivery) = self.inner.clone() else { return Ok(()) };
-        match &self.client {
-            Some(client) => call(py, &client.get().live, context, move |_| how(&delivery)),
+        match &self.owner {
+            Some(owner) => call(py, &owner.live, context, move |_| how(&delivery)),
             None => inline(py, || how(&delivery)),
         }?;
         self.ended.store(true, Ordering::SeqCst);
@@ -208,7 +208,7 @@ impl WebhookDelivery {
         value: Option<&Bound<'py, PyAny>>,
         traceback: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let waits = slf.get().client.is_some();
+        let waits = slf.get().owner.is_some();
         slf.py()
             .import("hoopauth._webhooks")?
             .call_method1("left", (slf, waits, kind, value, traceback))
@@ -222,9 +222,8 @@ impl WebhookDelivery {
         )
     }
 
-    /// The client breaks the cycles that it is part of.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.client.as_ref().map_or(Ok(()), |client| visit.call(client))
+        self.owner.as_ref().map_or(Ok(()), |owner| owner.visit(&visit))
     }
 }
 

@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
 
+use crate::error::refused;
 use crate::header::{entries, halves};
-use crate::number::refused;
 
 /// The headers of a request: a mapping, pairs, or a WSGI environment, of `str` or `bytes`. None of
 /// them is dropped in silence: it might be the signature.

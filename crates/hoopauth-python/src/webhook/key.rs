@@ -6,8 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::clock::timestamp;
-use crate::error::{exception, raised};
-use crate::number::{Seconds, refused};
+use crate::error::{exception, raised, refused};
+use crate::number::Seconds;
 use crate::text::{Str, arg};
 
 /// A key that webhooks may be signed with.

@@ -12,13 +12,13 @@ use pyo3::types::PyDict;
 
 use super::{WebhookDelivery, WebhookKey, fields};
 use crate::callback::Slot;
-use crate::client::Client;
 use crate::clock::PyClock;
 use crate::context::{Context, of_call};
 use crate::error::raised;
 use crate::live::foreign;
 use crate::number::Seconds;
 use crate::option;
+use crate::owner::Owner;
 use crate::wait::{call, inline};
 
 /// Verifies webhooks: signature, event, app and age, and that the event was not handled before. Any
@@ -41,7 +41,7 @@ pub(crate) struct WebhookVerifier {
     made: ArcSwapOption<Made>,
     keys: Vec<webhook::WebhookKey>,
     options: Vec<(String, Secret)>,
-    client: Option<Py<Client>>,
+    owner: Option<Owner>,
     clock: Option<Arc<Slot>>,
 }
 
@@ -67,7 +67,7 @@ impl WebhookVerifier {
         keys: Option<&Bound<'_, PyAny>>,
         clock: Option<Py<PyAny>>,
         options: Option<&Bound<'_, PyDict>>,
-        client: Option<Py<Client>>,
+        owner: Option<Owner>,
     ) -> PyResult<Self> {
         let mut own = Vec::new();
         if let Some(keys) = keys {
@@ -79,7 +79,7 @@ impl WebhookVerifier {
             made: ArcSwapOption::empty(),
             keys: own,
             options: option::texts(options)?,
-            client,
+            owner,
             clock: clock.map(|clock| Arc::new(Slot::new("clock", "clock", clock))),
         };
         verifier.made.store(Some(Arc::new(verifier.build(py)?)));
@@ -87,8 +87,8 @@ impl WebhookVerifier {
     }
 
     fn build(&self, py: Python<'_>) -> PyResult<Made> {
-        let mut builder = match &self.client {
-            Some(client) => client.get().live.core(py)?.client.webhook_verifier(),
+        let mut builder = match &self.owner {
+            Some(owner) => owner.live.core(py)?.client.webhook_verifier(),
             None => webhook::WebhookVerifier::builder(),
         };
         if let Some(clock) = &self.clock {
@@ -168,15 +168,15 @@ impl WebhookVerifier {
         let verifier = self.verifier(py)?;
         let fields = fields::Fields::read(headers)?;
         let body = fields::body(body)?;
-        let delivery = match &self.client {
+        let delivery = match &self.owner {
             None => {
                 let pairs = fields.pairs()?;
                 let pairs: Vec<_> = pairs.iter().map(|(name, value)| (&**name, *value)).collect();
                 inline(py, || verifier.verify(pairs.iter().copied(), &body))
             }
-            Some(client) => {
+            Some(owner) => {
                 let pairs = fields.owned()?;
-                call(py, &client.get().live, context, move |_| {
+                call(py, &owner.live, context, move |_| {
                     verifier.verify(
                         pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice())),
                         &body,
@@ -184,7 +184,7 @@ impl WebhookVerifier {
                 })
             }
         }?;
-        Ok(WebhookDelivery::new(delivery, self.client.as_ref().map(|client| client.clone_ref(py))))
+        Ok(WebhookDelivery::new(delivery, self.owner.as_ref().map(|owner| owner.clone_ref(py))))
     }
 
     /// Verifies only the signature, and returns the label of the key that made it. Nothing is
@@ -232,13 +232,13 @@ impl WebhookVerifier {
         slf: &Bound<'py, Self>,
         request: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let waits = slf.get().client.is_some();
+        let waits = slf.get().owner.is_some();
         let most = slf.get().max_body(slf.py())?;
         slf.py().import("hoopauth._webhooks")?.call_method1("verify", (slf, request, waits, most))
     }
 
     fn __repr__(&self) -> &'static str {
-        if self.client.is_some() {
+        if self.owner.is_some() {
             "<hoopauth.WebhookVerifier of a client>"
         } else {
             "<hoopauth.WebhookVerifier>"
@@ -247,8 +247,7 @@ impl WebhookVerifier {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.clock.as_ref().map_or(Ok(()), |clock| clock.visit(&visit))?;
-        // The client breaks the cycles that it is part of.
-        self.client.as_ref().map_or(Ok(()), |client| visit.call(client))
+        self.owner.as_ref().map_or(Ok(()), |owner| owner.visit(&visit))
     }
 
     fn __clear__(&self) {

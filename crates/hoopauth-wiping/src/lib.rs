@@ -1,19 +1,19 @@
 //! Memory that is overwritten before it is given back to the system.
 //!
 //! Secrets are wiped where this project keeps them. But HTTP, TLS and JSON libraries keep copies of
-//! what passes through them, in buffers that they free as they are: a core file of the process
-//! would show tokens long after their client is gone. All of them allocate here.
+//! the data that passes through them, in buffers that they free as they are: a core file of the
+//! process would show tokens long after their client is gone. In the C library and in the Python
+//! module, all of them allocate here.
 //!
-//! The Python module has the same: an allocator belongs to what is loaded, and the crate that both
-//! are made of leaves it to Rust programs to choose theirs.
+//! An allocator belongs to the library that is loaded: each of the two names [`Wiping`] as its
+//! `#[global_allocator]`. The crate `hoopauth` does not, so that Rust programs choose their own.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 
-struct Wiping;
-
-#[global_allocator]
-static ALLOCATOR: Wiping = Wiping;
+/// The system's allocator, except that it fills a block with zeros before it frees the block.
+#[derive(Debug)]
+pub struct Wiping;
 
 // SAFETY: every block comes from the system's allocator with the layout that it goes back with.
 // `realloc` is the trait's own: it makes a new block, copies, and gives the old one back here.
