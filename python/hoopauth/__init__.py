@@ -10,8 +10,44 @@
 
 from __future__ import annotations
 
-from hoopauth import _errors
-from hoopauth._errors import *  # noqa: F403
+from hoopauth._errors import (
+    # BEGIN generated: imports
+    AccountInactive,
+    AuthorizationDenied,
+    CallbackFailed,
+    Cancelled,
+    Config,
+    Error,
+    HttpStatus,
+    InsufficientScope,
+    Internal,
+    InvalidArgument,
+    InvalidPrivateIntegration,
+    InvalidState,
+    LeaseTimeout,
+    MalformedResponse,
+    Network,
+    NoGrant,
+    Panic,
+    RateLimited,
+    ReauthorizationRequired,
+    SignatureInvalid,
+    SignatureMissing,
+    StateMismatch,
+    Store,
+    StoreCorrupt,
+    StoreKey,
+    Timeout,
+    Tls,
+    TokenRequestRejected,
+    WebhookForeign,
+    WebhookMalformed,
+    WebhookReplayed,
+    WebhookStale,
+    WrongAccount,
+    WrongTokenClass,
+    # END generated
+)
 from hoopauth._hoopauth import (
     OPTIONS,
     WEBHOOK_OPTIONS,
@@ -75,7 +111,44 @@ __all__ = [
     "scopes",
     "scopes_for",
 ]
-__all__ += _errors.__all__
+__all__ += [
+    # BEGIN generated: exports
+    "AccountInactive",
+    "AuthorizationDenied",
+    "CallbackFailed",
+    "Cancelled",
+    "Config",
+    "Error",
+    "HttpStatus",
+    "InsufficientScope",
+    "Internal",
+    "InvalidArgument",
+    "InvalidPrivateIntegration",
+    "InvalidState",
+    "LeaseTimeout",
+    "MalformedResponse",
+    "Network",
+    "NoGrant",
+    "Panic",
+    "RateLimited",
+    "ReauthorizationRequired",
+    "SignatureInvalid",
+    "SignatureMissing",
+    "StateMismatch",
+    "Store",
+    "StoreCorrupt",
+    "StoreKey",
+    "Timeout",
+    "Tls",
+    "TokenRequestRejected",
+    "WebhookForeign",
+    "WebhookMalformed",
+    "WebhookReplayed",
+    "WebhookStale",
+    "WrongAccount",
+    "WrongTokenClass",
+    # END generated
+]
 
 _LAZY = {
     "Clock": "types",

@@ -116,7 +116,7 @@ class Error(Exception):
 class InvalidArgument(Error):
     """An argument is empty, too long, not UTF-8 or of the wrong form: correct the argument that
     the message names.
-    """  # noqa: D205
+    """
 
     code = 1
     name = "INVALID_ARGUMENT"
@@ -125,7 +125,7 @@ class InvalidArgument(Error):
 class InvalidState(Error):
     """The client is closed, is a parent process's, is called from its own callback, or has no
     credential for this: correct the program as the message says.
-    """  # noqa: D205
+    """
 
     code = 2
     name = "INVALID_STATE"
@@ -148,7 +148,7 @@ class Config(Error):
 class Network(Error):
     """The server could not be reached or the connection broke: check the network; try again,
     after `retry_after` if it is set.
-    """  # noqa: D205
+    """
 
     code = 20
     name = "NETWORK"
@@ -157,7 +157,7 @@ class Network(Error):
 class Timeout(Error):
     """No answer came in time: try again, after `retry_after` if it is set; a refresh under way
     goes on.
-    """  # noqa: D205
+    """
 
     code = 21
     name = "TIMEOUT"
@@ -166,7 +166,7 @@ class Timeout(Error):
 class Tls(Error):
     """The server's certificate could not be verified: look at the computer's clock and at the
     server's certificate, or name its authority with `ca_file`; the message says which.
-    """  # noqa: D205
+    """
 
     code = 22
     name = "TLS"
@@ -182,7 +182,7 @@ class ReauthorizationRequired(Error):
 class NoGrant(Error):
     """There is no grant for this account: send the user through authorization, or import a
     grant.
-    """  # noqa: D205
+    """
 
     code = 31
     name = "NO_GRANT"
@@ -191,7 +191,7 @@ class NoGrant(Error):
 class StateMismatch(Error):
     """The redirect's `state` is missing, wrong, expired or was used before: begin the
     authorization again.
-    """  # noqa: D205
+    """
 
     code = 32
     name = "STATE_MISMATCH"
@@ -207,7 +207,7 @@ class AuthorizationDenied(Error):
 class TokenRequestRejected(Error):
     """The token endpoint refuses the request, for its client id, secret, code or parameters:
     correct what the message names; if it names the code, begin the login again.
-    """  # noqa: D205
+    """
 
     code = 34
     name = "TOKEN_REQUEST_REJECTED"
@@ -224,7 +224,7 @@ class MalformedResponse(Error):
     """The answer is not what the protocol allows, or comes from something on the way, such as a
     firewall: check `token_url`, and firewalls, proxies and login pages on the way; try again
     after `retry_after`.
-    """  # noqa: D205
+    """
 
     code = 36
     name = "MALFORMED_RESPONSE"
@@ -247,7 +247,7 @@ class InsufficientScope(Error):
 class WrongTokenClass(Error):
     """A company's token where a location's is needed, or the reverse: use the other account; if
     a refresh meets this and it stays, authorize again.
-    """  # noqa: D205
+    """
 
     code = 41
     name = "WRONG_TOKEN_CLASS"
@@ -256,7 +256,7 @@ class WrongTokenClass(Error):
 class WrongAccount(Error):
     """The token speaks for another account than the one that was asked for: use the account that
     the request names; if a refresh meets this and it stays, authorize again.
-    """  # noqa: D205
+    """
 
     code = 42
     name = "WRONG_ACCOUNT"
@@ -265,7 +265,7 @@ class WrongAccount(Error):
 class InvalidPrivateIntegration(Error):
     """The platform refuses the Private Integration token: copy the current token from the
     account's settings.
-    """  # noqa: D205
+    """
 
     code = 43
     name = "INVALID_PRIVATE_INTEGRATION"
@@ -274,7 +274,7 @@ class InvalidPrivateIntegration(Error):
 class HttpStatus(Error):
     """Another HTTP status that is a failure: do what the message says; if `retryable`, try
     again, after `retry_after` if it is set.
-    """  # noqa: D205
+    """
 
     code = 44
     name = "HTTP_STATUS"
@@ -283,7 +283,7 @@ class HttpStatus(Error):
 class Store(Error):
     """The store could not read or write: repair the store as the message says, its folder,
     rights, space or server.
-    """  # noqa: D205
+    """
 
     code = 50
     name = "STORE"
@@ -292,7 +292,7 @@ class Store(Error):
 class LeaseTimeout(Error):
     """Another process or thread still refreshes this account after `max_wait`, or handles this
     webhook: try again; answer 429 to the webhook.
-    """  # noqa: D205
+    """
 
     code = 51
     name = "LEASE_TIMEOUT"
@@ -301,7 +301,7 @@ class LeaseTimeout(Error):
 class StoreKey(Error):
     """The store's key is missing or not the one that its rows were sealed with: set `store_key`
     to the key that the rows were sealed with.
-    """  # noqa: D205
+    """
 
     code = 52
     name = "STORE_KEY"
@@ -310,7 +310,7 @@ class StoreKey(Error):
 class StoreCorrupt(Error):
     """A stored row can't be opened or read: authorize or import this account again, or do what
     the message says; look for who else writes to the store.
-    """  # noqa: D205
+    """
 
     code = 53
     name = "STORE_CORRUPT"
@@ -326,7 +326,7 @@ class SignatureMissing(Error):
 class SignatureInvalid(Error):
     """The webhook's signature is malformed, or no key made it: answer 401; check the keys, and
     that the body is what came byte for byte.
-    """  # noqa: D205
+    """
 
     code = 61
     name = "SIGNATURE_INVALID"
@@ -335,7 +335,7 @@ class SignatureInvalid(Error):
 class WebhookStale(Error):
     """The webhook is older than `max_age`, from the future, or has no time: answer 400; check
     the computer's clock.
-    """  # noqa: D205
+    """
 
     code = 62
     name = "WEBHOOK_STALE"
@@ -358,7 +358,7 @@ class WebhookMalformed(Error):
 class WebhookForeign(Error):
     """The webhook is genuine, but of another app, or of an account without a grant here: answer
     200, and do nothing.
-    """  # noqa: D205
+    """
 
     code = 65
     name = "WEBHOOK_FOREIGN"
@@ -374,7 +374,7 @@ class Panic(Error):
 class Internal(Error):
     """A defect of hoopauth, or a computer without a resource that it needs: report it, with the
     message; try again if `retryable`.
-    """  # noqa: D205
+    """
 
     code = 91
     name = "INTERNAL"

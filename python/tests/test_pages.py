@@ -7,7 +7,6 @@ import re
 
 from conftest import ROOT
 
-
 BENCHES = "".join(
     path.read_text()
     for path in (ROOT / "benches").rglob("*.*")

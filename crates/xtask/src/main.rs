@@ -70,6 +70,7 @@ fn files(sources: &Sources) -> Result<Vec<File>> {
         ("docs/scopes.md", pack::page(pack::OPERATIONS)?),
         ("include/hoopauth.h", header),
         ("python/README.md", pages::python_manual(sources)?),
+        ("python/hoopauth/__init__.py", python::package(sources)?),
         ("python/hoopauth/_errors.py", python::errors(sources)?),
         ("python/hoopauth/scopes.py", python::scopes(sources)?),
         ("python/hoopauth/types.py", python::types()?),

@@ -14,15 +14,26 @@ pub(crate) fn errors(sources: &Sources) -> Result<String> {
     let mut classes = String::new();
     for code in &sources.codes {
         let (class, number, name) = (&code.variant, code.number, &code.name);
-        let _ = write!(classes, "\n\nclass {class}(Error):\n{}\n", class_docstring(&code.text));
+        let _ = write!(classes, "\n\nclass {class}(Error):\n{}\n", docstring(&code.text, "    "));
         let _ = writeln!(classes, "    code = {number}\n    name = \"{name}\"");
     }
     classes.push_str("\n\n");
+    let blocks = [("exports", exception_names(sources)), ("errors", classes)];
+    replace("python/hoopauth/_errors.py", &blocks)
+}
+
+/// Makes the package's list of its names: type checkers take literals only.
+pub(crate) fn package(sources: &Sources) -> Result<String> {
+    let exports = exception_names(sources);
+    let blocks = [("imports", exports.replace('"', "")), ("exports", exports)];
+    replace("python/hoopauth/__init__.py", &blocks)
+}
+
+fn exception_names(sources: &Sources) -> String {
     let mut names: Vec<&str> = sources.codes.iter().map(|code| code.variant.as_str()).collect();
     names.push("Error");
     names.sort_unstable();
-    let exports = quoted(&names);
-    replace("python/hoopauth/_errors.py", &[("exports", exports), ("errors", classes)])
+    quoted(&names)
 }
 
 /// Makes the types of the options.
@@ -80,15 +91,6 @@ pub(crate) fn scopes(sources: &Sources) -> Result<String> {
         constants += &docstring(&scope.text, "");
     }
     replace("python/hoopauth/scopes.py", &[("exports", exports), ("scopes", constants)])
-}
-
-/// A docstring of a class. Its summary may be longer than a line, because it is one sentence.
-fn class_docstring(text: &str) -> String {
-    let text = docstring(text, "    ");
-    match text.strip_suffix("\n    \"\"\"\n") {
-        Some(body) => format!("{body}\n    \"\"\"  # noqa: D205\n"),
-        None => text,
-    }
 }
 
 /// A docstring, in one line if it fits.
